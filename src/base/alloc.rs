@@ -1,0 +1,179 @@
+//! The allocator: jemalloc, and how much of it is in use.
+//!
+//! Counting costs nothing a call: jemalloc keeps, for each thread, the bytes it has handed out and taken back, by size
+//! class; the threads of this process register where theirs are, and [`used_memory`] adds them up. A sum over few threads
+//! is what zmalloc_used_memory is upstream.
+
+use std::ffi::{CStr, c_char};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// jemalloc reads this at its start. One arena does for one thread. Freed pages go back within a second or so. Slabs of the
+/// classes that entries fall into are as large as jemalloc allows (512 regions): it keeps 128 bytes of its own for each slab,
+/// which for a page of 128-byte entries is four bytes a key.
+#[unsafe(export_name = "malloc_conf")]
+static MALLOC_CONF: ConfPtr = ConfPtr(
+    c"narenas:2,dirty_decay_ms:500,muzzy_decay_ms:0,\
+      slab_sizes:16-16:2|32-32:4|48-48:6|64-64:8|80-80:10|96-96:12|112-112:14|128-128:16|160-160:20|192-192:24|256-256:16"
+        .as_ptr(),
+);
+
+#[repr(transparent)]
+struct ConfPtr(#[allow(dead_code)] *const c_char);
+// SAFETY: it points to a string literal.
+unsafe impl Sync for ConfPtr {}
+
+const THREADS: usize = 8;
+static COUNTERS: [[AtomicPtr<u64>; 2]; THREADS] =
+    [const { [const { AtomicPtr::new(std::ptr::null_mut()) }; 2] }; THREADS];
+static REGISTERED: AtomicUsize = AtomicUsize::new(0);
+
+/// Reads a pointer-sized value of jemalloc's control tree.
+fn mallctl_read<T: Copy + Default>(name: &CStr) -> Option<T> {
+    let mut value = T::default();
+    let mut len = size_of::<T>();
+    // SAFETY: the name is terminated, value and len describe a writable place of the right size; jemalloc checks the size.
+    let rc = unsafe {
+        tikv_jemalloc_sys::mallctl(
+            name.as_ptr(),
+            (&raw mut value).cast(),
+            &mut len,
+            std::ptr::null_mut(),
+            0,
+        )
+    };
+    (rc == 0 && len == size_of::<T>()).then_some(value)
+}
+
+/// Makes the calling thread's allocations count. Call it once in each thread that allocates for long; a thread that is
+/// registered must live as long as the process.
+pub fn register_thread() {
+    let get = |name: &CStr| mallctl_read::<usize>(name).map(|p| p as *mut u64);
+    if let (Some(a), Some(d)) = (get(c"thread.allocatedp"), get(c"thread.deallocatedp")) {
+        let i = REGISTERED.fetch_add(1, Ordering::Relaxed);
+        if i < THREADS {
+            COUNTERS[i][0].store(a, Ordering::Release);
+            COUNTERS[i][1].store(d, Ordering::Release);
+        }
+    }
+}
+
+/// Bytes in use, by jemalloc's size classes (zmalloc_used_memory).
+#[inline]
+pub fn used_memory() -> usize {
+    let n = REGISTERED.load(Ordering::Relaxed).min(THREADS);
+    let mut sum = 0u64;
+    for c in &COUNTERS[..n] {
+        let (a, d) = (c[0].load(Ordering::Acquire), c[1].load(Ordering::Acquire));
+        if !a.is_null() && !d.is_null() {
+            // SAFETY: registered threads never end, so their counters live; a torn read is impossible for an aligned u64.
+            let (a, d) = unsafe { (a.read_volatile(), d.read_volatile()) };
+            sum = sum.wrapping_add(a).wrapping_sub(d);
+        }
+    }
+    if (sum as i64) < 0 { 0 } else { sum as usize }
+}
+
+/// The size class that a request of `size` bytes gets (malloc_usable_size of the result).
+#[inline]
+pub fn good_size(size: usize) -> usize {
+    if size == 0 {
+        return 0;
+    }
+    // SAFETY: nallocx only computes; size is not zero.
+    unsafe { tikv_jemalloc_sys::nallocx(size, 0) }
+}
+
+/// jemalloc's own view, in bytes.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct AllocatorInfo {
+    pub allocated: usize,
+    pub active: usize,
+    pub resident: usize,
+    pub retained: usize,
+    pub muzzy: usize,
+}
+
+/// Refreshes and reads the allocator's statistics (zmalloc_get_allocator_info).
+pub fn allocator_info() -> AllocatorInfo {
+    let mut epoch = 1u64;
+    let mut len = size_of::<u64>();
+    // SAFETY: "epoch" takes and gives a u64.
+    unsafe {
+        tikv_jemalloc_sys::mallctl(
+            c"epoch".as_ptr(),
+            (&raw mut epoch).cast(),
+            &mut len,
+            (&raw mut epoch).cast(),
+            size_of::<u64>(),
+        );
+    }
+    let get = |name: &CStr| mallctl_read::<usize>(name).unwrap_or(0);
+    AllocatorInfo {
+        allocated: get(c"stats.allocated"),
+        active: get(c"stats.active"),
+        resident: get(c"stats.resident"),
+        retained: get(c"stats.retained"),
+        muzzy: get(c"stats.arenas.4096.pmuzzy") * 4096,
+    }
+}
+
+/// Lets pages go that have been unused for the decay time: an idle server allocates nothing, and jemalloc only looks when
+/// something is allocated.
+pub fn decay() {
+    // SAFETY: "arena.4096.decay" (all arenas) takes and gives nothing.
+    unsafe {
+        tikv_jemalloc_sys::mallctl(
+            c"arena.4096.decay".as_ptr(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            0,
+        );
+    }
+}
+
+/// Gives all unused pages back to the kernel (MEMORY PURGE).
+pub fn purge() {
+    // SAFETY: "arena.4096.purge" (all arenas) takes and gives nothing.
+    unsafe {
+        tikv_jemalloc_sys::mallctl(
+            c"arena.4096.purge".as_ptr(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            0,
+        );
+    }
+}
+
+/// What INFO calls `mem_allocator`.
+pub fn name() -> String {
+    let p = mallctl_read::<usize>(c"version").unwrap_or(0) as *const c_char;
+    if p.is_null() {
+        return "jemalloc".into();
+    }
+    // SAFETY: jemalloc's version is a static, terminated string.
+    let v = unsafe { CStr::from_ptr(p) }.to_string_lossy();
+    format!("jemalloc-{}", v.split('-').next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn used_memory_follows_an_allocation() {
+        register_thread();
+        let before = used_memory();
+        let v = vec![1u8; 10 << 20];
+        let with = used_memory();
+        assert!(with >= before + (10 << 20), "{before} {with}");
+        drop(v);
+        assert!(used_memory() < with - (9 << 20));
+        assert_eq!(good_size(33), 48);
+        assert!(name().starts_with("jemalloc-5."));
+    }
+}

@@ -1,0 +1,451 @@
+//! The log: one line a message, to a file, to standard output, and to syslog if asked.
+//!
+//! This is process-wide state, on purpose, and besides the allocator the only such: a message can come from any floor
+//! and from any thread. What is kept: the threshold, the role character, the UTC offset, the file's name, the syslog hook.
+//!
+//! Invariants: logging never panics, never fails visibly, and formats nothing below the threshold (one relaxed load says
+//! so). The file is opened for every line, so it can be moved away at any time. A line is written by one `write`. A
+//! forked child can log: no lock is held that a thread of the parent could hold for writing, if only the thread that forks
+//! changes the destination.
+//! Must not know: who logs; the time zone database and syslog (the lead of `base/sys` sets an offset and a hook).
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use super::clock::ustime;
+use super::sys;
+
+/// Messages are cut to this many bytes, less one (server.h).
+pub const LOG_MAX_LEN: usize = 1024;
+
+/// How much a message matters, least first; as a threshold, what is logged at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// For development and tests.
+    Debug = 0,
+    /// Rarely useful.
+    Verbose = 1,
+    /// What one wants to see in production.
+    Notice = 2,
+    /// What one must see.
+    Warning = 3,
+    /// As a threshold: nothing is logged. No message has this level.
+    Nothing = 4,
+}
+
+impl Level {
+    /// The level that config files call `name`, in either case.
+    pub fn from_name(name: &[u8]) -> Option<Level> {
+        [
+            Level::Debug,
+            Level::Verbose,
+            Level::Notice,
+            Level::Warning,
+            Level::Nothing,
+        ]
+        .into_iter()
+        .find(|l| name.eq_ignore_ascii_case(l.name().as_bytes()))
+    }
+
+    /// The name in config files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Verbose => "verbose",
+            Level::Notice => "notice",
+            Level::Warning => "warning",
+            Level::Nothing => "nothing",
+        }
+    }
+
+    fn mark(self) -> u8 {
+        match self {
+            Level::Debug => b'.',
+            Level::Verbose => b'-',
+            Level::Notice => b'*',
+            Level::Warning | Level::Nothing => b'#',
+        }
+    }
+}
+
+/// The character behind the process id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// A sentinel.
+    Sentinel = b'X',
+    /// A forked child that writes an RDB or AOF file.
+    Child = b'C',
+    /// A replica.
+    Replica = b'S',
+    /// A master.
+    Master = b'M',
+}
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// With process id, time and level in front, and a newline behind.
+    Line,
+    /// As it is (upstream's LL_RAW).
+    Raw,
+}
+
+/// Hands a message to syslog: the level and the text without prefix and newline.
+pub type SyslogHook = fn(Level, &[u8]);
+
+static VERBOSITY: AtomicU8 = AtomicU8::new(Level::Notice as u8);
+static ROLE: AtomicU8 = AtomicU8::new(Role::Master as u8);
+static UTC_OFFSET: AtomicI32 = AtomicI32::new(0);
+static DESTINATION: RwLock<Destination> = RwLock::new(Destination {
+    file: None,
+    syslog: None,
+});
+
+struct Destination {
+    /// `None` is standard output.
+    file: Option<PathBuf>,
+    syslog: Option<SyslogHook>,
+}
+
+/// Sets the threshold: messages below `level` are dropped.
+pub fn set_verbosity(level: Level) {
+    VERBOSITY.store(level as u8, Ordering::Relaxed);
+}
+
+/// Whether a message of `level` would be logged.
+#[inline]
+pub fn enabled(level: Level) -> bool {
+    level as u8 >= VERBOSITY.load(Ordering::Relaxed)
+}
+
+/// Sets the role that lines show. A forked child sets its own.
+pub fn set_role(role: Role) {
+    ROLE.store(role as u8, Ordering::Relaxed);
+}
+
+/// Sets what to add to UTC for local time, in seconds; to be set again when daylight saving time begins or ends.
+pub fn set_utc_offset(seconds: i32) {
+    UTC_OFFSET.store(seconds, Ordering::Relaxed);
+}
+
+/// Sets the log file; an empty path is standard output. The file is made when the first line comes.
+pub fn set_log_file(path: PathBuf) {
+    let mut destination = DESTINATION.write().unwrap_or_else(PoisonError::into_inner);
+    destination.file = (!path.as_os_str().is_empty()).then_some(path);
+}
+
+/// Whether lines go to standard output.
+pub fn logs_to_stdout() -> bool {
+    DESTINATION
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .file
+        .is_none()
+}
+
+/// Sets or removes the way to syslog. Raw messages go there, too, as upstream's do.
+pub fn set_syslog(hook: Option<SyslogHook>) {
+    DESTINATION
+        .write()
+        .unwrap_or_else(PoisonError::into_inner)
+        .syslog = hook;
+}
+
+/// Logs a formatted message: `server_log!(Level::Notice, "Ready, port {port}")`. The arguments are not evaluated when the
+/// level is below the threshold.
+#[macro_export]
+macro_rules! server_log {
+    ($level:expr, $($arg:tt)+) => {{
+        let level: $crate::base::log::Level = $level;
+        if $crate::base::log::enabled(level) {
+            $crate::base::log::server_log_fmt(level, ::core::format_args!($($arg)+));
+        }
+    }};
+}
+
+/// What `server_log!` expands to. Formats without the heap, and cuts at 1023 bytes. server.c's _serverLog.
+#[cold]
+pub fn server_log_fmt(level: Level, message: fmt::Arguments<'_>) {
+    let mut cut = CutText {
+        buf: [0; LOG_MAX_LEN - 1],
+        len: 0,
+    };
+    // An error is the cut, or a Display that fails; what has been written is the message.
+    let _ = fmt::Write::write_fmt(&mut cut, message);
+    server_log_raw(level, Form::Line, &cut.buf[..cut.len]);
+}
+
+/// Logs `message` whole, whatever its length and content, if `level` is not below the threshold. server.c's serverLogRaw.
+pub fn server_log_raw(level: Level, form: Form, message: &[u8]) {
+    if !enabled(level) {
+        return;
+    }
+    let prefix = Prefix::now(level);
+    let destination = DESTINATION.read().unwrap_or_else(PoisonError::into_inner);
+    let mut line = Vec::new();
+    let bytes = match form {
+        Form::Raw => message,
+        Form::Line => {
+            line.reserve(message.len() + 64);
+            prefix.append_to(&mut line);
+            line.extend_from_slice(message);
+            line.push(b'\n');
+            &line
+        }
+    };
+    match &destination.file {
+        Some(path) => {
+            let file = OpenOptions::new().append(true).create(true).open(path);
+            let Ok(mut file) = file else {
+                return;
+            };
+            let _ = file.write_all(bytes);
+        }
+        // Not `Stdout`: its lock could be held by another thread at the time of a fork. And no descriptor of its own: to be
+        // out of them is worth a line.
+        None => sys::write_stdout(bytes),
+    }
+    if let Some(hook) = destination.syslog {
+        hook(level, message);
+    }
+}
+
+struct CutText {
+    buf: [u8; LOG_MAX_LEN - 1],
+    len: usize,
+}
+
+impl fmt::Write for CutText {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let n = s.len().min(self.buf.len() - self.len);
+        self.buf[self.len..self.len + n].copy_from_slice(&s.as_bytes()[..n]);
+        self.len += n;
+        if n < s.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+/// All that stands before a message.
+struct Prefix {
+    pid: u32,
+    role: u8,
+    unix_us: i64,
+    utc_offset: i32,
+    mark: u8,
+}
+
+impl Prefix {
+    fn now(level: Level) -> Prefix {
+        Prefix {
+            pid: std::process::id(),
+            role: ROLE.load(Ordering::Relaxed),
+            unix_us: ustime(),
+            utc_offset: UTC_OFFSET.load(Ordering::Relaxed),
+            mark: level.mark(),
+        }
+    }
+
+    /// `pid:role DD Mon YYYY HH:MM:SS.mmm mark `.
+    fn append_to(&self, line: &mut Vec<u8>) {
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let unix_s = self.unix_us.div_euclid(1_000_000);
+        let ms = self.unix_us.rem_euclid(1_000_000) / 1000;
+        let local = unix_s.saturating_add(i64::from(self.utc_offset));
+        let (year, month, day) = civil_from_days(local.div_euclid(86_400));
+        let second = local.rem_euclid(86_400);
+        // Writing to a Vec cannot fail.
+        let _ = write!(
+            line,
+            "{}:{} {day:02} {} {year} {:02}:{:02}:{:02}.{ms:03} {} ",
+            self.pid,
+            char::from(self.role),
+            MONTHS[(month - 1) % 12],
+            second / 3600,
+            second / 60 % 60,
+            second % 60,
+            char::from(self.mark),
+        );
+    }
+}
+
+/// Year, month (1 to 12) and day of the proleptic Gregorian calendar, from days since 1970-01-01. (H. Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms": years are counted from March, so that the leap day comes last.)
+fn civil_from_days(days: i64) -> (i64, usize, i64) {
+    const DAYS_PER_ERA: i64 = 146_097;
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(DAYS_PER_ERA);
+    let day_of_era = shifted.rem_euclid(DAYS_PER_ERA);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month as usize, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// The state is the process's, so the tests take turns.
+    static TURN: Mutex<()> = Mutex::new(());
+    static TO_SYSLOG: Mutex<Vec<(Level, Vec<u8>)>> = Mutex::new(Vec::new());
+
+    fn with_log_file(test: impl FnOnce(&dyn Fn() -> String)) {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let path =
+            std::env::temp_dir().join(format!("aedile-log-{}-{}", std::process::id(), ustime()));
+        set_log_file(path.clone());
+        set_verbosity(Level::Notice);
+        set_role(Role::Master);
+        test(&|| std::fs::read_to_string(&path).unwrap_or_default());
+        set_log_file(PathBuf::new());
+        let _ = std::fs::remove_file(&path);
+    }
+
+    #[test]
+    fn prefix_text() {
+        for (unix_us, utc_offset, want) in [
+            (0, 0, "42:M 01 Jan 1970 00:00:00.000 * "),
+            (-1, 0, "42:M 31 Dec 1969 23:59:59.999 * "),
+            (1_709_164_799_123_999, 0, "42:M 28 Feb 2024 23:59:59.123 * "),
+            (1_709_164_800_000_000, 0, "42:M 29 Feb 2024 00:00:00.000 * "),
+            (
+                1_709_164_800_000_000,
+                -3600,
+                "42:M 28 Feb 2024 23:00:00.000 * ",
+            ),
+            (
+                1_735_689_599_005_000,
+                19_800,
+                "42:M 01 Jan 2025 05:29:59.005 * ",
+            ),
+            (951_827_696_789_000, 0, "42:M 29 Feb 2000 12:34:56.789 * "),
+            (4_107_542_400_000_000, 0, "42:M 01 Mar 2100 00:00:00.000 * "),
+        ] {
+            let mut line = Vec::new();
+            Prefix {
+                pid: 42,
+                role: b'M',
+                unix_us,
+                utc_offset,
+                mark: b'*',
+            }
+            .append_to(&mut line);
+            assert_eq!(String::from_utf8(line).unwrap(), want);
+        }
+    }
+
+    #[test]
+    fn lines_and_levels() {
+        with_log_file(|read| {
+            let mut evaluated = 0;
+            let mut count = || {
+                evaluated += 1;
+                evaluated
+            };
+            server_log!(Level::Verbose, "unseen {}", count());
+            server_log!(Level::Notice, "hello {}", count());
+            set_role(Role::Child);
+            server_log!(Level::Warning, "bad");
+            set_verbosity(Level::Debug);
+            set_role(Role::Sentinel);
+            server_log!(Level::Debug, "fine");
+            set_role(Role::Replica);
+            server_log!(Level::Verbose, "finer");
+            set_verbosity(Level::Nothing);
+            server_log!(Level::Warning, "unseen {}", count());
+            let text = read();
+            let pid = std::process::id();
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), 4, "{text}");
+            for (line, (role, tail)) in lines.iter().zip([
+                ("M", " * hello 1"),
+                ("C", " # bad"),
+                ("X", " . fine"),
+                ("S", " - finer"),
+            ]) {
+                assert!(line.starts_with(&format!("{pid}:{role} ")), "{line}");
+                assert!(line.ends_with(tail), "{line}");
+                assert_eq!(
+                    line.len(),
+                    format!("{pid}:M 22 Nov 2026 13:05:30.123").len() + tail.len()
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn long_messages_are_cut_raw_ones_are_not() {
+        with_log_file(|read| {
+            server_log!(Level::Notice, "{}{}", "x".repeat(1000), "y".repeat(1000));
+            let text = read();
+            assert!(text.ends_with(&format!("{}\n", "y".repeat(23))));
+            assert_eq!(text.matches(['x', 'y']).count(), 1023);
+            server_log_raw(Level::Notice, Form::Raw, &[b'z'; 3000]);
+            assert!(read().ends_with(&format!("\n{}", "z".repeat(3000))));
+            server_log_raw(Level::Verbose, Form::Raw, b"unseen");
+            assert!(!read().contains("unseen"));
+        });
+    }
+
+    #[test]
+    fn syslog_gets_the_bare_message() {
+        with_log_file(|_| {
+            set_syslog(Some(|level, message| {
+                if let Ok(mut all) = TO_SYSLOG.lock() {
+                    all.push((level, message.to_vec()));
+                }
+            }));
+            server_log!(Level::Warning, "to {}", "both");
+            set_syslog(None);
+            server_log!(Level::Warning, "to one");
+            let got = TO_SYSLOG.lock().unwrap();
+            assert_eq!(*got, [(Level::Warning, b"to both".to_vec())]);
+        });
+    }
+
+    #[test]
+    fn an_unwritable_file_is_no_error_and_a_moved_one_is_made_anew() {
+        with_log_file(|_| {
+            set_log_file("/nonexistent/dir/log".into());
+            server_log!(Level::Warning, "nobody hears");
+            set_log_file("/dev/full".into());
+            server_log!(Level::Warning, "nobody hears");
+            assert!(!logs_to_stdout());
+        });
+        with_log_file(|read| {
+            server_log!(Level::Notice, "one");
+            assert!(read().contains("one"));
+            let path = DESTINATION.read().unwrap().file.clone().unwrap();
+            std::fs::remove_file(&path).unwrap();
+            server_log!(Level::Notice, "two");
+            assert!(read().contains("two") && !read().contains("one"));
+        });
+    }
+
+    #[test]
+    fn level_names() {
+        for level in [
+            Level::Debug,
+            Level::Verbose,
+            Level::Notice,
+            Level::Warning,
+            Level::Nothing,
+        ] {
+            assert_eq!(Level::from_name(level.name().as_bytes()), Some(level));
+        }
+        assert_eq!(Level::from_name(b"NOTICE"), Some(Level::Notice));
+        assert_eq!(Level::from_name(b"loud"), None);
+    }
+}

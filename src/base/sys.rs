@@ -1,0 +1,543 @@
+//! Every call into libc that std and socket2 do not offer, wrapped safely. The only place, with `alloc` and `ds/`, where
+//! `unsafe` may stand. It holds no state but what signal handlers set and read.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+
+fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
+    if rc < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(rc)
+    }
+}
+
+/// Gives the whole pages inside `ptr..ptr + len` back to the kernel; their contents are lost. For memory about to be freed.
+pub fn release_pages(ptr: *mut u8, len: usize) {
+    let page = 4096;
+    let start = (ptr as usize).next_multiple_of(page);
+    let end = (ptr as usize + len) & !(page - 1);
+    if start < end {
+        // SAFETY: only called by an owner that frees the range next, so nobody reads what is thrown away.
+        unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_DONTNEED) };
+    }
+}
+
+/// Which side of a fork this is.
+pub enum Fork {
+    Parent(libc::pid_t),
+    Child,
+}
+
+/// Forks. The server is one thread but for background workers that hold no lock the child needs.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: the child only uses memory of this thread and ends with exit_now.
+    match check(unsafe { libc::fork() })? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// Ends the process without running destructors or exit handlers (the end of every forked child).
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: always sound.
+    unsafe { libc::_exit(code) }
+}
+
+/// Writes all bytes to standard output, past the buffer and the lock of `std`; what cannot be written is lost.
+pub fn write_stdout(mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: the bytes are readable for their length.
+        let n = unsafe { libc::write(libc::STDOUT_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(n) {
+            Ok(n) if n > 0 => bytes = &bytes[n.min(bytes.len())..],
+            Ok(_) => return,
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChildExit {
+    pub pid: i32,
+    /// Exit code, when it exited by itself.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+}
+
+/// Reaps one ended child, if there is one.
+pub fn wait_child() -> Option<ChildExit> {
+    let mut status = 0;
+    // SAFETY: status is a valid place.
+    let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
+    if pid <= 0 {
+        return None;
+    }
+    Some(ChildExit {
+        pid,
+        code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+        signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+    })
+}
+
+/// Waits for one child to end (used after it was killed).
+pub fn wait_for(pid: i32) {
+    let mut status = 0;
+    // SAFETY: status is a valid place.
+    while unsafe { libc::waitpid(pid, &mut status, 0) } < 0
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
+}
+
+pub const SIGUSR1: i32 = libc::SIGUSR1;
+pub const SIGKILL: i32 = libc::SIGKILL;
+pub const SIGTERM: i32 = libc::SIGTERM;
+pub const SIGINT: i32 = libc::SIGINT;
+
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: always sound.
+    check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+pub fn getppid() -> i32 {
+    // SAFETY: always sound.
+    unsafe { libc::getppid() }
+}
+
+/// A pipe with both ends non-blocking and closed on exec: (read, write).
+pub fn pipe() -> io::Result<(File, File)> {
+    let mut fds: [RawFd; 2] = [0; 2];
+    // SAFETY: fds has room for two.
+    check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) })?;
+    // SAFETY: both were just opened and belong to nobody else.
+    Ok(unsafe { (File::from_raw_fd(fds[0]), File::from_raw_fd(fds[1])) })
+}
+
+/// Sends up to `count` bytes of a file from `offset` on to a socket, inside the kernel. Returns how many it took.
+pub fn sendfile(socket: RawFd, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+    let mut off = offset as libc::off_t;
+    // SAFETY: off is a valid place; the kernel checks the descriptors.
+    let n = unsafe { libc::sendfile(socket, file.as_raw_fd(), &mut off, count) };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// Forces a range of a file to the disk and drops it from the page cache (rio's reclaim, sync_file_range).
+pub fn sync_file_range(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE;
+    // SAFETY: always sound.
+    check(unsafe { libc::sync_file_range(file.as_raw_fd(), offset as i64, len as i64, flags) })
+        .map(drop)
+}
+
+/// Tells the kernel that the file's cached pages are not needed any more.
+pub fn drop_page_cache(file: &File) {
+    // SAFETY: always sound; a failure only costs memory.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+}
+
+/// Soft and hard limit on open files.
+pub fn open_files_limit() -> io::Result<(u64, u64)> {
+    let mut l = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: l is a valid place.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut l) })?;
+    Ok((l.rlim_cur, l.rlim_max))
+}
+
+pub fn set_open_files_limit(soft: u64, hard: u64) -> io::Result<()> {
+    let l = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: l is valid.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &l) }).map(drop)
+}
+
+/// Allows core dumps (as initServer does when a crash report is wanted).
+pub fn allow_core_dumps() {
+    let l = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: l is valid.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &l) };
+}
+
+/// Sets the file mode mask and returns the old one.
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: always sound.
+    unsafe { libc::umask(mask as libc::mode_t) as u32 }
+}
+
+/// Becomes a daemon: forks, the parent exits, the child leads a session and has /dev/null for its three standard files.
+pub fn daemonize() -> io::Result<()> {
+    if let Fork::Parent(_) = fork()? {
+        std::process::exit(0);
+    }
+    // SAFETY: always sound.
+    check(unsafe { libc::setsid() })?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    for fd in 0..3 {
+        // SAFETY: duplicates an open descriptor over the standard ones.
+        check(unsafe { libc::dup2(null.as_raw_fd(), fd) })?;
+    }
+    Ok(())
+}
+
+/// Unix time: whole seconds, and nanoseconds below one.
+#[inline]
+pub fn realtime() -> (i64, i64) {
+    let mut t = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is valid for the call; with a clock that always exists it cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut t) };
+    (t.tv_sec, t.tv_nsec)
+}
+
+/// Seconds east of UTC, now.
+pub fn utc_offset() -> i32 {
+    // SAFETY: time and localtime_r only write to the places given.
+    unsafe {
+        let now = libc::time(std::ptr::null_mut());
+        let mut tm: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&now, &mut tm);
+        tm.tm_gmtoff as i32
+    }
+}
+
+/// User and system CPU time in microseconds.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct CpuTimes {
+    pub user_us: i64,
+    pub sys_us: i64,
+}
+
+/// CPU time of this process, of its reaped children, or of this thread.
+#[derive(Clone, Copy)]
+pub enum Who {
+    Myself,
+    Children,
+    Thread,
+}
+
+pub fn cpu_times(who: Who) -> CpuTimes {
+    let who = match who {
+        Who::Myself => libc::RUSAGE_SELF,
+        Who::Children => libc::RUSAGE_CHILDREN,
+        Who::Thread => libc::RUSAGE_THREAD,
+    };
+    // SAFETY: getrusage fills the zeroed struct.
+    let u = unsafe {
+        let mut u: libc::rusage = std::mem::zeroed();
+        libc::getrusage(who, &mut u);
+        u
+    };
+    let us = |t: libc::timeval| t.tv_sec * 1_000_000 + t.tv_usec;
+    CpuTimes {
+        user_us: us(u.ru_utime),
+        sys_us: us(u.ru_stime),
+    }
+}
+
+/// (sysname, release, machine), as `uname` has them.
+pub fn uname() -> (String, String, String) {
+    // SAFETY: uname fills the zeroed struct with terminated strings.
+    let u = unsafe {
+        let mut u: libc::utsname = std::mem::zeroed();
+        libc::uname(&mut u);
+        u
+    };
+    let s = |f: &[libc::c_char]| {
+        let b: Vec<u8> = f
+            .iter()
+            .take_while(|c| **c != 0)
+            .map(|c| *c as u8)
+            .collect();
+        String::from_utf8_lossy(&b).into_owned()
+    };
+    (s(&u.sysname), s(&u.release), s(&u.machine))
+}
+
+/// Physical memory in bytes.
+pub fn total_system_memory() -> u64 {
+    // SAFETY: always sound.
+    let (pages, size) = unsafe {
+        (
+            libc::sysconf(libc::_SC_PHYS_PAGES),
+            libc::sysconf(libc::_SC_PAGESIZE),
+        )
+    };
+    (pages.max(0) as u64).saturating_mul(size.max(0) as u64)
+}
+
+/// Resident set size in bytes, from /proc.
+pub fn resident_memory() -> usize {
+    let Ok(stat) = std::fs::read_to_string("/proc/self/statm") else {
+        return 0;
+    };
+    let pages = stat.split(' ').nth(1).and_then(|s| s.parse::<usize>().ok());
+    pages.unwrap_or(0) * 4096
+}
+
+/// Private dirty bytes of this process: in a forked child, what copy-on-write has cost.
+pub fn private_dirty() -> usize {
+    let Ok(smaps) = std::fs::read_to_string("/proc/self/smaps_rollup")
+        .or_else(|_| std::fs::read_to_string("/proc/self/smaps"))
+    else {
+        return 0;
+    };
+    smaps
+        .lines()
+        .filter_map(|l| l.strip_prefix("Private_Dirty:"))
+        .filter_map(|l| l.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok())
+        .sum::<usize>()
+        * 1024
+}
+
+/// Keeps transparent huge pages away from this process (disable-thp). False when the kernel does not let us.
+pub fn disable_thp() -> bool {
+    // SAFETY: always sound.
+    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0 }
+}
+
+/// The system's text for an error, as C's strerror gives it.
+pub fn strerror(error: &io::Error) -> String {
+    let text = error.to_string();
+    match (error.raw_os_error(), text.rfind(" (os error ")) {
+        (Some(_), Some(end)) => text[..end].to_string(),
+        _ => text,
+    }
+}
+
+/// Maps the program's own pages in at once, so that the first request of a kind does not wait for page faults, or for the
+/// disk. Best effort: an old kernel knows no MADV_POPULATE_READ.
+pub fn populate_program() {
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else {
+        return;
+    };
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
+    let program = program.to_string_lossy();
+    let hex = |s: &str| usize::from_str_radix(s, 16).ok();
+    for line in maps
+        .lines()
+        .filter(|l| l.contains(" r-xp ") && l.ends_with(&*program))
+    {
+        let range = line.split(' ').next().and_then(|r| r.split_once('-'));
+        let Some((start, end)) = range.and_then(|(a, b)| Some((hex(a)?, hex(b)?))) else {
+            continue;
+        };
+        // SAFETY: the range is a mapping of this process, and reading it in changes nothing.
+        unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_POPULATE_READ) };
+    }
+}
+
+/// Opens the system log under this name.
+pub fn open_syslog(ident: &str, facility: i32) {
+    // openlog keeps the pointer, so the name is leaked on purpose: once a process.
+    if let Ok(ident) = CString::new(ident) {
+        // SAFETY: the string lives for ever.
+        unsafe {
+            libc::openlog(
+                ident.into_raw(),
+                libc::LOG_PID | libc::LOG_NDELAY | libc::LOG_NOWAIT,
+                facility,
+            );
+        }
+    }
+}
+
+pub fn syslog(priority: i32, message: &str) {
+    if let Ok(m) = CString::new(message.replace('\0', " ")) {
+        // SAFETY: a constant format and one terminated string.
+        unsafe { libc::syslog(priority, c"%s".as_ptr(), m.as_ptr()) };
+    }
+}
+
+/// The number of a syslog facility by its name in redis.conf.
+pub fn syslog_facility(name: &str) -> Option<i32> {
+    let local = name.to_ascii_lowercase();
+    if local == "user" {
+        return Some(libc::LOG_USER);
+    }
+    let n: i32 = local.strip_prefix("local")?.parse().ok()?;
+    (0..=7).contains(&n).then_some((16 + n) << 3)
+}
+
+// Signals -----------------------------------------------------------------------------------------------------------------
+
+static SHUTDOWN_SIGNAL: AtomicI32 = AtomicI32::new(0);
+static UNFINISHED_FILE: OnceLock<CString> = OnceLock::new();
+static SIGNALS_SEEN: AtomicU32 = AtomicU32::new(0);
+static CHILD_SIGNAL: AtomicBool = AtomicBool::new(false);
+static CRASH_HOOK: AtomicUsize = AtomicUsize::new(0);
+static CRASHING: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn on_shutdown(signal: libc::c_int) {
+    if signal == libc::SIGINT && SHUTDOWN_SIGNAL.load(Ordering::SeqCst) == libc::SIGINT {
+        // A second ^C: whoever sits at the terminal does not want to wait.
+        if let Some(path) = UNFINISHED_FILE.get() {
+            // SAFETY: a C string that is never freed; unlink may be called in a signal handler.
+            unsafe { libc::unlink(path.as_ptr()) };
+        }
+        exit_now(1);
+    }
+    SHUTDOWN_SIGNAL.store(signal, Ordering::SeqCst);
+    SIGNALS_SEEN.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn on_child_stop(_: libc::c_int) {
+    CHILD_SIGNAL.store(true, Ordering::SeqCst);
+}
+
+extern "C" fn on_crash(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    if !CRASHING.swap(true, Ordering::SeqCst) {
+        let hook = CRASH_HOOK.load(Ordering::SeqCst);
+        if hook != 0 {
+            // SAFETY: only `set_crash_handlers` stores here, a `fn(i32, usize)`.
+            let hook: fn(i32, usize) = unsafe { std::mem::transmute(hook) };
+            // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler.
+            let addr = unsafe { (*info).si_addr() as usize };
+            hook(signal, addr);
+        }
+    }
+    // SAFETY: back to the default action, and once more, so that the parent and the core file see the true cause.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+fn install(signal: i32, handler: libc::sighandler_t, flags: i32) {
+    // SAFETY: a zeroed sigaction is valid; the handlers above only touch atomics (the crash one is a last resort).
+    unsafe {
+        let mut act: libc::sigaction = std::mem::zeroed();
+        libc::sigemptyset(&mut act.sa_mask);
+        act.sa_sigaction = handler;
+        act.sa_flags = flags;
+        libc::sigaction(signal, &act, std::ptr::null_mut());
+    }
+}
+
+/// SIGTERM and SIGINT become a flag; SIGHUP and SIGPIPE are ignored (setupSignalHandlers).
+pub fn setup_signal_handlers() {
+    install(libc::SIGTERM, on_shutdown as *const () as usize, 0);
+    install(libc::SIGINT, on_shutdown as *const () as usize, 0);
+    install(libc::SIGHUP, libc::SIG_IGN, 0);
+    install(libc::SIGPIPE, libc::SIG_IGN, 0);
+}
+
+/// Names the file that a second SIGINT removes before it ends the process: a snapshot that is being written. Only the first
+/// call counts.
+pub fn set_unfinished_file(path: CString) {
+    let _ = UNFINISHED_FILE.set(path);
+}
+
+/// Fatal signals call `hook(signal, faulting address)` once and then end the process by the same signal.
+pub fn set_crash_handlers(hook: Option<fn(i32, usize)>) {
+    CRASH_HOOK.store(hook.map_or(0, |h| h as usize), Ordering::SeqCst);
+    for s in [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGFPE,
+        libc::SIGILL,
+        libc::SIGABRT,
+    ] {
+        let handler = match hook {
+            Some(_) => on_crash as *const () as usize,
+            None => libc::SIG_DFL,
+        };
+        let flags = libc::SA_NODEFER | libc::SA_RESETHAND | libc::SA_SIGINFO;
+        install(s, handler, flags);
+    }
+}
+
+/// In a forked child: SIGUSR1 asks it to stop (a flag), the other handlers go back to what a child needs.
+pub fn setup_child_signal_handlers() {
+    install(libc::SIGUSR1, on_child_stop as *const () as usize, 0);
+    install(libc::SIGINT, libc::SIG_IGN, 0);
+    install(libc::SIGTERM, libc::SIG_DFL, 0);
+}
+
+/// Whether the parent asked this child to stop.
+pub fn child_stop_asked() -> bool {
+    CHILD_SIGNAL.load(Ordering::SeqCst)
+}
+
+/// The shutdown signal that has arrived, if any; it stays until [`clear_shutdown_signal`].
+#[inline]
+pub fn shutdown_signal() -> Option<i32> {
+    match SHUTDOWN_SIGNAL.load(Ordering::Relaxed) {
+        0 => None,
+        s => Some(s),
+    }
+}
+
+/// Forgets the signal (a SHUTDOWN that could not be carried out).
+pub fn clear_shutdown_signal() {
+    SHUTDOWN_SIGNAL.store(0, Ordering::SeqCst);
+}
+
+/// Ends the process at once by SIGABRT's default action, without another report.
+pub fn abort_quietly() -> ! {
+    set_crash_handlers(None);
+    std::process::abort()
+}
+
+/// Writes through a null pointer (DEBUG SEGFAULT).
+pub fn segfault() {
+    // SAFETY: not at all, that is its purpose: the crash report is to be seen.
+    unsafe { std::ptr::null_mut::<u8>().wrapping_add(8).write_volatile(1) };
+}
+
+/// Duplicates a descriptor (so that a file can outlive its owner).
+pub fn dup(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the result is checked and belongs to nobody else.
+    check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    #[test]
+    fn a_child_is_reaped_with_its_exit_code() {
+        let (mut r, mut w) = pipe().expect("pipe");
+        match fork().expect("fork") {
+            Fork::Child => {
+                let _ = w.write_all(b"x");
+                exit_now(7);
+            }
+            Fork::Parent(pid) => {
+                let mut status = 0;
+                // SAFETY: status is a valid place.
+                unsafe { libc::waitpid(pid, &mut status, 0) };
+                assert_eq!(libc::WEXITSTATUS(status), 7);
+                let mut b = [0; 4];
+                assert_eq!(r.read(&mut b).expect("the child wrote"), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn facilities_have_the_kernels_numbers() {
+        assert_eq!(syslog_facility("local0"), Some(libc::LOG_LOCAL0));
+        assert_eq!(syslog_facility("LOCAL7"), Some(libc::LOG_LOCAL7));
+        assert_eq!(syslog_facility("user"), Some(libc::LOG_USER));
+        assert_eq!(syslog_facility("local8"), None);
+    }
+}

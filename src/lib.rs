@@ -1,0 +1,39 @@
+//! Aedile: a Redis server whose heart is replication.
+//!
+//! One thread, one hand-rolled event loop ([`ae`]) over mio; every protocol, replication's too, runs as readiness callbacks.
+//! The house has floors, and a file imports only from its own or lower ones (`tests/tidy.rs` checks it):
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 0 | [`base`], [`ae`] |
+//! | 1 | [`ds`]: hash table, shared buffers |
+//! | 2 | [`wire`]: RESP, RDB, the replication log, the handshake's states |
+//! | 3 | [`store`]: entries and databases; also `config::fields` and `config::value`, which hold values and know nobody |
+//! | 4 | [`server`]: the one `Server`, its clients, execution, propagation, the cron |
+//! | 5 | [`commands`], [`replication`], [`persist`], [`config`] |
+//!
+//! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
+//! (`server::startup`).
+//!
+//! What is absent on purpose: globals (but for the log's destination, the allocator's counters and the flags that signal
+//! handlers set, which are the process' own), locks on the data path, and `unsafe` outside `base::sys`, `base::alloc`, `ds`
+//! and `store::entry`.
+//!
+//! Where this differs from the first design: the expire index is a dense list beside the table (`store::entry`), since a
+//! second hash table, as upstream has, costs more than the budget for a key with an expiry.
+
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+
+pub mod ae;
+#[allow(unsafe_code)]
+pub mod base;
+pub mod commands;
+pub mod config;
+#[allow(unsafe_code)]
+pub mod ds;
+pub mod persist;
+pub mod replication;
+pub mod server;
+#[allow(unsafe_code)]
+pub mod store;
+pub mod wire;

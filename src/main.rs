@@ -1,0 +1,5 @@
+//! The program `aedile-server`. Everything is in the library; see `server::startup`.
+
+fn main() {
+    std::process::exit(aedile::server::startup::main());
+}
