@@ -1,0 +1,31 @@
+//! One logical database (redisDb): its keys and the counters that expiry keeps about them.
+//!
+//! Invariant: `expires_cursor` is a hint; it may lie beyond the expire index, whose length changes under it.
+
+use crate::ds::table::KeyHasher;
+use crate::store::entry::keyspace::Keyspace;
+
+/// A numbered database.
+pub struct Db {
+    pub keys: Keyspace,
+    /// Average time to live of the keys with an expiry, in ms, as the active cycle last estimated it.
+    pub avg_ttl: i64,
+    /// Where the active expire cycle goes on in the expire index.
+    pub expires_cursor: usize,
+}
+
+impl Db {
+    pub fn new(hasher: KeyHasher) -> Db {
+        Db {
+            keys: Keyspace::new(hasher),
+            avg_ttl: 0,
+            expires_cursor: 0,
+        }
+    }
+
+    /// Forgets what was estimated about keys that are gone.
+    pub fn reset_expiry_estimates(&mut self) {
+        self.avg_ttl = 0;
+        self.expires_cursor = 0;
+    }
+}

@@ -1,0 +1,118 @@
+//! The expire index: a dense list of all entries that have an expiry, so that sampling one costs a random number and a load
+//! whatever share of the keys can expire. Six bytes a key: upstream keeps a second hash table.
+//!
+//! Invariants: the entry at place `i` has an expiry and carries `i` as its expire index; entries are borrowed from the
+//! table, which outlives this list. Only [`super::keyspace`] may touch it, since it alone knows when an entry moves.
+
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use super::Entry;
+
+/// Places a chunk: chunks are never reallocated, so growth costs no copy and at most this much slack.
+const CHUNK: usize = 4096;
+
+/// The address of an entry. User space has 47 bits of addresses on the machines we run on, so the top two bytes are zero.
+#[derive(Clone, Copy)]
+struct Place([u8; 6]);
+
+impl Place {
+    fn of(entry: &Entry) -> Place {
+        let [a, b, c, d, e, f, zero, none] =
+            (entry.0.as_ptr().expose_provenance() as u64).to_le_bytes();
+        assert!(zero == 0 && none == 0, "an address beyond 48 bits");
+        Place([a, b, c, d, e, f])
+    }
+
+    /// The entry that lives there; the caller knows that it still does.
+    fn entry(self) -> ManuallyDrop<Entry> {
+        let [a, b, c, d, e, f] = self.0;
+        let address = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) as usize;
+        let p = std::ptr::with_exposed_provenance_mut::<u8>(address);
+        // SAFETY: `of` took it from a NonNull.
+        ManuallyDrop::new(Entry(unsafe { NonNull::new_unchecked(p) }))
+    }
+}
+
+/// An entry as the index finds it: borrowed from the keyspace.
+pub struct Listed<'a> {
+    entry: ManuallyDrop<Entry>,
+    borrowed: PhantomData<&'a Entry>,
+}
+
+impl Deref for Listed<'_> {
+    type Target = Entry;
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+#[derive(Default)]
+pub(super) struct ExpireIndex {
+    chunks: Vec<Vec<Place>>,
+    len: usize,
+}
+
+impl ExpireIndex {
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn mem_usage(&self) -> usize {
+        self.chunks.len() * CHUNK * size_of::<Place>()
+    }
+
+    /// Appends an entry and tells it its place.
+    pub(super) fn push(&mut self, entry: &mut Entry) {
+        if self.len == self.chunks.len() * CHUNK {
+            // The first chunk grows by itself: most databases have few keys that expire.
+            let cap = if self.len == 0 { 0 } else { CHUNK };
+            self.chunks.push(Vec::with_capacity(cap));
+        }
+        entry.set_expire_index(self.len as u32);
+        if let Some(last) = self.chunks.get_mut(self.len / CHUNK) {
+            last.push(Place::of(entry));
+        }
+        self.len += 1;
+    }
+
+    /// The entry has moved in memory: its place points to it again.
+    pub(super) fn moved(&mut self, entry: &Entry) {
+        let i = entry.expire_index() as usize;
+        self.chunks[i / CHUNK][i % CHUNK] = Place::of(entry);
+    }
+
+    /// Takes the entry at `i` out; the last one takes its place.
+    pub(super) fn remove(&mut self, i: u32) {
+        let i = i as usize;
+        self.len -= 1;
+        let last = self.len;
+        let Some(p) = self.chunks[last / CHUNK].pop() else {
+            unreachable!("len counts the places of all chunks")
+        };
+        if i != last {
+            self.chunks[i / CHUNK][i % CHUNK] = p;
+            p.entry().set_expire_index(i as u32);
+        }
+        if last.is_multiple_of(CHUNK) {
+            self.chunks.pop();
+        }
+    }
+
+    /// The entry at `i`.
+    #[inline]
+    pub(super) fn get(&self, i: usize) -> Listed<'_> {
+        // The entry is alive while it is listed (invariant), and the borrow of the index keeps it listed.
+        Listed {
+            entry: self.chunks[i / CHUNK][i % CHUNK].entry(),
+            borrowed: PhantomData,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = ExpireIndex::default();
+    }
+}

@@ -1,0 +1,264 @@
+//! The keys of one database: the table that owns the entries and the index of those that expire, kept in step.
+//!
+//! Invariant: an entry is in the index if and only if it has an expiry, and the index points to where the entry is now.
+//! Every operation that can move an entry goes through here.
+
+use super::index::{ExpireIndex, Listed};
+use super::{Entry, NewValue};
+use crate::ds::sbuf::SBuf;
+use crate::ds::table::{Element, KeyHasher, Resize, Slot, Table};
+
+/// One database's entries.
+pub struct Keyspace {
+    table: Table<Entry>,
+    expires: ExpireIndex,
+}
+
+impl Keyspace {
+    pub fn new(hasher: KeyHasher) -> Keyspace {
+        Keyspace {
+            table: Table::new(hasher),
+            expires: ExpireIndex::default(),
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// How many keys have an expiry.
+    #[inline]
+    pub fn expires_len(&self) -> usize {
+        self.expires.len()
+    }
+
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.table.hash(key)
+    }
+
+    #[inline]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        self.table.find(hash, key)
+    }
+
+    #[inline]
+    pub fn at(&self, slot: Slot) -> &Entry {
+        self.table.at(slot)
+    }
+
+    /// Sets the LRU bits of the entry at `slot`.
+    #[inline]
+    pub fn set_lru(&mut self, slot: Slot, lru: u32) {
+        self.table.at_mut(slot).set_lru(lru);
+    }
+
+    /// Adds a key that is not there.
+    pub fn add(&mut self, hash: u64, entry: Entry) -> Slot {
+        let slot = self.table.insert_new(hash, entry);
+        let e = self.table.at_mut(slot);
+        if e.expire().is_some() {
+            self.expires.push(e);
+        }
+        slot
+    }
+
+    /// Replaces the value at `slot`; expiry and LRU bits stay.
+    #[inline]
+    pub fn set_value(&mut self, slot: Slot, value: NewValue<'_>) {
+        let e = self.table.at_mut(slot);
+        e.set_value(value);
+        if e.expire().is_some() {
+            self.expires.moved(e);
+        }
+    }
+
+    /// Lets `f` change the string value as a growable buffer; the encoding becomes `raw`.
+    pub fn update_raw<R>(&mut self, slot: Slot, f: impl FnOnce(&mut SBuf) -> R) -> R {
+        let e = self.table.at_mut(slot);
+        let r = f(e.raw_buf());
+        if e.expire().is_some() {
+            self.expires.moved(e);
+        }
+        r
+    }
+
+    /// Sets (unix ms) or clears the expiry at `slot`.
+    pub fn set_expire(&mut self, slot: Slot, at: Option<i64>) {
+        let e = self.table.at_mut(slot);
+        match (e.expire().is_some(), at) {
+            (true, None) => {
+                let i = e.expire_index();
+                self.expires.remove(i);
+                self.table.at_mut(slot).set_expire(None);
+            }
+            (false, Some(_)) => {
+                e.set_expire(at);
+                self.expires.push(e);
+            }
+            (_, at) => e.set_expire(at),
+        }
+    }
+
+    /// Takes a key out.
+    pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        let e = self.table.remove(hash, key)?;
+        if e.expire().is_some() {
+            self.expires.remove(e.expire_index());
+        }
+        Some(e)
+    }
+
+    /// The `i`-th key with an expiry, in no order; removals change the order.
+    pub fn expiring(&self, i: usize) -> Option<Listed<'_>> {
+        (i < self.expires.len()).then(|| self.expires.get(i))
+    }
+
+    /// See [`Table::scan`].
+    pub fn scan(&self, cursor: u64, f: impl FnMut(&Entry)) -> u64 {
+        self.table.scan(cursor, f)
+    }
+
+    pub fn for_each(&self, f: impl FnMut(&Entry)) {
+        self.table.for_each(f)
+    }
+
+    pub fn random(&self, next_random: impl FnMut() -> u64) -> Option<&Entry> {
+        self.table.random(next_random)
+    }
+
+    /// Removes everything and frees it here and now.
+    pub fn clear(&mut self) {
+        self.expires.clear();
+        self.table.clear();
+    }
+
+    /// Makes room for `n` keys at once.
+    pub fn reserve(&mut self, n: usize) {
+        self.table.reserve(n);
+    }
+
+    pub fn set_resize(&mut self, resize: Resize) {
+        self.table.set_resize(resize);
+    }
+
+    pub fn try_resize(&mut self) {
+        self.table.try_resize();
+    }
+
+    pub fn rehash_for(&mut self, us: u64) -> bool {
+        self.table.rehash_for(us)
+    }
+
+    pub fn is_rehashing(&self) -> bool {
+        self.table.is_rehashing()
+    }
+
+    /// The table itself, for DEBUG HTSTATS.
+    pub fn table(&self) -> &Table<Entry> {
+        &self.table
+    }
+
+    /// Bytes of table and index, without the entries.
+    pub fn overhead(&self) -> (usize, usize) {
+        (self.table.mem_usage(), self.expires.mem_usage())
+    }
+}
+
+impl Entry {
+    /// The key's bytes (also through [`Element::key`]).
+    #[inline]
+    pub fn name(&self) -> &[u8] {
+        Element::key(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Str;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Set(u8, Vec<u8>),
+        Int(u8, i64),
+        Append(u8, Vec<u8>),
+        Expire(u8, Option<i64>),
+        Remove(u8),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let v = || proptest::collection::vec(any::<u8>(), 0..60);
+        prop_oneof![
+            (any::<u8>(), v()).prop_map(|(k, v)| Op::Set(k, v)),
+            (any::<u8>(), any::<i64>()).prop_map(|(k, v)| Op::Int(k, v)),
+            (any::<u8>(), v()).prop_map(|(k, v)| Op::Append(k, v)),
+            (any::<u8>(), any::<Option<i64>>()).prop_map(|(k, v)| Op::Expire(k, v)),
+            any::<u8>().prop_map(Op::Remove),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn table_and_index_stay_in_step(ops in proptest::collection::vec(op(), 0..600)) {
+            let mut ks = Keyspace::new(KeyHasher::new([7, 8, 9, 10]));
+            let mut model: BTreeMap<u8, (Vec<u8>, Option<i64>)> = BTreeMap::new();
+            for o in ops {
+                let k = match &o { Op::Set(k, _) | Op::Int(k, _) | Op::Append(k, _) | Op::Expire(k, _) | Op::Remove(k) => *k };
+                let h = ks.hash(&[k]);
+                let slot = ks.find(h, &[k]);
+                prop_assert_eq!(slot.is_some(), model.contains_key(&k));
+                match (o, slot) {
+                    (Op::Set(_, v), Some(s)) => {
+                        ks.set_value(s, NewValue::Bytes { bytes: &v, raw: false });
+                        model.entry(k).and_modify(|e| e.0 = v);
+                    }
+                    (Op::Set(_, v), None) => {
+                        ks.add(h, Entry::new(&[k], NewValue::Bytes { bytes: &v, raw: false }, None));
+                        model.insert(k, (v, None));
+                    }
+                    (Op::Int(_, v), Some(s)) => {
+                        ks.set_value(s, NewValue::Int(v));
+                        model.entry(k).and_modify(|e| e.0 = v.to_string().into_bytes());
+                    }
+                    (Op::Append(_, v), Some(s)) => {
+                        ks.update_raw(s, |b| b.extend_from_slice(&v));
+                        model.entry(k).and_modify(|e| e.0.extend(v));
+                    }
+                    (Op::Expire(_, at), Some(s)) => {
+                        ks.set_expire(s, at);
+                        model.entry(k).and_modify(|e| e.1 = at);
+                    }
+                    (Op::Remove(_), _) => {
+                        prop_assert_eq!(ks.remove(h, &[k]).is_some(), model.remove(&k).is_some());
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert_eq!(ks.len(), model.len());
+            let mut got = BTreeMap::new();
+            ks.for_each(|e| {
+                let v = match e.string() {
+                    Str::Int(n) => n.to_string().into_bytes(),
+                    Str::Bytes(b) => b.to_vec(),
+                };
+                got.insert(e.name()[0], (v, e.expire()));
+            });
+            let with_expiry = model.values().filter(|v| v.1.is_some()).count();
+            prop_assert_eq!(ks.expires_len(), with_expiry);
+            for i in 0..with_expiry {
+                let e = ks.expiring(i);
+                prop_assert!(e.is_some_and(|e| e.expire().is_some() && e.expire_index() as usize == i
+                    && model.get(&e.name()[0]).is_some_and(|m| m.1 == e.expire())));
+            }
+            prop_assert_eq!(got, model);
+        }
+    }
+}

@@ -1,0 +1,580 @@
+//! One key with its value in one allocation.
+//!
+//! ```text
+//! offset 0   8 bytes  header: lru 24 bits | type 4 | encoding 4 | flags 8 | key length 24 bits (low to high)
+//!            8 bytes  slot: the integer (INT) or the pointer to the value (PTR)              only with INT or PTR
+//!            8 bytes  expiry, unix time in ms; 4 bytes its place in the expire index         only with EXPIRE
+//!            8 bytes  key length                                                            only with LONG_KEY
+//!            2 bytes  length of the inline value                                            without INT and PTR
+//!            n bytes  key
+//!            n bytes  inline value                                                          without INT and PTR
+//! ```
+//!
+//! All offsets follow from the flags, so nothing else is stored. A string that is a canonical 64-bit integer sits in the
+//! slot, one of up to [`INLINE_MAX`] bytes behind the key, a larger one in an [`SBuf`].
+//!
+//! Invariants: the flags describe the layout that was allocated; a PTR slot owns its value; the key never changes.
+//! An entry knows nothing of the table or the index that holds it: [`keyspace`] keeps those two in step.
+
+pub mod index;
+pub mod keyspace;
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+use crate::ds::sbuf::SBuf;
+use crate::ds::table::Element;
+
+/// The longest string value kept inside the entry, in bytes.
+pub const INLINE_MAX: usize = 1024;
+/// The longest string that OBJECT ENCODING calls `embstr` (object.c).
+pub const EMBSTR_MAX: usize = 44;
+
+/// The type of a value, with the numbers of server.h (OBJ_STRING ..).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Type {
+    String = 0,
+}
+
+impl Type {
+    /// The name that TYPE answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::String => "string",
+        }
+    }
+}
+
+/// How a value is represented, with the numbers of server.h (OBJ_ENCODING_RAW ..).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Encoding {
+    Raw = 0,
+    Int = 1,
+    Embstr = 8,
+}
+
+impl Encoding {
+    /// The name that OBJECT ENCODING answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Raw => "raw",
+            Encoding::Int => "int",
+            Encoding::Embstr => "embstr",
+        }
+    }
+}
+
+const EXPIRE: u64 = 1 << 32;
+const INT: u64 = 1 << 33;
+const PTR: u64 = 1 << 34;
+const LONG_KEY: u64 = 1 << 35;
+const LAYOUT_FLAGS: u64 = EXPIRE | INT | PTR | LONG_KEY;
+const LRU_MASK: u64 = 0xff_ffff;
+const TYPE_SHIFT: u32 = 24;
+const ENC_SHIFT: u32 = 28;
+const KEYLEN_SHIFT: u32 = 40;
+const KEYLEN_MAX: u64 = 0xff_ffff;
+/// No place in the expire index (yet).
+pub const NO_INDEX: u32 = u32::MAX;
+
+const HEADER: usize = 8;
+
+/// Where the key starts, by the four layout flags.
+const KEY_OFFSET: [u8; 16] = {
+    let mut t = [0u8; 16];
+    let mut f = 0;
+    while f < 16 {
+        let expire = f & 1 != 0;
+        let slot = f & 6 != 0;
+        let long = f & 8 != 0;
+        t[f] = (HEADER
+            + if slot { 8 } else { 2 }
+            + if expire { 12 } else { 0 }
+            + if long { 8 } else { 0 }) as u8;
+        f += 1;
+    }
+    t
+};
+
+/// A string value as it is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Str<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+}
+
+/// A value to be stored; the entry chooses the layout.
+pub enum NewValue<'a> {
+    /// An integer (encoding `int`).
+    Int(i64),
+    /// Bytes to copy; `raw` keeps upstream's name `raw` also for a short one (the result of APPEND, SETRANGE, ...).
+    Bytes { bytes: &'a [u8], raw: bool },
+    /// A buffer to keep as it is (encoding `raw`).
+    Buf(SBuf),
+}
+
+/// An owned key with its value. Eight bytes: a pointer to the allocation described above.
+#[repr(transparent)]
+pub struct Entry(NonNull<u8>);
+
+// SAFETY: an entry owns its allocation and an SBuf may be dropped on any thread.
+unsafe impl Send for Entry {}
+
+// SAFETY: transparent over NonNull, movable.
+unsafe impl Element for Entry {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        let h = self.header();
+        let (off, len) = (key_offset(h), self.key_len(h));
+        // SAFETY: the key's bytes were written at creation.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(off), len) }
+    }
+}
+
+#[inline]
+fn key_offset(header: u64) -> usize {
+    usize::from(KEY_OFFSET[((header & LAYOUT_FLAGS) >> 32) as usize])
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
+}
+
+impl Entry {
+    /// A new entry without LRU information. `expire` is unix time in ms.
+    pub fn new(key: &[u8], value: NewValue<'_>, expire: Option<i64>) -> Entry {
+        let expire = expire.map(|at| (at, NO_INDEX));
+        Entry::build(key, value, expire, 0)
+    }
+
+    fn build(key: &[u8], value: NewValue<'_>, expire: Option<(i64, u32)>, lru: u64) -> Entry {
+        let (mut flags, encoding, tail) = match &value {
+            NewValue::Int(_) => (INT, Encoding::Int, 0),
+            NewValue::Bytes { bytes, raw } if bytes.len() <= INLINE_MAX => {
+                let short = bytes.len() <= EMBSTR_MAX && !raw;
+                let e = if short {
+                    Encoding::Embstr
+                } else {
+                    Encoding::Raw
+                };
+                (0, e, bytes.len())
+            }
+            _ => (PTR, Encoding::Raw, 0),
+        };
+        if expire.is_some() {
+            flags |= EXPIRE;
+        }
+        let len = key.len() as u64;
+        if len >= KEYLEN_MAX {
+            flags |= LONG_KEY;
+        }
+        let header = (lru & LRU_MASK)
+            | (Type::String as u64) << TYPE_SHIFT
+            | (encoding as u64) << ENC_SHIFT
+            | flags
+            | len.min(KEYLEN_MAX) << KEYLEN_SHIFT;
+        let off = key_offset(header);
+        let l = layout(off + key.len() + tail);
+        // SAFETY: the size is at least that of the header. Every write below stays inside: the offsets are those that
+        // `key_offset` reserved for these flags, and `tail` bytes follow the key.
+        unsafe {
+            let p = alloc(l);
+            let Some(ptr) = NonNull::new(p) else {
+                handle_alloc_error(l)
+            };
+            p.cast::<u64>().write(header);
+            let mut at = HEADER;
+            match value {
+                NewValue::Int(n) => {
+                    p.add(at).cast::<i64>().write(n);
+                    at += 8;
+                }
+                NewValue::Buf(b) => {
+                    p.add(at)
+                        .cast::<usize>()
+                        .write(b.into_raw().as_ptr() as usize);
+                    at += 8;
+                }
+                NewValue::Bytes { bytes, .. } if flags & PTR != 0 => {
+                    let b = SBuf::from_slice(bytes);
+                    p.add(at)
+                        .cast::<usize>()
+                        .write(b.into_raw().as_ptr() as usize);
+                    at += 8;
+                }
+                NewValue::Bytes { bytes, .. } => {
+                    p.add(off - 2)
+                        .cast::<u16>()
+                        .write_unaligned(bytes.len() as u16);
+                    std::ptr::copy_nonoverlapping(
+                        bytes.as_ptr(),
+                        p.add(off + key.len()),
+                        bytes.len(),
+                    );
+                }
+            }
+            if let Some((when, index)) = expire {
+                p.add(at).cast::<i64>().write(when);
+                p.add(at + 8).cast::<u32>().write(index);
+                at += 12;
+            }
+            if flags & LONG_KEY != 0 {
+                p.add(at).cast::<u64>().write_unaligned(len);
+            }
+            std::ptr::copy_nonoverlapping(key.as_ptr(), p.add(off), key.len());
+            Entry(ptr)
+        }
+    }
+
+    #[inline]
+    fn header(&self) -> u64 {
+        // SAFETY: every entry starts with its header.
+        unsafe { self.0.as_ptr().cast::<u64>().read() }
+    }
+
+    #[inline]
+    fn set_header(&mut self, header: u64) {
+        // SAFETY: as in `header`; the caller keeps the layout flags.
+        unsafe { self.0.as_ptr().cast::<u64>().write(header) }
+    }
+
+    #[inline]
+    fn key_len(&self, header: u64) -> usize {
+        let n = header >> KEYLEN_SHIFT;
+        if n < KEYLEN_MAX {
+            return n as usize;
+        }
+        let at = HEADER
+            + if header & (INT | PTR) != 0 { 8 } else { 0 }
+            + if header & EXPIRE != 0 { 12 } else { 0 };
+        // SAFETY: LONG_KEY entries keep the length here.
+        unsafe { self.0.as_ptr().add(at).cast::<u64>().read_unaligned() as usize }
+    }
+
+    #[inline]
+    fn inline_len(&self, header: u64) -> usize {
+        debug_assert!(header & (INT | PTR) == 0);
+        // SAFETY: an entry without a slot keeps its value's length right before the key.
+        let n = unsafe {
+            let p = self.0.as_ptr().add(key_offset(header) - 2);
+            p.cast::<u16>().read_unaligned()
+        };
+        usize::from(n)
+    }
+
+    /// Bytes of this allocation, without what hangs off it.
+    fn size(&self) -> usize {
+        let h = self.header();
+        let inline = if h & (INT | PTR) == 0 {
+            self.inline_len(h)
+        } else {
+            0
+        };
+        key_offset(h) + self.key_len(h) + inline
+    }
+
+    /// Bytes of the entry and of its value.
+    pub fn mem_usage(&self) -> usize {
+        let h = self.header();
+        let mut n = crate::base::alloc::good_size(self.size());
+        if h & PTR != 0 {
+            n += self.with_buf(|b| crate::base::alloc::good_size(b.alloc_size()));
+        }
+        n
+    }
+
+    pub fn value_type(&self) -> Type {
+        Type::String
+    }
+
+    pub fn encoding(&self) -> Encoding {
+        match (self.header() >> ENC_SHIFT) & 0xf {
+            1 => Encoding::Int,
+            8 => Encoding::Embstr,
+            _ => Encoding::Raw,
+        }
+    }
+
+    /// The 24 bits of LRU clock or LFU counter (object.c).
+    #[inline]
+    pub fn lru(&self) -> u32 {
+        (self.header() & LRU_MASK) as u32
+    }
+
+    #[inline]
+    pub fn set_lru(&mut self, lru: u32) {
+        let h = self.header();
+        self.set_header((h & !LRU_MASK) | (u64::from(lru) & LRU_MASK));
+    }
+
+    /// When the key expires, unix time in ms.
+    #[inline]
+    pub fn expire(&self) -> Option<i64> {
+        let h = self.header();
+        if h & EXPIRE == 0 {
+            return None;
+        }
+        // SAFETY: EXPIRE entries keep it here; the offset is a multiple of eight.
+        Some(unsafe { self.0.as_ptr().add(expire_offset(h)).cast::<i64>().read() })
+    }
+
+    fn expire_index(&self) -> u32 {
+        let h = self.header();
+        debug_assert!(h & EXPIRE != 0);
+        // SAFETY: as in `expire`; the caller has seen that the entry has one.
+        unsafe {
+            let p = self.0.as_ptr().add(expire_offset(h) + 8);
+            p.cast::<u32>().read()
+        }
+    }
+
+    fn set_expire_index(&mut self, index: u32) {
+        let h = self.header();
+        debug_assert!(h & EXPIRE != 0);
+        // SAFETY: as in `expire_index`.
+        unsafe {
+            let p = self.0.as_ptr().add(expire_offset(h) + 8);
+            p.cast::<u32>().write(index);
+        }
+    }
+
+    /// Sets or clears the expiry; moves the entry when its layout changes.
+    fn set_expire(&mut self, at: Option<i64>) {
+        let h = self.header();
+        match (at, h & EXPIRE != 0) {
+            (Some(at), true) => {
+                // SAFETY: as in `expire`.
+                unsafe {
+                    let p = self.0.as_ptr().add(expire_offset(h));
+                    p.cast::<i64>().write(at);
+                }
+            }
+            (None, false) => {}
+            (at, _) => self.relayout(at.map(|at| (at, NO_INDEX))),
+        }
+    }
+
+    /// Copies the entry into one with or without an expiry; the value moves along.
+    fn relayout(&mut self, expire: Option<(i64, u32)>) {
+        let h = self.header();
+        let raw = self.encoding() == Encoding::Raw;
+        let new = if h & PTR != 0 {
+            let buf = self.take_buf();
+            Entry::build(self.key(), NewValue::Buf(buf), expire, h)
+        } else {
+            match self.string() {
+                Str::Int(n) => Entry::build(self.key(), NewValue::Int(n), expire, h),
+                Str::Bytes(bytes) => {
+                    Entry::build(self.key(), NewValue::Bytes { bytes, raw }, expire, h)
+                }
+            }
+        };
+        *self = new;
+    }
+
+    /// The string value.
+    #[inline]
+    pub fn string(&self) -> Str<'_> {
+        let h = self.header();
+        // SAFETY: the flags say which of the three layouts this is; the borrow of self keeps the bytes alive and unchanged.
+        unsafe {
+            let p = self.0.as_ptr();
+            if h & (INT | PTR) == 0 {
+                let start = key_offset(h) + self.key_len(h);
+                Str::Bytes(std::slice::from_raw_parts(p.add(start), self.inline_len(h)))
+            } else if h & INT != 0 {
+                Str::Int(p.add(HEADER).cast::<i64>().read())
+            } else {
+                // The buffer outlives this borrow: the entry owns one count of it and drops it only through &mut.
+                let buf = &*p.add(HEADER).cast::<SBuf>();
+                Str::Bytes(buf.as_slice())
+            }
+        }
+    }
+
+    /// The value's buffer, when it hangs off the entry.
+    pub fn buf(&self) -> Option<&SBuf> {
+        if self.header() & PTR == 0 {
+            return None;
+        }
+        // SAFETY: a PTR slot of a string holds an SBuf, which is transparent over its pointer.
+        Some(unsafe { &*self.0.as_ptr().add(HEADER).cast::<SBuf>() })
+    }
+
+    fn with_buf<R>(&self, f: impl FnOnce(&SBuf) -> R) -> R
+    where
+        R: Default,
+    {
+        self.buf().map(f).unwrap_or_default()
+    }
+
+    /// Takes the buffer out and leaves an integer in its place, so that dropping the entry does not free it.
+    fn take_buf(&mut self) -> SBuf {
+        let h = self.header();
+        debug_assert!(h & PTR != 0);
+        // SAFETY: the slot owns an SBuf; after the flags change nobody takes it for one again.
+        unsafe {
+            let slot = self.0.as_ptr().add(HEADER).cast::<usize>();
+            let p = slot.read();
+            slot.write(0);
+            self.set_header((h & !PTR) | INT);
+            SBuf::from_raw(NonNull::new_unchecked(p as *mut u8))
+        }
+    }
+
+    /// Stores an integer or bytes in the place of the old value when the layout stays the same. False when it does not.
+    #[inline]
+    fn overwrite(&mut self, value: &NewValue<'_>) -> bool {
+        let h = self.header();
+        match value {
+            NewValue::Int(n) if h & INT != 0 => {
+                // SAFETY: INT entries keep the number in the slot.
+                unsafe { self.0.as_ptr().add(HEADER).cast::<i64>().write(*n) };
+                true
+            }
+            NewValue::Bytes { bytes, raw }
+                if h & (INT | PTR) == 0 && self.inline_len(h) == bytes.len() =>
+            {
+                let e = if *raw || bytes.len() > EMBSTR_MAX {
+                    Encoding::Raw
+                } else {
+                    Encoding::Embstr
+                };
+                self.set_header((h & !(0xf << ENC_SHIFT)) | (e as u64) << ENC_SHIFT);
+                let start = key_offset(h) + self.key_len(h);
+                // SAFETY: the inline value has exactly this length; the source is not inside this entry, which is borrowed
+                // mutably.
+                unsafe {
+                    let to = self.0.as_ptr().add(start);
+                    std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Replaces the value, keeping key, expiry and LRU bits; may move the entry.
+    fn set_value(&mut self, value: NewValue<'_>) {
+        if self.overwrite(&value) {
+            return;
+        }
+        let expire = self.expire().map(|at| (at, self.expire_index()));
+        *self = Entry::build(self.key(), value, expire, self.header());
+    }
+
+    /// The value as a growable buffer for APPEND, SETRANGE and SETBIT; converts to `raw` and may move the entry.
+    fn raw_buf(&mut self) -> &mut SBuf {
+        if self.header() & PTR == 0 {
+            let buf = match self.string() {
+                Str::Int(n) => SBuf::from_slice(itoa::Buffer::new().format(n).as_bytes()),
+                Str::Bytes(b) => SBuf::from_slice(b),
+            };
+            self.set_value(NewValue::Buf(buf));
+        }
+        // SAFETY: the entry is a PTR entry now; see `buf`.
+        unsafe { &mut *self.0.as_ptr().add(HEADER).cast::<SBuf>() }
+    }
+
+    /// The address, for DEBUG OBJECT.
+    pub fn address(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+}
+
+#[inline]
+fn expire_offset(header: u64) -> usize {
+    HEADER + if header & (INT | PTR) != 0 { 8 } else { 0 }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.header() & PTR != 0 {
+            drop(self.take_buf());
+        }
+        let size = self.size();
+        // SAFETY: allocated in `build` with the same layout: the flags that decide the size are unchanged but for PTR -> INT,
+        // which have the same size.
+        unsafe { dealloc(self.0.as_ptr(), layout(size)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(b: &[u8]) -> NewValue<'_> {
+        NewValue::Bytes {
+            bytes: b,
+            raw: false,
+        }
+    }
+
+    #[test]
+    fn every_layout_keeps_key_value_and_expiry() {
+        let long = vec![b'k'; 0x0100_0000];
+        let big = vec![b'v'; 5000];
+        for key in [&b""[..], b"k", b"key:000000000001", &long] {
+            for expire in [None, Some(1_700_000_000_123i64)] {
+                let e = Entry::new(key, NewValue::Int(-5), expire);
+                assert_eq!(
+                    (e.key(), e.string(), e.expire()),
+                    (key, Str::Int(-5), expire)
+                );
+                for v in [&b""[..], b"x", &big[..45], &big[..1024], &big] {
+                    let mut e = Entry::new(key, bytes(v), expire);
+                    e.set_lru(0x123456);
+                    assert_eq!(e.key(), key);
+                    assert_eq!(e.string(), Str::Bytes(v));
+                    assert_eq!(e.expire(), expire);
+                    e.set_expire(Some(9));
+                    e.set_expire_index(77);
+                    assert_eq!((e.expire(), e.expire_index()), (Some(9), 77));
+                    e.set_value(NewValue::Int(3));
+                    assert_eq!((e.expire(), e.expire_index()), (Some(9), 77));
+                    assert_eq!((e.key(), e.string()), (key, Str::Int(3)));
+                    e.set_value(bytes(v));
+                    e.set_expire(None);
+                    assert_eq!(
+                        (e.key(), e.string(), e.expire()),
+                        (key, Str::Bytes(v), None)
+                    );
+                    assert_eq!(e.lru(), 0x123456);
+                    e.raw_buf().extend_from_slice(b"!");
+                    assert_eq!(e.encoding(), Encoding::Raw);
+                    let want = [v, b"!"].concat();
+                    assert_eq!(e.string(), Str::Bytes(&want));
+                    e.set_expire(Some(1));
+                    assert_eq!(e.string(), Str::Bytes(&want));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_fit_the_classes_of_the_budget() {
+        let size = |v: NewValue<'_>, ttl| Entry::new(b"key:000000000001", v, ttl).size();
+        assert_eq!(size(NewValue::Int(1), None), 32);
+        assert!(size(bytes(&[b'x'; 32]), None) <= 64);
+        assert!(size(bytes(&[b'x'; 32]), Some(1)) <= 80);
+        assert!(size(bytes(&[b'y'; 100]), None) <= 128);
+    }
+
+    #[test]
+    fn encodings_are_named_as_upstream_names_them() {
+        let e = |v| Entry::new(b"k", v, None).encoding();
+        assert_eq!(e(NewValue::Int(1)), Encoding::Int);
+        assert_eq!(e(bytes(&[b'x'; 44])), Encoding::Embstr);
+        assert_eq!(e(bytes(&[b'x'; 45])), Encoding::Raw);
+        assert_eq!(
+            e(NewValue::Bytes {
+                bytes: b"a",
+                raw: true
+            }),
+            Encoding::Raw
+        );
+        assert_eq!(e(bytes(&[b'x'; 2000])), Encoding::Raw);
+    }
+}
