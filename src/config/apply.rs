@@ -1,0 +1,101 @@
+//! What CONFIG SET does once a value has changed, and [`ConfigHost`] for the server: the one file here that knows it.
+
+use super::fields::Config;
+use super::load::clamp_hz;
+use super::set::ConfigHost;
+use crate::base::log;
+use crate::server::Server;
+use crate::server::client::ClientId;
+
+/// An effect of changed values. It runs after all values of one CONFIG SET are in place, and once for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apply {
+    /// `hz`
+    Hz,
+    /// `port`
+    Port,
+    /// `bind`
+    Bind,
+    /// `loglevel`
+    LogLevel,
+    /// `repl-backlog-size`
+    ReplBacklogSize,
+    /// `min-replicas-to-write`, `min-replicas-max-lag`
+    GoodSlaves,
+    /// `maxclients`
+    Maxclients,
+    /// `requirepass`
+    RequirePass,
+}
+
+impl Apply {
+    /// Lets the values take effect.
+    ///
+    /// # Errors
+    /// The text for the client.
+    pub fn run(self, server: &mut Server) -> Result<(), String> {
+        match self {
+            Apply::Hz => {
+                clamp_hz(&mut server.config);
+                server.update_hz();
+            }
+            Apply::Port => server
+                .change_listeners()
+                .map_err(|_| "Unable to listen on this port. Check server logs.")?,
+            Apply::Bind => server
+                .change_listeners()
+                .map_err(|_| "Failed to bind to specified addresses.")?,
+            Apply::LogLevel => log::set_verbosity(server.config.loglevel.into()),
+            Apply::ReplBacklogSize => server.resize_replication_backlog(),
+            Apply::GoodSlaves => server.refresh_good_slaves_count(),
+            Apply::Maxclients => update_maxclients(server)?,
+            Apply::RequirePass => server.update_default_user_password(),
+        }
+        Ok(())
+    }
+}
+
+/// The system may allow fewer clients than were asked for: that is refused.
+fn update_maxclients(server: &mut Server) -> Result<(), String> {
+    let wanted = server.config.maxclients;
+    server.adjust_open_files_limit();
+    let possible = server.config.maxclients;
+    if possible == wanted {
+        return Ok(());
+    }
+    Err(format!(
+        "The operating system is not able to handle the specified number of clients, try with {possible}"
+    ))
+}
+
+/// The server on behalf of a client whose CONFIG SET it runs.
+pub struct SetByClient<'a> {
+    /// The server.
+    pub server: &'a mut Server,
+    /// The client.
+    pub cid: ClientId,
+}
+
+impl ConfigHost for SetByClient<'_> {
+    fn config(&mut self) -> &mut Config {
+        &mut self.server.config
+    }
+
+    fn apply(&mut self, apply: Apply) -> Result<(), String> {
+        apply.run(self.server)
+    }
+
+    fn is_loading(&self) -> bool {
+        self.server.loading.is_some()
+    }
+
+    fn is_local(&self) -> bool {
+        self.server.client_is_local(self.cid)
+    }
+
+    fn redact(&mut self, index: usize) {
+        // CONFIG SET and the pairs before come first, then the name.
+        self.server
+            .redact_client_command_argument(self.cid, 3 + 2 * index);
+    }
+}

@@ -1,0 +1,927 @@
+//! One row per directive: name, old name, flags, kind of value, effect, and whether its feature is built. Rows only.
+//!
+//! Names, ranges and flags are those of upstream 7.2 (config.c, static_configs).
+
+use super::apply::Apply;
+use super::row::{
+    DEBUG, DENY_LOADING, HIDDEN, IMMUTABLE, Kind, MODIFIABLE, MULTI_ARG, NumberForm, PROTECTED,
+    Row, SENSITIVE, VOLATILE, choice, number, opt_bytes, opt_text, row, shutdown_flags, text,
+    yes_no,
+};
+use super::special;
+use super::valid::{
+    is_valid_active_defrag, is_valid_announced_hostname, is_valid_announced_nodename,
+    is_valid_aof_dirname, is_valid_aof_filename, is_valid_db_filename,
+    is_valid_proc_title_template, is_valid_shutdown_on_sig_flags,
+};
+use super::value::{
+    AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
+    PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
+    ShutdownFlags, Supervised, SyslogFacility, TlsAuthClients,
+};
+
+/// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
+pub static TABLE: &[Row] = &[
+    // Network.
+    row(
+        "bind",
+        MODIFIABLE | MULTI_ARG,
+        Kind::Special(&special::BIND),
+    )
+    .apply(Apply::Bind),
+    row("bind-source-addr", MODIFIABLE, opt_text!(bind_source_addr)),
+    row("protected-mode", MODIFIABLE, yes_no!(protected_mode)),
+    row(
+        "enable-protected-configs",
+        IMMUTABLE,
+        choice!(enable_protected_configs, ProtectedAction),
+    ),
+    row(
+        "enable-debug-command",
+        IMMUTABLE,
+        choice!(enable_debug_command, ProtectedAction),
+    ),
+    row(
+        "enable-module-command",
+        IMMUTABLE,
+        choice!(enable_module_command, ProtectedAction),
+    )
+    .accepted(),
+    row("port", MODIFIABLE, number!(port, Integer, 0, 65535)).apply(Apply::Port),
+    row(
+        "tcp-backlog",
+        IMMUTABLE,
+        number!(tcp_backlog, Integer, 0, i32::MAX),
+    ),
+    row("unixsocket", IMMUTABLE, opt_text!(unixsocket)),
+    row(
+        "unixsocketperm",
+        IMMUTABLE,
+        number!(unixsocketperm, Octal, 0, 0o777),
+    ),
+    row(
+        "socket-mark-id",
+        IMMUTABLE,
+        number!(socket_mark_id, Integer, 0, u32::MAX),
+    )
+    .accepted(),
+    row(
+        "timeout",
+        MODIFIABLE,
+        number!(timeout, Integer, 0, i32::MAX),
+    ),
+    row(
+        "tcp-keepalive",
+        MODIFIABLE,
+        number!(tcp_keepalive, Integer, 0, i32::MAX),
+    ),
+    row(
+        "maxclients",
+        MODIFIABLE,
+        number!(maxclients, Integer, 1, u32::MAX),
+    )
+    .apply(Apply::Maxclients),
+    // TLS.
+    row("tls-port", MODIFIABLE, number!(tls_port, Integer, 0, 65535)).accepted(),
+    row("tls-replication", MODIFIABLE, yes_no!(tls_replication)).accepted(),
+    row("tls-cluster", MODIFIABLE, yes_no!(tls_cluster)).accepted(),
+    row(
+        "tls-auth-clients",
+        MODIFIABLE,
+        choice!(tls_auth_clients, TlsAuthClients),
+    )
+    .accepted(),
+    row(
+        "tls-cert-file",
+        VOLATILE | MODIFIABLE,
+        opt_text!(tls_cert_file),
+    )
+    .accepted(),
+    row(
+        "tls-key-file",
+        VOLATILE | MODIFIABLE,
+        opt_text!(tls_key_file),
+    )
+    .accepted(),
+    row(
+        "tls-key-file-pass",
+        MODIFIABLE,
+        opt_text!(tls_key_file_pass),
+    )
+    .accepted(),
+    row(
+        "tls-client-cert-file",
+        VOLATILE | MODIFIABLE,
+        opt_text!(tls_client_cert_file),
+    )
+    .accepted(),
+    row(
+        "tls-client-key-file",
+        VOLATILE | MODIFIABLE,
+        opt_text!(tls_client_key_file),
+    )
+    .accepted(),
+    row(
+        "tls-client-key-file-pass",
+        MODIFIABLE,
+        opt_text!(tls_client_key_file_pass),
+    )
+    .accepted(),
+    row(
+        "tls-dh-params-file",
+        VOLATILE | MODIFIABLE,
+        opt_text!(tls_dh_params_file),
+    )
+    .accepted(),
+    row(
+        "tls-ca-cert-file",
+        VOLATILE | MODIFIABLE,
+        opt_text!(tls_ca_cert_file),
+    )
+    .accepted(),
+    row(
+        "tls-ca-cert-dir",
+        VOLATILE | MODIFIABLE,
+        opt_text!(tls_ca_cert_dir),
+    )
+    .accepted(),
+    row("tls-protocols", MODIFIABLE, opt_text!(tls_protocols)).accepted(),
+    row("tls-ciphers", MODIFIABLE, opt_text!(tls_ciphers)).accepted(),
+    row("tls-ciphersuites", MODIFIABLE, opt_text!(tls_ciphersuites)).accepted(),
+    row(
+        "tls-prefer-server-ciphers",
+        MODIFIABLE,
+        yes_no!(tls_prefer_server_ciphers),
+    )
+    .accepted(),
+    row(
+        "tls-session-caching",
+        MODIFIABLE,
+        yes_no!(tls_session_caching),
+    )
+    .accepted(),
+    row(
+        "tls-session-cache-size",
+        MODIFIABLE,
+        number!(tls_session_cache_size, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    row(
+        "tls-session-cache-timeout",
+        MODIFIABLE,
+        number!(tls_session_cache_timeout, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    // General.
+    row("daemonize", IMMUTABLE, yes_no!(daemonize)),
+    row("supervised", IMMUTABLE, choice!(supervised, Supervised)),
+    row("pidfile", IMMUTABLE, opt_text!(pidfile)),
+    row("loglevel", MODIFIABLE, choice!(loglevel, LogLevel)).apply(Apply::LogLevel),
+    row("logfile", IMMUTABLE, text!(logfile)),
+    row("syslog-enabled", IMMUTABLE, yes_no!(syslog_enabled)),
+    row("syslog-ident", IMMUTABLE, text!(syslog_ident)),
+    row(
+        "syslog-facility",
+        IMMUTABLE,
+        choice!(syslog_facility, SyslogFacility),
+    ),
+    row(
+        "databases",
+        IMMUTABLE,
+        number!(databases, Integer, 1, i32::MAX),
+    ),
+    row("always-show-logo", IMMUTABLE, yes_no!(always_show_logo)),
+    row("set-proc-title", IMMUTABLE, yes_no!(set_proc_title)).accepted(),
+    row(
+        "proc-title-template",
+        MODIFIABLE,
+        text!(proc_title_template, Some(is_valid_proc_title_template)),
+    )
+    .accepted(),
+    row("locale-collate", MODIFIABLE, text!(locale_collate)).accepted(),
+    row("hz", MODIFIABLE, number!(hz, Integer, 0, i32::MAX)).apply(Apply::Hz),
+    row("dynamic-hz", MODIFIABLE, yes_no!(dynamic_hz)),
+    row("activerehashing", MODIFIABLE, yes_no!(activerehashing)),
+    row("crash-log-enabled", MODIFIABLE, yes_no!(crash_log_enabled)),
+    row(
+        "crash-memcheck-enabled",
+        MODIFIABLE,
+        yes_no!(crash_memcheck_enabled),
+    )
+    .accepted(),
+    row(
+        "use-exit-on-panic",
+        MODIFIABLE | HIDDEN,
+        yes_no!(use_exit_on_panic),
+    )
+    .accepted(),
+    row(
+        "watchdog-period",
+        MODIFIABLE | HIDDEN,
+        number!(watchdog_period, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    row("disable-thp", IMMUTABLE, yes_no!(disable_thp)),
+    row("ignore-warnings", MODIFIABLE, text!(ignore_warnings)).accepted(),
+    row(
+        "jemalloc-bg-thread",
+        MODIFIABLE,
+        yes_no!(jemalloc_bg_thread),
+    )
+    .accepted(),
+    row("server_cpulist", IMMUTABLE, opt_text!(server_cpulist)).accepted(),
+    row("bio_cpulist", IMMUTABLE, opt_text!(bio_cpulist)).accepted(),
+    row(
+        "aof_rewrite_cpulist",
+        IMMUTABLE,
+        opt_text!(aof_rewrite_cpulist),
+    )
+    .accepted(),
+    row("bgsave_cpulist", IMMUTABLE, opt_text!(bgsave_cpulist)).accepted(),
+    row(
+        "io-threads",
+        DEBUG | IMMUTABLE,
+        number!(io_threads, Integer, 1, 128),
+    )
+    .accepted(),
+    row(
+        "io-threads-do-reads",
+        DEBUG | IMMUTABLE,
+        yes_no!(io_threads_do_reads),
+    )
+    .accepted(),
+    row(
+        "oom-score-adj",
+        MODIFIABLE,
+        choice!(oom_score_adj, OomScoreAdj),
+    )
+    .accepted(),
+    row(
+        "oom-score-adj-values",
+        MODIFIABLE | MULTI_ARG,
+        Kind::Special(&special::OOM_SCORE_ADJ_VALUES),
+    )
+    .accepted(),
+    row(
+        "shutdown-timeout",
+        MODIFIABLE,
+        number!(shutdown_timeout, Integer, 0, i32::MAX),
+    ),
+    row(
+        "shutdown-on-sigint",
+        MODIFIABLE | MULTI_ARG,
+        shutdown_flags!(shutdown_on_sigint),
+    ),
+    row(
+        "shutdown-on-sigterm",
+        MODIFIABLE | MULTI_ARG,
+        shutdown_flags!(shutdown_on_sigterm),
+    ),
+    // Snapshots.
+    row(
+        "save",
+        MODIFIABLE | MULTI_ARG,
+        Kind::Special(&special::SAVE),
+    ),
+    row(
+        "stop-writes-on-bgsave-error",
+        MODIFIABLE,
+        yes_no!(stop_writes_on_bgsave_error),
+    ),
+    row("rdbcompression", MODIFIABLE, yes_no!(rdbcompression)),
+    row("rdbchecksum", IMMUTABLE, yes_no!(rdbchecksum)),
+    row(
+        "sanitize-dump-payload",
+        DEBUG | MODIFIABLE,
+        choice!(sanitize_dump_payload, SanitizeDumpPayload),
+    )
+    .accepted(),
+    row(
+        "dbfilename",
+        MODIFIABLE | PROTECTED,
+        text!(dbfilename, Some(is_valid_db_filename)),
+    ),
+    row(
+        "rdb-del-sync-files",
+        MODIFIABLE,
+        yes_no!(rdb_del_sync_files),
+    ),
+    row(
+        "dir",
+        MODIFIABLE | PROTECTED | DENY_LOADING,
+        Kind::Special(&special::DIR),
+    ),
+    row(
+        "rdb-save-incremental-fsync",
+        MODIFIABLE,
+        yes_no!(rdb_save_incremental_fsync),
+    ),
+    row(
+        "rdb-key-save-delay",
+        MODIFIABLE | HIDDEN,
+        number!(rdb_key_save_delay, Integer, i32::MIN, i32::MAX),
+    ),
+    row(
+        "key-load-delay",
+        MODIFIABLE | HIDDEN,
+        number!(key_load_delay, Integer, i32::MIN, i32::MAX),
+    ),
+    row(
+        "loading-process-events-interval-bytes",
+        MODIFIABLE | HIDDEN,
+        number!(
+            loading_process_events_interval_bytes,
+            Integer,
+            1024,
+            i32::MAX
+        ),
+    ),
+    row(
+        "rdb-save-version",
+        MODIFIABLE,
+        number!(rdb_save_version, Integer, 9, 11),
+    ),
+    // Replication.
+    row(
+        "replicaof",
+        IMMUTABLE | MULTI_ARG,
+        Kind::Special(&special::REPLICAOF),
+    )
+    .alias("slaveof"),
+    row("masterauth", MODIFIABLE | SENSITIVE, opt_bytes!(masterauth)),
+    row("masteruser", MODIFIABLE | SENSITIVE, opt_text!(masteruser)),
+    row(
+        "replica-serve-stale-data",
+        MODIFIABLE,
+        yes_no!(replica_serve_stale_data),
+    )
+    .alias("slave-serve-stale-data"),
+    row(
+        "replica-read-only",
+        DEBUG | MODIFIABLE,
+        yes_no!(replica_read_only),
+    )
+    .alias("slave-read-only"),
+    row(
+        "repl-diskless-sync",
+        DEBUG | MODIFIABLE,
+        yes_no!(repl_diskless_sync),
+    )
+    .accepted(),
+    row(
+        "repl-diskless-sync-delay",
+        MODIFIABLE,
+        number!(repl_diskless_sync_delay, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    row(
+        "repl-diskless-sync-max-replicas",
+        MODIFIABLE,
+        number!(repl_diskless_sync_max_replicas, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    row(
+        "repl-diskless-load",
+        DEBUG | MODIFIABLE | DENY_LOADING,
+        choice!(repl_diskless_load, ReplDisklessLoad),
+    )
+    .accepted(),
+    row(
+        "repl-ping-replica-period",
+        MODIFIABLE,
+        number!(repl_ping_replica_period, Integer, 1, i32::MAX),
+    )
+    .alias("repl-ping-slave-period"),
+    row(
+        "repl-timeout",
+        MODIFIABLE,
+        number!(repl_timeout, Integer, 1, i32::MAX),
+    ),
+    row(
+        "repl-disable-tcp-nodelay",
+        MODIFIABLE,
+        yes_no!(repl_disable_tcp_nodelay),
+    ),
+    row(
+        "repl-backlog-size",
+        MODIFIABLE,
+        number!(repl_backlog_size, Memory, 1, i64::MAX),
+    )
+    .apply(Apply::ReplBacklogSize),
+    row(
+        "repl-backlog-ttl",
+        MODIFIABLE,
+        number!(repl_backlog_ttl, Integer, 0, isize::MAX),
+    ),
+    row(
+        "replica-priority",
+        MODIFIABLE,
+        number!(replica_priority, Integer, 0, i32::MAX),
+    )
+    .alias("slave-priority"),
+    row("replica-announced", MODIFIABLE, yes_no!(replica_announced)),
+    row(
+        "replica-announce-ip",
+        MODIFIABLE,
+        opt_text!(replica_announce_ip),
+    )
+    .alias("slave-announce-ip"),
+    row(
+        "replica-announce-port",
+        MODIFIABLE,
+        number!(replica_announce_port, Integer, 0, 65535),
+    )
+    .alias("slave-announce-port"),
+    row(
+        "min-replicas-to-write",
+        MODIFIABLE,
+        number!(min_replicas_to_write, Integer, 0, i32::MAX),
+    )
+    .alias("min-slaves-to-write")
+    .apply(Apply::GoodSlaves),
+    row(
+        "min-replicas-max-lag",
+        MODIFIABLE,
+        number!(min_replicas_max_lag, Integer, 0, i32::MAX),
+    )
+    .alias("min-slaves-max-lag")
+    .apply(Apply::GoodSlaves),
+    row(
+        "replica-ignore-maxmemory",
+        MODIFIABLE,
+        yes_no!(replica_ignore_maxmemory),
+    )
+    .alias("slave-ignore-maxmemory")
+    .accepted(),
+    row(
+        "replica-ignore-disk-write-errors",
+        MODIFIABLE,
+        yes_no!(replica_ignore_disk_write_errors),
+    )
+    .accepted(),
+    row(
+        "propagation-error-behavior",
+        MODIFIABLE,
+        choice!(propagation_error_behavior, PropagationErrorBehavior),
+    )
+    .accepted(),
+    // Keys tracking and security.
+    row(
+        "tracking-table-max-keys",
+        MODIFIABLE,
+        number!(tracking_table_max_keys, Integer, 0, isize::MAX),
+    )
+    .accepted(),
+    row(
+        "requirepass",
+        MODIFIABLE | SENSITIVE,
+        opt_bytes!(requirepass),
+    )
+    .apply(Apply::RequirePass),
+    row("aclfile", IMMUTABLE, text!(aclfile)).accepted(),
+    row(
+        "acl-pubsub-default",
+        MODIFIABLE,
+        choice!(acl_pubsub_default, AclPubsubDefault),
+    )
+    .accepted(),
+    row(
+        "acllog-max-len",
+        MODIFIABLE,
+        number!(acllog_max_len, Integer, 0, isize::MAX),
+    )
+    .accepted(),
+    // Limits.
+    row(
+        "client-output-buffer-limit",
+        MODIFIABLE | MULTI_ARG,
+        Kind::Special(&special::CLIENT_OUTPUT_BUFFER_LIMIT),
+    ),
+    row(
+        "client-query-buffer-limit",
+        DEBUG | MODIFIABLE,
+        number!(client_query_buffer_limit, Memory, 1 << 20, isize::MAX),
+    ),
+    row(
+        "proto-max-bulk-len",
+        DEBUG | MODIFIABLE,
+        number!(proto_max_bulk_len, Memory, 1 << 20, isize::MAX),
+    ),
+    row(
+        "maxmemory",
+        MODIFIABLE,
+        number!(maxmemory, Memory, 0, u64::MAX),
+    )
+    .accepted(),
+    row(
+        "maxmemory-policy",
+        MODIFIABLE,
+        choice!(maxmemory_policy, MaxmemoryPolicy),
+    )
+    .accepted(),
+    row(
+        "maxmemory-samples",
+        MODIFIABLE,
+        number!(maxmemory_samples, Integer, 1, i32::MAX),
+    )
+    .accepted(),
+    row(
+        "maxmemory-eviction-tenacity",
+        MODIFIABLE,
+        number!(maxmemory_eviction_tenacity, Integer, 0, 100),
+    )
+    .accepted(),
+    row(
+        "maxmemory-clients",
+        MODIFIABLE,
+        number!(maxmemory_clients, MemoryOrPercent, -100, isize::MAX),
+    )
+    .accepted(),
+    row(
+        "lfu-log-factor",
+        MODIFIABLE,
+        number!(lfu_log_factor, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    row(
+        "lfu-decay-time",
+        MODIFIABLE,
+        number!(lfu_decay_time, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    row(
+        "active-expire-effort",
+        MODIFIABLE,
+        number!(active_expire_effort, Integer, 1, 10),
+    ),
+    // Lazy freeing.
+    row(
+        "lazyfree-lazy-eviction",
+        DEBUG | MODIFIABLE,
+        yes_no!(lazyfree_lazy_eviction),
+    )
+    .accepted(),
+    row(
+        "lazyfree-lazy-expire",
+        DEBUG | MODIFIABLE,
+        yes_no!(lazyfree_lazy_expire),
+    ),
+    row(
+        "lazyfree-lazy-server-del",
+        DEBUG | MODIFIABLE,
+        yes_no!(lazyfree_lazy_server_del),
+    ),
+    row(
+        "replica-lazy-flush",
+        MODIFIABLE,
+        yes_no!(replica_lazy_flush),
+    )
+    .alias("slave-lazy-flush"),
+    row(
+        "lazyfree-lazy-user-del",
+        DEBUG | MODIFIABLE,
+        yes_no!(lazyfree_lazy_user_del),
+    ),
+    row(
+        "lazyfree-lazy-user-flush",
+        DEBUG | MODIFIABLE,
+        yes_no!(lazyfree_lazy_user_flush),
+    ),
+    // Append-only file.
+    row("appendonly", MODIFIABLE | DENY_LOADING, yes_no!(appendonly)).accepted(),
+    row(
+        "appendfilename",
+        IMMUTABLE,
+        text!(appendfilename, Some(is_valid_aof_filename)),
+    )
+    .accepted(),
+    row(
+        "appenddirname",
+        IMMUTABLE,
+        text!(appenddirname, Some(is_valid_aof_dirname)),
+    )
+    .accepted(),
+    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)).accepted(),
+    row(
+        "no-appendfsync-on-rewrite",
+        MODIFIABLE,
+        yes_no!(no_appendfsync_on_rewrite),
+    )
+    .accepted(),
+    row(
+        "auto-aof-rewrite-percentage",
+        MODIFIABLE,
+        number!(auto_aof_rewrite_percentage, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    row(
+        "auto-aof-rewrite-min-size",
+        MODIFIABLE,
+        number!(auto_aof_rewrite_min_size, Memory, 0, i64::MAX),
+    )
+    .accepted(),
+    row(
+        "aof-load-truncated",
+        MODIFIABLE,
+        yes_no!(aof_load_truncated),
+    )
+    .accepted(),
+    row(
+        "aof-use-rdb-preamble",
+        MODIFIABLE,
+        yes_no!(aof_use_rdb_preamble),
+    )
+    .accepted(),
+    row(
+        "aof-timestamp-enabled",
+        MODIFIABLE,
+        yes_no!(aof_timestamp_enabled),
+    )
+    .accepted(),
+    row(
+        "aof-rewrite-incremental-fsync",
+        MODIFIABLE,
+        yes_no!(aof_rewrite_incremental_fsync),
+    )
+    .accepted(),
+    row(
+        "aof-disable-auto-gc",
+        MODIFIABLE | HIDDEN,
+        yes_no!(aof_disable_auto_gc),
+    )
+    .accepted(),
+    // Scripts.
+    row(
+        "busy-reply-threshold",
+        MODIFIABLE,
+        number!(busy_reply_threshold, Integer, 0, isize::MAX),
+    )
+    .alias("lua-time-limit")
+    .accepted(),
+    // Cluster.
+    row("cluster-enabled", IMMUTABLE, yes_no!(cluster_enabled)).accepted(),
+    row("cluster-config-file", IMMUTABLE, text!(cluster_config_file)).accepted(),
+    row(
+        "cluster-node-timeout",
+        MODIFIABLE,
+        number!(cluster_node_timeout, Integer, 0, i64::MAX),
+    )
+    .accepted(),
+    row(
+        "cluster-ping-interval",
+        MODIFIABLE | HIDDEN,
+        number!(cluster_ping_interval, Integer, 0, i64::MAX),
+    )
+    .accepted(),
+    row(
+        "cluster-port",
+        IMMUTABLE,
+        number!(cluster_port, Integer, 0, 65535),
+    )
+    .accepted(),
+    row(
+        "cluster-replica-validity-factor",
+        MODIFIABLE,
+        number!(cluster_replica_validity_factor, Integer, 0, i32::MAX),
+    )
+    .alias("cluster-slave-validity-factor")
+    .accepted(),
+    row(
+        "cluster-migration-barrier",
+        MODIFIABLE,
+        number!(cluster_migration_barrier, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    row(
+        "cluster-allow-replica-migration",
+        MODIFIABLE,
+        yes_no!(cluster_allow_replica_migration),
+    )
+    .accepted(),
+    row(
+        "cluster-require-full-coverage",
+        MODIFIABLE,
+        yes_no!(cluster_require_full_coverage),
+    )
+    .accepted(),
+    row(
+        "cluster-replica-no-failover",
+        MODIFIABLE,
+        yes_no!(cluster_replica_no_failover),
+    )
+    .alias("cluster-slave-no-failover")
+    .accepted(),
+    row(
+        "cluster-allow-reads-when-down",
+        MODIFIABLE,
+        yes_no!(cluster_allow_reads_when_down),
+    )
+    .accepted(),
+    row(
+        "cluster-allow-pubsubshard-when-down",
+        MODIFIABLE,
+        yes_no!(cluster_allow_pubsubshard_when_down),
+    )
+    .accepted(),
+    row(
+        "cluster-link-sendbuf-limit",
+        MODIFIABLE,
+        number!(cluster_link_sendbuf_limit, Memory, 0, u64::MAX),
+    )
+    .accepted(),
+    row(
+        "cluster-announce-hostname",
+        MODIFIABLE,
+        opt_text!(cluster_announce_hostname, Some(is_valid_announced_hostname)),
+    )
+    .accepted(),
+    row(
+        "cluster-announce-human-nodename",
+        MODIFIABLE,
+        opt_text!(
+            cluster_announce_human_nodename,
+            Some(is_valid_announced_nodename)
+        ),
+    )
+    .accepted(),
+    row(
+        "cluster-preferred-endpoint-type",
+        MODIFIABLE,
+        choice!(cluster_preferred_endpoint_type, ClusterEndpointType),
+    )
+    .accepted(),
+    row(
+        "cluster-announce-ip",
+        MODIFIABLE,
+        opt_text!(cluster_announce_ip),
+    )
+    .accepted(),
+    row(
+        "cluster-announce-port",
+        MODIFIABLE,
+        number!(cluster_announce_port, Integer, 0, 65535),
+    )
+    .accepted(),
+    row(
+        "cluster-announce-tls-port",
+        MODIFIABLE,
+        number!(cluster_announce_tls_port, Integer, 0, 65535),
+    )
+    .accepted(),
+    row(
+        "cluster-announce-bus-port",
+        MODIFIABLE,
+        number!(cluster_announce_bus_port, Integer, 0, 65535),
+    )
+    .accepted(),
+    // Observation.
+    row(
+        "slowlog-log-slower-than",
+        MODIFIABLE,
+        number!(slowlog_log_slower_than, Integer, -1, i64::MAX),
+    ),
+    row(
+        "slowlog-max-len",
+        MODIFIABLE,
+        number!(slowlog_max_len, Integer, 0, isize::MAX),
+    ),
+    row(
+        "latency-monitor-threshold",
+        MODIFIABLE,
+        number!(latency_monitor_threshold, Integer, 0, i64::MAX),
+    )
+    .accepted(),
+    row("latency-tracking", MODIFIABLE, yes_no!(latency_tracking)),
+    row(
+        "latency-tracking-info-percentiles",
+        MODIFIABLE | MULTI_ARG,
+        Kind::Special(&special::LATENCY_TRACKING_INFO_PERCENTILES),
+    ),
+    row(
+        "notify-keyspace-events",
+        MODIFIABLE,
+        Kind::Special(&special::NOTIFY_KEYSPACE_EVENTS),
+    )
+    .accepted(),
+    // Encodings.
+    row(
+        "hash-max-listpack-entries",
+        MODIFIABLE,
+        number!(hash_max_listpack_entries, Integer, 0, isize::MAX),
+    )
+    .alias("hash-max-ziplist-entries")
+    .accepted(),
+    row(
+        "hash-max-listpack-value",
+        MODIFIABLE,
+        number!(hash_max_listpack_value, Memory, 0, isize::MAX),
+    )
+    .alias("hash-max-ziplist-value")
+    .accepted(),
+    row(
+        "list-max-listpack-size",
+        MODIFIABLE,
+        number!(list_max_listpack_size, Integer, i32::MIN, i32::MAX),
+    )
+    .alias("list-max-ziplist-size")
+    .accepted(),
+    row(
+        "list-compress-depth",
+        DEBUG | MODIFIABLE,
+        number!(list_compress_depth, Integer, 0, i32::MAX),
+    )
+    .accepted(),
+    row(
+        "set-max-intset-entries",
+        MODIFIABLE,
+        number!(set_max_intset_entries, Integer, 0, isize::MAX),
+    )
+    .accepted(),
+    row(
+        "set-max-listpack-entries",
+        MODIFIABLE,
+        number!(set_max_listpack_entries, Integer, 0, isize::MAX),
+    )
+    .accepted(),
+    row(
+        "set-max-listpack-value",
+        MODIFIABLE,
+        number!(set_max_listpack_value, Integer, 0, isize::MAX),
+    )
+    .accepted(),
+    row(
+        "zset-max-listpack-entries",
+        MODIFIABLE,
+        number!(zset_max_listpack_entries, Integer, 0, isize::MAX),
+    )
+    .alias("zset-max-ziplist-entries")
+    .accepted(),
+    row(
+        "zset-max-listpack-value",
+        MODIFIABLE,
+        number!(zset_max_listpack_value, Memory, 0, isize::MAX),
+    )
+    .alias("zset-max-ziplist-value")
+    .accepted(),
+    row(
+        "hll-sparse-max-bytes",
+        MODIFIABLE,
+        number!(hll_sparse_max_bytes, Memory, 0, isize::MAX),
+    )
+    .accepted(),
+    row(
+        "stream-node-max-bytes",
+        MODIFIABLE,
+        number!(stream_node_max_bytes, Memory, 0, isize::MAX),
+    )
+    .accepted(),
+    row(
+        "stream-node-max-entries",
+        MODIFIABLE,
+        number!(stream_node_max_entries, Integer, 0, i64::MAX),
+    )
+    .accepted(),
+    // Defragmentation.
+    row(
+        "activedefrag",
+        DEBUG | MODIFIABLE,
+        yes_no!(activedefrag, Some(is_valid_active_defrag)),
+    )
+    .accepted(),
+    row(
+        "active-defrag-ignore-bytes",
+        MODIFIABLE,
+        number!(active_defrag_ignore_bytes, Memory, 1, i64::MAX),
+    )
+    .accepted(),
+    row(
+        "active-defrag-threshold-lower",
+        MODIFIABLE,
+        number!(active_defrag_threshold_lower, Integer, 0, 1000),
+    )
+    .accepted(),
+    row(
+        "active-defrag-threshold-upper",
+        MODIFIABLE,
+        number!(active_defrag_threshold_upper, Integer, 0, 1000),
+    )
+    .accepted(),
+    row(
+        "active-defrag-cycle-min",
+        MODIFIABLE,
+        number!(active_defrag_cycle_min, Integer, 1, 99),
+    )
+    .accepted(),
+    row(
+        "active-defrag-cycle-max",
+        MODIFIABLE,
+        number!(active_defrag_cycle_max, Integer, 1, 99),
+    )
+    .accepted(),
+    row(
+        "active-defrag-max-scan-fields",
+        MODIFIABLE,
+        number!(active_defrag_max_scan_fields, Integer, 1, isize::MAX),
+    )
+    .accepted(),
+];

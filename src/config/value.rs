@@ -1,0 +1,464 @@
+//! The types of directives' values: named choices, flag sets, save points, buffer limits.
+//!
+//! Invariant: every choice lists its names in the order in which error texts show them, and the first name of a value
+//! is the one that CONFIG GET answers. Nothing here knows of files, clients or the server.
+
+use crate::base::log::Level;
+
+/// Declares a named choice: an enum, its names as a configuration file spells them, and both conversions.
+macro_rules! choices {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $value:expr,)+ } { $($text:literal => $of:ident,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(i32)]
+        pub enum $name { $($(#[$vdoc])* $variant = $value,)+ }
+
+        impl $name {
+            /// Names and values, in the order of error texts.
+            pub const NAMES: &'static [(&'static str, i32)] = &[$(($text, $name::$of as i32),)+];
+
+            /// The choice with this number, if there is one.
+            pub fn from_value(value: i32) -> Option<Self> {
+                $(if value == $name::$variant as i32 { return Some($name::$variant); })+
+                None
+            }
+
+            /// The name that CONFIG GET answers.
+            pub fn name(self) -> &'static str {
+                Self::NAMES.iter().find(|(_, v)| *v == self as i32).map_or("unknown", |(n, _)| n)
+            }
+        }
+    };
+}
+
+choices! {
+    /// `loglevel`: the least severe level that is logged.
+    LogLevel {
+        /// Everything.
+        Debug = 0,
+        /// Rarely useful detail.
+        Verbose = 1,
+        /// What one wants to see in production.
+        Notice = 2,
+        /// Only what needs attention.
+        Warning = 3,
+        /// Nothing at all.
+        Nothing = 4,
+    } { "debug" => Debug, "verbose" => Verbose, "notice" => Notice, "warning" => Warning, "nothing" => Nothing, }
+}
+
+choices! {
+    /// `supervised`: which supervisor is told of readiness.
+    Supervised {
+        /// None.
+        No = 0,
+        /// Found out from the environment.
+        Auto = 1,
+        /// systemd, through NOTIFY_SOCKET.
+        Systemd = 2,
+        /// upstart, by stopping itself.
+        Upstart = 3,
+    } { "upstart" => Upstart, "systemd" => Systemd, "auto" => Auto, "no" => No, }
+}
+
+choices! {
+    /// `syslog-facility`; the values are those of `syslog.h`.
+    SyslogFacility {
+        /// LOG_USER.
+        User = 1 << 3,
+        /// LOG_LOCAL0.
+        Local0 = 16 << 3,
+        /// LOG_LOCAL1.
+        Local1 = 17 << 3,
+        /// LOG_LOCAL2.
+        Local2 = 18 << 3,
+        /// LOG_LOCAL3.
+        Local3 = 19 << 3,
+        /// LOG_LOCAL4.
+        Local4 = 20 << 3,
+        /// LOG_LOCAL5.
+        Local5 = 21 << 3,
+        /// LOG_LOCAL6.
+        Local6 = 22 << 3,
+        /// LOG_LOCAL7.
+        Local7 = 23 << 3,
+    } {
+        "user" => User, "local0" => Local0, "local1" => Local1, "local2" => Local2, "local3" => Local3,
+        "local4" => Local4, "local5" => Local5, "local6" => Local6, "local7" => Local7,
+    }
+}
+
+choices! {
+    /// `maxmemory-policy`.
+    MaxmemoryPolicy {
+        /// Least recently used, among keys with an expiry.
+        VolatileLru = 0,
+        /// Least frequently used, among keys with an expiry.
+        VolatileLfu = 1,
+        /// Nearest expiry.
+        VolatileTtl = 2,
+        /// Any key with an expiry.
+        VolatileRandom = 3,
+        /// Least recently used.
+        AllkeysLru = 4,
+        /// Least frequently used.
+        AllkeysLfu = 5,
+        /// Any key.
+        AllkeysRandom = 6,
+        /// Nothing is evicted: writes are refused.
+        NoEviction = 7,
+    } {
+        "volatile-lru" => VolatileLru, "volatile-lfu" => VolatileLfu, "volatile-random" => VolatileRandom,
+        "volatile-ttl" => VolatileTtl, "allkeys-lru" => AllkeysLru, "allkeys-lfu" => AllkeysLfu,
+        "allkeys-random" => AllkeysRandom, "noeviction" => NoEviction,
+    }
+}
+
+choices! {
+    /// `appendfsync`.
+    AppendFsync {
+        /// Left to the kernel.
+        No = 0,
+        /// Before each reply.
+        Always = 1,
+        /// Once a second.
+        EverySec = 2,
+    } { "everysec" => EverySec, "always" => Always, "no" => No, }
+}
+
+choices! {
+    /// `repl-diskless-load`.
+    ReplDisklessLoad {
+        /// Through a file.
+        Disabled = 0,
+        /// From the socket, when there is no data to lose.
+        OnEmptyDb = 1,
+        /// From the socket, beside the old data.
+        SwapDb = 2,
+    } { "disabled" => Disabled, "on-empty-db" => OnEmptyDb, "swapdb" => SwapDb, }
+}
+
+choices! {
+    /// `tls-auth-clients`.
+    TlsAuthClients {
+        /// Certificates are not asked for.
+        No = 0,
+        /// A certificate is required.
+        Yes = 1,
+        /// A certificate is checked if there is one.
+        Optional = 2,
+    } { "no" => No, "yes" => Yes, "optional" => Optional, }
+}
+
+choices! {
+    /// `oom-score-adj`. `yes` and `relative` are one value, which CONFIG GET calls `yes`.
+    OomScoreAdj {
+        /// Left alone.
+        No = 0,
+        /// Relative to the score at the start.
+        Relative = 1,
+        /// As it stands.
+        Absolute = 2,
+    } { "no" => No, "yes" => Relative, "relative" => Relative, "absolute" => Absolute, }
+}
+
+choices! {
+    /// `acl-pubsub-default`.
+    AclPubsubDefault {
+        /// No channel.
+        ResetChannels = 0,
+        /// Every channel.
+        AllChannels = 8,
+    } { "allchannels" => AllChannels, "resetchannels" => ResetChannels, }
+}
+
+choices! {
+    /// `sanitize-dump-payload`.
+    SanitizeDumpPayload {
+        /// Shallow checks only.
+        No = 0,
+        /// Deep checks always.
+        Yes = 1,
+        /// Deep checks of what clients send, but not of a master's data or a file.
+        Clients = 2,
+    } { "no" => No, "yes" => Yes, "clients" => Clients, }
+}
+
+choices! {
+    /// Who may do what `enable-protected-configs`, `enable-debug-command` and `enable-module-command` guard.
+    ProtectedAction {
+        /// Nobody.
+        No = 0,
+        /// Every client.
+        Yes = 1,
+        /// Clients of this host and of the Unix socket.
+        Local = 2,
+    } { "no" => No, "yes" => Yes, "local" => Local, }
+}
+
+choices! {
+    /// `cluster-preferred-endpoint-type`.
+    ClusterEndpointType {
+        /// Address.
+        Ip = 0,
+        /// Announced host name.
+        Hostname = 1,
+        /// Unknown: the client goes on with the host it used.
+        UnknownEndpoint = 2,
+    } { "ip" => Ip, "hostname" => Hostname, "unknown-endpoint" => UnknownEndpoint, }
+}
+
+choices! {
+    /// `propagation-error-behavior`.
+    PropagationErrorBehavior {
+        /// Go on.
+        Ignore = 0,
+        /// Stop.
+        Panic = 1,
+        /// Stop if the command came from a master.
+        PanicOnReplicas = 2,
+    } { "ignore" => Ignore, "panic" => Panic, "panic-on-replicas" => PanicOnReplicas, }
+}
+
+impl From<LogLevel> for Level {
+    fn from(level: LogLevel) -> Level {
+        match level {
+            LogLevel::Debug => Level::Debug,
+            LogLevel::Verbose => Level::Verbose,
+            LogLevel::Notice => Level::Notice,
+            LogLevel::Warning => Level::Warning,
+            LogLevel::Nothing => Level::Nothing,
+        }
+    }
+}
+
+impl ProtectedAction {
+    /// Whether a client may act; `is_local` says that it is on this host (connIsLocal).
+    pub fn allows(self, is_local: bool) -> bool {
+        match self {
+            Self::No => false,
+            Self::Yes => true,
+            Self::Local => is_local,
+        }
+    }
+}
+
+/// Bits of `shutdown-on-sigint`, `shutdown-on-sigterm` and of SHUTDOWN itself.
+pub struct ShutdownFlags;
+
+impl ShutdownFlags {
+    /// Save even without save points.
+    pub const SAVE: i32 = 1;
+    /// Do not save.
+    pub const NOSAVE: i32 = 2;
+    /// Do not wait for replicas.
+    pub const NOW: i32 = 4;
+    /// Errors do not stop it.
+    pub const FORCE: i32 = 8;
+    /// Names for the two directives.
+    pub const NAMES: &'static [(&'static str, i32)] = &[
+        ("default", 0),
+        ("save", Self::SAVE),
+        ("nosave", Self::NOSAVE),
+        ("now", Self::NOW),
+        ("force", Self::FORCE),
+    ];
+}
+
+/// Bits of `notify-keyspace-events` (notify.c), with their letters.
+pub struct NotifyFlags;
+
+impl NotifyFlags {
+    /// `K`: publish to `__keyspace@<db>__:<key>`.
+    pub const KEYSPACE: i32 = 1 << 0;
+    /// `E`: publish to `__keyevent@<db>__:<event>`.
+    pub const KEYEVENT: i32 = 1 << 1;
+    /// `g`: commands of any type.
+    pub const GENERIC: i32 = 1 << 2;
+    /// `$`: strings.
+    pub const STRING: i32 = 1 << 3;
+    /// `l`: lists.
+    pub const LIST: i32 = 1 << 4;
+    /// `s`: sets.
+    pub const SET: i32 = 1 << 5;
+    /// `h`: hashes.
+    pub const HASH: i32 = 1 << 6;
+    /// `z`: sorted sets.
+    pub const ZSET: i32 = 1 << 7;
+    /// `x`: expired keys.
+    pub const EXPIRED: i32 = 1 << 8;
+    /// `e`: evicted keys.
+    pub const EVICTED: i32 = 1 << 9;
+    /// `t`: streams.
+    pub const STREAM: i32 = 1 << 10;
+    /// `m`: misses; not part of `A`.
+    pub const KEY_MISS: i32 = 1 << 11;
+    /// `d`: modules.
+    pub const MODULE: i32 = 1 << 13;
+    /// `n`: new keys; not part of `A`.
+    pub const NEW: i32 = 1 << 14;
+    /// `A`: all but misses and new keys.
+    pub const ALL: i32 = Self::GENERIC
+        | Self::STRING
+        | Self::LIST
+        | Self::SET
+        | Self::HASH
+        | Self::ZSET
+        | Self::EXPIRED
+        | Self::EVICTED
+        | Self::STREAM
+        | Self::MODULE;
+
+    /// Letters in the order in which they are shown, those that `A` stands for first.
+    const LETTERS: [(u8, i32); 14] = [
+        (b'g', Self::GENERIC),
+        (b'$', Self::STRING),
+        (b'l', Self::LIST),
+        (b's', Self::SET),
+        (b'h', Self::HASH),
+        (b'z', Self::ZSET),
+        (b'x', Self::EXPIRED),
+        (b'e', Self::EVICTED),
+        (b't', Self::STREAM),
+        (b'd', Self::MODULE),
+        (b'n', Self::NEW),
+        (b'K', Self::KEYSPACE),
+        (b'E', Self::KEYEVENT),
+        (b'm', Self::KEY_MISS),
+    ];
+}
+
+/// Bits of a string of event classes (notify.c, keyspaceEventsStringToFlags); `None` at an unknown letter.
+pub fn keyspace_events_string_to_flags(classes: &[u8]) -> Option<i32> {
+    let mut flags = 0;
+    for &letter in classes {
+        flags |= if letter == b'A' {
+            NotifyFlags::ALL
+        } else {
+            NotifyFlags::LETTERS.iter().find(|(l, _)| *l == letter)?.1
+        };
+    }
+    Some(flags)
+}
+
+/// The shortest string of event classes for these bits (notify.c, keyspaceEventsFlagsToString). As upstream's, it
+/// leaves `n` out where `A` stands for the rest.
+pub fn keyspace_events_flags_to_string(flags: i32) -> Vec<u8> {
+    let all = flags & NotifyFlags::ALL == NotifyFlags::ALL;
+    let mut text = Vec::new();
+    if all {
+        text.push(b'A');
+    }
+    for (letter, bit) in NotifyFlags::LETTERS {
+        let folded = all && bit & (NotifyFlags::ALL | NotifyFlags::NEW) != 0;
+        if flags & bit != 0 && !folded {
+            text.push(letter);
+        }
+    }
+    text
+}
+
+/// One `save` point: a snapshot is due `seconds` after the last one if there were at least `changes` changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaveParam {
+    /// Seconds, at least 1.
+    pub seconds: i64,
+    /// Changes, not negative.
+    pub changes: i32,
+}
+
+impl SaveParam {
+    /// The points of a server whose configuration does not mention `save`.
+    pub fn defaults() -> Vec<SaveParam> {
+        let point = |seconds, changes| SaveParam { seconds, changes };
+        vec![point(3600, 1), point(300, 100), point(60, 10000)]
+    }
+}
+
+/// Classes of clients with an output buffer limit; the value is the index into `client_output_buffer_limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientClass {
+    /// Ordinary clients.
+    Normal = 0,
+    /// Replicas; old name `slave`.
+    Replica = 1,
+    /// Subscribers.
+    Pubsub = 2,
+}
+
+/// Limits of a client's output buffer; a limit of 0 does not apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientBufferLimit {
+    /// Bytes at which the client is closed at once.
+    pub hard_limit_bytes: u64,
+    /// Bytes at which it is closed after `soft_limit_seconds`.
+    pub soft_limit_bytes: u64,
+    /// Seconds, not negative.
+    pub soft_limit_seconds: i64,
+}
+
+impl ClientBufferLimit {
+    /// Limits of a server whose configuration does not mention them.
+    pub const DEFAULTS: [ClientBufferLimit; 3] = [
+        ClientBufferLimit {
+            hard_limit_bytes: 0,
+            soft_limit_bytes: 0,
+            soft_limit_seconds: 0,
+        },
+        ClientBufferLimit {
+            hard_limit_bytes: 256 << 20,
+            soft_limit_bytes: 64 << 20,
+            soft_limit_seconds: 60,
+        },
+        ClientBufferLimit {
+            hard_limit_bytes: 32 << 20,
+            soft_limit_bytes: 8 << 20,
+            soft_limit_seconds: 60,
+        },
+    ];
+}
+
+/// A line of the configuration that somebody else must judge later, with what is needed to report it as a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeferredLine {
+    /// Number of the line, from 1.
+    pub number: usize,
+    /// The trimmed line.
+    pub text: Vec<u8>,
+    /// Its arguments, the lower-cased directive first.
+    pub args: Vec<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_classes_round_trip() {
+        for text in ["", "A", "AKE", "g$", "lshzxetdn", "gKEm", "AKEm"] {
+            let flags = keyspace_events_string_to_flags(text.as_bytes()).expect("known letters");
+            assert_eq!(keyspace_events_flags_to_string(flags), text.as_bytes());
+        }
+        let all = keyspace_events_string_to_flags(b"KEg$lshzxetd").expect("known letters");
+        assert_eq!(keyspace_events_flags_to_string(all), b"AKE");
+        assert_eq!(
+            keyspace_events_flags_to_string(NotifyFlags::ALL | NotifyFlags::NEW),
+            b"A"
+        );
+        assert_eq!(keyspace_events_string_to_flags(b"K@"), None);
+    }
+
+    #[test]
+    fn first_name_wins() {
+        assert_eq!(OomScoreAdj::Relative.name(), "yes");
+        assert_eq!(LogLevel::from_value(3), Some(LogLevel::Warning));
+        assert_eq!(LogLevel::from_value(9), None);
+    }
+
+    #[test]
+    fn protected_actions() {
+        assert!(!ProtectedAction::No.allows(true));
+        assert!(ProtectedAction::Yes.allows(false));
+        assert!(ProtectedAction::Local.allows(true) && !ProtectedAction::Local.allows(false));
+    }
+}
