@@ -1,0 +1,182 @@
+//! A client as one line of text: CLIENT LIST, CLIENT INFO, the log (catClientInfoString of networking.c).
+//!
+//! The fields and their order are 7.2's; tools split the line at blanks. What no client here can have yet (subscriptions,
+//! transactions, tracking) shows as upstream shows a client without it.
+
+use std::fmt::Write;
+use std::os::fd::AsRawFd;
+
+use crate::server::Server;
+use crate::server::client::{
+    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_DIRTY_CAS, CLIENT_MASTER,
+    CLIENT_MONITOR, CLIENT_MULTI, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_READONLY,
+    CLIENT_SLAVE, CLIENT_UNBLOCKED, CLIENT_UNIX_SOCKET, Client, ClientId,
+};
+use crate::server::exec::Args;
+use crate::server::networking::PROTO_IOBUF_LEN;
+
+/// Letters of the `flags` field, in their order; 'S' and 'O' (replica, monitor) come before them.
+const FLAG_LETTERS: &[(u64, char)] = &[
+    (CLIENT_MASTER, 'M'),
+    (CLIENT_PUBSUB, 'P'),
+    (CLIENT_MULTI, 'x'),
+    (CLIENT_BLOCKED, 'b'),
+    (CLIENT_DIRTY_CAS, 'd'),
+    (CLIENT_CLOSE_AFTER_REPLY, 'c'),
+    (CLIENT_UNBLOCKED, 'u'),
+    (CLIENT_CLOSE_ASAP, 'A'),
+    (CLIENT_UNIX_SOCKET, 'U'),
+    (CLIENT_READONLY, 'r'),
+    (CLIENT_NO_EVICT, 'e'),
+    (CLIENT_NO_TOUCH, 'T'),
+];
+
+/// The request that a client is running: it lies in the shared read buffer, not with the client.
+#[derive(Clone, Copy)]
+pub struct Running {
+    /// Bytes of the request as it came, or as it would have come in canonical form.
+    request: usize,
+    /// Bytes of its arguments.
+    argv: usize,
+}
+
+impl Running {
+    pub fn of(args: &Args) -> Running {
+        let argv = args.iter().map(<[u8]>::len).sum();
+        let digits = |n: usize| crate::base::num::digits10(n as u64) as usize;
+        let heads: usize = args.iter().map(|a| digits(a.len()) + 5).sum();
+        Running {
+            request: args
+                .raw()
+                .map_or(argv + heads + digits(args.len()) + 3, <[u8]>::len),
+            argv,
+        }
+    }
+}
+
+/// Bytes of input that a client holds, unused room in them, and bytes of arguments.
+fn input(c: &Client, running: Option<Running>) -> (usize, usize, usize) {
+    if let Some(r) = running {
+        return (r.request, PROTO_IOBUF_LEN.saturating_sub(r.request), r.argv);
+    }
+    let (mut used, mut size) = (c.querybuf.len(), c.querybuf.capacity());
+    if let Some(big) = &c.big_arg {
+        used += big.buf.len();
+        size += big.buf.capacity();
+    }
+    let argv = c.parser.as_deref().map_or(0, |p| p.argv_len());
+    (used, size - used.min(size), argv)
+}
+
+impl Server {
+    /// Bytes that the client takes, its output included (getClientMemoryUsage).
+    pub fn client_memory_usage(&self, cid: ClientId) -> usize {
+        let Some(c) = self.clients.get(cid) else {
+            return 0;
+        };
+        let (used, free, argv) = input(c, None);
+        self.client_output_memory(cid)
+            + used
+            + free
+            + size_of::<Client>()
+            + c.out.buf.capacity()
+            + argv
+    }
+
+    /// The line of a client that runs nothing just now, for the log.
+    pub fn client_info_string(&self, cid: ClientId) -> String {
+        let mut line = String::with_capacity(320);
+        self.cat_client_info_string(&mut line, cid, None);
+        line
+    }
+
+    /// Appends the client's line without a line end (catClientInfoString); nothing when there is no such client.
+    /// `running` is given for the client whose command asks.
+    pub fn cat_client_info_string(
+        &self,
+        line: &mut String,
+        cid: ClientId,
+        running: Option<Running>,
+    ) {
+        let Some(c) = self.clients.get(cid) else {
+            return;
+        };
+        let mut flags = String::with_capacity(4);
+        if c.has(CLIENT_SLAVE) {
+            flags.push(if c.has(CLIENT_MONITOR) { 'O' } else { 'S' });
+        }
+        flags.extend(FLAG_LETTERS.iter().filter(|(f, _)| c.has(*f)).map(|f| f.1));
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let events = match (c.file.is_some(), c.writing) {
+            (true, true) => "rw",
+            (true, false) => "r",
+            (false, _) => "",
+        };
+        let (qbuf, qbuf_free, argv) = input(c, running);
+        let omem = self.client_output_memory(cid);
+        let mut total = self.client_memory_usage(cid);
+        if let Some(r) = running {
+            total += r.argv;
+        }
+        let log_segments = c
+            .repl()
+            .filter(|_| c.is_replica())
+            .and_then(|r| r.reader)
+            .map_or(0, |r| self.repl.log.pending_segments(r));
+        let text = |s: &Option<Box<[u8]>>| {
+            String::from_utf8_lossy(s.as_deref().unwrap_or_default()).into_owned()
+        };
+        // The running command is noted with its client only when it has ended.
+        let cmd = if self.exec.current_client == Some(c.cid) {
+            self.exec.current_cmd
+        } else {
+            c.last_cmd
+        };
+        let cmd = cmd.map_or("NULL", |id| self.commands.full_name(id));
+        let user = if c.has(CLIENT_MASTER) {
+            "(superuser)"
+        } else {
+            "default"
+        };
+        // Writing to a string cannot fail.
+        let _ = write!(
+            line,
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 \
+             qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv} multi-mem=0 rbs={} rbp={} obl={} oll={} omem={omem} \
+             tot-mem={total} events={events} cmd={cmd} user={user} redir=-1 resp={} lib-name={} lib-ver={}",
+            c.id,
+            self.client_peer(cid),
+            self.client_sock(cid),
+            c.conn.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            text(&c.name),
+            self.clock.unix_s - c.ctime,
+            self.clock.unix_s - c.last_interaction,
+            c.db,
+            c.out.buf.capacity(),
+            c.out.buf.len(),
+            c.out.buf.len(),
+            c.out.list.len() + log_segments,
+            c.resp,
+            text(&c.lib_name),
+            text(&c.lib_ver),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::exec::OwnedArgs;
+
+    #[test]
+    fn a_running_request_counts_its_canonical_form() {
+        let args = OwnedArgs::from_slices(&[b"client", b"list"]);
+        let r = Running::of(&args.as_args());
+        assert_eq!((r.request, r.argv), (26, 10));
+        let long = [b'x'; 12];
+        let args = OwnedArgs::from_slices(&[&long]);
+        assert_eq!(Running::of(&args.as_args()).request, 4 + 5 + 14);
+    }
+}

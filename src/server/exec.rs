@@ -1,0 +1,701 @@
+//! From a parsed request to a command that has run: look-up, the checks that may refuse it, the call with its counters, and
+//! what it propagates (processCommand, call, afterCommand of server.c).
+//!
+//! A command is a `fn(&mut Server, ClientId, &Args)`; its arguments are slices of the query buffer, which is taken out of
+//! the server while the command runs, so nothing is copied or allocated per argument.
+
+use std::ops::Index;
+
+use crate::base::clock::CachedClock;
+use crate::base::log::Level;
+use crate::config::value::ProtectedAction;
+use crate::ds::sbuf::SBuf;
+use crate::server::Server;
+use crate::server::blocked::{PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTION_CLIENT_WRITE};
+use crate::server::client::{
+    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_NO_TOUCH,
+    CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, Client, ClientId,
+};
+use crate::server::command::{
+    Argv, CMD_ADMIN, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_PROTECTED, CMD_READONLY,
+    CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG, CMD_STALE, CMD_WRITE, CommandId,
+};
+use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
+use crate::server::repl::ReplicaState;
+use crate::server_log;
+use crate::wire::resp::{BIG, Parser, Span};
+
+/// The arguments of a running command.
+pub struct Args<'a> {
+    text: &'a [u8],
+    spans: &'a [Span],
+    big: &'a [SBuf],
+    /// The request as it came, when that is what we would write ourselves.
+    raw: Option<&'a [u8]>,
+}
+
+impl<'a> Args<'a> {
+    /// The request that `parser` has completed in `buf`.
+    #[inline]
+    pub fn of(parser: &'a Parser, buf: &'a [u8]) -> Args<'a> {
+        Args {
+            text: parser.inline_text().unwrap_or(buf),
+            spans: parser.spans(),
+            big: parser.big(),
+            raw: parser.is_canonical().then(|| &buf[..parser.consumed()]),
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The bytes of the request, when they can be passed on as they are.
+    #[inline]
+    pub fn raw(&self) -> Option<&'a [u8]> {
+        self.raw
+    }
+
+    /// The argument's own buffer, when it has one: to be kept instead of copied.
+    #[inline]
+    pub fn big(&self, i: usize) -> Option<&'a SBuf> {
+        let s = self.spans[i];
+        (s.start == BIG).then(|| &self.big[s.end as usize])
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|i| &self[i])
+    }
+
+    /// The command's name as one word, when it has at most seven letters and more of the request follows: the letters, and
+    /// the length on top of them.
+    #[inline]
+    fn short_name(&self) -> Option<u64> {
+        let s = *self.spans.first()?;
+        let len = s.end.wrapping_sub(s.start);
+        if len > 7 {
+            return None;
+        }
+        let eight = self.text.get(s.start as usize..)?.first_chunk::<8>()?;
+        let letters = u64::from_le_bytes(*eight) & ((1 << (8 * len)) - 1);
+        Some(letters | u64::from(len) << 56)
+    }
+
+    /// Case-insensitive comparison of an argument.
+    #[inline]
+    pub fn is(&self, i: usize, word: &str) -> bool {
+        self[i].eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// A copy that outlives the query buffer; big arguments are shared.
+    pub fn to_owned(&self) -> OwnedArgs {
+        let mut o = OwnedArgs::default();
+        for i in 0..self.len() {
+            match self.big(i) {
+                Some(b) => o.push_big(b.clone()),
+                None => o.push(&self[i]),
+            }
+        }
+        o
+    }
+}
+
+impl Index<usize> for Args<'_> {
+    type Output = [u8];
+    #[inline]
+    fn index(&self, i: usize) -> &[u8] {
+        let s = self.spans[i];
+        if s.start == BIG {
+            return self.big[s.end as usize].as_slice();
+        }
+        &self.text[s.start as usize..s.end as usize]
+    }
+}
+
+impl Argv for Args<'_> {
+    fn argc(&self) -> usize {
+        self.len()
+    }
+    fn arg(&self, i: usize) -> &[u8] {
+        &self[i]
+    }
+}
+
+/// Arguments that own their bytes.
+#[derive(Default, Clone, Debug)]
+pub struct OwnedArgs {
+    text: Vec<u8>,
+    spans: Vec<Span>,
+    big: Vec<SBuf>,
+}
+
+impl OwnedArgs {
+    pub fn from_slices(args: &[&[u8]]) -> OwnedArgs {
+        let mut o = OwnedArgs::default();
+        for a in args {
+            o.push(a);
+        }
+        o
+    }
+
+    pub fn push(&mut self, arg: &[u8]) {
+        let end = self.text.len() + arg.len();
+        if arg.len() >= crate::wire::resp::PROTO_MBULK_BIG_ARG || end >= BIG as usize {
+            return self.push_big(SBuf::from_slice(arg));
+        }
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(arg);
+        self.spans.push(Span {
+            start,
+            end: end as u32,
+        });
+    }
+
+    pub fn push_big(&mut self, arg: SBuf) {
+        self.spans.push(Span {
+            start: BIG,
+            end: self.big.len() as u32,
+        });
+        self.big.push(arg);
+    }
+
+    #[inline]
+    pub fn as_args(&self) -> Args<'_> {
+        Args {
+            text: &self.text,
+            spans: &self.spans,
+            big: &self.big,
+            raw: None,
+        }
+    }
+
+    /// Bytes that it holds.
+    pub fn mem_usage(&self) -> usize {
+        self.text.capacity()
+            + self.spans.capacity() * size_of::<Span>()
+            + self.big.iter().map(SBuf::alloc_size).sum::<usize>()
+    }
+}
+
+/// The state of execution.
+#[derive(Default)]
+pub struct Exec {
+    pub current_client: Option<ClientId>,
+    pub current_cmd: Option<CommandId>,
+    /// The running command is propagated as these words instead of its own.
+    pub rewrite: Option<OwnedArgs>,
+    /// Further commands that the running one propagates before itself (also_propagate).
+    pub also_propagate: Vec<PropagateOp>,
+    /// The running command is propagated even if it changed nothing.
+    pub(super) force_propagate: bool,
+    /// Propagated commands of one call are not wrapped in MULTI (propagate_no_multi).
+    pub propagate_no_multi: bool,
+    /// The running command has answered with an error.
+    pub error_reply_sent: bool,
+    /// Clients whose postponed command can run again.
+    pub unblocked: Vec<ClientId>,
+    /// Arguments that the slow log must not show.
+    pub redacted: Vec<usize>,
+    /// One of the fields above was set by a command and is to be cleared after it.
+    pub leftovers: bool,
+    /// The name that was looked up last, and what it led to.
+    last_word: u64,
+    last_id: Option<CommandId>,
+    /// The parser of requests that are whole in the shared read buffer.
+    pub parser: Parser,
+    /// Flags of the current client, and whether it is authenticated, as its last command left them.
+    pub client_flags: u64,
+    pub authenticated: bool,
+    /// The server is in a state that may refuse commands, or somebody monitors: see [`Server::refresh_shortcuts`].
+    pub unusual: bool,
+    /// The current client's look-ups leave LRU data alone.
+    pub no_touch: bool,
+    /// Clients without a connection.
+    pub fake_clients: usize,
+    /// How deep process_events_while_blocked is.
+    pub blocked_depth: u32,
+    /// The clock must be read before the next command: something slow ran since.
+    pub clock_stale: bool,
+}
+
+/// What is to become of the connection's further requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Processed {
+    /// The next request may be looked at.
+    Done,
+    /// The client is blocked, or about to be closed: stop here.
+    Stop,
+    /// Clients are paused: this very request is to be looked at again later.
+    Postponed,
+}
+
+/// What an error text shows of an argument: the first 128 bytes, up to a NUL, as C's formats do.
+pub fn shown_part(arg: &[u8]) -> &[u8] {
+    let end = memchr::memchr(0, arg).unwrap_or(arg.len());
+    &arg[..end.min(128)]
+}
+
+impl Server {
+    /// Runs or refuses one request (processCommand). `Done`: the client is still there and neither blocked nor closing.
+    #[inline]
+    pub fn process_command(&mut self, cid: ClientId, args: &Args) -> Processed {
+        let Some(mut id) = self.lookup_cached(args) else {
+            return self.no_such_command(cid, args);
+        };
+        let mut row = self.commands.row(id);
+        if row.has_subcommands() && args.len() > 1 {
+            match self.commands.lookup_subcommand(id, &args[1]) {
+                Some(sub) => {
+                    id = sub;
+                    row = self.commands.row(id);
+                }
+                None => return self.no_such_subcommand(cid, id, args),
+            }
+        }
+        let flags = row.flags;
+        self.exec.current_cmd = Some(id);
+        // A pure container without its subcommand has no proc.
+        let (Some(proc), true) = (row.proc, row.accepts_argc(args.len())) else {
+            let name = self.commands.full_name(id);
+            let text = format!("wrong number of arguments for '{name}' command");
+            return self.reject_command(cid, Some(id), &text);
+        };
+        let client_flags = self.exec.client_flags;
+        if !self.exec.authenticated && flags & CMD_NO_AUTH == 0 {
+            return self.reject_command(cid, Some(id), "-NOAUTH Authentication required.");
+        }
+        if flags & CMD_PROTECTED != 0
+            && let Some(text) = self.protected_command_error(cid, id)
+        {
+            return self.reject_command(cid, Some(id), &text);
+        }
+        if self.exec.unusual || client_flags & CLIENT_SLAVE != 0 {
+            if (client_flags & CLIENT_MASTER == 0 || self.loading.is_some())
+                && let Some(p) = self.may_refuse(cid, id, flags, client_flags)
+            {
+                return p;
+            }
+            if self.pause.actions != 0 && self.is_postponed(flags, client_flags) {
+                self.block_postpone_client(cid);
+                return Processed::Postponed;
+            }
+        }
+        let done = self.call(cid, id, proc, flags, args);
+        if flags & CMD_ADMIN != 0 {
+            // CONFIG, REPLICAOF, SYNC, CLIENT, MONITOR, DEBUG: what the shortcuts assume may have changed.
+            self.refresh_shortcuts(cid);
+        }
+        done
+    }
+
+    /// Looks once at what most commands need not look at each: whether the server is in any state that may refuse a command
+    /// or shows it to others. To be called before the requests of a read, and after a command that may change it.
+    #[inline]
+    pub fn refresh_shortcuts(&mut self, cid: ClientId) {
+        self.exec.unusual = self.repl.master_host.is_some()
+            || self.loading.is_some()
+            || self.pause.actions != 0
+            || self.persist.last_bgsave_failed
+            || self.config.min_replicas_to_write > 0
+            || !self.clients.monitors.is_empty();
+        if let Some(c) = self.clients.get(cid) {
+            self.exec.client_flags = c.flags;
+            self.exec.authenticated = c.authenticated;
+            self.exec.no_touch = c.has(CLIENT_NO_TOUCH) || self.persist.child.is_some();
+        }
+        self.exec.current_client = Some(cid);
+    }
+
+    /// The command that is called; pipelines repeat one, so the last is tried first.
+    #[inline]
+    fn lookup_cached(&mut self, args: &Args) -> Option<CommandId> {
+        let word = args.short_name();
+        if let (Some(id), Some(w)) = (self.exec.last_id, word)
+            && w == self.exec.last_word
+        {
+            return Some(id);
+        }
+        let id = self.commands.lookup(&args[0])?;
+        if let Some(w) = word {
+            self.exec.last_word = w;
+            self.exec.last_id = Some(id);
+        }
+        Some(id)
+    }
+
+    /// The checks that depend on the server's state. `None`: the command may run.
+    #[inline]
+    fn may_refuse(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: u64,
+        client_flags: u64,
+    ) -> Option<Processed> {
+        let obey = client_flags & CLIENT_MASTER != 0;
+        if flags & CMD_WRITE != 0 && !obey {
+            if let Some(text) = self.write_refused() {
+                return Some(self.reject_command(cid, Some(id), text));
+            }
+        } else if self.persist.last_bgsave_failed
+            && !obey
+            && self.commands.full_name(id) == "ping"
+            && let Some(text) = self.denied_by_disk_error()
+        {
+            // Whoever watches the server with PINGs shall see it.
+            return Some(self.reject_command(cid, Some(id), text));
+        }
+        if self.repl.master_host.is_some()
+            && self.repl.state != ReplicaState::Connected
+            && !self.config.replica_serve_stale_data
+            && flags & CMD_STALE == 0
+        {
+            return Some(self.reject_command(
+                cid,
+                Some(id),
+                "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            ));
+        }
+        if self.loading.is_some() && flags & CMD_LOADING == 0 {
+            return Some(self.reject_command(
+                cid,
+                Some(id),
+                "-LOADING Redis is loading the dataset in memory",
+            ));
+        }
+        if client_flags & CLIENT_SLAVE != 0
+            && flags & (CMD_MAY_REPLICATE | CMD_WRITE | CMD_READONLY) != 0
+        {
+            return Some(self.reject_command(
+                cid,
+                Some(id),
+                "Replica can't interact with the keyspace",
+            ));
+        }
+        None
+    }
+
+    /// Whether a pause holds this command back; our master's too, but never a replica's.
+    #[cold]
+    fn is_postponed(&self, flags: u64, client_flags: u64) -> bool {
+        let a = self.pause.actions;
+        let writes = flags & (CMD_WRITE | CMD_MAY_REPLICATE) != 0;
+        client_flags & CLIENT_SLAVE == 0
+            && (a & PAUSE_ACTION_CLIENT_ALL != 0 || (a & PAUSE_ACTION_CLIENT_WRITE != 0 && writes))
+    }
+
+    /// Why a write is refused to a normal client now, if it is.
+    #[inline]
+    fn write_refused(&self) -> Option<&'static str> {
+        if self.persist.last_bgsave_failed {
+            let denied = self.denied_by_disk_error();
+            if denied.is_some() {
+                return denied;
+            }
+        }
+        if self.repl.master_host.is_some() {
+            if self.config.replica_read_only {
+                return Some("-READONLY You can't write against a read only replica.");
+            }
+            return None;
+        }
+        if self.config.min_replicas_to_write > 0
+            && self.config.min_replicas_max_lag > 0
+            && self.repl.good_slaves_count < self.config.min_replicas_to_write
+        {
+            return Some("-NOREPLICAS Not enough good replicas to write.");
+        }
+        None
+    }
+
+    /// The last save failed, and the configuration takes that for a reason to refuse (writeCommandsDeniedByDiskError).
+    #[cold]
+    fn denied_by_disk_error(&self) -> Option<&'static str> {
+        let denied = self.persist.last_bgsave_failed
+            && self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty();
+        denied.then_some(
+            "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+             Commands that may modify the data set are disabled, because this instance is configured to report \
+             errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the \
+             Redis logs for details about the RDB error.",
+        )
+    }
+
+    /// Refuses a request before it runs (rejectCommand).
+    #[cold]
+    pub fn reject_command(
+        &mut self,
+        cid: ClientId,
+        id: Option<CommandId>,
+        text: &str,
+    ) -> Processed {
+        if let Some(id) = id {
+            self.commands.stats_mut(id).rejected_calls += 1;
+        }
+        self.add_reply_error(cid, text);
+        self.after_rejected_command(cid)
+    }
+
+    #[cold]
+    fn no_such_command(&mut self, cid: ClientId, args: &Args) -> Processed {
+        if args.is(0, "host:") || args.is(0, "post") {
+            // A browser was tricked into talking to us.
+            let peer = self.client_peer(cid);
+            server_log!(
+                Level::Warning,
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+                 This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
+                 instance. Connection from {} aborted.",
+                peer
+            );
+            self.free_client_async(cid);
+            return Processed::Stop;
+        }
+        let mut text = b"unknown command '".to_vec();
+        text.extend_from_slice(shown_part(&args[0]));
+        text.extend_from_slice(b"', with args beginning with: ");
+        let mut shown = 0;
+        for i in 1..args.len() {
+            if shown >= 128 {
+                break;
+            }
+            let a = shown_part(&args[i]);
+            let a = &a[..a.len().min(128 - shown)];
+            let before = text.len();
+            text.push(b'\'');
+            text.extend_from_slice(a);
+            text.extend_from_slice(b"' ");
+            shown += text.len() - before;
+        }
+        self.add_reply_error_bytes(cid, &text);
+        self.after_rejected_command(cid)
+    }
+
+    #[cold]
+    fn no_such_subcommand(&mut self, cid: ClientId, parent: CommandId, args: &Args) -> Processed {
+        let mut text = b"unknown subcommand '".to_vec();
+        text.extend_from_slice(shown_part(&args[1]));
+        text.extend_from_slice(b"'. Try ");
+        text.extend(
+            self.commands
+                .full_name(parent)
+                .bytes()
+                .map(|b| b.to_ascii_uppercase()),
+        );
+        text.extend_from_slice(b" HELP.");
+        self.add_reply_error_bytes(cid, &text);
+        self.after_rejected_command(cid)
+    }
+
+    /// Whether a protected directive or command may be used over this connection (allowProtectedAction).
+    pub fn allow_protected_action(&self, action: ProtectedAction, cid: ClientId) -> bool {
+        match action {
+            ProtectedAction::Yes => true,
+            ProtectedAction::No => false,
+            ProtectedAction::Local => self.client_is_local(cid),
+        }
+    }
+
+    /// A connection from this host: a Unix socket or a loopback address; fake clients are ourselves.
+    pub fn client_is_local(&self, cid: ClientId) -> bool {
+        let Some(c) = self.clients.get(cid) else {
+            return false;
+        };
+        if c.has(CLIENT_UNIX_SOCKET) {
+            return true;
+        }
+        let Some(conn) = &c.conn else {
+            return true;
+        };
+        conn.peer_addr()
+            .ok()
+            .and_then(|a| a.as_socket())
+            .is_some_and(|a| match a.ip() {
+                std::net::IpAddr::V4(ip) => ip.is_loopback(),
+                std::net::IpAddr::V6(ip) => {
+                    ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
+                }
+            })
+    }
+
+    fn protected_command_error(&self, cid: ClientId, id: CommandId) -> Option<String> {
+        let name = self.commands.full_name(id);
+        let (name, action) = match name.split('|').next() {
+            Some("debug") => ("DEBUG", self.config.enable_debug_command),
+            Some("module") => ("MODULE", self.config.enable_module_command),
+            _ => return None,
+        };
+        if self.allow_protected_action(action, cid) {
+            return None;
+        }
+        Some(format!(
+            "{} command not allowed. If the enable-{}-command option is set to \"local\", you can run it from a local \
+             connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+            name,
+            name.to_ascii_lowercase()
+        ))
+    }
+
+    /// Runs a command, counts it, and propagates its effect (call).
+    #[inline]
+    pub fn call(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        proc: crate::server::command::Proc,
+        flags: u64,
+        args: &Args,
+    ) -> Processed {
+        if self.exec.clock_stale {
+            self.exec.clock_stale = false;
+            self.update_cached_time();
+        }
+        let start_us = self.clock.unix_us;
+        let dirty = self.dirty;
+        proc(self, cid, args);
+
+        // The one clock read of a command: its end is the next one's start.
+        self.clock = CachedClock::new();
+        let us = (self.clock.unix_us - start_us).max(0) as u64;
+        let stats = self.commands.stats_mut(id);
+        stats.calls += 1;
+        stats.microseconds += us;
+        self.stats.num_commands += 1;
+        self.stats.cmd_us += us;
+        if self.config.latency_tracking {
+            stats
+                .latency
+                .get_or_insert_default()
+                .record(us.wrapping_mul(1000));
+        }
+        // A negative threshold switches the log off: as an unsigned number it is out of reach.
+        if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
+            self.slowlog_push_entry_if_needed(cid, args, us);
+        }
+        if self.exec.unusual && flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0 {
+            self.replication_feed_monitors(cid, args);
+        }
+        let mut woff = None;
+        // SAVE sets it back to zero: that is no change to propagate.
+        let changed = self.dirty > dirty;
+        if changed || self.exec.leftovers {
+            let before = self.repl.log.master_repl_offset();
+            if changed && !self.exec.unusual && self.nobody_listens() {
+                // The offset goes on all the same: others take it for a clock of writes.
+                self.repl.log.bump_offset();
+            } else {
+                self.propagate_call(cid, args, changed);
+            }
+            let after = self.repl.log.master_repl_offset();
+            woff = (after != before).then_some(after);
+        }
+        if self.exec.leftovers {
+            self.exec.leftovers = false;
+            if std::mem::take(&mut self.exec.error_reply_sent) {
+                self.commands.stats_mut(id).failed_calls += 1;
+            }
+            self.exec.rewrite = None;
+            self.exec.redacted.clear();
+            self.exec.force_propagate = false;
+        }
+        let Some(c) = self.clients.get_mut(cid) else {
+            return Processed::Stop;
+        };
+        c.last_cmd = Some(id);
+        self.exec.client_flags = c.flags;
+        self.exec.authenticated = c.authenticated;
+        if let Some(offset) = woff {
+            // What this client has written ends here: WAIT waits for it.
+            c.woff = offset;
+        }
+        if !c.out.list.is_empty() {
+            return self.after_large_output(cid);
+        }
+        const LOOK: u64 = CLIENT_REPLY_SKIP
+            | CLIENT_REPLY_SKIP_NEXT
+            | CLIENT_CLOSE_ASAP
+            | CLIENT_CLOSE_AFTER_REPLY
+            | CLIENT_BLOCKED;
+        if c.flags & LOOK == 0 {
+            return Processed::Done;
+        }
+        Self::after_unusual_command(c)
+    }
+
+    /// Output gathers while a pipeline runs: the limits are looked at after each command.
+    #[cold]
+    fn after_large_output(&mut self, cid: ClientId) -> Processed {
+        self.close_client_on_output_buffer_limit_reached(cid);
+        self.after_rejected_command(cid)
+    }
+
+    /// A command that was refused ends like one that ran.
+    fn after_rejected_command(&mut self, cid: ClientId) -> Processed {
+        // It counts as rejected, not as failed.
+        self.exec.error_reply_sent = false;
+        match self.clients.get_mut(cid) {
+            Some(c) => Self::after_unusual_command(c),
+            None => Processed::Stop,
+        }
+    }
+
+    #[cold]
+    fn after_unusual_command(c: &mut Client) -> Processed {
+        let f = c.flags;
+        // CLIENT REPLY SKIP covers the command after it.
+        c.flags &= !(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+        if f & CLIENT_REPLY_SKIP_NEXT != 0 {
+            c.flags |= CLIENT_REPLY_SKIP;
+        }
+        if f & (CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY) != 0 || c.block.is_some() {
+            return Processed::Stop;
+        }
+        Processed::Done
+    }
+
+    /// Queues the running command behind what it propagates besides, or sends it at once when there is nothing else.
+    fn propagate_call(&mut self, cid: ClientId, args: &Args, changed: bool) {
+        let wanted = changed || self.exec.force_propagate;
+        // What our master sent goes on byte by byte (see replication/replica.rs), never as commands of ours.
+        let from_master = self.is_master_client(cid);
+        if wanted && !from_master {
+            let db = self.clients.get(cid).map_or(0, |c| c.db);
+            if self.exec.also_propagate.is_empty() {
+                match self.exec.rewrite.take() {
+                    Some(w) => {
+                        self.propagate_now(Some(db), &w.as_args(), PROPAGATE_AOF | PROPAGATE_REPL)
+                    }
+                    None => self.propagate_now(Some(db), args, PROPAGATE_AOF | PROPAGATE_REPL),
+                }
+                return;
+            }
+            let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
+            self.exec.also_propagate.push(PropagateOp {
+                db,
+                args: words,
+                target: PROPAGATE_AOF | PROPAGATE_REPL,
+            });
+        }
+        self.propagate_pending_commands();
+    }
+
+    /// The running command is propagated even if it changes nothing (forceCommandPropagation).
+    pub fn force_command_propagation(&mut self) {
+        self.exec.leftovers = true;
+        self.exec.force_propagate = true;
+    }
+
+    /// The running command is to be propagated as these words (rewriteClientCommandVector).
+    pub fn rewrite_client_command_vector(&mut self, args: &[&[u8]]) {
+        if self.exec.rewrite.is_some() || self.propagation_wanted() {
+            self.exec.leftovers = true;
+            self.exec.rewrite = Some(OwnedArgs::from_slices(args));
+        }
+    }
+}

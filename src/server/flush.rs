@@ -1,0 +1,52 @@
+//! Emptying databases (emptyData of db.c): what FLUSHALL, a full sync and a reload share.
+
+use crate::ds::table::Resize;
+use crate::server::Server;
+use crate::server::repl::ReplicaState;
+use crate::store::db::Db;
+
+impl Server {
+    /// Removes all keys of one database, or of all, and returns how many there were. With `lazy` their memory is freed in the
+    /// background. A replica in the midst of a sync lets its master know that it lives, once a database
+    /// (replicationEmptyDbCallback).
+    pub fn empty_data(&mut self, db: Option<usize>, lazy: bool) -> usize {
+        let range = match db {
+            Some(n) if n < self.dbs.len() => n..n + 1,
+            Some(_) => return 0,
+            None => 0..self.dbs.len(),
+        };
+        let resize = if self.persist.child.is_some() {
+            Resize::Avoid
+        } else {
+            Resize::Allow
+        };
+        let mut removed = 0;
+        let mut old = Vec::new();
+        for i in range {
+            let n = self.dbs[i].keys.len();
+            if n == 0 {
+                continue;
+            }
+            removed += n;
+            let mut new = Db::new(self.hasher.clone());
+            new.keys.set_resize(resize);
+            let db = std::mem::replace(&mut self.dbs[i], new);
+            if lazy {
+                old.push(db);
+                continue;
+            }
+            drop(db);
+            self.exec.clock_stale = true;
+            if self.is_replica() && self.repl.state == ReplicaState::Transfer {
+                self.replication_send_newline_to_master();
+            }
+        }
+        if db.is_none() {
+            self.flush_slave_keys_with_expire_list();
+        }
+        if !old.is_empty() {
+            self.persist.lazyfree.free_databases(old);
+        }
+        removed
+    }
+}

@@ -1,0 +1,285 @@
+//! Keys as commands see them: found, expired under them, counted, deleted (the look-up half of db.c, expireIfNeeded).
+//!
+//! A look-up hashes the key once and returns a [`Slot`]; the caller follows it as long as it changes nothing else in the
+//! database. Expiry sits in the entry, so asking for it costs no second look-up.
+
+use crate::ds::table::Slot;
+use crate::server::Server;
+use crate::server::client::{CLIENT_MASTER, ClientId};
+use crate::server::exec::Args;
+use crate::store::entry::{Entry, NewValue};
+
+/// Does not touch LRU or LFU data (LOOKUP_NOTOUCH).
+pub const LOOKUP_NOTOUCH: u8 = 1;
+/// Does not count a hit or a miss (LOOKUP_NOSTATS).
+pub const LOOKUP_NOSTATS: u8 = 2;
+/// For a write: an expired key is deleted even on a writable replica (LOOKUP_WRITE).
+pub const LOOKUP_WRITE: u8 = 4;
+/// Leaves an expired key alone, only hides it (LOOKUP_NOEXPIRE).
+pub const LOOKUP_NOEXPIRE: u8 = 8;
+
+impl Server {
+    /// The database that the client has selected.
+    #[inline]
+    pub fn client_db(&self, cid: ClientId) -> usize {
+        self.clients.get(cid).map_or(0, |c| c.db)
+    }
+
+    /// The time by which keys expire: fixed while a command runs (commandTimeSnapshot).
+    #[inline]
+    pub fn command_time_ms(&self) -> i64 {
+        self.clock.unix_ms
+    }
+
+    /// Finds a key (lookupKey). An expired key is not found; it is deleted too, where this server decides about that.
+    #[inline]
+    pub fn lookup_key(&mut self, db: usize, key: &[u8], flags: u8) -> Option<Slot> {
+        let hash = self.dbs[db].keys.hash(key);
+        self.lookup_key_hashed(db, hash, key, flags)
+    }
+
+    /// The same for a caller that keeps the key's hash, to add the key when it is not there.
+    #[inline(always)]
+    pub fn lookup_key_hashed(
+        &mut self,
+        db: usize,
+        hash: u64,
+        key: &[u8],
+        flags: u8,
+    ) -> Option<Slot> {
+        let d = &mut self.dbs[db];
+        let mut found = d.keys.find(hash, key);
+        if let Some(slot) = found
+            && let Some(at) = d.keys.at(slot).expire()
+            && self.clock.unix_ms > at
+            && self.expire_if_needed(db, key, flags)
+        {
+            found = None;
+        }
+        match found {
+            Some(slot) => {
+                if flags & LOOKUP_NOTOUCH == 0 && self.touch_allowed() {
+                    let lru = self.clock.lru_clock;
+                    self.dbs[db].keys.set_lru(slot, lru);
+                }
+                if flags & (LOOKUP_NOSTATS | LOOKUP_WRITE) == 0 {
+                    self.stats.keyspace_hits += 1;
+                }
+                Some(slot)
+            }
+            None => {
+                if flags & (LOOKUP_NOSTATS | LOOKUP_WRITE) == 0 {
+                    self.stats.keyspace_misses += 1;
+                }
+                None
+            }
+        }
+    }
+
+    /// LRU bits are left alone while a child shares the pages, and for a CLIENT NO-TOUCH client unless it says TOUCH.
+    #[inline]
+    fn touch_allowed(&self) -> bool {
+        !self.exec.no_touch || self.touch_command_of_no_touch()
+    }
+
+    #[cold]
+    fn touch_command_of_no_touch(&self) -> bool {
+        self.persist.child.is_none()
+            && self
+                .exec
+                .current_cmd
+                .is_some_and(|id| self.commands.full_name(id) == "touch")
+    }
+
+    /// For a command that reads (lookupKeyRead).
+    #[inline]
+    pub fn lookup_key_read(&mut self, cid: ClientId, key: &[u8]) -> Option<Slot> {
+        let db = self.client_db(cid);
+        self.lookup_key(db, key, 0)
+    }
+
+    /// For a command that writes (lookupKeyWrite).
+    #[inline]
+    pub fn lookup_key_write(&mut self, cid: ClientId, key: &[u8]) -> Option<Slot> {
+        let db = self.client_db(cid);
+        self.lookup_key(db, key, LOOKUP_WRITE)
+    }
+
+    /// The entry at a slot of the client's database.
+    #[inline]
+    pub fn entry(&self, cid: ClientId, slot: Slot) -> &Entry {
+        self.dbs[self.client_db(cid)].keys.at(slot)
+    }
+
+    /// An expired key was met: true when it must count as missing. Deletes it where that is this server's business
+    /// (expireIfNeeded): a replica waits for its master's DEL, yet shows nobody but the master an expired key.
+    #[cold]
+    fn expire_if_needed(&mut self, db: usize, key: &[u8], flags: u8) -> bool {
+        if self.loading.is_some() {
+            return false;
+        }
+        if self.repl.master_host.is_some() {
+            let from_master = self
+                .exec
+                .current_client
+                .and_then(|c| self.clients.get(c))
+                .is_some_and(|c| c.has(CLIENT_MASTER));
+            if from_master {
+                return false;
+            }
+            if flags & LOOKUP_WRITE == 0 || self.config.replica_read_only {
+                return true;
+            }
+        }
+        if flags & LOOKUP_NOEXPIRE != 0 || self.pause.expire_paused() {
+            return true;
+        }
+        self.delete_expired_key_and_propagate(db, key);
+        true
+    }
+
+    /// Whether the entry counts as missing at this moment.
+    pub fn entry_is_expired(&self, e: &Entry) -> bool {
+        self.loading.is_none() && e.expire().is_some_and(|at| self.clock.unix_ms > at)
+    }
+
+    /// Deletes an expired key and tells AOF and replicas (deleteExpiredKeyAndPropagate).
+    pub fn delete_expired_key_and_propagate(&mut self, db: usize, key: &[u8]) {
+        let lazy = self.config.lazyfree_lazy_expire;
+        if self.db_generic_delete(db, key, lazy) {
+            self.stats.expired_keys += 1;
+            self.propagate_deletion(db, key, lazy);
+        }
+    }
+
+    /// Takes a key out and frees it, in the background when `lazy` and it is large (dbGenericDelete). False when it was not
+    /// there.
+    pub fn db_generic_delete(&mut self, db: usize, key: &[u8], lazy: bool) -> bool {
+        let keys = &mut self.dbs[db].keys;
+        let hash = keys.hash(key);
+        match keys.remove(hash, key) {
+            Some(e) => {
+                self.free_entry(e, lazy);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Frees a key's memory, where it is best done.
+    pub fn free_entry(&mut self, e: Entry, lazy: bool) {
+        if lazy {
+            self.persist.lazyfree.free(e);
+        } else {
+            drop(e);
+        }
+    }
+
+    /// Deletes a key for a command: as dbDelete, lazily when lazyfree-lazy-server-del says so.
+    pub fn db_delete(&mut self, db: usize, key: &[u8]) -> bool {
+        let lazy = self.config.lazyfree_lazy_server_del;
+        self.db_generic_delete(db, key, lazy)
+    }
+
+    /// Adds a key that is not there (dbAdd).
+    #[inline]
+    pub fn db_add(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        value: NewValue<'_>,
+        expire: Option<i64>,
+    ) -> Slot {
+        let hash = self.dbs[db].keys.hash(key);
+        self.db_add_hashed(db, hash, key, value, expire)
+    }
+
+    /// The same with the key's hash at hand.
+    #[inline]
+    pub fn db_add_hashed(
+        &mut self,
+        db: usize,
+        hash: u64,
+        key: &[u8],
+        value: NewValue<'_>,
+        expire: Option<i64>,
+    ) -> Slot {
+        let mut e = Entry::new(key, value, expire);
+        e.set_lru(self.clock.lru_clock);
+        self.dbs[db].keys.add(hash, e)
+    }
+
+    /// Sets a key to a string, whether it was there or not, and clears its expiry unless `keep_ttl` (setKey). The old value
+    /// is freed in the background when it is large and lazyfree-lazy-server-del says so.
+    #[inline]
+    pub fn set_key(&mut self, db: usize, key: &[u8], value: NewValue<'_>, keep_ttl: bool) -> Slot {
+        let keys = &mut self.dbs[db].keys;
+        let hash = keys.hash(key);
+        match keys.find(hash, key) {
+            Some(slot) => {
+                keys.set_value(slot, value);
+                if !keep_ttl && keys.at(slot).expire().is_some() {
+                    keys.set_expire(slot, None);
+                }
+                let lru = self.clock.lru_clock;
+                self.dbs[db].keys.set_lru(slot, lru);
+                slot
+            }
+            None => {
+                let mut e = Entry::new(key, value, None);
+                e.set_lru(self.clock.lru_clock);
+                keys.add(hash, e)
+            }
+        }
+    }
+
+    /// A key was changed: watchers and tracking clients are told here, once they exist (signalModifiedKey).
+    #[inline]
+    pub fn signal_modified_key(&mut self, _cid: ClientId, _db: usize, _key: &[u8]) {}
+
+    /// An argument as an integer, or upstream's error to the client (getLongLongFromObjectOrReply).
+    #[inline]
+    pub fn get_long_long_or_reply(&mut self, cid: ClientId, args: &Args, i: usize) -> Option<i64> {
+        let n = crate::base::num::string2ll(&args[i]);
+        if n.is_none() {
+            self.add_reply_error(cid, "value is not an integer or out of range");
+        }
+        n
+    }
+
+    /// An argument as an integer in a range, with upstream's errors (getRangeLongFromObjectOrReply).
+    pub fn get_range_long_or_reply(
+        &mut self,
+        cid: ClientId,
+        args: &Args,
+        i: usize,
+        min: i64,
+        max: i64,
+        text: Option<&str>,
+    ) -> Option<i64> {
+        let n = match text {
+            Some(_) => crate::base::num::string2ll(&args[i]),
+            None => Some(self.get_long_long_or_reply(cid, args, i)?),
+        };
+        if n.is_some_and(|n| (min..=max).contains(&n)) {
+            return n;
+        }
+        match text {
+            Some(t) => self.add_reply_error(cid, t),
+            None => self.add_reply_error(
+                cid,
+                &format!("value is out of range, value must between {min} and {max}"),
+            ),
+        }
+        None
+    }
+}
+
+impl Server {
+    /// A key with this expiry (unix ms) would have expired already, and this server is the one to act on it
+    /// (checkAlreadyExpired).
+    #[inline]
+    pub fn check_already_expired(&self, when: i64) -> bool {
+        when <= self.command_time_ms() && self.loading.is_none() && self.repl.master_host.is_none()
+    }
+}

@@ -1,0 +1,154 @@
+//! The server's state, and what every feature shares: clients, networking, execution, propagation, the cron. Floor 4.
+//!
+//! There is no global: everything is reached through `&mut Server`, which the event loop passes to each handler. The struct
+//! has one part per owner; each part's invariants are in its file. Features of floor 5 (commands, replication, persistence,
+//! configuration) are `impl Server` blocks in their own folders; this floor calls their methods by name and imports none of
+//! their modules. [`startup`] is the exception: it puts the house together.
+//!
+//! Whatever may enter the event loop again takes `&mut Server`, so nobody can hold a client or a value across it.
+
+pub mod blocked;
+pub mod client;
+pub mod client_info;
+pub mod command;
+pub mod cron;
+pub mod exec;
+pub mod expire;
+pub mod flush;
+pub mod histogram;
+pub mod listen;
+pub mod lookup;
+pub mod migrate;
+pub mod networking;
+pub mod persist;
+pub mod propagate;
+pub mod reenter;
+pub mod repl;
+pub mod reply;
+pub mod shutdown;
+pub mod slowlog;
+pub mod startup;
+pub mod stats;
+
+use std::path::PathBuf;
+
+use crate::ae::EventLoop;
+use crate::base::clock::CachedClock;
+use crate::base::random::{Prng, RandomSource};
+use crate::config::fields::Config;
+use crate::ds::table::KeyHasher;
+use crate::server::client::Clients;
+use crate::server::command::CommandTable;
+use crate::server::exec::Exec;
+use crate::server::listen::Listeners;
+use crate::server::persist::{Loading, Persist};
+use crate::server::repl::Repl;
+use crate::server::slowlog::Slowlog;
+use crate::server::stats::Stats;
+use crate::store::db::Db;
+
+/// The Redis whose behaviour this server has, as clients are told.
+pub const REDIS_VERSION: &str = "7.2.4";
+/// The same as a number, as scripts and HELLO's readers compare it.
+pub const REDIS_VERSION_NUM: u32 = 0x0007_0204;
+/// Our own version.
+pub const AEDILE_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Descriptors beyond the clients': listening sockets, files, pipes (CONFIG_MIN_RESERVED_FDS).
+pub const CONFIG_MIN_RESERVED_FDS: u64 = 32;
+
+/// The whole server.
+pub struct Server {
+    pub el: EventLoop<Server>,
+    pub config: Config,
+    pub clock: CachedClock,
+    pub random: RandomSource,
+    pub rng: Prng,
+    /// 40 hexadecimal characters, new at each start.
+    pub run_id: String,
+    pub sentinel_mode: bool,
+    /// The program's path and arguments.
+    pub executable: PathBuf,
+    pub argv: Vec<String>,
+    /// Unix seconds.
+    pub start_time: i64,
+    /// Bytes in use when the server was set up, before any data (initial_memory_usage).
+    pub initial_memory: usize,
+
+    pub dbs: Vec<Db>,
+    pub hasher: KeyHasher,
+    /// Changes since the last save.
+    pub dirty: i64,
+    pub clients: Clients,
+    pub listeners: Listeners,
+    /// The shared read buffer; taken while a request is being run.
+    pub read_buf: Vec<u8>,
+    pub commands: CommandTable,
+    pub exec: Exec,
+    pub stats: Stats,
+    pub slowlog: Slowlog,
+    /// Connections that MIGRATE keeps.
+    pub migrate: migrate::MigrateSockets,
+    pub repl: Repl,
+    pub persist: Persist,
+    /// A data set is being loaded.
+    pub loading: Option<Loading>,
+    pub cron: cron::Cron,
+    pub expire: expire::ExpireState,
+    pub pause: blocked::Pause,
+    pub debug: DebugSettings,
+    /// SHUTDOWN is waiting for replicas, or for the loop to end.
+    pub shutdown: Option<shutdown::ShutdownState>,
+}
+
+/// What DEBUG can switch.
+pub struct DebugSettings {
+    pub active_expire: bool,
+    pub skip_checksum_validation: bool,
+    pub pause_cron: bool,
+    /// DEBUG REPLYBUFFER.
+    pub reply_buffer_peak_reset_ms: i64,
+    pub reply_buffer_resizing: bool,
+}
+
+impl Default for DebugSettings {
+    fn default() -> DebugSettings {
+        DebugSettings {
+            active_expire: true,
+            skip_checksum_validation: false,
+            pause_cron: false,
+            reply_buffer_peak_reset_ms: 5000,
+            reply_buffer_resizing: true,
+        }
+    }
+}
+
+impl crate::ae::Host for Server {
+    #[inline]
+    fn event_loop(&mut self) -> &mut EventLoop<Server> {
+        &mut self.el
+    }
+    fn before_sleep(&mut self) {
+        cron::before_sleep(self);
+    }
+    fn after_sleep(&mut self) {
+        cron::after_sleep(self);
+    }
+}
+
+impl Server {
+    /// Reads the clock (updateCachedTime).
+    #[inline]
+    pub fn update_cached_time(&mut self) {
+        self.clock = CachedClock::new();
+    }
+
+    /// The bits for a new or touched entry: LRU clock, or minutes and counter under an LFU policy.
+    #[inline]
+    pub fn lru_clock(&self) -> u32 {
+        self.clock.lru_clock
+    }
+
+    pub fn is_replica(&self) -> bool {
+        self.repl.master_host.is_some()
+    }
+}

@@ -1,0 +1,197 @@
+//! The state of persistence: the child that saves, what the last save did, a load under way. The code is in `persist/`.
+
+use std::fs::File;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::base::sys::ChildExit;
+use crate::server::repl::ReplId;
+use crate::store::entry::Entry;
+
+/// What a forked child does (CHILD_TYPE_*).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChildKind {
+    Rdb,
+}
+
+/// A child at work.
+pub struct Child {
+    pub pid: i32,
+    pub kind: ChildKind,
+    /// The read end of the pipe it reports through.
+    pub info: File,
+    /// Unix seconds of its start.
+    pub start: i64,
+    /// Its last report: bytes of copied memory now and at the most, keys done, keys in all.
+    pub cow_size: u64,
+    pub cow_peak: u64,
+    pub cow_updated_us: u64,
+    pub keys_processed: u64,
+    pub keys_total: u64,
+    /// `dirty` when it was forked.
+    pub dirty_before: i64,
+    /// It was killed on purpose: its end is no error.
+    pub killed: bool,
+    /// It has been reaped already; the cron has still to book its end.
+    pub ended: Option<ChildExit>,
+}
+
+/// A data set on its way in.
+pub struct Loading {
+    /// Unix seconds.
+    pub start: i64,
+    pub total_bytes: u64,
+    pub loaded_bytes: u64,
+    /// used_mem of the server that wrote the RDB.
+    pub rdb_used_mem: u64,
+    pub peak_mem: u64,
+    /// Unix ms of the last log line on progress.
+    pub last_report_ms: i64,
+    /// An asynchronous load serves the old data meanwhile.
+    pub is_async: bool,
+}
+
+/// What a save was asked for by (SAVE, BGSAVE, a full sync): the aux field repl-stream-db and ids go with it.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct RdbSaveInfo {
+    /// The database that the replication stream has selected.
+    pub repl_stream_db: Option<usize>,
+}
+
+/// What an RDB file says about the replication stream that it is part of (rdbSaveInfo, when loading).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RdbLoadInfo {
+    /// The database that the stream had selected.
+    pub repl_stream_db: Option<usize>,
+    pub repl_id: Option<ReplId>,
+    /// The stream's offset; -1: the file does not say.
+    pub repl_offset: i64,
+}
+
+impl Default for RdbLoadInfo {
+    fn default() -> RdbLoadInfo {
+        RdbLoadInfo {
+            repl_stream_db: None,
+            repl_id: None,
+            repl_offset: -1,
+        }
+    }
+}
+
+impl RdbLoadInfo {
+    /// All that is needed to go on with the stream is there.
+    pub fn is_valid(&self) -> bool {
+        self.repl_id.is_some() && self.repl_offset != -1 && self.repl_stream_db.is_some()
+    }
+}
+
+/// For a load: the file came from our master (RDBFLAGS_REPLICATION).
+pub const RDBFLAGS_REPLICATION: u32 = 1 << 1;
+/// For a load: a key that is there already is replaced; else it is an error (RDBFLAGS_ALLOW_DUP).
+pub const RDBFLAGS_ALLOW_DUP: u32 = 1 << 2;
+/// For a load: keys that have expired are fed to the backlog as deletions (RDBFLAGS_FEED_REPL).
+pub const RDBFLAGS_FEED_REPL: u32 = 1 << 3;
+/// For a load: the file stays in the page cache (RDBFLAGS_KEEP_CACHE).
+pub const RDBFLAGS_KEEP_CACHE: u32 = 1 << 4;
+
+/// Frees large values in a thread of its own (lazyfree.c, bio.c).
+#[derive(Default)]
+pub struct Lazyfree {
+    to: Option<Sender<Garbage>>,
+    done: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    sent: u64,
+}
+
+/// What is to be freed.
+enum Garbage {
+    Entry(Entry),
+    Databases(Vec<crate::store::db::Db>, u64),
+}
+
+/// Values up to this many bytes are freed at once: handing them over costs more (LAZYFREE_THRESHOLD's sense).
+const LAZYFREE_BYTES: usize = 64 * 1024;
+
+impl Lazyfree {
+    fn thread(&mut self) -> Option<&Sender<Garbage>> {
+        if self.to.is_none() {
+            let (to, from): (Sender<Garbage>, Receiver<Garbage>) = channel();
+            let done = self.done.clone();
+            let started = std::thread::Builder::new()
+                .name("bio_lazy_free".into())
+                .spawn(move || {
+                    crate::base::alloc::register_thread();
+                    for g in from {
+                        let n = match g {
+                            Garbage::Entry(e) => {
+                                drop(e);
+                                1
+                            }
+                            Garbage::Databases(dbs, n) => {
+                                drop(dbs);
+                                n
+                            }
+                        };
+                        done.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
+                    }
+                });
+            if started.is_err() {
+                return None;
+            }
+            self.to = Some(to);
+        }
+        self.to.as_ref()
+    }
+
+    /// Frees an entry, in the background when it is large.
+    pub fn free(&mut self, e: Entry) {
+        let large = e.buf().is_some_and(|b| b.alloc_size() > LAZYFREE_BYTES);
+        if !large {
+            return drop(e);
+        }
+        self.sent += 1;
+        self.send(Garbage::Entry(e));
+    }
+
+    /// Frees whole databases in the background (FLUSHALL ASYNC).
+    pub fn free_databases(&mut self, dbs: Vec<crate::store::db::Db>) {
+        let n: usize = dbs.iter().map(|d| d.keys.len()).sum();
+        self.sent += n as u64;
+        self.send(Garbage::Databases(dbs, n as u64));
+    }
+
+    fn send(&mut self, g: Garbage) {
+        match self.thread() {
+            Some(to) => {
+                // A dead thread gives the garbage back in the error, which frees it here.
+                let _ = to.send(g);
+            }
+            None => drop(g),
+        }
+    }
+
+    /// Objects handed over and not freed yet.
+    pub fn pending(&self) -> u64 {
+        self.sent - self.freed().min(self.sent)
+    }
+
+    pub fn freed(&self) -> u64 {
+        self.done.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// See INFO persistence.
+#[derive(Default)]
+pub struct Persist {
+    pub child: Option<Child>,
+    pub last_save: i64,
+    /// When the last attempt began, unix seconds.
+    pub last_bgsave_try: i64,
+    pub last_bgsave_failed: bool,
+    pub last_bgsave_seconds: Option<i64>,
+    pub last_cow_size: u64,
+    pub rdb_saves: u64,
+    pub last_load_keys_loaded: u64,
+    pub last_load_keys_expired: u64,
+    pub bgsave_scheduled: bool,
+    pub aof_delayed_fsync: u64,
+    pub lazyfree: Lazyfree,
+}

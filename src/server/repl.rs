@@ -1,0 +1,155 @@
+//! The state of replication (the repl_* fields of redisServer). The code is in `replication/`, which draws the states.
+//!
+//! Invariants: `master_host` is some exactly while this server is configured as a replica; `master` and `cached_master` are
+//! never both there; `log` is the one store of the stream, for the backlog and for every replica's output.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use socket2::Socket;
+
+use crate::ae::FileId;
+use crate::server::client::ClientId;
+use crate::wire::backlog::ReplicationLog;
+use crate::wire::handshake::{EofMark, HANDSHAKE_LINE_SIZE, Handshake, LineReader};
+
+/// A replication id: 40 hexadecimal characters.
+pub type ReplId = [u8; 40];
+
+/// Our side of the link to the master (REPL_STATE_*).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplicaState {
+    /// Not a replica.
+    None,
+    /// Must connect.
+    Connect,
+    Connecting,
+    /// In the handshake; which step is the handshake's own business.
+    Handshake,
+    /// Receiving the RDB.
+    Transfer,
+    Connected,
+}
+
+/// What is kept of a master whose link broke.
+#[derive(Clone, Copy, Debug)]
+pub struct CachedMaster {
+    pub replid: ReplId,
+    /// The offset up to which its stream was applied.
+    pub reploff: i64,
+    /// The database that its stream had selected.
+    pub db: usize,
+}
+
+/// How a payload's end is known.
+pub enum PayloadEnd {
+    /// The header line has not come yet.
+    Unknown,
+    /// After this many bytes.
+    Size(u64),
+    /// At these forty bytes.
+    Mark(EofMark),
+}
+
+/// An RDB payload on its way from the master.
+pub struct Transfer {
+    /// The temporary file, and its name.
+    pub file: File,
+    pub path: PathBuf,
+    pub end: PayloadEnd,
+    /// Bytes read, and bytes known to be on the disk.
+    pub read: u64,
+    pub synced: u64,
+    pub header: LineReader,
+}
+
+/// Everything replication keeps.
+pub struct Repl {
+    // As master -------------------------------------------------------------------------------------------------------
+    /// Our replication id, and the one we had as a replica before a promotion, valid up to `second_replid_offset`.
+    pub replid: ReplId,
+    pub replid2: ReplId,
+    pub second_replid_offset: i64,
+    /// The stream: offsets, backlog, replicas' output.
+    pub log: ReplicationLog,
+    /// The database that the stream has selected; none: the next command sends SELECT.
+    pub slave_seldb: Option<usize>,
+    /// Unix seconds since when there are no replicas.
+    pub no_slaves_since: i64,
+    pub good_slaves_count: i32,
+    /// Clients in WAIT.
+    pub waiting_acks: Vec<ClientId>,
+    /// A REPLCONF GETACK is to be sent before the next sleep.
+    pub get_ack_from_slaves: bool,
+    /// Where a command is put into wire form before it joins the stream.
+    pub feed_buf: Vec<u8>,
+    /// The RDB file on the disk is there only because a replica needed it.
+    pub rdb_generated_by_replication: bool,
+    /// Unix seconds of the last line end sent to a master while loading.
+    pub newline_sent: i64,
+    /// Calls of the replication cron: once a second.
+    pub cron_loops: u64,
+    /// Clients that are blocked (INFO blocked_clients), postponed ones included.
+    pub blocked_clients: usize,
+
+    // As replica ------------------------------------------------------------------------------------------------------
+    pub master_host: Option<String>,
+    pub master_port: u16,
+    pub state: ReplicaState,
+    /// The socket of a link that is not a client yet, its event, and the handshake's state.
+    pub sock: Option<Socket>,
+    pub sock_file: Option<FileId>,
+    pub handshake: Option<Handshake>,
+    pub handshake_line: LineReader,
+    /// Bytes of the handshake that the socket has not taken yet.
+    pub handshake_out: Vec<u8>,
+    pub transfer: Option<Transfer>,
+    /// Unix seconds of the last input while there is no client yet.
+    pub transfer_lastio: i64,
+    pub master: Option<ClientId>,
+    /// What was known of the master when the link broke: enough to ask for a partial resync.
+    pub cached_master: Option<CachedMaster>,
+    /// Unix seconds; 0: never was up.
+    pub down_since: i64,
+    pub master_initial_offset: i64,
+    pub master_replid: ReplId,
+    /// The next connection attempt follows at once, not at the next cron.
+    pub connect_now: bool,
+}
+
+impl Repl {
+    pub fn new(replid: ReplId, backlog_size: u64, now: i64) -> Repl {
+        Repl {
+            replid,
+            replid2: [b'0'; 40],
+            second_replid_offset: -1,
+            log: ReplicationLog::new(backlog_size),
+            slave_seldb: None,
+            no_slaves_since: now,
+            good_slaves_count: 0,
+            waiting_acks: Vec::new(),
+            get_ack_from_slaves: false,
+            feed_buf: Vec::new(),
+            rdb_generated_by_replication: false,
+            newline_sent: 0,
+            cron_loops: 0,
+            blocked_clients: 0,
+            master_host: None,
+            master_port: 6379,
+            state: ReplicaState::None,
+            sock: None,
+            sock_file: None,
+            handshake: None,
+            handshake_line: LineReader::new(HANDSHAKE_LINE_SIZE),
+            handshake_out: Vec::new(),
+            transfer: None,
+            transfer_lastio: 0,
+            master: None,
+            cached_master: None,
+            down_since: 0,
+            master_initial_offset: -1,
+            master_replid: [b'0'; 40],
+            connect_now: false,
+        }
+    }
+}

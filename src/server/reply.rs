@@ -1,0 +1,431 @@
+//! Replies (addReply* of networking.c), in RESP2 or RESP3 as the client asked.
+//!
+//! The functions live on [`Clients`], so that a command can write a value it borrows from the keyspace straight into the
+//! client's buffer; [`Server`] forwards those that need nothing but the client. They write nothing for a client that gets
+//! no replies.
+
+use crate::base::num::{D2STRING_SIZE, d2string};
+use crate::ds::sbuf::SBuf;
+use crate::server::Server;
+use crate::server::client::{
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, ClientId, ClientType,
+    Clients, SHARE_MIN,
+};
+use crate::server::exec::Args;
+use crate::store::entry::{Entry, Str};
+use crate::wire::resp;
+
+impl Clients {
+    /// Bytes that are RESP already.
+    #[inline]
+    pub fn add_reply_proto(&mut self, cid: ClientId, bytes: &[u8]) {
+        if let Some(c) = self.prepare_client_to_write(cid) {
+            c.out.push(bytes);
+        }
+    }
+
+    #[inline]
+    fn add_header(&mut self, cid: ClientId, prefix: u8, n: i64) {
+        if let Some(c) = self.prepare_client_to_write(cid) {
+            let out = &mut c.out;
+            if out.list.is_empty() && out.buf.len() + 24 <= out.buf.capacity() {
+                return resp::push_header(&mut out.buf, prefix, n);
+            }
+            let mut b = itoa::Buffer::new();
+            let s = b.format(n).as_bytes();
+            let mut line = [0u8; 24];
+            line[0] = prefix;
+            line[1..1 + s.len()].copy_from_slice(s);
+            line[1 + s.len()] = b'\r';
+            line[2 + s.len()] = b'\n';
+            c.out.push(&line[..s.len() + 3]);
+        }
+    }
+
+    /// A bulk string.
+    #[inline]
+    pub fn add_reply_bulk(&mut self, cid: ClientId, s: &[u8]) {
+        let Some(c) = self.prepare_client_to_write(cid) else {
+            return;
+        };
+        let out = &mut c.out;
+        let room = out.buf.capacity() - out.buf.len();
+        if s.len() < 100 && room >= 128 && out.list.is_empty() {
+            // The common case, with all lengths but one known to the compiler.
+            let (tens, ones) = (b'0' + s.len() as u8 / 10, b'0' + s.len() as u8 % 10);
+            if tens == b'0' {
+                out.buf.extend_from_slice(&[b'$', ones, b'\r', b'\n']);
+            } else {
+                out.buf.extend_from_slice(&[b'$', tens, ones, b'\r', b'\n']);
+            }
+            out.buf.extend_from_slice(s);
+            out.buf.extend_from_slice(b"\r\n");
+            return;
+        }
+        self.add_reply_long_bulk(cid, s);
+    }
+
+    #[cold]
+    fn add_reply_long_bulk(&mut self, cid: ClientId, s: &[u8]) {
+        self.add_header(cid, b'$', s.len() as i64);
+        self.add_reply_proto(cid, s);
+        self.add_reply_proto(cid, b"\r\n");
+    }
+
+    /// A part of a value's buffer as a bulk string, by reference when it is large.
+    pub fn add_reply_bulk_shared(
+        &mut self,
+        cid: ClientId,
+        b: &SBuf,
+        range: std::ops::Range<usize>,
+    ) {
+        if range.len() < SHARE_MIN {
+            return self.add_reply_bulk(cid, &b.as_slice()[range]);
+        }
+        self.add_header(cid, b'$', range.len() as i64);
+        if let Some(c) = self.prepare_client_to_write(cid) {
+            c.out.push_shared(b.clone(), range);
+            c.out.push(b"\r\n");
+        }
+    }
+
+    /// An integer as a bulk string.
+    #[inline]
+    pub fn add_reply_bulk_long_long(&mut self, cid: ClientId, n: i64) {
+        let mut b = itoa::Buffer::new();
+        self.add_reply_bulk(cid, b.format(n).as_bytes());
+    }
+
+    /// The string value of an entry.
+    #[inline]
+    pub fn add_reply_bulk_entry(&mut self, cid: ClientId, e: &Entry) {
+        match e.string() {
+            Str::Int(n) => self.add_reply_bulk_long_long(cid, n),
+            Str::Bytes(b) if b.len() < SHARE_MIN => self.add_reply_bulk(cid, b),
+            Str::Bytes(b) => match e.buf() {
+                Some(buf) => self.add_reply_bulk_shared(cid, buf, 0..b.len()),
+                None => self.add_reply_bulk(cid, b),
+            },
+        }
+    }
+
+    #[inline]
+    pub fn add_reply_long_long(&mut self, cid: ClientId, n: i64) {
+        match n {
+            0 => self.add_reply_proto(cid, b":0\r\n"),
+            1 => self.add_reply_proto(cid, b":1\r\n"),
+            _ => self.add_header(cid, b':', n),
+        }
+    }
+
+    pub fn resp_version(&self, cid: ClientId) -> u8 {
+        self.get(cid).map_or(2, |c| c.resp)
+    }
+
+    /// The null of a missing bulk string.
+    #[inline]
+    pub fn add_reply_null(&mut self, cid: ClientId) {
+        if self.resp_version(cid) == 2 {
+            self.add_reply_proto(cid, b"$-1\r\n");
+        } else {
+            self.add_reply_proto(cid, b"_\r\n");
+        }
+    }
+
+    /// The null of a missing array.
+    pub fn add_reply_null_array(&mut self, cid: ClientId) {
+        if self.resp_version(cid) == 2 {
+            self.add_reply_proto(cid, b"*-1\r\n");
+        } else {
+            self.add_reply_proto(cid, b"_\r\n");
+        }
+    }
+
+    #[inline]
+    pub fn add_reply_array_len(&mut self, cid: ClientId, n: usize) {
+        self.add_header(cid, b'*', n as i64);
+    }
+
+    /// A map of `n` pairs: in RESP2 an array of twice as many.
+    pub fn add_reply_map_len(&mut self, cid: ClientId, n: usize) {
+        if self.resp_version(cid) == 2 {
+            self.add_header(cid, b'*', 2 * n as i64);
+        } else {
+            self.add_header(cid, b'%', n as i64);
+        }
+    }
+
+    pub fn add_reply_set_len(&mut self, cid: ClientId, n: usize) {
+        let prefix = if self.resp_version(cid) == 2 {
+            b'*'
+        } else {
+            b'~'
+        };
+        self.add_header(cid, prefix, n as i64);
+    }
+
+    /// An attribute of `n` pairs; only RESP3 clients can take one.
+    pub fn add_reply_attribute_len(&mut self, cid: ClientId, n: usize) {
+        self.add_header(cid, b'|', n as i64);
+    }
+
+    pub fn add_reply_push_len(&mut self, cid: ClientId, n: usize) {
+        let prefix = if self.resp_version(cid) == 2 {
+            b'*'
+        } else {
+            b'>'
+        };
+        self.add_header(cid, prefix, n as i64);
+    }
+
+    pub fn add_reply_bool(&mut self, cid: ClientId, b: bool) {
+        let s: &[u8] = match (self.resp_version(cid), b) {
+            (2, true) => b":1\r\n",
+            (2, false) => b":0\r\n",
+            (_, true) => b"#t\r\n",
+            (_, false) => b"#f\r\n",
+        };
+        self.add_reply_proto(cid, s);
+    }
+
+    pub fn add_reply_double(&mut self, cid: ClientId, d: f64) {
+        let mut buf = [0; D2STRING_SIZE];
+        let s = d2string(&mut buf, d);
+        if self.resp_version(cid) == 2 {
+            self.add_reply_bulk(cid, s);
+        } else {
+            self.add_reply_proto(cid, &[b",", s, b"\r\n"].concat());
+        }
+    }
+
+    pub fn add_reply_big_num(&mut self, cid: ClientId, digits: &[u8]) {
+        if self.resp_version(cid) == 2 {
+            self.add_reply_bulk(cid, digits);
+        } else {
+            self.add_reply_proto(cid, &[b"(", digits, b"\r\n"].concat());
+        }
+    }
+
+    /// A verbatim string; `ext` has three letters.
+    pub fn add_reply_verbatim(&mut self, cid: ClientId, s: &[u8], ext: &str) {
+        if self.resp_version(cid) == 2 {
+            self.add_reply_bulk(cid, s);
+        } else {
+            self.add_header(cid, b'=', s.len() as i64 + 4);
+            self.add_reply_proto(cid, ext.as_bytes());
+            self.add_reply_proto(cid, b":");
+            self.add_reply_proto(cid, s);
+            self.add_reply_proto(cid, b"\r\n");
+        }
+    }
+
+    /// A status line; `s` has no line ends.
+    #[inline]
+    pub fn add_reply_status(&mut self, cid: ClientId, s: &str) {
+        if let Some(c) = self.prepare_client_to_write(cid) {
+            c.out.push(b"+");
+            c.out.push(s.as_bytes());
+            c.out.push(b"\r\n");
+        }
+    }
+
+    #[inline]
+    pub fn add_reply_ok(&mut self, cid: ClientId) {
+        self.add_reply_proto(cid, b"+OK\r\n");
+    }
+}
+
+/// Forwards to [`Clients`].
+macro_rules! forward {
+    ($($name:ident($($arg:ident: $ty:ty),*);)+) => {
+        impl Server {
+            $(
+                #[doc = concat!("See [`Clients::", stringify!($name), "`].")]
+                #[inline]
+                pub fn $name(&mut self, cid: ClientId, $($arg: $ty),*) {
+                    self.clients.$name(cid, $($arg),*);
+                }
+            )+
+        }
+    };
+}
+
+forward! {
+    add_reply_proto(bytes: &[u8]);
+    add_reply_bulk(s: &[u8]);
+    add_reply_bulk_long_long(n: i64);
+    add_reply_long_long(n: i64);
+    add_reply_null();
+    add_reply_null_array();
+    add_reply_array_len(n: usize);
+    add_reply_map_len(n: usize);
+    add_reply_set_len(n: usize);
+    add_reply_attribute_len(n: usize);
+    add_reply_push_len(n: usize);
+    add_reply_bool(b: bool);
+    add_reply_double(d: f64);
+    add_reply_big_num(digits: &[u8]);
+    add_reply_verbatim(s: &[u8], ext: &str);
+    add_reply_status(s: &str);
+    add_reply_ok();
+}
+
+impl Server {
+    /// An error reply (addReplyError). The text has no leading `-` and gets the code ERR, unless it begins with `-` and so
+    /// brings a code of its own.
+    pub fn add_reply_error(&mut self, cid: ClientId, text: &str) {
+        self.add_reply_error_bytes(cid, text.as_bytes());
+    }
+
+    /// The same for a text that quotes bytes of a client; line ends become spaces.
+    pub fn add_reply_error_bytes(&mut self, cid: ClientId, text: &[u8]) {
+        let mut line = Vec::with_capacity(text.len() + 8);
+        if text.first() != Some(&b'-') {
+            line.extend_from_slice(b"-ERR ");
+        }
+        line.extend(text.iter().map(|c| match c {
+            b'\r' | b'\n' => b' ',
+            c => *c,
+        }));
+        while line.last() == Some(&b' ') && matches!(text.last(), Some(b'\r' | b'\n')) {
+            line.pop();
+        }
+        self.after_error_reply(cid, &line);
+        line.extend_from_slice(b"\r\n");
+        self.clients.add_reply_proto(cid, &line);
+    }
+
+    /// What every error reply does besides being sent: it is counted, by code, and reported when a master's or replica's
+    /// command caused it (afterErrorReply).
+    fn after_error_reply(&mut self, cid: ClientId, line: &[u8]) {
+        self.stats.total_error_replies += 1;
+        self.exec.error_reply_sent = true;
+        self.exec.leftovers = true;
+        let code = line[1..].split(|c| *c == b' ').next().unwrap_or_default();
+        if code.len() == line.len() - 1 && code.len() > 64 {
+            self.stats.count_error(b"ERR");
+        } else {
+            self.stats.count_error(code);
+        }
+        let Some(c) = self.clients.get(cid) else {
+            return;
+        };
+        let kind = c.client_type();
+        if matches!(kind, ClientType::Master | ClientType::Slave)
+            && !(kind == ClientType::Slave && c.has(crate::server::client::CLIENT_MONITOR))
+        {
+            self.log_error_of_link(kind, line);
+        }
+    }
+
+    #[cold]
+    fn log_error_of_link(&mut self, kind: ClientType, line: &[u8]) {
+        let (to, from) = match kind {
+            ClientType::Master => ("replica", "master"),
+            _ => ("master", "replica"),
+        };
+        let to = if self.loading.is_some() {
+            "AOF-client"
+        } else {
+            to
+        };
+        let name = self.exec.current_cmd.map_or("<unknown>".into(), |id| {
+            self.commands.full_name(id).to_string()
+        });
+        crate::server_log!(
+            crate::base::log::Level::Warning,
+            "== CRITICAL == This {} is sending an error to its {}: '{}' after processing the command '{}'",
+            to,
+            from,
+            String::from_utf8_lossy(&line[1..]),
+            name
+        );
+        self.stats.unexpected_error_replies += 1;
+    }
+
+    pub fn add_reply_syntax_error(&mut self, cid: ClientId) {
+        self.add_reply_error(cid, "syntax error");
+    }
+
+    pub fn add_reply_wrong_type(&mut self, cid: ClientId) {
+        self.add_reply_error(
+            cid,
+            "-WRONGTYPE Operation against a key holding the wrong kind of value",
+        );
+    }
+
+    pub fn add_reply_no_such_key(&mut self, cid: ClientId) {
+        self.add_reply_error(cid, "no such key");
+    }
+
+    /// "wrong number of arguments for '...' command", with the full name of the command that runs.
+    pub fn add_reply_error_arity(&mut self, cid: ClientId) {
+        let name = self
+            .exec
+            .current_cmd
+            .map_or(String::new(), |id| self.commands.full_name(id).to_string());
+        self.add_reply_error(
+            cid,
+            &format!("wrong number of arguments for '{name}' command"),
+        );
+    }
+
+    /// "invalid expire time in '...' command".
+    pub fn add_reply_error_expire_time(&mut self, cid: ClientId) {
+        let name = self
+            .exec
+            .current_cmd
+            .map_or(String::new(), |id| self.commands.full_name(id).to_string());
+        self.add_reply_error(cid, &format!("invalid expire time in '{name}' command"));
+    }
+
+    /// A subcommand that is not there (addReplySubcommandSyntaxError).
+    pub fn add_reply_subcommand_syntax_error(&mut self, cid: ClientId, args: &Args) {
+        let mut text = b"unknown subcommand or wrong number of arguments for '".to_vec();
+        let sub = if args.len() > 1 { &args[1] } else { b"" };
+        text.extend_from_slice(crate::server::exec::shown_part(sub));
+        text.extend_from_slice(b"'. Try ");
+        text.extend(args[0].to_ascii_uppercase());
+        text.extend_from_slice(b" HELP.");
+        self.add_reply_error_bytes(cid, &text);
+    }
+
+    /// The lines of a HELP subcommand between upstream's first and last ones (addReplyHelp).
+    pub fn add_reply_help(&mut self, cid: ClientId, args: &Args, lines: &[&str]) {
+        self.add_reply_array_len(cid, lines.len() + 3);
+        let first = format!(
+            "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            String::from_utf8_lossy(&args[0].to_ascii_uppercase())
+        );
+        self.add_reply_status(cid, &first);
+        for l in lines {
+            self.add_reply_status(cid, l);
+        }
+        self.add_reply_status(cid, "HELP");
+        self.add_reply_status(cid, "    Print this help.");
+    }
+
+    /// Answers even a master, as REPLCONF GETACK must be (CLIENT_MASTER_FORCE_REPLY).
+    pub fn with_forced_reply(&mut self, cid: ClientId, f: impl FnOnce(&mut Server)) {
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.flags |= CLIENT_MASTER_FORCE_REPLY;
+        }
+        f(self);
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.flags &= !CLIENT_MASTER_FORCE_REPLY;
+        }
+    }
+
+    /// The connection ends as soon as what was written to it is sent.
+    pub fn close_after_reply(&mut self, cid: ClientId) {
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.flags |= CLIENT_CLOSE_AFTER_REPLY;
+        }
+    }
+
+    /// Whether this is the link to our master.
+    #[inline]
+    pub fn is_master_client(&self, cid: ClientId) -> bool {
+        self.clients.get(cid).is_some_and(|c| c.has(CLIENT_MASTER))
+    }
+}
