@@ -1,0 +1,483 @@
+//! Saving in a forked child: its start, its reports, its end (rdbSaveBackground, redisFork, childinfo.c, checkChildrenDone,
+//! backgroundSaveDoneHandler, and the save points of serverCron).
+//!
+//! Invariants: there is one child at the most. While it lives, the tables avoid to resize, since that would copy the pages
+//! they share. `persist.child` is cleared only in `check_children_done`, so whoever sees it gone sees its end in the
+//! statistics too.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::Duration;
+
+use super::save::temp_file;
+use crate::base::alloc;
+use crate::base::clock::{monotonic_us, mstime};
+use crate::base::log::{self, Level, Role};
+use crate::base::sys::strerror;
+use crate::base::sys::{self, ChildExit, Fork};
+use crate::ds::table::Resize;
+use crate::server::Server;
+use crate::server::persist::{Child, ChildKind, RdbSaveInfo};
+use crate::server_log;
+
+/// Exit code of a child that was asked to stop (SERVER_CHILD_NOERROR_RETVAL).
+const SERVER_CHILD_NOERROR_RETVAL: i32 = 255;
+/// Seconds before a save that failed is tried again (CONFIG_BGSAVE_RETRY_DELAY).
+const CONFIG_BGSAVE_RETRY_DELAY: i64 = 5;
+/// Reading one's own memory map is slow; it may take one part in so many of the child's time (CHILD_COW_DUTY_CYCLE).
+const CHILD_COW_DUTY_CYCLE: u64 = 100;
+/// How long a child that was told to stop is waited for, in steps of a millisecond.
+const KILL_WAIT_MS: u32 = 20;
+
+/// What a report is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum InfoKind {
+    Current,
+    /// The last one.
+    RdbCowSize,
+}
+
+/// A report. Its form in the pipe is this process' own business: parent and child are the same program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Info {
+    kind: InfoKind,
+    keys: u64,
+    cow: u64,
+    cow_updated_us: u64,
+}
+
+/// Bytes of a report: less than PIPE_BUF, so it is written whole or not at all.
+const INFO_LEN: usize = 32;
+
+impl Info {
+    fn encode(&self) -> [u8; INFO_LEN] {
+        let mut b = [0; INFO_LEN];
+        b[0] = match self.kind {
+            InfoKind::Current => 0,
+            InfoKind::RdbCowSize => 1,
+        };
+        b[8..16].copy_from_slice(&self.keys.to_ne_bytes());
+        b[16..24].copy_from_slice(&self.cow.to_ne_bytes());
+        b[24..].copy_from_slice(&self.cow_updated_us.to_ne_bytes());
+        b
+    }
+
+    fn decode(b: &[u8; INFO_LEN]) -> Option<Info> {
+        let word = |i: usize| {
+            let mut w = [0; 8];
+            w.copy_from_slice(&b[i..i + 8]);
+            u64::from_ne_bytes(w)
+        };
+        Some(Info {
+            kind: match b[0] {
+                0 => InfoKind::Current,
+                1 => InfoKind::RdbCowSize,
+                _ => return None,
+            },
+            keys: word(8),
+            cow: word(16),
+            cow_updated_us: word(24),
+        })
+    }
+}
+
+/// The child's end of the pipe (sendChildInfoGeneric).
+pub(super) struct Reporter {
+    pipe: File,
+    cow: u64,
+    peak: u64,
+    sum: u64,
+    count: u64,
+    updated_us: u64,
+    cost_us: u64,
+}
+
+impl Reporter {
+    fn new(pipe: File) -> Reporter {
+        Reporter {
+            pipe,
+            cow: 0,
+            peak: 0,
+            sum: 0,
+            count: 0,
+            updated_us: 0,
+            cost_us: 0,
+        }
+    }
+
+    /// Tells how many keys are done.
+    ///
+    /// # Errors
+    /// The pipe's: the parent is gone. A full pipe is none, the next report says more.
+    pub(super) fn progress(&mut self, keys: u64) -> io::Result<()> {
+        self.send(InfoKind::Current, keys)
+    }
+
+    fn send(&mut self, kind: InfoKind, keys: u64) -> io::Result<()> {
+        let now = monotonic_us();
+        let due = now.saturating_sub(self.updated_us) > self.cost_us * CHILD_COW_DUTY_CYCLE;
+        if kind != InfoKind::Current || self.count == 0 || due {
+            self.cow = sys::private_dirty() as u64;
+            self.updated_us = monotonic_us();
+            self.cost_us = self.updated_us.saturating_sub(now);
+            self.peak = self.peak.max(self.cow);
+            self.sum = self.sum.saturating_add(self.cow);
+            self.count += 1;
+            let last = kind != InfoKind::Current;
+            if self.cow > 0 || last {
+                let level = if last { Level::Notice } else { Level::Verbose };
+                server_log!(
+                    level,
+                    "Fork CoW for RDB: current {} MB, peak {} MB, average {} MB",
+                    self.cow >> 20,
+                    self.peak >> 20,
+                    (self.sum / self.count) >> 20
+                );
+            }
+        }
+        let info = Info {
+            kind,
+            keys,
+            cow: self.cow,
+            cow_updated_us: self.updated_us,
+        };
+        match self.pipe.write(&info.encode()) {
+            Err(e) if e.kind() != io::ErrorKind::WouldBlock => {
+                server_log!(
+                    Level::Warning,
+                    "Child failed reporting info to parent, exiting. {}",
+                    strerror(&e)
+                );
+                Err(e)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a child ended, as its parent judges it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    Success,
+    Error,
+    Signal(i32),
+}
+
+impl Outcome {
+    fn of(exit: ChildExit) -> Outcome {
+        match exit {
+            ChildExit {
+                signal: Some(s), ..
+            } => Outcome::Signal(s),
+            ChildExit { code: Some(0), .. } => Outcome::Success,
+            ChildExit {
+                code: Some(SERVER_CHILD_NOERROR_RETVAL),
+                ..
+            } => Outcome::Signal(sys::SIGUSR1),
+            _ => Outcome::Error,
+        }
+    }
+}
+
+impl Server {
+    /// Whether a save or the like is under way in a child (hasActiveChildProcess).
+    pub fn has_active_child_process(&self) -> bool {
+        self.persist.child.is_some()
+    }
+
+    /// Tables resize freely only while no child shares their pages (updateDictResizePolicy).
+    fn update_dict_resize_policy(&mut self) {
+        let resize = if self.has_active_child_process() {
+            Resize::Avoid
+        } else {
+            Resize::Allow
+        };
+        for db in &mut self.dbs {
+            db.keys.set_resize(resize);
+        }
+    }
+
+    /// Starts to save to `path` in a child (rdbSaveBackground). False: a child runs already, or none could be made (then the
+    /// log says why). What follows its end is up to [`Server::persistence_cron`].
+    pub fn rdb_save_background(&mut self, path: &Path, rsi: Option<RdbSaveInfo>) -> bool {
+        if self.has_active_child_process() {
+            return false;
+        }
+        self.persist.rdb_saves += 1;
+        self.persist.last_bgsave_try = mstime().div_euclid(1000);
+        let start = monotonic_us();
+        let forked = sys::pipe().and_then(|ends| Ok((ends, sys::fork()?)));
+        let ((read, write), side) = match forked {
+            Ok(f) => f,
+            Err(e) => {
+                self.persist.last_bgsave_failed = true;
+                server_log!(
+                    Level::Warning,
+                    "Can't save in background: fork: {}",
+                    strerror(&e)
+                );
+                return false;
+            }
+        };
+        let pid = match side {
+            Fork::Child => {
+                // The pipe breaks when the parent dies, and so ends the child.
+                drop(read);
+                self.rdb_child(path, rsi, write)
+            }
+            Fork::Parent(pid) => pid,
+        };
+        drop(write);
+        let us = monotonic_us().saturating_sub(start).max(1);
+        self.stats.total_forks += 1;
+        self.stats.last_fork_us = us;
+        self.stats.fork_rate_gb_s =
+            alloc::used_memory() as f64 * 1e6 / us as f64 / (1u64 << 30) as f64;
+        self.persist.child = Some(Child {
+            pid,
+            kind: ChildKind::Rdb,
+            info: read,
+            start: mstime().div_euclid(1000),
+            cow_size: 0,
+            cow_peak: 0,
+            cow_updated_us: 0,
+            keys_processed: 0,
+            keys_total: self.dbs.iter().map(|d| d.keys.len() as u64).sum(),
+            dirty_before: self.dirty,
+            killed: false,
+            ended: None,
+        });
+        self.update_dict_resize_policy();
+        self.exec.clock_stale = true;
+        server_log!(Level::Notice, "Background saving started by pid {}", pid);
+        true
+    }
+
+    /// The child's whole life.
+    fn rdb_child(&mut self, path: &Path, rsi: Option<RdbSaveInfo>, pipe: File) -> ! {
+        log::set_role(Role::Child);
+        sys::setup_child_signal_handlers();
+        let saved = catch_unwind(AssertUnwindSafe(|| {
+            let mut reporter = Reporter::new(pipe);
+            self.rdb_save_file(path, rsi, Some(&mut reporter))
+                && reporter.send(InfoKind::RdbCowSize, 0).is_ok()
+        }));
+        sys::exit_now(match saved {
+            Ok(true) => 0,
+            _ if sys::child_stop_asked() => SERVER_CHILD_NOERROR_RETVAL,
+            _ => 1,
+        })
+    }
+
+    /// Asks the child to stop and forgets what it has written (killRDBChild). Its end is booked by the next
+    /// [`Server::persistence_cron`], as no error; from here on it neither writes nor renames anything.
+    pub fn kill_rdb_child(&mut self) {
+        let Some(child) = self.persist.child.as_mut() else {
+            return;
+        };
+        child.killed = true;
+        let pid = child.pid;
+        if child.ended.is_none() {
+            let _ = sys::kill(pid, sys::SIGUSR1);
+            for _ in 0..KILL_WAIT_MS {
+                child.ended = sys::wait_child().filter(|e| e.pid == pid);
+                if child.ended.is_some() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if child.ended.is_none() {
+                // Stuck in a slow system call: it will not come back from that one.
+                let _ = sys::kill(pid, sys::SIGKILL);
+            }
+        }
+        remove_temp_file(pid);
+        self.exec.clock_stale = true;
+    }
+
+    /// Takes in what the child has reported (receiveChildInfo).
+    fn receive_child_info(&mut self) {
+        let Some(child) = self.persist.child.as_mut() else {
+            return;
+        };
+        let mut record = [0; INFO_LEN];
+        while let Ok(INFO_LEN) = child.info.read(&mut record) {
+            let Some(info) = Info::decode(&record) else {
+                continue;
+            };
+            child.cow_peak = child.cow_peak.max(info.cow);
+            match info.kind {
+                InfoKind::Current => {
+                    child.cow_size = info.cow;
+                    child.cow_updated_us = info.cow_updated_us;
+                    child.keys_processed = info.keys;
+                }
+                InfoKind::RdbCowSize => self.persist.last_cow_size = child.cow_peak,
+            }
+        }
+    }
+
+    /// Reaps the child if it has ended (checkChildrenDone).
+    fn check_children_done(&mut self) {
+        let Some(pid) = self.persist.child.as_ref().map(|c| c.pid) else {
+            return;
+        };
+        let mut ended = self.persist.child.as_mut().and_then(|c| c.ended.take());
+        if ended.is_none() {
+            ended = sys::wait_child();
+        }
+        let Some(exit) = ended else {
+            return;
+        };
+        if exit.pid != pid {
+            server_log!(
+                Level::Warning,
+                "Warning, detected child with unmatched pid: {}",
+                exit.pid
+            );
+            return;
+        }
+        self.receive_child_info();
+        let Some(child) = self.persist.child.take() else {
+            return;
+        };
+        self.update_dict_resize_policy();
+        let ok = self.background_save_done(&child, Outcome::of(exit));
+        self.update_slaves_waiting_bgsave(ok);
+    }
+
+    /// Books the end of a BGSAVE (backgroundSaveDoneHandlerDisk). True: the file is there.
+    fn background_save_done(&mut self, child: &Child, outcome: Outcome) -> bool {
+        let now = mstime().div_euclid(1000);
+        let p = &mut self.persist;
+        p.last_bgsave_seconds = Some((now - child.start).max(0));
+        match outcome {
+            Outcome::Success => {
+                server_log!(Level::Notice, "Background saving terminated with success");
+                self.dirty -= child.dirty_before;
+                p.last_save = now;
+                p.last_bgsave_failed = false;
+            }
+            Outcome::Error => {
+                server_log!(Level::Warning, "Background saving error");
+                p.last_bgsave_failed = true;
+            }
+            Outcome::Signal(signal) => {
+                server_log!(
+                    Level::Warning,
+                    "Background saving terminated by signal {}",
+                    signal
+                );
+                remove_temp_file(child.pid);
+                if signal != sys::SIGUSR1 && !child.killed {
+                    p.last_bgsave_failed = true;
+                }
+            }
+        }
+        outcome == Outcome::Success
+    }
+
+    /// The part of the cron that starts saves and sees to their end; `hz` times a second.
+    pub fn persistence_cron(&mut self) {
+        if self.has_active_child_process() {
+            self.receive_child_info();
+            self.check_children_done();
+        } else {
+            self.save_if_due();
+        }
+        if self.persist.bgsave_scheduled && !self.has_active_child_process() && self.may_retry() {
+            let rsi = self.rdb_populate_save_info();
+            let path = super::db_path(&self.config).to_owned();
+            if self.rdb_save_background(&path, rsi) {
+                self.persist.bgsave_scheduled = false;
+            }
+        }
+    }
+
+    /// The last save succeeded, or failed long enough ago.
+    fn may_retry(&self) -> bool {
+        !self.persist.last_bgsave_failed
+            || self.clock.unix_s - self.persist.last_bgsave_try > CONFIG_BGSAVE_RETRY_DELAY
+    }
+
+    fn save_if_due(&mut self) {
+        let since = self.clock.unix_s - self.persist.last_save;
+        let due = self
+            .config
+            .save
+            .iter()
+            .find(|p| self.dirty >= i64::from(p.changes) && since > p.seconds)
+            .map(|p| (p.changes, p.seconds));
+        let Some((changes, seconds)) = due else {
+            return;
+        };
+        if !self.may_retry() {
+            return;
+        }
+        server_log!(
+            Level::Notice,
+            "{} changes in {} seconds. Saving...",
+            changes,
+            seconds
+        );
+        let rsi = self.rdb_populate_save_info();
+        let path = super::db_path(&self.config).to_owned();
+        self.rdb_save_background(&path, rsi);
+    }
+}
+
+/// Removes what a child that did not finish has written (rdbRemoveTempFile).
+fn remove_temp_file(pid: i32) {
+    let _ = fs::remove_file(temp_file(pid.unsigned_abs()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_survive_the_pipe() {
+        let (mut r, w) = sys::pipe().expect("pipe");
+        let mut reporter = Reporter::new(w);
+        reporter.progress(7).expect("room in the pipe");
+        reporter.send(InfoKind::RdbCowSize, 0).expect("room");
+        let mut b = [0; INFO_LEN];
+        assert_eq!(r.read(&mut b).expect("a report"), INFO_LEN);
+        let first = Info::decode(&b).expect("valid");
+        assert_eq!((first.kind, first.keys), (InfoKind::Current, 7));
+        assert_eq!(r.read(&mut b).expect("a report"), INFO_LEN);
+        assert_eq!(Info::decode(&b).expect("valid").kind, InfoKind::RdbCowSize);
+        b[0] = 9;
+        assert_eq!(Info::decode(&b), None);
+        drop(r);
+        assert!(reporter.progress(8).is_err());
+    }
+
+    #[test]
+    fn a_full_pipe_is_no_error() {
+        let (_r, w) = sys::pipe().expect("pipe");
+        let mut reporter = Reporter::new(w);
+        reporter.cost_us = u64::MAX / 1000;
+        reporter.count = 1;
+        for n in 0..10_000 {
+            reporter.progress(n).expect("dropped, not failed");
+        }
+    }
+
+    #[test]
+    fn outcomes() {
+        let exit = |code, signal| {
+            Outcome::of(ChildExit {
+                pid: 1,
+                code,
+                signal,
+            })
+        };
+        assert_eq!(exit(Some(0), None), Outcome::Success);
+        assert_eq!(exit(Some(1), None), Outcome::Error);
+        assert_eq!(exit(Some(255), None), Outcome::Signal(sys::SIGUSR1));
+        assert_eq!(exit(None, Some(9)), Outcome::Signal(9));
+    }
+}

@@ -1,0 +1,649 @@
+//! Reading a snapshot into the data set while clients are served now and then (rdbLoadRio, rdbLoad of rdb.c; loadDataFromDisk
+//! of server.c; DEBUG RELOAD).
+//!
+//! Invariants: the reader and the counters belong to the loader; between two keys it borrows nothing from the server, and it
+//! keeps no slot of a table while the event loop may run. What the file claims sizes nothing: only bytes that have come do. A
+//! file that is refused leaves keys behind that were read before the fault; the caller decides what becomes of them.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::{Usage, debug_delay};
+use crate::ae::Mask;
+use crate::base::clock::{LRU_CLOCK_MAX, monotonic_us, mstime};
+use crate::base::log::Level;
+use crate::base::num::string2ll;
+use crate::base::sys::strerror;
+use crate::base::{alloc, sys};
+use crate::server::Server;
+use crate::server::client::{CLIENT_PROTECTED, ClientId};
+use crate::server::exec::OwnedArgs;
+use crate::server::networking::read_query_from_client;
+use crate::server::persist::{Loading, RdbLoadInfo};
+use crate::server::persist::{RDBFLAGS_ALLOW_DUP, RDBFLAGS_FEED_REPL, RDBFLAGS_KEEP_CACHE};
+use crate::server::repl::ReplicaState;
+use crate::server_log;
+use crate::store::rdb_value::rdb_load_entry;
+use crate::wire::rdb::{
+    PollPoint, RDB_TYPE_MODULE_2, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
+    RdbReader, RdbRecord, module_type_name_by_id, no_poll,
+};
+
+/// Milliseconds between two lines about a long load.
+const REPORT_MS: i64 = 5000;
+/// Bytes that a key takes in a file at the least: its type, an empty name, an empty value.
+const MIN_KEY_BYTES: u64 = 3;
+/// The counter of a key whose file does not tell it (LFU_INIT_VAL).
+const LFU_INIT_VAL: u8 = 5;
+
+/// Why a snapshot was not loaded.
+#[derive(Debug)]
+pub enum LoadFailure {
+    /// There is no such file.
+    NotExist,
+    /// It cannot be opened.
+    Open(io::Error),
+    /// The bytes are wrong, or they ended, or could not be read.
+    Rdb(RdbError),
+    /// A key comes twice, or is there already.
+    DuplicateKey {
+        /// Bytes consumed.
+        offset: u64,
+        /// Its name.
+        key: Vec<u8>,
+        /// Its database.
+        db: usize,
+    },
+    /// It has a database that this server has not.
+    TooManyDatabases {
+        /// Bytes consumed.
+        offset: u64,
+        /// The database.
+        db: u64,
+        /// How many this server has.
+        databases: usize,
+    },
+    /// It has data of a module, which is not there.
+    Module {
+        /// Bytes consumed.
+        offset: u64,
+        /// The module type's name.
+        name: String,
+    },
+    /// It has a function library, and there are no functions.
+    Function {
+        /// Bytes consumed.
+        offset: u64,
+    },
+}
+
+impl From<RdbError> for LoadFailure {
+    fn from(e: RdbError) -> LoadFailure {
+        LoadFailure::Rdb(e)
+    }
+}
+
+impl fmt::Display for LoadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotExist => write!(f, "no such file"),
+            Self::Open(e) => write!(f, "{}", strerror(e)),
+            Self::Rdb(RdbError {
+                kind: RdbErrorKind::ChecksumMismatch { .. },
+                ..
+            }) => write!(f, "RDB CRC error"),
+            Self::Rdb(e) => write!(f, "{}", e.kind),
+            Self::DuplicateKey { key, db, .. } => {
+                let key = String::from_utf8_lossy(key);
+                write!(f, "RDB has duplicated key '{key}' in DB {db}")
+            }
+            Self::TooManyDatabases { db, databases, .. } => write!(
+                f,
+                "FATAL: Data file was created with a Redis server configured to handle more than {databases} databases \
+                 (it has keys in DB {db}). Exiting"
+            ),
+            Self::Module { name, .. } => write!(
+                f,
+                "The RDB file contains AUX module data I can't load: no matching module '{name}'"
+            ),
+            Self::Function { .. } => write!(
+                f,
+                "The RDB file contains a function library, which this server does not support"
+            ),
+        }
+    }
+}
+
+impl LoadFailure {
+    /// Bytes consumed before the fault.
+    pub fn offset(&self) -> u64 {
+        match self {
+            Self::NotExist | Self::Open(_) => 0,
+            Self::Rdb(e) => e.offset,
+            Self::DuplicateKey { offset, .. }
+            | Self::TooManyDatabases { offset, .. }
+            | Self::Module { offset, .. }
+            | Self::Function { offset } => *offset,
+        }
+    }
+
+    /// It never came to reading records; upstream has another last line for this.
+    fn is_before_records(&self) -> bool {
+        matches!(
+            self,
+            Self::NotExist
+                | Self::Open(_)
+                | Self::Rdb(RdbError {
+                    kind: RdbErrorKind::BadMagic | RdbErrorKind::UnsupportedVersion(_),
+                    ..
+                })
+        )
+    }
+
+    /// Tells the log, with the lines that upstream has for it.
+    fn log(&self, path: &Path) {
+        match self {
+            Self::NotExist => return,
+            Self::Open(e) => {
+                server_log!(
+                    Level::Warning,
+                    "Fatal error: can't open the RDB file {} for reading: {}",
+                    path.display(),
+                    strerror(e)
+                );
+                return;
+            }
+            Self::Rdb(RdbError {
+                kind: RdbErrorKind::ChecksumMismatch { expected, found },
+                ..
+            }) => server_log!(
+                Level::Warning,
+                "Wrong RDB checksum expected: ({:x}) but got ({:x}). Aborting now.",
+                expected,
+                found
+            ),
+            Self::Rdb(e) if e.kind.is_read_error() => server_log!(
+                Level::Warning,
+                "Short read or OOM loading DB. Unrecoverable error, aborting now."
+            ),
+            _ => server_log!(Level::Warning, "{}", self),
+        }
+        server_log!(
+            Level::Warning,
+            "Internal error in RDB reading offset {} of {} -> {}",
+            self.offset(),
+            path.display(),
+            self
+        );
+    }
+}
+
+/// The LRU bits of a loaded key (objectSetLRUOrLFU); `minutes` are the LFU clock.
+fn lru_bits(
+    usage: Usage,
+    idle: Option<u64>,
+    freq: Option<u8>,
+    lru_clock: u32,
+    minutes: u16,
+) -> u32 {
+    if usage == Usage::Lfu {
+        return u32::from(minutes) << 8 | u32::from(freq.unwrap_or(LFU_INIT_VAL));
+    }
+    let Some(idle) = idle else {
+        return lru_clock;
+    };
+    let idle = i64::try_from(idle).unwrap_or(i64::MAX);
+    let mut at = i64::from(lru_clock).saturating_sub(idle);
+    if at < 0 {
+        // The clock has wrapped since.
+        at = at.saturating_add(i64::from(LRU_CLOCK_MAX)).max(0);
+    }
+    at as u32 & LRU_CLOCK_MAX
+}
+
+/// How long a load may still take, in seconds, by its speed so far.
+fn eta_seconds(loaded: u64, total: u64, elapsed_us: u64) -> u64 {
+    let left = u128::from(total.saturating_sub(loaded));
+    let eta = left * u128::from(elapsed_us) / u128::from(loaded.max(1)) / 1_000_000;
+    u64::try_from(eta).unwrap_or(u64::MAX)
+}
+
+/// What of a field about the file matters beyond the log.
+fn aux_field(key: &[u8], value: &[u8], info: &mut RdbLoadInfo, used_mem: &mut u64) {
+    let text = || String::from_utf8_lossy(value);
+    let number = || string2ll(value).unwrap_or(0);
+    let is = |name: &str| key.eq_ignore_ascii_case(name.as_bytes());
+    if key.first() == Some(&b'%') {
+        // Whoever made the file wants this to be seen.
+        server_log!(
+            Level::Notice,
+            "RDB '{}': {}",
+            String::from_utf8_lossy(key),
+            text()
+        );
+    } else if is("repl-stream-db") {
+        // Old versions may have written -1.
+        info.repl_stream_db = usize::try_from(number()).ok();
+    } else if is("repl-id") {
+        info.repl_id = value.try_into().ok();
+    } else if is("repl-offset") {
+        info.repl_offset = number();
+    } else if is("redis-ver") {
+        server_log!(Level::Notice, "Loading RDB produced by version {}", text());
+    } else if is("ctime") {
+        let age = mstime().div_euclid(1000).saturating_sub(number()).max(0);
+        server_log!(Level::Notice, "RDB age {} seconds", age);
+    } else if is("used-mem") {
+        *used_mem = u64::try_from(number()).unwrap_or(0);
+        server_log!(
+            Level::Notice,
+            "RDB memory usage when created {:.2} Mb",
+            *used_mem as f64 / (1024.0 * 1024.0)
+        );
+    } else if is("aof-preamble") {
+        if number() != 0 {
+            server_log!(Level::Notice, "RDB has an AOF tail");
+        }
+    } else if is("aof-base") {
+        if number() != 0 {
+            server_log!(Level::Notice, "RDB is base AOF");
+        }
+    } else if !is("redis-bits") {
+        server_log!(
+            Level::Debug,
+            "Unrecognized RDB AUX field: '{}'",
+            String::from_utf8_lossy(key)
+        );
+    }
+}
+
+impl Server {
+    /// From here on clients are told that a data set is being loaded (startLoading). `size` is in bytes.
+    pub fn start_loading(&mut self, size: u64, is_async: bool) {
+        let now = mstime();
+        self.loading = Some(Loading {
+            start: now.div_euclid(1000),
+            total_bytes: size,
+            loaded_bytes: 0,
+            rdb_used_mem: 0,
+            peak_mem: 0,
+            last_report_ms: now,
+            is_async,
+        });
+        self.persist.last_load_keys_loaded = 0;
+        self.persist.last_load_keys_expired = 0;
+    }
+
+    /// The load is over, well or not (stopLoading).
+    pub fn stop_loading(&mut self) {
+        self.loading = None;
+        self.exec.clock_stale = true;
+    }
+
+    /// Another stretch of the file is read: others get their turn (rdbLoadProgressCallback).
+    fn loading_progress(&mut self, offset: u64, started_us: u64) {
+        let used = alloc::used_memory();
+        self.stats.peak_memory = self.stats.peak_memory.max(used);
+        let now = mstime();
+        if let Some(l) = self.loading.as_mut() {
+            l.loaded_bytes = offset;
+            l.peak_mem = l.peak_mem.max(used as u64);
+            if now - l.last_report_ms >= REPORT_MS {
+                l.last_report_ms = now;
+                let us = monotonic_us().saturating_sub(started_us).max(1);
+                server_log!(
+                    Level::Notice,
+                    "Loading DB: {:.1}% of {:.1} MB, {:.1} MB/s, {} seconds to go",
+                    offset as f64 * 100.0 / l.total_bytes.max(1) as f64,
+                    l.total_bytes as f64 / 1e6,
+                    // Bytes per microsecond are megabytes per second.
+                    offset as f64 / us as f64,
+                    eta_seconds(offset, l.total_bytes, us)
+                );
+            }
+        }
+        if self.is_replica() && self.repl.state == ReplicaState::Transfer {
+            self.replication_send_newline_to_master();
+        }
+        self.process_events_while_blocked();
+    }
+
+    /// Loads an RDB file into the databases as they are (rdbLoad). On failure the log says where and why, keys that were read
+    /// before stay, and the process goes on: the caller decides.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with a file; see [`LoadFailure`].
+    pub fn rdb_load(&mut self, path: &Path, flags: u32) -> Result<RdbLoadInfo, LoadFailure> {
+        let opened = File::open(path).and_then(|f| {
+            let len = f.metadata()?.len();
+            Ok((f, len))
+        });
+        let (file, size) = match opened {
+            Ok(o) => o,
+            Err(e) => {
+                let e = match e.kind() {
+                    io::ErrorKind::NotFound => LoadFailure::NotExist,
+                    _ => LoadFailure::Open(e),
+                };
+                e.log(path);
+                return Err(e);
+            }
+        };
+        self.start_loading(size, false);
+        let loaded = self.rdb_load_rio(&file, size, flags);
+        self.stop_loading();
+        match &loaded {
+            Ok(_) if flags & RDBFLAGS_KEEP_CACHE == 0 => sys::drop_page_cache(&file),
+            Ok(_) => {}
+            Err(e) => e.log(path),
+        }
+        loaded
+    }
+
+    /// The records of a file (rdbLoadRioWithLoadingCtx).
+    fn rdb_load_rio(
+        &mut self,
+        file: &File,
+        size: u64,
+        flags: u32,
+    ) -> Result<RdbLoadInfo, LoadFailure> {
+        let mut r = RdbReader::new(file);
+        let verify = self.config.rdbchecksum && !self.debug.skip_checksum_validation;
+        r.set_verify_checksum(verify);
+        r.set_poll_interval(self.config.loading_process_events_interval_bytes);
+        // A pipe has no size.
+        if size > 0 {
+            r.set_total_len(size);
+        }
+        let started = monotonic_us();
+        let mut info = RdbLoadInfo::default();
+        let mut key = Vec::new();
+        let mut db = 0;
+        let mut delays = 0;
+        let (now, clock) = (mstime(), crate::base::clock::CachedClock::new());
+        let usage = Usage::of(self.config.maxmemory_policy);
+        let version = r.header(&mut no_poll)?;
+        // Files without a checksum are older than these fields. One that has them has a damaged version, and a checksum that
+        // nobody would look at.
+        let refuse_fields = version < RDB_VERSION_CHECKSUM;
+        loop {
+            let mut poll = |p| match p {
+                PollPoint::Progress(offset) => {
+                    self.loading_progress(offset, started);
+                    Ok(())
+                }
+                PollPoint::WouldBlock => no_poll(p),
+            };
+            let k = match r.next_record(&mut key, &mut poll)? {
+                RdbRecord::Key(k) => k,
+                RdbRecord::SelectDb(n) => {
+                    db = match usize::try_from(n) {
+                        Ok(i) if i < self.dbs.len() => i,
+                        _ => {
+                            return Err(LoadFailure::TooManyDatabases {
+                                offset: r.bytes_read(),
+                                db: n,
+                                databases: self.dbs.len(),
+                            });
+                        }
+                    };
+                    continue;
+                }
+                RdbRecord::Aux { .. } | RdbRecord::ResizeDb { .. } if refuse_fields => {
+                    return Err(r
+                        .error(RdbErrorKind::UnsupportedVersion(version.into()))
+                        .into());
+                }
+                RdbRecord::ResizeDb { keys, .. } => {
+                    let n = r.plausible_count(keys, MIN_KEY_BYTES);
+                    self.dbs[db].keys.reserve(n);
+                    continue;
+                }
+                RdbRecord::Aux { key, value } => {
+                    let mut used_mem = 0;
+                    aux_field(key, value, &mut info, &mut used_mem);
+                    if let Some(l) = self.loading.as_mut().filter(|_| used_mem > 0) {
+                        l.rdb_used_mem = used_mem;
+                    }
+                    continue;
+                }
+                RdbRecord::Function2(_) => {
+                    return Err(LoadFailure::Function {
+                        offset: r.bytes_read(),
+                    });
+                }
+                RdbRecord::ModuleAux { id, .. } => return Err(no_module(id, r.bytes_read())),
+                RdbRecord::Eof(sum) => {
+                    if sum == RdbChecksum::DisabledAtSave {
+                        server_log!(
+                            Level::Notice,
+                            "RDB file was saved with checksum disabled: no check performed."
+                        );
+                    }
+                    break;
+                }
+            };
+            if k.rdb_type == RDB_TYPE_MODULE_2 {
+                let id = r.read_len(&mut poll)?;
+                return Err(no_module(id, r.bytes_read()));
+            }
+            let mut e = rdb_load_entry(&mut r, k.rdb_type, &key, k.expire_ms, &mut poll)?;
+            let expired = k.expire_ms.is_some_and(|at| at < now);
+            if expired && self.repl.master_host.is_none() {
+                // A replica keeps it: its master decides, and sends a deletion.
+                self.persist.last_load_keys_expired += 1;
+                if flags & RDBFLAGS_FEED_REPL != 0 {
+                    self.feed_deletion(db, &key);
+                }
+            } else {
+                e.set_lru(lru_bits(
+                    usage,
+                    k.idle,
+                    k.freq,
+                    clock.lru_clock,
+                    clock.lfu_minutes(),
+                ));
+                let keys = &mut self.dbs[db].keys;
+                let hash = keys.hash(&key);
+                if keys.find(hash, &key).is_some() {
+                    if flags & RDBFLAGS_ALLOW_DUP == 0 {
+                        let offset = r.bytes_read();
+                        return Err(LoadFailure::DuplicateKey { offset, key, db });
+                    }
+                    drop(keys.remove(hash, &key));
+                }
+                keys.add(hash, e);
+                self.persist.last_load_keys_loaded += 1;
+            }
+            if self.config.key_load_delay != 0 {
+                debug_delay(self.config.key_load_delay, &mut delays);
+            }
+        }
+        server_log!(
+            Level::Notice,
+            "Done loading RDB, keys loaded: {}, keys expired: {}.",
+            self.persist.last_load_keys_loaded,
+            self.persist.last_load_keys_expired
+        );
+        Ok(info)
+    }
+
+    /// A key that was not loaded is deleted in the stream, too: replicas that go on with it may have it.
+    fn feed_deletion(&mut self, db: usize, key: &[u8]) {
+        let verb: &[u8] = if self.config.lazyfree_lazy_expire {
+            b"UNLINK"
+        } else {
+            b"DEL"
+        };
+        let words = OwnedArgs::from_slices(&[verb, key]);
+        self.replication_feed_slaves(Some(db), &words.as_args());
+    }
+
+    /// Loads what the last run has left, at the start (loadDataFromDisk). No file is fine; a file that cannot be loaded ends
+    /// the process.
+    pub fn load_data_from_disk(&mut self) {
+        let start = monotonic_us();
+        let mut flags = 0;
+        if !self.is_replica() {
+            // Deletions of expired keys go there. It stays only if the file says which stream it belongs to.
+            self.create_replication_backlog();
+            flags |= RDBFLAGS_FEED_REPL;
+        }
+        let path = super::db_path(&self.config).to_owned();
+        let mut goes_on = false;
+        match self.rdb_load(&path, flags) {
+            Ok(info) => {
+                server_log!(
+                    Level::Notice,
+                    "DB loaded from disk: {:.3} seconds",
+                    monotonic_us().saturating_sub(start) as f64 / 1e6
+                );
+                if info.is_valid() {
+                    goes_on = true;
+                    self.replication_restore_from_rdb(info);
+                }
+            }
+            Err(LoadFailure::NotExist) => {}
+            Err(e) => {
+                server_log!(
+                    Level::Warning,
+                    "{}",
+                    if e.is_before_records() {
+                        "Fatal error loading the DB, check server logs. Exiting."
+                    } else {
+                        "Terminating server after rdb file reading failure."
+                    }
+                );
+                self.exit(1);
+            }
+        }
+        if !goes_on {
+            self.free_replication_backlog();
+        }
+    }
+
+    /// DEBUG RELOAD: saves, empties and loads the data set; each step but the last can be left out (`save`, `flush`), and with
+    /// `merge` keys of the file replace those in memory. Other clients are served meanwhile, `cid` is not.
+    ///
+    /// # Errors
+    /// The reply, for `add_reply_error`.
+    pub fn debug_reload(
+        &mut self,
+        cid: ClientId,
+        save: bool,
+        flush: bool,
+        merge: bool,
+    ) -> Result<(), String> {
+        if self.loading.is_some() {
+            return Err("-LOADING Redis is loading the dataset in memory".into());
+        }
+        if save && !self.rdb_save_to_dbfilename() {
+            return Err("-ERR".into());
+        }
+        if flush {
+            self.empty_data(None, false);
+        }
+        let path = super::db_path(&self.config).to_owned();
+        let flags = if merge { RDBFLAGS_ALLOW_DUP } else { 0 };
+        self.protect_client(cid);
+        let loaded = self.rdb_load(&path, flags);
+        self.unprotect_client(cid);
+        if loaded.is_err() {
+            return Err("Error trying to load the RDB dump, check server logs.".into());
+        }
+        server_log!(Level::Notice, "DB reloaded by DEBUG RELOAD");
+        Ok(())
+    }
+
+    /// While the event loop runs inside this client's command, nothing is read from it or written to it (protectClient).
+    pub fn protect_client(&mut self, cid: ClientId) {
+        let Some(c) = self.clients.get_mut(cid) else {
+            return;
+        };
+        c.flags |= CLIENT_PROTECTED;
+        c.writing = false;
+        if let Some(file) = c.file {
+            self.el.delete_file_event(file, Mask::READABLE);
+            self.el.delete_file_event(file, Mask::WRITABLE);
+        }
+    }
+
+    /// Ends what [`Self::protect_client`] has begun (unprotectClient).
+    pub fn unprotect_client(&mut self, cid: ClientId) {
+        let Some(c) = self.clients.get_mut(cid) else {
+            return;
+        };
+        c.flags &= !CLIENT_PROTECTED;
+        if let Some(file) = c.file {
+            self.el
+                .create_file_event(file, Mask::READABLE, read_query_from_client, cid.to_data());
+        }
+        if self.client_has_pending_replies(cid) {
+            self.clients.queue_write(cid);
+        }
+    }
+}
+
+fn no_module(id: u64, offset: u64) -> LoadFailure {
+    let (name, _) = module_type_name_by_id(id);
+    LoadFailure::Module {
+        offset,
+        name: String::from_utf8_lossy(&name).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_is_restored() {
+        assert_eq!(lru_bits(Usage::Unused, None, None, 500, 9), 500);
+        assert_eq!(lru_bits(Usage::Lru, Some(100), None, 500, 9), 400);
+        assert_eq!(
+            lru_bits(Usage::Lru, Some(600), None, 500, 9),
+            LRU_CLOCK_MAX - 100
+        );
+        assert_eq!(lru_bits(Usage::Lru, Some(u64::MAX), None, 500, 9), 0);
+        assert_eq!(lru_bits(Usage::Lfu, Some(100), Some(77), 500, 9), 0x94d);
+        assert_eq!(lru_bits(Usage::Lfu, None, None, 500, 9), 0x905);
+    }
+
+    #[test]
+    fn etas() {
+        assert_eq!(eta_seconds(25, 100, 5_000_000), 15);
+        assert_eq!(eta_seconds(0, 100, 5_000_000), 500);
+        assert_eq!(eta_seconds(200, 100, 5_000_000), 0);
+        assert_eq!(eta_seconds(1, u64::MAX, u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn aux_fields_tell_the_stream() {
+        let mut info = RdbLoadInfo::default();
+        let mut mem = 0;
+        let mut aux = |k: &str, v: &[u8]| aux_field(k.as_bytes(), v, &mut info, &mut mem);
+        aux("repl-id", b"short");
+        aux("repl-stream-db", b"-1");
+        aux("no-such-field", b"x");
+        aux("used-mem", b"-5");
+        assert!(!info.is_valid());
+        assert_eq!(info, RdbLoadInfo::default());
+        let mut aux = |k: &str, v: &[u8]| aux_field(k.as_bytes(), v, &mut info, &mut mem);
+        aux("REPL-ID", &[b'a'; 40]);
+        aux("repl-stream-db", b"3");
+        aux("repl-offset", b"1234");
+        aux("used-mem", b"99");
+        assert_eq!(
+            info,
+            RdbLoadInfo {
+                repl_stream_db: Some(3),
+                repl_id: Some([b'a'; 40]),
+                repl_offset: 1234
+            }
+        );
+        assert!(info.is_valid());
+        assert_eq!(mem, 99);
+    }
+}

@@ -1,0 +1,359 @@
+//! Writing a snapshot: the records of an RDB file in upstream's order, and the file that appears under its name only when it
+//! is whole and on the disk (rdbSaveRio, rdbSave of rdb.c).
+//!
+//! Invariant: whatever fails, the file that was there before stays, and the temporary one goes. The walk over the keys changes
+//! nothing, so it runs in the server and in a forked child alike.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::child::Reporter;
+use super::{Usage, debug_delay};
+use crate::base::clock::{LRU_CLOCK_MAX, mstime};
+use crate::base::log::Level;
+use crate::base::sys::strerror;
+use crate::base::{alloc, sys};
+use crate::server::persist::RdbSaveInfo;
+use crate::server::{REDIS_VERSION, Server};
+use crate::server_log;
+use crate::store::entry::Entry;
+use crate::store::rdb_value::{rdb_save_object, rdb_save_object_type};
+use crate::wire::rdb::{Paced, RdbWriter, RdbWriterOptions};
+
+/// Bytes written between two syncs (REDIS_AUTOSYNC_BYTES).
+const AUTOSYNC_BYTES: u64 = 4 << 20;
+/// Keys between two looks at the clock.
+const REPORT_KEYS: u64 = 1024;
+/// Milliseconds between two reports.
+const REPORT_MS: i64 = 1000;
+
+/// The name under which process `pid` writes.
+pub(super) fn temp_file(pid: u32) -> PathBuf {
+    PathBuf::from(format!("temp-{pid}.rdb"))
+}
+
+/// Where a save failed: upstream's word for it, and the system's.
+struct SaveError {
+    op: &'static str,
+    error: io::Error,
+}
+
+/// Names the operation that failed.
+fn at(op: &'static str) -> impl Fn(io::Error) -> SaveError {
+    move |error| SaveError { op, error }
+}
+
+/// Seconds since the entry was used, of a clock that wraps (estimateObjectIdleTime).
+fn idle_seconds(lru_clock: u32, lru: u32) -> u64 {
+    u64::from(if lru_clock >= lru {
+        lru_clock - lru
+    } else {
+        lru_clock + (LRU_CLOCK_MAX - lru)
+    })
+}
+
+/// The frequency counter, lowered by the time since it was touched (LFUDecrAndReturn). `minutes` are modulo 2^16.
+fn lfu_decr_and_return(lru: u32, minutes: u16, decay_time: i32) -> u8 {
+    let (last, counter) = ((lru >> 8) as u16, lru as u8);
+    let elapsed = if minutes >= last {
+        minutes - last
+    } else {
+        u16::MAX - last + minutes
+    };
+    let periods = match u32::try_from(decay_time) {
+        Ok(t) if t > 0 => u32::from(elapsed) / t,
+        _ => 0,
+    };
+    counter.saturating_sub(u8::try_from(periods).unwrap_or(u8::MAX))
+}
+
+/// What the walk over the keys carries along.
+struct Walk<'a> {
+    usage: Usage,
+    lru_clock: u32,
+    minutes: u16,
+    decay_time: i32,
+    delay: i32,
+    calls: u64,
+    keys: u64,
+    reported_ms: i64,
+    reporter: Option<&'a mut Reporter>,
+}
+
+impl Walk<'_> {
+    /// One key with all that belongs to it (rdbSaveKeyValuePair).
+    #[inline]
+    fn key_value_pair<W: Write>(&mut self, w: &mut RdbWriter<W>, e: &Entry) -> io::Result<()> {
+        if let Some(when) = e.expire() {
+            w.expiry_ms(when)?;
+        }
+        match self.usage {
+            Usage::Unused => {}
+            Usage::Lru => w.idle(idle_seconds(self.lru_clock, e.lru()))?,
+            Usage::Lfu => w.freq(lfu_decr_and_return(e.lru(), self.minutes, self.decay_time))?,
+        }
+        w.type_byte(rdb_save_object_type(e))?;
+        w.string(e.name())?;
+        rdb_save_object(w, e)?;
+        if self.delay != 0 {
+            debug_delay(self.delay, &mut self.calls);
+        }
+        if sys::child_stop_asked() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        self.keys += 1;
+        if self.keys.is_multiple_of(REPORT_KEYS) {
+            self.report()?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn report(&mut self) -> io::Result<()> {
+        let Some(reporter) = self.reporter.as_deref_mut() else {
+            return Ok(());
+        };
+        let now = mstime();
+        if now - self.reported_ms >= REPORT_MS {
+            self.reported_ms = now;
+            reporter.progress(self.keys)?;
+        }
+        Ok(())
+    }
+}
+
+impl Server {
+    /// Writes the data set as an RDB file into `sink` and flushes that (rdbSaveRio). With `rsi` the file tells which stream it
+    /// is a part of.
+    ///
+    /// # Errors
+    /// The sink's; `Interrupted` where the parent of this child wants it to stop.
+    pub(super) fn rdb_save_rio<W: Write>(
+        &self,
+        sink: W,
+        rsi: Option<RdbSaveInfo>,
+        reporter: Option<&mut Reporter>,
+    ) -> io::Result<()> {
+        let c = &self.config;
+        let mut w = RdbWriter::new(
+            sink,
+            RdbWriterOptions {
+                version: c.rdb_save_version as u16,
+                compression: c.rdbcompression,
+                checksum: c.rdbchecksum,
+            },
+        );
+        w.magic()?;
+        self.rdb_save_info_aux_fields(&mut w, rsi)?;
+        let mut walk = Walk {
+            usage: Usage::of(c.maxmemory_policy),
+            lru_clock: self.clock.lru_clock,
+            minutes: self.clock.lfu_minutes(),
+            decay_time: c.lfu_decay_time,
+            delay: c.rdb_key_save_delay,
+            calls: 0,
+            keys: 0,
+            reported_ms: mstime(),
+            reporter,
+        };
+        for (id, db) in self.dbs.iter().enumerate() {
+            let keys = &db.keys;
+            if keys.is_empty() {
+                continue;
+            }
+            w.select_db(id as u64)?;
+            w.resize_db(keys.len() as u64, keys.expires_len() as u64)?;
+            let mut done = Ok(());
+            keys.for_each(|e| {
+                if done.is_ok() {
+                    done = walk.key_value_pair(&mut w, e);
+                }
+            });
+            done?;
+        }
+        w.eof()
+    }
+
+    /// What the file says about itself (rdbSaveInfoAuxFields).
+    fn rdb_save_info_aux_fields<W: Write>(
+        &self,
+        w: &mut RdbWriter<W>,
+        rsi: Option<RdbSaveInfo>,
+    ) -> io::Result<()> {
+        w.aux(b"redis-ver", REDIS_VERSION.as_bytes())?;
+        w.aux_int(b"redis-bits", 64)?;
+        w.aux_int(b"ctime", mstime().div_euclid(1000))?;
+        w.aux_int(b"used-mem", alloc::used_memory() as i64)?;
+        if let Some(RdbSaveInfo {
+            repl_stream_db: Some(db),
+        }) = rsi
+        {
+            w.aux_int(b"repl-stream-db", db as i64)?;
+            w.aux(b"repl-id", &self.repl.replid)?;
+            w.aux_int(b"repl-offset", self.repl.log.master_repl_offset())?;
+        }
+        w.aux_int(b"aof-base", 0)
+    }
+
+    /// Writes the snapshot into `path`, and it is on the disk (rdbSaveInternal).
+    fn rdb_save_internal(
+        &self,
+        path: &Path,
+        rsi: Option<RdbSaveInfo>,
+        reporter: Option<&mut Reporter>,
+    ) -> Result<(), SaveError> {
+        let file = File::create(path).map_err(at("fopen"))?;
+        if self.config.rdb_save_incremental_fsync {
+            let paced = Paced::new(&file, AUTOSYNC_BYTES, |file: &mut &File, total: u64| {
+                sys::sync_file_range(file, total - AUTOSYNC_BYTES, AUTOSYNC_BYTES)?;
+                sys::drop_page_cache(file);
+                Ok(())
+            });
+            self.rdb_save_rio(paced, rsi, reporter)
+        } else {
+            self.rdb_save_rio(&file, rsi, reporter)
+        }
+        .map_err(at("rdbSaveRio"))?;
+        file.sync_all().map_err(at("fsync"))?;
+        sys::drop_page_cache(&file);
+        Ok(())
+    }
+
+    /// Writes the snapshot under a temporary name, then gives it the name `path` (rdbSave, without its bookkeeping). False:
+    /// it failed, the log says why, and `path` is what it was.
+    pub(super) fn rdb_save_file(
+        &self,
+        path: &Path,
+        rsi: Option<RdbSaveInfo>,
+        reporter: Option<&mut Reporter>,
+    ) -> bool {
+        let temp = temp_file(std::process::id());
+        if let Ok(path) = CString::new(temp.as_os_str().as_bytes()) {
+            sys::set_unfinished_file(path);
+        }
+        let cwd = || match std::env::current_dir() {
+            Ok(d) => d.display().to_string(),
+            Err(_) => "unknown".into(),
+        };
+        if let Err(SaveError { op, error }) = self.rdb_save_internal(&temp, rsi, reporter) {
+            if op == "fopen" {
+                server_log!(
+                    Level::Warning,
+                    "Failed opening the temp RDB file {} (in server root dir {}) for saving: {}",
+                    temp.display(),
+                    cwd(),
+                    strerror(&error)
+                );
+                return false;
+            }
+            if !sys::child_stop_asked() {
+                server_log!(
+                    Level::Warning,
+                    "Write error while saving DB to the disk({}): {}",
+                    op,
+                    strerror(&error)
+                );
+            }
+            let _ = fs::remove_file(&temp);
+            return false;
+        }
+        if let Err(e) = fs::rename(&temp, path) {
+            server_log!(
+                Level::Warning,
+                "Error moving temp DB file {} on the final destination {} (in server root dir {}): {}",
+                temp.display(),
+                path.display(),
+                cwd(),
+                strerror(&e)
+            );
+            let _ = fs::remove_file(&temp);
+            return false;
+        }
+        if let Err(e) = fsync_file_dir(path) {
+            server_log!(
+                Level::Warning,
+                "Failed to fsync directory while saving DB: {}",
+                strerror(&e)
+            );
+            return false;
+        }
+        server_log!(Level::Notice, "DB saved on disk");
+        true
+    }
+
+    /// Saves here and now, while nobody is served (rdbSave). False: it failed, and the log says why.
+    pub fn rdb_save(&mut self, path: &Path, rsi: Option<RdbSaveInfo>) -> bool {
+        let saved = self.rdb_save_file(path, rsi, None);
+        self.exec.clock_stale = true;
+        if saved {
+            self.dirty = 0;
+            self.persist.last_save = mstime().div_euclid(1000);
+            self.persist.last_bgsave_failed = false;
+        }
+        saved
+    }
+
+    /// [`Self::rdb_save`] to `dbfilename`: SAVE, the end of the process, FLUSHALL.
+    pub fn rdb_save_to_dbfilename(&mut self) -> bool {
+        let path = super::db_path(&self.config).to_owned();
+        let rsi = self.rdb_populate_save_info();
+        self.rdb_save(&path, rsi)
+    }
+
+    /// What a snapshot says about the replication stream (rdbPopulateSaveInfo). None where it is part of no stream: a master
+    /// without a backlog, a replica that has never known its master.
+    pub fn rdb_populate_save_info(&self) -> Option<RdbSaveInfo> {
+        let repl = &self.repl;
+        let db = if repl.master_host.is_none() && repl.log.backlog_active() {
+            // Nothing selected yet: the next write sends a SELECT whatever is taken for selected.
+            repl.slave_seldb.unwrap_or(0)
+        } else if let Some(master) = repl.master.and_then(|m| self.clients.get(m)) {
+            master.db
+        } else {
+            // Cut off from the master: the offset has not moved since.
+            repl.cached_master.as_ref()?.db
+        };
+        Some(RdbSaveInfo {
+            repl_stream_db: Some(db),
+        })
+    }
+}
+
+/// Makes the renaming itself last (fsyncFileDir). Folders that cannot be synced are left alone.
+fn fsync_file_dir(path: &Path) -> io::Result<()> {
+    let dir = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    match File::open(dir)?.sync_all() {
+        // EINVAL is what such file systems answer.
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_time_over_the_clocks_wrap() {
+        assert_eq!(idle_seconds(100, 40), 60);
+        assert_eq!(idle_seconds(5, LRU_CLOCK_MAX), 5);
+        assert_eq!(idle_seconds(5, LRU_CLOCK_MAX - 10), 15);
+    }
+
+    #[test]
+    fn frequencies_decay() {
+        let lru = |minutes: u16, counter: u8| u32::from(minutes) << 8 | u32::from(counter);
+        assert_eq!(lfu_decr_and_return(lru(100, 50), 100, 1), 50);
+        assert_eq!(lfu_decr_and_return(lru(100, 50), 110, 1), 40);
+        assert_eq!(lfu_decr_and_return(lru(100, 50), 110, 5), 48);
+        assert_eq!(lfu_decr_and_return(lru(100, 50), 999, 1), 0);
+        assert_eq!(lfu_decr_and_return(lru(100, 50), 999, 0), 50);
+        assert_eq!(lfu_decr_and_return(lru(65530, 50), 4, 1), 41);
+    }
+}
