@@ -1,0 +1,96 @@
+//! What is kept of a master whose link broke, so that the next one can be asked to go on from there: its id, the offset, the
+//! database its stream had selected (replicationCacheMaster and the functions after it).
+
+use socket2::Socket;
+
+use crate::base::log::Level;
+use crate::server::Server;
+use crate::server::client::{CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId};
+use crate::server::repl::{CachedMaster, ReplicaState};
+use crate::server_log;
+
+impl Server {
+    /// The client that was the link to our master is being freed, or is to be replaced: its state is kept unless the stream
+    /// itself was at fault (the master part of freeClient, replicationCacheMaster).
+    pub fn master_link_closed(&mut self, cid: ClientId) {
+        self.replication_cache_master(cid);
+        self.replication_handle_master_disconnection();
+    }
+
+    /// Takes what is worth keeping out of the link's client and makes that an ordinary client about to be freed.
+    pub(super) fn replication_cache_master(&mut self, cid: ClientId) {
+        server_log!(Level::Notice, "Connection with master lost.");
+        self.repl.master = None;
+        self.repl.down_since = self.clock.unix_s;
+        let Some(c) = self.clients.get_mut(cid) else {
+            return;
+        };
+        let broken = c.flags & (CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED) != 0;
+        c.flags &= !CLIENT_MASTER;
+        let db = c.db;
+        let kept = c.repl().filter(|_| !broken).map(|r| CachedMaster {
+            replid: r.replid,
+            // Bytes that were read and not run yet are asked for again.
+            reploff: r.reploff,
+            db,
+        });
+        if kept.is_some() {
+            server_log!(Level::Notice, "Caching the disconnected master state.");
+            self.repl.cached_master = kept;
+        }
+        self.free_client_async(cid);
+    }
+
+    /// The link is down: connect again at once, before the backlog over there moves on
+    /// (replicationHandleMasterDisconnection).
+    pub(super) fn replication_handle_master_disconnection(&mut self) {
+        self.repl.master = None;
+        self.repl.state = ReplicaState::Connect;
+        if let Some(host) = self.repl.master_host.clone() {
+            server_log!(
+                Level::Notice,
+                "Reconnecting to MASTER {}:{}",
+                host,
+                self.repl.master_port
+            );
+            self.connect_with_master();
+        }
+    }
+
+    /// A master that becomes a replica keeps its own history in hand: the new master may be a former replica that can go on
+    /// with it (replicationCacheMasterUsingMyself).
+    pub(super) fn replication_cache_master_using_myself(&mut self) {
+        server_log!(
+            Level::Notice,
+            "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be able to \
+             synchronize with the new master with just a partial transfer."
+        );
+        let offset = self.repl.log.master_repl_offset();
+        self.repl.master_initial_offset = offset;
+        // Any database does: the new master's stream starts with a SELECT.
+        self.repl.cached_master = Some(CachedMaster {
+            replid: self.repl.replid,
+            reploff: offset,
+            db: 0,
+        });
+    }
+
+    /// Forgets it: the history it stands for is over (replicationDiscardCachedMaster).
+    pub(super) fn replication_discard_cached_master(&mut self) {
+        if self.repl.cached_master.take().is_some() {
+            server_log!(Level::Notice, "Discarding previously cached master state.");
+        }
+    }
+
+    /// The master goes on where the link broke: the new connection takes the old one's place
+    /// (replicationResurrectCachedMaster).
+    pub(super) fn replication_resurrect_cached_master(&mut self, conn: Socket) -> Option<ClientId> {
+        let cached = self.repl.cached_master.take()?;
+        self.repl.master_initial_offset = cached.reploff;
+        self.repl.master_replid = cached.replid;
+        let cid = self.replication_create_master_client(conn, Some(cached.db))?;
+        self.repl.state = ReplicaState::Connected;
+        self.repl.down_since = 0;
+        Some(cid)
+    }
+}

@@ -1,0 +1,180 @@
+//! Once a second: time-outs, reconnection, acknowledgements, pings, the life of the backlog (replicationCron).
+
+use std::io::Write;
+
+use socket2::Socket;
+
+use crate::base::log::Level;
+use crate::server::Server;
+use crate::server::client::ReplState;
+use crate::server::exec::OwnedArgs;
+use crate::server::repl::ReplicaState;
+use crate::server_log;
+
+impl Server {
+    /// See the head of the file.
+    pub fn replication_cron(&mut self) {
+        self.replica_timeouts();
+        if self.repl.state == ReplicaState::Connect
+            && let Some(host) = &self.repl.master_host
+        {
+            server_log!(
+                Level::Notice,
+                "Connecting to MASTER {}:{}",
+                host,
+                self.repl.master_port
+            );
+            self.connect_with_master();
+        }
+        let acks = self
+            .repl
+            .master
+            .and_then(|m| self.clients.get(m)?.repl())
+            .is_some_and(|r| !r.pre_psync);
+        if acks {
+            self.replication_send_ack();
+        }
+        self.ping_replicas();
+        self.disconnect_timed_out_replicas();
+        self.free_idle_backlog();
+        self.replication_start_pending_fork();
+        self.remove_rdb_used_to_sync_replicas();
+        self.refresh_good_slaves_count();
+        self.repl.cron_loops += 1;
+    }
+
+    /// Our own link: nothing heard for repl-timeout seconds, in whatever state.
+    fn replica_timeouts(&mut self) {
+        if self.repl.master_host.is_none() {
+            return;
+        }
+        let now = self.clock.unix_s;
+        let timeout = i64::from(self.config.repl_timeout);
+        let silent = now - self.repl.transfer_lastio > timeout;
+        match self.repl.state {
+            ReplicaState::Connecting | ReplicaState::Handshake if silent => {
+                server_log!(Level::Warning, "Timeout connecting to the MASTER...");
+                self.cancel_replication_handshake(true);
+            }
+            ReplicaState::Transfer if silent => {
+                server_log!(
+                    Level::Warning,
+                    "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' \
+                     parameter in redis.conf to a larger value."
+                );
+                self.cancel_replication_handshake(true);
+            }
+            ReplicaState::Connected => {
+                let last = self
+                    .repl
+                    .master
+                    .and_then(|m| self.clients.get(m))
+                    .map(|c| (c.cid, c.last_interaction));
+                if let Some((cid, last)) = last
+                    && now - last > timeout
+                {
+                    server_log!(
+                        Level::Warning,
+                        "MASTER timeout: no data nor PING received..."
+                    );
+                    self.free_client_async(cid);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A PING in the stream from time to time; a line end to those whose snapshot is still being made: it is outside of the
+    /// stream and does not count in the offset.
+    fn ping_replicas(&mut self) {
+        let period = u64::try_from(self.config.repl_ping_replica_period)
+            .unwrap_or(1)
+            .max(1);
+        if self.repl.cron_loops.is_multiple_of(period) && !self.clients.slaves.is_empty() {
+            let ping = OwnedArgs::from_slices(&[b"PING"]);
+            self.replication_feed_slaves(None, &ping.as_args());
+        }
+        for (cid, r) in self.replicas() {
+            let presync = matches!(
+                r.state,
+                ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd
+            );
+            if presync && let Some(conn) = self.clients.get(cid).and_then(|c| c.conn.as_ref()) {
+                let mut conn: &Socket = conn;
+                // Best effort: the next second brings another.
+                let _ = conn.write(b"\n");
+            }
+        }
+    }
+
+    fn disconnect_timed_out_replicas(&mut self) {
+        let now = self.clock.unix_s;
+        let timeout = i64::from(self.config.repl_timeout);
+        let late: Vec<_> = self
+            .replicas()
+            .filter(|(_, r)| {
+                r.state == ReplState::Online && !r.pre_psync && now - r.ack_time > timeout
+            })
+            .map(|(cid, _)| cid)
+            .collect();
+        for cid in late {
+            server_log!(
+                Level::Warning,
+                "Disconnecting timedout replica (streaming sync): {}",
+                self.replication_get_slave_name(cid)
+            );
+            self.free_client_async(cid);
+        }
+    }
+
+    /// A master without replicas gives the backlog up after a while, and with it the history's name: writes from then on
+    /// are in no stream, so nobody may continue from before. A replica keeps its backlog: it may be promoted.
+    fn free_idle_backlog(&mut self) {
+        let limit = self.config.repl_backlog_ttl;
+        if !self.clients.slaves.is_empty()
+            || limit == 0
+            || !self.repl.log.backlog_active()
+            || self.repl.master_host.is_some()
+        {
+            return;
+        }
+        if self.clock.unix_s - self.repl.no_slaves_since > limit {
+            self.change_replication_id();
+            self.clear_replication_id2();
+            self.free_replication_backlog();
+            server_log!(
+                Level::Notice,
+                "Replication backlog freed after {} seconds without connected replicas.",
+                limit
+            );
+        }
+    }
+
+    /// rdb-del-sync-files: an instance without persistence leaves no file behind that only a replica needed
+    /// (removeRDBUsedToSyncReplicas).
+    fn remove_rdb_used_to_sync_replicas(&mut self) {
+        use std::os::unix::ffi::OsStrExt;
+        if !self.config.rdb_del_sync_files {
+            self.repl.rdb_generated_by_replication = false;
+            return;
+        }
+        if !self.repl.rdb_generated_by_replication || !self.all_persistence_disabled() {
+            return;
+        }
+        let busy = self.replicas().any(|(_, r)| {
+            matches!(
+                r.state,
+                ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd | ReplState::SendBulk
+            )
+        });
+        if !busy {
+            self.repl.rdb_generated_by_replication = false;
+            server_log!(
+                Level::Notice,
+                "Removing the RDB file used to feed replicas in a persistence-less instance"
+            );
+            let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&self.config.dbfilename));
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

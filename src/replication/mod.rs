@@ -1,0 +1,42 @@
+//! Replication, both sides (replication.c). Everything runs as readiness callbacks; nothing here waits.
+//!
+//! A replica, as its master sees it ([`master`], states in `server::client::ReplState`):
+//!
+//! ```text
+//!                      SYNC, or PSYNC that cannot continue
+//!   (a client) ──────────────────────────────────────────────► WaitBgsaveStart
+//!       │                                                          │ a child starts to write the RDB:
+//!       │ PSYNC within the backlog:                                │ +FULLRESYNC id offset, and from here on the replica
+//!       │ +CONTINUE                                                │ is a reader of the log
+//!       ▼                                                          ▼
+//!    Online ◄── the file is sent ── SendBulk ◄── child done ── WaitBgsaveEnd
+//!                                  (send_bulk_to_slave)            │ child failed: closed
+//! ```
+//!
+//! A master, as its replica sees it ([`replica`], states in `server::repl::ReplicaState`; the steps of the handshake are
+//! those of `wire::handshake`):
+//!
+//! ```text
+//!   None ──REPLICAOF──► Connect ──► Connecting ──► Handshake ──+FULLRESYNC──► Transfer ──loaded──► Connected
+//!                          ▲                          └──+CONTINUE──────────────────────────────►    │
+//!                          └── any failure, any lost link: again, with what cached_master knows ◄────┘
+//! ```
+//!
+//! Invariants:
+//! - the stream's bytes and offsets are in one place, `server.repl.log`; a replica's output is a position in it;
+//! - a replica's stream starts exactly at the offset its snapshot was forked at: it becomes a reader in the same call;
+//! - a server that is itself a replica never puts bytes of its own into the log: it passes on its master's, so that offsets
+//!   mean the same bytes all along a chain, and a promoted replica can go on with its siblings;
+//! - while an RDB is being loaded, the link has no read handler: it would be entered again from the nested event loop.
+
+mod cached_master;
+mod cron;
+mod master;
+mod replica;
+mod wait;
+
+/// A path out of the configuration.
+fn path_of(bytes: &[u8]) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::OsStr::from_bytes(bytes).into()
+}
