@@ -1,0 +1,401 @@
+//! CLIENT and its subcommands (clientCommand of networking.c).
+
+use std::collections::HashMap;
+
+use crate::base::num::string2ll;
+use crate::commands::connection::DEFAULT_USER;
+use crate::server::Server;
+use crate::server::blocked::{
+    PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTIONS_CLIENT_ALL_SET, PAUSE_ACTIONS_CLIENT_WRITE_SET,
+    PausePurpose,
+};
+use crate::server::client::{
+    BlockType, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_REPLY_OFF,
+    CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, ClientId, ClientType,
+};
+use crate::server::client_info::Running;
+use crate::server::exec::Args;
+
+/// Why a name is refused.
+pub const BAD_CLIENT_NAME: &str =
+    "Client names cannot contain spaces, newlines or special characters.";
+
+const HELP: &[&str] = &[
+    "GETREDIR",
+    "    Return the client ID we are redirecting to when tracking is enabled.",
+    "GETNAME",
+    "    Return the name of the current connection.",
+    "ID",
+    "    Return the ID of the current connection.",
+    "INFO",
+    "    Return information about the current client connection.",
+    "KILL <ip:port>",
+    "    Kill connection made from <ip:port>.",
+    "KILL <option> <value> [<option> <value> [...]]",
+    "    Kill connections. Options are:",
+    "    * ADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made from the specified address",
+    "    * LADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made to specified local address",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Kill connections by type.",
+    "    * USER <username>",
+    "      Kill connections authenticated by <username>.",
+    "    * SKIPME (YES|NO)",
+    "      Skip killing current connection (default: yes).",
+    "LIST [options ...]",
+    "    Return information about client connections. Options:",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Return clients of specified type.",
+    "UNPAUSE",
+    "    Stop the current client pause, resuming traffic.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Suspend all, or just write, clients for <timeout> milliseconds.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Control the replies sent to the current connection.",
+    "SETNAME <name>",
+    "    Assign the name <name> to the current connection.",
+    "SETINFO <option> <value>",
+    "    Set client meta attr. Options are:",
+    "    * LIB-NAME: the client lib name.",
+    "    * LIB-VER: the client lib version.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    Unblock the specified blocked client.",
+    "NO-EVICT (ON|OFF)",
+    "    Protect current client connection from eviction.",
+    "NO-TOUCH (ON|OFF)",
+    "    Will not touch LRU/LFU stats when this mode is on.",
+];
+
+/// Whether a client's name, or its library's, keeps CLIENT LIST's lines splittable at blanks (validateClientAttr).
+pub fn validate_client_attr(s: &[u8]) -> bool {
+    s.iter().all(|b| (b'!'..=b'~').contains(b))
+}
+
+/// Ends the connection once its reply is sent: at once when there is none, since CLIENT REPLY is off.
+pub fn close_when_answered(server: &mut Server, cid: ClientId) {
+    server.close_after_reply(cid);
+    if server.clients.get(cid).is_some_and(|c| c.out.is_empty()) {
+        server.free_client_async(cid);
+    }
+}
+
+/// CLIENT subcommand ...
+pub fn client_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let n = args.len();
+    let is = |word: &str| args.is(1, word);
+    match () {
+        _ if is("help") && n == 2 => server.add_reply_help(cid, args, HELP),
+        _ if is("id") && n == 2 => {
+            let id = server.clients.get(cid).map_or(0, |c| c.id);
+            server.clients.add_reply_long_long(cid, id as i64);
+        }
+        _ if is("info") && n == 2 => {
+            let mut line = String::with_capacity(320);
+            server.cat_client_info_string(&mut line, cid, Some(Running::of(args)));
+            line.push('\n');
+            server
+                .clients
+                .add_reply_verbatim(cid, line.as_bytes(), "txt");
+        }
+        _ if is("list") => list(server, cid, args),
+        _ if is("reply") && n == 3 => reply(server, cid, args),
+        _ if is("no-evict") && n == 3 => switch(server, cid, args, CLIENT_NO_EVICT),
+        _ if is("no-touch") && n == 3 => switch(server, cid, args, CLIENT_NO_TOUCH),
+        _ if is("kill") => kill(server, cid, args),
+        _ if is("unblock") && (n == 3 || n == 4) => unblock(server, cid, args),
+        _ if is("setname") && n == 3 => set_name(server, cid, &args[2]),
+        _ if is("setinfo") && n == 4 => set_info(server, cid, args),
+        _ if is("getname") && n == 2 => {
+            match server.clients.get(cid).and_then(|c| c.name.clone()) {
+                Some(name) => server.clients.add_reply_bulk(cid, &name),
+                None => server.clients.add_reply_null(cid),
+            }
+        }
+        _ if is("unpause") && n == 2 => {
+            server.unpause_actions(PausePurpose::ByClientCommand);
+            server.clients.add_reply_ok(cid);
+        }
+        _ if is("pause") && (n == 3 || n == 4) => pause(server, cid, args),
+        // Nobody tracks keys.
+        _ if is("getredir") && n == 2 => server.clients.add_reply_long_long(cid, -1),
+        _ => server.add_reply_subcommand_syntax_error(cid, args),
+    }
+}
+
+/// The class named by an argument, or upstream's error.
+fn type_or_reply(server: &mut Server, cid: ClientId, name: &[u8]) -> Option<ClientType> {
+    let t = ClientType::by_name(name);
+    if t.is_none() {
+        let text = [b"Unknown client type '", name, b"'"].concat();
+        server.add_reply_error_bytes(cid, &text);
+    }
+    t
+}
+
+/// Ids of the clients that can be seen: those with a connection, oldest first.
+fn visible(server: &Server) -> Vec<ClientId> {
+    let mut ids = server.clients.ids();
+    ids.retain(|id| server.clients.get(*id).is_some_and(|c| !c.has(CLIENT_FAKE)));
+    ids
+}
+
+fn list(server: &mut Server, cid: ClientId, args: &Args) {
+    let mut wanted = visible(server);
+    if args.len() == 4 && args.is(2, "type") {
+        let Some(kind) = type_or_reply(server, cid, &args[3]) else {
+            return;
+        };
+        wanted.retain(|id| {
+            server
+                .clients
+                .get(*id)
+                .is_some_and(|c| c.client_type() == kind)
+        });
+    } else if args.len() > 3 && args.is(2, "id") {
+        let by_id: HashMap<u64, ClientId> = wanted
+            .iter()
+            .filter_map(|id| Some((server.clients.get(*id)?.id, *id)))
+            .collect();
+        wanted.clear();
+        for i in 3..args.len() {
+            let Some(id) = string2ll(&args[i]) else {
+                return server.add_reply_error(cid, "Invalid client ID");
+            };
+            wanted.extend(by_id.get(&(id as u64)));
+        }
+    } else if args.len() != 2 {
+        return server.add_reply_syntax_error(cid);
+    }
+    let mut lines = String::with_capacity(wanted.len() * 320);
+    for id in wanted {
+        let running = (id == cid).then(|| Running::of(args));
+        server.cat_client_info_string(&mut lines, id, running);
+        lines.push('\n');
+    }
+    server
+        .clients
+        .add_reply_verbatim(cid, lines.as_bytes(), "txt");
+}
+
+fn reply(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(c) = server.clients.get_mut(cid) else {
+        return;
+    };
+    if args.is(2, "on") {
+        c.flags &= !(CLIENT_REPLY_SKIP | CLIENT_REPLY_OFF);
+        server.clients.add_reply_ok(cid);
+    } else if args.is(2, "off") {
+        c.flags |= CLIENT_REPLY_OFF;
+    } else if args.is(2, "skip") {
+        if !c.has(CLIENT_REPLY_OFF) {
+            c.flags |= CLIENT_REPLY_SKIP_NEXT;
+        }
+    } else {
+        server.add_reply_syntax_error(cid);
+    }
+}
+
+/// ON or OFF for a flag.
+fn switch(server: &mut Server, cid: ClientId, args: &Args, flag: u64) {
+    let on = args.is(2, "on");
+    if !on && !args.is(2, "off") {
+        return server.add_reply_syntax_error(cid);
+    }
+    if let Some(c) = server.clients.get_mut(cid) {
+        if on {
+            c.flags |= flag;
+        } else {
+            c.flags &= !flag;
+        }
+    }
+    server.clients.add_reply_ok(cid);
+}
+
+/// Which clients CLIENT KILL means.
+#[derive(Default)]
+struct KillFilter<'a> {
+    addr: Option<&'a [u8]>,
+    laddr: Option<&'a [u8]>,
+    kind: Option<ClientType>,
+    id: Option<u64>,
+    /// Clients of the one user there is; the master's link has none.
+    user: bool,
+    skip_me: bool,
+}
+
+impl KillFilter<'_> {
+    fn matches(&self, server: &Server, cid: ClientId, me: ClientId) -> bool {
+        let Some(c) = server.clients.get(cid) else {
+            return false;
+        };
+        // The addresses last: each costs a system call.
+        !(self.skip_me && cid == me)
+            && self.kind.is_none_or(|k| c.client_type() == k)
+            && self.id.is_none_or(|id| c.id == id)
+            && !(self.user && c.has(CLIENT_MASTER))
+            && self
+                .addr
+                .is_none_or(|a| server.client_peer(cid).as_bytes() == a)
+            && self
+                .laddr
+                .is_none_or(|a| server.client_sock(cid).as_bytes() == a)
+    }
+}
+
+fn kill(server: &mut Server, cid: ClientId, args: &Args) {
+    let old_form = args.len() == 3;
+    let mut filter = KillFilter {
+        skip_me: !old_form,
+        ..KillFilter::default()
+    };
+    if old_form {
+        filter.addr = Some(&args[2]);
+    }
+    let mut i = if old_form { args.len() } else { 2 };
+    while i < args.len() {
+        if i + 1 == args.len() {
+            return server.add_reply_syntax_error(cid);
+        }
+        let value = &args[i + 1];
+        if args.is(i, "id") {
+            match string2ll(value) {
+                Some(id @ 1..) => filter.id = Some(id as u64),
+                _ => return server.add_reply_error(cid, "client-id should be greater than 0"),
+            }
+        } else if args.is(i, "type") {
+            let Some(kind) = type_or_reply(server, cid, value) else {
+                return;
+            };
+            filter.kind = Some(kind);
+        } else if args.is(i, "addr") {
+            filter.addr = Some(value);
+        } else if args.is(i, "laddr") {
+            filter.laddr = Some(value);
+        } else if args.is(i, "user") {
+            if value != DEFAULT_USER.as_bytes() {
+                let text = [b"No such user '", value, b"'"].concat();
+                return server.add_reply_error_bytes(cid, &text);
+            }
+            filter.user = true;
+        } else if args.is(i, "skipme") && value.eq_ignore_ascii_case(b"yes") {
+            filter.skip_me = true;
+        } else if args.is(i, "skipme") && value.eq_ignore_ascii_case(b"no") {
+            filter.skip_me = false;
+        } else {
+            return server.add_reply_syntax_error(cid);
+        }
+        i += 2;
+    }
+    let mut killed = 0;
+    let mut suicide = false;
+    for id in visible(server) {
+        if !filter.matches(server, id, cid) {
+            continue;
+        }
+        killed += 1;
+        if id == cid {
+            suicide = true;
+        } else {
+            server.free_client_async(id);
+        }
+    }
+    match (old_form, killed) {
+        (true, 0) => server.add_reply_error(cid, "No such client"),
+        (true, _) => server.clients.add_reply_ok(cid),
+        (false, n) => server.clients.add_reply_long_long(cid, n),
+    }
+    if suicide {
+        close_when_answered(server, cid);
+    }
+}
+
+fn unblock(server: &mut Server, cid: ClientId, args: &Args) {
+    let mut error = false;
+    if args.len() == 4 {
+        error = args.is(3, "error");
+        if !error && !args.is(3, "timeout") {
+            return server.add_reply_error(cid, "CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+        }
+    }
+    let Some(id) = server.get_long_long_or_reply(cid, args, 2) else {
+        return;
+    };
+    // A pause and a shutdown have ends of their own.
+    let target = server.clients.iter().find(|c| {
+        c.id == id as u64
+            && c.block
+                .as_deref()
+                .is_some_and(|b| !matches!(b.kind, BlockType::Postpone | BlockType::Shutdown))
+    });
+    let target = target.map(|c| c.cid);
+    if let Some(target) = target {
+        server.unblock_client_on_timeout(target, error);
+    }
+    server
+        .clients
+        .add_reply_long_long(cid, i64::from(target.is_some()));
+}
+
+fn set_name(server: &mut Server, cid: ClientId, name: &[u8]) {
+    if !validate_client_attr(name) {
+        return server.add_reply_error(cid, BAD_CLIENT_NAME);
+    }
+    if let Some(c) = server.clients.get_mut(cid) {
+        c.name = (!name.is_empty()).then(|| name.into());
+    }
+    server.clients.add_reply_ok(cid);
+}
+
+fn set_info(server: &mut Server, cid: ClientId, args: &Args) {
+    let is_name = args.is(2, "lib-name");
+    if !is_name && !args.is(2, "lib-ver") {
+        let text = [b"Unrecognized option '", &args[2], b"'"].concat();
+        return server.add_reply_error_bytes(cid, &text);
+    }
+    let value = &args[3];
+    if !validate_client_attr(value) {
+        let text = [
+            &args[2],
+            b" cannot contain spaces, newlines or special characters.",
+        ]
+        .concat();
+        return server.add_reply_error_bytes(cid, &text);
+    }
+    if let Some(c) = server.clients.get_mut(cid) {
+        let value = (!value.is_empty()).then(|| value.into());
+        if is_name {
+            c.lib_name = value;
+        } else {
+            c.lib_ver = value;
+        }
+    }
+    server.clients.add_reply_ok(cid);
+}
+
+fn pause(server: &mut Server, cid: ClientId, args: &Args) {
+    let mut actions = PAUSE_ACTIONS_CLIENT_ALL_SET;
+    if args.len() == 4 {
+        if args.is(3, "write") {
+            actions = PAUSE_ACTIONS_CLIENT_WRITE_SET;
+        } else if !args.is(3, "all") {
+            return server.add_reply_error(cid, "CLIENT PAUSE mode must be WRITE or ALL");
+        }
+    }
+    let text = match string2ll(&args[2]) {
+        None => "timeout is not an integer or out of range",
+        Some(..0) => "timeout is negative",
+        Some(ms) => match ms.checked_add(if ms > 0 { server.command_time_ms() } else { 0 }) {
+            None => "timeout is out of range",
+            Some(end) => {
+                // Only this command pauses everything; the stricter of two pauses stays.
+                if server.pause.actions & PAUSE_ACTION_CLIENT_ALL != 0 {
+                    actions = PAUSE_ACTIONS_CLIENT_ALL_SET;
+                }
+                server.pause_actions(PausePurpose::ByClientCommand, end, actions);
+                return server.clients.add_reply_ok(cid);
+            }
+        },
+    };
+    server.add_reply_error(cid, text);
+}

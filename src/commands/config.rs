@@ -1,0 +1,91 @@
+//! CONFIG GET, SET, RESETSTAT, REWRITE and HELP: arguments in, replies out. What they do is in `config`.
+
+use crate::base::log::Level;
+use crate::config::apply::SetByClient;
+use crate::config::rewrite::{ExtraLines, rewrite_config};
+use crate::config::set::config_set;
+use crate::config::{config_get, strerror};
+use crate::server::Server;
+use crate::server::client::ClientId;
+use crate::server::exec::Args;
+use crate::server_log;
+
+/// CONFIG GET pattern [pattern ...]
+pub fn config_get_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let found = config_get(&server.config, (2..args.len()).map(|i| &args[i]));
+    server.add_reply_map_len(cid, found.len());
+    for (name, value) in found {
+        server.add_reply_bulk(cid, &name);
+        server.add_reply_bulk(cid, &value);
+    }
+}
+
+/// CONFIG SET name value [name value ...]
+pub fn config_set_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if !args.len().is_multiple_of(2) {
+        server.add_reply_error(cid, "syntax error");
+        return;
+    }
+    let pairs: Vec<(&[u8], &[u8])> = (2..args.len())
+        .step_by(2)
+        .map(|i| (&args[i], &args[i + 1]))
+        .collect();
+    match config_set(&mut SetByClient { server, cid }, &pairs) {
+        Ok(()) => server.add_reply_status(cid, "OK"),
+        Err(error) => server.add_reply_error_bytes(cid, &error.to_bytes()),
+    }
+}
+
+/// CONFIG RESETSTAT
+pub fn config_resetstat_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    server.reset_server_stats();
+    server.add_reply_status(cid, "OK");
+}
+
+/// CONFIG REWRITE
+pub fn config_rewrite_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    rewrite_config_or_reply(server, cid, false, &[]);
+}
+
+/// Rewrites the configuration file and replies. `force_all` is DEBUG CONFIG-REWRITE-FORCE-ALL: directives at their
+/// default are written as well. `extra` are lines that other owners give, such as the ACL's users.
+pub fn rewrite_config_or_reply(
+    server: &mut Server,
+    cid: ClientId,
+    force_all: bool,
+    extra: &[ExtraLines],
+) {
+    let Some(path) = &server.config.configfile else {
+        server.add_reply_error(cid, "The server is running without a config file");
+        return;
+    };
+    match rewrite_config(&server.config, path, force_all, extra) {
+        Ok(()) => {
+            server_log!(Level::Notice, "CONFIG REWRITE executed with success.");
+            server.add_reply_status(cid, "OK");
+        }
+        Err(error) => {
+            let reason = strerror(&error);
+            server_log!(Level::Warning, "CONFIG REWRITE failed: {reason}");
+            server.add_reply_error(cid, &format!("Rewriting config file: {reason}"));
+        }
+    }
+}
+
+/// CONFIG HELP
+pub fn config_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(
+        cid,
+        args,
+        &[
+            "GET <pattern>",
+            "    Return parameters matching the glob-like <pattern> and their values.",
+            "SET <directive> <value>",
+            "    Set the configuration <directive> to <value>.",
+            "RESETSTAT",
+            "    Reset statistics reported by the INFO command.",
+            "REWRITE",
+            "    Rewrite the configuration file.",
+        ],
+    );
+}

@@ -1,0 +1,276 @@
+//! PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET: what a client says about its own connection (parts of server.c, acl.c and
+//! networking.c).
+//!
+//! There is one user, `default`, whose password is `requirepass`; whoever adds users replaces
+//! [`Server::acl_authenticate_user`] and [`Server::client_set_default_auth`].
+
+use crate::base::num::string2ll;
+use crate::commands::client::{close_when_answered, validate_client_attr};
+use crate::server::client::{
+    CLIENT_ASKING, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB,
+    CLIENT_READONLY, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, ClientId,
+};
+use crate::server::exec::Args;
+use crate::server::{REDIS_VERSION, Server};
+
+/// The only user.
+pub const DEFAULT_USER: &str = "default";
+
+const WRONGPASS: &str = "-WRONGPASS invalid username-password pair or user is disabled.";
+
+/// PING [message]
+pub fn ping_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if args.len() > 2 {
+        return server.add_reply_error_arity(cid);
+    }
+    let clients = &mut server.clients;
+    let Some(c) = clients.prepare_client_to_write(cid) else {
+        return;
+    };
+    if c.has(CLIENT_PUBSUB) && c.resp == 2 {
+        clients.add_reply_proto(cid, b"*2\r\n$4\r\npong\r\n");
+        clients.add_reply_bulk(cid, if args.len() == 2 { &args[1] } else { b"" });
+    } else if args.len() == 1 {
+        c.out.push(b"+PONG\r\n");
+    } else {
+        reply_argument(server, cid, args, 1);
+    }
+}
+
+/// ECHO message
+pub fn echo_command(server: &mut Server, cid: ClientId, args: &Args) {
+    reply_argument(server, cid, args, 1);
+}
+
+fn reply_argument(server: &mut Server, cid: ClientId, args: &Args, i: usize) {
+    match args.big(i) {
+        Some(b) => server.clients.add_reply_bulk_shared(cid, b, 0..b.len()),
+        None => server.clients.add_reply_bulk(cid, &args[i]),
+    }
+}
+
+/// SELECT index
+pub fn select_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let (min, max) = (i64::from(i32::MIN), i64::from(i32::MAX));
+    let Some(id) = server.get_range_long_or_reply(cid, args, 1, min, max, None) else {
+        return;
+    };
+    let db = usize::try_from(id).ok().filter(|db| *db < server.dbs.len());
+    let Some(db) = db else {
+        return server.add_reply_error(cid, "DB index is out of range");
+    };
+    if let Some(c) = server.clients.get_mut(cid) {
+        c.db = db;
+    }
+    server.clients.add_reply_ok(cid);
+}
+
+/// Compares in a time that depends on the length of `given` only.
+fn time_independent_eq(secret: &[u8], given: &[u8]) -> bool {
+    let mut diff = u8::from(secret.len() != given.len());
+    for (i, b) in given.iter().enumerate() {
+        let s = match secret.len() {
+            0 => 0,
+            n => secret[i % n],
+        };
+        diff |= b ^ s;
+    }
+    std::hint::black_box(diff) == 0
+}
+
+impl Server {
+    /// Checks name and password; a client that passes is authenticated (ACLAuthenticateUser). False: nothing has changed,
+    /// and the failure is counted.
+    pub fn acl_authenticate_user(&mut self, cid: ClientId, user: &[u8], password: &[u8]) -> bool {
+        let right = match &self.config.requirepass {
+            None => true,
+            Some(secret) => time_independent_eq(secret, password),
+        };
+        if user != DEFAULT_USER.as_bytes() || !right {
+            self.stats.acl_access_denied_auth += 1;
+            return false;
+        }
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.authenticated = true;
+        }
+        true
+    }
+
+    /// Gives a client the rights of a new connection (clientSetDefaultAuth).
+    pub fn client_set_default_auth(&mut self, cid: ClientId) {
+        let open = self.config.requirepass.is_none();
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.authenticated = open;
+        }
+    }
+
+    /// Brings a normal connection back to the state of a new one; its library's name stays (clearClientConnectionState).
+    fn clear_client_connection_state(&mut self, cid: ClientId) {
+        self.client_set_default_auth(cid);
+        let Some(c) = self.clients.get_mut(cid) else {
+            return;
+        };
+        let was_monitor = c.has(CLIENT_MONITOR);
+        if was_monitor {
+            c.flags &= !(CLIENT_MONITOR | CLIENT_SLAVE);
+        }
+        c.db = 0;
+        c.resp = 2;
+        c.name = None;
+        c.flags &= !(CLIENT_ASKING
+            | CLIENT_READONLY
+            | CLIENT_PUBSUB
+            | CLIENT_REPLY_OFF
+            | CLIENT_REPLY_SKIP_NEXT
+            | CLIENT_NO_TOUCH
+            | CLIENT_NO_EVICT);
+        if was_monitor {
+            self.clients.monitors.retain(|m| *m != cid);
+        }
+    }
+}
+
+/// AUTH [username] password
+pub fn auth_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if args.len() > 3 {
+        return server.add_reply_syntax_error(cid);
+    }
+    server.redact_client_command_argument(cid, 1);
+    let (user, password) = if args.len() == 2 {
+        if server.config.requirepass.is_none() {
+            return server.add_reply_error(
+                cid,
+                "AUTH <password> called without any password configured for the default user. Are you sure your \
+                 configuration is correct?",
+            );
+        }
+        (DEFAULT_USER.as_bytes(), &args[1])
+    } else {
+        server.redact_client_command_argument(cid, 2);
+        (&args[1], &args[2])
+    };
+    if server.acl_authenticate_user(cid, user, password) {
+        server.clients.add_reply_ok(cid);
+    } else {
+        server.add_reply_error(cid, WRONGPASS);
+    }
+}
+
+/// HELLO [protover [AUTH username password] [SETNAME clientname]]
+pub fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let mut version = 0;
+    if args.len() > 1 {
+        version = match string2ll(&args[1]) {
+            Some(2) => 2,
+            Some(3) => 3,
+            Some(_) => {
+                return server.add_reply_error(cid, "-NOPROTO unsupported protocol version");
+            }
+            None => {
+                return server
+                    .add_reply_error(cid, "Protocol version is not an integer or out of range");
+            }
+        };
+    }
+    let mut credentials = None;
+    let mut name = None;
+    let mut i = 2;
+    while i < args.len() {
+        let more = args.len() - 1 - i;
+        if args.is(i, "AUTH") && more >= 2 {
+            server.redact_client_command_argument(cid, i + 1);
+            server.redact_client_command_argument(cid, i + 2);
+            credentials = Some((&args[i + 1], &args[i + 2]));
+            i += 3;
+        } else if args.is(i, "SETNAME") && more >= 1 {
+            if !validate_client_attr(&args[i + 1]) {
+                return server.add_reply_error(cid, crate::commands::client::BAD_CLIENT_NAME);
+            }
+            name = Some(&args[i + 1]);
+            i += 2;
+        } else {
+            let text = [b"Syntax error in HELLO option '", &args[i], b"'"].concat();
+            return server.add_reply_error_bytes(cid, &text);
+        }
+    }
+    if let Some((user, password)) = credentials
+        && !server.acl_authenticate_user(cid, user, password)
+    {
+        return server.add_reply_error(cid, WRONGPASS);
+    }
+    let Some(c) = server.clients.get_mut(cid) else {
+        return;
+    };
+    if !c.authenticated {
+        return server.add_reply_error(
+            cid,
+            "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> \
+             <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+        );
+    }
+    if let Some(name) = name {
+        c.name = (!name.is_empty()).then(|| name.into());
+    }
+    if version != 0 {
+        c.resp = version;
+    }
+    let (proto, id) = (i64::from(c.resp), c.id as i64);
+    let role = match server.repl.master_host {
+        Some(_) => "replica",
+        None => "master",
+    };
+    let mode = server.mode_name();
+    let with_role = !server.sentinel_mode;
+    let clients = &mut server.clients;
+    clients.add_reply_map_len(cid, 6 + usize::from(with_role));
+    clients.add_reply_bulk(cid, b"server");
+    clients.add_reply_bulk(cid, b"redis");
+    clients.add_reply_bulk(cid, b"version");
+    clients.add_reply_bulk(cid, REDIS_VERSION.as_bytes());
+    clients.add_reply_bulk(cid, b"proto");
+    clients.add_reply_long_long(cid, proto);
+    clients.add_reply_bulk(cid, b"id");
+    clients.add_reply_long_long(cid, id);
+    clients.add_reply_bulk(cid, b"mode");
+    clients.add_reply_bulk(cid, mode.as_bytes());
+    if with_role {
+        clients.add_reply_bulk(cid, b"role");
+        clients.add_reply_bulk(cid, role.as_bytes());
+    }
+    clients.add_reply_bulk(cid, b"modules");
+    clients.add_reply_array_len(cid, 0);
+}
+
+/// QUIT
+pub fn quit_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    server.clients.add_reply_ok(cid);
+    close_when_answered(server, cid);
+}
+
+/// RESET
+pub fn reset_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    let Some(c) = server.clients.get(cid) else {
+        return;
+    };
+    let replica = c.has(CLIENT_SLAVE) && !c.has(CLIENT_MONITOR);
+    if replica || c.has(CLIENT_MASTER) {
+        return server.add_reply_error(cid, "can only reset normal client connections");
+    }
+    server.clear_client_connection_state(cid);
+    server.clients.add_reply_status(cid, "RESET");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time_independent_eq;
+
+    #[test]
+    fn passwords_are_compared_whole() {
+        assert!(time_independent_eq(b"", b""));
+        assert!(time_independent_eq(b"secret", b"secret"));
+        for bad in [&b""[..], b"s", b"secreT", b"secretsecret", b"xecret"] {
+            assert!(!time_independent_eq(b"secret", bad));
+        }
+        assert!(!time_independent_eq(b"", b"x"));
+    }
+}

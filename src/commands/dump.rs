@@ -1,0 +1,176 @@
+//! DUMP and RESTORE (cluster.c): a key's value as bytes that another server takes.
+//!
+//! A payload is a type byte, the value as in an RDB file, the RDB version and a checksum. Nothing in it is trusted: a key is
+//! added only when the whole value was read.
+
+use crate::base::clock::{LRU_CLOCK_MAX, LRU_CLOCK_RESOLUTION};
+use crate::base::num::{LONG_STR_SIZE, ll2string};
+use crate::commands::object::policy_is_lfu;
+use crate::server::Server;
+use crate::server::client::ClientId;
+use crate::server::exec::Args;
+use crate::store::entry::Entry;
+use crate::store::rdb_value::{Loaded, rdb_load_object, rdb_save_object, rdb_save_object_type};
+use crate::wire::rdb::{
+    RDB_VERSION, RdbReader, RdbWriter, RdbWriterOptions, create_dump_payload, no_poll,
+    verify_dump_payload,
+};
+
+/// DUMP key
+pub fn dump_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(slot) = server.lookup_key_read(cid, &args[1]) else {
+        return server.add_reply_null(cid);
+    };
+    match dump_payload(server, server.entry(cid, slot)) {
+        Some(payload) => server.add_reply_bulk(cid, &payload),
+        None => server.add_reply_error(cid, "Can't serialize the value"),
+    }
+}
+
+/// The payload that makes a value (createDumpPayload). None when it cannot be written: it must not be sent in part.
+pub fn dump_payload(server: &Server, e: &Entry) -> Option<Vec<u8>> {
+    let version = u16::try_from(server.config.rdb_save_version).unwrap_or(RDB_VERSION);
+    let mut w = RdbWriter::in_memory(RdbWriterOptions {
+        version,
+        compression: server.config.rdbcompression,
+        checksum: false,
+    });
+    w.type_byte(rdb_save_object_type(e))
+        .and_then(|()| rdb_save_object(&mut w, e))
+        .ok()?;
+    let mut payload = w.into_bytes();
+    create_dump_payload(&mut payload, version);
+    Some(payload)
+}
+
+/// The value in the body of a payload; none when it is not well-formed, or of a type that is not kept here.
+fn load_payload(body: &[u8]) -> Option<Loaded> {
+    let mut r = RdbReader::for_payload(body);
+    let rdb_type = r.read_u8(&mut no_poll).ok()?;
+    rdb_load_object(&mut r, rdb_type, &mut no_poll).ok()
+}
+
+/// What RESTORE's options say.
+#[derive(Default)]
+struct RestoreOptions {
+    replace: bool,
+    absttl: bool,
+    /// Seconds.
+    idle: Option<i64>,
+    freq: Option<u8>,
+}
+
+fn parse_options_or_reply(
+    server: &mut Server,
+    cid: ClientId,
+    args: &Args,
+) -> Option<RestoreOptions> {
+    let mut o = RestoreOptions::default();
+    let mut i = 4;
+    while i < args.len() {
+        let more = i + 1 < args.len();
+        if args.is(i, "replace") {
+            o.replace = true;
+        } else if args.is(i, "absttl") {
+            o.absttl = true;
+        } else if args.is(i, "idletime") && more && o.freq.is_none() {
+            let n = server.get_long_long_or_reply(cid, args, i + 1)?;
+            if n < 0 {
+                server.add_reply_error(cid, "Invalid IDLETIME value, must be >= 0");
+                return None;
+            }
+            o.idle = Some(n);
+            i += 1;
+        } else if args.is(i, "freq") && more && o.idle.is_none() {
+            let n = server.get_long_long_or_reply(cid, args, i + 1)?;
+            let Ok(n) = u8::try_from(n) else {
+                server.add_reply_error(cid, "Invalid FREQ value, must be >= 0 and <= 255");
+                return None;
+            };
+            o.freq = Some(n);
+            i += 1;
+        } else {
+            server.add_reply_syntax_error(cid);
+            return None;
+        }
+        i += 1;
+    }
+    Some(o)
+}
+
+/// The LRU bits for a value that was idle for `idle` seconds, or accessed with the frequency `freq`, whichever the policy
+/// keeps (objectSetLRUOrLFU); none: those of a new value.
+pub fn lru_or_lfu_bits(server: &Server, idle: Option<i64>, freq: Option<u8>) -> Option<u32> {
+    if policy_is_lfu(server.config.maxmemory_policy) {
+        return freq.map(|f| u32::from(server.clock.lfu_minutes()) << 8 | u32::from(f));
+    }
+    let ticks = idle?.wrapping_mul(1000) / LRU_CLOCK_RESOLUTION;
+    let mut at = i64::from(server.clock.lru_clock).wrapping_sub(ticks);
+    if at < 0 {
+        // The clock wraps, and so does the time before its start.
+        at = at.wrapping_add(i64::from(LRU_CLOCK_MAX));
+    }
+    Some((at & i64::from(LRU_CLOCK_MAX)) as u32)
+}
+
+/// RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]
+pub fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(options) = parse_options_or_reply(server, cid, args) else {
+        return;
+    };
+    let key = &args[1];
+    let db = server.client_db(cid);
+    if !options.replace && server.lookup_key_write(cid, key).is_some() {
+        return server.add_reply_error(cid, "-BUSYKEY Target key name already exists.");
+    }
+    let Some(ttl) = server.get_long_long_or_reply(cid, args, 2) else {
+        return;
+    };
+    if ttl < 0 {
+        return server.add_reply_error(cid, "Invalid TTL value, must be >= 0");
+    }
+    let skip_checksum = server.debug.skip_checksum_validation;
+    let Ok((_, body)) = verify_dump_payload(&args[3], skip_checksum) else {
+        return server.add_reply_error(cid, "DUMP payload version or checksum are wrong");
+    };
+    let Some(value) = load_payload(body) else {
+        return server.add_reply_error(cid, "Bad data format");
+    };
+
+    let deleted = options.replace && server.db_delete(db, key);
+    let expire = match (ttl, options.absttl) {
+        (0, _) => None,
+        (at, true) => Some(at),
+        // A sum beyond the end of time wraps to a time long past, as upstream's does.
+        (ttl, false) => Some(ttl.wrapping_add(server.command_time_ms())),
+    };
+    if expire.is_some_and(|at| server.check_already_expired(at)) {
+        if deleted {
+            let lazy = server.config.lazyfree_lazy_server_del;
+            let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
+            server.rewrite_client_command_vector(&[verb, key]);
+            server.signal_modified_key(cid, db, key);
+            server.dirty += 1;
+        }
+        return server.add_reply_ok(cid);
+    }
+    let bits = lru_or_lfu_bits(server, options.idle, options.freq);
+    let slot = server.db_add(db, key, value.as_new_value(), expire);
+    if let Some(bits) = bits {
+        server.dbs[db].keys.set_lru(slot, bits);
+    }
+    if let Some(at) = expire {
+        server.remember_slave_key_with_expire(cid, db, key);
+        if !options.absttl && server.propagation_wanted() {
+            let mut buf = [0; LONG_STR_SIZE];
+            let at = ll2string(&mut buf, at);
+            let mut words: Vec<&[u8]> = args.iter().collect();
+            words[2] = at;
+            words.push(b"ABSTTL");
+            server.rewrite_client_command_vector(&words);
+        }
+    }
+    server.signal_modified_key(cid, db, key);
+    server.dirty += 1;
+    server.add_reply_ok(cid);
+}

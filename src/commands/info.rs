@@ -1,0 +1,865 @@
+//! What INFO says (genRedisInfoString of server.c): sections, field names and their order are 7.2's, with `server_name` and
+//! `aedile_version` besides.
+//!
+//! Everything is read when it is asked for. A field about a feature that is not built has the value that upstream shows for a
+//! feature that is not used.
+
+use std::fmt::{Display, Write};
+
+use crate::base::sys::{self, CpuTimes, Who};
+use crate::base::{alloc, clock};
+use crate::config::value::Supervised;
+use crate::server::client::{CLIENT_FAKE, CLIENT_SLAVE, ClientId, ReplState};
+use crate::server::persist::{ChildKind, Loading};
+use crate::server::repl::{PayloadEnd, ReplicaState};
+use crate::server::{AEDILE_VERSION, REDIS_VERSION, Server};
+
+/// Sections that INFO shows when it is not told which.
+const DEFAULT_SECTIONS: &[&str] = &[
+    "server",
+    "clients",
+    "memory",
+    "persistence",
+    "stats",
+    "replication",
+    "cpu",
+    "module_list",
+    "errorstats",
+    "cluster",
+    "keyspace",
+];
+
+/// Which sections are asked for.
+pub struct InfoSections {
+    all: bool,
+    /// Lower case.
+    names: Vec<String>,
+}
+
+impl InfoSections {
+    /// As INFO's arguments name them; unknown names ask for nothing.
+    pub fn of<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>) -> InfoSections {
+        let mut s = InfoSections {
+            all: false,
+            names: Vec::new(),
+        };
+        let default = || DEFAULT_SECTIONS.iter().map(|n| (*n).to_string());
+        if args.len() == 0 {
+            s.names.extend(default());
+        }
+        for a in args {
+            match a.to_ascii_lowercase().as_slice() {
+                b"default" => s.names.extend(default()),
+                b"all" | b"everything" => s.all = true,
+                name => s.names.push(String::from_utf8_lossy(name).into_owned()),
+            }
+        }
+        s
+    }
+
+    /// Every section, as for a crash report.
+    pub fn all() -> InfoSections {
+        InfoSections {
+            all: true,
+            names: Vec::new(),
+        }
+    }
+
+    fn named(&self, name: &str) -> bool {
+        self.names.iter().any(|n| n == name)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.all || self.named(name)
+    }
+}
+
+/// The text while it grows.
+struct Info {
+    text: String,
+}
+
+impl Info {
+    fn section(&mut self, name: &str) {
+        if !self.text.is_empty() {
+            self.text.push_str("\r\n");
+        }
+        self.put(format_args!("# {name}\r\n"));
+    }
+
+    fn field(&mut self, name: &str, value: impl Display) {
+        self.put(format_args!("{name}:{value}\r\n"));
+    }
+
+    /// A number with two decimals.
+    fn f2(&mut self, name: &str, value: f64) {
+        self.put(format_args!("{name}:{value:.2}\r\n"));
+    }
+
+    fn flag(&mut self, name: &str, value: bool) {
+        self.field(name, u8::from(value));
+    }
+
+    fn bytes_and_human(&mut self, name: &str, n: u64) {
+        self.field(name, n);
+        self.put(format_args!("{name}_human:{}\r\n", bytes_to_human(n)));
+    }
+
+    fn put(&mut self, args: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = self.text.write_fmt(args);
+    }
+}
+
+/// A byte count for people: 1.50K, 3.00M (bytesToHuman).
+pub fn bytes_to_human(n: u64) -> String {
+    if n < 1024 {
+        return format!("{n}B");
+    }
+    let mut unit = 1024f64;
+    for letter in ["K", "M", "G", "T", "P"] {
+        let next = unit * 1024.0;
+        if (n as f64) < next {
+            return format!("{:.2}{letter}", n as f64 / unit);
+        }
+        unit = next;
+    }
+    format!("{n}B")
+}
+
+/// A percentile as INFO and LATENCY write it: no trailing zeros.
+pub fn percentile_name(p: f64) -> String {
+    let s = format!("{p:.6}");
+    s.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+fn ratio(a: usize, b: usize) -> f64 {
+    if b == 0 { 0.0 } else { a as f64 / b as f64 }
+}
+
+/// `a - b` of byte counts, which may be negative.
+fn difference(a: usize, b: usize) -> i64 {
+    a as i64 - b as i64
+}
+
+/// Characters that would break a line of INFO are replaced (getSafeInfoString).
+fn safe_info_string(s: &[u8]) -> String {
+    String::from_utf8_lossy(s)
+        .chars()
+        .map(|c| match c {
+            '#' | ':' | '\n' | '\r' => '_',
+            c => c,
+        })
+        .collect()
+}
+
+/// Where the memory is (redisMemOverhead), in bytes.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct MemOverhead {
+    pub used: usize,
+    pub startup: usize,
+    pub repl_backlog: usize,
+    pub clients_slaves: usize,
+    pub clients_normal: usize,
+    /// Tables, expire indexes and entries' headers of all databases.
+    pub databases: usize,
+    /// All of the above but `used`.
+    pub total: usize,
+    /// `used` without the overhead.
+    pub dataset: usize,
+    pub keys: usize,
+}
+
+/// Header of an entry: what a key costs besides its own bytes and its value's.
+const ENTRY_HEADER: usize = 8;
+
+impl Server {
+    /// standalone, cluster or sentinel.
+    pub fn mode_name(&self) -> &'static str {
+        if self.sentinel_mode {
+            "sentinel"
+        } else if self.config.cluster_enabled {
+            "cluster"
+        } else {
+            "standalone"
+        }
+    }
+
+    /// INFO's text (genRedisInfoString).
+    pub fn gen_redis_info_string(&self, sections: &InfoSections) -> String {
+        let mut info = Info {
+            text: String::with_capacity(8192),
+        };
+        type Section = fn(&Server, &mut Info);
+        let all: [(&str, Section); 13] = [
+            ("server", Server::info_server),
+            ("clients", Server::info_clients),
+            ("memory", Server::info_memory),
+            ("persistence", Server::info_persistence),
+            ("stats", Server::info_stats),
+            ("replication", Server::info_replication),
+            ("cpu", Server::info_cpu),
+            ("modules", Server::info_modules),
+            ("commandstats", Server::info_commandstats),
+            ("errorstats", Server::info_errorstats),
+            ("latencystats", Server::info_latencystats),
+            ("cluster", Server::info_cluster),
+            ("keyspace", Server::info_keyspace),
+        ];
+        for (name, write) in all {
+            if sections.wants(name) || (name == "modules" && sections.named("module_list")) {
+                write(self, &mut info);
+            }
+        }
+        // Only by its own name, as upstream has it.
+        if sections.named("debug") {
+            self.info_debug(&mut info);
+        }
+        info.text
+    }
+
+    fn info_server(&self, i: &mut Info) {
+        let uptime = self.clock.unix_s - self.start_time;
+        let (sysname, release, machine) = sys::uname();
+        let build = format!("aedile-{AEDILE_VERSION}-{}", alloc::name());
+        let supervised = match self.config.supervised {
+            Supervised::No => "no",
+            Supervised::Systemd => "systemd",
+            Supervised::Upstart => "upstart",
+            Supervised::Auto if std::env::var_os("NOTIFY_SOCKET").is_some() => "systemd",
+            Supervised::Auto => "no",
+        };
+        let config_file = self.config.configfile.as_deref();
+        i.section("Server");
+        i.field("redis_version", REDIS_VERSION);
+        i.field("server_name", "aedile");
+        i.field("aedile_version", AEDILE_VERSION);
+        i.field("redis_git_sha1", "00000000");
+        i.field("redis_git_dirty", 0);
+        i.put(format_args!(
+            "redis_build_id:{:x}\r\n",
+            crate::base::crc::crc64(build.as_bytes())
+        ));
+        i.field("redis_mode", self.mode_name());
+        i.put(format_args!("os:{sysname} {release} {machine}\r\n"));
+        i.field("arch_bits", usize::BITS);
+        i.field("monotonic_clock", "POSIX clock_gettime");
+        i.field("multiplexing_api", "epoll");
+        i.field("atomicvar_api", "c11-builtin");
+        i.field("gcc_version", "0.0.0");
+        i.field("process_id", std::process::id());
+        i.field("process_supervised", supervised);
+        i.field("run_id", &self.run_id);
+        i.field("tcp_port", self.config.port);
+        i.field("server_time_usec", self.clock.unix_us);
+        i.field("uptime_in_seconds", uptime);
+        i.field("uptime_in_days", uptime / (24 * 3600));
+        i.field("hz", self.cron.hz);
+        i.field("configured_hz", self.config.hz);
+        i.field("lru_clock", self.clock.lru_clock);
+        i.field("executable", self.executable.display());
+        i.field("config_file", config_file.unwrap_or("".as_ref()).display());
+        i.field("io_threads_active", 0);
+        if let Some(s) = &self.shutdown {
+            i.field(
+                "shutdown_in_milliseconds",
+                s.until_ms - self.command_time_ms(),
+            );
+        }
+        if self.config.port != 0 && self.listeners.has_tcp() {
+            i.text.push_str("listener0:name=tcp");
+            for b in &self.config.bind {
+                i.put(format_args!(",bind={}", String::from_utf8_lossy(b)));
+            }
+            i.put(format_args!(",port={}\r\n", self.config.port));
+        }
+        if let (Some(path), true) = (&self.config.unixsocket, self.listeners.has_unix()) {
+            let path = String::from_utf8_lossy(path);
+            i.put(format_args!("listener1:name=unix,bind={path}\r\n"));
+        }
+    }
+
+    fn info_clients(&self, i: &mut Info) {
+        let (mut max_in, mut max_out, mut timeouts) = (0, 0, 0);
+        for c in self.clients.iter().filter(|c| !c.has(CLIENT_FAKE)) {
+            let big = c.big_arg.as_ref().map_or(0, |b| b.buf.capacity());
+            let argv = c.parser.as_deref().map_or(0, |p| p.argv_len());
+            max_in = max_in.max(c.querybuf.capacity() + big + argv);
+            max_out = max_out.max(self.client_output_memory(c.cid));
+            timeouts += usize::from(c.block.as_deref().is_some_and(|b| b.timeout != 0));
+        }
+        let slaves = self.clients.slaves.len();
+        i.section("Clients");
+        i.field(
+            "connected_clients",
+            self.connected_clients().saturating_sub(slaves),
+        );
+        i.field("cluster_connections", 0);
+        i.field("maxclients", self.config.maxclients);
+        i.field("client_recent_max_input_buffer", max_in);
+        i.field("client_recent_max_output_buffer", max_out);
+        i.field("blocked_clients", self.repl.blocked_clients);
+        i.field("tracking_clients", 0);
+        i.field("clients_in_timeout_table", timeouts);
+        i.field("total_blocking_keys", 0);
+        i.field("total_blocking_keys_on_nokey", 0);
+    }
+
+    /// Splits the memory in use by what uses it (getMemoryOverheadData).
+    pub fn get_memory_overhead_data(&self) -> MemOverhead {
+        let mut m = MemOverhead {
+            used: alloc::used_memory(),
+            startup: self.initial_memory,
+            ..MemOverhead::default()
+        };
+        // One store holds the backlog and the replicas' output: what is more than the backlog may be is the replicas'.
+        let log = self.repl.log.mem_usage();
+        let backlog = self.repl.log.backlog_size() as usize;
+        if !self.clients.slaves.is_empty() && log > backlog {
+            m.clients_slaves = log - backlog;
+            m.repl_backlog = backlog;
+        } else {
+            m.repl_backlog = log;
+        }
+        m.clients_normal = self
+            .clients
+            .iter()
+            .filter(|c| c.flags & (CLIENT_FAKE | CLIENT_SLAVE) == 0)
+            .map(|c| self.client_memory_usage(c.cid))
+            .sum();
+        for db in &self.dbs {
+            let (table, expires) = db.keys.overhead();
+            m.keys += db.keys.len();
+            m.databases += table + expires + db.keys.len() * ENTRY_HEADER;
+        }
+        m.total = m.startup + m.repl_backlog + m.clients_slaves + m.clients_normal + m.databases;
+        m.dataset = m.used.saturating_sub(m.total);
+        m
+    }
+
+    /// Memory that does not count against maxmemory: what replicas hold of the log beyond the backlog
+    /// (freeMemoryGetNotCountedMemory).
+    pub fn free_memory_get_not_counted_memory(&self) -> usize {
+        let log = self.repl.log.mem_usage();
+        log.saturating_sub(self.repl.log.backlog_size() as usize)
+    }
+
+    fn info_memory(&self, i: &mut Info) {
+        let m = self.get_memory_overhead_data();
+        let peak = self.stats.peak_memory.max(m.used);
+        let rss = sys::resident_memory();
+        let mut a = alloc::allocator_info();
+        // An allocator without statistics: the nearest that is known, as upstream's cron takes it.
+        for (value, known) in [
+            (&mut a.resident, rss),
+            (&mut a.active, rss),
+            (&mut a.allocated, m.used),
+        ] {
+            if *value == 0 {
+                *value = known;
+            }
+        }
+        let net = m.used.saturating_sub(m.startup).max(1);
+        i.section("Memory");
+        i.bytes_and_human("used_memory", m.used as u64);
+        i.bytes_and_human("used_memory_rss", rss as u64);
+        i.bytes_and_human("used_memory_peak", peak as u64);
+        i.put(format_args!(
+            "used_memory_peak_perc:{:.2}%\r\n",
+            ratio(m.used, peak) * 100.0
+        ));
+        i.field("used_memory_overhead", m.total);
+        i.field("used_memory_startup", m.startup);
+        i.field("used_memory_dataset", m.dataset);
+        i.put(format_args!(
+            "used_memory_dataset_perc:{:.2}%\r\n",
+            ratio(m.dataset, net) * 100.0
+        ));
+        i.field("allocator_allocated", a.allocated);
+        i.field("allocator_active", a.active);
+        i.field("allocator_resident", a.resident);
+        i.bytes_and_human("total_system_memory", sys::total_system_memory());
+        // There are no scripts and no functions.
+        i.field("used_memory_lua", 0);
+        i.field("used_memory_vm_eval", 0);
+        i.field("used_memory_lua_human", bytes_to_human(0));
+        i.field("used_memory_scripts_eval", 0);
+        i.field("number_of_cached_scripts", 0);
+        i.field("number_of_functions", 0);
+        i.field("number_of_libraries", 0);
+        i.field("used_memory_vm_functions", 0);
+        i.bytes_and_human("used_memory_vm_total", 0);
+        i.field("used_memory_functions", 0);
+        i.bytes_and_human("used_memory_scripts", 0);
+        i.bytes_and_human("maxmemory", self.config.maxmemory);
+        i.field("maxmemory_policy", self.config.maxmemory_policy.name());
+        i.f2("allocator_frag_ratio", ratio(a.active, a.allocated));
+        i.field("allocator_frag_bytes", difference(a.active, a.allocated));
+        i.f2("allocator_rss_ratio", ratio(a.resident, a.active));
+        i.field("allocator_rss_bytes", difference(a.resident, a.active));
+        i.f2("rss_overhead_ratio", ratio(rss, a.resident));
+        i.field("rss_overhead_bytes", difference(rss, a.resident));
+        i.f2("mem_fragmentation_ratio", ratio(rss, m.used));
+        i.field("mem_fragmentation_bytes", difference(rss, m.used));
+        i.field(
+            "mem_not_counted_for_evict",
+            self.free_memory_get_not_counted_memory(),
+        );
+        i.field("mem_replication_backlog", m.repl_backlog);
+        i.field("mem_total_replication_buffers", self.repl.log.mem_usage());
+        i.field("mem_clients_slaves", m.clients_slaves);
+        i.field("mem_clients_normal", m.clients_normal);
+        i.field("mem_cluster_links", 0);
+        i.field("mem_aof_buffer", 0);
+        i.field("mem_allocator", alloc::name());
+        i.field("active_defrag_running", 0);
+        i.field("lazyfree_pending_objects", self.persist.lazyfree.pending());
+        i.field("lazyfreed_objects", self.persist.lazyfree.freed());
+    }
+
+    fn info_persistence(&self, i: &mut Info) {
+        let p = &self.persist;
+        let child = p.child.as_ref();
+        let rdb = child.filter(|c| c.kind == ChildKind::Rdb);
+        let status = |failed: bool| if failed { "err" } else { "ok" };
+        let age = child.filter(|c| c.cow_updated_us != 0).map_or(0, |c| {
+            clock::monotonic_us().saturating_sub(c.cow_updated_us) / 1_000_000
+        });
+        let (done, total) = child.map_or((0, 0), |c| (c.keys_processed, c.keys_total));
+        let async_load = self.loading.as_ref().is_some_and(|l| l.is_async);
+        i.section("Persistence");
+        i.flag("loading", self.loading.is_some() && !async_load);
+        i.flag("async_loading", async_load);
+        i.field("current_cow_peak", child.map_or(0, |c| c.cow_peak));
+        i.field("current_cow_size", child.map_or(0, |c| c.cow_size));
+        i.field("current_cow_size_age", age);
+        i.f2(
+            "current_fork_perc",
+            ratio(done as usize, total as usize) * 100.0,
+        );
+        i.field("current_save_keys_processed", done);
+        i.field("current_save_keys_total", total);
+        i.field("rdb_changes_since_last_save", self.dirty);
+        i.flag("rdb_bgsave_in_progress", rdb.is_some());
+        i.field("rdb_last_save_time", p.last_save);
+        i.field("rdb_last_bgsave_status", status(p.last_bgsave_failed));
+        i.field(
+            "rdb_last_bgsave_time_sec",
+            p.last_bgsave_seconds.unwrap_or(-1),
+        );
+        i.field(
+            "rdb_current_bgsave_time_sec",
+            rdb.map_or(-1, |c| clock::ustime() / 1_000_000 - c.start),
+        );
+        i.field("rdb_saves", p.rdb_saves);
+        i.field("rdb_last_cow_size", p.last_cow_size);
+        i.field("rdb_last_load_keys_expired", p.last_load_keys_expired);
+        i.field("rdb_last_load_keys_loaded", p.last_load_keys_loaded);
+        i.field("aof_enabled", 0);
+        i.field("aof_rewrite_in_progress", 0);
+        i.field("aof_rewrite_scheduled", 0);
+        i.field("aof_last_rewrite_time_sec", -1);
+        i.field("aof_current_rewrite_time_sec", -1);
+        i.field("aof_last_bgrewrite_status", "ok");
+        i.field("aof_rewrites", 0);
+        i.field("aof_rewrites_consecutive_failures", 0);
+        i.field("aof_last_write_status", "ok");
+        i.field("aof_last_cow_size", 0);
+        i.field("module_fork_in_progress", 0);
+        i.field("module_fork_last_cow_size", 0);
+        if let Some(l) = &self.loading {
+            let (percent, eta) = loading_progress(l, clock::ustime() / 1_000_000 - l.start);
+            i.field("loading_start_time", l.start);
+            i.field("loading_total_bytes", l.total_bytes);
+            i.field("loading_rdb_used_mem", l.rdb_used_mem);
+            i.field("loading_loaded_bytes", l.loaded_bytes);
+            i.f2("loading_loaded_perc", percent);
+            i.field("loading_eta_seconds", eta);
+        }
+    }
+
+    fn info_stats(&self, i: &mut Info) {
+        let s = &self.stats;
+        let kbps = |m: &crate::server::stats::Instantaneous| m.get() as f64 / 1024.0;
+        i.section("Stats");
+        i.field("total_connections_received", s.num_connections);
+        i.field("total_commands_processed", s.num_commands);
+        i.field("instantaneous_ops_per_sec", s.ops.get());
+        i.field(
+            "total_net_input_bytes",
+            s.net_input_bytes + s.net_repl_input_bytes,
+        );
+        i.field(
+            "total_net_output_bytes",
+            s.net_output_bytes + s.net_repl_output_bytes,
+        );
+        i.field("total_net_repl_input_bytes", s.net_repl_input_bytes);
+        i.field("total_net_repl_output_bytes", s.net_repl_output_bytes);
+        i.f2("instantaneous_input_kbps", kbps(&s.input_bps));
+        i.f2("instantaneous_output_kbps", kbps(&s.output_bps));
+        i.f2("instantaneous_input_repl_kbps", kbps(&s.repl_input_bps));
+        i.f2("instantaneous_output_repl_kbps", kbps(&s.repl_output_bps));
+        i.field("rejected_connections", s.rejected_conn);
+        i.field("sync_full", s.sync_full);
+        i.field("sync_partial_ok", s.sync_partial_ok);
+        i.field("sync_partial_err", s.sync_partial_err);
+        i.field("expired_keys", s.expired_keys);
+        i.f2("expired_stale_perc", s.expired_stale_perc * 100.0);
+        i.field("expired_time_cap_reached_count", s.expired_time_cap_reached);
+        i.field(
+            "expire_cycle_cpu_milliseconds",
+            s.expire_cycle_time_used_us / 1000,
+        );
+        i.field("evicted_keys", s.evicted_keys);
+        i.field("evicted_clients", s.evicted_clients);
+        i.field("total_eviction_exceeded_time", 0);
+        i.field("current_eviction_exceeded_time", 0);
+        i.field("keyspace_hits", s.keyspace_hits);
+        i.field("keyspace_misses", s.keyspace_misses);
+        i.field("pubsub_channels", 0);
+        i.field("pubsub_patterns", 0);
+        i.field("pubsubshard_channels", 0);
+        i.field("latest_fork_usec", s.last_fork_us);
+        i.field("total_forks", s.total_forks);
+        i.field("migrate_cached_sockets", self.migrate.len());
+        i.field(
+            "slave_expires_tracked_keys",
+            self.slave_keys_with_expire_count(),
+        );
+        i.field("active_defrag_hits", 0);
+        i.field("active_defrag_misses", 0);
+        i.field("active_defrag_key_hits", 0);
+        i.field("active_defrag_key_misses", 0);
+        i.field("total_active_defrag_time", 0);
+        i.field("current_active_defrag_time", 0);
+        i.field("tracking_total_keys", 0);
+        i.field("tracking_total_items", 0);
+        i.field("tracking_total_prefixes", 0);
+        i.field("unexpected_error_replies", s.unexpected_error_replies);
+        i.field("total_error_replies", s.total_error_replies);
+        i.field("dump_payload_sanitizations", s.dump_payload_sanitizations);
+        i.field("total_reads_processed", s.total_reads_processed);
+        i.field("total_writes_processed", s.total_writes_processed);
+        i.field("io_threaded_reads_processed", 0);
+        i.field("io_threaded_writes_processed", 0);
+        i.field("reply_buffer_shrinks", 0);
+        i.field("reply_buffer_expands", 0);
+        i.field("eventloop_cycles", s.el_duration.count);
+        i.field("eventloop_duration_sum", s.el_duration.sum);
+        i.field("eventloop_duration_cmd_sum", s.cmd_us);
+        i.field("instantaneous_eventloop_cycles_per_sec", s.loop_rate.get());
+        i.field(
+            "instantaneous_eventloop_duration_usec",
+            s.loop_duration.get(),
+        );
+        i.field("acl_access_denied_auth", s.acl_access_denied_auth);
+        i.field("acl_access_denied_cmd", 0);
+        i.field("acl_access_denied_key", 0);
+        i.field("acl_access_denied_channel", 0);
+    }
+
+    fn info_replication(&self, i: &mut Info) {
+        let r = &self.repl;
+        let log = &r.log;
+        i.section("Replication");
+        i.field("role", if self.is_replica() { "slave" } else { "master" });
+        if let Some(host) = &r.master_host {
+            self.info_master_link(i, host);
+        }
+        i.field("connected_slaves", self.clients.slaves.len());
+        if self.config.min_replicas_to_write > 0 && self.config.min_replicas_max_lag > 0 {
+            i.field("min_slaves_good_slaves", r.good_slaves_count);
+        }
+        let mut n = 0;
+        for cid in &self.clients.slaves {
+            n += usize::from(self.info_slave(i, *cid, n));
+        }
+        let active = log.backlog_active();
+        let or_zero = |v: i64| if active { v } else { 0 };
+        i.field("master_failover_state", "no-failover");
+        i.field("master_replid", String::from_utf8_lossy(&r.replid));
+        i.field("master_replid2", String::from_utf8_lossy(&r.replid2));
+        i.field("master_repl_offset", log.master_repl_offset());
+        i.field("second_repl_offset", r.second_replid_offset);
+        i.flag("repl_backlog_active", active);
+        i.field("repl_backlog_size", log.backlog_size());
+        i.field(
+            "repl_backlog_first_byte_offset",
+            or_zero(log.backlog_first_byte_offset()),
+        );
+        i.field(
+            "repl_backlog_histlen",
+            or_zero(log.backlog_histlen() as i64),
+        );
+    }
+
+    /// A replica's side: the link to the master.
+    fn info_master_link(&self, i: &mut Info, host: &str) {
+        let r = &self.repl;
+        let now = self.clock.unix_s;
+        let master = r.master.and_then(|m| self.clients.get(m));
+        let (read_offset, offset) = match (master.and_then(|m| m.repl()), &r.cached_master) {
+            (Some(m), _) => (m.read_reploff, m.reploff),
+            (None, Some(c)) => (c.reploff, c.reploff),
+            (None, None) => (1, 1),
+        };
+        let connected = r.state == ReplicaState::Connected;
+        let transferring = r.state == ReplicaState::Transfer;
+        i.field("master_host", host);
+        i.field("master_port", r.master_port);
+        i.field("master_link_status", if connected { "up" } else { "down" });
+        i.field(
+            "master_last_io_seconds_ago",
+            master.map_or(-1, |m| now - m.last_interaction),
+        );
+        i.flag("master_sync_in_progress", transferring);
+        i.field("slave_read_repl_offset", read_offset);
+        i.field("slave_repl_offset", offset);
+        if transferring {
+            let read = r.transfer.as_ref().map_or(0, |t| t.read as i64);
+            // -1 before the header has come, 0 when it tells no size.
+            let size = match r.transfer.as_ref().map(|t| &t.end) {
+                Some(PayloadEnd::Size(n)) => *n as i64,
+                Some(PayloadEnd::Mark(_)) => 0,
+                Some(PayloadEnd::Unknown) | None => -1,
+            };
+            let percent = if size > 0 {
+                read as f64 / size as f64 * 100.0
+            } else {
+                0.0
+            };
+            i.field("master_sync_total_bytes", size);
+            i.field("master_sync_read_bytes", read);
+            i.field("master_sync_left_bytes", size - read);
+            i.f2("master_sync_perc", percent);
+            i.field("master_sync_last_io_seconds_ago", now - r.transfer_lastio);
+        }
+        if !connected {
+            let down = match r.down_since {
+                0 => -1,
+                since => now - since,
+            };
+            i.field("master_link_down_since_seconds", down);
+        }
+        i.field("slave_priority", self.config.replica_priority);
+        i.flag("slave_read_only", self.config.replica_read_only);
+        i.flag("replica_announced", self.config.replica_announced);
+    }
+
+    /// The line of one replica; false when it has none yet.
+    fn info_slave(&self, i: &mut Info, cid: ClientId, n: usize) -> bool {
+        let Some(c) = self.clients.get(cid) else {
+            return false;
+        };
+        let Some(r) = c.repl().filter(|r| !r.state.name().is_empty()) else {
+            return false;
+        };
+        let ip = self.replica_ip(cid).unwrap_or_default();
+        let lag = match r.state {
+            ReplState::Online => clock::ustime() / 1_000_000 - r.ack_time,
+            _ => 0,
+        };
+        i.put(format_args!(
+            "slave{n}:ip={ip},port={},state={},offset={},lag={lag}\r\n",
+            r.listening_port,
+            r.state.name(),
+            r.ack_off
+        ));
+        true
+    }
+
+    fn info_cpu(&self, i: &mut Info) {
+        i.section("CPU");
+        let mut times = |who: &str, t: CpuTimes| {
+            for (kind, us) in [("sys", t.sys_us), ("user", t.user_us)] {
+                i.put(format_args!(
+                    "used_cpu_{kind}{who}:{}.{:06}\r\n",
+                    us / 1_000_000,
+                    us % 1_000_000
+                ));
+            }
+        };
+        times("", sys::cpu_times(Who::Myself));
+        times("_children", sys::cpu_times(Who::Children));
+        times("_main_thread", sys::cpu_times(Who::Thread));
+    }
+
+    fn info_modules(&self, i: &mut Info) {
+        i.section("Modules");
+    }
+
+    fn info_commandstats(&self, i: &mut Info) {
+        i.section("Commandstats");
+        for id in self.commands.ids() {
+            let s = self.commands.stats(id);
+            if s.calls == 0 && s.failed_calls == 0 && s.rejected_calls == 0 {
+                continue;
+            }
+            let per_call = ratio(s.microseconds as usize, s.calls as usize);
+            i.put(format_args!(
+                "cmdstat_{}:calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}\r\n",
+                self.commands.full_name(id),
+                s.calls,
+                s.microseconds,
+                s.rejected_calls,
+                s.failed_calls
+            ));
+        }
+    }
+
+    fn info_errorstats(&self, i: &mut Info) {
+        i.section("Errorstats");
+        for (code, n) in &self.stats.errors {
+            i.put(format_args!(
+                "errorstat_{}:count={n}\r\n",
+                safe_info_string(code)
+            ));
+        }
+    }
+
+    fn info_latencystats(&self, i: &mut Info) {
+        i.section("Latencystats");
+        if !self.config.latency_tracking {
+            return;
+        }
+        for id in self.commands.ids() {
+            let Some(h) = &self.commands.stats(id).latency else {
+                continue;
+            };
+            i.put(format_args!(
+                "latency_percentiles_usec_{}:",
+                self.commands.full_name(id)
+            ));
+            let percentiles = &self.config.latency_tracking_info_percentiles;
+            for (n, p) in percentiles.iter().enumerate() {
+                let comma = if n == 0 { "" } else { "," };
+                let us = h.value_at_percentile(*p) as f64 / 1000.0;
+                i.put(format_args!("{comma}p{}={us:.3}", percentile_name(*p)));
+            }
+            i.text.push_str("\r\n");
+        }
+    }
+
+    fn info_cluster(&self, i: &mut Info) {
+        i.section("Cluster");
+        i.flag("cluster_enabled", self.config.cluster_enabled);
+    }
+
+    fn info_keyspace(&self, i: &mut Info) {
+        i.section("Keyspace");
+        for (n, db) in self.dbs.iter().enumerate() {
+            if !db.keys.is_empty() {
+                i.put(format_args!(
+                    "db{n}:keys={},expires={},avg_ttl={}\r\n",
+                    db.keys.len(),
+                    db.keys.expires_len(),
+                    db.avg_ttl
+                ));
+            }
+        }
+    }
+
+    fn info_debug(&self, i: &mut Info) {
+        let s = &self.stats;
+        i.section("Debug");
+        i.field("eventloop_duration_aof_sum", s.aof_duration.sum);
+        i.field("eventloop_duration_cron_sum", s.cron_duration.sum);
+        i.field("eventloop_duration_max", s.el_duration.max);
+        i.field("eventloop_cmd_per_cycle_max", s.cmd_per_cycle_max);
+    }
+}
+
+/// How far a load is, in percent, and the seconds it will still take at this pace.
+fn loading_progress(l: &Loading, elapsed_s: i64) -> (f64, i64) {
+    let of = |total: u64| l.loaded_bytes as f64 / total as f64 * 100.0;
+    let (percent, left) = if l.total_bytes != 0 {
+        (
+            of(l.total_bytes),
+            l.total_bytes.saturating_sub(l.loaded_bytes),
+        )
+    } else if l.rdb_used_mem != 0 {
+        // Memory is a poor guess at the size of the payload: never call it done.
+        (
+            of(l.rdb_used_mem).min(99.99),
+            l.rdb_used_mem.saturating_sub(l.loaded_bytes).max(1),
+        )
+    } else {
+        (0.0, 1)
+    };
+    if elapsed_s <= 0 {
+        return (percent, 1);
+    }
+    let eta = i128::from(elapsed_s) * i128::from(left) / (i128::from(l.loaded_bytes) + 1);
+    (percent, i64::try_from(eta).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_for_people() {
+        for (n, want) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1.00K"),
+            (1536, "1.50K"),
+            (1 << 20, "1.00M"),
+            (3 << 30, "3.00G"),
+            (1 << 40, "1.00T"),
+            (1 << 50, "1.00P"),
+        ] {
+            assert_eq!(bytes_to_human(n), want);
+        }
+        assert_eq!(bytes_to_human(u64::MAX), format!("{}B", u64::MAX));
+    }
+
+    #[test]
+    fn percentiles_lose_their_zeros() {
+        let names: Vec<String> = [0.0, 50.0, 99.0, 99.9, 100.0, 99.999999]
+            .map(percentile_name)
+            .to_vec();
+        assert_eq!(names, ["0", "50", "99", "99.9", "100", "99.999999"]);
+    }
+
+    #[test]
+    fn sections_by_name() {
+        let of = |names: &[&str]| {
+            let names: Vec<&[u8]> = names.iter().map(|n| n.as_bytes()).collect();
+            InfoSections::of(names.into_iter())
+        };
+        let none = of(&[]);
+        assert!(none.wants("server") && !none.wants("commandstats"));
+        let two = of(&["CPU", "nonsense"]);
+        assert!(two.wants("cpu") && !two.wants("server"));
+        let all = of(&["ALL"]);
+        assert!(all.wants("latencystats") && !all.named("debug"));
+        assert!(of(&["cpu", "default"]).wants("keyspace"));
+    }
+
+    #[test]
+    fn a_load_has_an_end() {
+        let mut l = Loading {
+            start: 0,
+            total_bytes: 1000,
+            loaded_bytes: 249,
+            rdb_used_mem: 0,
+            peak_mem: 0,
+            last_report_ms: 0,
+            is_async: false,
+        };
+        assert_eq!(loading_progress(&l, 0).1, 1);
+        let (percent, eta) = loading_progress(&l, 10);
+        assert!((percent - 24.9).abs() < 1e-9);
+        assert_eq!(eta, 10 * 751 / 250);
+        (l.total_bytes, l.rdb_used_mem, l.loaded_bytes) = (0, 100, 5000);
+        assert_eq!(loading_progress(&l, 10), (99.99, 0));
+        l.rdb_used_mem = 0;
+        assert_eq!(loading_progress(&l, 5).0, 0.0);
+    }
+
+    #[test]
+    fn error_codes_cannot_break_lines() {
+        assert_eq!(safe_info_string(b"A:b#c\r\n"), "A_b_c__");
+    }
+}

@@ -1,0 +1,167 @@
+//! SCAN (scanGenericCommand of db.c), and the cursor that all commands of its family take.
+//!
+//! The table's own scan gives the guarantee: what is there from the first to the last call is returned. Filters are applied
+//! to what a step has found, so an answer may be empty though the iteration has not ended.
+
+use crate::base::glob::string_match_len;
+use crate::server::Server;
+use crate::server::client::ClientId;
+use crate::server::exec::Args;
+use crate::server::lookup::{LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
+
+/// Elements asked for when COUNT is not given.
+const DEFAULT_COUNT: i64 = 10;
+/// Buckets visited for one element asked for, at the most: a sparse table must not keep us long.
+const BUCKETS_PER_COUNT: i64 = 10;
+
+/// What `strtoul` and upstream's checks make of a cursor: no leading blank, a sign is allowed, no text is 0; what follows a
+/// NUL is not seen.
+fn parse_scan_cursor(s: &[u8]) -> Option<u64> {
+    let s = s.split(|c| *c == 0).next().unwrap_or_default();
+    let (negative, digits) = match s {
+        [] => return Some(0),
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, s),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut v = 0u64;
+    for c in digits {
+        if !c.is_ascii_digit() {
+            return None;
+        }
+        v = v.checked_mul(10)?.checked_add(u64::from(c - b'0'))?;
+    }
+    Some(if negative { v.wrapping_neg() } else { v })
+}
+
+/// The cursor argument, or the error (parseScanCursorOrReply).
+pub fn parse_scan_cursor_or_reply(server: &mut Server, cid: ClientId, arg: &[u8]) -> Option<u64> {
+    let cursor = parse_scan_cursor(arg);
+    if cursor.is_none() {
+        server.add_reply_error(cid, "invalid cursor");
+    }
+    cursor
+}
+
+/// A key that a scan has found: its place in the buffer of names, and what is known of it.
+struct Found {
+    start: usize,
+    end: usize,
+    expired: bool,
+    type_matches: bool,
+}
+
+/// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
+pub fn scan_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(mut cursor) = parse_scan_cursor_or_reply(server, cid, &args[1]) else {
+        return;
+    };
+    let mut count = DEFAULT_COUNT;
+    let mut pattern = None;
+    let mut type_name = None;
+    let mut i = 2;
+    while i < args.len() {
+        let more = i + 1 < args.len();
+        if more && args.is(i, "count") {
+            let Some(n) = server.get_long_long_or_reply(cid, args, i + 1) else {
+                return;
+            };
+            if n < 1 {
+                return server.add_reply_syntax_error(cid);
+            }
+            count = n;
+        } else if more && args.is(i, "match") {
+            // `*` matches everything: the same as no pattern.
+            pattern = Some(&args[i + 1]).filter(|p| *p != b"*");
+        } else if more && args.is(i, "type") {
+            type_name = Some(&args[i + 1]);
+        } else {
+            return server.add_reply_syntax_error(cid);
+        }
+        i += 2;
+    }
+
+    let db = server.client_db(cid);
+    let mut names = Vec::new();
+    let mut found = Vec::new();
+    let mut sampled = 0i64;
+    let mut buckets = count.saturating_mul(BUCKETS_PER_COUNT);
+    let keys = &server.dbs[db].keys;
+    loop {
+        cursor = keys.scan(cursor, |e| {
+            sampled += 1;
+            if pattern.is_some_and(|p| !string_match_len(p, e.name(), false)) {
+                return;
+            }
+            let start = names.len();
+            names.extend_from_slice(e.name());
+            found.push(Found {
+                start,
+                end: names.len(),
+                expired: server.entry_is_expired(e),
+                type_matches: type_name
+                    .is_none_or(|t| t.eq_ignore_ascii_case(e.value_type().name().as_bytes())),
+            });
+        });
+        // The first step is always made, and an unknown type filters everything out but still iterates.
+        if cursor == 0 || buckets == 0 || sampled >= count {
+            break;
+        }
+        buckets -= 1;
+    }
+
+    if type_name.is_some() {
+        // To look at a type is a look-up like any other, counted as such.
+        found.retain(|f| {
+            let key = &names[f.start..f.end];
+            server.lookup_key(db, key, LOOKUP_NOTOUCH).is_some() && f.type_matches
+        });
+    } else {
+        found.retain(|f| {
+            let key = &names[f.start..f.end];
+            let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS;
+            !f.expired || server.lookup_key(db, key, flags).is_some()
+        });
+    }
+
+    server.add_reply_array_len(cid, 2);
+    server.add_reply_bulk_long_long(cid, cursor as i64);
+    server.add_reply_array_len(cid, found.len());
+    for f in &found {
+        server.add_reply_bulk(cid, &names[f.start..f.end]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_scan_cursor;
+
+    #[test]
+    fn cursors_are_what_strtoul_takes_whole() {
+        let cases: &[(&[u8], Option<u64>)] = &[
+            (b"0", Some(0)),
+            (b"", Some(0)),
+            (b"\0x", Some(0)),
+            (b"007", Some(7)),
+            (b"+7", Some(7)),
+            (b"-1", Some(u64::MAX)),
+            (b"18446744073709551615", Some(u64::MAX)),
+            (b"18446744073709551616", None),
+            (b"-18446744073709551616", None),
+            (b" 1", None),
+            (b"\t1", None),
+            (b"1 ", None),
+            (b"+", None),
+            (b"-", None),
+            (b"+-1", None),
+            (b"0x1", None),
+            (b"1\0z", Some(1)),
+        ];
+        for (text, want) in cases {
+            assert_eq!(parse_scan_cursor(text), *want, "{}", text.escape_ascii());
+        }
+    }
+}

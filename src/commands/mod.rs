@@ -1,0 +1,20 @@
+//! The commands: the table of rows, and a file of procs for each family of them. Floor 5.
+
+pub mod bitops;
+pub mod client;
+pub mod command;
+pub mod config;
+pub mod connection;
+pub mod debug;
+pub mod dump;
+pub mod expire;
+pub mod info;
+pub mod keyspace;
+pub mod migrate;
+pub mod object;
+pub mod persist;
+pub mod replication;
+pub mod server;
+pub mod slowlog;
+pub mod string;
+pub mod table;

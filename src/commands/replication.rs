@@ -1,0 +1,214 @@
+//! REPLICAOF, SYNC, PSYNC, REPLCONF, ROLE, WAIT: arguments in, replies out. What they do is in `replication`.
+
+use crate::base::log::Level;
+use crate::base::num::string2ll;
+use crate::base::split_args::sdssplitargs;
+use crate::server::Server;
+use crate::server::client::{
+    CLIENT_SLAVE, ClientId, ReplState, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
+    SLAVE_REQ_RDB_EXCLUDE_DATA, SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS,
+};
+use crate::server::exec::Args;
+use crate::server::repl::ReplicaState;
+use crate::server_log;
+
+/// Longest host name or address that a replica may announce (NET_HOST_STR_LEN).
+const NET_HOST_STR_LEN: usize = 256;
+
+/// REPLICAOF host port | NO ONE, and SLAVEOF
+pub fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if args.is(1, "no") && args.is(2, "one") {
+        if server.repl.master_host.is_some() {
+            server.replication_unset_master();
+            let info = server.client_info_string(cid);
+            server_log!(
+                Level::Notice,
+                "MASTER MODE enabled (user request from '{}')",
+                info
+            );
+        }
+        return server.add_reply_ok(cid);
+    }
+    if server.clients[cid].has(CLIENT_SLAVE) {
+        return server.add_reply_error(cid, "Command is not valid when client is a replica.");
+    }
+    let text = Some("Invalid master port");
+    let Some(port) = server.get_range_long_or_reply(cid, args, 2, 0, 65535, text) else {
+        return;
+    };
+    let host = String::from_utf8_lossy(&args[1]).into_owned();
+    let same = server
+        .repl
+        .master_host
+        .as_ref()
+        .is_some_and(|h| h.eq_ignore_ascii_case(&host));
+    if same && i64::from(server.repl.master_port) == port {
+        server_log!(
+            Level::Notice,
+            "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed."
+        );
+        return server.add_reply_status(cid, "OK Already connected to specified master");
+    }
+    server.replication_set_master(&host, port as u16);
+    let info = server.client_info_string(cid);
+    server_log!(
+        Level::Notice,
+        "REPLICAOF {}:{} enabled (user request from '{}')",
+        host,
+        port,
+        info
+    );
+    server.add_reply_ok(cid);
+}
+
+/// SYNC, and PSYNC id offset
+pub fn sync_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.sync(cid, args);
+}
+
+/// REPLCONF option value [option value ...]
+pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if args.len().is_multiple_of(2) {
+        return server.add_reply_syntax_error(cid);
+    }
+    let mut i = 1;
+    while i < args.len() {
+        if args.is(i, "listening-port") {
+            let Some(port) = server.get_long_long_or_reply(cid, args, i + 1) else {
+                return;
+            };
+            server.clients[cid].repl_mut().listening_port = port as u16;
+        } else if args.is(i, "ip-address") {
+            let ip = &args[i + 1];
+            if ip.len() >= NET_HOST_STR_LEN {
+                let text = format!(
+                    "REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                    ip.len()
+                );
+                return server.add_reply_error(cid, &text);
+            }
+            server.clients[cid].repl_mut().announced_ip = ip.to_vec();
+        } else if args.is(i, "capa") {
+            let r = server.clients[cid].repl_mut();
+            if args.is(i + 1, "eof") {
+                r.capa |= SLAVE_CAPA_EOF;
+            } else if args.is(i + 1, "psync2") {
+                r.capa |= SLAVE_CAPA_PSYNC2;
+            }
+        } else if args.is(i, "ack") {
+            if !server.clients[cid].has(CLIENT_SLAVE) {
+                return;
+            }
+            let Some(offset) = string2ll(&args[i + 1]) else {
+                return;
+            };
+            let fack = args.len() > i + 3 && args.is(i + 2, "fack");
+            let aof = if fack { string2ll(&args[i + 3]) } else { None };
+            // No reply: the replica does not read any.
+            return server.replconf_ack(cid, offset, aof);
+        } else if args.is(i, "getack") {
+            if server.repl.master.is_some() {
+                server.replication_send_ack();
+            }
+            return;
+        } else if args.is(i, "rdb-only") {
+            let Some(n) = server.get_range_long_or_reply(cid, args, i + 1, 0, 1, None) else {
+                return;
+            };
+            server.clients[cid].repl_mut().rdb_only = n == 1;
+        } else if args.is(i, "rdb-filter-only") {
+            let Some(filters) = sdssplitargs(&args[i + 1]) else {
+                return server.add_reply_error(cid, "Missing rdb-filter-only values");
+            };
+            let mut req = SLAVE_REQ_RDB_EXCLUDE_DATA | SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS;
+            for f in filters {
+                if f.eq_ignore_ascii_case(b"functions") {
+                    req &= !SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS;
+                } else {
+                    let text = [b"Unsupported rdb-filter-only option: ", &f[..]].concat();
+                    return server.add_reply_error_bytes(cid, &text);
+                }
+            }
+            server.clients[cid].repl_mut().req |= req;
+        } else {
+            let text = [b"Unrecognized REPLCONF option: ", &args[i]].concat();
+            return server.add_reply_error_bytes(cid, &text);
+        }
+        i += 2;
+    }
+    server.add_reply_ok(cid);
+}
+
+/// ROLE
+pub fn role_command(server: &mut Server, cid: ClientId, _: &Args) {
+    if let Some(host) = server.repl.master_host.clone() {
+        let state = match server.repl.state {
+            ReplicaState::None => "none",
+            ReplicaState::Connect => "connect",
+            ReplicaState::Connecting => "connecting",
+            ReplicaState::Handshake => "handshake",
+            ReplicaState::Transfer => "sync",
+            ReplicaState::Connected => "connected",
+        };
+        let offset = server
+            .repl
+            .master
+            .and_then(|m| server.clients.get(m)?.repl())
+            .map_or(-1, |r| r.reploff);
+        server.add_reply_array_len(cid, 5);
+        server.add_reply_bulk(cid, b"slave");
+        server.add_reply_bulk(cid, host.as_bytes());
+        server.add_reply_long_long(cid, i64::from(server.repl.master_port));
+        server.add_reply_bulk(cid, state.as_bytes());
+        server.add_reply_long_long(cid, offset);
+        return;
+    }
+    let online: Vec<(String, u16, i64)> = server
+        .replicas()
+        .filter(|(_, r)| r.state == ReplState::Online)
+        .filter_map(|(s, r)| Some((server.replica_ip(s)?, r.listening_port, r.ack_off)))
+        .collect();
+    let offset = server.repl.log.master_repl_offset();
+    server.add_reply_array_len(cid, 3);
+    server.add_reply_bulk(cid, b"master");
+    server.add_reply_long_long(cid, offset);
+    server.add_reply_array_len(cid, online.len());
+    for (ip, port, ack) in online {
+        server.add_reply_array_len(cid, 3);
+        server.add_reply_bulk(cid, ip.as_bytes());
+        server.add_reply_bulk_long_long(cid, i64::from(port));
+        server.add_reply_bulk_long_long(cid, ack);
+    }
+}
+
+/// WAIT numreplicas timeout
+pub fn wait_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if server.repl.master_host.is_some() {
+        return server.add_reply_error(
+            cid,
+            "WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to \
+             be writable (which is not the default) writes to replicas are just local and are not propagated.",
+        );
+    }
+    let Some(replicas) = server.get_long_long_or_reply(cid, args, 1) else {
+        return;
+    };
+    let Some(timeout) = string2ll(&args[2]) else {
+        return server.add_reply_error(cid, "timeout is not an integer or out of range");
+    };
+    if timeout < 0 {
+        return server.add_reply_error(cid, "timeout is negative");
+    }
+    let until = match timeout {
+        0 => 0,
+        t => match t.checked_add(server.clock.unix_ms) {
+            Some(t) => t,
+            None => return server.add_reply_error(cid, "timeout is out of range"),
+        },
+    };
+    let have = server.replication_count_acks_by_offset(server.clients[cid].woff);
+    if have >= replicas {
+        return server.add_reply_long_long(cid, have);
+    }
+    server.block_for_replication(cid, until, replicas);
+}

@@ -1,0 +1,76 @@
+//! Where the key specs of a row cannot tell its keys, or not what happens to them: the row's `get_keys`
+//! (db.c, `*GetKeys`).
+//!
+//! A `get_keys` sees arguments that nobody has checked, except that their number fits the row's arity.
+
+use crate::server::command::{
+    Argv, CMD_KEY_ACCESS, CMD_KEY_DELETE, CMD_KEY_OW, CMD_KEY_RO, CMD_KEY_RW, CMD_KEY_UPDATE,
+    GetKeysError, KeyRefs,
+};
+
+/// SET reads the old value only with the option GET.
+pub fn set_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+    let get = (3..argv.argc()).any(|i| argv.arg(i).eq_ignore_ascii_case(b"get"));
+    let flags = if get {
+        CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_UPDATE
+    } else {
+        CMD_KEY_OW | CMD_KEY_UPDATE
+    };
+    keys.push(1, flags);
+    Ok(())
+}
+
+/// BITFIELD only reads when all its operations are GETs. What is no valid operation counts as a write.
+pub fn bitfield_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+    let argc = argv.argc();
+    let mut readonly = true;
+    let mut i = 2;
+    while i < argc {
+        let op = argv.arg(i);
+        let following = argc - i - 1;
+        i += if op.eq_ignore_ascii_case(b"get") && following >= 2 {
+            3
+        } else if op.eq_ignore_ascii_case(b"overflow") && following >= 1 {
+            2
+        } else {
+            readonly = false;
+            break;
+        };
+    }
+    let flags = if readonly {
+        CMD_KEY_RO | CMD_KEY_ACCESS
+    } else {
+        CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_UPDATE
+    };
+    keys.push(1, flags);
+    Ok(())
+}
+
+/// MIGRATE has one key, or with the option KEYS all the arguments behind it. KEYS besides a key is a syntax error: no keys.
+pub fn migrate_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+    let argc = argv.argc();
+    let mut named = 3..4;
+    let mut i = 6;
+    while i < argc {
+        let word = argv.arg(i);
+        if word.eq_ignore_ascii_case(b"keys") {
+            named = if argv.arg(3).is_empty() {
+                i + 1..argc
+            } else {
+                0..0
+            };
+            break;
+        }
+        i += if word.eq_ignore_ascii_case(b"auth2") {
+            3
+        } else if word.eq_ignore_ascii_case(b"auth") {
+            2
+        } else {
+            1
+        };
+    }
+    for i in named {
+        keys.push(i, CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_DELETE);
+    }
+    Ok(())
+}

@@ -1,0 +1,384 @@
+//! The command table: every command has one row, and each group of commands one file of rows.
+//!
+//! A row declares all that is known of a command without running it; look-up, arity and ACL checks, key extraction and
+//! COMMAND's answers are made from it. A command without a row does not exist.
+//!
+//! To add a command, write its row in the file of its group, in alphabetical order. A flag that follows from other columns
+//! (`CMD_MOVABLE_KEYS`, the ACL categories implied by flags) is written out, and a test below checks that it is right.
+
+use crate::server::command::Command;
+
+mod bitmap;
+mod connection;
+mod generic;
+mod get_keys;
+mod server;
+mod string;
+
+/// All rows, for `CommandTable::new`.
+pub static FAMILIES: &[&[Command]] = &[
+    bitmap::COMMANDS,
+    connection::COMMANDS,
+    generic::COMMANDS,
+    server::COMMANDS,
+    string::COMMANDS,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::FAMILIES;
+    use crate::server::command::*;
+
+    fn all_rows() -> impl Iterator<Item = &'static Command> {
+        FAMILIES
+            .iter()
+            .copied()
+            .flatten()
+            .flat_map(|c| std::iter::once(c).chain(c.subcommands))
+    }
+
+    fn table() -> CommandTable {
+        CommandTable::new(FAMILIES, false)
+    }
+
+    fn keys_of(argv: &[&str]) -> Result<Vec<(usize, u32)>, GetKeysError> {
+        let table = table();
+        let id = table.lookup_command(argv).expect(argv[0]);
+        let mut keys = KeyRefs::default();
+        get_keys_from_command(table.command(id), argv, GET_KEYSPEC_DEFAULT, &mut keys)?;
+        Ok(keys.iter().map(|k| (k.pos, k.flags)).collect())
+    }
+
+    #[test]
+    fn names_are_lower_case_sorted_and_unique() {
+        let mut seen = std::collections::HashSet::new();
+        for family in FAMILIES {
+            assert!(family.is_sorted_by_key(|c| c.name));
+            for row in *family {
+                assert!(!row.name.contains('|'), "{}", row.name);
+                assert!(row.subcommands.is_sorted_by_key(|c| c.name), "{}", row.name);
+                for sub in row.subcommands {
+                    let parent = sub.name.split_once('|').map(|(parent, _)| parent);
+                    assert_eq!(parent, Some(row.name), "{}", sub.name);
+                    assert!(sub.subcommands.is_empty(), "{}", sub.name);
+                }
+            }
+        }
+        for row in all_rows() {
+            assert_eq!(row.name, row.name.to_ascii_lowercase());
+            assert!(seen.insert(row.name), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn every_row_can_run_and_is_documented() {
+        for row in all_rows() {
+            assert!(
+                row.proc.is_some() || !row.subcommands.is_empty(),
+                "{}",
+                row.name
+            );
+            assert_ne!(row.arity, 0, "{}", row.name);
+            assert!(i16::try_from(row.arity).is_ok(), "{}", row.name);
+            assert!(!row.docs.summary.is_empty(), "{}", row.name);
+            assert!(!row.docs.since.is_empty(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn implied_columns_are_right() {
+        for row in all_rows() {
+            let has = |flag| row.flags & flag != 0;
+            let mut implied = 0;
+            for (flag, category) in [
+                (CMD_WRITE, ACL_CATEGORY_WRITE),
+                (CMD_READONLY, ACL_CATEGORY_READ),
+                (CMD_ADMIN, ACL_CATEGORY_ADMIN | ACL_CATEGORY_DANGEROUS),
+                (CMD_PUBSUB, ACL_CATEGORY_PUBSUB),
+                (CMD_FAST, ACL_CATEGORY_FAST),
+                (CMD_BLOCKING, ACL_CATEGORY_BLOCKING),
+            ] {
+                let scripting = row.acl & ACL_CATEGORY_SCRIPTING != 0;
+                if has(flag) && !(flag == CMD_READONLY && scripting) {
+                    implied |= category;
+                }
+            }
+            if (row.acl | implied) & ACL_CATEGORY_FAST == 0 {
+                implied |= ACL_CATEGORY_SLOW;
+            }
+            assert_eq!(row.acl & implied, implied, "{}", row.name);
+            assert!(
+                row.acl & ACL_CATEGORY_FAST == 0 || row.acl & ACL_CATEGORY_SLOW == 0,
+                "{}",
+                row.name
+            );
+            let (_, movable) = row.legacy_range();
+            assert_eq!(has(CMD_MOVABLE_KEYS), movable, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn key_arguments_refer_to_existing_specs() {
+        fn check(row: &Command, args: &[Arg]) {
+            for arg in args {
+                if let Some(n) = arg.key_spec_index {
+                    assert!(usize::from(n) < row.key_specs.len(), "{}", row.name);
+                }
+                assert_eq!(
+                    arg.arg_type.is_compound(),
+                    !arg.subargs.is_empty(),
+                    "{}: {}",
+                    row.name,
+                    arg.name
+                );
+                check(row, arg.subargs);
+            }
+        }
+        for row in all_rows() {
+            check(row, row.docs.args);
+            let unsure = row.key_specs.iter().any(|s| {
+                s.flags & (CMD_KEY_INCOMPLETE | CMD_KEY_VARIABLE_FLAGS) != 0
+                    || s.begin_search == BeginSearch::Unknown
+                    || s.find_keys == FindKeys::Unknown
+            });
+            assert!(!unsure || row.get_keys.is_some(), "{}", row.name);
+        }
+    }
+
+    /// All names, each in 64 mixtures of cases.
+    #[test]
+    fn every_name_is_found_in_any_case() {
+        let table = table();
+        for id in table.ids() {
+            let command = table.command(id);
+            let name = command.declared_name();
+            let mut mix = 0x9e37_79b9_7f4a_7c15_u64;
+            for round in 0..64 {
+                mix = mix.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let bits = match round {
+                    0 => 0,
+                    1 => u64::MAX,
+                    _ => mix >> 20,
+                };
+                let mixed: Vec<u8> = name
+                    .bytes()
+                    .enumerate()
+                    .map(|(i, b)| {
+                        if bits >> (i % 40) & 1 == 1 {
+                            b.to_ascii_uppercase()
+                        } else {
+                            b
+                        }
+                    })
+                    .collect();
+                let found = match table.parent(id) {
+                    None => table.lookup(&mixed),
+                    Some(parent) => table.lookup_subcommand(parent, &mixed),
+                };
+                assert_eq!(found, Some(id), "{}", command.name);
+            }
+            assert_eq!(
+                table.lookup_command_by_full_name(command.name.as_bytes()),
+                Some(id)
+            );
+        }
+    }
+
+    /// Every name with one byte changed, cut or added is another name's or nobody's.
+    #[test]
+    fn near_misses_are_not_found() {
+        let table = table();
+        let names: std::collections::HashMap<&[u8], CommandId> = table
+            .callable()
+            .map(|id| (table.full_name(id).as_bytes(), id))
+            .collect();
+        let check = |bytes: &[u8]| {
+            let lower = bytes.to_ascii_lowercase();
+            assert_eq!(
+                table.lookup(bytes),
+                names.get(lower.as_slice()).copied(),
+                "{bytes:?}"
+            );
+        };
+        for name in names.keys() {
+            for at in 0..name.len() {
+                for byte in 0..=255 {
+                    let mut changed = name.to_vec();
+                    changed[at] = byte;
+                    check(&changed);
+                }
+                let mut shorter = name.to_vec();
+                shorter.remove(at);
+                check(&shorter);
+            }
+            check(&[name, &b"x"[..]].concat());
+            check(&[name, &b"\0"[..]].concat());
+        }
+        check(b"");
+        check(&vec![b'g'; 70_000]);
+        // The ends of a name and, modulo 65,536, its length.
+        check(&[&b"shutdown"[..], &vec![b'x'; 65_528], b"shutdown"].concat());
+    }
+
+    #[test]
+    fn subcommands_belong_to_their_container() {
+        let table = table();
+        let config = table.lookup(b"config").unwrap();
+        let get = table.lookup_subcommand(config, b"GET").unwrap();
+        assert_eq!(table.full_name(get), "config|get");
+        assert_eq!(table.parent(get), Some(config));
+        assert_ne!(table.lookup(b"get"), Some(get));
+        assert_eq!(table.lookup(b"config|get"), None);
+        assert_eq!(table.lookup_subcommand(config, b"strlen"), None);
+        let subs: Vec<_> = table
+            .subcommands(config)
+            .map(|id| table.full_name(id))
+            .collect();
+        assert_eq!(
+            subs,
+            [
+                "config|get",
+                "config|help",
+                "config|resetstat",
+                "config|rewrite",
+                "config|set"
+            ]
+        );
+        let ping = table.lookup(b"ping").unwrap();
+        assert_eq!(table.subcommands(ping).count(), 0);
+        for argv in [
+            &["config"][..],
+            &["config", "get"],
+            &["config", "get", "maxmemory"],
+        ] {
+            let expected = if argv.len() == 1 { config } else { get };
+            assert_eq!(table.lookup_command(argv), Some(expected));
+        }
+        assert_eq!(table.lookup_command(&["config", "x"][..]), None);
+        assert_eq!(table.lookup_command(&["ping", "x"][..]), Some(ping));
+        assert_eq!(table.lookup_command(&[""; 0][..]), None);
+        assert_eq!(table.lookup_command_by_full_name(b"ping|x"), None);
+        assert_eq!(table.lookup_command_by_full_name(b"ping|"), None);
+        assert_eq!(table.lookup_command_by_full_name(b""), None);
+    }
+
+    #[test]
+    fn renamed_commands_are_found_by_their_new_name_only() {
+        let mut table = table();
+        let before = table.callable().count();
+        let config = table.lookup(b"config").unwrap();
+        let flushall = table.lookup(b"flushall").unwrap();
+        let set = table.lookup(b"set").unwrap();
+        let long = b"A-name-that-is-longer-than-16-bytes_0";
+
+        table.rename(b"CONFIG", long).unwrap();
+        table.rename(b"flushall", b"").unwrap();
+        assert_eq!(table.lookup(b"config"), None);
+        assert_eq!(
+            table.lookup(b"a-NAME-that-is-longer-than-16-bytes_0"),
+            Some(config)
+        );
+        assert_eq!(table.lookup(b"a-NAME-that-is-longEr-thaN-16-bytes_1"), None);
+        assert_eq!(table.lookup(b"a-NAME-that-is-LONGER.than-16-bytes_0"), None);
+        let get = table.lookup_subcommand(config, b"get").unwrap();
+        assert_eq!(table.full_name(get), "config|get");
+        assert_eq!(table.lookup(b"flushall"), None);
+        assert_eq!(table.lookup(b""), None);
+        assert_eq!(table.callable().count(), before - 1);
+        assert_eq!(
+            table.lookup_command_or_original(&["CONFIG", "GET"][..]),
+            Some(get)
+        );
+        assert_eq!(
+            table.lookup_command_or_original(&["FlushAll"][..]),
+            Some(flushall)
+        );
+
+        assert_eq!(
+            table.rename(b"config", b"x"),
+            Err(RenameError::NoSuchCommand)
+        );
+        assert_eq!(table.rename(long, b"SET"), Err(RenameError::TargetExists));
+        assert_eq!(table.lookup(long), Some(config));
+        table.rename(b"set", b"SET").unwrap();
+        assert_eq!(table.lookup(b"set"), Some(set));
+        // A name that has become free can be taken.
+        table.rename(b"set", b"flushall").unwrap();
+        assert_eq!(table.lookup(b"FLUSHALL"), Some(set));
+    }
+
+    #[test]
+    fn sentinel_mode_has_its_own_selection() {
+        let table = CommandTable::new(FAMILIES, true);
+        assert_eq!(table.lookup(b"get"), None);
+        assert!(table.lookup(b"ping").is_some());
+        for id in table.ids() {
+            assert_ne!(table.row(id).flags & CMD_SENTINEL, 0);
+        }
+    }
+
+    #[test]
+    fn arity() {
+        let table = table();
+        let accepts = |name: &[u8], argc| table.row(table.lookup(name).unwrap()).accepts_argc(argc);
+        assert!(accepts(b"get", 2) && !accepts(b"get", 1) && !accepts(b"get", 3));
+        assert!(accepts(b"set", 3) && accepts(b"set", 9) && !accepts(b"set", 2));
+        assert!(accepts(b"set", usize::MAX) && !accepts(b"get", usize::MAX));
+    }
+
+    #[test]
+    fn get_keys_by_range() {
+        const READ: u32 = CMD_KEY_RO | CMD_KEY_ACCESS;
+        assert_eq!(keys_of(&["get", "k"]), Ok(vec![(1, READ)]));
+        assert_eq!(
+            keys_of(&["mget", "a", "b", "c"]),
+            Ok(vec![(1, READ), (2, READ), (3, READ)])
+        );
+        const OVERWRITE: u32 = CMD_KEY_OW | CMD_KEY_UPDATE;
+        assert_eq!(
+            keys_of(&["mset", "a", "1", "b", "2"]),
+            Ok(vec![(1, OVERWRITE), (3, OVERWRITE)])
+        );
+        assert_eq!(
+            keys_of(&["bitop", "and", "dest", "a", "b"]),
+            Ok(vec![(2, OVERWRITE), (3, READ), (4, READ)])
+        );
+        assert_eq!(
+            keys_of(&["bitop", "and", "dest"]),
+            Err(GetKeysError::InvalidArguments)
+        );
+        assert_eq!(
+            keys_of(&["copy", "a", "b", "replace"]),
+            Ok(vec![(1, READ), (2, OVERWRITE)])
+        );
+        assert_eq!(
+            keys_of(&["object", "encoding", "k"]),
+            Ok(vec![(2, CMD_KEY_RO)])
+        );
+        assert_eq!(keys_of(&["ping"]), Err(GetKeysError::NoKeyArguments));
+        assert_eq!(
+            keys_of(&["config", "get", "x"]),
+            Err(GetKeysError::NoKeyArguments)
+        );
+    }
+
+    #[test]
+    fn get_keys_by_procedure() {
+        const WRITE: u32 = CMD_KEY_OW | CMD_KEY_UPDATE;
+        const READ: u32 = CMD_KEY_RO | CMD_KEY_ACCESS;
+        const BOTH: u32 = CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_UPDATE;
+        assert_eq!(keys_of(&["set", "k", "get"]), Ok(vec![(1, WRITE)]));
+        assert_eq!(
+            keys_of(&["set", "k", "v", "nx", "GeT"]),
+            Ok(vec![(1, BOTH)])
+        );
+        assert_eq!(keys_of(&["bitfield", "k"]), Ok(vec![(1, READ)]));
+        let get: &[&str] = &["bitfield", "k", "get", "u8", "0", "overflow", "sat"];
+        assert_eq!(keys_of(get), Ok(vec![(1, READ)]));
+        assert_eq!(keys_of(&get[..4]), Ok(vec![(1, BOTH)]));
+        assert_eq!(
+            keys_of(&["bitfield", "k", "set", "u8", "0", "1"]),
+            Ok(vec![(1, BOTH)])
+        );
+    }
+}
