@@ -1,0 +1,9 @@
+//! Random command streams to redis-server and to the server under test; replies and final states compared byte by byte.
+
+mod support;
+
+mod diff {
+    mod generator;
+    mod known;
+    mod run;
+}

@@ -1,0 +1,422 @@
+//! The table of commands and of argument kinds from which streams are drawn.
+//!
+//! A family is added by rows. A row's words are literal, except those in upper case with a leading `$`, which are drawn
+//! by [`word`]. `A|B|C` draws one; a word in `[...]` may be left out; `$rest` repeats the draw before it.
+
+use crate::support::Rng;
+
+/// One command shape, and how often it is drawn relative to others.
+pub struct Row {
+    pub weight: u32,
+    pub shape: &'static str,
+}
+
+const fn row(weight: u32, shape: &'static str) -> Row {
+    Row { weight, shape }
+}
+
+/// Every shape. Keys are few, so that commands meet.
+pub const ROWS: &[Row] = &[
+    // Strings.
+    row(10, "SET $key $value"),
+    row(6, "SET $key $value [$setopt] [$setopt] [$setopt]"),
+    row(4, "SET $key $value NX|XX|GET|KEEPTTL"),
+    row(4, "SET $key $value EX|PX|EXAT|PXAT $time"),
+    row(6, "GET $key"),
+    row(3, "GETSET $key $value"),
+    row(3, "GETDEL $key"),
+    row(3, "GETEX $key"),
+    row(3, "GETEX $key EX|PX|EXAT|PXAT $time"),
+    row(2, "GETEX $key PERSIST|EX|NX [$int]"),
+    row(3, "SETNX $key $value"),
+    row(2, "SETEX $key $time $value"),
+    row(2, "PSETEX $key $time $value"),
+    row(3, "MSET $key $value $key $value $key $value"),
+    row(2, "MSETNX $key $value $key $value"),
+    row(1, "MSET $key $value $key"),
+    row(1, "MSETNX $key $value $key"),
+    row(3, "MGET $key $key $key"),
+    row(4, "APPEND $key $value"),
+    row(4, "SETRANGE $key $offset $value"),
+    row(4, "GETRANGE $key $int $int"),
+    row(2, "SUBSTR $key $int $int"),
+    row(3, "STRLEN $key"),
+    row(4, "INCR|DECR $key"),
+    row(4, "INCRBY|DECRBY $key $int"),
+    row(5, "INCRBYFLOAT $key $float"),
+    row(2, "LCS $key $key"),
+    row(2, "LCS $key $key LEN|IDX|WITHMATCHLEN|NOSUCH"),
+    row(2, "LCS $key $key IDX MINMATCHLEN $int [WITHMATCHLEN]"),
+    // Numbers, so that the arithmetic finds some.
+    row(6, "SET $num $int"),
+    row(4, "SET $num $float"),
+    row(5, "INCRBY|DECRBY $num $int"),
+    row(5, "INCRBYFLOAT $num $float"),
+    row(3, "INCR|DECR $num"),
+    row(2, "OBJECT ENCODING $num"),
+    // Bits.
+    row(4, "SETBIT $key $bit 0|1"),
+    row(1, "SETBIT $key $bit $int"),
+    row(3, "GETBIT $key $bit"),
+    row(2, "BITCOUNT $key"),
+    row(3, "BITCOUNT $key $int $int [BYTE|BIT|WHAT]"),
+    row(2, "BITPOS $key 0|1"),
+    row(3, "BITPOS $key 0|1 $int [$int] [BYTE|BIT]"),
+    row(1, "BITPOS $key $int $int"),
+    row(3, "BITOP AND|OR|XOR|NOT|WHAT $key $key [$key] [$key]"),
+    row(
+        5,
+        "BITFIELD $key GET $bits $bitoff [SET] [$bits] [$bitoff] [$int]",
+    ),
+    row(
+        5,
+        "BITFIELD $key SET|INCRBY $bits $bitoff $int GET $bits $bitoff",
+    ),
+    row(
+        3,
+        "BITFIELD $key OVERFLOW WRAP|SAT|FAIL|WHAT INCRBY $bits $bitoff $int INCRBY $bits $bitoff $int",
+    ),
+    row(2, "BITFIELD_RO $key GET $bits $bitoff"),
+    row(1, "BITFIELD_RO $key SET $bits $bitoff $int"),
+    // Generic.
+    row(4, "DEL|UNLINK $key [$key] [$num]"),
+    row(3, "EXISTS|TOUCH $key $key [$num]"),
+    row(3, "TYPE $key"),
+    row(
+        4,
+        "EXPIRE|PEXPIRE|EXPIREAT|PEXPIREAT $key $time [NX|XX|GT|LT|WHAT]",
+    ),
+    row(2, "EXPIRE|PEXPIRE $key $time NX|XX GT|LT"),
+    row(4, "TTL|PTTL|EXPIRETIME|PEXPIRETIME $key"),
+    row(3, "PERSIST $key"),
+    row(3, "RENAME|RENAMENX $key $key"),
+    row(3, "COPY $key $key [REPLACE]"),
+    row(2, "COPY $key $key DB $db [REPLACE] [WHAT]"),
+    row(2, "MOVE $key $db"),
+    row(2, "OBJECT ENCODING|REFCOUNT|WHAT $key"),
+    row(1, "OBJECT FREQ|HELP $key"),
+    row(2, "KEYS $pattern"),
+    row(2, "DBSIZE"),
+    row(3, "SELECT $db"),
+    row(1, "SWAPDB $db $db"),
+    row(1, "FLUSHDB [SYNC|ASYNC|WHAT]"),
+    row(1, "RANDOMKEY"),
+    row(1, "SCAN $int [MATCH|COUNT|TYPE] [$int]"),
+    row(
+        1,
+        "RESTORE $key $time $value [REPLACE|ABSTTL|WHAT] [IDLETIME|FREQ] [$int]",
+    ),
+    // Connection.
+    row(1, "PING [$value]"),
+    row(1, "ECHO $value"),
+    row(1, "OBJECT|CONFIG|CLIENT"),
+    row(1, "SELECT $value"),
+];
+
+/// Values of which one is drawn when a number is wanted.
+const INTS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "2",
+    "5",
+    "7",
+    "-2",
+    "10",
+    "100",
+    "-100",
+    "255",
+    "256",
+    "65535",
+    "2147483647",
+    "2147483648",
+    "-2147483649",
+    "4294967296",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "+1",
+    " 1",
+    "1 ",
+    "01",
+    "-0",
+    "",
+    "abc",
+    "1.5",
+    "0x10",
+    "1e3",
+    "99999999999999999999999",
+];
+
+const FLOATS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "0.1",
+    "-0.1",
+    "1.5",
+    "3.0",
+    "1e3",
+    "5.0e3",
+    "1e-5",
+    "-1.25e2",
+    "1e17",
+    "1e-17",
+    "0.30000000000000004",
+    "123456789.123456789",
+    "9007199254740993",
+    "1e308",
+    "-1e308",
+    "1e309",
+    "inf",
+    "-inf",
+    "+inf",
+    "nan",
+    "NaN",
+    "infinity",
+    "1e4000",
+    "",
+    "abc",
+    "1.5x",
+    " 1",
+    "1 ",
+    "0x1p3",
+    ".5",
+    "5.",
+    "+2",
+    "1e",
+    "99999999999999999999",
+    "0.1e-1",
+    "1e4932",
+    "1234567890123456789.5",
+];
+
+/// Offsets stay small: a string of half a gigabyte tells nothing more.
+const OFFSETS: &[&str] = &[
+    "0",
+    "1",
+    "2",
+    "5",
+    "17",
+    "100",
+    "1000",
+    "-1",
+    "-5",
+    "536870912",
+    "9223372036854775807",
+    "abc",
+    "",
+    "1.5",
+];
+
+const BITS: &[&str] = &[
+    "0",
+    "1",
+    "2",
+    "7",
+    "8",
+    "15",
+    "63",
+    "64",
+    "100",
+    "1000",
+    "8000",
+    "-1",
+    "4294967296",
+    "34359738368",
+    "9223372036854775807",
+    "abc",
+    "",
+];
+
+const TYPES: &[&str] = &[
+    "u1", "u8", "i8", "u4", "i5", "u16", "i16", "u31", "i32", "u32", "u63", "i64", "u64", "i65",
+    "i0", "u0", "x8", "u", "8", "i1", "",
+];
+
+const BIT_OFFSETS: &[&str] = &[
+    "0",
+    "1",
+    "7",
+    "8",
+    "13",
+    "100",
+    "#0",
+    "#1",
+    "#3",
+    "#10",
+    "-1",
+    "#-1",
+    "abc",
+    "#",
+    "4294967296",
+    "#9223372036854775807",
+];
+
+/// Expiry times: far, or plainly invalid. Near ones would race between the two servers; past ones are in the list since
+/// they delete at once on both.
+const TIMES: &[&str] = &[
+    "100000",
+    "200000",
+    "4000000000",
+    "10000000",
+    "0",
+    "-1",
+    "-100",
+    "abc",
+    "1.5",
+    "",
+    "9223372036854775807",
+    "9223372036854775",
+    "9223372036854776",
+    "-9223372036854775808",
+    "4000000000000",
+    "99999999999999999999",
+];
+
+const PATTERNS: &[&str] = &[
+    "*", "k*", "*1", "k[12]", "k[^1]", "k?", "k[1-3]", "k[3-1]", "\\k1", "k\\*", "[", "k[1", "",
+    "**", "*k*1*", "n*", "?", "k[\\1]", "[^]",
+];
+
+const OPTIONS: &[&str] = &[
+    "NX", "XX", "GET", "KEEPTTL", "EX", "PX", "EXAT", "PXAT", "PERSIST", "nosuch",
+];
+
+fn value(rng: &mut Rng) -> Vec<u8> {
+    match rng.below(12) {
+        0 => Vec::new(),
+        1 | 2 => rng.pick(INTS).as_bytes().to_vec(),
+        3 => rng.pick(FLOATS).as_bytes().to_vec(),
+        4 => {
+            let len = rng.below(80);
+            rng.bytes(len)
+        }
+        5 => b"ab".repeat(rng.below(40)),
+        // Around the limit of an embedded string.
+        6 => b"e".repeat(40 + rng.below(10)),
+        7 => vec![b'z'; 200 + rng.below(3000)],
+        8 => vec![0xff; 1 + rng.below(20)],
+        9 => vec![0; 1 + rng.below(20)],
+        _ => format!("value{}", rng.below(20)).into_bytes(),
+    }
+}
+
+/// A near expiry would race between the two servers, and two equal ones would make GT and LT depend on a millisecond:
+/// relative times are made far, and longer with each step of the stream.
+fn spread_expiries(words: &mut [Vec<u8>], step: usize) {
+    for i in 1..words.len() {
+        let after_option = ["EX", "PX"]
+            .iter()
+            .any(|o| words[i - 1].eq_ignore_ascii_case(o.as_bytes()));
+        let expires = after_option
+            || (i == 2
+                && ["SETEX", "PSETEX", "EXPIRE", "PEXPIRE", "RESTORE"]
+                    .iter()
+                    .any(|c| words[0].eq_ignore_ascii_case(c.as_bytes())));
+        let valid = std::str::from_utf8(&words[i])
+            .ok()
+            .and_then(|s| s.parse::<i64>().ok())
+            .filter(|n| (1..9_000_000_000_000_000_000).contains(n));
+        if let Some(n) = valid
+            && expires
+        {
+            let far = n.max(1_000_000) + step as i64 * 5000;
+            words[i] = far.to_string().into_bytes();
+        }
+    }
+}
+
+fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
+    let from = |rng: &mut Rng, list: &[&str]| rng.pick(list).as_bytes().to_vec();
+    match kind {
+        "$key" => match rng.below(30) {
+            0 => Vec::new(),
+            1 => b"key with \r\n \0 in it".to_vec(),
+            2 => format!("n{}", rng.below(4)).into_bytes(),
+            _ => format!("k{}", rng.below(8)).into_bytes(),
+        },
+        "$num" => format!("n{}", rng.below(4)).into_bytes(),
+        "$value" => value(rng),
+        "$int" => match rng.below(3) {
+            0 => from(rng, INTS),
+            1 => (rng.below(40) as i64 - 20).to_string().into_bytes(),
+            _ => ((rng.next_u64() >> rng.below(64)) as i64)
+                .wrapping_sub(3)
+                .to_string()
+                .into_bytes(),
+        },
+        "$float" => match rng.below(3) {
+            0 => from(rng, FLOATS),
+            1 => format!("{}.{}", rng.below(2000) as i64 - 1000, rng.below(100_000)).into_bytes(),
+            _ => format!("{}e{}", rng.below(1000), rng.below(40) as i64 - 20).into_bytes(),
+        },
+        "$offset" => from(rng, OFFSETS),
+        "$bit" => from(rng, BITS),
+        "$bits" => from(rng, TYPES),
+        "$bitoff" => from(rng, BIT_OFFSETS),
+        "$time" => from(rng, TIMES),
+        "$pattern" => from(rng, PATTERNS),
+        "$setopt" => from(rng, OPTIONS),
+        "$db" => match rng.below(12) {
+            0 => from(rng, INTS),
+            _ => rng.below(4).to_string().into_bytes(),
+        },
+        literal => literal.as_bytes().to_vec(),
+    }
+}
+
+/// Draws the command of a stream's step.
+pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
+    let total: u32 = ROWS.iter().map(|r| r.weight).sum();
+    let mut at = rng.below(total as usize) as u32;
+    let row = ROWS
+        .iter()
+        .find(|r| {
+            let hit = at < r.weight;
+            at = at.saturating_sub(r.weight);
+            hit
+        })
+        .unwrap_or(&ROWS[0]);
+    let mut words: Vec<Vec<u8>> = Vec::new();
+    for spec in row.shape.split(' ') {
+        let mut spec = spec;
+        if let Some(inner) = spec.strip_prefix('[') {
+            if rng.one_in(2) {
+                continue;
+            }
+            spec = inner.trim_end_matches(']');
+        }
+        let choices: Vec<&str> = spec.split('|').collect();
+        let choice = rng.pick(&choices);
+        words.push(word(rng, choice));
+    }
+    // A few commands are damaged: a word too many, too few, or in the other case.
+    match rng.below(40) {
+        0 => words.push(value(rng)),
+        1 if words.len() > 1 => {
+            words.pop();
+        }
+        2 => words[0].make_ascii_lowercase(),
+        3 if words.len() > 2 => {
+            let i = 1 + rng.below(words.len() - 1);
+            words[i].make_ascii_lowercase();
+        }
+        _ => {}
+    }
+    spread_expiries(&mut words, step);
+    words
+}
+
+/// All first words of the table, for the check that none is missing in either server.
+pub fn names() -> Vec<String> {
+    let mut names: Vec<String> = ROWS
+        .iter()
+        .flat_map(|r| r.shape.split(' ').next().unwrap_or("").split('|'))
+        .map(str::to_string)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}

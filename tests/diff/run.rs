@@ -1,0 +1,381 @@
+//! The runner: pairs of servers, pairs of replies.
+//!
+//! `DIFF_SEED` and `DIFF_ROUNDS` override seed and number of commands. A failure prints the seed, the command's number
+//! and the commands just before it.
+
+use std::collections::BTreeSet;
+
+use super::generator;
+use super::known::accepted;
+use crate::need_redis;
+use crate::support::conn::encode;
+use crate::support::*;
+
+struct Pair {
+    reference: Conn,
+    tested: Conn,
+    _servers: [Server; 2],
+}
+
+impl Pair {
+    fn start() -> Pair {
+        let reference = Server::redis(&[]);
+        let tested = Server::aedile(&[]);
+        Pair {
+            reference: reference.connect(),
+            tested: tested.connect(),
+            _servers: [reference, tested],
+        }
+    }
+
+    /// One command to both; panics with `context` on a difference that is not known.
+    #[track_caller]
+    fn both(&mut self, args: &[Vec<u8>], context: &dyn Fn() -> String) -> (Value, Value) {
+        let bytes = encode(args);
+        self.reference.write_raw(&bytes);
+        self.tested.write_raw(&bytes);
+        let (a, a_raw) = self.reference.try_read_bytes().expect("reference");
+        let (b, b_raw) = self
+            .tested
+            .try_read_bytes()
+            .unwrap_or_else(|e| panic!("{e} on {}\n{}", show(args), context()));
+        if a_raw != b_raw && accepted(args, &a, &b).is_none() {
+            panic!(
+                "replies differ on {}\n  reference: {a:?}\n  tested:    {b:?}\n{}",
+                show(args),
+                context()
+            );
+        }
+        if a.is_error() != b.is_error() && args.len() > 1 {
+            // An accepted difference that only one of them acted on: both go on from the same state.
+            for conn in [&mut self.reference, &mut self.tested] {
+                conn.cmd(&[&b"DEL"[..], &args[1]]);
+            }
+        }
+        (a, b)
+    }
+}
+
+fn show(args: &[Vec<u8>]) -> String {
+    args.iter()
+        .map(|a| {
+            let cut = &a[..a.len().min(60)];
+            format!("\"{}\"", cut.escape_ascii())
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Both data sets, with expiries compared within a second.
+#[track_caller]
+fn equal_states(pair: &mut Pair, context: &dyn Fn() -> String) {
+    let a = dump_state(&mut pair.reference);
+    let b = dump_state(&mut pair.tested);
+    let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
+    for key in keys {
+        let same = match (a.get(key), b.get(key)) {
+            (Some(x), Some(y)) => {
+                x.kind == y.kind
+                    && x.value == y.value
+                    && (x.expire_at_ms < 0) == (y.expire_at_ms < 0)
+                    && x.expire_at_ms.abs_diff(y.expire_at_ms) <= 1000
+            }
+            _ => false,
+        };
+        assert!(
+            same,
+            "states differ at db{} {:?}\n  reference: {:?}\n  tested:    {:?}\n{}",
+            key.0,
+            String::from_utf8_lossy(&key.1),
+            a.get(key),
+            b.get(key),
+            context()
+        );
+    }
+}
+
+fn words(line: &str) -> Vec<Vec<u8>> {
+    line.split(' ').map(|w| w.as_bytes().to_vec()).collect()
+}
+
+fn stream(protocol: u8, default_rounds: usize) {
+    let seed = seed_from_env("DIFF_SEED");
+    let rounds = std::env::var("DIFF_ROUNDS")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(default_rounds);
+    println!("DIFF_SEED={seed} DIFF_ROUNDS={rounds} RESP{protocol}");
+    let mut pair = Pair::start();
+    if protocol == 3 {
+        pair.reference.run("HELLO 3");
+        pair.tested.run("HELLO 3");
+    }
+    let mut rng = Rng(seed ^ u64::from(protocol));
+    let mut recent: Vec<Vec<Vec<u8>>> = Vec::new();
+    for round in 0..rounds {
+        let args = generator::command(&mut rng, round);
+        recent.push(args.clone());
+        if recent.len() > 25 {
+            recent.remove(0);
+        }
+        let context = || {
+            let lines: Vec<String> = recent.iter().map(|a| format!("  {}", show(a))).collect();
+            format!(
+                "DIFF_SEED={seed} DIFF_ROUNDS={} RESP{protocol}, the last commands:\n{}",
+                round + 1,
+                lines.join("\n")
+            )
+        };
+        pair.both(&args, &context);
+        if round % 500 == 499 {
+            equal_states(&mut pair, &context);
+            if round % 2500 == 2499 {
+                pair.both(&words("FLUSHALL"), &context);
+            }
+        }
+    }
+    equal_states(&mut pair, &|| format!("DIFF_SEED={seed} at the end"));
+}
+
+#[test]
+fn resp2() {
+    need_redis!();
+    stream(2, 20_000);
+}
+
+#[test]
+fn resp3() {
+    need_redis!();
+    stream(3, 20_000);
+}
+
+/// Full iterations return the same set of keys on both, whatever MATCH, COUNT and TYPE are.
+#[test]
+fn scan_full_iterations() {
+    need_redis!();
+    let mut pair = Pair::start();
+    for i in 0..2_000 {
+        let args = words(&format!("SET key:{i} v"));
+        pair.both(&args, &String::new);
+    }
+    for options in [
+        "",
+        " COUNT 1",
+        " COUNT 100",
+        " COUNT 100000",
+        " MATCH key:1*",
+        " MATCH *9 COUNT 50",
+        " MATCH nothing",
+        " TYPE string",
+        " TYPE list",
+        " TYPE string MATCH key:?0 COUNT 7",
+    ] {
+        let mut sets = Vec::new();
+        for conn in [&mut pair.reference, &mut pair.tested] {
+            let mut cursor = "0".to_string();
+            let mut seen = BTreeSet::new();
+            let mut steps = 0;
+            loop {
+                let reply = conn.run(&format!("SCAN {cursor}{options}"));
+                cursor = reply.items()[0].text();
+                seen.extend(reply.items()[1].items().iter().map(Value::bytes));
+                steps += 1;
+                assert!(steps < 10_000, "SCAN does not end");
+                if cursor == "0" {
+                    break;
+                }
+            }
+            sets.push(seen);
+        }
+        assert_eq!(sets[0], sets[1], "{options}");
+    }
+}
+
+/// What DUMP gives, RESTORE takes: within each server, and across.
+#[test]
+fn dump_and_restore() {
+    need_redis!();
+    let seed = seed_from_env("DIFF_SEED");
+    println!("DIFF_SEED={seed}");
+    let reference = Server::redis(&[]);
+    let tested = Server::start(Kind::Aedile, Kind::Aedile.feeds_70());
+    let mut conns = [reference.connect(), tested.connect()];
+    let mut rng = Rng(seed);
+    let mut values: Vec<Vec<u8>> = ["", "0", "-1", "12345", "9223372036854775807", "1.5", "abc"]
+        .iter()
+        .map(|s| s.as_bytes().to_vec())
+        .collect();
+    values.push(b"compressible ".repeat(500));
+    for _ in 0..100 {
+        let len = rng.below(500);
+        values.push(rng.bytes(len));
+    }
+    for value in &values {
+        for from in 0..2 {
+            // A 7.2 stand-in writes a version that 7.0 refuses.
+            if from == 1 && stand_in().is_some_and(|v| v == "7.2") {
+                continue;
+            }
+            conns[from].cmd(&[&b"SET"[..], b"a", value]).assert_ok();
+            let dump = conns[from].run("DUMP a").bytes();
+            for conn in &mut conns {
+                conn.cmd(&[&b"RESTORE"[..], b"b", b"0", &dump, b"REPLACE"])
+                    .assert_ok();
+                assert!(conn.run("GET b").bytes() == *value, "DIFF_SEED={seed}");
+                conn.cmd(&[&b"RESTORE"[..], b"b", b"0", &dump])
+                    .assert_error("BUSYKEY Target key name already exists.");
+                let mut bad = dump.clone();
+                let at = rng.below(bad.len());
+                bad[at] ^= 1 << rng.below(8);
+                conn.cmd(&[&b"RESTORE"[..], b"b", b"0", &bad, b"REPLACE"])
+                    .assert_error("ERR DUMP payload version or checksum are wrong");
+                conn.cmd(&[&b"RESTORE"[..], b"c", b"1000000", &dump, b"REPLACE"])
+                    .assert_ok();
+                let ttl = conn.run("PTTL c").int();
+                assert!(ttl > 900_000 && ttl <= 1_000_000, "{ttl}");
+                conn.cmd(&[
+                    &b"RESTORE"[..],
+                    b"c",
+                    b"4000000000000",
+                    &dump,
+                    b"REPLACE",
+                    b"ABSTTL",
+                ])
+                .assert_ok();
+                assert_eq!(conn.run("PEXPIRETIME c"), 4_000_000_000_000);
+            }
+        }
+    }
+    for conn in &mut conns {
+        assert!(conn.run("DUMP nosuch").is_null());
+        conn.run("RESTORE x -1 y")
+            .assert_error("ERR Invalid TTL value, must be >= 0");
+        conn.run("RESTORE x 0 y")
+            .assert_error("ERR DUMP payload version or checksum are wrong");
+    }
+}
+
+/// The table names only commands that the reference has, and the server under test has them all.
+#[test]
+fn table_is_known_to_both() {
+    need_redis!();
+    let mut pair = Pair::start();
+    for name in generator::names() {
+        for conn in [&mut pair.reference, &mut pair.tested] {
+            let reply = conn.cmd(&["COMMAND", "INFO", &name]);
+            assert!(!reply.items()[0].is_null(), "{name} is unknown");
+        }
+    }
+}
+
+/// Fixed sequences that a random stream meets too rarely.
+#[test]
+fn corner_cases() {
+    need_redis!();
+    let mut pair = Pair::start();
+    for line in [
+        "SET n 9223372036854775807",
+        "INCR n",
+        "INCRBY n -1",
+        "DECRBY n -9223372036854775808",
+        "SET n -9223372036854775808",
+        "DECR n",
+        "SET f 1e308",
+        "INCRBYFLOAT f 1e308",
+        "INCRBYFLOAT f -1e308",
+        "SET f 3.0e3",
+        "INCRBYFLOAT f 200",
+        "SET f 10.50",
+        "INCRBYFLOAT f 0.1",
+        "INCRBYFLOAT f -5",
+        "INCRBYFLOAT f nan",
+        "INCRBYFLOAT f inf",
+        "SET k v EX 0",
+        "SET k v EX 9223372036854775807",
+        "SET k v PX 9223372036854775807",
+        "SET k v EX 100 PX 100",
+        "SET k v EX 100 KEEPTTL",
+        "SET k v NX XX",
+        "SET k v NX GET",
+        "SET k w NX GET",
+        "SET k v GET GET",
+        "SET k v XX KEEPTTL",
+        "SET k v EX",
+        "GETEX k EX",
+        "GETEX k PERSIST EX 10",
+        "SETRANGE k 536870911 xx",
+        "SETRANGE none 0",
+        "SETBIT k 4294967296 1",
+        "BITFIELD k",
+        "BITFIELD k OVERFLOW SAT",
+        "BITFIELD k INCRBY u8 0 300 OVERFLOW FAIL INCRBY u8 0 300",
+        "BITOP NOT d a b",
+        "BITPOS none 1",
+        "BITPOS none 0",
+        "SET ff \u{7f}",
+        "BITPOS ff 0 0 -1 BIT",
+        "COPY k k",
+        "COPY k k DB 0",
+        "RENAME k k",
+        "RENAME none k",
+        "RENAMENX k k",
+        "MOVE k 0",
+        "MOVE k 99",
+        "EXPIRE k 100 NX XX",
+        "EXPIRE k 100 GT LT",
+        "EXPIRE k 9223372036854775807",
+        "PEXPIRE k 9223372036854775807",
+        "EXPIREAT k 9223372036854775",
+        "EXPIREAT k 9223372036854776",
+        "OBJECT ENCODING none",
+        "OBJECT FREQ k",
+        "LCS n f IDX LEN",
+        "LCS none k IDX",
+        "SELECT 16",
+        "SELECT -1",
+        "SWAPDB 0 16",
+        "SWAPDB x 0",
+        "SWAPDB 0 x",
+        "SCAN x",
+        "SCAN 0 COUNT 0",
+        "SCAN 0 COUNT x",
+        "SCAN 0 MATCH",
+        "MSET a",
+        "MSETNX a 1 b",
+        "DEL",
+        "ECHO",
+        "PING a b",
+        "OBJECT",
+        "TYPE k extra",
+    ] {
+        pair.both(&words(line), &String::new);
+    }
+    equal_states(&mut pair, &String::new);
+}
+
+/// The comparison itself notices a difference in a reply, in a value and in an expiry.
+#[test]
+fn the_comparison_can_fail() {
+    need_redis!();
+    let noticed = |change: &str| {
+        let change = change.to_string();
+        std::panic::catch_unwind(move || {
+            let mut pair = Pair::start();
+            pair.both(&words("SET k v"), &String::new);
+            pair.tested.run(&change);
+            equal_states(&mut pair, &String::new);
+        })
+        .is_err()
+    };
+    assert!(!noticed("GET k"));
+    assert!(noticed("SET k w"));
+    assert!(noticed("EXPIRE k 1000"));
+    assert!(noticed("DEL k"));
+    assert!(noticed("SET other v"));
+    let reply = std::panic::catch_unwind(|| {
+        let mut pair = Pair::start();
+        pair.tested.run("SET k v");
+        pair.both(&words("GET k"), &String::new);
+    });
+    assert!(reply.is_err());
+}

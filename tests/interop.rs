@@ -1,0 +1,33 @@
+//! Aedile and a real redis-server as each other's master and replica, and the real tools as Aedile's clients.
+
+mod support;
+
+/// Runs a test function `fn name(master: Kind, replica: Kind)` in both directions, as two tests.
+macro_rules! each_direction {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            use $crate::support::Kind;
+
+            #[test]
+            fn aedile_master() {
+                $crate::need_redis!();
+                super::$name(Kind::Aedile, Kind::Redis);
+            }
+
+            #[test]
+            fn redis_master() {
+                $crate::need_redis!();
+                super::$name(Kind::Redis, Kind::Aedile);
+            }
+        }
+    )*};
+}
+
+mod interop {
+    mod cut;
+    mod full_sync;
+    mod load;
+    mod partial;
+    mod programs;
+    mod shared_bgsave;
+}

@@ -1,0 +1,8 @@
+//! The server under test against scripted masters and scripted replicas that err, stall and hang up.
+
+mod support;
+
+mod peer {
+    mod masters;
+    mod replicas;
+}

@@ -1,0 +1,683 @@
+//! Scripted masters. After each misbehaviour a good master on the same port must be synchronised with.
+
+use crate::support::conn::encode;
+use crate::support::*;
+
+const ID: &str = "1234567890123456789012345678901234567890";
+const ID2: &str = "abcdefabcdefabcdefabcdefabcdefabcdefabcd";
+
+const GOOD: &[(&str, &str, Option<u64>)] = &[("from", "master", None), ("other", "key", None)];
+
+/// A server with a data set of its own, told to follow a scripted master.
+fn replica(args: &[&str]) -> (FakeMaster, Server) {
+    let fake = FakeMaster::new();
+    let server = Server::aedile(args);
+    server.connect().ok("SET old value");
+    server.replicate(fake.port);
+    (fake, server)
+}
+
+/// The replica still has what it had.
+#[track_caller]
+fn keeps_old(server: &Server) {
+    let mut c = server.connect();
+    assert_eq!(c.run("GET old"), "value");
+    assert_eq!(c.info("master_link_status"), "down");
+}
+
+/// Plays a good master on the next link and checks that all is well.
+#[track_caller]
+fn good_master_follows(fake: &FakeMaster, server: &Server) -> Peer {
+    let mut peer = fake.accept();
+    peer.serve_full(ID, 100, GOOD);
+    follows(&mut peer, server, 100);
+    peer
+}
+
+/// The link is up at `offset`; the stream is applied and acknowledged.
+#[track_caller]
+fn follows(peer: &mut Peer, server: &Server, offset: i64) {
+    let mut c = server.connect();
+    wait_until("the link", || c.info("master_link_status") == "up");
+    assert_eq!(c.run("GET from"), "master");
+    assert_eq!(c.run("EXISTS old"), 0);
+    let stream = [encode(&["SELECT", "0"]), encode(&["SET", "streamed", "1"])].concat();
+    peer.write(&stream);
+    wait_until("the stream", || c.run("GET streamed") == "1");
+    assert_eq!(
+        c.info_int("slave_repl_offset"),
+        offset + stream.len() as i64
+    );
+    peer.write(&encode(&["REPLCONF", "GETACK", "*"]));
+    peer.wait_ack(offset + stream.len() as i64);
+}
+
+#[test]
+fn handshake_order() {
+    let (fake, server) = replica(&[]);
+    let mut peer = fake.accept();
+    let psync = peer.handshake();
+    let port = server.port;
+    assert_eq!(
+        peer.seen[..3],
+        [
+            "PING".to_string(),
+            format!("REPLCONF LISTENING-PORT {port}"),
+            "REPLCONF CAPA EOF CAPA PSYNC2".to_string()
+        ]
+    );
+    // Its own history is offered first: a replica may be the master's own former master.
+    let words: Vec<&str> = psync.split(' ').collect();
+    assert_eq!((words[0], words[1].len()), ("PSYNC", 40), "{psync}");
+    let mut c = server.connect();
+    assert_eq!(c.info("role"), "slave");
+    assert_eq!(c.info("master_link_status"), "down");
+    assert_eq!(c.run("ROLE").items()[3], "handshake");
+    peer.line(&format!("+FULLRESYNC {ID} 100"));
+    let payload = rdb::file(GOOD);
+    peer.write(format!("${}\r\n", payload.len()).as_bytes());
+    peer.write(&payload);
+    follows(&mut peer, &server, 100);
+    assert_eq!(c.info("master_replid"), ID);
+}
+
+#[test]
+fn authentication_and_announcements() {
+    let fake = FakeMaster::new();
+    let server = Server::aedile(&[
+        "--masterauth",
+        "pass word",
+        "--masteruser",
+        "me",
+        "--replica-announce-ip",
+        "10.9.8.7",
+        "--replica-announce-port",
+        "4321",
+    ]);
+    server.replicate(fake.port);
+    let mut peer = fake.accept();
+    peer.handshake();
+    assert_eq!(
+        peer.seen[..5],
+        [
+            "PING",
+            "AUTH ME PASS WORD",
+            "REPLCONF LISTENING-PORT 4321",
+            "REPLCONF IP-ADDRESS 10.9.8.7",
+            "REPLCONF CAPA EOF CAPA PSYNC2"
+        ]
+    );
+}
+
+/// The whole of a good master's talk, one byte at a time.
+#[test]
+fn one_byte_at_a_time() {
+    let (fake, server) = replica(&[]);
+    let mut peer = fake.accept().slowly();
+    peer.serve_full(ID, 100, GOOD);
+    follows(&mut peer, &server, 100);
+}
+
+#[test]
+fn eof_mark_one_byte_at_a_time() {
+    for load in ["disabled", "swapdb"] {
+        let (fake, server) = replica(&["--repl-diskless-load", load]);
+        let mut peer = fake.accept().slowly();
+        peer.handshake();
+        peer.line(&format!("+FULLRESYNC {ID} 100"));
+        peer.write(format!("$EOF:{ID2}\r\n").as_bytes());
+        peer.write(&rdb::file(GOOD));
+        peer.write(ID2.as_bytes());
+        follows(&mut peer, &server, 100);
+    }
+}
+
+/// Header, payload and mark in one write.
+#[test]
+fn eof_mark_in_one_segment() {
+    for load in ["disabled", "swapdb"] {
+        let (fake, server) = replica(&["--repl-diskless-load", load]);
+        let mut peer = fake.accept();
+        peer.handshake();
+        let mut all = format!("+FULLRESYNC {ID} 100\r\n$EOF:{ID2}\r\n").into_bytes();
+        all.extend(rdb::file(GOOD));
+        all.extend(ID2.as_bytes());
+        peer.write(&all);
+        follows(&mut peer, &server, 100);
+    }
+}
+
+#[test]
+fn keep_alives_before_the_answers() {
+    let (fake, server) = replica(&[]);
+    let mut peer = fake.accept();
+    peer.handshake();
+    for _ in 0..5 {
+        peer.write(b"\n");
+    }
+    peer.line(&format!("+FULLRESYNC {ID} 100"));
+    for _ in 0..5 {
+        peer.write(b"\n");
+    }
+    let payload = rdb::file(GOOD);
+    peer.write(format!("${}\r\n", payload.len()).as_bytes());
+    peer.write(&payload);
+    follows(&mut peer, &server, 100);
+}
+
+/// The replica hangs up, or is hung up on, at each step; the next link is served well.
+#[test]
+fn hang_up_at_each_state() {
+    // How many commands are answered before the hang-up.
+    for answered in 0..=3 {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        for i in 0..answered {
+            peer.command();
+            peer.line(if i == 0 { "+PONG" } else { "+OK" });
+        }
+        drop(peer);
+        keeps_old(&server);
+        good_master_follows(&fake, &server);
+    }
+    let payload = rdb::file(GOOD);
+    // Bytes sent after the handshake before the hang-up.
+    let mut answer = format!("+FULLRESYNC {ID} 100\r\n${}\r\n", payload.len()).into_bytes();
+    let header = answer.len();
+    answer.extend(&payload);
+    for cut in [
+        1,
+        20,
+        header - 30,
+        header - 3,
+        header,
+        header + 1,
+        header + 20,
+        answer.len() - 1,
+    ] {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        peer.handshake();
+        peer.write(&answer[..cut]);
+        drop(peer);
+        keeps_old(&server);
+        good_master_follows(&fake, &server);
+    }
+}
+
+/// What a master may wrongly answer to PING; the replica drops the link and tries again.
+#[test]
+fn wrong_answers_to_ping() {
+    for answer in [
+        "-ERR go away",
+        "$-1",
+        "garbage",
+        "",
+        "-LOADING Redis is loading the dataset in memory",
+        "-MASTERDOWN Link with MASTER is down",
+    ] {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        peer.expect("PING");
+        peer.line(answer);
+        if answer.is_empty() || answer == "garbage" || answer == "$-1" {
+            // Upstream takes anything but an error for a sign of life here, or waits: the end of the link settles it.
+            drop(peer);
+        } else {
+            peer.conn.expect_close();
+        }
+        keeps_old(&server);
+        good_master_follows(&fake, &server);
+    }
+}
+
+/// Errors that mean "authenticate" let the handshake go on; an error to AUTH ends it.
+#[test]
+fn noauth() {
+    for answer in [
+        "-NOAUTH Authentication required.",
+        "-ERR operation not permitted",
+        "-NOPERM this user has no permissions",
+    ] {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        peer.expect("PING");
+        peer.line(answer);
+        peer.expect("REPLCONF");
+        drop(peer);
+        keeps_old(&server);
+        good_master_follows(&fake, &server);
+    }
+    let (fake, server) = replica(&["--masterauth", "x"]);
+    let mut peer = fake.accept();
+    peer.expect("PING");
+    peer.line("+PONG");
+    peer.expect("AUTH X");
+    peer.line("-WRONGPASS invalid username-password pair or user is disabled.");
+    wait_until("the refusal in the log", || {
+        server.log_has("Unable to AUTH to MASTER")
+    });
+    drop(peer);
+    keeps_old(&server);
+    good_master_follows(&fake, &server);
+}
+
+/// A master that does not know REPLCONF is followed all the same.
+#[test]
+fn master_without_replconf() {
+    let (fake, server) = replica(&[]);
+    let mut peer = fake.accept();
+    loop {
+        let command = peer.command();
+        match command.split(' ').next().unwrap_or("") {
+            "PING" => peer.line("+PONG"),
+            "REPLCONF" => peer.line("-ERR unknown command 'REPLCONF'"),
+            "PSYNC" => break,
+            _ => panic!("{command}"),
+        }
+    }
+    peer.line(&format!("+FULLRESYNC {ID} 100"));
+    let payload = rdb::file(GOOD);
+    peer.write(format!("${}\r\n", payload.len()).as_bytes());
+    peer.write(&payload);
+    follows(&mut peer, &server, 100);
+}
+
+/// A master of the 2.6 kind: an error to PSYNC, then SYNC is served.
+#[test]
+fn master_that_only_knows_sync() {
+    let (fake, server) = replica(&[]);
+    let mut peer = fake.accept();
+    let psync = peer.handshake();
+    assert!(psync.starts_with("PSYNC "), "{psync}");
+    peer.line("-ERR unknown command 'PSYNC'");
+    peer.expect("SYNC");
+    let payload = rdb::file(GOOD);
+    peer.write(format!("${}\r\n", payload.len()).as_bytes());
+    peer.write(&payload);
+    let mut c = server.connect();
+    wait_until("the link", || c.info("master_link_status") == "up");
+    assert_eq!(c.run("GET from"), "master");
+    assert_eq!(c.run("EXISTS old"), 0);
+    peer.write(&encode(&["SET", "streamed", "1"]));
+    wait_until("the stream", || c.run("GET streamed") == "1");
+    // No offsets are known: such a link is never resumed.
+    drop(peer);
+    let mut peer = fake.accept();
+    let again = peer.handshake();
+    assert!(!again.contains(ID), "{again}");
+    drop(peer);
+    good_master_follows(&fake, &server);
+}
+
+/// Wrong answers to PSYNC. Unknown ones make the replica fall back to SYNC; a temporary refusal makes it come again.
+#[test]
+fn wrong_answers_to_psync() {
+    for answer in [
+        "-LOADING Redis is loading the dataset",
+        "-NOMASTERLINK Can't SYNC while not connected with my master",
+    ] {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        peer.handshake();
+        peer.line(answer);
+        peer.conn.expect_close();
+        keeps_old(&server);
+        good_master_follows(&fake, &server);
+    }
+    let long = format!("+{}", "x".repeat(300));
+    for answer in ["-ERR no", "+WHAT is this", "garbage", &long] {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        peer.handshake();
+        peer.line(answer);
+        peer.expect("SYNC");
+        drop(peer);
+        keeps_old(&server);
+        good_master_follows(&fake, &server);
+    }
+}
+
+/// A FULLRESYNC line without a proper id: its history must not be trusted, whatever is done with its payload.
+#[test]
+fn wrong_fullresync_lines() {
+    for line in ["+FULLRESYNC", "+FULLRESYNC short 100", "+FULLRESYNC  "] {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        peer.handshake();
+        peer.line(line);
+        drop(peer);
+        keeps_old(&server);
+        // The next request must not carry what was no id.
+        let mut peer = fake.accept();
+        let psync = peer.handshake();
+        let id = psync.split(' ').nth(1).unwrap_or("");
+        assert!(id == "?" || id.len() == 40, "{psync}");
+        peer.line(&format!("+FULLRESYNC {ID} 100"));
+        let payload = rdb::file(GOOD);
+        peer.write(format!("${}\r\n", payload.len()).as_bytes());
+        peer.write(&payload);
+        follows(&mut peer, &server, 100);
+    }
+}
+
+/// An endless line without an end is not collected for ever: the link is dropped by its limit or its time-out.
+#[test]
+fn endless_line() {
+    let (fake, server) = replica(&["--repl-timeout", "2"]);
+    let mut peer = fake.accept();
+    peer.expect("PING");
+    let chunk = [b'x'; 4096];
+    wait_until("the link's end", || {
+        peer.conn.try_write_raw(&chunk).is_err()
+    });
+    keeps_old(&server);
+    good_master_follows(&fake, &server);
+}
+
+#[test]
+fn wrong_bulk_headers() {
+    for header in ["-ERR cannot save", "what is this", "$x", "*5", "$-1", "+OK"] {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        peer.handshake();
+        peer.line(&format!("+FULLRESYNC {ID} 100"));
+        peer.line(header);
+        if header == "$x" || header == "$-1" {
+            // Upstream reads a number as far as it goes; no payload of that length can follow.
+            drop(peer);
+        } else {
+            peer.conn.expect_close();
+        }
+        keeps_old(&server);
+        good_master_follows(&fake, &server);
+    }
+}
+
+/// Payloads that do not load. With the payload on disk the old data set is still there.
+#[test]
+fn bad_payloads() {
+    let whole = rdb::file(GOOD);
+    let mut magic = whole.clone();
+    magic[0] = b'X';
+    let mut version = whole.clone();
+    version[5..9].copy_from_slice(b"9999");
+    let mut payloads = vec![magic, version, b"hello world, this is not it".to_vec()];
+    if stand_in().is_none() {
+        // Upstream exits when a payload on disk is too short; Aedile goes on.
+        payloads.push(b"REDIS".to_vec());
+    }
+    for payload in payloads {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        peer.handshake();
+        peer.line(&format!("+FULLRESYNC {ID} 100"));
+        peer.write(format!("${}\r\n", payload.len()).as_bytes());
+        peer.write(&payload);
+        peer.conn.expect_close();
+        let mut c = server.connect();
+        assert_eq!(c.info("master_link_status"), "down");
+        server.wait_log("Failed trying to load the MASTER synchronization DB from disk");
+        good_master_follows(&fake, &server);
+    }
+}
+
+/// Damage behind a good start: a wrong checksum, and a payload that ends too early (in swapdb mode, old data stays).
+#[test]
+fn damaged_payloads() {
+    let whole = rdb::file(GOOD);
+    let mut flipped = whole.clone();
+    let last = flipped.len() - 1;
+    flipped[last] ^= 0x55;
+    for load in ["disabled", "swapdb"] {
+        for (what, payload) in [
+            ("flipped", &flipped[..]),
+            ("short", &whole[..whole.len() - 12]),
+        ] {
+            if stand_in().is_some() && (load, what) != ("swapdb", "short") {
+                // Upstream exits when a checksum is wrong or a payload on disk ends too early; Aedile goes on.
+                continue;
+            }
+            let (fake, server) = replica(&["--repl-diskless-load", load]);
+            let mut peer = fake.accept();
+            peer.handshake();
+            peer.line(&format!("+FULLRESYNC {ID} 100"));
+            peer.write(format!("${}\r\n", payload.len()).as_bytes());
+            peer.write(payload);
+            drop(peer);
+            good_master_follows(&fake, &server);
+        }
+    }
+}
+
+/// In swapdb mode a payload cut short by the link leaves the old data set, from the same history or not.
+#[test]
+fn cut_payload_in_swapdb_mode() {
+    let (fake, server) = replica(&["--repl-diskless-load", "swapdb"]);
+    let mut peer = fake.accept();
+    peer.handshake();
+    peer.line(&format!("+FULLRESYNC {ID} 100"));
+    peer.write(format!("$EOF:{ID2}\r\n").as_bytes());
+    let body = rdb::body(&[
+        ("from", "master", None),
+        ("big", &"x".repeat(100_000), None),
+    ]);
+    peer.write(&body[..body.len() - 10]);
+    drop(peer);
+    server.wait_log("Reconnecting to MASTER");
+    keeps_old(&server);
+    good_master_follows(&fake, &server);
+}
+
+/// An EOF mark that never matches: nothing is loaded, and the link's end ends the wait.
+#[test]
+fn wrong_eof_mark() {
+    let (fake, server) = replica(&[]);
+    let mut peer = fake.accept();
+    peer.handshake();
+    peer.line(&format!("+FULLRESYNC {ID} 100"));
+    peer.write(format!("$EOF:{ID2}\r\n").as_bytes());
+    peer.write(&rdb::file(GOOD));
+    peer.write(ID.as_bytes());
+    drop(peer);
+    keeps_old(&server);
+    good_master_follows(&fake, &server);
+}
+
+/// A link cut in the stream is resumed at the next byte, and with a new id when the master says so.
+#[test]
+fn continue_with_and_without_a_new_id() {
+    let (fake, server) = replica(&[]);
+    let mut peer = good_master_follows(&fake, &server);
+    let mut c = server.connect();
+    let offset = c.info_int("slave_repl_offset");
+    // Half a command, then the end.
+    peer.write(b"*3\r\n$3\r\nSET\r\n$4\r\nha");
+    drop(peer);
+    let mut peer = fake.accept().slowly();
+    let psync = peer.handshake();
+    let resumed: i64 = psync
+        .strip_prefix(&format!("PSYNC {} ", ID.to_uppercase()))
+        .unwrap_or_else(|| panic!("{psync}"))
+        .parse()
+        .expect("offset");
+    // What was not executed is asked for again; GETACK of the step before is part of the stream.
+    let getack = encode(&["REPLCONF", "GETACK", "*"]).len() as i64;
+    assert!(
+        resumed == offset + 1 || resumed == offset + getack + 1,
+        "{psync}, offset {offset}"
+    );
+    peer.line("+CONTINUE");
+    peer.write(&encode(&["SET", "half", "whole"]));
+    wait_until("the resumed stream", || c.run("GET half") == "whole");
+    assert_eq!(c.run("GET from"), "master");
+    assert_eq!(c.info("master_replid"), ID);
+    let offset = c.info_int("slave_repl_offset");
+    drop(peer);
+    let mut peer = fake.accept();
+    let psync = peer.handshake();
+    assert_eq!(psync, format!("PSYNC {ID} {}", offset + 1));
+    peer.line(&format!("+CONTINUE {ID2}"));
+    peer.write(&encode(&["SET", "second", "life"]));
+    wait_until("the resumed stream", || c.run("GET second") == "life");
+    assert_eq!(c.info("master_replid"), ID2);
+    assert_eq!(c.info("master_replid2"), ID);
+    assert_eq!(c.info_int("second_repl_offset"), offset + 1);
+}
+
+/// A resumed link that is denied: full resynchronisation, the old data served until then.
+#[test]
+fn continue_denied() {
+    let (fake, server) = replica(&[]);
+    let peer = good_master_follows(&fake, &server);
+    drop(peer);
+    let mut peer = fake.accept();
+    let psync = peer.handshake();
+    assert!(psync.starts_with(&format!("PSYNC {ID} ")), "{psync}");
+    let mut c = server.connect();
+    assert_eq!(c.run("GET streamed"), "1");
+    peer.line(&format!("+FULLRESYNC {ID2} 5000"));
+    assert_eq!(c.run("GET streamed"), "1");
+    let payload = rdb::file(GOOD);
+    peer.write(format!("${}\r\n", payload.len()).as_bytes());
+    peer.write(&payload);
+    wait_until("the new data set", || c.run("EXISTS streamed") == 0);
+    follows(&mut peer, &server, 5000);
+    assert_eq!(c.info("master_replid"), ID2);
+}
+
+/// Garbage in the stream ends the link; the replica does not crash and comes again.
+#[test]
+fn garbage_in_the_stream() {
+    for garbage in [
+        &b"*1\r\n!!!\r\n"[..],
+        b"*x\r\n",
+        b"PING\r\n",
+        b"\x01\x02 \xff\n",
+    ] {
+        let (fake, server) = replica(&[]);
+        let mut peer = good_master_follows(&fake, &server);
+        peer.write(garbage);
+        peer.conn.expect_close();
+        // What the two sides agreed on is in doubt now: the history is not offered again.
+        let mut peer = fake.accept();
+        let psync = peer.handshake();
+        assert!(!psync.contains(ID), "{psync}");
+        drop(peer);
+        good_master_follows(&fake, &server);
+    }
+}
+
+/// The stream is cut at every byte of a command.
+#[test]
+fn stream_one_byte_at_a_time() {
+    let (fake, server) = replica(&[]);
+    let mut peer = good_master_follows(&fake, &server).slowly();
+    let mut c = server.connect();
+    peer.write(&encode(&["SET", "slow", "a\r\nb"]));
+    peer.write(b"\r\n");
+    peer.write(&encode(&["SET", "last", "x"]));
+    wait_until("the stream", || c.run("GET last") == "x");
+    assert_eq!(c.run("GET slow"), "a\r\nb");
+}
+
+/// repl-timeout while the payload stands still.
+#[test]
+fn payload_that_stands_still() {
+    let (fake, server) = replica(&["--repl-timeout", "2"]);
+    let mut peer = fake.accept();
+    peer.handshake();
+    peer.line(&format!("+FULLRESYNC {ID} 100"));
+    peer.line("$100000");
+    peer.write(b"REDIS0009");
+    let mut c = server.connect();
+    wait_until("the transfer in INFO", || {
+        c.info("master_sync_in_progress") == "1"
+    });
+    peer.conn.expect_close();
+    keeps_old(&server);
+    good_master_follows(&fake, &server);
+}
+
+/// REPLICAOF NO ONE and another master in the middle of everything.
+#[test]
+fn told_otherwise_in_each_state() {
+    let payload = rdb::file(GOOD);
+    for stage in 0..4 {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        if stage >= 1 {
+            peer.handshake();
+        }
+        if stage >= 2 {
+            peer.line(&format!("+FULLRESYNC {ID} 100"));
+            peer.write(format!("${}\r\n", payload.len()).as_bytes());
+            peer.write(&payload[..payload.len() / 2]);
+        }
+        if stage >= 3 {
+            peer.write(&payload[payload.len() / 2..]);
+            server.wait_link_up();
+        }
+        let mut c = server.connect();
+        c.ok("REPLICAOF NO ONE");
+        peer.conn.expect_close();
+        assert_eq!(c.info("role"), "master");
+        c.ok("SET writable again");
+        if stage < 3 {
+            assert_eq!(c.run("GET old"), "value");
+        }
+        let second = FakeMaster::new();
+        server.replicate(second.port);
+        good_master_follows(&second, &server);
+    }
+}
+
+/// The replica serves or refuses readers while its link is down, as configured.
+#[test]
+fn stale_data() {
+    let (_fake, server) = replica(&[]);
+    let mut c = server.connect();
+    assert_eq!(c.run("GET old"), "value");
+    c.config_set("replica-serve-stale-data", "no");
+    c.run("GET old").assert_error(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    );
+    assert!(!c.run("INFO replication").is_error());
+}
+
+/// Offsets out of this world are brought into it: no arithmetic on them fails.
+#[test]
+fn absurd_offsets() {
+    for offset in [i64::MAX, i64::MIN, -2] {
+        let (fake, server) = replica(&[]);
+        let mut peer = fake.accept();
+        peer.serve_full(ID, offset, GOOD);
+        server.wait_link_up();
+        let mut c = server.connect();
+        let stream = [encode(&["SELECT", "0"]), encode(&["SET", "streamed", "1"])].concat();
+        peer.write(&stream);
+        wait_until("the stream", || c.run("GET streamed") == "1");
+        assert_eq!(
+            c.info_int("slave_repl_offset"),
+            c.info_int("master_repl_offset")
+        );
+        peer.write(&encode(&["REPLCONF", "GETACK", "*"]));
+        peer.expect("REPLCONF ACK ");
+        drop(peer);
+        fake.accept().handshake();
+        c.ok("REPLICAOF NO ONE");
+        c.ok("SET a b");
+    }
+}
+
+/// Since when there is no link is told, too, when another master is chosen.
+#[test]
+fn down_since_the_change_of_masters() {
+    let (fake, server) = replica(&[]);
+    let _peer = good_master_follows(&fake, &server);
+    let other = FakeMaster::new();
+    server.replicate(other.port);
+    let mut c = server.connect();
+    let since = c.info_int("master_link_down_since_seconds");
+    assert!((0..30).contains(&since), "{since}");
+}

@@ -1,0 +1,568 @@
+//! Scripted replicas of the server under test.
+
+use std::time::Duration;
+
+use crate::support::conn::encode;
+use crate::support::*;
+
+fn master(args: &[&str]) -> Server {
+    let mut all = vec!["--repl-diskless-sync-delay", "0"];
+    all.extend(args);
+    let server = Server::aedile(&all);
+    let mut c = server.connect();
+    let wanted = c.config_get("min-replicas-to-write");
+    c.config_set("min-replicas-to-write", "0");
+    for i in 0..100 {
+        c.ok(&format!("SET key:{i} value:{i}"));
+    }
+    c.config_set("min-replicas-to-write", &wanted);
+    server
+}
+
+/// Reads `+FULLRESYNC <id> <offset>`, skipping keep-alives.
+#[track_caller]
+fn read_fullresync(c: &mut Conn) -> (String, i64) {
+    let line = line(c);
+    let words: Vec<&str> = line.split(' ').collect();
+    assert_eq!((words[0], words.len()), ("+FULLRESYNC", 3), "{line}");
+    assert_eq!(words[1].len(), 40, "{line}");
+    (words[1].to_string(), words[2].parse().expect("offset"))
+}
+
+#[track_caller]
+fn line(c: &mut Conn) -> String {
+    loop {
+        let line = c.read_line().expect("a line");
+        if !line.is_empty() {
+            return String::from_utf8_lossy(&line).into_owned();
+        }
+    }
+}
+
+/// Reads a payload in either form and returns it.
+#[track_caller]
+fn read_payload(c: &mut Conn) -> Vec<u8> {
+    let header = line(c);
+    if let Some(mark) = header.strip_prefix("$EOF:") {
+        assert_eq!(mark.len(), 40);
+        let mut payload = Vec::new();
+        while !payload.ends_with(mark.as_bytes()) {
+            payload.extend(c.read_exact(1).expect("payload"));
+        }
+        payload.truncate(payload.len() - 40);
+        payload
+    } else {
+        let len: usize = header
+            .strip_prefix('$')
+            .and_then(|n| n.parse().ok())
+            .unwrap_or_else(|| panic!("{header}"));
+        c.read_exact(len).expect("payload")
+    }
+}
+
+fn check_payload(payload: &[u8]) {
+    assert!(payload.starts_with(b"REDIS00"));
+    let end = payload.len() - 8;
+    assert_eq!(payload[end - 1], 0xff);
+    let crc = u64::from_le_bytes(payload[end..].try_into().expect("8 bytes"));
+    assert_eq!(crc, rdb::crc64(&payload[..end]));
+}
+
+/// Reads commands until one equals `wanted`.
+#[track_caller]
+fn read_until(c: &mut Conn, wanted: &[&str]) -> Vec<Vec<String>> {
+    let mut seen = Vec::new();
+    loop {
+        let words: Vec<String> = c.read().items().iter().map(Value::text).collect();
+        let done = words == wanted;
+        seen.push(words);
+        if done {
+            return seen;
+        }
+    }
+}
+
+/// A full PSYNC; returns the replica's connection at the start of the stream.
+#[track_caller]
+fn attach(server: &Server) -> (Conn, String, i64) {
+    let mut c = server.connect();
+    c.run("PING");
+    c.ok("REPLCONF listening-port 7777");
+    c.ok("REPLCONF capa eof capa psync2");
+    c.send(&["PSYNC", "?", "-1"]);
+    let (id, offset) = read_fullresync(&mut c);
+    check_payload(&read_payload(&mut c));
+    let mut d = server.connect();
+    let last = |d: &mut Conn| {
+        let n = d.info_int("connected_slaves");
+        d.info(&format!("slave{}", n - 1))
+    };
+    wait_until("online", || last(&mut d).contains("state=online"));
+    // After a payload with an EOF mark the stream starts with the first ACK that finds the replica online.
+    c.send(&["REPLCONF", "ACK", &offset.to_string()]);
+    (c, id, offset)
+}
+
+#[test]
+fn psync_from_nothing() {
+    let server = master(&[]);
+    let (mut c, id, offset) = attach(&server);
+    let mut d = server.connect();
+    assert_eq!(d.info("master_replid"), id);
+    assert!(
+        d.info("slave0")
+            .starts_with("ip=127.0.0.1,port=7777,state=online,")
+    );
+    d.ok("SELECT 3");
+    d.ok("SET a b");
+    d.run("GET a");
+    d.run("DEL nosuch");
+    d.ok("SET the end");
+    let seen = read_until(&mut c, &["SET", "the", "end"]);
+    let seen: Vec<String> = seen.iter().map(|w| w.join(" ")).collect();
+    // Only what changed the data set, in its database.
+    assert_eq!(seen, ["SELECT 3", "SET a b", "SET the end"]);
+    let bytes: usize = seen
+        .iter()
+        .map(|s| encode(&s.split(' ').collect::<Vec<_>>()).len())
+        .sum();
+    let now = offset + bytes as i64;
+    assert_eq!(d.info_int("master_repl_offset"), now);
+    // ACKs show in INFO and ROLE.
+    c.send(&["REPLCONF", "ACK", &now.to_string()]);
+    wait_until("the ACK", || {
+        d.info("slave0").contains(&format!("offset={now},lag="))
+    });
+    assert_eq!(
+        d.run("ROLE").items()[2].items()[0].items()[2],
+        now.to_string().as_str()
+    );
+    assert_eq!(d.run("CLIENT LIST TYPE replica").text().lines().count(), 1);
+}
+
+#[test]
+fn psync_one_byte_at_a_time() {
+    let server = master(&[]);
+    let mut c = server.connect();
+    for b in encode(&["REPLCONF", "capa", "eof", "capa", "psync2"]) {
+        c.write_raw(&[b]);
+    }
+    c.read().assert_ok();
+    for b in encode(&["PSYNC", "?", "-1"]) {
+        c.write_raw(&[b]);
+    }
+    read_fullresync(&mut c);
+    check_payload(&read_payload(&mut c));
+}
+
+#[test]
+fn partial_from_the_backlog() {
+    let server = master(&["--repl-backlog-size", "1mb"]);
+    let (c, id, offset) = attach(&server);
+    let mut d = server.connect();
+    d.ok("SET first 1");
+    d.ok("SET second 2");
+    drop(c);
+    let end = d.info_int("master_repl_offset");
+    let first = encode(&["SELECT", "0"]).len() as i64 + encode(&["SET", "first", "1"]).len() as i64;
+    // From the start, from between two commands, and from the end.
+    for (from, wanted) in [
+        (offset + 1, vec!["SELECT 0", "SET first 1", "SET second 2"]),
+        (offset + 1 + first, vec!["SET second 2"]),
+        (end + 1, vec![]),
+    ] {
+        let mut c = server.connect();
+        c.ok("REPLCONF capa psync2");
+        c.send(&["PSYNC", &id, &from.to_string()]);
+        assert_eq!(line(&mut c), format!("+CONTINUE {id}"));
+        for command in wanted {
+            let words: Vec<String> = c.read().items().iter().map(Value::text).collect();
+            assert_eq!(words.join(" "), command, "from {from}");
+        }
+    }
+    // An older replica is told no id.
+    let mut c = server.connect();
+    c.send(&["PSYNC", &id, &(end + 1).to_string()]);
+    assert_eq!(line(&mut c), "+CONTINUE");
+    assert_eq!(d.info("sync_partial_ok"), "4");
+    assert_eq!(d.info("sync_full"), "1");
+}
+
+/// Ids and offsets that are not ours, or not any more, or not yet: a full resynchronisation.
+#[test]
+fn psync_refused() {
+    let server = master(&[]);
+    let (_c, id, offset) = attach(&server);
+    let wrong = "f".repeat(40);
+    let ours = offset.to_string();
+    let zero = "0".repeat(40);
+    let cases = [
+        (wrong.as_str(), ours.as_str()),
+        (id.as_str(), "9000000000000"),
+        (id.as_str(), "-5"),
+        (id.as_str(), "9223372036854775807"),
+        (zero.as_str(), "1"),
+        ("short", "1"),
+        ("?", "12"),
+    ];
+    for (id, from) in cases {
+        let mut c = server.connect();
+        c.send(&["PSYNC", id, from]);
+        read_fullresync(&mut c);
+        check_payload(&read_payload(&mut c));
+    }
+    // An offset that is no number is an error for the client alone, or leads to a full resynchronisation.
+    let mut c = server.connect();
+    c.send(&["PSYNC", &id, "abc"]);
+    let answer = line(&mut c);
+    assert!(
+        answer.starts_with("-ERR value is not an integer") || answer.starts_with("+FULLRESYNC"),
+        "{answer}"
+    );
+    assert_eq!(server.connect().info("sync_partial_ok"), "0");
+}
+
+#[test]
+fn sync_streams() {
+    let server = master(&[]);
+    let mut c = server.connect();
+    c.write_raw(b"SYNC\r\n");
+    check_payload(&read_payload(&mut c));
+    let mut d = server.connect();
+    d.ok("SET streamed yes");
+    let seen = read_until(&mut c, &["SET", "streamed", "yes"]);
+    assert_eq!(seen[0], ["SELECT", "0"]);
+    // The stream is no longer a request-reply matter: a second SYNC is ignored.
+    c.write_raw(b"SYNC\r\n");
+    d.ok("SET more yes");
+    read_until(&mut c, &["SET", "more", "yes"]);
+}
+
+/// Pings come when nothing else does, and count as stream bytes.
+#[test]
+fn pings() {
+    let server = master(&["--repl-ping-replica-period", "1"]);
+    let (mut c, _, offset) = attach(&server);
+    for _ in 0..2 {
+        assert_eq!(c.read().items()[0].text().to_uppercase(), "PING");
+    }
+    assert!(server.connect().info_int("master_repl_offset") >= offset + 28);
+}
+
+#[test]
+fn getack_and_replconf_errors() {
+    let server = master(&[]);
+    let mut c = server.connect();
+    c.run("REPLCONF").assert_ok();
+    c.run("REPLCONF listening-port")
+        .assert_error("ERR syntax error");
+    c.run("REPLCONF listening-port abc")
+        .assert_error("ERR value is not an integer or out of range");
+    c.run("REPLCONF nosuch 1")
+        .assert_error("ERR Unrecognized REPLCONF option: nosuch");
+    c.ok("REPLCONF capa what-is-this");
+    // ACK and GETACK are for links: a plain client gets no reply to them.
+    c.send(&["REPLCONF", "ACK", "100"]);
+    assert_eq!(c.run("PING"), "PONG");
+}
+
+#[test]
+fn closes_in_bulk() {
+    for diskless in ["no", "yes"] {
+        let server = master(&["--repl-diskless-sync", diskless]);
+        let mut d = server.connect();
+        d.cmd(&["SET", "big", &"x".repeat(20_000_000)]).assert_ok();
+        let mut c = server.connect();
+        c.ok("REPLCONF capa eof capa psync2");
+        c.send(&["PSYNC", "?", "-1"]);
+        read_fullresync(&mut c);
+        line(&mut c);
+        c.read_exact(100_000).expect("part of the payload");
+        drop(c);
+        wait_until("the replica to be gone", || {
+            d.info("connected_slaves") == "0"
+        });
+        wait_until("the child to be gone", || {
+            d.info("rdb_bgsave_in_progress") == "0"
+        });
+        d.run("DEL big");
+        attach(&server);
+    }
+}
+
+/// A replica that does not read: its buffer limit ends it; the master lives on and others are served.
+#[test]
+fn slow_reader_hits_the_limit() {
+    let server = master(&[
+        "--client-output-buffer-limit",
+        "replica 2mb 0 0",
+        "--repl-backlog-size",
+        "16kb",
+    ]);
+    let (_slow, _, _) = attach(&server);
+    let mut d = server.connect();
+    let value = "v".repeat(100_000);
+    let mut n = 0;
+    while d.info("connected_slaves") != "0" {
+        d.cmd(&["SET", "k", &value]).assert_ok();
+        n += 1;
+        assert!(n < 2_000, "the limit does not bite");
+    }
+    server.wait_log("closed ASAP for overcoming of output buffer limits.");
+    attach(&server);
+}
+
+/// A replica that reads slowly but within its limit gets every byte.
+#[test]
+fn slow_reader_gets_everything() {
+    let server = master(&[]);
+    let (mut slow, _, _) = attach(&server);
+    let mut d = server.connect();
+    let value = "v".repeat(50_000);
+    for i in 0..200 {
+        d.cmd(&["SET", &format!("k{i}"), &value]).assert_ok();
+    }
+    d.ok("SET the end");
+    std::thread::sleep(Duration::from_millis(200));
+    let seen = read_until(&mut slow, &["SET", "the", "end"]);
+    let sets: Vec<&Vec<String>> = seen.iter().filter(|w| w[0] == "SET").collect();
+    assert_eq!(sets.len(), 201);
+    for (i, words) in sets[..200].iter().enumerate() {
+        assert_eq!(
+            (words[1].as_str(), words[2].len()),
+            (format!("k{i}").as_str(), 50_000)
+        );
+    }
+}
+
+/// What is written while the payload is made and sent comes after it, once, in order.
+#[test]
+fn writes_during_the_save() {
+    for diskless in ["no", "yes"] {
+        let server = master(&[
+            "--repl-diskless-sync",
+            diskless,
+            "--rdb-key-save-delay",
+            "5000",
+        ]);
+        let mut c = server.connect();
+        c.send(&["PSYNC", "?", "-1"]);
+        read_fullresync(&mut c);
+        let mut d = server.connect();
+        wait_until("the save", || d.info("rdb_bgsave_in_progress") == "1");
+        for i in 0..100 {
+            d.ok(&format!("SET during {i}"));
+        }
+        check_payload(&read_payload(&mut c));
+        let mut e = server.connect();
+        e.ok("SET the end");
+        let seen = read_until(&mut c, &["SET", "the", "end"]);
+        let values: Vec<String> = seen
+            .iter()
+            .filter(|w| w[1..].first().is_some_and(|k| k == "during"))
+            .map(|w| w[2].clone())
+            .collect();
+        assert_eq!(values, (0..100).map(|i| i.to_string()).collect::<Vec<_>>());
+    }
+}
+
+/// Expiry reaches replicas as deletions, and relative times as absolute ones.
+#[test]
+fn expiry_in_the_stream() {
+    let server = master(&[]);
+    let (mut c, _, _) = attach(&server);
+    let mut d = server.connect();
+    d.ok("SET a 1 PX 20");
+    d.ok("SET b 1 EX 1000");
+    d.run("EXPIRE b 2000");
+    d.run("GETEX b PERSIST");
+    d.run("GETDEL b");
+    let seen = read_until(&mut c, &["DEL", "b"]);
+    let at = |i: usize| seen[i].join(" ");
+    assert_eq!(at(0), "SELECT 0");
+    assert!(at(1).starts_with("SET a 1 PXAT "), "{}", at(1));
+    assert!(at(2).starts_with("SET b 1 PXAT "), "{}", at(2));
+    assert!(at(3).starts_with("PEXPIREAT b "), "{}", at(3));
+    assert_eq!(at(4), "PERSIST b");
+    wait_until("expiry", || d.run("EXISTS a") == 0);
+    let last = c.read();
+    let words: Vec<String> = last.items().iter().map(Value::text).collect();
+    assert!(
+        words == ["DEL", "a"] || words == ["UNLINK", "a"],
+        "{words:?}"
+    );
+}
+
+/// WAIT counts the replicas that have acknowledged.
+#[test]
+fn wait_counts_acks() {
+    let server = master(&[]);
+    let (mut c, _, _) = attach(&server);
+    let mut d = server.connect();
+    assert_eq!(d.run("WAIT 0 100"), 1);
+    d.ok("SET k v");
+    assert_eq!(d.run("WAIT 1 50"), 0);
+    let seen = read_until(&mut c, &["REPLCONF", "GETACK", "*"]);
+    assert!(seen.iter().any(|w| w[0] == "SET"));
+    d.send(&["WAIT", "1", "0"]);
+    let offset = server.connect().info("master_repl_offset");
+    c.send(&["REPLCONF", "ACK", &offset]);
+    assert_eq!(d.read(), 1);
+}
+
+/// min-replicas-to-write counts good replicas.
+#[test]
+fn min_replicas() {
+    let server = master(&[
+        "--min-replicas-to-write",
+        "1",
+        "--min-replicas-max-lag",
+        "2",
+    ]);
+    let mut d = server.connect();
+    d.run("SET k v")
+        .assert_error("NOREPLICAS Not enough good replicas to write.");
+    let (mut c, _, _) = attach(&server);
+    wait_until("a good replica", || !d.run("SET k v").is_error());
+    // Without ACKs it is good no longer.
+    wait_until("a lagging replica", || d.run("SET k w").is_error());
+    let offset = d.info("master_repl_offset");
+    c.send(&["REPLCONF", "ACK", &offset]);
+    wait_until("a good replica", || !d.run("SET k x").is_error());
+}
+
+/// A reply on a replica's link would be taken for a part of the stream: whoever causes one is sent away.
+#[test]
+fn a_replica_that_asks_is_sent_away() {
+    let server = master(&[]);
+    let (mut c, _, _) = attach(&server);
+    let mut d = server.connect();
+    d.ok("SET before 1");
+    read_until(&mut c, &["SET", "before", "1"]);
+    c.send(&["PING"]);
+    let rest = c.expect_close();
+    assert!(!rest.starts_with(b"+"), "{rest:?}");
+    server.wait_log("Replica generated a reply to command 'ping'");
+    wait_until("the replica to be gone", || {
+        d.info("connected_slaves") == "0"
+    });
+    // In the state before that, too.
+    let server = master(&["--rdb-key-save-delay", "20000"]);
+    let mut c = server.connect();
+    c.send(&["PSYNC", "?", "-1"]);
+    read_fullresync(&mut c);
+    c.send(&["PING"]);
+    let rest = c.expect_close();
+    assert!(rest.iter().all(|b| *b == b'\n'), "{rest:?}");
+}
+
+/// The SELECT of a transaction stands inside of it.
+#[test]
+fn select_within_a_transaction() {
+    let server = master(&["--enable-debug-command", "yes"]);
+    let (mut c, _, _) = attach(&server);
+    let mut d = server.connect();
+    d.ok("DEBUG SET-ACTIVE-EXPIRE 0");
+    d.ok("SELECT 5");
+    d.ok("SET n 7 PX 1");
+    server.connect().ok("SET elsewhere 1");
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(d.run("INCR n"), 1);
+    d.ok("SET the end");
+    let seen = read_until(&mut c, &["SET", "the", "end"]);
+    let lines: Vec<String> = seen.iter().map(|w| w.join(" ")).collect();
+    assert_eq!(
+        lines[3..],
+        [
+            "SET elsewhere 1",
+            "MULTI",
+            "SELECT 5",
+            "DEL n",
+            "INCR n",
+            "EXEC",
+            "SET the end"
+        ]
+    );
+}
+
+/// A replica that only wants the snapshot is no reader of the stream: nothing is kept for it.
+#[test]
+fn rdb_only_keeps_no_stream() {
+    let server = master(&[
+        "--rdb-key-save-delay",
+        "20000",
+        "--repl-backlog-size",
+        "16kb",
+    ]);
+    let mut c = server.connect();
+    c.ok("REPLCONF rdb-only 1");
+    c.send(&["SYNC"]);
+    let mut d = server.connect();
+    wait_until("the save", || d.info("rdb_bgsave_in_progress") == "1");
+    let value = "v".repeat(10_000);
+    for _ in 0..100 {
+        d.cmd(&["SET", "k", &value]).assert_ok();
+    }
+    let kept = d.info_int("repl_backlog_histlen");
+    assert!(kept < 100_000, "{kept}");
+    // A real replica that comes now joins the snapshot's next one, and misses nothing.
+    let mut e = server.connect();
+    e.send(&["PSYNC", "?", "-1"]);
+    check_payload(&read_payload(&mut c));
+    c.expect_close();
+    d.config_set("rdb-key-save-delay", "0");
+    let (_, offset) = read_fullresync(&mut e);
+    assert!(offset >= 1_000_000, "{offset}");
+    check_payload(&read_payload(&mut e));
+}
+
+/// A WAIT that starts when the one before it has timed out asks the replicas at once.
+#[test]
+fn a_wait_behind_a_wait_asks_at_once() {
+    let server = master(&["--hz", "1", "--repl-ping-replica-period", "3600"]);
+    let (mut c, _, _) = attach(&server);
+    let mut d = server.connect();
+    d.write_raw(b"SET k v\r\nWAIT 1 1\r\nWAIT 1 30000\r\n");
+    d.read().assert_ok();
+    read_until(&mut c, &["REPLCONF", "GETACK", "*"]);
+    assert_eq!(d.read(), 0);
+    // The cron is a second away.
+    let more = c.read_for(Duration::from_millis(400));
+    assert!(!more.is_empty());
+    let offset = server.connect().info("master_repl_offset");
+    c.send(&["REPLCONF", "ACK", &offset]);
+    assert_eq!(d.read(), 1);
+}
+
+/// The limit ends a replica that still waits for its payload, too: what was kept for it is given back.
+#[test]
+fn limit_during_the_save() {
+    let server = master(&[
+        "--client-output-buffer-limit",
+        "replica 2mb 0 0",
+        "--repl-backlog-size",
+        "16kb",
+        "--rdb-key-save-delay",
+        "200000",
+    ]);
+    let mut c = server.connect();
+    c.send(&["PSYNC", "?", "-1"]);
+    read_fullresync(&mut c);
+    let mut d = server.connect();
+    let value = "v".repeat(100_000);
+    let mut n = 0;
+    while d.info("connected_slaves") != "0" {
+        d.cmd(&["SET", "k", &value]).assert_ok();
+        n += 1;
+        assert!(n < 100, "the limit does not bite");
+    }
+    c.expect_close();
+    wait_until("the backlog to shrink", || {
+        d.info_int("repl_backlog_histlen") < 300_000
+    });
+    wait_until("the child to be gone", || {
+        d.info("rdb_bgsave_in_progress") == "0"
+    });
+    d.config_set("rdb-key-save-delay", "0");
+    attach(&server);
+}

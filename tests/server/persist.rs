@@ -1,0 +1,343 @@
+//! Saving, loading, refusing damaged files, expiry, SHUTDOWN.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::support::server::{Scratch, free_port, run_to_end};
+use crate::support::*;
+
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("clock")
+        .as_millis() as u64
+}
+
+fn populate(c: &mut Conn) {
+    let mut cmds: Vec<Vec<Vec<u8>>> = Vec::new();
+    let mut rng = Rng(7);
+    for i in 0..2000 {
+        let key = format!("key:{i}").into_bytes();
+        let len = rng.below(300);
+        let value = match i % 4 {
+            0 => i.to_string().into_bytes(),
+            1 => b"ab".repeat(len / 2),
+            2 => format!("-{}", rng.next_u64() >> rng.below(60)).into_bytes(),
+            _ => rng.bytes(len),
+        };
+        let mut cmd = vec![b"SET".to_vec(), key, value];
+        if i % 5 == 0 {
+            cmd.extend([b"PX".to_vec(), (1_000_000 + i).to_string().into_bytes()]);
+        }
+        cmds.push(cmd);
+    }
+    cmds.push(vec![b"SELECT".to_vec(), b"5".to_vec()]);
+    cmds.push(vec![b"SET".to_vec(), Vec::new(), b"empty key".to_vec()]);
+    cmds.push(vec![b"SET".to_vec(), b"empty value".to_vec(), Vec::new()]);
+    cmds.push(vec![b"SET".to_vec(), b"big".to_vec(), rng.bytes(3_000_000)]);
+    cmds.push(vec![b"SELECT".to_vec(), b"0".to_vec()]);
+    for reply in c.pipeline(&cmds) {
+        reply.assert_ok();
+    }
+}
+
+#[test]
+fn save_and_restart() {
+    let mut server = Server::aedile(&[]);
+    let mut c = server.connect();
+    populate(&mut c);
+    let before = dump_state(&mut c);
+    assert_eq!(before.len(), 2003);
+    c.ok("SAVE");
+    assert_eq!(c.info("rdb_changes_since_last_save"), "0");
+    server.kill9();
+    server.restart();
+    assert_equal_state(&before, &dump_state(&mut server.connect()));
+    assert!(server.log_has("DB loaded from disk"), "{}", server.log());
+}
+
+#[test]
+fn bgsave() {
+    let mut server = Server::aedile(&["--rdb-key-save-delay", "200"]);
+    let mut c = server.connect();
+    populate(&mut c);
+    let before = dump_state(&mut c);
+    let last = c.run("LASTSAVE").int();
+    assert_eq!(c.run("BGSAVE"), "Background saving started");
+    c.run("BGSAVE")
+        .assert_error("ERR Background save already in progress");
+    c.run("SAVE")
+        .assert_error("ERR Background save already in progress");
+    assert_eq!(c.info("rdb_bgsave_in_progress"), "1");
+    // Writes during the save are not part of it.
+    c.ok("SET key:1 changed");
+    c.run("DEL key:2");
+    c.config_set("rdb-key-save-delay", "0");
+    wait_until("the end of BGSAVE", || {
+        c.info("rdb_bgsave_in_progress") == "0"
+    });
+    assert_eq!(c.info("rdb_last_bgsave_status"), "ok");
+    assert!(c.run("LASTSAVE").int() >= last);
+    server.wait_log("Background saving terminated with success");
+    server.kill9();
+    server.restart();
+    assert_equal_state(&before, &dump_state(&mut server.connect()));
+}
+
+#[test]
+fn bgsave_child_killed() {
+    let server = Server::aedile(&["--rdb-key-save-delay", "10000000"]);
+    let mut c = server.connect();
+    populate(&mut c);
+    assert_eq!(c.run("BGSAVE"), "Background saving started");
+    let child = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid()))
+        .expect("children");
+    let child: i32 = child.trim().parse().expect("one child");
+    // SAFETY: kill takes no pointers; the pid is the one child of the server this test started.
+    unsafe { libc::kill(child, libc::SIGUSR1) };
+    wait_until("the end of BGSAVE", || {
+        c.info("rdb_bgsave_in_progress") == "0"
+    });
+    // No temporary file is left.
+    let left: Vec<_> = std::fs::read_dir(server.scratch.path())
+        .expect("dir")
+        .filter_map(|e| Some(e.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|n| n.ends_with(".rdb"))
+        .collect();
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(c.run("PING"), "PONG");
+}
+
+#[test]
+fn save_points_trigger() {
+    let server = Server::aedile(&["--save", "1 5"]);
+    let mut c = server.connect();
+    for i in 0..10 {
+        c.ok(&format!("SET k{i} v"));
+    }
+    wait_until("a save by save point", || server.rdb_path().exists());
+    server.wait_log("changes in 1 seconds. Saving...");
+}
+
+/// Starts on this file and expects exit code 1.
+fn refused(file: &[u8]) -> String {
+    let dir = Scratch::new();
+    dir.write("dump.rdb", file);
+    let end = run_to_end(
+        Kind::Aedile,
+        dir.path(),
+        &[
+            "--port",
+            &free_port().to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+        ],
+        b"",
+    );
+    let log = format!("{}{}", end.stdout, end.stderr);
+    assert_eq!(end.status.code(), Some(1), "{log}");
+    assert!(!log.contains("Ready to accept"), "{log}");
+    log
+}
+
+fn sample() -> Vec<u8> {
+    rdb::file(&[
+        ("a", "1", None),
+        ("b", "two", Some(now_ms() + 1_000_000)),
+        ("c", &"long ".repeat(100), None),
+    ])
+}
+
+#[test]
+fn hand_made_rdb_loads() {
+    let dir = Scratch::new();
+    dir.write("dump.rdb", sample());
+    let server = Server::start_in(Kind::Aedile, dir, &[]);
+    let mut c = server.connect();
+    assert_eq!(c.run("DBSIZE"), 3);
+    assert_eq!(c.run("GET a"), "1");
+    assert_eq!(c.run("GET b"), "two");
+    assert!(c.run("PTTL b").int() > 900_000);
+    assert_eq!(c.run("STRLEN c"), 500);
+}
+
+#[test]
+fn expired_keys_in_an_rdb_are_dropped() {
+    let dir = Scratch::new();
+    dir.write(
+        "dump.rdb",
+        rdb::file(&[("old", "1", Some(1_000)), ("new", "2", None)]),
+    );
+    let server = Server::start_in(Kind::Aedile, dir, &[]);
+    assert_eq!(server.connect().run("DBSIZE"), 1);
+}
+
+#[test]
+fn cut_rdb_is_refused() {
+    let whole = sample();
+    for cut in [
+        10,
+        12,
+        30,
+        whole.len() / 2,
+        whole.len() - 9,
+        whole.len() - 8,
+        whole.len() - 1,
+    ] {
+        let log = refused(&whole[..cut]);
+        assert!(
+            log.contains("Short read or OOM loading DB")
+                || log.contains("Terminating server after rdb file reading failure."),
+            "cut at {cut}: {log}"
+        );
+    }
+}
+
+#[test]
+fn flipped_rdb_is_refused() {
+    let whole = sample();
+    // In the middle of a value: only the checksum tells.
+    let at = whole.len() - 100;
+    let mut bad = whole.clone();
+    bad[at] ^= 0x20;
+    let log = refused(&bad);
+    assert!(log.contains("Wrong RDB checksum"), "{log}");
+    // The checksum itself.
+    let mut bad = whole.clone();
+    let last = bad.len() - 1;
+    bad[last] ^= 1;
+    assert!(refused(&bad).contains("Wrong RDB checksum"));
+    // The magic and the version.
+    let mut bad = whole.clone();
+    bad[0] = b'X';
+    assert!(refused(&bad).contains("Wrong signature trying to load DB from file"));
+    let mut bad = whole.clone();
+    bad[5..9].copy_from_slice(b"9999");
+    assert!(refused(&bad).contains("Can't handle RDB format version 9999"));
+    // An unknown type.
+    let mut bad = b"REDIS0009\xfe\x00\x63\x01a\x01b\xff".to_vec();
+    bad.extend_from_slice(&[0; 8]);
+    refused(&bad);
+}
+
+#[test]
+fn zero_checksum_is_not_checked() {
+    let mut file = sample();
+    let end = file.len();
+    file[end - 8..].fill(0);
+    let dir = Scratch::new();
+    dir.write("dump.rdb", file);
+    let server = Server::start_in(Kind::Aedile, dir, &[]);
+    assert_eq!(server.connect().run("DBSIZE"), 3);
+}
+
+#[test]
+fn expiry() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    c.ok("SET k v PX 30");
+    wait_until("lazy expiry", || c.run("GET k").is_null());
+    assert_eq!(c.run("TTL k"), -2);
+    // Keys that nobody touches go too.
+    let cmds: Vec<Vec<String>> = (0..1000)
+        .map(|i| {
+            format!("SET e{i} v PX {}", 10 + i % 50)
+                .split(' ')
+                .map(String::from)
+                .collect()
+        })
+        .collect();
+    c.pipeline(&cmds);
+    wait_until("active expiry", || c.run("DBSIZE") == 0);
+    assert!(c.info_int("expired_keys") >= 1001);
+}
+
+#[test]
+fn expiry_survives_a_restart() {
+    let mut server = Server::aedile(&[]);
+    let mut c = server.connect();
+    c.ok("SET gone v PX 50");
+    c.ok("SET stays v PX 1000000");
+    let at = c.run("PEXPIRETIME stays").int();
+    c.ok("SAVE");
+    server.kill9();
+    std::thread::sleep(Duration::from_millis(60));
+    server.restart();
+    let mut c = server.connect();
+    assert_eq!(c.run("EXISTS gone"), 0);
+    assert_eq!(c.run("PEXPIRETIME stays"), at);
+}
+
+#[test]
+fn shutdown() {
+    let mut server = Server::aedile(&[]);
+    let mut c = server.connect();
+    c.ok("SET k v");
+    c.run("SHUTDOWN nonsense").assert_error("ERR syntax error");
+    c.run("SHUTDOWN SAVE NOSAVE")
+        .assert_error("ERR syntax error");
+    c.run("SHUTDOWN ABORT")
+        .assert_error("ERR No shutdown in progress.");
+    c.send(&["SHUTDOWN", "SAVE"]);
+    assert_eq!(c.expect_close(), b"");
+    assert_eq!(server.wait_exit().code(), Some(0));
+    server.restart();
+    let mut c = server.connect();
+    assert_eq!(c.run("GET k"), "v");
+    c.ok("SET k w");
+    c.send(&["SHUTDOWN", "NOSAVE"]);
+    assert_eq!(c.expect_close(), b"");
+    assert_eq!(server.wait_exit().code(), Some(0));
+    server.restart();
+    assert_eq!(server.connect().run("GET k"), "v");
+}
+
+#[test]
+fn shutdown_refused_when_it_cannot_save() {
+    let server = Server::aedile(&["--dbfilename", "sub.rdb"]);
+    std::fs::create_dir_all(server.scratch.join("sub.rdb").join("x")).expect("mkdir");
+    let mut c = server.connect();
+    c.ok("SET k v");
+    c.run("SAVE").assert_error_prefix("ERR");
+    c.run("SHUTDOWN SAVE")
+        .assert_error("ERR Errors trying to SHUTDOWN. Check logs.");
+    assert_eq!(c.run("GET k"), "v");
+}
+
+#[test]
+fn failed_bgsave_stops_writes() {
+    let server = Server::aedile(&["--dbfilename", "sub.rdb", "--save", "10000 1"]);
+    std::fs::create_dir_all(server.scratch.join("sub.rdb").join("x")).expect("mkdir");
+    let mut c = server.connect();
+    c.ok("SET k v");
+    assert_eq!(c.run("BGSAVE"), "Background saving started");
+    wait_until("a failed BGSAVE", || {
+        c.info("rdb_last_bgsave_status") == "err"
+    });
+    c.run("SET k w").assert_error_prefix(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    );
+    // Whoever watches the server shall see it.
+    c.run("PING").assert_error_prefix("MISCONF ");
+    assert_eq!(c.run("GET k"), "v");
+    c.config_set("stop-writes-on-bgsave-error", "no");
+    c.ok("SET k w");
+    assert_eq!(c.run("PING"), "PONG");
+    c.config_set("save", "");
+    let _ = c.run("SHUTDOWN ABORT");
+}
+
+#[test]
+fn flushall_and_dbsize() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    populate(&mut c);
+    assert_eq!(c.run("DBSIZE"), 2000);
+    c.ok("FLUSHDB ASYNC");
+    assert_eq!(c.run("DBSIZE"), 0);
+    assert_eq!(dump_state(&mut c).len(), 3);
+    c.ok("FLUSHALL SYNC");
+    assert_eq!(dump_state(&mut c).len(), 0);
+    c.run("FLUSHALL maybe").assert_error("ERR syntax error");
+}

@@ -1,0 +1,65 @@
+//! redis-cli and redis-benchmark as a test drives them.
+//!
+//! Owns nothing that outlives a call. Paths come from `REDIS_CLI` and `REDIS_BENCHMARK`, else PATH.
+
+use std::process::{Child, Command, Stdio};
+
+use super::server::{Ended, die_with_parent, end_of};
+
+fn program(variable: &str, name: &str) -> std::ffi::OsString {
+    std::env::var_os(variable)
+        .filter(|v| !v.is_empty())
+        .unwrap_or_else(|| name.into())
+}
+
+/// A redis-cli command line, not yet started.
+pub fn cli(port: u16, args: &[&str]) -> Command {
+    let mut command = Command::new(program("REDIS_CLI", "redis-cli"));
+    command
+        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+        .args(args);
+    command
+}
+
+/// Runs redis-cli to its end.
+#[track_caller]
+pub fn run_cli(port: u16, args: &[&str], stdin: &[u8]) -> Ended {
+    end_of(cli(port, args), stdin)
+}
+
+/// Runs redis-benchmark to its end.
+#[track_caller]
+pub fn run_benchmark(port: u16, args: &[&str]) -> Ended {
+    let mut command = Command::new(program("REDIS_BENCHMARK", "redis-benchmark"));
+    command
+        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+        .args(args);
+    end_of(command, b"")
+}
+
+/// A child that is killed when dropped.
+pub struct Background(pub Child);
+
+impl Background {
+    /// Starts a command whose output goes to a file.
+    #[track_caller]
+    pub fn start(mut command: Command, output: &std::path::Path) -> Background {
+        let out = std::fs::File::create(output).expect("output file");
+        die_with_parent(&mut command);
+        Background(
+            command
+                .stdin(Stdio::null())
+                .stdout(out.try_clone().expect("output file"))
+                .stderr(out)
+                .spawn()
+                .unwrap_or_else(|e| panic!("{command:?}: {e}")),
+        )
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

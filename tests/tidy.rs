@@ -1,0 +1,638 @@
+//! Style and structure as an executable test: floors, headers, file length, `unsafe`, leftovers, machine paths.
+//!
+//! Reads the sources as text. Comments and string literals are blanked out before code is judged, so that neither can
+//! hide or fake a finding. The checker is itself tested on small bad snippets.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines a file may have, unless it is a pure table.
+const MAX_LINES: usize = 1500;
+
+/// The folders of `src` and their floors. A file imports only from lower floors or its own folder.
+const FLOORS: &[(&str, u8)] = &[
+    ("base", 0),
+    ("ae", 0),
+    ("ds", 1),
+    ("wire", 2),
+    ("store", 3),
+    ("server", 4),
+];
+
+/// Files that live on a lower floor than their folder: they hold the values of the directives and know nobody.
+const LOWER: &[(&str, u8)] = &[("config::fields", 3), ("config::value", 3)];
+
+/// Everything else under `src`.
+const TOP_FLOOR: u8 = 5;
+
+/// Where `unsafe` may stand.
+const UNSAFE_HOMES: &[&str] = &["base/sys", "base/alloc", "ds/", "store/entry"];
+
+/// A finding: file, line, what is wrong.
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
+    path: String,
+    line: usize,
+    what: String,
+}
+
+fn floor(room: &str) -> u8 {
+    FLOORS
+        .iter()
+        .find(|(name, _)| *name == room)
+        .map_or(TOP_FLOOR, |(_, n)| *n)
+}
+
+/// The folder (or top-level file) of a path relative to `src`.
+fn room_of(path: &str) -> &str {
+    path.split('/').next().unwrap_or("").trim_end_matches(".rs")
+}
+
+/// The source with comments and the insides of string and char literals replaced by blanks; line numbers are kept.
+fn code_only(source: &str) -> String {
+    let bytes = source.as_bytes();
+    let mut out = String::with_capacity(source.len());
+    let mut i = 0;
+    let blank = |out: &mut String, b: u8| out.push(if b == b'\n' { '\n' } else { ' ' });
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    while i < bytes.len() {
+        let rest = &bytes[i..];
+        if rest.starts_with(b"//") {
+            while i < bytes.len() && bytes[i] != b'\n' {
+                blank(&mut out, bytes[i]);
+                i += 1;
+            }
+        } else if rest.starts_with(b"/*") {
+            let mut depth = 0;
+            while i < bytes.len() {
+                if bytes[i..].starts_with(b"/*") {
+                    depth += 1;
+                    out.push_str("  ");
+                    i += 2;
+                } else if bytes[i..].starts_with(b"*/") {
+                    depth -= 1;
+                    out.push_str("  ");
+                    i += 2;
+                    if depth == 0 {
+                        break;
+                    }
+                } else {
+                    blank(&mut out, bytes[i]);
+                    i += 1;
+                }
+            }
+        } else if let Some((skip, hashes)) = raw_string(rest, i == 0 || !is_name(bytes[i - 1])) {
+            for _ in 0..skip {
+                out.push(' ');
+            }
+            i += skip;
+            let close: Vec<u8> = std::iter::once(b'"')
+                .chain(std::iter::repeat_n(b'#', hashes))
+                .collect();
+            while i < bytes.len() && !bytes[i..].starts_with(&close) {
+                blank(&mut out, bytes[i]);
+                i += 1;
+            }
+            for _ in 0..close.len().min(bytes.len() - i) {
+                out.push(' ');
+                i += 1;
+            }
+        } else if bytes[i] == b'"' {
+            out.push('"');
+            i += 1;
+            while i < bytes.len() && bytes[i] != b'"' {
+                if bytes[i] == b'\\' && i + 1 < bytes.len() {
+                    out.push(' ');
+                    i += 1;
+                }
+                blank(&mut out, bytes[i]);
+                i += 1;
+            }
+            if i < bytes.len() {
+                out.push('"');
+                i += 1;
+            }
+        } else if bytes[i] == b'\'' && char_literal(rest) > 0 {
+            let len = char_literal(rest);
+            for _ in 0..len {
+                out.push(' ');
+            }
+            i += len;
+        } else {
+            out.push(if bytes[i].is_ascii() {
+                bytes[i] as char
+            } else {
+                ' '
+            });
+            i += 1;
+        }
+    }
+    out
+}
+
+/// Length of the opening of a raw string and its number of hashes, if one starts here.
+fn raw_string(rest: &[u8], at_word_start: bool) -> Option<(usize, usize)> {
+    if !at_word_start {
+        return None;
+    }
+    let prefix = [&b"br"[..], b"cr", b"r"]
+        .iter()
+        .find(|p| rest.starts_with(p))?
+        .len();
+    let hashes = rest[prefix..].iter().take_while(|&&b| b == b'#').count();
+    (rest.get(prefix + hashes) == Some(&b'"')).then_some((prefix + hashes + 1, hashes))
+}
+
+/// Length of a char or byte literal that starts here, or 0 for a lifetime.
+fn char_literal(rest: &[u8]) -> usize {
+    if rest.get(1) == Some(&b'\\') {
+        // The escaped character itself may be a quote.
+        return rest[3.min(rest.len())..]
+            .iter()
+            .take(10)
+            .position(|&b| b == b'\'')
+            .map_or(0, |n| n + 4);
+    }
+    // One character of up to four bytes.
+    (2..=5)
+        .find(|&n| rest.get(n) == Some(&b'\''))
+        .filter(|&n| n == 2 || rest[1] >= 0x80)
+        .map_or(0, |n| n + 1)
+}
+
+/// The first path segments that a file names after `crate::`, with their lines. Reads `use crate::{a::b, c}` too.
+fn crate_paths(code: &str) -> Vec<(usize, String, String)> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(n) = code[from..].find("crate::") {
+        let at = from + n;
+        from = at + "crate::".len();
+        let before = code[..at].bytes().next_back();
+        if before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$') {
+            continue;
+        }
+        let line = code[..at].matches('\n').count() + 1;
+        let rest = code[from..].trim_start();
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 1;
+            let mut item = String::new();
+            for c in group.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                if depth == 0 || (depth == 1 && c == ',') {
+                    push_path(&mut found, line, &item);
+                    item.clear();
+                } else {
+                    item.push(c);
+                }
+                if depth == 0 {
+                    break;
+                }
+            }
+        } else {
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+                .unwrap_or(rest.len());
+            push_path(&mut found, line, &rest[..end]);
+        }
+    }
+    found
+}
+
+fn push_path(found: &mut Vec<(usize, String, String)>, line: usize, path: &str) {
+    let path = path.trim();
+    let first: String = path
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect();
+    if !first.is_empty() && first != "self" {
+        found.push((line, first, path.to_string()));
+    }
+}
+
+/// Why `path` may not import from `room`, if so.
+fn forbidden_import(path: &str, room: &str, import: &str) -> Option<String> {
+    let own = room_of(path);
+    if let Some((_, to)) = LOWER.iter().find(|(name, _)| import.starts_with(name)) {
+        return (floor(own) < *to).then(|| {
+            format!(
+                "an import climbs from floor {} ({own}) to floor {to} ({import})",
+                floor(own)
+            )
+        });
+    }
+    if own == "lib" || own == "main" || own == room {
+        return None;
+    }
+    // Items at the crate's root (macros, constants) belong to no floor.
+    if !ROOMS.contains(&room) && floor(room) == TOP_FLOOR {
+        return None;
+    }
+    let (from, to) = (floor(own), floor(room));
+    if path == "server/startup.rs" {
+        return None;
+    }
+    if from == TOP_FLOOR && to == TOP_FLOOR {
+        return (own != "commands").then(|| {
+            format!("{own} and {room} meet only through Server: move the call to a method or hook of server/")
+        });
+    }
+    (to > from || (to == from && own != room))
+        .then(|| format!("an import climbs from floor {from} ({own}) to floor {to} ({room})"))
+}
+
+/// The rooms of the top floor.
+const ROOMS: &[&str] = &[
+    "commands",
+    "replication",
+    "persist",
+    "config",
+    "acl",
+    "script",
+    "pubsub",
+    "tracking",
+    "info",
+    "latency",
+    "slowlog",
+    "sentinel",
+    "cluster",
+    "modules",
+    "tls",
+];
+
+/// Paths that exist on one machine only. Spelled in two parts, or this file would find itself.
+fn machine_paths() -> Vec<String> {
+    [
+        ("/wo", "rk/"),
+        ("/tmp/scr", "atch"),
+        ("/ro", "ot/"),
+        ("/ho", "me/"),
+    ]
+    .iter()
+    .map(|(a, b)| format!("{a}{b}"))
+    .collect()
+}
+
+/// All findings in one file under `src`; `path` is relative to it.
+fn check_source(path: &str, source: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |line: usize, what: String| {
+        findings.push(Finding {
+            path: path.to_string(),
+            line,
+            what,
+        });
+    };
+    if !source.starts_with("//!") {
+        add(1, "the file does not open with //!".to_string());
+    }
+    let lines: Vec<&str> = source.lines().collect();
+    if lines.len() > MAX_LINES && !path.split('/').any(|p| p == "table") {
+        add(
+            lines.len(),
+            format!("{} lines are more than {MAX_LINES}", lines.len()),
+        );
+    }
+    let code = code_only(source);
+    for (line, room, import) in crate_paths(&code) {
+        if let Some(why) = forbidden_import(path, &room, &import) {
+            add(line, why);
+        }
+    }
+    for (i, line) in code.lines().enumerate() {
+        let n = i + 1;
+        for word in ["todo!", "unimplemented!", "#[ignore"] {
+            if line.contains(word) {
+                add(n, format!("{word} is left"));
+            }
+        }
+        if has_word(line, "unsafe") {
+            if !UNSAFE_HOMES.iter().any(|home| path.starts_with(home)) {
+                add(n, "unsafe outside its homes".to_string());
+            }
+            let opens_block = line
+                .split("unsafe")
+                .skip(1)
+                .any(|after| after.trim_start().starts_with('{'))
+                || (line.trim_end().ends_with("unsafe")
+                    && code
+                        .lines()
+                        .nth(n)
+                        .is_some_and(|next| next.trim_start().starts_with('{')))
+                || line.contains("unsafe impl");
+            if opens_block && !has_safety_comment(&lines, i) {
+                add(
+                    n,
+                    "unsafe without // SAFETY: in the three lines above".to_string(),
+                );
+            }
+        }
+    }
+    for finding in check_text(path, source) {
+        findings.push(finding);
+    }
+    findings
+}
+
+/// The comment block directly above line `i` (or within three lines) explains the block.
+fn has_safety_comment(lines: &[&str], i: usize) -> bool {
+    if lines[i].contains("// SAFETY:") {
+        return true;
+    }
+    let mut j = i;
+    let mut code_lines = 0;
+    while j > 0 {
+        j -= 1;
+        let line = lines[j].trim_start();
+        if line.starts_with("// SAFETY:") {
+            return true;
+        }
+        if !line.starts_with("//") && !line.starts_with("#[") {
+            code_lines += 1;
+            if code_lines >= 3 {
+                return false;
+            }
+        }
+    }
+    false
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    let is_name = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+    line.match_indices(word).any(|(at, _)| {
+        !is_name(line[..at].bytes().next_back()) && !is_name(line[at + word.len()..].bytes().next())
+    })
+}
+
+/// What no text file of the project may contain, comments included.
+fn check_text(path: &str, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let fixme = format!("FIX{}", "ME");
+    for (i, line) in text.lines().enumerate() {
+        let mut add = |what: String| {
+            findings.push(Finding {
+                path: path.to_string(),
+                line: i + 1,
+                what,
+            });
+        };
+        if line.contains(&fixme) {
+            add(format!("{fixme} is left"));
+        }
+        for machine in machine_paths() {
+            if line.contains(&machine) {
+                add(format!("a path of one machine: {machine}"));
+            }
+        }
+    }
+    findings
+}
+
+fn files_under(dir: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files_under(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn relative(path: &Path, to: &Path) -> String {
+    path.strip_prefix(to)
+        .unwrap_or(path)
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[track_caller]
+fn report(findings: &[Finding]) {
+    let lines: Vec<String> = findings
+        .iter()
+        .map(|f| format!("{}:{}: {}", f.path, f.line, f.what))
+        .collect();
+    assert!(findings.is_empty(), "\n{}", lines.join("\n"));
+}
+
+#[test]
+fn sources_are_tidy() {
+    let src = root().join("src");
+    let mut files = Vec::new();
+    files_under(&src, &mut files);
+    files.retain(|f| f.extension().is_some_and(|e| e == "rs"));
+    files.sort();
+    assert!(!files.is_empty());
+    let mut findings = Vec::new();
+    for file in &files {
+        let source = fs::read_to_string(file).expect("a readable source");
+        findings.extend(check_source(&relative(file, &src), &source));
+    }
+    report(&findings);
+}
+
+#[test]
+fn other_files_are_tidy() {
+    let mut files = Vec::new();
+    for dir in ["tests", "benches", "conf", "tools", ".ci"] {
+        files_under(&root().join(dir), &mut files);
+    }
+    for name in ["Cargo.toml", "README.md", "CHANGELOG.md"] {
+        files.push(root().join(name));
+    }
+    let mut findings = Vec::new();
+    for file in &files {
+        // Golden files and the like are not text.
+        let Ok(text) = fs::read_to_string(file) else {
+            continue;
+        };
+        let path = relative(file, root());
+        findings.extend(check_text(&path, &text));
+        if path.ends_with(".rs") && !text.starts_with("//!") {
+            findings.push(Finding {
+                path,
+                line: 1,
+                what: "the file does not open with //!".to_string(),
+            });
+        }
+    }
+    report(&findings);
+}
+
+/// What a snippet at `path` is accused of.
+fn accused(path: &str, source: &str) -> Vec<String> {
+    check_source(path, source)
+        .into_iter()
+        .map(|f| format!("{}: {}", f.line, f.what))
+        .collect()
+}
+
+#[track_caller]
+fn finds(path: &str, body: &str, what: &str) {
+    let found = accused(path, &format!("//! Doc.\n{body}"));
+    assert!(
+        found.len() == 1 && found[0].contains(what),
+        "{path}: {body:?} gives {found:?}"
+    );
+}
+
+#[track_caller]
+fn passes(path: &str, body: &str) {
+    let found = accused(path, &format!("//! Doc.\n{body}"));
+    assert!(found.is_empty(), "{path}: {body:?} gives {found:?}");
+}
+
+#[test]
+fn finds_climbing_imports() {
+    finds(
+        "base/num.rs",
+        "use crate::store::db::Db;\n",
+        "climbs from floor 0 (base) to floor 3 (store)",
+    );
+    finds("wire/resp.rs", "fn f() { crate::server::x(); }\n", "climbs");
+    finds(
+        "wire/resp.rs",
+        "use crate::{base::num, store::db};\n",
+        "floor 3 (store)",
+    );
+    finds(
+        "wire/resp.rs",
+        "use crate::{\n    base::{num, clock},\n    commands,\n};\n",
+        "floor 5 (commands)",
+    );
+    finds(
+        "server/exec.rs",
+        "use crate::replication;\n",
+        "floor 5 (replication)",
+    );
+    finds("base/log.rs", "use crate::ae::EventLoop;\n", "floor 0 (ae)");
+    finds(
+        "persist/load.rs",
+        "use crate::replication::master;\n",
+        "meet only through Server",
+    );
+    finds(
+        "replication/mod.rs",
+        "use crate::commands::string;\n",
+        "meet only through Server",
+    );
+    finds(
+        "info.rs",
+        "use crate::commands::string;\n",
+        "meet only through Server",
+    );
+    finds(
+        "base/num.rs",
+        "pub(crate) use crate::ds::table;\n",
+        "climbs",
+    );
+}
+
+#[test]
+fn allows_what_the_floors_allow() {
+    passes(
+        "store/db.rs",
+        "use crate::ds::table;\nuse crate::base::{clock, num};\n",
+    );
+    passes(
+        "server/startup.rs",
+        "use crate::replication;\nuse crate::config;\n",
+    );
+    passes(
+        "commands/server.rs",
+        "use crate::persist::save;\nuse crate::server::Server;\n",
+    );
+    passes("commands/string.rs", "use crate::commands::table;\n");
+    passes("lib.rs", "pub use crate::server::Server;\n");
+    passes("base/num.rs", "// use crate::store::db;\n");
+    passes("base/num.rs", "const S: &str = \"crate::store\";\n");
+    passes("base/num.rs", "const S: &str = r#\"crate::store \" x\"#;\n");
+    passes(
+        "base/num.rs",
+        "/* crate::store /* nested */ crate::server */\n",
+    );
+    passes(
+        "base/num.rs",
+        "const C: [char; 2] = ['\"', '\\''];\nuse crate::base::x;\n",
+    );
+    passes("base/num.rs", "fn f<'a>(x: &'a str) -> &'a str { x }\n");
+    // The quote in a char literal must not swallow what follows.
+    finds(
+        "base/num.rs",
+        "const C: char = '\"'; use crate::store::x;\n",
+        "climbs",
+    );
+    finds(
+        "base/num.rs",
+        "fn f<'a>(x: &'a str) {} use crate::store::x;\n",
+        "climbs",
+    );
+    finds(
+        "base/num.rs",
+        "const B: &[u8] = br\"\\\"; use crate::store::x;\n",
+        "climbs",
+    );
+}
+
+#[test]
+fn finds_untidy_files() {
+    assert_eq!(accused("base/num.rs", "fn f() {}\n").len(), 1);
+    let long = "//! Doc.\n".to_string() + &"fn f() {}\n".repeat(MAX_LINES);
+    assert_eq!(accused("base/num.rs", &long).len(), 1);
+    assert!(accused("commands/table/string.rs", &long).is_empty());
+    finds("base/num.rs", "fn f() { todo!() }\n", "todo!");
+    finds(
+        "base/num.rs",
+        "fn f() { unimplemented!() }\n",
+        "unimplemented!",
+    );
+    finds("base/num.rs", "#[ignore]\nfn f() {}\n", "#[ignore");
+    finds(
+        "base/num.rs",
+        &format!("// FIX{}: later\n", "ME"),
+        "is left",
+    );
+    finds(
+        "base/num.rs",
+        &format!("const P: &str = \"/wo{}main\";\n", "rk/"),
+        "one machine",
+    );
+    passes("base/num.rs", "// todo! is what we must not write\n");
+}
+
+#[test]
+fn finds_unsafe() {
+    let explained = "fn f() {\n    // SAFETY: because.\n    unsafe { g() }\n}\n";
+    passes("ds/table.rs", explained);
+    passes("base/sys.rs", explained);
+    passes("base/sys/fork.rs", explained);
+    passes(
+        "store/entry.rs",
+        "fn f() {\n    // SAFETY: because\n    // of this.\n    let x =\n        unsafe { g() };\n}\n",
+    );
+    finds("commands/string.rs", explained, "outside its homes");
+    finds("ds/table.rs", "fn f() {\n    unsafe { g() }\n}\n", "SAFETY");
+    finds(
+        "ds/table.rs",
+        "// SAFETY: far\nfn f() {\n\n\n\n    unsafe { g() }\n}\n",
+        "SAFETY",
+    );
+    finds("ds/table.rs", "unsafe impl Send for T {}\n", "SAFETY");
+    // An unsafe function states its contract in its docs; only its blocks are checked.
+    passes("ds/table.rs", "pub unsafe fn f() {}\n");
+    passes(
+        "commands/string.rs",
+        "// unsafe { } in words\nconst S: &str = \"unsafe {\";\n",
+    );
+    passes("commands/string.rs", "#![forbid(unsafe_code)]\n");
+}
