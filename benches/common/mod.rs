@@ -1,0 +1,41 @@
+//! What the benches share: the servers to measure, started as the tests start theirs.
+//!
+//! `AEDILE_SERVER` and `REDIS_SERVER` override the programs. Without a redis-server only Aedile is measured.
+
+#[path = "../../tests/support/mod.rs"]
+pub mod support;
+
+pub use support::{Kind, Server};
+
+use std::time::Duration;
+
+/// The kinds that can be started here, with the name they bear in reports.
+pub fn kinds() -> Vec<(Kind, &'static str)> {
+    let mut kinds = vec![(Kind::Aedile, "aedile")];
+    if support::server::runs(&Kind::Redis.program()) {
+        kinds.push((Kind::Redis, "redis"));
+    } else {
+        eprintln!("no redis-server: only aedile is measured");
+    }
+    kinds
+}
+
+/// Short runs: the suite is to be run often.
+pub fn criterion() -> criterion::Criterion {
+    criterion::Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args()
+}
+
+/// Writes `count` keys of 32 bytes.
+pub fn populate(server: &Server, count: usize) {
+    let mut c = server.connect();
+    for from in (0..count).step_by(1000) {
+        let cmds: Vec<Vec<String>> = (from..count.min(from + 1000))
+            .map(|i| vec!["SET".into(), format!("key:{i:012}"), format!("{i:032}")])
+            .collect();
+        c.pipeline(&cmds);
+    }
+}
