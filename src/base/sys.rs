@@ -4,7 +4,9 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
@@ -344,6 +346,25 @@ pub fn populate_program() {
     }
 }
 
+/// A path out of a directive's bytes.
+pub fn path_of(bytes: &[u8]) -> PathBuf {
+    std::ffi::OsStr::from_bytes(bytes).into()
+}
+
+/// Makes a renaming of this path last (fsyncFileDir of util.c): syncs its folder. Folders that cannot be synced are left
+/// alone.
+pub fn fsync_file_dir(path: &Path) -> io::Result<()> {
+    let dir = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    match File::open(dir)?.sync_all() {
+        // EINVAL is what such file systems answer.
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        done => done,
+    }
+}
+
 /// Opens the system log under this name.
 pub fn open_syslog(ident: &str, facility: i32) {
     // openlog keeps the pointer, so the name is leaked on purpose: once a process.
@@ -500,13 +521,6 @@ pub fn abort_quietly() -> ! {
 pub fn segfault() {
     // SAFETY: not at all, that is its purpose: the crash report is to be seen.
     unsafe { std::ptr::null_mut::<u8>().wrapping_add(8).write_volatile(1) };
-}
-
-/// Duplicates a descriptor (so that a file can outlive its owner).
-pub fn dup(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: the result is checked and belongs to nobody else.
-    check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })
-        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 #[cfg(test)]

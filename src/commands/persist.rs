@@ -1,8 +1,5 @@
 //! SAVE, BGSAVE and LASTSAVE (rdb.c, db.c). The work is in `persist/`.
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
@@ -46,7 +43,7 @@ pub fn bgsave_command(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     }
     let rsi = server.rdb_populate_save_info();
-    let path = Path::new(std::ffi::OsStr::from_bytes(&server.config.dbfilename)).to_owned();
+    let path = crate::base::sys::path_of(&server.config.dbfilename);
     if server.rdb_save_background(&path, rsi) {
         server
             .clients

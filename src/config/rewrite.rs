@@ -263,7 +263,7 @@ pub fn rewrite_config(
     };
     let content = rewrite_config_text(config, old.as_deref().unwrap_or_default(), force_all, extra);
     match (replace_file(path, &content), &old) {
-        (Ok(()), _) => sync_folder(path).inspect_err(|e| {
+        (Ok(()), _) => crate::base::sys::fsync_file_dir(path).inspect_err(|e| {
             warn(&format!("Could not sync config file dir ({})", strerror(e)));
         })?,
         (Err(error), Some(old)) if folder_forbids(&error) => {
@@ -358,18 +358,6 @@ fn create_temp_file(path: &Path, has_old: bool) -> io::Result<(PathBuf, File)> {
         }
     }
     result
-}
-
-/// Syncs the folder of a file (util.c, fsyncFileDir); file systems that cannot are forgiven.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    match File::open(folder)?.sync_all() {
-        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
-        result => result,
-    }
 }
 
 /// Writes the content over the old one and cuts the rest. Until the cut, empty lines fill the place of a longer old

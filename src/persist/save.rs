@@ -272,7 +272,7 @@ impl Server {
             let _ = fs::remove_file(&temp);
             return false;
         }
-        if let Err(e) = fsync_file_dir(path) {
+        if let Err(e) = sys::fsync_file_dir(path) {
             server_log!(
                 Level::Warning,
                 "Failed to fsync directory while saving DB: {}",
@@ -319,19 +319,6 @@ impl Server {
         Some(RdbSaveInfo {
             repl_stream_db: Some(db),
         })
-    }
-}
-
-/// Makes the renaming itself last (fsyncFileDir). Folders that cannot be synced are left alone.
-fn fsync_file_dir(path: &Path) -> io::Result<()> {
-    let dir = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    match File::open(dir)?.sync_all() {
-        // EINVAL is what such file systems answer.
-        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        done => done,
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use socket2::Socket;
 
 use crate::base::log::Level;
+use crate::base::sys::path_of;
 use crate::server::Server;
 use crate::server::client::ReplState;
 use crate::server::exec::OwnedArgs;
@@ -153,7 +154,6 @@ impl Server {
     /// rdb-del-sync-files: an instance without persistence leaves no file behind that only a replica needed
     /// (removeRDBUsedToSyncReplicas).
     fn remove_rdb_used_to_sync_replicas(&mut self) {
-        use std::os::unix::ffi::OsStrExt;
         if !self.config.rdb_del_sync_files {
             self.repl.rdb_generated_by_replication = false;
             return;
@@ -173,8 +173,7 @@ impl Server {
                 Level::Notice,
                 "Removing the RDB file used to feed replicas in a persistence-less instance"
             );
-            let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&self.config.dbfilename));
-            let _ = std::fs::remove_file(path);
+            let _ = std::fs::remove_file(path_of(&self.config.dbfilename));
         }
     }
 }

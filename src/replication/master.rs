@@ -5,10 +5,9 @@ use std::io::{self, Write};
 
 use socket2::Socket;
 
-use super::path_of;
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::Level;
-use crate::base::sys::{self, strerror};
+use crate::base::sys::{self, path_of, strerror};
 use crate::server::Server;
 use crate::server::client::{
     CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ReplState,
@@ -743,7 +742,8 @@ pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: Client
                     return;
                 }
             }
-            Err(e) if retry(&e) => {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 server.el.clear_ready(file, Mask::WRITABLE);
                 return;
             }
@@ -778,7 +778,8 @@ pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: Client
                     server.el.clear_ready(file, Mask::WRITABLE);
                 }
             }
-            Err(e) if retry(&e) => {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 server.el.clear_ready(file, Mask::WRITABLE);
                 return;
             }
@@ -797,11 +798,4 @@ pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: Client
         server.el.delete_file_event(file, Mask::WRITABLE);
         server.replica_put_online(cid);
     }
-}
-
-fn retry(e: &io::Error) -> bool {
-    matches!(
-        e.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
 }

@@ -34,9 +34,3 @@ mod cron;
 mod master;
 mod replica;
 mod wait;
-
-/// A path out of the configuration.
-fn path_of(bytes: &[u8]) -> std::path::PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    std::ffi::OsStr::from_bytes(bytes).into()
-}

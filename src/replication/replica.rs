@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::path_of;
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
-use crate::base::sys::{self, strerror};
+use crate::base::sys::{self, path_of, strerror};
 use crate::server::Server;
 use crate::server::client::{CLIENT_MASTER, ClientId};
 use crate::server::networking::PROTO_IOBUF_LEN;
@@ -505,7 +504,13 @@ impl Server {
             self.cancel_replication_handshake(true);
             return;
         }
-        sync_folder_of(&path);
+        if let Err(e) = sys::fsync_file_dir(&path) {
+            server_log!(
+                Level::Warning,
+                "Failed trying to sync DB directory . in MASTER <-> REPLICA synchronization: {}",
+                strerror(&e)
+            );
+        }
         let loaded = self.rdb_load(&path, RDBFLAGS_REPLICATION);
         let remove = self.config.rdb_del_sync_files && self.all_persistence_disabled();
         if remove {
@@ -650,22 +655,6 @@ impl Server {
             let mut sock: &Socket = sock;
             let _ = sock.write(b"\n");
         }
-    }
-}
-
-/// Makes a rename durable.
-fn sync_folder_of(path: &Path) {
-    let folder = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    if let Err(e) = File::open(folder).and_then(|f| f.sync_all()) {
-        server_log!(
-            Level::Warning,
-            "Failed trying to sync DB directory {} in MASTER <-> REPLICA synchronization: {}",
-            folder.display(),
-            strerror(&e)
-        );
     }
 }
 

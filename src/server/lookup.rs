@@ -209,30 +209,6 @@ impl Server {
         self.dbs[db].keys.add(hash, e)
     }
 
-    /// Sets a key to a string, whether it was there or not, and clears its expiry unless `keep_ttl` (setKey). The old value
-    /// is freed in the background when it is large and lazyfree-lazy-server-del says so.
-    #[inline]
-    pub fn set_key(&mut self, db: usize, key: &[u8], value: NewValue<'_>, keep_ttl: bool) -> Slot {
-        let keys = &mut self.dbs[db].keys;
-        let hash = keys.hash(key);
-        match keys.find(hash, key) {
-            Some(slot) => {
-                keys.set_value(slot, value);
-                if !keep_ttl && keys.at(slot).expire().is_some() {
-                    keys.set_expire(slot, None);
-                }
-                let lru = self.clock.lru_clock;
-                self.dbs[db].keys.set_lru(slot, lru);
-                slot
-            }
-            None => {
-                let mut e = Entry::new(key, value, None);
-                e.set_lru(self.clock.lru_clock);
-                keys.add(hash, e)
-            }
-        }
-    }
-
     /// A key was changed: watchers and tracking clients are told here, once they exist (signalModifiedKey).
     #[inline]
     pub fn signal_modified_key(&mut self, _cid: ClientId, _db: usize, _key: &[u8]) {}

@@ -116,14 +116,10 @@ fn report_config_error(e: &ConfigError) {
     }
 }
 
-fn to_path(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
 /// Where the pid is written: only for a daemon, or when a file is named.
 pub fn pid_file_path(config: &Config) -> Option<PathBuf> {
     match &config.pidfile {
-        Some(p) => Some(to_path(p)),
+        Some(p) => Some(sys::path_of(p)),
         None if config.daemonize => Some("/var/run/redis.pid".into()),
         None => None,
     }
@@ -280,7 +276,7 @@ fn check_tcp_backlog_settings(config: &Config) {
 fn run(config: Config, argv: Vec<Vec<u8>>) -> i32 {
     log::set_verbosity(config.loglevel.into());
     if !config.logfile.is_empty() {
-        log::set_log_file(to_path(&config.logfile));
+        log::set_log_file(sys::path_of(&config.logfile));
     }
     linux_memory_warnings(&config);
     let supervised = match config.supervised {

@@ -22,10 +22,4 @@ impl Db {
             expires_cursor: 0,
         }
     }
-
-    /// Forgets what was estimated about keys that are gone.
-    pub fn reset_expiry_estimates(&mut self) {
-        self.avg_ttl = 0;
-        self.expires_cursor = 0;
-    }
 }

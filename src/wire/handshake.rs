@@ -21,6 +21,8 @@
 
 use memchr::memchr;
 
+use crate::wire::resp;
+
 /// Characters of a replication id (CONFIG_RUN_ID_SIZE).
 pub const REPLID_LEN: usize = 40;
 /// Buffer for a reply line during the handshake, its end included.
@@ -147,7 +149,7 @@ impl Step {
     }
 
     fn command(mut self, args: &[&[u8]]) -> Self {
-        push_command(&mut self.send, args);
+        push(&mut self.send, args);
         self
     }
 }
@@ -166,14 +168,8 @@ fn warning(text: impl Into<String>) -> LogLine {
     }
 }
 
-/// Appends a command as a RESP array of bulk strings (sendCommandArgv).
-fn push_command(out: &mut Vec<u8>, args: &[&[u8]]) {
-    out.extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
-    for arg in args {
-        out.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
-        out.extend_from_slice(arg);
-        out.extend_from_slice(b"\r\n");
-    }
+fn push(out: &mut Vec<u8>, args: &[&[u8]]) {
+    resp::push_command(out, args.iter().copied());
 }
 
 /// A line as upstream's C strings see it: up to the first NUL.
@@ -283,20 +279,20 @@ impl Handshake {
         self.auth_sent = params.masterauth.is_some();
         if let Some(auth) = params.masterauth {
             match params.masteruser {
-                Some(user) => push_command(&mut step.send, &[b"AUTH", user, auth]),
-                None => push_command(&mut step.send, &[b"AUTH", auth]),
+                Some(user) => push(&mut step.send, &[b"AUTH", user, auth]),
+                None => push(&mut step.send, &[b"AUTH", auth]),
             }
         }
         let port = params.listening_port.to_string();
-        push_command(
+        push(
             &mut step.send,
             &[b"REPLCONF", b"listening-port", port.as_bytes()],
         );
         self.ip_sent = params.announce_ip.is_some();
         if let Some(ip) = params.announce_ip {
-            push_command(&mut step.send, &[b"REPLCONF", b"ip-address", ip]);
+            push(&mut step.send, &[b"REPLCONF", b"ip-address", ip]);
         }
-        push_command(
+        push(
             &mut step.send,
             &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"],
         );
