@@ -7,6 +7,7 @@ use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{CLIENT_MASTER, ClientId};
 use crate::server::exec::Args;
+use crate::store::entry::value::SlotValue;
 use crate::store::entry::{Entry, NewValue};
 
 /// Does not touch LRU or LFU data (LOOKUP_NOTOUCH).
@@ -18,7 +19,50 @@ pub const LOOKUP_WRITE: u8 = 4;
 /// Leaves an expired key alone, only hides it (LOOKUP_NOEXPIRE).
 pub const LOOKUP_NOEXPIRE: u8 = 8;
 
+/// An error has been sent to the client: there is nothing left to do for the command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Replied;
+
 impl Server {
+    /// Finds a key whose value must be a `T`; `flags` as for [`Server::lookup_key`].
+    ///
+    /// # Errors
+    /// The key holds a value of another type: WRONGTYPE has been sent.
+    #[inline]
+    pub fn lookup_typed<T: SlotValue>(
+        &mut self,
+        cid: ClientId,
+        key: &[u8],
+        flags: u8,
+    ) -> Result<Option<Slot>, Replied> {
+        let db = self.client_db(cid);
+        let hash = self.dbs[db].keys.hash(key);
+        self.lookup_typed_hashed::<T>(cid, db, hash, key, flags)
+    }
+
+    /// The same for a caller that keeps the key's hash, to add the key when it is not there.
+    ///
+    /// # Errors
+    /// As [`Server::lookup_typed`].
+    #[inline]
+    pub fn lookup_typed_hashed<T: SlotValue>(
+        &mut self,
+        cid: ClientId,
+        db: usize,
+        hash: u64,
+        key: &[u8],
+        flags: u8,
+    ) -> Result<Option<Slot>, Replied> {
+        let found = self.lookup_key_hashed(db, hash, key, flags);
+        if let Some(slot) = found
+            && self.dbs[db].keys.at(slot).value_type() != T::TYPE
+        {
+            self.add_reply_wrong_type(cid);
+            return Err(Replied);
+        }
+        Ok(found)
+    }
+
     /// The database that the client has selected.
     #[inline]
     pub fn client_db(&self, cid: ClientId) -> usize {
@@ -159,6 +203,7 @@ impl Server {
         let hash = keys.hash(key);
         match keys.remove(hash, key) {
             Some(e) => {
+                self.signal_deleted_key_as_ready(db, key, e.value_type());
                 self.free_entry(e, lazy);
                 true
             }
@@ -204,6 +249,9 @@ impl Server {
         value: NewValue<'_>,
         expire: Option<i64>,
     ) -> Slot {
+        if let NewValue::Value(v) = &value {
+            self.signal_key_as_ready(db, key, v.value_type());
+        }
         let mut e = Entry::new(key, value, expire);
         e.set_lru(self.clock.lru_clock);
         self.dbs[db].keys.add(hash, e)

@@ -3,4 +3,9 @@
 
 pub mod db;
 pub mod entry;
+pub mod hash;
+pub mod list;
 pub mod rdb_value;
+pub mod set;
+pub mod stream;
+pub mod zset;

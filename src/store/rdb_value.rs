@@ -39,6 +39,8 @@ impl Loaded {
 pub fn rdb_save_object_type(e: &Entry) -> u8 {
     match e.value_type() {
         Type::String => RDB_TYPE_STRING,
+        // No command makes a value of these types yet.
+        Type::List | Type::Set | Type::Zset | Type::Hash | Type::Stream => RDB_TYPE_STRING,
     }
 }
 

@@ -52,6 +52,12 @@ impl Keyspace {
         self.table.at(slot)
     }
 
+    /// For [`super::value`]: a change of the value that moves nothing.
+    #[inline]
+    pub(super) fn entry_mut(&mut self, slot: Slot) -> &mut Entry {
+        self.table.at_mut(slot)
+    }
+
     /// Sets the LRU bits of the entry at `slot`.
     #[inline]
     pub fn set_lru(&mut self, slot: Slot, lru: u32) {

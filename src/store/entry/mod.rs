@@ -11,19 +11,23 @@
 //! ```
 //!
 //! All offsets follow from the flags, so nothing else is stored. A string that is a canonical 64-bit integer sits in the
-//! slot, one of up to [`INLINE_MAX`] bytes behind the key, a larger one in an [`SBuf`].
+//! slot, one of up to [`INLINE_MAX`] bytes behind the key, a larger one in an [`SBuf`]. Every other type hangs off the slot
+//! by one pointer, which type and encoding tell how to read ([`value`]).
 //!
-//! Invariants: the flags describe the layout that was allocated; a PTR slot owns its value; the key never changes.
+//! Invariants: the flags describe the layout that was allocated; a PTR slot owns its value; only a string is without PTR;
+//! the key never changes.
 //! An entry knows nothing of the table or the index that holds it: [`keyspace`] keeps those two in step.
 
 pub mod index;
 pub mod keyspace;
+pub mod value;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use crate::ds::sbuf::SBuf;
 use crate::ds::table::Element;
+use value::Value;
 
 /// The longest string value kept inside the entry, in bytes.
 pub const INLINE_MAX: usize = 1024;
@@ -35,6 +39,11 @@ pub const EMBSTR_MAX: usize = 44;
 #[repr(u8)]
 pub enum Type {
     String = 0,
+    List = 1,
+    Set = 2,
+    Zset = 3,
+    Hash = 4,
+    Stream = 6,
 }
 
 impl Type {
@@ -42,6 +51,11 @@ impl Type {
     pub fn name(self) -> &'static str {
         match self {
             Type::String => "string",
+            Type::List => "list",
+            Type::Set => "set",
+            Type::Zset => "zset",
+            Type::Hash => "hash",
+            Type::Stream => "stream",
         }
     }
 }
@@ -52,7 +66,15 @@ impl Type {
 pub enum Encoding {
     Raw = 0,
     Int = 1,
+    /// A hash table (`hashtable`).
+    Ht = 2,
+    Intset = 6,
+    /// A sorted set in a tree; the name is upstream's.
+    Skiplist = 7,
     Embstr = 8,
+    Quicklist = 9,
+    Stream = 10,
+    Listpack = 11,
 }
 
 impl Encoding {
@@ -61,7 +83,13 @@ impl Encoding {
         match self {
             Encoding::Raw => "raw",
             Encoding::Int => "int",
+            Encoding::Ht => "hashtable",
+            Encoding::Intset => "intset",
+            Encoding::Skiplist => "skiplist",
             Encoding::Embstr => "embstr",
+            Encoding::Quicklist => "quicklist",
+            Encoding::Stream => "stream",
+            Encoding::Listpack => "listpack",
         }
     }
 }
@@ -74,6 +102,9 @@ const LAYOUT_FLAGS: u64 = EXPIRE | INT | PTR | LONG_KEY;
 const LRU_MASK: u64 = 0xff_ffff;
 const TYPE_SHIFT: u32 = 24;
 const ENC_SHIFT: u32 = 28;
+/// Type and encoding.
+const KIND_MASK: u64 = 0xff << TYPE_SHIFT;
+const TYPE_MASK: u64 = 0xf << TYPE_SHIFT;
 const KEYLEN_SHIFT: u32 = 40;
 const KEYLEN_MAX: u64 = 0xff_ffff;
 /// No place in the expire index (yet).
@@ -113,13 +144,70 @@ pub enum NewValue<'a> {
     Bytes { bytes: &'a [u8], raw: bool },
     /// A buffer to keep as it is (encoding `raw`).
     Buf(SBuf),
+    /// A value of another type.
+    Value(Value),
+}
+
+/// What goes into an allocation, the layout being decided.
+enum Body<'a> {
+    Int(i64),
+    Inline {
+        encoding: Encoding,
+        bytes: &'a [u8],
+    },
+    /// A word that owns a value of this type and encoding.
+    Ptr {
+        value_type: Type,
+        encoding: Encoding,
+        word: NonNull<u8>,
+    },
+}
+
+impl<'a> Body<'a> {
+    #[inline]
+    fn of(value: NewValue<'a>) -> Body<'a> {
+        match value {
+            NewValue::Int(n) => Body::Int(n),
+            NewValue::Bytes { bytes, raw } if bytes.len() <= INLINE_MAX => Body::Inline {
+                encoding: inline_encoding(bytes.len(), raw),
+                bytes,
+            },
+            NewValue::Bytes { bytes, .. } => Body::buf(SBuf::from_slice(bytes)),
+            NewValue::Buf(b) => Body::buf(b),
+            NewValue::Value(v) => {
+                let (value_type, encoding) = (v.value_type(), v.encoding());
+                Body::Ptr {
+                    value_type,
+                    encoding,
+                    word: v.into_word(),
+                }
+            }
+        }
+    }
+
+    fn buf(b: SBuf) -> Body<'a> {
+        Body::Ptr {
+            value_type: Type::String,
+            encoding: Encoding::Raw,
+            word: b.into_raw(),
+        }
+    }
+}
+
+#[inline]
+fn inline_encoding(len: usize, raw: bool) -> Encoding {
+    if raw || len > EMBSTR_MAX {
+        Encoding::Raw
+    } else {
+        Encoding::Embstr
+    }
 }
 
 /// An owned key with its value. Eight bytes: a pointer to the allocation described above.
 #[repr(transparent)]
 pub struct Entry(NonNull<u8>);
 
-// SAFETY: an entry owns its allocation and an SBuf may be dropped on any thread.
+// SAFETY: an entry owns its allocation; an SBuf and every Value may be dropped on any thread.
 unsafe impl Send for Entry {}
 
 // SAFETY: transparent over NonNull, movable.
@@ -149,19 +237,20 @@ impl Entry {
         Entry::build(key, value, expire, 0)
     }
 
+    #[inline]
     fn build(key: &[u8], value: NewValue<'_>, expire: Option<(i64, u32)>, lru: u64) -> Entry {
-        let (mut flags, encoding, tail) = match &value {
-            NewValue::Int(_) => (INT, Encoding::Int, 0),
-            NewValue::Bytes { bytes, raw } if bytes.len() <= INLINE_MAX => {
-                let short = bytes.len() <= EMBSTR_MAX && !raw;
-                let e = if short {
-                    Encoding::Embstr
-                } else {
-                    Encoding::Raw
-                };
-                (0, e, bytes.len())
-            }
-            _ => (PTR, Encoding::Raw, 0),
+        Entry::allocate(key, Body::of(value), expire, lru)
+    }
+
+    fn allocate(key: &[u8], body: Body<'_>, expire: Option<(i64, u32)>, lru: u64) -> Entry {
+        let (mut flags, value_type, encoding, tail) = match &body {
+            Body::Int(_) => (INT, Type::String, Encoding::Int, 0),
+            Body::Inline { encoding, bytes } => (0, Type::String, *encoding, bytes.len()),
+            Body::Ptr {
+                value_type,
+                encoding,
+                ..
+            } => (PTR, *value_type, *encoding, 0),
         };
         if expire.is_some() {
             flags |= EXPIRE;
@@ -171,7 +260,7 @@ impl Entry {
             flags |= LONG_KEY;
         }
         let header = (lru & LRU_MASK)
-            | (Type::String as u64) << TYPE_SHIFT
+            | (value_type as u64) << TYPE_SHIFT
             | (encoding as u64) << ENC_SHIFT
             | flags
             | len.min(KEYLEN_MAX) << KEYLEN_SHIFT;
@@ -186,25 +275,16 @@ impl Entry {
             };
             p.cast::<u64>().write(header);
             let mut at = HEADER;
-            match value {
-                NewValue::Int(n) => {
+            match body {
+                Body::Int(n) => {
                     p.add(at).cast::<i64>().write(n);
                     at += 8;
                 }
-                NewValue::Buf(b) => {
-                    p.add(at)
-                        .cast::<usize>()
-                        .write(b.into_raw().as_ptr() as usize);
+                Body::Ptr { word, .. } => {
+                    p.add(at).cast::<NonNull<u8>>().write(word);
                     at += 8;
                 }
-                NewValue::Bytes { bytes, .. } if flags & PTR != 0 => {
-                    let b = SBuf::from_slice(bytes);
-                    p.add(at)
-                        .cast::<usize>()
-                        .write(b.into_raw().as_ptr() as usize);
-                    at += 8;
-                }
-                NewValue::Bytes { bytes, .. } => {
+                Body::Inline { bytes, .. } => {
                     p.add(off - 2)
                         .cast::<u16>()
                         .write_unaligned(bytes.len() as u16);
@@ -277,22 +357,39 @@ impl Entry {
 
     /// Bytes of the entry and of its value.
     pub fn mem_usage(&self) -> usize {
-        let h = self.header();
-        let mut n = crate::base::alloc::good_size(self.size());
-        if h & PTR != 0 {
-            n += self.with_buf(|b| crate::base::alloc::good_size(b.alloc_size()));
+        let own = crate::base::alloc::good_size(self.size());
+        if self.header() & PTR == 0 {
+            return own;
         }
-        n
+        own + match self.buf() {
+            Some(b) => crate::base::alloc::good_size(b.alloc_size()),
+            None => self.any_value().map_or(0, |v| v.mem_usage()),
+        }
     }
 
+    #[inline]
     pub fn value_type(&self) -> Type {
-        Type::String
+        match (self.header() >> TYPE_SHIFT) & 0xf {
+            1 => Type::List,
+            2 => Type::Set,
+            3 => Type::Zset,
+            4 => Type::Hash,
+            6 => Type::Stream,
+            _ => Type::String,
+        }
     }
 
+    #[inline]
     pub fn encoding(&self) -> Encoding {
         match (self.header() >> ENC_SHIFT) & 0xf {
             1 => Encoding::Int,
+            2 => Encoding::Ht,
+            6 => Encoding::Intset,
+            7 => Encoding::Skiplist,
             8 => Encoding::Embstr,
+            9 => Encoding::Quicklist,
+            10 => Encoding::Stream,
+            11 => Encoding::Listpack,
             _ => Encoding::Raw,
         }
     }
@@ -359,22 +456,25 @@ impl Entry {
     /// Copies the entry into one with or without an expiry; the value moves along.
     fn relayout(&mut self, expire: Option<(i64, u32)>) {
         let h = self.header();
-        let raw = self.encoding() == Encoding::Raw;
+        let encoding = self.encoding();
         let new = if h & PTR != 0 {
-            let buf = self.take_buf();
-            Entry::build(self.key(), NewValue::Buf(buf), expire, h)
+            let body = Body::Ptr {
+                value_type: self.value_type(),
+                encoding,
+                word: self.take_word(),
+            };
+            Entry::allocate(self.key(), body, expire, h)
         } else {
-            match self.string() {
-                Str::Int(n) => Entry::build(self.key(), NewValue::Int(n), expire, h),
-                Str::Bytes(bytes) => {
-                    Entry::build(self.key(), NewValue::Bytes { bytes, raw }, expire, h)
-                }
-            }
+            let body = match self.string() {
+                Str::Int(n) => Body::Int(n),
+                Str::Bytes(bytes) => Body::Inline { encoding, bytes },
+            };
+            Entry::allocate(self.key(), body, expire, h)
         };
         *self = new;
     }
 
-    /// The string value.
+    /// The string value. Panics when the value is no string.
     #[inline]
     pub fn string(&self) -> Str<'_> {
         let h = self.header();
@@ -387,6 +487,7 @@ impl Entry {
             } else if h & INT != 0 {
                 Str::Int(p.add(HEADER).cast::<i64>().read())
             } else {
+                assert!(h & TYPE_MASK == 0, "not a string");
                 // The buffer outlives this borrow: the entry owns one count of it and drops it only through &mut.
                 let buf = &*p.add(HEADER).cast::<SBuf>();
                 Str::Bytes(buf.as_slice())
@@ -394,33 +495,60 @@ impl Entry {
         }
     }
 
-    /// The value's buffer, when it hangs off the entry.
+    /// The string's buffer, when it hangs off the entry.
+    #[inline]
     pub fn buf(&self) -> Option<&SBuf> {
-        if self.header() & PTR == 0 {
+        if self.header() & (PTR | TYPE_MASK) != PTR {
             return None;
         }
         // SAFETY: a PTR slot of a string holds an SBuf, which is transparent over its pointer.
         Some(unsafe { &*self.0.as_ptr().add(HEADER).cast::<SBuf>() })
     }
 
-    fn with_buf<R>(&self, f: impl FnOnce(&SBuf) -> R) -> R
-    where
-        R: Default,
-    {
-        self.buf().map(f).unwrap_or_default()
+    /// The word of a PTR slot.
+    #[inline]
+    fn word(&self) -> NonNull<u8> {
+        debug_assert!(self.header() & PTR != 0);
+        // SAFETY: a PTR slot holds a pointer, written as such.
+        unsafe { self.0.as_ptr().add(HEADER).cast::<NonNull<u8>>().read() }
     }
 
-    /// Takes the buffer out and leaves an integer in its place, so that dropping the entry does not free it.
-    fn take_buf(&mut self) -> SBuf {
+    /// Takes the word out and leaves an integer in its place, so that dropping the entry does not free the value.
+    #[inline]
+    fn take_word(&mut self) -> NonNull<u8> {
+        let word = self.word();
         let h = self.header();
-        debug_assert!(h & PTR != 0);
-        // SAFETY: the slot owns an SBuf; after the flags change nobody takes it for one again.
+        self.set_header((h & !PTR) | INT);
+        word
+    }
+
+    /// Puts a word into the slot of an entry that has one and owns nothing.
+    #[inline]
+    fn put_word(&mut self, value_type: Type, encoding: Encoding, word: NonNull<u8>) {
+        let h = self.header();
+        debug_assert!(h & INT != 0);
+        let kind = (value_type as u64) << TYPE_SHIFT | (encoding as u64) << ENC_SHIFT;
+        self.set_header((h & !(KIND_MASK | INT)) | kind | PTR);
+        // SAFETY: INT and PTR entries have the slot at the same place.
         unsafe {
-            let slot = self.0.as_ptr().add(HEADER).cast::<usize>();
-            let p = slot.read();
-            slot.write(0);
-            self.set_header((h & !PTR) | INT);
-            SBuf::from_raw(NonNull::new_unchecked(p as *mut u8))
+            self.0
+                .as_ptr()
+                .add(HEADER)
+                .cast::<NonNull<u8>>()
+                .write(word)
+        };
+    }
+
+    /// Frees what hangs off the slot.
+    fn drop_word(&mut self) {
+        let (value_type, encoding) = (self.value_type(), self.encoding());
+        let word = self.take_word();
+        if value_type == Type::String {
+            // SAFETY: a PTR slot of a string owns an SBuf, and was just emptied.
+            drop(unsafe { SBuf::from_raw(word) });
+        } else {
+            // SAFETY: the slot owned this word with this type and encoding, and was just emptied.
+            drop(unsafe { Value::from_word(value_type, encoding, word) });
         }
     }
 
@@ -437,11 +565,7 @@ impl Entry {
             NewValue::Bytes { bytes, raw }
                 if h & (INT | PTR) == 0 && self.inline_len(h) == bytes.len() =>
             {
-                let e = if *raw || bytes.len() > EMBSTR_MAX {
-                    Encoding::Raw
-                } else {
-                    Encoding::Embstr
-                };
+                let e = inline_encoding(bytes.len(), *raw);
                 self.set_header((h & !(0xf << ENC_SHIFT)) | (e as u64) << ENC_SHIFT);
                 let start = key_offset(h) + self.key_len(h);
                 // SAFETY: the inline value has exactly this length; the source is not inside this entry, which is borrowed
@@ -467,7 +591,7 @@ impl Entry {
 
     /// The value as a growable buffer for APPEND, SETRANGE and SETBIT; converts to `raw` and may move the entry.
     fn raw_buf(&mut self) -> &mut SBuf {
-        if self.header() & PTR == 0 {
+        if self.buf().is_none() {
             let buf = match self.string() {
                 Str::Int(n) => SBuf::from_slice(itoa::Buffer::new().format(n).as_bytes()),
                 Str::Bytes(b) => SBuf::from_slice(b),
@@ -492,7 +616,7 @@ fn expire_offset(header: u64) -> usize {
 impl Drop for Entry {
     fn drop(&mut self) {
         if self.header() & PTR != 0 {
-            drop(self.take_buf());
+            self.drop_word();
         }
         let size = self.size();
         // SAFETY: allocated in `build` with the same layout: the flags that decide the size are unchanged but for PTR -> INT,
