@@ -270,19 +270,6 @@ impl Intset {
         let (b, w) = (self.bytes(), self.width());
         (0..self.len()).map(move |i| read(b, w, i))
     }
-
-    /// The bare pointer, for a value's word; give it back with [`Intset::from_raw`].
-    pub fn into_raw(self) -> NonNull<u8> {
-        let p = self.0;
-        std::mem::forget(self);
-        p
-    }
-
-    /// # Safety
-    /// `p` came from [`Intset::into_raw`] and is given back once.
-    pub unsafe fn from_raw(p: NonNull<u8>) -> Intset {
-        Intset(p)
-    }
 }
 
 impl Default for Intset {

@@ -736,19 +736,6 @@ impl Listpack {
             Some(self.get(at))
         })
     }
-
-    /// The bare pointer, for a value's word; give it back with [`Listpack::from_raw`].
-    pub fn into_raw(self) -> NonNull<u8> {
-        let p = self.0;
-        std::mem::forget(self);
-        p
-    }
-
-    /// # Safety
-    /// `p` came from [`Listpack::into_raw`] and is given back once.
-    pub unsafe fn from_raw(p: NonNull<u8>) -> Listpack {
-        Listpack(p)
-    }
 }
 
 impl Default for Listpack {
