@@ -13,6 +13,7 @@ pub mod keyspace;
 pub mod migrate;
 pub mod object;
 pub mod persist;
+pub mod pubsub;
 pub mod replication;
 pub mod server;
 pub mod slowlog;

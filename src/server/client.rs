@@ -17,6 +17,7 @@ use socket2::Socket;
 use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
 use crate::server::command::CommandId;
+use crate::server::pubsub::Subscriptions;
 use crate::wire::backlog::ReaderId;
 use crate::wire::resp::Parser;
 
@@ -39,6 +40,8 @@ pub const CLIENT_UNBLOCKED: u64 = 1 << 7;
 pub const CLIENT_ASKING: u64 = 1 << 9;
 pub const CLIENT_CLOSE_ASAP: u64 = 1 << 10;
 pub const CLIENT_UNIX_SOCKET: u64 = 1 << 11;
+/// A command could not be queued: EXEC will refuse.
+pub const CLIENT_DIRTY_EXEC: u64 = 1 << 12;
 pub const CLIENT_MASTER_FORCE_REPLY: u64 = 1 << 13;
 pub const CLIENT_READONLY: u64 = 1 << 17;
 pub const CLIENT_PUBSUB: u64 = 1 << 18;
@@ -46,6 +49,8 @@ pub const CLIENT_REPLY_OFF: u64 = 1 << 22;
 pub const CLIENT_REPLY_SKIP_NEXT: u64 = 1 << 23;
 pub const CLIENT_REPLY_SKIP: u64 = 1 << 24;
 pub const CLIENT_PROTECTED: u64 = 1 << 28;
+/// The client must get one reply a command, at once: nothing may block it.
+pub const CLIENT_DENY_BLOCKING: u64 = 1 << 41;
 pub const CLIENT_NO_EVICT: u64 = 1 << 43;
 pub const CLIENT_NO_TOUCH: u64 = 1 << 45;
 /// Has no connection: replays a file, or runs a command for the server itself.
@@ -419,6 +424,8 @@ pub struct Client {
     pub obuf_soft_limit_reached_time: i64,
     pub block: Option<Box<Block>>,
     pub replica: Option<Box<Replica>>,
+    /// What it listens to; none when it listens to nothing.
+    pub pubsub: Option<Box<Subscriptions>>,
     /// Write offset that WAIT waits for (woff).
     pub woff: i64,
 }
@@ -525,6 +532,7 @@ impl Clients {
             obuf_soft_limit_reached_time: 0,
             block: None,
             replica: None,
+            pubsub: None,
             woff: 0,
         }));
         self.next_id += 1;
@@ -595,6 +603,33 @@ impl Clients {
         }
         if !c.pending_write {
             Self::first_write(c, &mut self.pending_write, &mut self.pool);
+        }
+        Some(c)
+    }
+
+    /// The same for a push message, which CLIENT REPLY does not silence. Without `buffer` the client gets no reply buffer,
+    /// for whoever appends by reference.
+    pub fn prepare_client_to_push(&mut self, cid: ClientId, buffer: bool) -> Option<&mut Client> {
+        const SILENT: u64 = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP;
+        let c = self.slab.get_mut(cid.key as usize)?;
+        if c.cid.generation != cid.generation {
+            return None;
+        }
+        if c.flags & (NO_REPLY & !SILENT) != 0 {
+            let silenced = c.flags & SILENT;
+            c.flags &= !SILENT;
+            let may = Self::may_reply_anyway(c, &mut self.to_close);
+            c.flags |= silenced;
+            if !may {
+                return None;
+            }
+        }
+        if !c.pending_write {
+            if buffer {
+                Self::first_write(c, &mut self.pending_write, &mut self.pool);
+            } else {
+                Self::put_in_pending_write_queue(c, &mut self.pending_write);
+            }
         }
         Some(c)
     }

@@ -14,7 +14,8 @@ use crate::server::Server;
 use crate::server::blocked::{PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTION_CLIENT_WRITE};
 use crate::server::client::{
     CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_NO_TOUCH,
-    CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, Client, ClientId,
+    CLIENT_PUBSUB, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, CLIENT_UNIX_SOCKET,
+    Client, ClientId,
 };
 use crate::server::command::{
     Argv, CMD_ADMIN, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_PROTECTED, CMD_READONLY,
@@ -191,8 +192,10 @@ pub struct Exec {
     pub rewrite: Option<OwnedArgs>,
     /// Further commands that the running one propagates before itself (also_propagate).
     pub also_propagate: Vec<PropagateOp>,
-    /// The running command is propagated even if it changed nothing.
-    pub(super) force_propagate: bool,
+    /// Where the running command is propagated to even if it changed nothing (PROPAGATE_*).
+    pub(super) force_propagate: u8,
+    /// Messages published to the current client while its command runs: they follow the reply.
+    pub pending_push_messages: Vec<u8>,
     /// Propagated commands of one call are not wrapped in MULTI (propagate_no_multi).
     pub propagate_no_multi: bool,
     /// The running command has answered with an error.
@@ -234,10 +237,29 @@ pub enum Processed {
     Postponed,
 }
 
+/// Clients with one of these are looked at more closely before a command runs.
+const UNUSUAL_CLIENT: u64 = CLIENT_SLAVE | CLIENT_PUBSUB;
+
 /// What an error text shows of an argument: the first 128 bytes, up to a NUL, as C's formats do.
 pub fn shown_part(arg: &[u8]) -> &[u8] {
     let end = memchr::memchr(0, arg).unwrap_or(arg.len());
     &arg[..end.min(128)]
+}
+
+/// What a RESP2 client may say while it listens: every other reply would look like a message.
+fn allowed_in_pubsub(name: &str) -> bool {
+    matches!(
+        name,
+        "ping"
+            | "subscribe"
+            | "ssubscribe"
+            | "unsubscribe"
+            | "sunsubscribe"
+            | "psubscribe"
+            | "punsubscribe"
+            | "quit"
+            | "reset"
+    )
 }
 
 impl Server {
@@ -274,7 +296,7 @@ impl Server {
         {
             return self.reject_command(cid, Some(id), &text);
         }
-        if self.exec.unusual || client_flags & CLIENT_SLAVE != 0 {
+        if self.exec.unusual || client_flags & UNUSUAL_CLIENT != 0 {
             if (client_flags & CLIENT_MASTER == 0 || self.loading.is_some())
                 && let Some(p) = self.may_refuse(cid, id, flags, client_flags)
             {
@@ -349,6 +371,17 @@ impl Server {
         {
             // Whoever watches the server with PINGs shall see it.
             return Some(self.reject_command(cid, Some(id), text));
+        }
+        if client_flags & CLIENT_PUBSUB != 0
+            && self.clients.resp_version(cid) == 2
+            && !allowed_in_pubsub(self.commands.full_name(id))
+        {
+            let text = format!(
+                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+                 context",
+                self.commands.full_name(id)
+            );
+            return Some(self.reject_command(cid, Some(id), &text));
         }
         if self.repl.master_host.is_some()
             && self.repl.state != ReplicaState::Connected
@@ -602,7 +635,10 @@ impl Server {
             }
             self.exec.rewrite = None;
             self.exec.redacted.clear();
-            self.exec.force_propagate = false;
+            self.exec.force_propagate = 0;
+            if !self.exec.pending_push_messages.is_empty() {
+                self.send_pending_push_messages(cid);
+            }
         }
         let Some(c) = self.clients.get_mut(cid) else {
             return Processed::Stop;
@@ -639,6 +675,9 @@ impl Server {
     fn after_rejected_command(&mut self, cid: ClientId) -> Processed {
         // It counts as rejected, not as failed.
         self.exec.error_reply_sent = false;
+        if !self.exec.pending_push_messages.is_empty() {
+            self.send_pending_push_messages(cid);
+        }
         match self.clients.get_mut(cid) {
             Some(c) => Self::after_unusual_command(c),
             None => Processed::Stop,
@@ -661,17 +700,19 @@ impl Server {
 
     /// Queues the running command behind what it propagates besides, or sends it at once when there is nothing else.
     fn propagate_call(&mut self, cid: ClientId, args: &Args, changed: bool) {
-        let wanted = changed || self.exec.force_propagate;
+        let target = if changed {
+            PROPAGATE_AOF | PROPAGATE_REPL
+        } else {
+            self.exec.force_propagate
+        };
         // What our master sent goes on byte by byte (see replication/replica.rs), never as commands of ours.
         let from_master = self.is_master_client(cid);
-        if wanted && !from_master {
+        if target != 0 && !from_master {
             let db = self.clients.get(cid).map_or(0, |c| c.db);
             if self.exec.also_propagate.is_empty() {
                 match self.exec.rewrite.take() {
-                    Some(w) => {
-                        self.propagate_now(Some(db), &w.as_args(), PROPAGATE_AOF | PROPAGATE_REPL)
-                    }
-                    None => self.propagate_now(Some(db), args, PROPAGATE_AOF | PROPAGATE_REPL),
+                    Some(w) => self.propagate_now(Some(db), &w.as_args(), target),
+                    None => self.propagate_now(Some(db), args, target),
                 }
                 return;
             }
@@ -679,16 +720,16 @@ impl Server {
             self.exec.also_propagate.push(PropagateOp {
                 db,
                 args: words,
-                target: PROPAGATE_AOF | PROPAGATE_REPL,
+                target,
             });
         }
         self.propagate_pending_commands();
     }
 
-    /// The running command is propagated even if it changes nothing (forceCommandPropagation).
-    pub fn force_command_propagation(&mut self) {
+    /// The running command is propagated there (PROPAGATE_*) even if it changes nothing (forceCommandPropagation).
+    pub fn force_command_propagation(&mut self, target: u8) {
         self.exec.leftovers = true;
-        self.exec.force_propagate = true;
+        self.exec.force_propagate |= target;
     }
 
     /// The running command is to be propagated as these words (rewriteClientCommandVector).

@@ -20,8 +20,10 @@ pub mod listen;
 pub mod lookup;
 pub mod migrate;
 pub mod networking;
+pub mod notify;
 pub mod persist;
 pub mod propagate;
+pub mod pubsub;
 pub mod reenter;
 pub mod repl;
 pub mod reply;
@@ -86,6 +88,7 @@ pub struct Server {
     pub exec: Exec,
     pub stats: Stats,
     pub slowlog: Slowlog,
+    pub pubsub: pubsub::Pubsub,
     /// Connections that MIGRATE keeps.
     pub migrate: migrate::MigrateSockets,
     pub repl: Repl,

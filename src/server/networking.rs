@@ -675,6 +675,7 @@ impl Server {
         if self.clients[cid].block.is_some() {
             self.unblock_client(cid);
         }
+        self.pubsub_unsubscribe_all(cid);
         if flags & CLIENT_MONITOR != 0 {
             self.clients.monitors.retain(|m| *m != cid);
         }

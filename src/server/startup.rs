@@ -22,6 +22,7 @@ use crate::server::cron::{Cron, server_cron};
 use crate::server::listen::Listeners;
 use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::Persist;
+use crate::server::pubsub::Pubsub;
 use crate::server::repl::{Repl, ReplicaState};
 use crate::server::{
     AEDILE_VERSION, CONFIG_MIN_RESERVED_FDS, DebugSettings, REDIS_VERSION, Server,
@@ -426,6 +427,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         start_time: clock.unix_s,
         initial_memory: 0,
         dbs,
+        pubsub: Pubsub::new(&hasher),
         hasher,
         dirty: 0,
         clients: Clients::default(),
