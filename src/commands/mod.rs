@@ -19,3 +19,4 @@ pub mod server;
 pub mod slowlog;
 pub mod string;
 pub mod table;
+pub mod transactions;

@@ -18,6 +18,7 @@ use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
 use crate::server::blocked::Waiting;
 use crate::server::command::CommandId;
+use crate::server::multi::MultiState;
 use crate::server::pubsub::Subscriptions;
 use crate::wire::backlog::ReaderId;
 use crate::wire::resp::Parser;
@@ -359,6 +360,8 @@ pub struct Replica {
     pub announced_ip: Vec<u8>,
     pub capa: u32,
     pub req: u32,
+    /// The master link: bytes of a transaction that has begun; they are applied, and passed on, as a whole.
+    pub transaction: Vec<u8>,
     /// The master link: offset applied and offset read, both in the master's stream.
     pub reploff: i64,
     pub read_reploff: i64,
@@ -385,6 +388,7 @@ impl Default for Replica {
             announced_ip: Vec::new(),
             capa: 0,
             req: 0,
+            transaction: Vec::new(),
             reploff: 0,
             read_reploff: 0,
             replid: [b'0'; 40],
@@ -431,6 +435,8 @@ pub struct Client {
     pub obuf_soft_limit_reached_time: i64,
     pub block: Option<Box<Block>>,
     pub replica: Option<Box<Replica>>,
+    /// Its transaction and watched keys; none when it has neither.
+    pub multi: Option<Box<MultiState>>,
     /// What it listens to; none when it listens to nothing.
     pub pubsub: Option<Box<Subscriptions>>,
     /// Write offset that WAIT waits for (woff).
@@ -539,6 +545,7 @@ impl Clients {
             obuf_soft_limit_reached_time: 0,
             block: None,
             replica: None,
+            multi: None,
             pubsub: None,
             woff: 0,
         }));

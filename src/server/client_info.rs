@@ -13,6 +13,7 @@ use crate::server::client::{
     CLIENT_SLAVE, CLIENT_UNBLOCKED, CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::exec::Args;
+use crate::server::multi::MultiState;
 use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::pubsub::{Kind, Subscriptions};
 
@@ -82,6 +83,7 @@ impl Server {
             + size_of::<Client>()
             + c.out.buf.capacity()
             + argv
+            + c.multi.as_deref().map_or(0, MultiState::mem_usage)
             + c.pubsub.as_deref().map_or(0, Subscriptions::mem_usage)
     }
 
@@ -145,8 +147,8 @@ impl Server {
         // Writing to a string cannot fail.
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi=-1 \
-             qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv} multi-mem=0 rbs={} rbp={} obl={} oll={} omem={omem} \
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} \
+             qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv} multi-mem={} rbs={} rbp={} obl={} oll={} omem={omem} \
              tot-mem={total} events={events} cmd={cmd} user={user} redir=-1 resp={} lib-name={} lib-ver={}",
             c.id,
             self.client_peer(cid),
@@ -159,6 +161,8 @@ impl Server {
             c.subscriptions(Kind::Channel),
             c.subscriptions(Kind::Pattern),
             c.subscriptions(Kind::Shard),
+            c.multi_count(),
+            c.multi_argv_len_sums(),
             c.out.buf.capacity(),
             c.out.buf.len(),
             c.out.buf.len(),

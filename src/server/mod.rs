@@ -19,6 +19,7 @@ pub mod histogram;
 pub mod listen;
 pub mod lookup;
 pub mod migrate;
+pub mod multi;
 pub mod networking;
 pub mod notify;
 pub mod persist;
@@ -89,6 +90,7 @@ pub struct Server {
     pub stats: Stats,
     pub slowlog: Slowlog,
     pub pubsub: pubsub::Pubsub,
+    pub watch: multi::Watch,
     /// Connections that MIGRATE keeps.
     pub migrate: migrate::MigrateSockets,
     pub repl: Repl,

@@ -15,6 +15,7 @@ mod get_keys;
 mod pubsub;
 mod server;
 mod string;
+mod transactions;
 
 /// All rows, for `CommandTable::new`.
 pub static FAMILIES: &[&[Command]] = &[
@@ -24,6 +25,7 @@ pub static FAMILIES: &[&[Command]] = &[
     pubsub::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
+    transactions::COMMANDS,
 ];
 
 #[cfg(test)]
