@@ -223,7 +223,10 @@ fn a_slow_listener_is_closed_at_its_limit() {
     wait_until("the listener to be gone", || {
         p.run("CLIENT LIST").text().lines().count() == 1
     });
-    assert_eq!(server.log_count("for overcoming of output buffer limits"), 1);
+    assert_eq!(
+        server.log_count("for overcoming of output buffer limits"),
+        1
+    );
     assert_eq!(p.info("pubsub_channels"), "0");
 }
 
