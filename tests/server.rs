@@ -5,6 +5,7 @@ mod support;
 mod server {
     mod clients;
     mod config;
+    mod latency;
     mod persist;
     mod protocol;
     mod pubsub;

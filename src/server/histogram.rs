@@ -150,8 +150,8 @@ mod tests {
         let bounds: Vec<u64> = steps.iter().map(|s| s.0).collect();
         assert_eq!(bounds, [1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056]);
         assert_eq!((steps[0].1, steps[4].1, steps[10].1), (1, 16, 1000));
+        assert_eq!(h.count_up_to(MAX_VALUE), 1000);
         h.record(5_000_000_000);
         assert_eq!(h.cumulative_by_doubling().last(), Some(&(1_073_741, 1001)));
-        assert_eq!(h.count_up_to(MAX_VALUE), 1000);
     }
 }

@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn bars_and_labels() {
         let got = graph(&[(10, "9s"), (20, "1m"), (40, "12h"), (25, "1d")], 80, 2);
-        let want = concat!("  #_\n", "_o||\n", "    \n", "9111\n", "sm2d\n", "  h \n");
+        let want = concat!("  #_\n", "_#||\n", "    \n", "9111\n", "sm2d\n", "  h \n");
         assert_eq!(got, want);
     }
 
