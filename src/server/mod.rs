@@ -16,12 +16,16 @@ pub mod exec;
 pub mod expire;
 pub mod flush;
 pub mod histogram;
+pub mod latency;
 pub mod listen;
 pub mod lookup;
 pub mod migrate;
+pub mod multi;
 pub mod networking;
+pub mod notify;
 pub mod persist;
 pub mod propagate;
+pub mod pubsub;
 pub mod reenter;
 pub mod repl;
 pub mod reply;
@@ -86,6 +90,9 @@ pub struct Server {
     pub exec: Exec,
     pub stats: Stats,
     pub slowlog: Slowlog,
+    pub latency: latency::Latency,
+    pub pubsub: pubsub::Pubsub,
+    pub watch: multi::Watch,
     /// Connections that MIGRATE keeps.
     pub migrate: migrate::MigrateSockets,
     pub repl: Repl,
