@@ -26,6 +26,10 @@ pub enum Apply {
     Maxclients,
     /// `requirepass`
     RequirePass,
+    /// `appendonly`
+    AppendOnly,
+    /// `aof-disable-auto-gc`
+    AofHistory,
 }
 
 impl Apply {
@@ -50,6 +54,8 @@ impl Apply {
             Apply::GoodSlaves => server.refresh_good_slaves_count(),
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
+            Apply::AppendOnly => server.update_append_only()?,
+            Apply::AofHistory => server.aof_del_history_files(),
         }
         Ok(())
     }

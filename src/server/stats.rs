@@ -131,6 +131,8 @@ impl Server {
         self.stats.last_fork_us = 0;
         self.stats.cycle_start_us = old.cycle_start_us;
         self.commands.reset_stats();
-        self.persist.aof_delayed_fsync = 0;
+        self.aof.delayed_fsync = 0;
+        self.aof.rewrites = 0;
+        self.aof.consecutive_failures = 0;
     }
 }

@@ -16,7 +16,7 @@
 
 use std::fmt;
 
-use crate::base::split_args::{sdscatrepr, split_args};
+use crate::base::split_args::{sdscatrepr, sdsneedsrepr, sdssplitargs};
 
 /// The longest line of a manifest, in bytes (MANIFEST_MAX_LINE).
 pub const MANIFEST_MAX_LINE: usize = 1024;
@@ -55,7 +55,7 @@ impl AofInfo {
     /// The part's line (aofInfoFormat).
     fn format(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"file ");
-        if needs_repr(&self.file_name) {
+        if sdsneedsrepr(&self.file_name) {
             sdscatrepr(out, &self.file_name);
         } else {
             out.extend_from_slice(&self.file_name);
@@ -63,15 +63,6 @@ impl AofInfo {
         let rest = format!(" seq {} type {}\n", self.file_seq, self.file_type.letter());
         out.extend_from_slice(rest.as_bytes());
     }
-}
-
-/// A name that would not survive being split at blanks (sdsneedsrepr).
-fn needs_repr(name: &[u8]) -> bool {
-    name.is_empty()
-        || name.iter().any(|c| {
-            matches!(c, b'\\' | b'"' | b'\n' | b'\r' | b'\t' | 7 | 8 | b' ' | 11 | 12 | 0)
-                || !(b' '..=b'~').contains(c)
-        })
 }
 
 /// The parts of an append-only file (aofManifest).
@@ -187,7 +178,7 @@ impl AofManifest {
     /// One line; `None` when it is not of the form of one, an error when what it says cannot be. Pairs of unknown names are
     /// a later version's.
     fn parse_line(line: &[u8]) -> Option<Result<AofInfo, &'static str>> {
-        let words = split_args(line)?;
+        let words = sdssplitargs(line)?;
         if words.len() < 6 || !words.len().is_multiple_of(2) {
             return None;
         }
@@ -374,12 +365,32 @@ mod tests {
         for (text, line, why) in [
             ("", 0, "Found an empty AOF manifest"),
             ("\n", 1, "Invalid AOF manifest file format"),
-            (&ok[..ok.len() - 1], 1, "The AOF manifest file contains too long line"),
+            (
+                &ok[..ok.len() - 1],
+                1,
+                "The AOF manifest file contains too long line",
+            ),
             ("file a seq 1\n", 1, "Invalid AOF manifest file format"),
-            ("file a seq x type i\n", 1, "Invalid AOF manifest file format"),
-            ("file a seq 1 type i odd\n", 1, "Invalid AOF manifest file format"),
-            ("seq 1 type i other x\n", 1, "Invalid AOF manifest file format"),
-            ("file a/b seq 1 type i\n", 1, "File can't be a path, just a filename"),
+            (
+                "file a seq x type i\n",
+                1,
+                "Invalid AOF manifest file format",
+            ),
+            (
+                "file a seq 1 type i odd\n",
+                1,
+                "Invalid AOF manifest file format",
+            ),
+            (
+                "seq 1 type i other x\n",
+                1,
+                "Invalid AOF manifest file format",
+            ),
+            (
+                "file a/b seq 1 type i\n",
+                1,
+                "File can't be a path, just a filename",
+            ),
             ("file a seq 1 type x\n", 1, "Unknown AOF file type"),
             (
                 "file a seq 1 type b\nfile b seq 2 type b\n",
@@ -395,7 +406,10 @@ mod tests {
             assert_eq!(reason(text), (line, why), "{text:?}");
         }
         let long = format!("file {} seq 1 type i\n", "x".repeat(MANIFEST_MAX_LINE));
-        assert_eq!(reason(&long).1, "The AOF manifest file contains too long line");
+        assert_eq!(
+            reason(&long).1,
+            "The AOF manifest file contains too long line"
+        );
     }
 
     #[test]
