@@ -2,6 +2,9 @@
 //! clock. Each file states its own invariants; `unsafe` is confined to them.
 
 pub mod field;
+pub mod intset;
+pub mod listpack;
 pub mod member;
+pub mod sbuf;
 pub mod sbuf;
 pub mod table;
