@@ -6,5 +6,4 @@ pub mod intset;
 pub mod listpack;
 pub mod member;
 pub mod sbuf;
-pub mod sbuf;
 pub mod table;
