@@ -46,9 +46,8 @@ pub enum FieldValue<'a> {
 #[repr(transparent)]
 pub struct Field(NonZeroU64);
 
-/// Where the parts of a field are.
+/// How long the field is, and where the value.
 struct Parts {
-    field: *const u8,
     field_len: usize,
     value: *const u8,
     value_len: usize,
@@ -201,7 +200,6 @@ impl Field {
                 }
             };
             Parts {
-                field,
                 field_len,
                 value,
                 value_len,

@@ -624,7 +624,7 @@ mod tests {
                     }
                     Op::Remove(m) => prop_assert_eq!(set.remove(&m, &LIMITS), model.remove(&m)),
                     Op::Pop => {
-                        let m = set.pop_random(&mut prng, &LIMITS, LpValue::to_vec);
+                        let m = set.pop_random(&mut prng, &LIMITS, |v| v.to_vec());
                         prop_assert_eq!(m.is_none(), model.is_empty());
                         prop_assert!(m.is_none_or(|m| model.remove(&m)));
                     }
