@@ -64,6 +64,15 @@ impl KeyHasher {
     }
 }
 
+/// For the standard maps with keys that clients choose.
+impl std::hash::BuildHasher for KeyHasher {
+    type Hasher = ahash::AHasher;
+    #[inline]
+    fn build_hasher(&self) -> ahash::AHasher {
+        self.0.build_hasher()
+    }
+}
+
 /// How a table hashes its keys.
 pub trait HashKey {
     fn hash(&self, key: &[u8]) -> u64;
