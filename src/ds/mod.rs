@@ -3,5 +3,6 @@
 
 pub mod intset;
 pub mod listpack;
+pub mod quicklist;
 pub mod sbuf;
 pub mod table;
