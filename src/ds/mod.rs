@@ -5,5 +5,6 @@ pub mod field;
 pub mod intset;
 pub mod listpack;
 pub mod member;
+pub mod quicklist;
 pub mod sbuf;
 pub mod table;
