@@ -12,8 +12,10 @@ mod bitmap;
 mod connection;
 mod generic;
 mod get_keys;
+mod hash;
 mod pubsub;
 mod server;
+mod set;
 mod string;
 mod transactions;
 
@@ -22,8 +24,10 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    hash::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];
