@@ -196,7 +196,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "hmset",
-        proc: Some(hash::hset_command),
+        proc: Some(hash::hmset_command),
         arity: -4,
         flags: CMD_WRITE | CMD_DENYOOM | CMD_FAST,
         acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_HASH | ACL_CATEGORY_FAST,
