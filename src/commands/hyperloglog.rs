@@ -16,6 +16,7 @@ use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::lookup::LOOKUP_WRITE;
+use crate::server::notify::NOTIFY_STRING;
 use crate::store::entry::{Encoding, NewValue, Str};
 
 const INVALID_HLL: &str = "-INVALIDOBJ Corrupted HLL object detected";
@@ -99,6 +100,7 @@ pub fn pfadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     if updated > 0 {
         server.signal_modified_key(cid, db, key);
+        server.notify_keyspace_event(NOTIFY_STRING, "pfadd", key, db);
         server.dirty += updated;
     }
     server.add_reply_long_long(cid, i64::from(updated > 0));
@@ -172,6 +174,8 @@ pub fn pfmerge_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_error(cid, INVALID_HLL);
     }
     server.signal_modified_key(cid, db, key);
+    // A merge adds elements, so upstream gives it the name of that.
+    server.notify_keyspace_event(NOTIFY_STRING, "pfadd", key, db);
     server.dirty += 1;
     server.add_reply_ok(cid);
 }
