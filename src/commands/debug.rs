@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sha1::{Digest, Sha1};
 
+use crate::base::alloc;
 use crate::base::clock::LRU_CLOCK_MAX;
 use crate::base::log::Level;
 use crate::base::num::string2ll;
@@ -59,6 +60,8 @@ const HELP: &[&str] = &[
     "    Reply with a test value of the specified type. <type> can be: string,",
     "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
     "    true, false.",
+    "MALLCTL <key> [<val>]",
+    "    Get or set a malloc tuning integer.",
     "RELOAD [option ...]",
     "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
     "    * MERGE: conflicting keys will be loaded from RDB.",
@@ -175,6 +178,7 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("config-rewrite-force-all") && n == 2 => {
             rewrite_config_or_reply(server, cid, true, &[]);
         }
+        _ if is("mallctl") && n >= 3 => mallctl(server, cid, args),
         _ if is("replybuffer") && n == 4 => replybuffer(server, cid, args),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }
@@ -189,6 +193,23 @@ fn is_on(arg: &[u8]) -> bool {
 fn set(server: &mut Server, cid: ClientId, args: &Args, f: fn(&mut DebugSettings, bool)) {
     f(&mut server.debug, is_on(&args[2]));
     server.clients.add_reply_ok(cid);
+}
+
+/// A number that the allocator goes by.
+fn mallctl(server: &mut Server, cid: ClientId, args: &Args) {
+    let mut new = None;
+    if args.len() > 3 {
+        new = server.get_long_long_or_reply(cid, args, 3);
+        if new.is_none() {
+            return;
+        }
+    }
+    let name = std::ffi::CString::new(&args[2]).unwrap_or_default();
+    match alloc::mallctl_int(&name, new) {
+        Ok(Some(n)) => server.add_reply_long_long(cid, n),
+        Ok(None) => server.add_reply_ok(cid),
+        Err(e) => server.add_reply_error(cid, &crate::base::sys::strerror(&e)),
+    }
 }
 
 fn replybuffer(server: &mut Server, cid: ClientId, args: &Args) {
