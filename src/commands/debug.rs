@@ -20,7 +20,7 @@ use crate::server::exec::{Args, OwnedArgs};
 use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
 use crate::server::{DebugSettings, Server};
 use crate::server_log;
-use crate::store::entry::{Encoding, Entry, NewValue, Str};
+use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
 const HELP: &[&str] = &[
@@ -324,7 +324,7 @@ fn sdslen(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     };
     let e = server.entry(cid, slot);
-    if e.encoding() == Encoding::Int {
+    if e.value_type() != Type::String || e.encoding() == Encoding::Int {
         return server.add_reply_error(cid, "Not an sds encoded string.");
     }
     // Key and a short value lie in one allocation, exactly as long as they are; only a buffer has room and a size of its own.
