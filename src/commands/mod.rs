@@ -11,6 +11,7 @@ pub mod expire;
 pub mod hyperloglog;
 pub mod info;
 pub mod keyspace;
+pub mod latency;
 pub mod migrate;
 pub mod object;
 pub mod persist;
