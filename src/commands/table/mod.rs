@@ -12,6 +12,7 @@ mod bitmap;
 mod connection;
 mod generic;
 mod get_keys;
+mod list;
 mod server;
 mod string;
 
@@ -20,6 +21,7 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    list::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
 ];
