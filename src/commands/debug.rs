@@ -3,6 +3,8 @@
 //!
 //! The digests are upstream's, so that those of an upstream server and ours over the same data are equal.
 
+mod encodings;
+
 use std::time::Duration;
 
 use sha1::{Digest, Sha1};
@@ -16,7 +18,7 @@ use crate::commands::config::rewrite_config_or_reply;
 use crate::ds::table::Slot;
 use crate::server::client::ClientId;
 use crate::server::exec::{Args, OwnedArgs};
-use crate::server::lookup::{LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
+use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
 use crate::server::{DebugSettings, Server};
 use crate::server_log;
 use crate::store::entry::{Encoding, Entry, NewValue, Str};
@@ -46,6 +48,8 @@ const HELP: &[&str] = &[
     "    Like HTSTATS but for the hash table stored at <key>'s value.",
     "REPLICATE <string>",
     "    Replicates the provided string to replicas, allowing data divergence.",
+    "LISTPACK <key>",
+    "    Show low level info about the listpack encoding of <key>.",
     "OBJECT <key>",
     "    Show low level info about `key` and associated value.",
     "PANIC",
@@ -59,6 +63,12 @@ const HELP: &[&str] = &[
     "    Reply with a test value of the specified type. <type> can be: string,",
     "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
     "    true, false.",
+    "QUICKLIST <key> [<0|1>]",
+    "    Show low level info about the quicklist encoding of <key>.",
+    "    The optional argument (0 by default) sets the level of detail",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    Sets the threshold for elements to be inserted as plain vs packed nodes",
+    "    Default value is 1GB, allows values up to 4GB. Setting to 0 restores to default.",
     "RELOAD [option ...]",
     "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
     "    * MERGE: conflicting keys will be loaded from RDB.",
@@ -130,6 +140,11 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
         _ if is("reload") => reload(server, cid, args),
         _ if is("object") && n == 3 => object(server, cid, args),
+        _ if is("listpack") && n == 3 => encodings::listpack(server, cid, args),
+        _ if is("quicklist") && (n == 3 || n == 4) => encodings::quicklist(server, cid, args),
+        _ if is("quicklist-packed-threshold") && n == 3 => {
+            encodings::packed_threshold(server, cid, args);
+        }
         _ if is("sdslen") && n == 3 => sdslen(server, cid, args),
         _ if is("populate") && (3..=5).contains(&n) => populate(server, cid, args),
         _ if is("digest") && n == 2 => {
@@ -255,7 +270,7 @@ fn find_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<Slot>
 /// A key for a command that shows its inside (objectCommandLookupOrReply).
 fn lookup_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<Slot> {
     let db = server.client_db(cid);
-    let slot = server.lookup_key(db, key, LOOKUP_NOTOUCH);
+    let slot = server.lookup_key(db, key, LOOKUP_NOTOUCH | LOOKUP_NONOTIFY);
     if slot.is_none() {
         server.add_reply_no_such_key(cid);
     }
@@ -290,10 +305,11 @@ fn object(server: &mut Server, cid: ClientId, args: &Args) {
         now + (LRU_CLOCK_MAX - lru)
     };
     let text = format!(
-        "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{lru} lru_seconds_idle:{idle}",
+        "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{lru} lru_seconds_idle:{idle}{}",
         e.address(),
         e.encoding().name(),
-        rdb_saved_object_len(server, e)
+        rdb_saved_object_len(server, e),
+        encodings::quicklist_facts(e)
     );
     server.clients.add_reply_status(cid, &text);
 }

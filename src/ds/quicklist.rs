@@ -282,6 +282,11 @@ impl Quicklist {
             + self.nodes.iter().map(Node::mem_usage).sum::<usize>()
     }
 
+    /// Bytes of its nodes, uncompressed.
+    pub fn raw_bytes(&self) -> usize {
+        self.nodes.iter().map(Node::size).sum()
+    }
+
     /// An own copy, node by node (quicklistDup).
     pub fn deep_clone(&self) -> Quicklist {
         Quicklist {

@@ -13,8 +13,10 @@ mod connection;
 mod generic;
 mod get_keys;
 mod list;
+mod pubsub;
 mod server;
 mod string;
+mod transactions;
 
 /// All rows, for `CommandTable::new`.
 pub static FAMILIES: &[&[Command]] = &[
@@ -22,8 +24,10 @@ pub static FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     generic::COMMANDS,
     list::COMMANDS,
+    pubsub::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
+    transactions::COMMANDS,
 ];
 
 #[cfg(test)]
