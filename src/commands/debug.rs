@@ -21,7 +21,8 @@ use crate::server::exec::{Args, OwnedArgs};
 use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
 use crate::server::{DebugSettings, Server};
 use crate::server_log;
-use crate::store::entry::{Encoding, Entry, NewValue, Str};
+use crate::store::entry::value::Value;
+use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
 const HELP: &[&str] = &[
@@ -319,7 +320,7 @@ fn sdslen(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     };
     let e = server.entry(cid, slot);
-    if e.encoding() == Encoding::Int {
+    if e.value_type() != Type::String || e.encoding() == Encoding::Int {
         return server.add_reply_error(cid, "Not an sds encoded string.");
     }
     // Key and a short value lie in one allocation, exactly as long as they are; only a buffer has room and a size of its own.
@@ -426,9 +427,13 @@ fn mix_digest(digest: &mut Sha, bytes: &[u8]) {
 /// Mixes the value and whether it expires into `digest` (xorObjectDigest).
 fn xor_object_digest(digest: &mut Sha, e: &Entry) {
     mix_digest(digest, &(e.value_type() as u32).to_be_bytes());
-    match e.string() {
-        Str::Int(n) => mix_digest(digest, itoa::Buffer::new().format(n).as_bytes()),
-        Str::Bytes(b) => mix_digest(digest, b),
+    match e.any_value().as_deref() {
+        None => match e.string() {
+            Str::Int(n) => mix_digest(digest, itoa::Buffer::new().format(n).as_bytes()),
+            Str::Bytes(b) => mix_digest(digest, b),
+        },
+        Some(Value::List(l)) => l.for_each(|v| v.with_bytes(|b| mix_digest(digest, b))),
+        Some(Value::Set(_) | Value::Zset(_) | Value::Hash(_) | Value::Stream(_)) => {}
     }
     if e.expire().is_some() {
         xor_digest(digest, b"!!expire!!");

@@ -88,8 +88,12 @@ pub fn dbsize_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.add_reply_long_long(cid, n as i64);
 }
 
-/// The value of an entry, for another entry to hold: a large string is shared until one of them changes it.
+/// The value of an entry, for another entry to hold: a large string is shared until one of them changes it, what is no string
+/// is copied.
 pub fn dup_value(e: &Entry) -> NewValue<'_> {
+    if let Some(v) = e.any_value() {
+        return NewValue::Value(v.deep_clone());
+    }
     if let Some(buf) = e.buf() {
         return NewValue::Buf(buf.clone());
     }
@@ -103,9 +107,13 @@ pub fn dup_value(e: &Entry) -> NewValue<'_> {
 }
 
 /// Puts the value of `e` at `key`, which is not there, with its own expiry.
-fn add_value_of(server: &mut Server, cid: ClientId, db: usize, key: &[u8], e: &Entry) {
-    server.db_add(db, key, dup_value(e), e.expire());
-    if e.expire().is_some() {
+fn add_value_of(server: &mut Server, cid: ClientId, db: usize, key: &[u8], mut e: Entry) {
+    let expire = e.expire();
+    match e.take_value() {
+        Some(v) => server.db_add(db, key, NewValue::Value(v), expire),
+        None => server.db_add(db, key, dup_value(&e), expire),
+    };
+    if expire.is_some() {
         server.remember_slave_key_with_expire(cid, db, key);
     }
 }
@@ -132,8 +140,8 @@ fn rename_generic(server: &mut Server, cid: ClientId, args: &Args, nx: bool) {
     let Some(e) = keys.remove(hash, from) else {
         return server.add_reply_no_such_key(cid);
     };
-    add_value_of(server, cid, db, to, &e);
-    drop(e);
+    server.signal_deleted_key_as_ready(db, from, e.value_type());
+    add_value_of(server, cid, db, to, e);
     server.signal_modified_key(cid, db, from);
     server.signal_modified_key(cid, db, to);
     server.notify_keyspace_event(NOTIFY_GENERIC, "rename_from", from, db);
@@ -215,10 +223,12 @@ pub fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_long_long(cid, 0);
     };
     e.set_lru(lru);
-    let expires = e.expire().is_some();
+    let (expires, kind) = (e.expire().is_some(), e.value_type());
     let keys = &mut server.dbs[dst].keys;
     let hash = keys.hash(key);
     keys.add(hash, e);
+    server.signal_key_as_ready(dst, key, kind);
+    server.signal_deleted_key_as_ready(src, key, kind);
     if expires {
         server.remember_slave_key_with_expire(cid, dst, key);
     }
@@ -280,9 +290,11 @@ pub fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
     let expire = e.expire();
     let mut copy = Entry::new(to, dup_value(e), expire);
     copy.set_lru(server.clock.lru_clock);
+    let kind = copy.value_type();
     let keys = &mut server.dbs[dst].keys;
     let hash = keys.hash(to);
     keys.add(hash, copy);
+    server.signal_key_as_ready(dst, to, kind);
     if expire.is_some() {
         server.remember_slave_key_with_expire(cid, dst, to);
     }

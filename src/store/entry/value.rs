@@ -283,6 +283,17 @@ impl Entry {
         })
     }
 
+    /// Takes the value out, which leaves an entry that is good for nothing but to be dropped; `None` for a string.
+    pub fn take_value(&mut self) -> Option<Value> {
+        if self.value_type() == Type::String || self.header() & PTR == 0 {
+            return None;
+        }
+        let (value_type, encoding) = (self.value_type(), self.encoding());
+        let word = self.take_word();
+        // SAFETY: the slot owned this word, of this type and encoding, and was just emptied.
+        Some(unsafe { Value::from_word(value_type, encoding, word) })
+    }
+
     #[inline]
     fn value_mut<T: SlotValue>(&mut self) -> Option<ValueMut<'_, T>> {
         if !self.hangs::<T>() {
