@@ -1,4 +1,4 @@
-//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence.
+//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, pub/sub, transactions.
 
 mod support;
 
@@ -7,5 +7,7 @@ mod server {
     mod config;
     mod persist;
     mod protocol;
+    mod pubsub;
     mod startup;
+    mod transactions;
 }
