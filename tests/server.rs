@@ -1,10 +1,11 @@
-//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, pub/sub, transactions.
+//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, pub/sub, transactions.
 
 mod support;
 
 mod server {
     mod clients;
     mod config;
+    mod list;
     mod persist;
     mod protocol;
     mod pubsub;

@@ -23,6 +23,7 @@ use crate::server::{DebugSettings, Server};
 use crate::server_log;
 use crate::store::entry::value::Value;
 use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
+use crate::store::rdb_value::rdb_save_object;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
 const HELP: &[&str] = &[
@@ -286,12 +287,8 @@ fn rdb_saved_object_len(server: &Server, e: &Entry) -> u64 {
         ..RdbWriterOptions::default()
     };
     let mut w = RdbWriter::new(std::io::sink(), options);
-    let written = match e.string() {
-        Str::Int(n) => w.int_string(n),
-        Str::Bytes(b) => w.string(b),
-    };
     // A sink takes everything.
-    written.map_or(0, |()| w.bytes_written())
+    rdb_save_object(&mut w, e).map_or(0, |()| w.bytes_written())
 }
 
 fn object(server: &mut Server, cid: ClientId, args: &Args) {
