@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::transactions::stream_of;
 use crate::support::*;
 
 /// The elements of a list as one line.
@@ -379,4 +380,47 @@ fn events() {
     expect("LREM l 0 a", &["lrem l", "del l"]);
     expect("LPUSH l a", &["lpush l"]);
     expect("LTRIM l 1 0", &["ltrim l", "del l"]);
+}
+
+#[test]
+fn what_is_propagated() {
+    let server = Server::aedile(&["--repl-diskless-sync", "no"]);
+    let mut waiting = server.connect();
+    let got = stream_of(&server, |c| {
+        c.run("RPUSH l a b c d e f g h");
+        c.run("LMPOP 2 none l RIGHT COUNT 2");
+        c.run("BLMPOP 0 1 l LEFT COUNT 100");
+        c.run("RPUSH l a b c d");
+        c.run("BLPOP none l 0");
+        c.run("BRPOP l 0");
+        c.run("BLMOVE l m left RIGHT 0");
+        c.run("BRPOPLPUSH l m 0");
+        c.run("LPOP l");
+        c.run("LREM m 0 nosuch");
+        c.run("LSET m 9 x");
+        waiting.send(&["BLMOVE", "l", "m", "RIGHT", "LEFT", "0"]);
+        wait_blocked(c, 1);
+        c.run("RPUSH l z");
+        waiting.read();
+        waiting.send(&["BLPOP", "l", "0"]);
+        wait_blocked(c, 1);
+        c.run("RPUSH l z");
+        waiting.read();
+    });
+    let want = [
+        "SELECT 0",
+        "RPUSH l a b c d e f g h",
+        "RPOP l 2",
+        "LPOP l 6",
+        "RPUSH l a b c d",
+        "LPOP l",
+        "RPOP l",
+        "LMOVE l m left RIGHT",
+        "RPOPLPUSH l m",
+        "RPUSH l z",
+        "LMOVE l m RIGHT LEFT",
+        "RPUSH l z",
+        "LPOP l",
+    ];
+    assert_eq!(got, want);
 }
