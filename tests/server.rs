@@ -1,4 +1,4 @@
-//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, pub/sub, transactions.
+//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, pub/sub, transactions.
 
 mod support;
 
@@ -6,6 +6,7 @@ mod server {
     mod clients;
     mod config;
     mod latency;
+    mod list;
     mod persist;
     mod protocol;
     mod pubsub;

@@ -88,7 +88,8 @@ pub fn dbsize_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.add_reply_long_long(cid, n as i64);
 }
 
-/// The value of an entry, for another entry to hold: a large string is shared until one of them changes it.
+/// The value of an entry, for another entry to hold: a large string is shared until one of them changes it, what is no string
+/// is copied.
 pub fn dup_value(e: &Entry) -> NewValue<'_> {
     if let Some(value) = e.any_value() {
         return NewValue::Value(value.deep_clone());
@@ -136,7 +137,9 @@ fn rename_generic(server: &mut Server, cid: ClientId, args: &Args, nx: bool) {
     let Some(e) = keys.remove(hash, from) else {
         return server.add_reply_no_such_key(cid);
     };
+    let kind = e.value_type();
     add_entry(server, cid, db, to, e.renamed(to));
+    server.signal_deleted_key_as_ready(db, from, kind);
     server.signal_modified_key(cid, db, from);
     server.signal_modified_key(cid, db, to);
     server.notify_keyspace_event(NOTIFY_GENERIC, "rename_from", from, db);
@@ -216,7 +219,9 @@ pub fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(e) = server.dbs[src].keys.remove(hash, key) else {
         return server.add_reply_long_long(cid, 0);
     };
+    let kind = e.value_type();
     add_entry(server, cid, dst, key, e);
+    server.signal_deleted_key_as_ready(src, key, kind);
     server.signal_modified_key(cid, src, key);
     server.signal_modified_key(cid, dst, key);
     server.notify_keyspace_event(NOTIFY_GENERIC, "move_from", key, src);

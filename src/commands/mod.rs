@@ -12,6 +12,7 @@ pub mod hyperloglog;
 pub mod info;
 pub mod keyspace;
 pub mod latency;
+pub mod list;
 pub mod migrate;
 pub mod object;
 pub mod persist;

@@ -96,10 +96,13 @@ fn refcount(server: &Server, e: &Entry) -> i64 {
     // Eviction by access needs an access time of its own for every value.
     let may_share =
         server.config.maxmemory == 0 || !(policy_is_lru(policy) || policy_is_lfu(policy));
-    let shared = e.value_type() == Type::String
-        && may_share
-        && matches!(e.string(), Str::Int(0..SHARED_INTEGERS));
-    if shared { SHARED_REFCOUNT } else { 1 }
+    if e.value_type() != Type::String {
+        return 1;
+    }
+    match e.string() {
+        Str::Int(0..SHARED_INTEGERS) if may_share => SHARED_REFCOUNT,
+        _ => 1,
+    }
 }
 
 /// The key of OBJECT, or a null to the client.

@@ -107,6 +107,32 @@ impl<'a> LpValue<'a> {
     }
 }
 
+/// A string to compare many elements with: it is parsed once.
+#[derive(Clone, Copy, Debug)]
+pub struct Needle<'a> {
+    bytes: &'a [u8],
+    number: Option<i64>,
+}
+
+impl<'a> Needle<'a> {
+    #[inline]
+    pub fn new(bytes: &'a [u8]) -> Needle<'a> {
+        Needle {
+            bytes,
+            number: string2ll(bytes),
+        }
+    }
+
+    /// Whether the element, as a string, is this one.
+    #[inline]
+    pub fn is(&self, v: LpValue<'_>) -> bool {
+        match v {
+            LpValue::Str(s) => s == self.bytes,
+            LpValue::Int(v) => self.number == Some(v),
+        }
+    }
+}
+
 /// Bytes of the backwards length of `len` encoded bytes.
 #[inline]
 const fn backlen_size(len: usize) -> usize {

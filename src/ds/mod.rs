@@ -4,5 +4,6 @@
 pub mod hll;
 pub mod intset;
 pub mod listpack;
+pub mod quicklist;
 pub mod sbuf;
 pub mod table;

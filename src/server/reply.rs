@@ -5,15 +5,102 @@
 //! no replies.
 
 use crate::base::num::{D2STRING_SIZE, d2string};
+use crate::ds::listpack::LpValue;
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::client::{
     CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, ClientId, ClientType,
-    Clients, SHARE_MIN,
+    Clients, Output, SHARE_MIN,
 };
 use crate::server::exec::Args;
 use crate::store::entry::{Entry, Str};
 use crate::wire::resp;
+
+/// Room for bytes of many elements beside their own: `$`, a length, two line ends; for integers all of it.
+pub const BULK_ROOM: usize = 28;
+
+/// Writes many bulk strings into a client's buffer in one pass; see [`Clients::write_bulks`].
+pub struct BulkWriter<'a>(Sink<'a>);
+
+enum Sink<'a> {
+    /// The rest of the buffer's room.
+    Room(&'a mut [u8]),
+    /// Whatever does not fit goes behind it.
+    Output(&'a mut Output),
+    /// The client gets no replies.
+    Nowhere,
+}
+
+impl BulkWriter<'_> {
+    /// A bulk string.
+    #[inline]
+    pub fn bulk(&mut self, s: &[u8]) {
+        match &mut self.0 {
+            Sink::Room(rest) if s.len() < 100 && s.len() + 7 <= rest.len() => {
+                let (tens, ones) = (b'0' + s.len() as u8 / 10, b'0' + s.len() as u8 % 10);
+                let head = if tens == b'0' {
+                    rest[..4].copy_from_slice(&[b'$', ones, b'\r', b'\n']);
+                    4
+                } else {
+                    rest[..5].copy_from_slice(&[b'$', tens, ones, b'\r', b'\n']);
+                    5
+                };
+                let end = head + s.len();
+                rest[head..end].copy_from_slice(s);
+                rest[end..end + 2].copy_from_slice(b"\r\n");
+                *rest = &mut std::mem::take(rest)[end + 2..];
+            }
+            Sink::Room(rest) => {
+                let mut b = itoa::Buffer::new();
+                let n = b.format(s.len()).as_bytes();
+                for part in [b"$", n, b"\r\n", s, b"\r\n"] {
+                    // The caller's bound was enough for all of it.
+                    let (now, later) = std::mem::take(rest).split_at_mut(part.len());
+                    now.copy_from_slice(part);
+                    *rest = later;
+                }
+            }
+            Sink::Output(out) => {
+                let mut b = itoa::Buffer::new();
+                let n = b.format(s.len()).as_bytes();
+                for part in [b"$", n, b"\r\n", s, b"\r\n"] {
+                    out.push(part);
+                }
+            }
+            Sink::Nowhere => {}
+        }
+    }
+
+    /// An integer as a bulk string.
+    #[inline]
+    pub fn bulk_long_long(&mut self, n: i64) {
+        self.bulk(itoa::Buffer::new().format(n).as_bytes());
+    }
+
+    /// An element of a listpack as a bulk string.
+    #[inline]
+    pub fn bulk_value(&mut self, v: LpValue<'_>) {
+        match v {
+            LpValue::Str(s) => self.bulk(s),
+            LpValue::Int(n) => self.bulk_long_long(n),
+        }
+    }
+
+    /// A part of a value's buffer as a bulk string, by reference when it is large.
+    pub fn bulk_shared(&mut self, b: &SBuf) {
+        match &mut self.0 {
+            Sink::Output(out) if b.len() >= SHARE_MIN => {
+                let mut n = itoa::Buffer::new();
+                out.push(b"$");
+                out.push(n.format(b.len()).as_bytes());
+                out.push(b"\r\n");
+                out.push_shared(b.clone(), 0..b.len());
+                out.push(b"\r\n");
+            }
+            _ => self.bulk(b.as_slice()),
+        }
+    }
+}
 
 impl Clients {
     /// Bytes that are RESP already.
@@ -70,6 +157,32 @@ impl Clients {
         self.add_header(cid, b'$', s.len() as i64);
         self.add_reply_proto(cid, s);
         self.add_reply_proto(cid, b"\r\n");
+    }
+
+    /// Lets `f` write bulk strings that take no more than `bound` bytes all together, with little work for each: see
+    /// [`BULK_ROOM`]. Headers of arrays come before.
+    #[inline]
+    pub fn write_bulks(
+        &mut self,
+        cid: ClientId,
+        bound: usize,
+        f: impl FnOnce(&mut BulkWriter<'_>),
+    ) {
+        let Some(c) = self.prepare_client_to_write(cid) else {
+            return f(&mut BulkWriter(Sink::Nowhere));
+        };
+        let out = &mut c.out;
+        let start = out.buf.len();
+        if !out.list.is_empty() || out.buf.capacity() - start < bound {
+            return f(&mut BulkWriter(Sink::Output(out)));
+        }
+        out.buf.resize(start + bound, 0);
+        let mut w = BulkWriter(Sink::Room(&mut out.buf[start..]));
+        f(&mut w);
+        if let Sink::Room(rest) = w.0 {
+            let unused = rest.len();
+            out.buf.truncate(start + bound - unused);
+        }
     }
 
     /// A part of a value's buffer as a bulk string, by reference when it is large.

@@ -7,9 +7,12 @@
 use std::io::{self, Read, Write};
 
 use crate::base::num::string2ll;
+use crate::ds::quicklist::NodeRef;
 use crate::store::entry::{Entry, NewValue, Str, Type};
+use crate::store::list::List;
 use crate::wire::rdb::{
-    Poll, RDB_TYPE_STRING, RdbError, RdbErrorKind, RdbReader, RdbString, RdbWriter,
+    Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_STRING,
+    RdbError, RdbErrorKind, RdbReader, RdbString, RdbWriter,
 };
 
 /// Strings up to this length may be the decimal text of a 64-bit integer.
@@ -39,8 +42,9 @@ impl Loaded {
 pub fn rdb_save_object_type(e: &Entry) -> u8 {
     match e.value_type() {
         Type::String => RDB_TYPE_STRING,
+        Type::List => RDB_TYPE_LIST_QUICKLIST_2,
         // No command makes a value of these types yet.
-        Type::List | Type::Set | Type::Zset | Type::Hash | Type::Stream => RDB_TYPE_STRING,
+        Type::Set | Type::Zset | Type::Hash | Type::Stream => RDB_TYPE_STRING,
     }
 }
 
@@ -50,10 +54,43 @@ pub fn rdb_save_object_type(e: &Entry) -> u8 {
 /// The sink's.
 #[inline]
 pub fn rdb_save_object<W: Write>(w: &mut RdbWriter<W>, e: &Entry) -> io::Result<()> {
+    if let Some(list) = e.value::<List>() {
+        return rdb_save_list(w, &list);
+    }
     match e.string() {
         Str::Int(n) => w.int_string(n),
         Str::Bytes(b) => w.string(b),
     }
+}
+
+/// A list: its nodes, a listpack being one; compressed nodes go out as they are.
+fn rdb_save_list<W: Write>(w: &mut RdbWriter<W>, list: &List) -> io::Result<()> {
+    let q = match list {
+        List::Listpack(lp) => {
+            w.len(1)?;
+            w.len(QUICKLIST_NODE_PACKED)?;
+            return w.string(lp.bytes());
+        }
+        List::Quicklist(q) => q,
+    };
+    w.len(q.node_count() as u64)?;
+    for (node, _) in q.nodes() {
+        match node {
+            NodeRef::Packed(bytes) => {
+                w.len(QUICKLIST_NODE_PACKED)?;
+                w.string(bytes)?;
+            }
+            NodeRef::Lzf { data, raw_len } => {
+                w.len(QUICKLIST_NODE_PACKED)?;
+                w.lzf_blob(data, raw_len as u64)?;
+            }
+            NodeRef::Plain(bytes) => {
+                w.len(QUICKLIST_NODE_PLAIN)?;
+                w.string(bytes)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The integer that a string is stored as, if it is one (tryObjectEncoding).

@@ -13,6 +13,7 @@ mod connection;
 mod generic;
 mod get_keys;
 mod hyperloglog;
+mod list;
 mod pubsub;
 mod server;
 mod string;
@@ -24,6 +25,7 @@ pub static FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     generic::COMMANDS,
     hyperloglog::COMMANDS,
+    list::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
