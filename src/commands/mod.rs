@@ -20,6 +20,7 @@ pub mod pubsub;
 pub mod replication;
 pub mod server;
 pub mod slowlog;
+pub mod sort;
 pub mod string;
 pub mod table;
 pub mod transactions;
