@@ -3,8 +3,10 @@
 mod support;
 
 mod server {
+    mod client_buffers;
     mod clients;
     mod config;
+    mod hyperloglog;
     mod latency;
     mod list;
     mod persist;

@@ -78,6 +78,19 @@ pub const ROWS: &[Row] = &[
     ),
     row(2, "BITFIELD_RO $key GET $bits $bitoff"),
     row(1, "BITFIELD_RO $key SET $bits $bitoff $int"),
+    // HyperLogLogs.
+    row(8, "PFADD $hll $value [$value] [$value] [$int]"),
+    row(2, "PFADD $hll"),
+    row(4, "PFCOUNT $hll"),
+    row(2, "PFCOUNT $hll $hll [$hll] [$key]"),
+    row(3, "PFMERGE $hll [$hll] [$hll]"),
+    row(1, "PFADD|PFCOUNT|PFMERGE $key $value"),
+    row(2, "PFDEBUG ENCODING|DECODE|TODENSE|GETREG|WHAT $hll"),
+    row(2, "GET $hll"),
+    row(1, "STRLEN $hll"),
+    row(1, "APPEND $hll $value"),
+    row(1, "SETRANGE $hll 0|4|8|15|16|17|20|40 $value"),
+    row(1, "CONFIG SET hll-sparse-max-bytes 0|20|40|100|3000"),
     // Lists.
     row(8, "LPUSH|RPUSH $list $value [$value] [$value] [$elem]"),
     row(8, "LPUSH|RPUSH $list $elem $elem [$elem] [$elem] [$value]"),
@@ -378,6 +391,7 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
         },
         // Few, so that they are found again.
         "$elem" => format!("{}", rng.below(12) as i64 - 4).into_bytes(),
+        "$hll" => format!("pf{}", rng.below(4)).into_bytes(),
         "$num" => format!("n{}", rng.below(4)).into_bytes(),
         "$value" => value(rng),
         "$int" => match rng.below(3) {
