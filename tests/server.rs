@@ -1,11 +1,14 @@
-//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, pub/sub, transactions.
+//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, pub/sub, transactions.
 
 mod support;
 
 mod server {
+    mod client_buffers;
     mod clients;
     mod config;
+    mod hyperloglog;
     mod latency;
+    mod list;
     mod persist;
     mod protocol;
     mod pubsub;

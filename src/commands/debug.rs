@@ -3,10 +3,13 @@
 //!
 //! The digests are upstream's, so that those of an upstream server and ours over the same data are equal.
 
+mod encodings;
+
 use std::time::Duration;
 
 use sha1::{Digest, Sha1};
 
+use crate::base::alloc;
 use crate::base::clock::LRU_CLOCK_MAX;
 use crate::base::log::Level;
 use crate::base::num::string2ll;
@@ -19,8 +22,10 @@ use crate::server::exec::{Args, OwnedArgs};
 use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
 use crate::server::{DebugSettings, Server};
 use crate::server_log;
-use crate::store::entry::{Encoding, Entry, NewValue, Str};
+use crate::store::entry::value::Value;
+use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
 use crate::store::hash::Hash;
+use crate::store::rdb_value::rdb_save_object;
 use crate::store::set::Set;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
@@ -48,6 +53,8 @@ const HELP: &[&str] = &[
     "    Like HTSTATS but for the hash table stored at <key>'s value.",
     "REPLICATE <string>",
     "    Replicates the provided string to replicas, allowing data divergence.",
+    "LISTPACK <key>",
+    "    Show low level info about the listpack encoding of <key>.",
     "OBJECT <key>",
     "    Show low level info about `key` and associated value.",
     "PANIC",
@@ -61,6 +68,14 @@ const HELP: &[&str] = &[
     "    Reply with a test value of the specified type. <type> can be: string,",
     "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
     "    true, false.",
+    "MALLCTL <key> [<val>]",
+    "    Get or set a malloc tuning integer.",
+    "QUICKLIST <key> [<0|1>]",
+    "    Show low level info about the quicklist encoding of <key>.",
+    "    The optional argument (0 by default) sets the level of detail",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    Sets the threshold for elements to be inserted as plain vs packed nodes",
+    "    Default value is 1GB, allows values up to 4GB. Setting to 0 restores to default.",
     "RELOAD [option ...]",
     "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
     "    * MERGE: conflicting keys will be loaded from RDB.",
@@ -132,6 +147,11 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
         _ if is("reload") => reload(server, cid, args),
         _ if is("object") && n == 3 => object(server, cid, args),
+        _ if is("listpack") && n == 3 => encodings::listpack(server, cid, args),
+        _ if is("quicklist") && (n == 3 || n == 4) => encodings::quicklist(server, cid, args),
+        _ if is("quicklist-packed-threshold") && n == 3 => {
+            encodings::packed_threshold(server, cid, args);
+        }
         _ if is("sdslen") && n == 3 => sdslen(server, cid, args),
         _ if is("populate") && (3..=5).contains(&n) => populate(server, cid, args),
         _ if is("digest") && n == 2 => {
@@ -169,6 +189,7 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("config-rewrite-force-all") && n == 2 => {
             rewrite_config_or_reply(server, cid, true, &[]);
         }
+        _ if is("mallctl") && n >= 3 => mallctl(server, cid, args),
         _ if is("replybuffer") && n == 4 => replybuffer(server, cid, args),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }
@@ -183,6 +204,23 @@ fn is_on(arg: &[u8]) -> bool {
 fn set(server: &mut Server, cid: ClientId, args: &Args, f: fn(&mut DebugSettings, bool)) {
     f(&mut server.debug, is_on(&args[2]));
     server.clients.add_reply_ok(cid);
+}
+
+/// A number that the allocator goes by.
+fn mallctl(server: &mut Server, cid: ClientId, args: &Args) {
+    let mut new = None;
+    if args.len() > 3 {
+        new = server.get_long_long_or_reply(cid, args, 3);
+        if new.is_none() {
+            return;
+        }
+    }
+    let name = std::ffi::CString::new(&args[2]).unwrap_or_default();
+    match alloc::mallctl_int(&name, new) {
+        Ok(Some(n)) => server.add_reply_long_long(cid, n),
+        Ok(None) => server.add_reply_ok(cid),
+        Err(e) => server.add_reply_error(cid, &crate::base::sys::strerror(&e)),
+    }
 }
 
 fn replybuffer(server: &mut Server, cid: ClientId, args: &Args) {
@@ -264,12 +302,8 @@ fn rdb_saved_object_len(server: &Server, e: &Entry) -> u64 {
         ..RdbWriterOptions::default()
     };
     let mut w = RdbWriter::new(std::io::sink(), options);
-    let written = match e.string() {
-        Str::Int(n) => w.int_string(n),
-        Str::Bytes(b) => w.string(b),
-    };
     // A sink takes everything.
-    written.map_or(0, |()| w.bytes_written())
+    rdb_save_object(&mut w, e).map_or(0, |()| w.bytes_written())
 }
 
 fn object(server: &mut Server, cid: ClientId, args: &Args) {
@@ -284,10 +318,11 @@ fn object(server: &mut Server, cid: ClientId, args: &Args) {
         now + (LRU_CLOCK_MAX - lru)
     };
     let text = format!(
-        "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{lru} lru_seconds_idle:{idle}",
+        "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{lru} lru_seconds_idle:{idle}{}",
         e.address(),
         e.encoding().name(),
-        rdb_saved_object_len(server, e)
+        rdb_saved_object_len(server, e),
+        encodings::quicklist_facts(e)
     );
     server.clients.add_reply_status(cid, &text);
 }
@@ -297,7 +332,7 @@ fn sdslen(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     };
     let e = server.entry(cid, slot);
-    if e.encoding() == Encoding::Int {
+    if e.value_type() != Type::String || e.encoding() == Encoding::Int {
         return server.add_reply_error(cid, "Not an sds encoded string.");
     }
     // Key and a short value lie in one allocation, exactly as long as they are; only a buffer has room and a size of its own.
@@ -404,9 +439,24 @@ fn mix_digest(digest: &mut Sha, bytes: &[u8]) {
 /// Mixes the value and whether it expires into `digest` (xorObjectDigest).
 fn xor_object_digest(digest: &mut Sha, e: &Entry) {
     mix_digest(digest, &(e.value_type() as u32).to_be_bytes());
-    match e.string() {
-        Str::Int(n) => mix_digest(digest, itoa::Buffer::new().format(n).as_bytes()),
-        Str::Bytes(b) => mix_digest(digest, b),
+    match e.any_value().as_deref() {
+        None => match e.string() {
+            Str::Int(n) => mix_digest(digest, itoa::Buffer::new().format(n).as_bytes()),
+            Str::Bytes(b) => mix_digest(digest, b),
+        },
+        Some(Value::List(l)) => l.for_each(|v| v.with_bytes(|b| mix_digest(digest, b))),
+        Some(Value::Set(s)) => s
+            .iter()
+            .for_each(|v| v.with_bytes(|b| xor_digest(digest, b))),
+        Some(Value::Hash(h)) => {
+            for (field, value) in h.iter() {
+                let mut one = [0; 20];
+                field.with_bytes(|b| mix_digest(&mut one, b));
+                value.value().with_bytes(|b| mix_digest(&mut one, b));
+                xor_digest(digest, &one);
+            }
+        }
+        Some(Value::Zset(_) | Value::Stream(_)) => {}
     }
     if e.expire().is_some() {
         xor_digest(digest, b"!!expire!!");

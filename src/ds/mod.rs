@@ -2,6 +2,7 @@
 //! clock. Each file states its own invariants; `unsafe` is confined to them.
 
 pub mod field;
+pub mod hll;
 pub mod intset;
 pub mod listpack;
 pub mod member;

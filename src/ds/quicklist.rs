@@ -282,6 +282,11 @@ impl Quicklist {
             + self.nodes.iter().map(Node::mem_usage).sum::<usize>()
     }
 
+    /// Bytes of its nodes, uncompressed.
+    pub fn raw_bytes(&self) -> usize {
+        self.nodes.iter().map(Node::size).sum()
+    }
+
     /// An own copy, node by node (quicklistDup).
     pub fn deep_clone(&self) -> Quicklist {
         Quicklist {
@@ -564,6 +569,24 @@ impl Quicklist {
                 at += 1;
             }
         }
+    }
+
+    /// The bytes of the nodes that hold `n` elements from `index` on, decompressed; no more nodes are looked at once they are
+    /// past `enough`.
+    pub fn range_bytes(&self, index: usize, n: usize, enough: usize) -> usize {
+        let Some((at, offset)) = self.locate(index) else {
+            return 0;
+        };
+        let end = offset.saturating_add(n);
+        let (mut bytes, mut elements) = (0usize, 0usize);
+        for node in self.nodes.range(at..) {
+            if elements >= end || bytes > enough {
+                break;
+            }
+            bytes = bytes.saturating_add(node.size());
+            elements += node.count as usize;
+        }
+        bytes
     }
 
     /// Splits the listpack at node `i` so that elements from `offset` on go to a new node behind it. `offset` is neither

@@ -9,6 +9,7 @@
 
 pub mod blocked;
 pub mod client;
+pub mod client_buffers;
 pub mod client_info;
 pub mod command;
 pub mod cron;

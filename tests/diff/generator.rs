@@ -78,6 +78,47 @@ pub const ROWS: &[Row] = &[
     ),
     row(2, "BITFIELD_RO $key GET $bits $bitoff"),
     row(1, "BITFIELD_RO $key SET $bits $bitoff $int"),
+    // HyperLogLogs.
+    row(8, "PFADD $hll $value [$value] [$value] [$int]"),
+    row(2, "PFADD $hll"),
+    row(4, "PFCOUNT $hll"),
+    row(2, "PFCOUNT $hll $hll [$hll] [$key]"),
+    row(3, "PFMERGE $hll [$hll] [$hll]"),
+    row(1, "PFADD|PFCOUNT|PFMERGE $key $value"),
+    row(2, "PFDEBUG ENCODING|DECODE|TODENSE|GETREG|WHAT $hll"),
+    row(2, "GET $hll"),
+    row(1, "STRLEN $hll"),
+    row(1, "APPEND $hll $value"),
+    row(1, "SETRANGE $hll 0|4|8|15|16|17|20|40 $value"),
+    row(1, "CONFIG SET hll-sparse-max-bytes 0|20|40|100|3000"),
+    // Lists.
+    row(8, "LPUSH|RPUSH $list $value [$value] [$value] [$elem]"),
+    row(8, "LPUSH|RPUSH $list $elem $elem [$elem] [$elem] [$value]"),
+    row(3, "LPUSHX|RPUSHX $list $elem [$value]"),
+    row(5, "LPOP|RPOP $list [$int]"),
+    row(3, "LLEN $list"),
+    row(4, "LINDEX $list $int"),
+    row(4, "LSET $list $int $value|$elem"),
+    row(6, "LRANGE $list $int $int"),
+    row(2, "LTRIM $list $int $int"),
+    row(4, "LREM $list $int $elem"),
+    row(5, "LINSERT $list BEFORE|AFTER|WHAT $elem $value|$elem"),
+    row(3, "LPOS $list $elem"),
+    row(
+        4,
+        "LPOS $list $elem [RANK|COUNT|MAXLEN] [$int] [RANK|COUNT|MAXLEN|WHAT] [$int]",
+    ),
+    row(4, "LMOVE $list $list LEFT|RIGHT|WHAT LEFT|RIGHT"),
+    row(3, "RPOPLPUSH $list $list"),
+    row(3, "LMPOP 1|2 $list [$list] LEFT|RIGHT [COUNT] [$int]"),
+    row(1, "LMPOP $int $list LEFT|RIGHT"),
+    // A negative time-out: they would wait otherwise.
+    row(1, "BLPOP|BRPOP $list $list -1|abc"),
+    row(1, "BLMOVE $list $list LEFT|WHAT RIGHT -1"),
+    row(1, "BLMPOP -1 1 $list LEFT|WHAT [COUNT] [$int]"),
+    row(2, "OBJECT ENCODING $list"),
+    row(2, "DEL $list"),
+    row(1, "RENAME|COPY $list $list"),
     // Generic.
     row(4, "DEL|UNLINK $key [$key] [$num]"),
     row(3, "EXISTS|TOUCH $key $key [$num]"),
@@ -344,6 +385,13 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
             2 => format!("n{}", rng.below(4)).into_bytes(),
             _ => format!("k{}", rng.below(8)).into_bytes(),
         },
+        "$list" => match rng.below(30) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("l{}", rng.below(4)).into_bytes(),
+        },
+        // Few, so that they are found again.
+        "$elem" => format!("{}", rng.below(12) as i64 - 4).into_bytes(),
+        "$hll" => format!("pf{}", rng.below(4)).into_bytes(),
         "$num" => format!("n{}", rng.below(4)).into_bytes(),
         "$value" => value(rng),
         "$int" => match rng.below(3) {
@@ -401,7 +449,8 @@ pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
     }
     // A few commands are damaged: a word too many, too few, or in the other case.
     match rng.below(40) {
-        0 => words.push(value(rng)),
+        // A waiting command's last word is how long it waits.
+        0 if ![&b"BL"[..], b"BR"].contains(&&words[0][..2]) => words.push(value(rng)),
         1 if words.len() > 1 => {
             words.pop();
         }

@@ -81,6 +81,18 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
+        command: "LPOS",
+        reason: "7.0 takes the smallest integer for a rank",
+        accepts: |args, _, b| b.is_error() && args.iter().any(|a| a == b"-9223372036854775808"),
+    },
+    Known {
+        command: "OBJECT",
+        reason: "a short list is one listpack from 7.2 on",
+        accepts: |args, a, b| {
+            subcommand_is(args, "ENCODING") && *a == "quicklist" && *b == "listpack"
+        },
+    },
+    Known {
         command: "OBJECT",
         reason: "the count of references is an implementation's own; HELP grows with versions",
         accepts: |args, a, b| {

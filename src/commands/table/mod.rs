@@ -13,6 +13,8 @@ mod connection;
 mod generic;
 mod get_keys;
 mod hash;
+mod hyperloglog;
+mod list;
 mod pubsub;
 mod server;
 mod set;
@@ -25,6 +27,8 @@ pub static FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
+    list::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
