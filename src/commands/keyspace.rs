@@ -8,7 +8,7 @@ mod flush;
 mod scan;
 
 pub use flush::{flushall_command, flushdb_command};
-pub use scan::{parse_scan_cursor_or_reply, scan_command};
+pub use scan::{Emit, scan_command, scan_generic_command};
 
 use crate::base::glob::string_match_len;
 use crate::base::num::string2ll;
