@@ -464,7 +464,18 @@ fn xor_object_digest(digest: &mut Sha, e: &Entry) {
             Str::Bytes(b) => mix_digest(digest, b),
         },
         Some(Value::List(l)) => l.for_each(|v| v.with_bytes(|b| mix_digest(digest, b))),
-        Some(Value::Set(_) | Value::Zset(_) | Value::Hash(_) | Value::Stream(_)) => {}
+        Some(Value::Set(s)) => s
+            .iter()
+            .for_each(|v| v.with_bytes(|b| xor_digest(digest, b))),
+        Some(Value::Hash(h)) => {
+            for (field, value) in h.iter() {
+                let mut one = [0; 20];
+                field.with_bytes(|b| mix_digest(&mut one, b));
+                value.value().with_bytes(|b| mix_digest(&mut one, b));
+                xor_digest(digest, &one);
+            }
+        }
+        Some(Value::Zset(_) | Value::Stream(_)) => {}
     }
     if e.expire().is_some() {
         xor_digest(digest, b"!!expire!!");
