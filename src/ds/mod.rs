@@ -1,5 +1,6 @@
 //! Data structures that the stores are made of. Floor 1: they know bytes and pointers, never a key's meaning, a client or a
 //! clock. Each file states its own invariants; `unsafe` is confined to them.
 
+pub mod idmap;
 pub mod sbuf;
 pub mod table;
