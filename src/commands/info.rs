@@ -280,13 +280,12 @@ impl Server {
     }
 
     fn info_clients(&self, i: &mut Info) {
-        let (mut max_in, mut max_out, mut timeouts) = (0, 0, 0);
+        let (mut max_in, mut max_out) = (0, 0);
         for c in self.clients.iter().filter(|c| !c.has(CLIENT_FAKE)) {
             let big = c.big_arg.as_ref().map_or(0, |b| b.buf.capacity());
             let argv = c.parser.as_deref().map_or(0, |p| p.argv_len());
             max_in = max_in.max(c.querybuf.capacity() + big + argv);
             max_out = max_out.max(self.client_output_memory(c.cid));
-            timeouts += usize::from(c.block.as_deref().is_some_and(|b| b.timeout != 0));
         }
         let slaves = self.clients.slaves.len();
         i.section("Clients");
@@ -300,9 +299,13 @@ impl Server {
         i.field("client_recent_max_output_buffer", max_out);
         i.field("blocked_clients", self.repl.blocked_clients);
         i.field("tracking_clients", 0);
-        i.field("clients_in_timeout_table", timeouts);
-        i.field("total_blocking_keys", 0);
-        i.field("total_blocking_keys_on_nokey", 0);
+        i.field(
+            "clients_in_timeout_table",
+            self.blocking.timeout_table_len(),
+        );
+        let (keys, on_nokey) = self.blocking.total_blocking_keys();
+        i.field("total_blocking_keys", keys);
+        i.field("total_blocking_keys_on_nokey", on_nokey);
     }
 
     /// Splits the memory in use by what uses it (getMemoryOverheadData).

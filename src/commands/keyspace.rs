@@ -350,7 +350,12 @@ pub fn swapdb_command(server: &mut Server, cid: ClientId, args: &Args) {
     if a >= n || b >= n {
         return server.add_reply_error(cid, "DB index is out of range");
     }
+    server.scan_database_for_deleted_keys(a, Some(b));
+    server.scan_database_for_deleted_keys(b, Some(a));
     server.dbs.swap(a, b);
+    // Clients stay with the number that they selected, so they may find now what they wait for.
+    server.scan_database_for_ready_keys(a);
+    server.scan_database_for_ready_keys(b);
     server.dirty += 1;
     server.add_reply_ok(cid);
 }

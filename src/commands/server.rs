@@ -122,6 +122,7 @@ pub fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) {
         timeout: 0,
         num_replicas: 0,
         repl_offset: 0,
+        waiting: None,
     };
     server.block_client(cid, block);
     if server.prepare_for_shutdown(flags) {

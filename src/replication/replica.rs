@@ -87,11 +87,10 @@ impl Server {
             if b.kind == BlockType::Postpone || b.kind == BlockType::Shutdown {
                 continue;
             }
-            self.add_reply_error(
+            self.unblock_client_on_error(
                 cid,
                 "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
             );
-            self.unblock_client(cid);
             self.close_after_reply(cid);
         }
     }

@@ -25,6 +25,7 @@ impl Server {
                 timeout,
                 num_replicas: replicas,
                 repl_offset: offset,
+                waiting: None,
             },
         );
         self.repl.waiting_acks.push(cid);

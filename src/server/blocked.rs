@@ -1,7 +1,12 @@
-//! Clients that wait: in WAIT, behind CLIENT PAUSE, in SHUTDOWN (blocked.c, and pauseActions of networking.c).
+//! Clients that wait: for keys ([`keys`]), in WAIT, behind CLIENT PAUSE, in SHUTDOWN (blocked.c, and pauseActions of
+//! networking.c).
 //!
 //! A blocked client reads nothing. It is unblocked by the event it waits for, by its time-out, by CLIENT UNBLOCK, or by the
 //! end of its connection. A postponed command stays in the query buffer and is looked at again when the pause ends.
+
+mod keys;
+
+pub use keys::{Blocking, TimeoutUnit, Waiting};
 
 use crate::server::Server;
 use crate::server::client::{Block, BlockType, CLIENT_BLOCKED, ClientId};
@@ -90,11 +95,16 @@ impl Server {
         self.pause.actions & actions != 0
     }
 
-    /// Blocks a client (blockClient). `timeout` is unix ms, 0 for ever.
+    /// Blocks a client (blockClient), until `block.timeout` (unix ms, 0 for ever).
     pub fn block_client(&mut self, cid: ClientId, block: Block) {
         if let Some(c) = self.clients.get_mut(cid) {
             c.flags |= CLIENT_BLOCKED;
             self.repl.blocked_clients += 1;
+            if block.timeout != 0 {
+                self.blocking
+                    .timeouts
+                    .insert((block.timeout, cid.to_data()));
+            }
             c.block = Some(Box::new(block));
         }
     }
@@ -107,30 +117,44 @@ impl Server {
             timeout: 0,
             num_replicas: 0,
             repl_offset: 0,
+            waiting: None,
         };
         self.block_client(cid, block);
         self.pause.postponed.push(cid);
     }
 
-    /// Lets a client go on: its requests are looked at again before the next sleep (unblockClient).
-    pub fn unblock_client(&mut self, cid: ClientId) {
-        let Some(c) = self.clients.get_mut(cid) else {
-            return;
-        };
-        let Some(block) = c.block.take() else {
-            return;
-        };
+    /// Takes the client out of whatever it waits in. It is not blocked any more, and nothing else happens.
+    fn take_block(&mut self, cid: ClientId) -> Option<Box<Block>> {
+        let c = self.clients.get_mut(cid)?;
+        let block = c.block.take()?;
         // A postponed client that is unblocked keeps its command, and can still be closed before that runs.
         if c.has(CLIENT_BLOCKED) {
             self.repl.blocked_clients -= 1;
         }
         c.flags &= !CLIENT_BLOCKED;
+        if block.timeout != 0 {
+            self.blocking
+                .timeouts
+                .remove(&(block.timeout, cid.to_data()));
+        }
         match block.kind {
             BlockType::Postpone => self.pause.postponed.retain(|p| *p != cid),
             BlockType::Wait => self.repl.waiting_acks.retain(|p| *p != cid),
             BlockType::Shutdown => {}
+            BlockType::List | BlockType::Zset | BlockType::Stream => {
+                if let Some(w) = &block.waiting {
+                    self.blocking.dequeue(block.kind, w);
+                }
+            }
         }
-        self.exec.unblocked.push(cid);
+        Some(block)
+    }
+
+    /// Lets a client go on: its requests are looked at again before the next sleep (unblockClient).
+    pub fn unblock_client(&mut self, cid: ClientId) {
+        if self.take_block(cid).is_some() {
+            self.exec.unblocked.push(cid);
+        }
     }
 
     fn unblock_postponed_clients(&mut self) {
@@ -153,23 +177,47 @@ impl Server {
         }
     }
 
-    /// A blocked client's time is up, or somebody asked (unblockClientOnTimeout, CLIENT UNBLOCK).
+    /// A blocked client's time is up, or CLIENT UNBLOCK says so (unblockClientOnTimeout). A pause and a shutdown have ends
+    /// of their own.
     pub fn unblock_client_on_timeout(&mut self, cid: ClientId, error: bool) {
-        let Some(b) = self.clients.get(cid).and_then(|c| c.block.as_deref()) else {
+        let kind = self.clients.get(cid).and_then(|c| c.block.as_ref());
+        let Some(kind) = kind.map(|b| b.kind) else {
             return;
         };
-        match b.kind {
+        if error && !matches!(kind, BlockType::Postpone | BlockType::Shutdown) {
+            return self
+                .unblock_client_on_error(cid, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        }
+        match kind {
             BlockType::Wait => {
-                let offset = b.repl_offset;
-                if error {
-                    self.add_reply_error(cid, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
-                } else {
-                    let n = self.replication_count_acks_by_offset(offset);
-                    self.add_reply_long_long(cid, n);
+                let Some(block) = self.take_block(cid) else {
+                    return;
+                };
+                let n = self.replication_count_acks_by_offset(block.repl_offset);
+                self.add_reply_long_long(cid, n);
+                self.exec.unblocked.push(cid);
+            }
+            BlockType::List | BlockType::Zset | BlockType::Stream => {
+                let waiting = self.take_block(cid).and_then(|b| b.waiting);
+                self.clients.add_reply_null_array(cid);
+                if let Some(w) = waiting {
+                    self.update_stats_on_unblock(cid, &w, false);
                 }
-                self.unblock_client(cid);
+                self.exec.unblocked.push(cid);
             }
             BlockType::Postpone | BlockType::Shutdown => {}
         }
+    }
+
+    /// Unblocks a client with an error (unblockClientOnError).
+    pub fn unblock_client_on_error(&mut self, cid: ClientId, text: &str) {
+        let Some(block) = self.take_block(cid) else {
+            return;
+        };
+        self.add_reply_error(cid, text);
+        if let Some(w) = &block.waiting {
+            self.update_stats_on_unblock(cid, w, true);
+        }
+        self.exec.unblocked.push(cid);
     }
 }

@@ -16,6 +16,7 @@ use socket2::Socket;
 
 use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
+use crate::server::blocked::Waiting;
 use crate::server::command::CommandId;
 use crate::wire::backlog::ReaderId;
 use crate::wire::resp::Parser;
@@ -46,6 +47,8 @@ pub const CLIENT_REPLY_OFF: u64 = 1 << 22;
 pub const CLIENT_REPLY_SKIP_NEXT: u64 = 1 << 23;
 pub const CLIENT_REPLY_SKIP: u64 = 1 << 24;
 pub const CLIENT_PROTECTED: u64 = 1 << 28;
+/// Its commands may not wait: they run in a transaction or a script.
+pub const CLIENT_DENY_BLOCKING: u64 = 1 << 41;
 pub const CLIENT_NO_EVICT: u64 = 1 << 43;
 pub const CLIENT_NO_TOUCH: u64 = 1 << 45;
 /// Has no connection: replays a file, or runs a command for the server itself.
@@ -276,6 +279,10 @@ pub enum BlockType {
     Postpone,
     /// SHUTDOWN waiting for replicas.
     Shutdown,
+    /// A command that waits for keys of this type.
+    List,
+    Zset,
+    Stream,
 }
 
 /// The state of a blocked client.
@@ -286,6 +293,8 @@ pub struct Block {
     /// WAIT: how many replicas, and up to which offset.
     pub num_replicas: i64,
     pub repl_offset: i64,
+    /// The keys and the command of a client that waits for keys.
+    pub waiting: Option<Box<Waiting>>,
 }
 
 /// A replica as its master sees it (SLAVE_STATE_*), or the link to our own master.

@@ -183,17 +183,6 @@ fn clients_cron(server: &mut Server) {
     }
 }
 
-/// WAIT is answered with what there is when its time is up (handleBlockedClientsTimeout).
-fn handle_blocked_clients_timeout(server: &mut Server) {
-    let now = server.clock.unix_ms;
-    for cid in server.repl.waiting_acks.clone() {
-        let block = server.clients.get(cid).and_then(|c| c.block.as_deref());
-        if block.is_some_and(|b| b.timeout != 0 && b.timeout <= now) {
-            server.unblock_client_on_timeout(cid, false);
-        }
-    }
-}
-
 fn databases_cron(server: &mut Server) {
     if server.debug.active_expire && server.repl.master_host.is_none() {
         server.active_expire_cycle(crate::server::expire::Cycle::Slow);
@@ -232,7 +221,12 @@ pub fn before_sleep(server: &mut Server) {
     }
     if !server.repl.waiting_acks.is_empty() {
         server.process_clients_waiting_replicas();
-        handle_blocked_clients_timeout(server);
+    }
+    if server.blocking.timeout_table_len() > 0 {
+        server.handle_blocked_clients_timeout();
+    }
+    if server.blocking.has_ready_keys() {
+        server.handle_clients_blocked_on_keys();
     }
     if server.pause.actions != 0 {
         server.update_paused_actions();

@@ -286,6 +286,9 @@ impl Server {
             }
         }
         let done = self.call(cid, id, proc, flags, args);
+        if self.blocking.has_ready_keys() {
+            self.handle_clients_blocked_on_keys();
+        }
         if flags & CMD_ADMIN != 0 {
             // CONFIG, REPLICAOF, SYNC, CLIENT, MONITOR, DEBUG: what the shortcuts assume may have changed.
             self.refresh_shortcuts(cid);
@@ -563,22 +566,29 @@ impl Server {
         // The one clock read of a command: its end is the next one's start.
         self.clock = CachedClock::new();
         let us = (self.clock.unix_us - start_us).max(0) as u64;
-        let stats = self.commands.stats_mut(id);
-        stats.calls += 1;
-        stats.microseconds += us;
-        self.stats.num_commands += 1;
-        self.stats.cmd_us += us;
-        if self.config.latency_tracking {
-            stats
-                .latency
-                .get_or_insert_default()
-                .record(us.wrapping_mul(1000));
+        if self.blocking.just_blocked {
+            self.after_blocking_call(cid, us);
+        } else {
+            let stats = self.commands.stats_mut(id);
+            stats.calls += 1;
+            stats.microseconds += us;
+            self.stats.num_commands += 1;
+            self.stats.cmd_us += us;
+            if self.config.latency_tracking {
+                stats
+                    .latency
+                    .get_or_insert_default()
+                    .record(us.wrapping_mul(1000));
+            }
+            // A negative threshold switches the log off: as an unsigned number it is out of reach.
+            if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
+                self.slowlog_push_entry_if_needed(cid, args, us);
+            }
         }
-        // A negative threshold switches the log off: as an unsigned number it is out of reach.
-        if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
-            self.slowlog_push_entry_if_needed(cid, args, us);
-        }
-        if self.exec.unusual && flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0 {
+        if self.exec.unusual
+            && flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0
+            && !self.blocking.is_reprocessing(cid)
+        {
             self.replication_feed_monitors(cid, args);
         }
         let mut woff = None;

@@ -28,6 +28,7 @@ impl Server {
                 continue;
             }
             removed += n;
+            self.scan_database_for_deleted_keys(i, None);
             let mut new = Db::new(self.hasher.clone());
             new.keys.set_resize(resize);
             let db = std::mem::replace(&mut self.dbs[i], new);

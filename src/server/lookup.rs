@@ -203,6 +203,7 @@ impl Server {
         let hash = keys.hash(key);
         match keys.remove(hash, key) {
             Some(e) => {
+                self.signal_deleted_key_as_ready(db, key, e.value_type());
                 self.free_entry(e, lazy);
                 true
             }
@@ -248,6 +249,9 @@ impl Server {
         value: NewValue<'_>,
         expire: Option<i64>,
     ) -> Slot {
+        if let NewValue::Value(v) = &value {
+            self.signal_key_as_ready(db, key, v.value_type());
+        }
         let mut e = Entry::new(key, value, expire);
         e.set_lru(self.clock.lru_clock);
         self.dbs[db].keys.add(hash, e)

@@ -95,6 +95,8 @@ pub struct Server {
     pub cron: cron::Cron,
     pub expire: expire::ExpireState,
     pub pause: blocked::Pause,
+    /// Clients that wait for keys, and the ends of all waiting.
+    pub blocking: blocked::Blocking,
     pub debug: DebugSettings,
     /// SHUTDOWN is waiting for replicas, or for the loop to end.
     pub shutdown: Option<shutdown::ShutdownState>,

@@ -445,6 +445,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         cron: Cron::new(config.hz),
         expire: Default::default(),
         pause: Default::default(),
+        blocking: Default::default(),
         debug: DebugSettings::default(),
         shutdown: None,
         config,
