@@ -2,5 +2,7 @@
 //! clock. Each file states its own invariants; `unsafe` is confined to them.
 
 pub mod idmap;
+pub mod intset;
+pub mod listpack;
 pub mod sbuf;
 pub mod table;

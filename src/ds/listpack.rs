@@ -1,0 +1,876 @@
+//! The listpack: a sequence of short strings and integers in one allocation, in the byte format that RDB files hold.
+//!
+//! ```text
+//! total bytes: u32 LE | elements: u16 LE (65535: unknown, walk) | element ... | 0xFF
+//! element: encoding (1, 2 or 5 bytes) and content | length of those, readable backwards, 1 to 5 bytes
+//!
+//! 0xxxxxxx  7-bit unsigned integer          110xxxxx +1  13-bit integer       F1 +2, F2 +3, F3 +4, F4 +8  integers, LE
+//! 10llllll  string of up to 63 bytes        1110llll +1  up to 4095 bytes     F0 +4  up to 4 GB
+//! ```
+//!
+//! Invariants: the bytes pass [`validate_integrity`] (deep); a string that is the canonical form of an `i64` is stored as an
+//! integer when it is added here; the allocation is `size_class(total bytes)` long, so no capacity is kept and a change that
+//! stays in its class does not call the allocator. Every access is checked against the bounds: a stale position may give a
+//! wrong element or a panic, never a read outside. It knows nothing of fields, scores or commands.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::ptr::NonNull;
+
+use crate::base::alloc::size_class;
+use crate::base::num::{LONG_STR_SIZE, ll2string, push_ll, sdigits10, string2ll};
+
+/// Bytes before the first element.
+const HEADER: usize = 6;
+/// The element count that means "walk to know".
+const UNKNOWN: u16 = u16::MAX;
+const EOF: u8 = 0xFF;
+/// Bytes of a listpack without elements.
+pub const EMPTY_BYTES: usize = HEADER + 1;
+/// A listpack is not made larger than this, in bytes (lpSafeToAdd).
+pub const MAX_SAFETY_SIZE: usize = 1 << 30;
+/// Alignment of the allocation; leaves low pointer bits for tags.
+const ALIGN: usize = 8;
+
+/// A sequence of strings and integers in one allocation.
+#[repr(transparent)]
+pub struct Listpack(NonNull<u8>);
+
+// SAFETY: it owns its allocation alone.
+unsafe impl Send for Listpack {}
+
+/// Where an element starts: its byte offset. Good until the listpack changes before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LpPos(u32);
+
+/// An element.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LpValue<'a> {
+    Int(i64),
+    Str(&'a [u8]),
+}
+
+impl<'a> LpValue<'a> {
+    /// Whether the element, as a string, is `s` (lpCompare).
+    #[inline]
+    pub fn eq_bytes(self, s: &[u8]) -> bool {
+        match self {
+            LpValue::Str(v) => v == s,
+            LpValue::Int(v) => string2ll(s) == Some(v),
+        }
+    }
+
+    /// Appends the element as a string.
+    pub fn push_to(self, out: &mut Vec<u8>) {
+        match self {
+            LpValue::Str(v) => out.extend_from_slice(v),
+            LpValue::Int(v) => push_ll(out, v),
+        }
+    }
+
+    /// Gives `f` the element as a string.
+    #[inline]
+    pub fn with_bytes<R>(self, f: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            LpValue::Str(v) => f(v),
+            LpValue::Int(v) => f(ll2string(&mut [0; LONG_STR_SIZE], v)),
+        }
+    }
+
+    /// Its length as a string, in bytes.
+    #[inline]
+    pub fn len_bytes(self) -> usize {
+        match self {
+            LpValue::Str(v) => v.len(),
+            LpValue::Int(v) => sdigits10(v) as usize,
+        }
+    }
+
+    /// Its value when it is an integer, whichever way it is stored.
+    #[inline]
+    pub fn as_int(self) -> Option<i64> {
+        match self {
+            LpValue::Int(v) => Some(v),
+            LpValue::Str(s) => string2ll(s),
+        }
+    }
+
+    /// A copy of it as a string.
+    pub fn to_vec(self) -> Vec<u8> {
+        match self {
+            LpValue::Str(v) => v.to_vec(),
+            LpValue::Int(v) => {
+                let mut out = Vec::with_capacity(sdigits10(v) as usize);
+                push_ll(&mut out, v);
+                out
+            }
+        }
+    }
+}
+
+/// Bytes of the backwards length of `len` encoded bytes.
+#[inline]
+const fn backlen_size(len: usize) -> usize {
+    match len {
+        0..=127 => 1,
+        128..16383 => 2,
+        16383..2097151 => 3,
+        2097151..268435455 => 4,
+        _ => 5,
+    }
+}
+
+/// Writes the backwards length of `len` into `out`, which is `backlen_size(len)` long.
+#[inline]
+fn write_backlen(out: &mut [u8], len: usize) {
+    if let [b] = out {
+        *b = len as u8;
+        return;
+    }
+    let mut rest = len;
+    for (i, b) in out.iter_mut().enumerate().rev() {
+        *b = (rest & 127) as u8 | if i == 0 { 0 } else { 128 };
+        rest >>= 7;
+    }
+}
+
+/// The backwards length that ends just before `end`.
+#[inline]
+fn read_backlen(b: &[u8], end: usize) -> Option<usize> {
+    let mut len = 0;
+    for i in 0..5 {
+        let byte = *b.get(end.checked_sub(i + 1)?)?;
+        len |= usize::from(byte & 127) << (7 * i);
+        if byte & 128 == 0 {
+            return Some(len);
+        }
+    }
+    None
+}
+
+/// Bytes of the encoding and the content of the element at `p`, without its backwards length; `None` when there is no such
+/// encoding or its length is cut off. EOF is no element.
+#[inline]
+fn encoded_size(b: &[u8], p: usize) -> Option<usize> {
+    let first = *b.get(p)?;
+    Some(match first {
+        0x00..=0x7F => 1,
+        0x80..=0xBF => 1 + usize::from(first & 0x3F),
+        0xC0..=0xDF => 2,
+        0xE0..=0xEF => 2 + (usize::from(first & 0x0F) << 8 | usize::from(*b.get(p + 1)?)),
+        0xF0 => 5 + u32::from_le_bytes(b.get(p + 1..p + 5)?.try_into().ok()?) as usize,
+        0xF1 => 3,
+        0xF2 => 4,
+        0xF3 => 5,
+        0xF4 => 9,
+        0xF5.. => return None,
+    })
+}
+
+/// Bytes of the whole element at `p`.
+#[inline]
+fn entry_size(b: &[u8], p: usize) -> usize {
+    let n = encoded_size(b, p).expect("a position within a listpack");
+    n + backlen_size(n)
+}
+
+/// The element at `p` and its `encoded_size`.
+#[inline]
+fn decode(b: &[u8], p: usize) -> (LpValue<'_>, usize) {
+    let e = &b[p..];
+    let le = |n: usize| {
+        // Little-endian, its sign bit on top, then shifted down with its sign.
+        let mut w = [0; 8];
+        w[8 - n..].copy_from_slice(&e[1..1 + n]);
+        LpValue::Int(i64::from_le_bytes(w) >> (64 - 8 * n))
+    };
+    match e[0] {
+        v @ 0x00..=0x7F => (LpValue::Int(i64::from(v)), 1),
+        v @ 0x80..=0xBF => {
+            let n = 1 + usize::from(v & 0x3F);
+            (LpValue::Str(&e[1..n]), n)
+        }
+        v @ 0xC0..=0xDF => {
+            let u = i64::from(v & 0x1F) << 8 | i64::from(e[1]);
+            (LpValue::Int(u << 51 >> 51), 2)
+        }
+        v @ 0xE0..=0xEF => {
+            let n = 2 + (usize::from(v & 0x0F) << 8 | usize::from(e[1]));
+            (LpValue::Str(&e[2..n]), n)
+        }
+        0xF0 => {
+            let n = 5 + u32::from_le_bytes([e[1], e[2], e[3], e[4]]) as usize;
+            (LpValue::Str(&e[5..n]), n)
+        }
+        0xF1 => (le(2), 3),
+        0xF2 => (le(3), 4),
+        0xF3 => (le(4), 5),
+        0xF4 => (le(8), 9),
+        _ => panic!("not a position within a listpack"),
+    }
+}
+
+/// An element about to be written: `head` is its encoding and, for an integer, its value; `tail` a string's content.
+struct Encoded<'a> {
+    head: [u8; 9],
+    head_len: usize,
+    tail: &'a [u8],
+}
+
+impl<'a> Encoded<'a> {
+    #[inline]
+    fn int(v: i64) -> Encoded<'static> {
+        let mut head = [0; 9];
+        let w = v.to_le_bytes();
+        let head_len = match v {
+            0..=127 => {
+                head[0] = w[0];
+                1
+            }
+            -4096..=4095 => {
+                head[0] = 0xC0 | w[1] & 0x1F;
+                head[1] = w[0];
+                2
+            }
+            _ => {
+                let (code, n) = match v {
+                    -32768..=32767 => (0xF1, 2),
+                    -8388608..=8388607 => (0xF2, 3),
+                    -2147483648..=2147483647 => (0xF3, 4),
+                    _ => (0xF4, 8),
+                };
+                head[0] = code;
+                head[1..9].copy_from_slice(&w);
+                1 + n
+            }
+        };
+        Encoded {
+            head,
+            head_len,
+            tail: &[],
+        }
+    }
+
+    #[inline]
+    fn str(s: &'a [u8]) -> Encoded<'a> {
+        if let Some(v) = string2ll(s) {
+            return Encoded::int(v);
+        }
+        let mut head = [0; 9];
+        let n = s.len();
+        let head_len = match n {
+            0..64 => {
+                head[0] = 0x80 | n as u8;
+                1
+            }
+            64..4096 => {
+                head[0] = 0xE0 | (n >> 8) as u8;
+                head[1] = n as u8;
+                2
+            }
+            _ => {
+                head[0] = 0xF0;
+                let n = u32::try_from(n).expect("elements are within safe_to_add");
+                head[1..5].copy_from_slice(&n.to_le_bytes());
+                5
+            }
+        };
+        Encoded {
+            head,
+            head_len,
+            tail: s,
+        }
+    }
+
+    /// Bytes of the whole element.
+    #[inline]
+    fn size(&self) -> usize {
+        let n = self.head_len + self.tail.len();
+        n + backlen_size(n)
+    }
+
+    /// Writes it to `out`, which is `size()` long.
+    #[inline]
+    fn write(&self, out: &mut [u8]) {
+        let n = self.head_len + self.tail.len();
+        let (content, back) = out.split_at_mut(n);
+        content[..self.head_len].copy_from_slice(&self.head[..self.head_len]);
+        content[self.head_len..].copy_from_slice(self.tail);
+        write_backlen(back, n);
+    }
+}
+
+/// Bytes that `s` takes as an element.
+pub fn element_bytes(s: &[u8]) -> usize {
+    Encoded::str(s).size()
+}
+
+/// Bytes of a listpack of `rep` times the integer `v` (lpEstimateBytesRepeatedInteger).
+pub fn estimate_bytes_repeated_integer(v: i64, rep: usize) -> usize {
+    EMPTY_BYTES + Encoded::int(v).size().saturating_mul(rep)
+}
+
+fn layout(total: usize) -> Layout {
+    Layout::from_size_align(size_class(total), ALIGN)
+        .unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
+}
+
+impl Listpack {
+    /// An empty one (lpNew).
+    pub fn new() -> Listpack {
+        Listpack::from_valid_bytes(&[EMPTY_BYTES as u8, 0, 0, 0, 0, 0, EOF])
+    }
+
+    /// A copy of `bytes`, which [`validate_integrity`] (deep) has found good.
+    pub fn from_validated(bytes: &[u8]) -> Listpack {
+        debug_assert!(validate_integrity(bytes, true, &mut |_| true));
+        Listpack::from_valid_bytes(bytes)
+    }
+
+    fn from_valid_bytes(bytes: &[u8]) -> Listpack {
+        assert!(
+            bytes.len() >= EMPTY_BYTES && total_of(bytes) == bytes.len(),
+            "a listpack's own length"
+        );
+        let l = layout(bytes.len());
+        // SAFETY: the layout is not of size zero.
+        let Some(p) = NonNull::new(unsafe { alloc(l) }) else {
+            handle_alloc_error(l)
+        };
+        // SAFETY: the allocation is at least as long as the bytes, and new.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), p.as_ptr(), bytes.len()) };
+        Listpack(p)
+    }
+
+    /// An own copy (lpDup).
+    pub fn deep_clone(&self) -> Listpack {
+        Listpack::from_valid_bytes(self.bytes())
+    }
+
+    /// Bytes from the header to the end mark (lpBytes).
+    #[inline]
+    pub fn total_bytes(&self) -> usize {
+        // SAFETY: the allocation has a header, and is aligned for a u32.
+        u32::from_le(unsafe { self.0.cast::<u32>().read() }) as usize
+    }
+
+    /// The whole of it, as files hold it.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `total_bytes` are allocated and initialised.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.total_bytes()) }
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: `total_bytes` are allocated and initialised, and owned alone.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_ptr(), self.total_bytes()) }
+    }
+
+    /// Bytes of its allocation.
+    pub fn mem_usage(&self) -> usize {
+        size_class(self.total_bytes())
+    }
+
+    #[inline]
+    fn count(&self) -> u16 {
+        let b = self.bytes();
+        u16::from_le_bytes([b[4], b[5]])
+    }
+
+    #[inline]
+    fn set_count(&mut self, n: u16) {
+        self.bytes_mut()[4..6].copy_from_slice(&n.to_le_bytes());
+    }
+
+    /// Number of elements; past 65534 it walks (lpLength).
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self.count() {
+            UNKNOWN => self.iter().count(),
+            n => usize::from(n),
+        }
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.total_bytes() == EMPTY_BYTES
+    }
+
+    /// Whether `add` more bytes keep it within 1 GB (lpSafeToAdd).
+    #[inline]
+    pub fn safe_to_add(&self, add: usize) -> bool {
+        self.total_bytes().saturating_add(add) <= MAX_SAFETY_SIZE
+    }
+
+    /// `p` as an element's position, unless it is the end mark's.
+    #[inline]
+    fn pos(&self, p: usize) -> Option<LpPos> {
+        // Within u32: so is the total.
+        (self.bytes()[p] != EOF).then_some(LpPos(p as u32))
+    }
+
+    #[inline]
+    pub fn first(&self) -> Option<LpPos> {
+        self.pos(HEADER)
+    }
+
+    #[inline]
+    pub fn last(&self) -> Option<LpPos> {
+        self.before(self.total_bytes() - 1)
+    }
+
+    /// The element that ends where `p` starts.
+    #[inline]
+    fn before(&self, p: usize) -> Option<LpPos> {
+        if p <= HEADER {
+            return None;
+        }
+        let n = read_backlen(self.bytes(), p).expect("a position within a listpack");
+        Some(LpPos((p - n - backlen_size(n)) as u32))
+    }
+
+    #[inline]
+    pub fn next(&self, p: LpPos) -> Option<LpPos> {
+        let p = p.0 as usize;
+        self.pos(p + entry_size(self.bytes(), p))
+    }
+
+    #[inline]
+    pub fn prev(&self, p: LpPos) -> Option<LpPos> {
+        self.before(p.0 as usize)
+    }
+
+    /// The element at `index`; a negative one counts from the end, -1 being the last (lpSeek).
+    pub fn seek(&self, index: i64) -> Option<LpPos> {
+        let mut index = index;
+        let mut forward = index >= 0;
+        if self.count() != UNKNOWN {
+            let n = i64::from(self.count());
+            if index < 0 {
+                index = index.saturating_add(n);
+            }
+            if index < 0 || index >= n {
+                return None;
+            }
+            forward = index <= n / 2;
+            if !forward {
+                index -= n;
+            }
+        }
+        if forward {
+            let mut p = self.first()?;
+            for _ in 0..index {
+                p = self.next(p)?;
+            }
+            Some(p)
+        } else {
+            let mut p = self.last()?;
+            while index < -1 {
+                p = self.prev(p)?;
+                index += 1;
+            }
+            Some(p)
+        }
+    }
+
+    /// The element at `p` (lpGet).
+    #[inline]
+    pub fn get(&self, p: LpPos) -> LpValue<'_> {
+        decode(self.bytes(), p.0 as usize).0
+    }
+
+    /// The first element from `from` on that is `needle`; after each comparison `skip` elements are passed over (lpFind).
+    pub fn find(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
+        let b = self.bytes();
+        let number = string2ll(needle);
+        let mut p = from.0 as usize;
+        loop {
+            let first = b[p];
+            // The two shortest encodings by hand: nearly all elements of hashes and sets have them.
+            let (found, size) = if first < 0x80 {
+                (number == Some(i64::from(first)), 2)
+            } else if first < 0xC0 {
+                let n = usize::from(first & 0x3F);
+                (n == needle.len() && &b[p + 1..p + 1 + n] == needle, n + 2)
+            } else if first == EOF {
+                return None;
+            } else {
+                let (v, n) = decode(b, p);
+                let found = match v {
+                    LpValue::Int(v) => number == Some(v),
+                    LpValue::Str(s) => s == needle,
+                };
+                (found, n + backlen_size(n))
+            };
+            if found {
+                return Some(LpPos(p as u32));
+            }
+            p += size;
+            for _ in 0..skip {
+                if b[p] == EOF {
+                    return None;
+                }
+                p += entry_size(b, p);
+            }
+        }
+    }
+
+    /// Makes the `old` bytes at `at` into `new` bytes of any content; what follows moves.
+    #[inline]
+    fn splice(&mut self, at: usize, old: usize, new: usize) {
+        let total = self.total_bytes();
+        let rest = total
+            .checked_sub(at + old)
+            .expect("a position within a listpack");
+        let after = total - old + new;
+        assert!(after <= u32::MAX as usize, "a listpack's length is 32 bits");
+        let (from, to) = (size_class(total), size_class(after));
+        if to > from {
+            self.resize(total, after);
+        }
+        // SAFETY: both ranges lie within the larger of the two lengths, which is allocated here.
+        unsafe {
+            let p = self.0.as_ptr();
+            if rest == 1 {
+                p.add(at + new).write(EOF);
+            } else {
+                std::ptr::copy(p.add(at + old), p.add(at + new), rest);
+            }
+        }
+        if to < from {
+            self.resize(total, after);
+        }
+        // SAFETY: the allocation has a header, and is aligned for a u32.
+        unsafe { self.0.cast::<u32>().write((after as u32).to_le()) };
+    }
+
+    /// From the allocation for `old` bytes to the one for `new`.
+    #[cold]
+    fn resize(&mut self, old: usize, new: usize) {
+        let l = layout(new);
+        // SAFETY: it was allocated with the layout of its length, and the new size is not zero.
+        let p = unsafe { realloc(self.0.as_ptr(), layout(old), l.size()) };
+        let Some(p) = NonNull::new(p) else {
+            handle_alloc_error(l)
+        };
+        self.0 = p;
+    }
+
+    #[inline]
+    fn put(&mut self, at: usize, e: &Encoded<'_>) -> LpPos {
+        let size = e.size();
+        self.splice(at, 0, size);
+        let b = self.bytes_mut();
+        e.write(&mut b[at..at + size]);
+        let n = self.count();
+        if n != UNKNOWN {
+            // 65534 becomes "unknown" by itself.
+            self.set_count(n + 1);
+        }
+        LpPos(at as u32)
+    }
+
+    fn put_over(&mut self, p: LpPos, e: &Encoded<'_>) -> LpPos {
+        let at = p.0 as usize;
+        let size = e.size();
+        let old = entry_size(self.bytes(), at);
+        self.splice(at, old, size);
+        e.write(&mut self.bytes_mut()[at..at + size]);
+        p
+    }
+
+    /// Adds `s` at the end (lpAppend).
+    #[inline]
+    pub fn append(&mut self, s: &[u8]) {
+        self.put(self.total_bytes() - 1, &Encoded::str(s));
+    }
+
+    #[inline]
+    pub fn append_int(&mut self, v: i64) {
+        self.put(self.total_bytes() - 1, &Encoded::int(v));
+    }
+
+    /// Adds an element of another listpack at the end, in the form it has there.
+    pub fn append_value(&mut self, v: LpValue<'_>) {
+        match v {
+            LpValue::Int(v) => self.append_int(v),
+            LpValue::Str(s) => self.append(s),
+        }
+    }
+
+    /// Adds `s` at the start (lpPrepend).
+    #[inline]
+    pub fn prepend(&mut self, s: &[u8]) {
+        self.put(HEADER, &Encoded::str(s));
+    }
+
+    #[inline]
+    pub fn prepend_int(&mut self, v: i64) {
+        self.put(HEADER, &Encoded::int(v));
+    }
+
+    /// Puts `s` before the element at `p`; the answer is where it is.
+    pub fn insert_before(&mut self, p: LpPos, s: &[u8]) -> LpPos {
+        self.put(p.0 as usize, &Encoded::str(s))
+    }
+
+    /// Puts `v` before the element at `p`; the answer is where it is.
+    pub fn insert_int_before(&mut self, p: LpPos, v: i64) -> LpPos {
+        self.put(p.0 as usize, &Encoded::int(v))
+    }
+
+    /// Puts `s` after the element at `p`; the answer is where it is.
+    pub fn insert_after(&mut self, p: LpPos, s: &[u8]) -> LpPos {
+        let p = p.0 as usize;
+        self.put(p + entry_size(self.bytes(), p), &Encoded::str(s))
+    }
+
+    /// Puts `s` in place of the element at `p` (lpReplace).
+    pub fn replace(&mut self, p: LpPos, s: &[u8]) -> LpPos {
+        self.put_over(p, &Encoded::str(s))
+    }
+
+    /// Puts `v` in place of the element at `p` (lpReplaceInteger).
+    pub fn replace_int(&mut self, p: LpPos, v: i64) -> LpPos {
+        self.put_over(p, &Encoded::int(v))
+    }
+
+    /// Removes the element at `p`; the answer is the one that followed (lpDelete).
+    #[inline]
+    pub fn delete(&mut self, p: LpPos) -> Option<LpPos> {
+        self.delete_range(p, 1)
+    }
+
+    /// Removes up to `n` elements from `p` on; the answer is the one that followed (lpDeleteRangeWithEntry).
+    pub fn delete_range(&mut self, p: LpPos, n: usize) -> Option<LpPos> {
+        let at = p.0 as usize;
+        let b = self.bytes();
+        let (mut end, mut deleted) = (at, 0);
+        while deleted < n && b[end] != EOF {
+            end += entry_size(b, end);
+            deleted += 1;
+        }
+        self.splice(at, end - at, 0);
+        self.uncount(deleted);
+        self.pos(at)
+    }
+
+    fn uncount(&mut self, deleted: usize) {
+        let n = self.count();
+        if n != UNKNOWN {
+            self.set_count(usize::from(n).saturating_sub(deleted) as u16);
+        }
+    }
+
+    /// Removes up to `n` elements from the one at `index` on, which may count from the end (lpDeleteRange).
+    pub fn delete_range_with_index(&mut self, index: i64, n: usize) {
+        if n == 0 {
+            return;
+        }
+        let Some(p) = self.seek(index) else { return };
+        let count = self.count();
+        let len = i64::from(count);
+        let index = if index < 0 { index + len } else { index };
+        if count != UNKNOWN && (len - index) as usize <= n {
+            // All up to the end: no walk.
+            let at = p.0 as usize;
+            self.splice(at, self.total_bytes() - 1 - at, 0);
+            self.set_count(index as u16);
+        } else {
+            self.delete_range(p, n);
+        }
+    }
+
+    /// Removes the elements at `ps`, which ascend (lpBatchDelete).
+    pub fn batch_delete(&mut self, ps: &[LpPos]) {
+        let Some(first) = ps.first() else { return };
+        let total = self.total_bytes();
+        let b = self.bytes_mut();
+        let mut dst = first.0 as usize;
+        for (i, p) in ps.iter().enumerate() {
+            let p = p.0 as usize;
+            let keep = p + entry_size(b, p);
+            let end = ps.get(i + 1).map_or(total - 1, |p| p.0 as usize);
+            b.copy_within(keep..end, dst);
+            dst += end - keep;
+        }
+        self.splice(dst, total - 1 - dst, 0);
+        self.uncount(ps.len());
+    }
+
+    /// `self` and then `other` (lpMerge). Both together must be [`Listpack::safe_to_add`].
+    pub fn merge(mut self, other: Listpack) -> Listpack {
+        let n = self.len() + other.len();
+        let src = other.bytes();
+        let content = &src[HEADER..src.len() - 1];
+        let at = self.total_bytes() - 1;
+        self.splice(at, 0, content.len());
+        self.bytes_mut()[at..at + content.len()].copy_from_slice(content);
+        self.set_count(u16::try_from(n).unwrap_or(UNKNOWN));
+        self
+    }
+
+    #[inline]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter {
+            bytes: self.bytes(),
+            p: HEADER,
+        }
+    }
+
+    /// The elements from `p` on.
+    #[inline]
+    pub fn iter_from(&self, p: LpPos) -> Iter<'_> {
+        Iter {
+            bytes: self.bytes(),
+            p: p.0 as usize,
+        }
+    }
+
+    /// The elements from the last to the first.
+    pub fn iter_rev(&self) -> impl Iterator<Item = LpValue<'_>> {
+        let mut p = self.last();
+        std::iter::from_fn(move || {
+            let at = p?;
+            p = self.prev(at);
+            Some(self.get(at))
+        })
+    }
+}
+
+impl Default for Listpack {
+    fn default() -> Listpack {
+        Listpack::new()
+    }
+}
+
+impl Drop for Listpack {
+    fn drop(&mut self) {
+        // SAFETY: allocated with the layout of its length, owned alone.
+        unsafe { dealloc(self.0.as_ptr(), layout(self.total_bytes())) };
+    }
+}
+
+impl std::fmt::Debug for Listpack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// The elements of a listpack, in order.
+#[derive(Clone)]
+pub struct Iter<'a> {
+    bytes: &'a [u8],
+    p: usize,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = LpValue<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<LpValue<'a>> {
+        if self.bytes[self.p] == EOF {
+            return None;
+        }
+        let (v, n) = decode(self.bytes, self.p);
+        self.p += n + backlen_size(n);
+        Some(v)
+    }
+}
+
+/// Builds a listpack of many elements with few allocations.
+pub struct ListpackBuilder {
+    /// Header and elements, without the end mark.
+    buf: Vec<u8>,
+    count: usize,
+}
+
+impl ListpackBuilder {
+    /// Room for `bytes` of elements is made at once.
+    pub fn with_capacity(bytes: usize) -> ListpackBuilder {
+        let mut buf = Vec::with_capacity(bytes.saturating_add(EMPTY_BYTES));
+        buf.extend_from_slice(&[0; HEADER]);
+        ListpackBuilder { buf, count: 0 }
+    }
+
+    fn add(&mut self, e: &Encoded<'_>) {
+        let at = self.buf.len();
+        self.buf.resize(at + e.size(), 0);
+        e.write(&mut self.buf[at..]);
+        self.count += 1;
+    }
+
+    pub fn push(&mut self, s: &[u8]) {
+        self.add(&Encoded::str(s));
+    }
+
+    pub fn push_int(&mut self, v: i64) {
+        self.add(&Encoded::int(v));
+    }
+
+    pub fn push_value(&mut self, v: LpValue<'_>) {
+        match v {
+            LpValue::Int(v) => self.push_int(v),
+            LpValue::Str(s) => self.push(s),
+        }
+    }
+
+    /// Bytes of the listpack as it would be now.
+    pub fn total_bytes(&self) -> usize {
+        self.buf.len() + 1
+    }
+
+    pub fn finish(mut self) -> Listpack {
+        self.buf.push(EOF);
+        let total = u32::try_from(self.buf.len()).expect("elements are within safe_to_add");
+        self.buf[..4].copy_from_slice(&total.to_le_bytes());
+        let n = u16::try_from(self.count).unwrap_or(UNKNOWN);
+        self.buf[4..6].copy_from_slice(&n.to_le_bytes());
+        Listpack::from_valid_bytes(&self.buf)
+    }
+}
+
+fn total_of(bytes: &[u8]) -> usize {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize
+}
+
+/// Whether `bytes`, of any origin, are a listpack: its header only, or with `deep` every element too, for which `per_entry`
+/// may add a condition (lpValidateIntegrity).
+pub fn validate_integrity(
+    bytes: &[u8],
+    deep: bool,
+    per_entry: &mut dyn FnMut(LpValue<'_>) -> bool,
+) -> bool {
+    if bytes.len() < EMPTY_BYTES || total_of(bytes) != bytes.len() {
+        return false;
+    }
+    let end = bytes.len() - 1;
+    if bytes[end] != EOF {
+        return false;
+    }
+    if !deep {
+        return true;
+    }
+    let (mut p, mut n) = (HEADER, 0usize);
+    while bytes[p] != EOF {
+        let Some(size) = encoded_size(bytes, p) else {
+            return false;
+        };
+        // No overflow: lengths are 32 bits, offsets no more.
+        let next = p + size + backlen_size(size);
+        if next > end || read_backlen(bytes, next) != Some(size) {
+            return false;
+        }
+        if !per_entry(decode(bytes, p).0) {
+            return false;
+        }
+        p = next;
+        n += 1;
+    }
+    let count = u16::from_le_bytes([bytes[4], bytes[5]]);
+    p == end && (count == UNKNOWN || usize::from(count) == n)
+}
+
+#[cfg(test)]
+#[path = "listpack_tests.rs"]
+mod tests;
