@@ -13,6 +13,7 @@ use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::lookup::LOOKUP_WRITE;
+use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_STRING};
 use crate::store::entry::NewValue;
 
 use super::string::string_bytes;
@@ -196,6 +197,7 @@ pub fn setbit_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     if changed {
         server.signal_modified_key(cid, db, key);
+        server.notify_keyspace_event(NOTIFY_STRING, "setbit", key, db);
         server.dirty += 1;
     }
     server.add_reply_long_long(cid, i64::from(was));
@@ -409,9 +411,11 @@ pub fn bitop_command(server: &mut Server, cid: ClientId, args: &Args) {
     if len > 0 {
         server.set_key_with_lookup(db, target, NewValue::Buf(result));
         server.signal_modified_key(cid, db, target);
+        server.notify_keyspace_event(NOTIFY_STRING, "set", target, db);
         server.dirty += 1;
     } else if server.db_delete(db, target) {
         server.signal_modified_key(cid, db, target);
+        server.notify_keyspace_event(NOTIFY_GENERIC, "del", target, db);
         server.dirty += 1;
     }
     server.add_reply_long_long(cid, len as i64);

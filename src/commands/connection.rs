@@ -107,6 +107,8 @@ impl Server {
     /// Brings a normal connection back to the state of a new one; its library's name stays (clearClientConnectionState).
     fn clear_client_connection_state(&mut self, cid: ClientId) {
         self.client_set_default_auth(cid);
+        self.discard_transaction(cid);
+        self.pubsub_unsubscribe_all(cid);
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };

@@ -16,7 +16,7 @@ use crate::commands::config::rewrite_config_or_reply;
 use crate::ds::table::Slot;
 use crate::server::client::ClientId;
 use crate::server::exec::{Args, OwnedArgs};
-use crate::server::lookup::{LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
+use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
 use crate::server::{DebugSettings, Server};
 use crate::server_log;
 use crate::store::entry::{Encoding, Entry, NewValue, Str};
@@ -255,7 +255,7 @@ fn find_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<Slot>
 /// A key for a command that shows its inside (objectCommandLookupOrReply).
 fn lookup_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<Slot> {
     let db = server.client_db(cid);
-    let slot = server.lookup_key(db, key, LOOKUP_NOTOUCH);
+    let slot = server.lookup_key(db, key, LOOKUP_NOTOUCH | LOOKUP_NONOTIFY);
     if slot.is_none() {
         server.add_reply_no_such_key(cid);
     }

@@ -9,6 +9,7 @@ use crate::commands::object::policy_is_lfu;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
+use crate::server::notify::NOTIFY_GENERIC;
 use crate::store::entry::Entry;
 use crate::store::rdb_value::{Loaded, rdb_load_object, rdb_save_object, rdb_save_object_type};
 use crate::wire::rdb::{
@@ -150,6 +151,7 @@ pub fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
             let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
             server.rewrite_client_command_vector(&[verb, key]);
             server.signal_modified_key(cid, db, key);
+            server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
             server.dirty += 1;
         }
         return server.add_reply_ok(cid);
@@ -171,6 +173,7 @@ pub fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
     }
     server.signal_modified_key(cid, db, key);
+    server.notify_keyspace_event(NOTIFY_GENERIC, "restore", key, db);
     server.dirty += 1;
     server.add_reply_ok(cid);
 }

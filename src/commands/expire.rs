@@ -9,6 +9,7 @@ use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::lookup::LOOKUP_NOTOUCH;
+use crate::server::notify::NOTIFY_GENERIC;
 
 // Conditions of EXPIRE.
 const EXPIRE_NX: u8 = 1;
@@ -96,15 +97,18 @@ fn expire_generic(
         server.db_generic_delete(db, key, lazy);
         let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
         server.rewrite_client_command_vector(&[verb, key]);
+        server.signal_modified_key(cid, db, key);
+        server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
     } else {
         server.dbs[db].keys.set_expire(slot, Some(when));
         server.remember_slave_key_with_expire(cid, db, key);
         if !verbatim && server.propagation_wanted() {
             propagate_as_pexpireat(server, args, when);
         }
+        server.signal_modified_key(cid, db, key);
+        server.notify_keyspace_event(NOTIFY_GENERIC, "expire", key, db);
     }
     server.dirty += 1;
-    server.signal_modified_key(cid, db, key);
     server.add_reply_long_long(cid, 1);
 }
 
@@ -197,6 +201,7 @@ pub fn persist_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     server.dbs[db].keys.set_expire(slot, None);
     server.signal_modified_key(cid, db, &args[1]);
+    server.notify_keyspace_event(NOTIFY_GENERIC, "persist", &args[1], db);
     server.dirty += 1;
     server.add_reply_long_long(cid, 1);
 }

@@ -11,6 +11,7 @@ use crate::base::{alloc, clock};
 use crate::config::value::Supervised;
 use crate::server::client::{CLIENT_FAKE, CLIENT_SLAVE, ClientId, ReplState};
 use crate::server::persist::{ChildKind, Loading};
+use crate::server::pubsub::Kind;
 use crate::server::repl::{PayloadEnd, ReplicaState};
 use crate::server::{AEDILE_VERSION, REDIS_VERSION, Server};
 
@@ -519,9 +520,9 @@ impl Server {
         i.field("current_eviction_exceeded_time", 0);
         i.field("keyspace_hits", s.keyspace_hits);
         i.field("keyspace_misses", s.keyspace_misses);
-        i.field("pubsub_channels", 0);
-        i.field("pubsub_patterns", 0);
-        i.field("pubsubshard_channels", 0);
+        i.field("pubsub_channels", self.pubsub.len(Kind::Channel));
+        i.field("pubsub_patterns", self.pubsub.len(Kind::Pattern));
+        i.field("pubsubshard_channels", self.pubsub.len(Kind::Shard));
         i.field("latest_fork_usec", s.last_fork_us);
         i.field("total_forks", s.total_forks);
         i.field("migrate_cached_sockets", self.migrate.len());

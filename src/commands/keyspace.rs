@@ -15,7 +15,8 @@ use crate::base::num::string2ll;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
+use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
+use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_NEW};
 use crate::store::entry::{Encoding, Entry, NewValue, Str};
 use crate::wire::resp::push_bulk;
 
@@ -39,12 +40,12 @@ fn del_generic(server: &mut Server, cid: ClientId, args: &Args, lazy: bool) {
         {
             let lazy_expire = server.config.lazyfree_lazy_expire;
             server.free_entry(e, lazy_expire);
-            server.stats.expired_keys += 1;
-            server.propagate_deletion(db, key, lazy_expire);
+            server.after_expired_key_was_deleted(db, key, lazy_expire);
             continue;
         }
         server.free_entry(e, lazy);
         server.signal_modified_key(cid, db, key);
+        server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
         server.dirty += 1;
         deleted += 1;
     }
@@ -135,6 +136,8 @@ fn rename_generic(server: &mut Server, cid: ClientId, args: &Args, nx: bool) {
     drop(e);
     server.signal_modified_key(cid, db, from);
     server.signal_modified_key(cid, db, to);
+    server.notify_keyspace_event(NOTIFY_GENERIC, "rename_from", from, db);
+    server.notify_keyspace_event(NOTIFY_GENERIC, "rename_to", to, db);
     server.dirty += 1;
     if nx {
         server.add_reply_long_long(cid, 1);
@@ -219,8 +222,11 @@ pub fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
     if expires {
         server.remember_slave_key_with_expire(cid, dst, key);
     }
+    server.notify_keyspace_event(NOTIFY_NEW, "new", key, dst);
     server.signal_modified_key(cid, src, key);
     server.signal_modified_key(cid, dst, key);
+    server.notify_keyspace_event(NOTIFY_GENERIC, "move_from", key, src);
+    server.notify_keyspace_event(NOTIFY_GENERIC, "move_to", key, dst);
     server.dirty += 1;
     server.add_reply_long_long(cid, 1);
 }
@@ -280,7 +286,9 @@ pub fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
     if expire.is_some() {
         server.remember_slave_key_with_expire(cid, dst, to);
     }
+    server.notify_keyspace_event(NOTIFY_NEW, "new", to, dst);
     server.signal_modified_key(cid, dst, to);
+    server.notify_keyspace_event(NOTIFY_GENERIC, "copy_to", to, dst);
     server.dirty += 1;
     server.add_reply_long_long(cid, 1);
 }
@@ -325,7 +333,7 @@ pub fn randomkey_command(server: &mut Server, cid: ClientId, _args: &Args) {
         }
         name.clear();
         name.extend_from_slice(e.name());
-        let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS;
+        let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS | LOOKUP_NONOTIFY;
         if server.lookup_key(db, &name, flags).is_some() {
             return server.add_reply_bulk(cid, &name);
         }
@@ -349,6 +357,10 @@ pub fn swapdb_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     if a >= n || b >= n {
         return server.add_reply_error(cid, "DB index is out of range");
+    }
+    if a != b {
+        server.touch_all_watched_keys_in_db(a, Some(b));
+        server.touch_all_watched_keys_in_db(b, Some(a));
     }
     server.scan_database_for_deleted_keys(a, Some(b));
     server.scan_database_for_deleted_keys(b, Some(a));

@@ -11,6 +11,7 @@ use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::migrate::{ConnectError, MigrateSocket, SyncIoError};
+use crate::server::notify::NOTIFY_GENERIC;
 use crate::wire::resp::{push_bulk, push_header};
 
 /// Milliseconds, where a client gives none.
@@ -241,6 +242,7 @@ fn attempt(
             let key = &args[*i];
             server.db_delete(db, key);
             server.signal_modified_key(cid, db, key);
+            server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
             server.dirty += 1;
             moved.push(key);
         }

@@ -8,7 +8,7 @@ use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::LOOKUP_NOTOUCH;
+use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOTOUCH};
 use crate::store::entry::{Entry, Str};
 
 /// Integers below this one share one object in upstream (OBJ_SHARED_INTEGERS), which shows in OBJECT REFCOUNT.
@@ -105,7 +105,7 @@ fn refcount(server: &Server, e: &Entry) -> i64 {
 /// The key of OBJECT, or a null to the client.
 fn object_lookup_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<Slot> {
     let db = server.client_db(cid);
-    let slot = server.lookup_key(db, key, LOOKUP_NOTOUCH);
+    let slot = server.lookup_key(db, key, LOOKUP_NOTOUCH | LOOKUP_NONOTIFY);
     if slot.is_none() {
         server.add_reply_null(cid);
     }

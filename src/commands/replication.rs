@@ -207,7 +207,7 @@ pub fn wait_command(server: &mut Server, cid: ClientId, args: &Args) {
         },
     };
     let have = server.replication_count_acks_by_offset(server.clients[cid].woff);
-    if have >= replicas {
+    if have >= replicas || server.is_blocking_denied(cid) {
         return server.add_reply_long_long(cid, have);
     }
     server.block_for_replication(cid, until, replicas);

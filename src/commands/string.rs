@@ -16,6 +16,7 @@ use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::{Args, OwnedArgs};
 use crate::server::lookup::LOOKUP_WRITE;
+use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_STRING};
 use crate::store::entry::{Entry, NewValue, Str, Type};
 
 pub use lcs::lcs_command;
@@ -264,8 +265,10 @@ impl Server {
         }
         self.signal_modified_key(cid, db, key);
         self.dirty += 1;
+        self.notify_keyspace_event(NOTIFY_STRING, "set", key, db);
         if expire.is_some() {
             self.remember_slave_key_with_expire(cid, db, key);
+            self.notify_keyspace_event(NOTIFY_GENERIC, "expire", key, db);
         }
         if expire.is_some() || options.get {
             self.rewrite_set(args, value_index, options, expire);
@@ -364,6 +367,7 @@ impl Server {
             }
         }
         self.signal_modified_key(cid, db, key);
+        self.notify_keyspace_event(NOTIFY_STRING, "incrby", key, db);
         self.dirty += 1;
         self.add_reply_long_long(cid, value);
     }
@@ -389,6 +393,7 @@ impl Server {
             let value = try_object_encoding(args, i + 1);
             self.set_key_with_lookup(db, key, value);
             self.signal_modified_key(cid, db, key);
+            self.notify_keyspace_event(NOTIFY_STRING, "set", key, db);
         }
         self.dirty += (args.len() / 2) as i64;
         if nx {
@@ -414,6 +419,7 @@ pub fn set_command(server: &mut Server, cid: ClientId, args: &Args) {
         let key = &args[1];
         server.set_key_with_lookup(db, key, try_object_encoding(args, 2));
         server.signal_modified_key(cid, db, key);
+        server.notify_keyspace_event(NOTIFY_STRING, "set", key, db);
         server.dirty += 1;
         return server.add_reply_ok(cid);
     }
@@ -478,6 +484,7 @@ pub fn getex_command(server: &mut Server, cid: ClientId, args: &Args) {
     let e = server.dbs[db].keys.at(slot);
     let had_expire = e.expire().is_some();
     server.clients.add_reply_bulk_entry(cid, e);
+    let event;
     if let Some(at) = expire {
         let absolute = options.expire.is_some_and(|e| !e.unit.is_relative());
         if absolute && server.check_already_expired(at) {
@@ -485,20 +492,24 @@ pub fn getex_command(server: &mut Server, cid: ClientId, args: &Args) {
             server.db_generic_delete(db, key, lazy);
             let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
             server.rewrite_client_command_vector(&[verb, key]);
+            event = "del";
         } else {
             server.dbs[db].keys.set_expire(slot, Some(at));
             server.remember_slave_key_with_expire(cid, db, key);
             let mut text = [0; LONG_STR_SIZE];
             let at = ll2string(&mut text, at);
             server.rewrite_client_command_vector(&[b"PEXPIREAT", key, at]);
+            event = "expire";
         }
     } else if options.persist && had_expire {
         server.dbs[db].keys.set_expire(slot, None);
         server.rewrite_client_command_vector(&[b"PERSIST", key]);
+        event = "persist";
     } else {
         return;
     }
     server.signal_modified_key(cid, db, key);
+    server.notify_keyspace_event(NOTIFY_GENERIC, event, key, db);
     server.dirty += 1;
 }
 
@@ -512,6 +523,7 @@ pub fn getdel_command(server: &mut Server, cid: ClientId, args: &Args) {
     if server.db_generic_delete(db, key, false) {
         server.rewrite_client_command_vector(&[b"DEL", key]);
         server.signal_modified_key(cid, db, key);
+        server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
         server.dirty += 1;
     }
 }
@@ -525,6 +537,7 @@ pub fn getset_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let value = try_object_encoding(args, 2);
     server.set_key_with_lookup(db, key, value);
+    server.notify_keyspace_event(NOTIFY_STRING, "set", key, db);
     server.signal_modified_key(cid, db, key);
     server.dirty += 1;
     if server.propagation_wanted() {
@@ -588,6 +601,7 @@ pub fn append_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
     };
     server.signal_modified_key(cid, db, key);
+    server.notify_keyspace_event(NOTIFY_STRING, "append", key, db);
     server.dirty += 1;
     server.add_reply_long_long(cid, len as i64);
 }
@@ -640,6 +654,7 @@ pub fn setrange_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
     };
     server.signal_modified_key(cid, db, key);
+    server.notify_keyspace_event(NOTIFY_STRING, "setrange", key, db);
     server.dirty += 1;
     server.add_reply_long_long(cid, len as i64);
 }
@@ -758,6 +773,7 @@ pub fn incrbyfloat_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
     }
     server.signal_modified_key(cid, db, key);
+    server.notify_keyspace_event(NOTIFY_STRING, "incrbyfloat", key, db);
     server.dirty += 1;
     server.add_reply_bulk(cid, &text);
     server.rewrite_client_command_vector(&[b"SET", key, &text, b"KEEPTTL"]);

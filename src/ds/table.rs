@@ -63,6 +63,15 @@ impl KeyHasher {
     }
 }
 
+/// For the standard maps with keys that clients choose.
+impl std::hash::BuildHasher for KeyHasher {
+    type Hasher = ahash::AHasher;
+    #[inline]
+    fn build_hasher(&self) -> ahash::AHasher {
+        self.0.build_hasher()
+    }
+}
+
 /// What a table stores: a pointer-sized owner of one allocation that knows its key.
 ///
 /// # Safety

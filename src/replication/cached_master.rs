@@ -22,6 +22,7 @@ impl Server {
         server_log!(Level::Notice, "Connection with master lost.");
         self.repl.master = None;
         self.repl.down_since = self.clock.unix_s;
+        self.discard_transaction(cid);
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };

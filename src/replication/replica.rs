@@ -12,7 +12,7 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::{self, path_of, strerror};
 use crate::server::Server;
-use crate::server::client::{CLIENT_MASTER, ClientId};
+use crate::server::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId};
 use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
 use crate::server::repl::{PayloadEnd, ReplicaState, Transfer};
@@ -621,7 +621,16 @@ impl Server {
         if !c.has(CLIENT_MASTER) {
             return;
         }
-        c.repl_mut().reploff += raw.len() as i64;
+        // A transaction is applied by its EXEC: until then a new link would have to begin with its MULTI.
+        if c.has(CLIENT_MULTI) {
+            return c.repl_mut().transaction.extend_from_slice(raw);
+        }
+        let r = c.repl_mut();
+        let begun = std::mem::take(&mut r.transaction);
+        r.reploff += (begun.len() + raw.len()) as i64;
+        if !begun.is_empty() {
+            self.replication_feed_stream_from_master_stream(&begun);
+        }
         self.replication_feed_stream_from_master_stream(raw);
     }
 

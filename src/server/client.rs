@@ -18,6 +18,8 @@ use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
 use crate::server::blocked::Waiting;
 use crate::server::command::CommandId;
+use crate::server::multi::MultiState;
+use crate::server::pubsub::Subscriptions;
 use crate::wire::backlog::ReaderId;
 use crate::wire::resp::Parser;
 
@@ -40,6 +42,8 @@ pub const CLIENT_UNBLOCKED: u64 = 1 << 7;
 pub const CLIENT_ASKING: u64 = 1 << 9;
 pub const CLIENT_CLOSE_ASAP: u64 = 1 << 10;
 pub const CLIENT_UNIX_SOCKET: u64 = 1 << 11;
+/// A command could not be queued: EXEC will refuse.
+pub const CLIENT_DIRTY_EXEC: u64 = 1 << 12;
 pub const CLIENT_MASTER_FORCE_REPLY: u64 = 1 << 13;
 pub const CLIENT_READONLY: u64 = 1 << 17;
 pub const CLIENT_PUBSUB: u64 = 1 << 18;
@@ -356,6 +360,8 @@ pub struct Replica {
     pub announced_ip: Vec<u8>,
     pub capa: u32,
     pub req: u32,
+    /// The master link: bytes of a transaction that has begun; they are applied, and passed on, as a whole.
+    pub transaction: Vec<u8>,
     /// The master link: offset applied and offset read, both in the master's stream.
     pub reploff: i64,
     pub read_reploff: i64,
@@ -382,6 +388,7 @@ impl Default for Replica {
             announced_ip: Vec::new(),
             capa: 0,
             req: 0,
+            transaction: Vec::new(),
             reploff: 0,
             read_reploff: 0,
             replid: [b'0'; 40],
@@ -428,6 +435,10 @@ pub struct Client {
     pub obuf_soft_limit_reached_time: i64,
     pub block: Option<Box<Block>>,
     pub replica: Option<Box<Replica>>,
+    /// Its transaction and watched keys; none when it has neither.
+    pub multi: Option<Box<MultiState>>,
+    /// What it listens to; none when it listens to nothing.
+    pub pubsub: Option<Box<Subscriptions>>,
     /// Write offset that WAIT waits for (woff).
     pub woff: i64,
 }
@@ -534,6 +545,8 @@ impl Clients {
             obuf_soft_limit_reached_time: 0,
             block: None,
             replica: None,
+            multi: None,
+            pubsub: None,
             woff: 0,
         }));
         self.next_id += 1;
@@ -604,6 +617,33 @@ impl Clients {
         }
         if !c.pending_write {
             Self::first_write(c, &mut self.pending_write, &mut self.pool);
+        }
+        Some(c)
+    }
+
+    /// The same for a push message, which CLIENT REPLY does not silence. Without `buffer` the client gets no reply buffer,
+    /// for whoever appends by reference.
+    pub fn prepare_client_to_push(&mut self, cid: ClientId, buffer: bool) -> Option<&mut Client> {
+        const SILENT: u64 = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP;
+        let c = self.slab.get_mut(cid.key as usize)?;
+        if c.cid.generation != cid.generation {
+            return None;
+        }
+        if c.flags & (NO_REPLY & !SILENT) != 0 {
+            let silenced = c.flags & SILENT;
+            c.flags &= !SILENT;
+            let may = Self::may_reply_anyway(c, &mut self.to_close);
+            c.flags |= silenced;
+            if !may {
+                return None;
+            }
+        }
+        if !c.pending_write {
+            if buffer {
+                Self::first_write(c, &mut self.pending_write, &mut self.pool);
+            } else {
+                Self::put_in_pending_write_queue(c, &mut self.pending_write);
+            }
         }
         Some(c)
     }

@@ -1,7 +1,7 @@
 //! A client as one line of text: CLIENT LIST, CLIENT INFO, the log (catClientInfoString of networking.c).
 //!
-//! The fields and their order are 7.2's; tools split the line at blanks. What no client here can have yet (subscriptions,
-//! transactions, tracking) shows as upstream shows a client without it.
+//! The fields and their order are 7.2's; tools split the line at blanks. What no client here can have yet (tracking)
+//! shows as upstream shows a client without it.
 
 use std::fmt::Write;
 use std::os::fd::AsRawFd;
@@ -13,7 +13,9 @@ use crate::server::client::{
     CLIENT_SLAVE, CLIENT_UNBLOCKED, CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::exec::Args;
+use crate::server::multi::MultiState;
 use crate::server::networking::PROTO_IOBUF_LEN;
+use crate::server::pubsub::{Kind, Subscriptions};
 
 /// Letters of the `flags` field, in their order; 'S' and 'O' (replica, monitor) come before them.
 const FLAG_LETTERS: &[(u64, char)] = &[
@@ -81,6 +83,8 @@ impl Server {
             + size_of::<Client>()
             + c.out.buf.capacity()
             + argv
+            + c.multi.as_deref().map_or(0, MultiState::mem_usage)
+            + c.pubsub.as_deref().map_or(0, Subscriptions::mem_usage)
     }
 
     /// The line of a client that runs nothing just now, for the log.
@@ -143,8 +147,8 @@ impl Server {
         // Writing to a string cannot fail.
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 \
-             qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv} multi-mem=0 rbs={} rbp={} obl={} oll={} omem={omem} \
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} \
+             qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv} multi-mem={} rbs={} rbp={} obl={} oll={} omem={omem} \
              tot-mem={total} events={events} cmd={cmd} user={user} redir=-1 resp={} lib-name={} lib-ver={}",
             c.id,
             self.client_peer(cid),
@@ -154,6 +158,11 @@ impl Server {
             self.clock.unix_s - c.ctime,
             self.clock.unix_s - c.last_interaction,
             c.db,
+            c.subscriptions(Kind::Channel),
+            c.subscriptions(Kind::Pattern),
+            c.subscriptions(Kind::Shard),
+            c.multi_count(),
+            c.multi_argv_len_sums(),
             c.out.buf.capacity(),
             c.out.buf.len(),
             c.out.buf.len(),

@@ -13,12 +13,13 @@ use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::blocked::{PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTION_CLIENT_WRITE};
 use crate::server::client::{
-    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_NO_TOUCH,
-    CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, Client, ClientId,
+    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_MULTI,
+    CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE,
+    CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::command::{
-    Argv, CMD_ADMIN, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_PROTECTED, CMD_READONLY,
-    CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG, CMD_STALE, CMD_WRITE, CommandId,
+    Argv, CMD_ADMIN, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED,
+    CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG, CMD_STALE, CMD_WRITE, CommandId,
 };
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
@@ -191,8 +192,14 @@ pub struct Exec {
     pub rewrite: Option<OwnedArgs>,
     /// Further commands that the running one propagates before itself (also_propagate).
     pub also_propagate: Vec<PropagateOp>,
-    /// The running command is propagated even if it changed nothing.
-    pub(super) force_propagate: bool,
+    /// Where the running command is propagated to even if it changed nothing (PROPAGATE_*).
+    pub(super) force_propagate: u8,
+    /// The running command is not propagated, whatever it changes.
+    prevent_propagation: bool,
+    /// EXEC is running its commands.
+    pub in_exec: bool,
+    /// Messages published to the current client while its command runs: they follow the reply.
+    pub pending_push_messages: Vec<u8>,
     /// Propagated commands of one call are not wrapped in MULTI (propagate_no_multi).
     pub propagate_no_multi: bool,
     /// The running command has answered with an error.
@@ -234,10 +241,29 @@ pub enum Processed {
     Postponed,
 }
 
+/// Clients with one of these are looked at more closely before a command runs.
+const UNUSUAL_CLIENT: u64 = CLIENT_SLAVE | CLIENT_PUBSUB | CLIENT_MULTI;
+
 /// What an error text shows of an argument: the first 128 bytes, up to a NUL, as C's formats do.
 pub fn shown_part(arg: &[u8]) -> &[u8] {
     let end = memchr::memchr(0, arg).unwrap_or(arg.len());
     &arg[..end.min(128)]
+}
+
+/// What a RESP2 client may say while it listens: every other reply would look like a message.
+fn allowed_in_pubsub(name: &str) -> bool {
+    matches!(
+        name,
+        "ping"
+            | "subscribe"
+            | "ssubscribe"
+            | "unsubscribe"
+            | "sunsubscribe"
+            | "psubscribe"
+            | "punsubscribe"
+            | "quit"
+            | "reset"
+    )
 }
 
 impl Server {
@@ -274,16 +300,10 @@ impl Server {
         {
             return self.reject_command(cid, Some(id), &text);
         }
-        if self.exec.unusual || client_flags & CLIENT_SLAVE != 0 {
-            if (client_flags & CLIENT_MASTER == 0 || self.loading.is_some())
-                && let Some(p) = self.may_refuse(cid, id, flags, client_flags)
-            {
-                return p;
-            }
-            if self.pause.actions != 0 && self.is_postponed(flags, client_flags) {
-                self.block_postpone_client(cid);
-                return Processed::Postponed;
-            }
+        if (self.exec.unusual || client_flags & UNUSUAL_CLIENT != 0)
+            && let Some(p) = self.may_not_run(cid, id, flags, client_flags, args)
+        {
+            return p;
         }
         let done = self.call(cid, id, proc, flags, args);
         if self.blocking.has_ready_keys() {
@@ -331,6 +351,40 @@ impl Server {
         Some(id)
     }
 
+    /// The checks that depend on the state of the server or of the client; inside MULTI the command is queued. `None`: it
+    /// may run.
+    #[inline]
+    fn may_not_run(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: u64,
+        client_flags: u64,
+        args: &Args,
+    ) -> Option<Processed> {
+        let multi = client_flags & CLIENT_MULTI != 0;
+        let mut counted = flags;
+        if multi {
+            if flags & CMD_NO_MULTI != 0 {
+                let text = "Command not allowed inside a transaction";
+                return Some(self.reject_command(cid, Some(id), text));
+            }
+            counted = self.flags_inside_multi(cid, id, flags);
+        }
+        if client_flags & CLIENT_MASTER == 0 || self.loading.is_some() {
+            let refused = self.may_refuse(cid, id, counted, client_flags);
+            if refused.is_some() {
+                return refused;
+            }
+        }
+        if self.pause.actions != 0 && self.is_postponed(counted, client_flags) {
+            self.block_postpone_client(cid);
+            return Some(Processed::Postponed);
+        }
+        (multi && self.queue_inside_multi(cid, id, flags, args))
+            .then(|| self.after_rejected_command(cid))
+    }
+
     /// The checks that depend on the server's state. `None`: the command may run.
     #[inline]
     fn may_refuse(
@@ -352,6 +406,17 @@ impl Server {
         {
             // Whoever watches the server with PINGs shall see it.
             return Some(self.reject_command(cid, Some(id), text));
+        }
+        if client_flags & CLIENT_PUBSUB != 0
+            && self.clients.resp_version(cid) == 2
+            && !allowed_in_pubsub(self.commands.full_name(id))
+        {
+            let text = format!(
+                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+                 context",
+                self.commands.full_name(id)
+            );
+            return Some(self.reject_command(cid, Some(id), &text));
         }
         if self.repl.master_host.is_some()
             && self.repl.state != ReplicaState::Connected
@@ -438,10 +503,15 @@ impl Server {
         id: Option<CommandId>,
         text: &str,
     ) -> Processed {
+        self.flag_transaction(cid);
         if let Some(id) = id {
             self.commands.stats_mut(id).rejected_calls += 1;
         }
-        self.add_reply_error(cid, text);
+        if id.is_some_and(|id| self.commands.full_name(id) == "exec") {
+            self.exec_command_abort(cid, text);
+        } else {
+            self.add_reply_error(cid, text);
+        }
         self.after_rejected_command(cid)
     }
 
@@ -476,6 +546,7 @@ impl Server {
             text.extend_from_slice(b"' ");
             shown += text.len() - before;
         }
+        self.flag_transaction(cid);
         self.add_reply_error_bytes(cid, &text);
         self.after_rejected_command(cid)
     }
@@ -492,6 +563,7 @@ impl Server {
                 .map(|b| b.to_ascii_uppercase()),
         );
         text.extend_from_slice(b" HELP.");
+        self.flag_transaction(cid);
         self.add_reply_error_bytes(cid, &text);
         self.after_rejected_command(cid)
     }
@@ -596,7 +668,7 @@ impl Server {
         let changed = self.dirty > dirty;
         if changed || self.exec.leftovers {
             let before = self.repl.log.master_repl_offset();
-            if changed && !self.exec.unusual && self.nobody_listens() {
+            if changed && !self.exec.unusual && !self.exec.leftovers && self.nobody_listens() {
                 // The offset goes on all the same: others take it for a clock of writes.
                 self.repl.log.bump_offset();
             } else {
@@ -612,7 +684,11 @@ impl Server {
             }
             self.exec.rewrite = None;
             self.exec.redacted.clear();
-            self.exec.force_propagate = false;
+            self.exec.force_propagate = 0;
+            self.exec.prevent_propagation = false;
+            if !self.exec.pending_push_messages.is_empty() {
+                self.send_pending_push_messages(cid);
+            }
         }
         let Some(c) = self.clients.get_mut(cid) else {
             return Processed::Stop;
@@ -649,8 +725,14 @@ impl Server {
     fn after_rejected_command(&mut self, cid: ClientId) -> Processed {
         // It counts as rejected, not as failed.
         self.exec.error_reply_sent = false;
+        if !self.exec.pending_push_messages.is_empty() {
+            self.send_pending_push_messages(cid);
+        }
         match self.clients.get_mut(cid) {
-            Some(c) => Self::after_unusual_command(c),
+            Some(c) => {
+                self.exec.client_flags = c.flags;
+                Self::after_unusual_command(c)
+            }
             None => Processed::Stop,
         }
     }
@@ -671,17 +753,15 @@ impl Server {
 
     /// Queues the running command behind what it propagates besides, or sends it at once when there is nothing else.
     fn propagate_call(&mut self, cid: ClientId, args: &Args, changed: bool) {
-        let wanted = changed || self.exec.force_propagate;
+        let target = self.propagation_target(changed);
         // What our master sent goes on byte by byte (see replication/replica.rs), never as commands of ours.
         let from_master = self.is_master_client(cid);
-        if wanted && !from_master {
+        if target != 0 && !from_master {
             let db = self.clients.get(cid).map_or(0, |c| c.db);
             if self.exec.also_propagate.is_empty() {
                 match self.exec.rewrite.take() {
-                    Some(w) => {
-                        self.propagate_now(Some(db), &w.as_args(), PROPAGATE_AOF | PROPAGATE_REPL)
-                    }
-                    None => self.propagate_now(Some(db), args, PROPAGATE_AOF | PROPAGATE_REPL),
+                    Some(w) => self.propagate_now(Some(db), &w.as_args(), target),
+                    None => self.propagate_now(Some(db), args, target),
                 }
                 return;
             }
@@ -689,16 +769,91 @@ impl Server {
             self.exec.also_propagate.push(PropagateOp {
                 db,
                 args: words,
-                target: PROPAGATE_AOF | PROPAGATE_REPL,
+                target,
             });
         }
         self.propagate_pending_commands();
     }
 
-    /// The running command is propagated even if it changes nothing (forceCommandPropagation).
-    pub fn force_command_propagation(&mut self) {
+    /// Where the running command is propagated to.
+    fn propagation_target(&self, changed: bool) -> u8 {
+        match (self.exec.prevent_propagation, changed) {
+            (true, _) => 0,
+            (false, true) => PROPAGATE_AOF | PROPAGATE_REPL,
+            (false, false) => self.exec.force_propagate,
+        }
+    }
+
+    /// Runs a queued command within the unit of another one (call, when it is nested): it has its own counters, the clock
+    /// of the unit stands still, and what it changes is propagated when the unit ends. `start_us` is the end of the one
+    /// before it, in unix us; returns its own end.
+    pub(super) fn call_in_unit(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        args: &Args,
+        start_us: i64,
+    ) -> i64 {
+        let row = self.commands.row(id);
+        let (flags, Some(proc)) = (row.flags, row.proc) else {
+            return start_us;
+        };
+        self.exec.current_cmd = Some(id);
+        let dirty = self.dirty;
+        proc(self, cid, args);
+        let end_us = CachedClock::new().unix_us;
+        let us = (end_us - start_us).max(0) as u64;
+        let stats = self.commands.stats_mut(id);
+        stats.calls += 1;
+        stats.microseconds += us;
+        stats.failed_calls += u64::from(std::mem::take(&mut self.exec.error_reply_sent));
+        self.stats.num_commands += 1;
+        if self.config.latency_tracking {
+            stats
+                .latency
+                .get_or_insert_default()
+                .record(us.wrapping_mul(1000));
+        }
+        if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
+            self.slowlog_push_entry_if_needed(cid, args, us);
+        }
+        if flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0 && !self.clients.monitors.is_empty() {
+            self.replication_feed_monitors(cid, args);
+        }
+        let target = self.propagation_target(self.dirty > dirty);
+        if target != 0 && !self.is_master_client(cid) {
+            if self.propagation_wanted() {
+                let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
+                let db = self.client_db(cid);
+                self.also_propagate(db, words, target);
+            } else if self.repl.master_host.is_none() && self.loading.is_none() {
+                self.repl.log.bump_offset();
+            }
+        }
+        self.exec.rewrite = None;
+        self.exec.redacted.clear();
+        self.exec.force_propagate = 0;
+        self.exec.prevent_propagation = false;
+        if self
+            .clients
+            .get(cid)
+            .is_some_and(|c| !c.out.list.is_empty())
+        {
+            self.close_client_on_output_buffer_limit_reached(cid);
+        }
+        end_us
+    }
+
+    /// The running command is not propagated, whatever it changes (preventCommandPropagation); what it queues itself is.
+    pub fn prevent_command_propagation(&mut self) {
         self.exec.leftovers = true;
-        self.exec.force_propagate = true;
+        self.exec.prevent_propagation = true;
+    }
+
+    /// The running command is propagated there (PROPAGATE_*) even if it changes nothing (forceCommandPropagation).
+    pub fn force_command_propagation(&mut self, target: u8) {
+        self.exec.leftovers = true;
+        self.exec.force_propagate |= target;
     }
 
     /// The running command is to be propagated as these words (rewriteClientCommandVector).

@@ -23,6 +23,7 @@ impl Server {
         let mut removed = 0;
         let mut old = Vec::new();
         for i in range {
+            self.touch_all_watched_keys_in_db(i, None);
             let n = self.dbs[i].keys.len();
             if n == 0 {
                 continue;

@@ -7,6 +7,7 @@ use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{CLIENT_MASTER, ClientId};
 use crate::server::exec::Args;
+use crate::server::notify::{NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW};
 use crate::store::entry::value::SlotValue;
 use crate::store::entry::{Entry, NewValue};
 
@@ -18,6 +19,8 @@ pub const LOOKUP_NOSTATS: u8 = 2;
 pub const LOOKUP_WRITE: u8 = 4;
 /// Leaves an expired key alone, only hides it (LOOKUP_NOEXPIRE).
 pub const LOOKUP_NOEXPIRE: u8 = 8;
+/// A miss is no event (LOOKUP_NONOTIFY).
+pub const LOOKUP_NONOTIFY: u8 = 16;
 
 /// An error has been sent to the client: there is nothing left to do for the command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,6 +115,9 @@ impl Server {
                 Some(slot)
             }
             None => {
+                if flags & (LOOKUP_NONOTIFY | LOOKUP_WRITE) == 0 {
+                    self.notify_keyspace_event(NOTIFY_KEY_MISS, "keymiss", key, db);
+                }
                 if flags & (LOOKUP_NOSTATS | LOOKUP_WRITE) == 0 {
                     self.stats.keyspace_misses += 1;
                 }
@@ -191,9 +197,16 @@ impl Server {
     pub fn delete_expired_key_and_propagate(&mut self, db: usize, key: &[u8]) {
         let lazy = self.config.lazyfree_lazy_expire;
         if self.db_generic_delete(db, key, lazy) {
-            self.stats.expired_keys += 1;
-            self.propagate_deletion(db, key, lazy);
+            self.after_expired_key_was_deleted(db, key, lazy);
         }
+    }
+
+    /// What follows when a key has been deleted because its time had come.
+    pub fn after_expired_key_was_deleted(&mut self, db: usize, key: &[u8], lazy: bool) {
+        self.notify_keyspace_event(NOTIFY_EXPIRED, "expired", key, db);
+        self.touch_watched_key(db, key);
+        self.propagate_deletion(db, key, lazy);
+        self.stats.expired_keys += 1;
     }
 
     /// Takes a key out and frees it, in the background when `lazy` and it is large (dbGenericDelete). False when it was not
@@ -254,12 +267,16 @@ impl Server {
         }
         let mut e = Entry::new(key, value, expire);
         e.set_lru(self.clock.lru_clock);
-        self.dbs[db].keys.add(hash, e)
+        let slot = self.dbs[db].keys.add(hash, e);
+        self.notify_keyspace_event(NOTIFY_NEW, "new", key, db);
+        slot
     }
 
-    /// A key was changed: watchers and tracking clients are told here, once they exist (signalModifiedKey).
+    /// A key was changed: its watchers are told here (signalModifiedKey).
     #[inline]
-    pub fn signal_modified_key(&mut self, _cid: ClientId, _db: usize, _key: &[u8]) {}
+    pub fn signal_modified_key(&mut self, _cid: ClientId, db: usize, key: &[u8]) {
+        self.touch_watched_key(db, key);
+    }
 
     /// An argument as an integer, or upstream's error to the client (getLongLongFromObjectOrReply).
     #[inline]

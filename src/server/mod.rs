@@ -19,9 +19,12 @@ pub mod histogram;
 pub mod listen;
 pub mod lookup;
 pub mod migrate;
+pub mod multi;
 pub mod networking;
+pub mod notify;
 pub mod persist;
 pub mod propagate;
+pub mod pubsub;
 pub mod reenter;
 pub mod repl;
 pub mod reply;
@@ -86,6 +89,8 @@ pub struct Server {
     pub exec: Exec,
     pub stats: Stats,
     pub slowlog: Slowlog,
+    pub pubsub: pubsub::Pubsub,
+    pub watch: multi::Watch,
     /// Connections that MIGRATE keeps.
     pub migrate: migrate::MigrateSockets,
     pub repl: Repl,

@@ -20,8 +20,8 @@ use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::client::{
     BigArg, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER,
-    CLIENT_MONITOR, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK, CLIENT_SLAVE,
-    CLIENT_UNIX_SOCKET, ClientId, ClientType, Output, ReplState,
+    CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
+    CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output, ReplState,
 };
 use crate::server::exec::{Args, Processed};
 use crate::server_log;
@@ -148,6 +148,10 @@ pub fn read_query_from_client(server: &mut Server, file: FileId, data: ClientDat
         server.read_buf = buf;
         return;
     };
+    if server.clients[cid].has(CLIENT_MULTI) && server.is_queue_too_long(cid, n) {
+        server.read_buf = buf;
+        return;
+    }
     if server.clients[cid].querybuf.is_empty() && server.clients[cid].block.is_none() {
         let mut parser = std::mem::take(&mut server.exec.parser);
         let rest = process_input_buffer(server, cid, &mut parser, &buf[..n]);
@@ -420,6 +424,18 @@ impl Server {
         keep_rest(self, cid, &mut parser, &buf, rest);
     }
 
+    /// What a transaction has queued counts as input that has not run yet, together with `more` bytes just read; a client
+    /// past the limit is closed.
+    fn is_queue_too_long(&mut self, cid: ClientId, more: usize) -> bool {
+        let c = &self.clients[cid];
+        let size = c.querybuf.len() + more + c.multi_argv_len_sums();
+        if c.has(CLIENT_MASTER) || size <= self.config.client_query_buffer_limit {
+            return false;
+        }
+        self.close_client_of_long_query(cid);
+        true
+    }
+
     fn check_query_buffer_limit(&mut self, cid: ClientId) {
         let Some(c) = self.clients.get(cid) else {
             return;
@@ -427,21 +443,24 @@ impl Server {
         let size = c.querybuf.len() + c.big_arg.as_ref().map_or(0, |b| b.buf.len());
         let limit = self.config.client_query_buffer_limit;
         if (c.flags & CLIENT_MASTER == 0 && size > limit) || c.querybuf.len() > MAX_REQUEST {
-            let mut start = Vec::new();
-            crate::base::split_args::sdscatrepr(
-                &mut start,
-                &c.querybuf[..c.querybuf.len().min(64)],
-            );
-            let info = self.client_info_string(cid);
-            server_log!(
-                Level::Warning,
-                "Closing client that reached max query buffer length: {} (qbuf initial bytes: {})",
-                info,
-                String::from_utf8_lossy(&start)
-            );
-            self.stats.client_query_buffer_limit_disconnections += 1;
-            self.free_client_async(cid);
+            self.close_client_of_long_query(cid);
         }
+    }
+
+    #[cold]
+    fn close_client_of_long_query(&mut self, cid: ClientId) {
+        let query = &self.clients[cid].querybuf;
+        let mut start = Vec::new();
+        crate::base::split_args::sdscatrepr(&mut start, &query[..query.len().min(64)]);
+        let info = self.client_info_string(cid);
+        server_log!(
+            Level::Warning,
+            "Closing client that reached max query buffer length: {} (qbuf initial bytes: {})",
+            info,
+            String::from_utf8_lossy(&start)
+        );
+        self.stats.client_query_buffer_limit_disconnections += 1;
+        self.free_client_async(cid);
     }
 
     /// A peer broke the protocol: it is told, and the connection ends (setProtocolError).
@@ -675,6 +694,8 @@ impl Server {
         if self.clients[cid].block.is_some() {
             self.unblock_client(cid);
         }
+        self.unwatch_all_keys(cid);
+        self.pubsub_unsubscribe_all(cid);
         if flags & CLIENT_MONITOR != 0 {
             self.clients.monitors.retain(|m| *m != cid);
         }

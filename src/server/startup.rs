@@ -20,8 +20,10 @@ use crate::server::client::Clients;
 use crate::server::command::CommandTable;
 use crate::server::cron::{Cron, server_cron};
 use crate::server::listen::Listeners;
+use crate::server::multi::Watch;
 use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::Persist;
+use crate::server::pubsub::Pubsub;
 use crate::server::repl::{Repl, ReplicaState};
 use crate::server::{
     AEDILE_VERSION, CONFIG_MIN_RESERVED_FDS, DebugSettings, REDIS_VERSION, Server,
@@ -407,9 +409,10 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
             return Err(1);
         }
     }
-    let dbs = (0..config.databases)
+    let dbs: Vec<_> = (0..config.databases)
         .map(|_| crate::store::db::Db::new(hasher.clone()))
         .collect();
+    let databases = dbs.len();
     let repl = Repl::new(replid, config.repl_backlog_size, clock.unix_s);
     let mut server = Server {
         el,
@@ -426,6 +429,8 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         start_time: clock.unix_s,
         initial_memory: 0,
         dbs,
+        pubsub: Pubsub::new(&hasher),
+        watch: Watch::new(databases, &hasher),
         hasher,
         dirty: 0,
         clients: Clients::default(),

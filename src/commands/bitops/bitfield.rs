@@ -7,6 +7,7 @@ use crate::base::num::{LONG_STR_SIZE, string2ll};
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
+use crate::server::notify::NOTIFY_STRING;
 
 use super::string_bytes;
 
@@ -272,6 +273,7 @@ impl Server {
         }
         if changes > 0 {
             self.signal_modified_key(cid, db, key);
+            self.notify_keyspace_event(NOTIFY_STRING, "setbit", key, db);
             self.dirty += changes;
         }
     }

@@ -5,6 +5,7 @@ use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::persist::ChildKind;
+use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
 
 impl Server {
     /// FLUSHALL's work: the data set is emptied, a snapshot that is being taken of the old one is given up, and the file on
@@ -48,7 +49,7 @@ pub fn flushdb_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     let db = server.client_db(cid);
     server.dirty += server.empty_data(Some(db), lazy) as i64;
-    server.force_command_propagation();
+    server.force_command_propagation(PROPAGATE_AOF | PROPAGATE_REPL);
     server.add_reply_ok(cid);
     if !lazy {
         alloc::purge();
@@ -61,6 +62,6 @@ pub fn flushall_command(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     };
     server.flush_all_data_and_reset_rdb(lazy);
-    server.force_command_propagation();
+    server.force_command_propagation(PROPAGATE_AOF | PROPAGATE_REPL);
     server.add_reply_ok(cid);
 }

@@ -7,7 +7,7 @@ use crate::base::glob::string_match_len;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
+use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
 
 /// Elements asked for when COUNT is not given.
 const DEFAULT_COUNT: i64 = 10;
@@ -117,12 +117,15 @@ pub fn scan_command(server: &mut Server, cid: ClientId, args: &Args) {
         // To look at a type is a look-up like any other, counted as such.
         found.retain(|f| {
             let key = &names[f.start..f.end];
-            server.lookup_key(db, key, LOOKUP_NOTOUCH).is_some() && f.type_matches
+            server
+                .lookup_key(db, key, LOOKUP_NOTOUCH | LOOKUP_NONOTIFY)
+                .is_some()
+                && f.type_matches
         });
     } else {
         found.retain(|f| {
             let key = &names[f.start..f.end];
-            let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS;
+            let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS | LOOKUP_NONOTIFY;
             !f.expired || server.lookup_key(db, key, flags).is_some()
         });
     }

@@ -12,16 +12,20 @@ mod bitmap;
 mod connection;
 mod generic;
 mod get_keys;
+mod pubsub;
 mod server;
 mod string;
+mod transactions;
 
 /// All rows, for `CommandTable::new`.
 pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    pubsub::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
+    transactions::COMMANDS,
 ];
 
 #[cfg(test)]

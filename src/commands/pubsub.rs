@@ -1,0 +1,203 @@
+//! The commands on channels (the commands of pubsub.c). Who listens is the server's ([`crate::server::pubsub`]).
+//!
+//! What a subscription answers is a push message even in RESP2: CLIENT REPLY does not silence it.
+
+use crate::base::glob::string_match_len;
+use crate::server::Server;
+use crate::server::client::{CLIENT_DENY_BLOCKING, CLIENT_MULTI, CLIENT_PUBSUB, ClientId};
+use crate::server::exec::Args;
+use crate::server::propagate::PROPAGATE_REPL;
+use crate::server::pubsub::Kind;
+use crate::wire::resp;
+
+const HELP: &[&str] = &[
+    "CHANNELS [<pattern>]",
+    "    Return the currently active channels matching a <pattern> (default: '*').",
+    "NUMPAT",
+    "    Return number of subscriptions to patterns.",
+    "NUMSUB [<channel> ...]",
+    "    Return the number of subscribers for the specified channels, excluding",
+    "    pattern subscriptions(default: no channels).",
+    "SHARDCHANNELS [<pattern>]",
+    "    Return the currently active shard level channels matching a <pattern> (default: '*').",
+    "SHARDNUMSUB [<shardchannel> ...]",
+    "    Return the number of subscribers for the specified shard level channel(s)",
+];
+
+/// The word that confirms a subscription, and the one that confirms its end.
+fn words(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Channel => ("subscribe", "unsubscribe"),
+        Kind::Pattern => ("psubscribe", "punsubscribe"),
+        Kind::Shard => ("ssubscribe", "sunsubscribe"),
+    }
+}
+
+/// Confirms a subscription or its end, with how many there are now: channels and patterns together, shard channels apart.
+fn confirm(server: &mut Server, cid: ClientId, word: &str, kind: Kind, name: Option<&[u8]>) {
+    let Some(c) = server.clients.prepare_client_to_push(cid, true) else {
+        return;
+    };
+    let count = match kind {
+        Kind::Shard => c.subscriptions(Kind::Shard),
+        _ => c.subscriptions(Kind::Channel) + c.subscriptions(Kind::Pattern),
+    };
+    let (prefix, null): (u8, &[u8]) = match c.resp {
+        2 => (b'*', b"$-1\r\n"),
+        _ => (b'>', b"_\r\n"),
+    };
+    let mut text = Vec::with_capacity(64 + name.map_or(0, <[u8]>::len));
+    resp::push_header(&mut text, prefix, 3);
+    resp::push_bulk(&mut text, word.as_bytes());
+    match name {
+        Some(name) => resp::push_bulk(&mut text, name),
+        None => text.extend_from_slice(null),
+    }
+    resp::push_header(&mut text, b':', count as i64);
+    c.out.push(&text);
+}
+
+fn subscribe_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
+    for i in 1..args.len() {
+        server.pubsub_subscribe(cid, kind, &args[i]);
+        confirm(server, cid, words(kind).0, kind, Some(&args[i]));
+    }
+    if let Some(c) = server.clients.get_mut(cid) {
+        c.flags |= CLIENT_PUBSUB;
+    }
+}
+
+fn unsubscribe_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
+    let word = words(kind).1;
+    for i in 1..args.len() {
+        server.pubsub_unsubscribe(cid, kind, &args[i]);
+        confirm(server, cid, word, kind, Some(&args[i]));
+    }
+    if args.len() == 1 {
+        let mine = server.clients.get(cid).and_then(|c| c.pubsub.as_deref());
+        let all: Vec<Vec<u8>> = mine
+            .map(|s| s.names(kind).map(<[u8]>::to_vec).collect())
+            .unwrap_or_default();
+        for name in &all {
+            server.pubsub_unsubscribe(cid, kind, name);
+            confirm(server, cid, word, kind, Some(name));
+        }
+        if all.is_empty() {
+            confirm(server, cid, word, kind, None);
+        }
+    }
+    if let Some(c) = server.clients.get_mut(cid)
+        && c.pubsub.is_none()
+    {
+        c.flags &= !CLIENT_PUBSUB;
+    }
+}
+
+/// A client that expects one reply a command cannot listen; inside MULTI it may, as it always could.
+fn refuse_deny_blocking(server: &mut Server, cid: ClientId, name: &str, even_multi: bool) -> bool {
+    let refused = server
+        .clients
+        .get(cid)
+        .is_some_and(|c| c.has(CLIENT_DENY_BLOCKING) && (even_multi || !c.has(CLIENT_MULTI)));
+    if refused {
+        let text = format!("{name} isn't allowed for a DENY BLOCKING client");
+        server.add_reply_error(cid, &text);
+    }
+    refused
+}
+
+/// SUBSCRIBE channel [channel ...]
+pub fn subscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if !refuse_deny_blocking(server, cid, "SUBSCRIBE", false) {
+        subscribe_generic(server, cid, args, Kind::Channel);
+    }
+}
+
+/// UNSUBSCRIBE [channel ...]
+pub fn unsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+    unsubscribe_generic(server, cid, args, Kind::Channel);
+}
+
+/// PSUBSCRIBE pattern [pattern ...]
+pub fn psubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if !refuse_deny_blocking(server, cid, "PSUBSCRIBE", false) {
+        subscribe_generic(server, cid, args, Kind::Pattern);
+    }
+}
+
+/// PUNSUBSCRIBE [pattern ...]
+pub fn punsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+    unsubscribe_generic(server, cid, args, Kind::Pattern);
+}
+
+/// SSUBSCRIBE shardchannel [shardchannel ...]
+pub fn ssubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if !refuse_deny_blocking(server, cid, "SSUBSCRIBE", true) {
+        subscribe_generic(server, cid, args, Kind::Shard);
+    }
+}
+
+/// SUNSUBSCRIBE [shardchannel ...]
+pub fn sunsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+    unsubscribe_generic(server, cid, args, Kind::Shard);
+}
+
+fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, sharded: bool) {
+    let receivers = server.pubsub_publish_message(&args[1], &args[2], sharded);
+    // A cluster has a way of its own to pass it on.
+    if !server.config.cluster_enabled {
+        server.force_command_propagation(PROPAGATE_REPL);
+    }
+    server.add_reply_long_long(cid, receivers as i64);
+}
+
+/// PUBLISH channel message
+pub fn publish_command(server: &mut Server, cid: ClientId, args: &Args) {
+    publish_generic(server, cid, args, false);
+}
+
+/// SPUBLISH shardchannel message
+pub fn spublish_command(server: &mut Server, cid: ClientId, args: &Args) {
+    publish_generic(server, cid, args, true);
+}
+
+/// PUBSUB subcommand ...
+pub fn pubsub_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let n = args.len();
+    let is = |word: &str| args.is(1, word);
+    match () {
+        _ if is("help") && n == 2 => server.add_reply_help(cid, args, HELP),
+        _ if is("channels") && n <= 3 => channel_list(server, cid, args, Kind::Channel),
+        _ if is("numsub") => numsub(server, cid, args, Kind::Channel),
+        _ if is("numpat") && n == 2 => {
+            let patterns = server.pubsub.len(Kind::Pattern);
+            server.add_reply_long_long(cid, patterns as i64);
+        }
+        _ if is("shardchannels") && n <= 3 => channel_list(server, cid, args, Kind::Shard),
+        _ if is("shardnumsub") => numsub(server, cid, args, Kind::Shard),
+        _ => server.add_reply_subcommand_syntax_error(cid, args),
+    }
+}
+
+fn channel_list(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
+    let pattern = (args.len() == 3).then(|| &args[2]);
+    let mut n = 0;
+    let mut text = Vec::new();
+    for name in server.pubsub.names(kind) {
+        if pattern.is_none_or(|p| string_match_len(p, name, false)) {
+            resp::push_bulk(&mut text, name);
+            n += 1;
+        }
+    }
+    server.add_reply_array_len(cid, n);
+    server.add_reply_proto(cid, &text);
+}
+
+fn numsub(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
+    server.add_reply_array_len(cid, (args.len() - 2) * 2);
+    for i in 2..args.len() {
+        let n = server.pubsub.listeners(kind, &args[i]);
+        server.add_reply_bulk(cid, &args[i]);
+        server.add_reply_long_long(cid, n as i64);
+    }
+}

@@ -1,0 +1,74 @@
+//! MULTI, EXEC, DISCARD, WATCH and UNWATCH (the commands of multi.c). The queue and the watched keys are the server's
+//! ([`crate::server::multi`]).
+
+use crate::server::Server;
+use crate::server::client::{CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, ClientId};
+use crate::server::exec::Args;
+
+/// MULTI
+pub fn multi_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    let Some(c) = server.clients.get_mut(cid) else {
+        return;
+    };
+    if c.has(CLIENT_MULTI) {
+        return server.add_reply_error(cid, "MULTI calls can not be nested");
+    }
+    c.flags |= CLIENT_MULTI;
+    server.clients.add_reply_ok(cid);
+}
+
+/// DISCARD
+pub fn discard_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    if !server.clients.get(cid).is_some_and(|c| c.has(CLIENT_MULTI)) {
+        return server.add_reply_error(cid, "DISCARD without MULTI");
+    }
+    server.discard_transaction(cid);
+    server.clients.add_reply_ok(cid);
+}
+
+/// EXEC: a null array when a watched key was touched, an error when a command could not be queued.
+pub fn exec_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    let Some(flags) = server.clients.get(cid).map(|c| c.flags) else {
+        return;
+    };
+    if flags & CLIENT_MULTI == 0 {
+        return server.add_reply_error(cid, "EXEC without MULTI");
+    }
+    if flags & CLIENT_DIRTY_EXEC != 0 {
+        server.add_reply_error(
+            cid,
+            "-EXECABORT Transaction discarded because of previous errors.",
+        );
+    } else if flags & CLIENT_DIRTY_CAS != 0 || server.is_watched_key_expired(cid) {
+        server.clients.add_reply_null_array(cid);
+    } else {
+        return server.exec_transaction(cid);
+    }
+    server.discard_transaction(cid);
+}
+
+/// WATCH key [key ...]
+pub fn watch_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(flags) = server.clients.get(cid).map(|c| c.flags) else {
+        return;
+    };
+    if flags & CLIENT_MULTI != 0 {
+        return server.add_reply_error(cid, "WATCH inside MULTI is not allowed");
+    }
+    // Once dirty, more keys change nothing.
+    if flags & CLIENT_DIRTY_CAS == 0 {
+        for i in 1..args.len() {
+            server.watch_for_key(cid, &args[i]);
+        }
+    }
+    server.clients.add_reply_ok(cid);
+}
+
+/// UNWATCH
+pub fn unwatch_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    server.unwatch_all_keys(cid);
+    if let Some(c) = server.clients.get_mut(cid) {
+        c.flags &= !CLIENT_DIRTY_CAS;
+    }
+    server.clients.add_reply_ok(cid);
+}
