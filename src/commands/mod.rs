@@ -17,6 +17,7 @@ pub mod pubsub;
 pub mod replication;
 pub mod server;
 pub mod slowlog;
+pub mod stream;
 pub mod string;
 pub mod table;
 pub mod transactions;

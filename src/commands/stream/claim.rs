@@ -166,11 +166,8 @@ impl Server {
                 i += 1;
                 o.last_id = self.strict_id_or_reply(cid, &args[i])?;
             } else {
-                let text: [&[u8]; 3] = [
-                    b"Unrecognized XCLAIM option '",
-                    shown_part(&args[i]),
-                    b"'",
-                ];
+                let text: [&[u8]; 3] =
+                    [b"Unrecognized XCLAIM option '", shown_part(&args[i]), b"'"];
                 self.add_reply_error_bytes(cid, &text.concat());
                 return None;
             }

@@ -1,6 +1,7 @@
 //! XGROUP: groups and consumers come and go.
 
 use super::parse_id;
+use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
@@ -91,7 +92,7 @@ pub fn xgroup_command(server: &mut Server, cid: ClientId, args: &Args) {
             return server.add_reply_error(cid, text);
         }
         match slot {
-            Some(_) => server.change_stream(cid, key, |s| {
+            Some(_) => server.change_stream(db, slot, |s| {
                 s.create_cg(name, id, entries_read);
             }),
             None => {
@@ -113,7 +114,7 @@ pub fn xgroup_command(server: &mut Server, cid: ClientId, args: &Args) {
                 None => return server.reply_invalid_stream_id(cid),
             },
         };
-        server.change_stream(cid, key, |s| {
+        server.change_stream(db, slot, |s| {
             if let Some(g) = s.lookup_cg_mut(name) {
                 g.last_id = id;
                 g.entries_read = entries_read;
@@ -126,7 +127,7 @@ pub fn xgroup_command(server: &mut Server, cid: ClientId, args: &Args) {
         if !there {
             return server.add_reply_long_long(cid, 0);
         }
-        server.change_stream(cid, key, |s| {
+        server.change_stream(db, slot, |s| {
             s.destroy_cg(name);
         });
         server.add_reply_long_long(cid, 1);
@@ -137,7 +138,7 @@ pub fn xgroup_command(server: &mut Server, cid: ClientId, args: &Args) {
     } else if args.is(1, "createconsumer") && args.len() == 5 {
         let now = server.command_time_ms();
         let mut created = false;
-        server.change_stream(cid, key, |s| {
+        server.change_stream(db, slot, |s| {
             let g = s.lookup_cg_mut(name);
             created = g.is_some_and(|g| g.create_consumer(&args[4], now).is_some());
         });
@@ -148,7 +149,7 @@ pub fn xgroup_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
     } else if args.is(1, "delconsumer") && args.len() == 5 {
         let mut pending = None;
-        server.change_stream(cid, key, |s| {
+        server.change_stream(db, slot, |s| {
             let g = s.lookup_cg_mut(name);
             pending = g.and_then(|g| g.del_consumer(&args[4]));
         });
@@ -163,11 +164,10 @@ pub fn xgroup_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 impl Server {
-    /// Lets `f` change the stream at a key that was found.
-    fn change_stream(&mut self, cid: ClientId, key: &[u8], f: impl FnOnce(&mut StreamData)) {
-        let keys = &mut self.dbs[self.client_db(cid)].keys;
-        if let Some(slot) = keys.find(keys.hash(key), key)
-            && let Some(mut s) = keys.value_mut::<Stream>(slot)
+    /// Lets `f` change the stream that was found.
+    fn change_stream(&mut self, db: usize, slot: Option<Slot>, f: impl FnOnce(&mut StreamData)) {
+        if let Some(slot) = slot
+            && let Some(mut s) = self.dbs[db].keys.value_mut::<Stream>(slot)
         {
             f(&mut s.0);
         }

@@ -161,9 +161,11 @@ fn list(reply: &mut Reply, group: &Group, a: &PendingArgs, now: i64) {
             }
             Some(pel) => {
                 let mut items = pel.iter_from(pel.at_or_after(a.start));
-                while items.next().is_some_and(|(id, ())| {
-                    group.pel().get(id).is_none_or(|nack| entry(id, nack))
-                }) {}
+                while items
+                    .next()
+                    .is_some_and(|(id, ())| group.pel().get(id).is_none_or(|nack| entry(id, nack)))
+                {
+                }
             }
         }
         n as usize

@@ -131,10 +131,7 @@ impl Server {
             let slot = self.lookup_typed::<Stream>(cid, key, 0).ok()?;
             let stream = slot.and_then(|s| self.dbs[db].keys.value::<Stream>(s));
             if let Some((group, _)) = read.group
-                && stream
-                    .as_ref()
-                    .and_then(|s| s.0.lookup_cg(group))
-                    .is_none()
+                && stream.as_ref().and_then(|s| s.0.lookup_cg(group)).is_none()
             {
                 self.reply_no_key_or_group(cid, key, group, " in XREADGROUP with GROUP option");
                 return None;

@@ -3,7 +3,7 @@
 //! What is propagated is deterministic: the id that was made, and trimming by the length or the first id that it led to.
 
 use super::parse_id_choice;
-use crate::base::num::{LONG_STR_SIZE, ll2string, string2ll};
+use crate::base::num::{LONG_STR_SIZE, string2ll, ull2string};
 use crate::ds::idmap::STREAM_ID_STR_LEN;
 use crate::server::Server;
 use crate::server::client::ClientId;
@@ -196,20 +196,24 @@ impl Server {
     }
 }
 
-/// What is propagated in place of an approximate limit (streamRewriteTrimArgument): what the trimming has led to.
-fn exact_limit<'b>(
-    s: &StreamData,
-    how: &Trim,
-    buf: &'b mut [u8; STREAM_ID_STR_LEN],
-) -> &'b [u8] {
+/// What trimming has led to: it is propagated in place of what was asked for (streamRewriteTrimArgument).
+fn exact_limit(s: &StreamData, how: &Trim) -> TrimStrategy {
     match how.strategy {
-        TrimStrategy::MaxLen(_) => {
-            let mut n = [0; LONG_STR_SIZE];
-            let text = ll2string(&mut n, s.meta.length as i64);
+        TrimStrategy::MaxLen(_) => TrimStrategy::MaxLen(s.meta.length),
+        TrimStrategy::MinId(_) => TrimStrategy::MinId(s.edge_id(true, false)),
+    }
+}
+
+/// It as an argument.
+fn limit_text(exact: TrimStrategy, buf: &mut [u8; STREAM_ID_STR_LEN]) -> &[u8] {
+    match exact {
+        TrimStrategy::MaxLen(n) => {
+            let mut digits = [0; LONG_STR_SIZE];
+            let text = ull2string(&mut digits, n);
             buf[..text.len()].copy_from_slice(text);
             &buf[..text.len()]
         }
-        TrimStrategy::MinId(_) => s.edge_id(true, false).text(buf),
+        TrimStrategy::MinId(id) => id.text(buf),
     }
 }
 
@@ -237,8 +241,7 @@ pub fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     let now = server.command_time_ms();
     let limits = server.node_limits();
-    let mut text = [0; STREAM_ID_STR_LEN];
-    let mut add = |s: &mut StreamData| {
+    let add = |s: &mut StreamData| {
         if s.meta.last_id == StreamId::MAX {
             return Err("The stream has exhausted the last possible ID, unable to add more items");
         }
@@ -251,11 +254,11 @@ pub fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
             return Err("Elements are too large to be stored");
         }
         let mut trimmed = 0;
-        let mut exact: &[u8] = b"";
+        let mut exact = None;
         if let Some(how) = &parsed.trim {
             trimmed = s.trim(how);
             if how.approx {
-                exact = exact_limit(s, how, &mut text);
+                exact = Some(exact_limit(s, how));
             }
         }
         Ok((id, trimmed, exact))
@@ -289,11 +292,13 @@ pub fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
         server.notify_keyspace_event(NOTIFY_STREAM, "xtrim", key, db);
     }
     let made = !matches!(parsed.id, IdChoice::Given(_));
-    if !exact.is_empty() {
+    if let Some(exact) = exact {
         // The id that was given is written out in full only when it was made.
         let id_word = if made { id_text } else { &args[parsed.id_pos] };
         let at = parsed.strategy_arg;
-        let replaced = [(at - 1, &b"="[..]), (at, exact), (parsed.id_pos, id_word)];
+        let mut text = [0; STREAM_ID_STR_LEN];
+        let limit = limit_text(exact, &mut text);
+        let replaced = [(at - 1, &b"="[..]), (at, limit), (parsed.id_pos, id_word)];
         server.rewrite_arguments(args, &replaced);
     } else if made {
         server.rewrite_arguments(args, &[(parsed.id_pos, id_text)]);
@@ -316,21 +321,19 @@ pub fn xtrim_command(server: &mut Server, cid: ClientId, args: &Args) {
         Ok(None) => return server.add_reply_long_long(cid, 0),
         Err(_) => return,
     };
-    let mut text = [0; STREAM_ID_STR_LEN];
-    let mut exact: &[u8] = b"";
     let Some(mut s) = server.dbs[db].keys.value_mut::<Stream>(slot) else {
         return;
     };
     let deleted = s.0.trim(&how);
-    if deleted > 0 && how.approx {
-        exact = exact_limit(&s.0, &how, &mut text);
-    }
+    let exact = exact_limit(&s.0, &how);
     drop(s);
     if deleted > 0 {
         server.notify_keyspace_event(NOTIFY_STREAM, "xtrim", key, db);
         if how.approx {
             let at = parsed.strategy_arg;
-            server.rewrite_arguments(args, &[(at - 1, b"="), (at, exact)]);
+            let mut text = [0; STREAM_ID_STR_LEN];
+            let limit = limit_text(exact, &mut text);
+            server.rewrite_arguments(args, &[(at - 1, b"="), (at, limit)]);
         }
         server.signal_modified_key(cid, db, key);
         server.dirty += deleted as i64;

@@ -14,6 +14,7 @@ mod generic;
 mod get_keys;
 mod pubsub;
 mod server;
+mod stream;
 mod string;
 mod transactions;
 
@@ -24,6 +25,7 @@ pub static FAMILIES: &[&[Command]] = &[
     generic::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -596,7 +596,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "xreadgroup",
-        proc: Some(stream::read::xread_command),
+        proc: Some(stream::read::xreadgroup_command),
         arity: -7,
         flags: CMD_BLOCKING | CMD_WRITE | CMD_MOVABLE_KEYS,
         acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_STREAM | ACL_CATEGORY_BLOCKING | ACL_CATEGORY_SLOW,
