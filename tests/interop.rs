@@ -30,4 +30,5 @@ mod interop {
     mod partial;
     mod programs;
     mod shared_bgsave;
+    mod transactions;
 }

@@ -294,6 +294,16 @@ pub fn resident_memory() -> usize {
 
 /// Private dirty bytes of this process: in a forked child, what copy-on-write has cost.
 pub fn private_dirty() -> usize {
+    smap_bytes("Private_Dirty:")
+}
+
+/// Bytes of transparent huge pages that this process uses.
+pub fn anon_huge_pages() -> usize {
+    smap_bytes("AnonHugePages:")
+}
+
+/// The sum of a field of /proc/self/smaps, in bytes.
+fn smap_bytes(field: &str) -> usize {
     let Ok(smaps) = std::fs::read_to_string("/proc/self/smaps_rollup")
         .or_else(|_| std::fs::read_to_string("/proc/self/smaps"))
     else {
@@ -301,7 +311,7 @@ pub fn private_dirty() -> usize {
     };
     smaps
         .lines()
-        .filter_map(|l| l.strip_prefix("Private_Dirty:"))
+        .filter_map(|l| l.strip_prefix(field))
         .filter_map(|l| l.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok())
         .sum::<usize>()
         * 1024

@@ -10,6 +10,7 @@ pub mod dump;
 pub mod expire;
 pub mod info;
 pub mod keyspace;
+pub mod latency;
 pub mod migrate;
 pub mod object;
 pub mod persist;

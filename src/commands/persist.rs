@@ -42,6 +42,14 @@ pub fn bgsave_command(server: &mut Server, cid: ClientId, args: &Args) {
         server.add_reply_error(cid, "Background save already in progress");
         return;
     }
+    if server.exec.in_exec {
+        // The transaction is one state: the child is made when it is over.
+        server.persist.bgsave_scheduled = true;
+        server
+            .clients
+            .add_reply_status(cid, "Background saving scheduled");
+        return;
+    }
     let rsi = server.rdb_populate_save_info();
     let path = crate::base::sys::path_of(&server.config.dbfilename);
     if server.rdb_save_background(&path, rsi) {

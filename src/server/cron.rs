@@ -62,7 +62,9 @@ impl Server {
             return;
         }
         self.cron.blocked_last_ms = now;
+        let start = self.latency_start_monitor();
         self.update_peak_memory();
+        self.latency_end_monitor("while-blocked-cron", start);
         if self.loading.is_some()
             && let Some(s) = sys::shutdown_signal()
         {

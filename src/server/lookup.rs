@@ -196,7 +196,9 @@ impl Server {
     /// Deletes an expired key and tells AOF and replicas (deleteExpiredKeyAndPropagate).
     pub fn delete_expired_key_and_propagate(&mut self, db: usize, key: &[u8]) {
         let lazy = self.config.lazyfree_lazy_expire;
+        let start = self.latency_start_monitor();
         if self.db_generic_delete(db, key, lazy) {
+            self.latency_end_monitor("expire-del", start);
             self.after_expired_key_was_deleted(db, key, lazy);
         }
     }

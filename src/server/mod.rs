@@ -16,6 +16,7 @@ pub mod exec;
 pub mod expire;
 pub mod flush;
 pub mod histogram;
+pub mod latency;
 pub mod listen;
 pub mod lookup;
 pub mod migrate;
@@ -89,6 +90,7 @@ pub struct Server {
     pub exec: Exec,
     pub stats: Stats,
     pub slowlog: Slowlog,
+    pub latency: latency::Latency,
     pub pubsub: pubsub::Pubsub,
     pub watch: multi::Watch,
     /// Connections that MIGRATE keeps.

@@ -339,7 +339,7 @@ mod tests {
                 .pubsub
                 .as_deref()
                 .is_some_and(|s| s.names(kind).any(|n| n == name));
-            if r / 105 % 2 == 0 {
+            if (r / 105).is_multiple_of(2) {
                 assert_eq!(p.add(kind, &name, &mut clients[cid]), !had);
             } else {
                 assert_eq!(p.remove(kind, &name, cid, &mut clients), had);

@@ -440,6 +440,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         exec: Default::default(),
         stats: Default::default(),
         slowlog: Default::default(),
+        latency: Default::default(),
         migrate: Default::default(),
         repl,
         persist: Persist {

@@ -111,6 +111,13 @@ pub const ROWS: &[Row] = &[
     row(1, "ECHO $value"),
     row(1, "OBJECT|CONFIG|CLIENT"),
     row(1, "SELECT $value"),
+    // Pub/sub without subscribers, and what a client without a transaction hears.
+    row(1, "PUBLISH|SPUBLISH $key $value"),
+    row(
+        1,
+        "PUBSUB CHANNELS|NUMSUB|SHARDCHANNELS|SHARDNUMSUB|NUMPAT|WHAT [$key]",
+    ),
+    row(1, "DISCARD|EXEC|UNWATCH"),
 ];
 
 /// Values of which one is drawn when a number is wanted.
@@ -406,6 +413,15 @@ pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
         _ => {}
     }
     spread_expiries(&mut words, step);
+    words
+}
+
+/// A WATCH of one to three keys.
+pub fn watch(rng: &mut Rng) -> Vec<Vec<u8>> {
+    let mut words = vec![b"WATCH".to_vec()];
+    for _ in 0..1 + rng.below(3) {
+        words.push(word(rng, "$key"));
+    }
     words
 }
 

@@ -4,9 +4,10 @@
 //! and the commands just before it.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::generator;
-use super::known::accepted;
+use super::known::{KNOWN, accepted};
 use crate::need_redis;
 use crate::support::conn::encode;
 use crate::support::*;
@@ -14,7 +15,7 @@ use crate::support::*;
 struct Pair {
     reference: Conn,
     tested: Conn,
-    _servers: [Server; 2],
+    servers: Rc<[Server; 2]>,
 }
 
 impl Pair {
@@ -24,7 +25,16 @@ impl Pair {
         Pair {
             reference: reference.connect(),
             tested: tested.connect(),
-            _servers: [reference, tested],
+            servers: Rc::new([reference, tested]),
+        }
+    }
+
+    /// Another client of the same servers.
+    fn second(&self) -> Pair {
+        Pair {
+            reference: self.servers[0].connect(),
+            tested: self.servers[1].connect(),
+            servers: Rc::clone(&self.servers),
         }
     }
 
@@ -147,6 +157,73 @@ fn resp2() {
 fn resp3() {
     need_redis!();
     stream(3, 20_000);
+}
+
+/// Transactions of random commands, while another client changes keys that may be watched.
+#[test]
+fn transactions() {
+    need_redis!();
+    let seed = seed_from_env("DIFF_SEED");
+    println!("DIFF_SEED={seed}");
+    let mut a = Pair::start();
+    let mut b = a.second();
+    let mut rng = Rng(seed ^ 77);
+    let mut step = 0;
+    let mut log: Vec<String> = Vec::new();
+    let (mut run, mut dirty, mut aborted) = (0, 0, 0);
+    // Replies that are compared loosely elsewhere would hide in an array here.
+    let mut random = |rng: &mut Rng| loop {
+        step += 1;
+        let args = generator::command(rng, step);
+        let name = String::from_utf8_lossy(&args[0]).to_uppercase();
+        if KNOWN.iter().all(|k| k.command != name) && !["FLUSHDB", "SELECT"].contains(&&*name) {
+            return args;
+        }
+    };
+    for round in 0..600 {
+        let mut play = |pair: &mut Pair, who: &str, args: Vec<Vec<u8>>| {
+            log.push(format!("{who} {}", show(&args)));
+            let recent = log.len().saturating_sub(60);
+            let text = format!("DIFF_SEED={seed}\n{}", log[recent..].join("\n"));
+            pair.both(&args, &|| text.clone()).1
+        };
+        for _ in 0..rng.below(3) {
+            play(&mut a, "A", generator::watch(&mut rng));
+        }
+        for _ in 0..rng.below(6) {
+            play(&mut b, "B", random(&mut rng));
+        }
+        if rng.one_in(10) {
+            play(
+                &mut a,
+                "A",
+                words(rng.pick(&["UNWATCH", "DISCARD", "EXEC"])),
+            );
+        }
+        play(&mut a, "A", words("MULTI"));
+        for _ in 0..rng.below(6) {
+            play(&mut a, "A", random(&mut rng));
+            if rng.one_in(8) {
+                play(&mut b, "B", random(&mut rng));
+            }
+            if rng.one_in(30) {
+                let line = rng.pick(&["MULTI", "WATCH key:1", "UNWATCH", "NOSUCH", "EXEC x"]);
+                play(&mut a, "A", words(line));
+            }
+        }
+        let end = rng.pick(&["EXEC", "EXEC", "EXEC", "EXEC", "DISCARD"]);
+        match play(&mut a, "A", words(end)) {
+            Value::Array(_) => run += 1,
+            Value::NullArray => dirty += 1,
+            _ => aborted += 1,
+        }
+        if round % 50 == 49 {
+            equal_states(&mut a, &|| format!("DIFF_SEED={seed} round {round}"));
+            play(&mut b, "B", words("FLUSHALL"));
+        }
+    }
+    println!("{run} run, {dirty} dirty, {aborted} aborted or discarded");
+    assert!(run.min(dirty).min(aborted) > 20);
 }
 
 /// Full iterations return the same set of keys on both, whatever MATCH, COUNT and TYPE are.
