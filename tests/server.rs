@@ -10,5 +10,6 @@ mod server {
     mod protocol;
     mod pubsub;
     mod startup;
+    mod stream;
     mod transactions;
 }
