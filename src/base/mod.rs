@@ -6,6 +6,7 @@ pub mod bio;
 pub mod clock;
 pub mod crc;
 pub mod fpconv;
+pub mod geohash;
 pub mod glob;
 pub mod log;
 pub mod long_double;
