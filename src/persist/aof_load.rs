@@ -443,6 +443,29 @@ impl Server {
         loaded
     }
 
+    /// DEBUG LOADAOF: what is buffered is written, and the data set replaced by what the files have.
+    ///
+    /// # Errors
+    /// The reply.
+    pub fn debug_loadaof(&mut self, cid: ClientId) -> Result<(), &'static str> {
+        if self.aof.state == AofState::On {
+            self.flush_append_only_file(true);
+        }
+        self.empty_data(None, false);
+        self.protect_client(cid);
+        if self.aof.state == AofState::On {
+            self.aof_load_manifest_from_disk();
+        }
+        let loaded = self.load_append_only_files();
+        self.unprotect_client(cid);
+        if loaded.is_err() {
+            return Err("Error trying to load the AOF files, check server logs.");
+        }
+        self.dirty = 0;
+        server_log!(Level::Notice, "Append Only File loaded by DEBUG LOADAOF");
+        Ok(())
+    }
+
     fn aof_read_failed(&self, shown: &str, e: &io::Error) -> Result<AofLoaded, AofLoadFailed> {
         server_log!(
             Level::Warning,
