@@ -6,6 +6,7 @@ pub mod hll;
 pub mod intset;
 pub mod listpack;
 pub mod member;
+pub mod ordered;
 pub mod quicklist;
 pub mod sbuf;
 pub mod table;
