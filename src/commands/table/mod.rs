@@ -18,6 +18,7 @@ mod list;
 mod pubsub;
 mod server;
 mod set;
+mod sorted_set;
 mod string;
 mod transactions;
 
@@ -32,6 +33,7 @@ pub static FAMILIES: &[&[Command]] = &[
     pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
+    sorted_set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];
