@@ -863,6 +863,7 @@ mod tests {
             start: 0,
             total_bytes: 1000,
             loaded_bytes: 249,
+            done_bytes: 0,
             rdb_used_mem: 0,
             peak_mem: 0,
             last_report_ms: 0,

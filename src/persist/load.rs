@@ -17,6 +17,7 @@ use crate::base::log::Level;
 use crate::base::num::string2ll;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
+use crate::config::value::SanitizeDumpPayload;
 use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::client::{CLIENT_PROTECTED, ClientId};
@@ -28,12 +29,14 @@ use crate::server::persist::{
 };
 use crate::server::repl::ReplicaState;
 use crate::server_log;
-use crate::store::rdb_value::rdb_load_entry;
+use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::rdb::{
     PollPoint, RDB_TYPE_MODULE_2, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
     RdbReader, RdbRecord, module_type_name_by_id, no_poll,
 };
 
+/// Keys without a value that the log names.
+const EMPTY_KEYS_SHOWN: u64 = 10;
 /// Milliseconds between two lines about a long load.
 const REPORT_MS: i64 = 5000;
 /// Bytes that a key takes in a file at the least: its type, an empty name, an empty value.
@@ -369,6 +372,9 @@ impl Server {
         let mut delays = 0;
         let (now, clock) = (mstime(), crate::base::clock::CachedClock::new());
         let usage = Usage::of(self.config.maxmemory_policy);
+        let deep = self.config.sanitize_dump_payload == SanitizeDumpPayload::Yes;
+        let limits = LoadLimits::new(&self.config, deep);
+        let mut empty = 0u64;
         let version = r.header(&mut no_poll)?;
         // Files without a checksum are older than these fields. One that has them has a damaged version, and a checksum that
         // nobody would look at.
@@ -434,7 +440,18 @@ impl Server {
                 let id = r.read_len(&mut poll)?;
                 return Err(no_module(id, r.bytes_read()));
             }
-            let mut e = rdb_load_entry(&mut r, k.rdb_type, &key, k.expire_ms, &mut poll)?;
+            let loaded = rdb_load_entry(&mut r, k.rdb_type, &key, k.expire_ms, &limits, &mut poll)?;
+            let Some(mut e) = loaded else {
+                if empty < EMPTY_KEYS_SHOWN {
+                    server_log!(
+                        Level::Notice,
+                        "rdbLoadObject skipping empty key: {}",
+                        String::from_utf8_lossy(&key)
+                    );
+                }
+                empty += 1;
+                continue;
+            };
             let expired = k.expire_ms.is_some_and(|at| at < now);
             if expired && self.repl.master_host.is_none() && flags & RDBFLAGS_AOF_PREAMBLE == 0 {
                 // A replica keeps it: its master decides, and sends a deletion.
@@ -468,9 +485,14 @@ impl Server {
         }
         server_log!(
             Level::Notice,
-            "Done loading RDB, keys loaded: {}, keys expired: {}.",
+            "Done loading RDB, keys loaded: {}, keys expired: {}{}.",
             self.persist.last_load_keys_loaded,
-            self.persist.last_load_keys_expired
+            self.persist.last_load_keys_expired,
+            if empty > 0 {
+                format!(", empty keys skipped: {empty}")
+            } else {
+                String::new()
+            }
         );
         Ok((info, r.bytes_read()))
     }

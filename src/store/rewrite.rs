@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 
+use crate::base::num::{D2STRING_SIZE, d2string};
 use crate::ds::idmap::STREAM_ID_STR_LEN;
 use crate::ds::listpack::LpValue;
 use crate::store::entry::value::Value;
@@ -199,7 +200,18 @@ pub fn rewrite_object<W: Write>(w: &mut W, e: &Entry) -> io::Result<()> {
                 c.value(v.value());
             });
         }
-        Some(Value::Zset(_)) => {}
+        Some(Value::Zset(zset)) => {
+            c.batches(
+                b"ZADD",
+                key,
+                (zset.len(), 2),
+                zset.iter(),
+                |c, (m, score)| {
+                    c.word(d2string(&mut [0; D2STRING_SIZE], score));
+                    c.value(m);
+                },
+            );
+        }
         Some(Value::Stream(s)) => c.stream(key, s),
     }
     c.flush();

@@ -18,6 +18,7 @@ mod list;
 mod pubsub;
 mod server;
 mod set;
+mod sorted_set;
 mod stream;
 mod string;
 mod transactions;
@@ -34,6 +35,7 @@ pub static FAMILIES: &[&[Command]] = &[
     server::COMMANDS,
     set::COMMANDS,
     stream::COMMANDS,
+    sorted_set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];
