@@ -269,7 +269,7 @@ fn time_stands_still() {
 }
 
 /// Reads the stream that a replica would get, up to `PUBLISH end`.
-fn stream_of(server: &Server, f: impl FnOnce(&mut Conn)) -> Vec<String> {
+pub(super) fn stream_of(server: &Server, f: impl FnOnce(&mut Conn)) -> Vec<String> {
     let mut r = server.connect();
     r.write_raw(&encode(&["SYNC"]));
     // The payload's header, and the payload.
