@@ -57,6 +57,14 @@ fn same_number(a: &Value, b: &Value) -> bool {
         }
 }
 
+const UNBALANCED: &str = "7.2 names the command, and the id that a group takes";
+
+fn both_unbalanced(a: &Value, b: &Value) -> bool {
+    [a, b]
+        .iter()
+        .all(|v| matches!(v, Value::Error(e) if e.starts_with(b"ERR Unbalanced ")))
+}
+
 /// The long form of XPENDING without the times.
 fn pending_without_idle(v: &Value) -> Option<Vec<Vec<Value>>> {
     let Value::Array(entries) = v else {
@@ -133,6 +141,16 @@ pub const KNOWN: &[Known] = &[
         command: "XINFO",
         reason: "times are each server's own, and 7.2 tells more of them",
         accepts: |_, a, b| without_times(a.clone()) == without_times(b.clone()),
+    },
+    Known {
+        command: "XREAD",
+        reason: UNBALANCED,
+        accepts: |_, a, b| both_unbalanced(a, b),
+    },
+    Known {
+        command: "XREADGROUP",
+        reason: UNBALANCED,
+        accepts: |_, a, b| both_unbalanced(a, b),
     },
     Known {
         command: "XPENDING",
