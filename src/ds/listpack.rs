@@ -200,6 +200,14 @@ fn encoded_size(b: &[u8], p: usize) -> Option<usize> {
 /// Bytes of the whole element at `p`.
 #[inline]
 fn entry_size(b: &[u8], p: usize) -> usize {
+    // By hand, as in `decode`.
+    let first = b[p];
+    if first < 0x80 {
+        return 2;
+    }
+    if first < 0xC0 {
+        return usize::from(first & 0x3F) + 2;
+    }
     let n = encoded_size(b, p).expect("a position within a listpack");
     n + backlen_size(n)
 }
@@ -548,6 +556,8 @@ impl Listpack {
     pub fn find(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
         let b = self.bytes();
         let number = string2ll(needle);
+        // Names are often alike but for their ends.
+        let last = needle.last().copied().unwrap_or_default();
         let mut p = from.0 as usize;
         loop {
             let first = b[p];
@@ -556,7 +566,9 @@ impl Listpack {
                 (number == Some(i64::from(first)), 2)
             } else if first < 0xC0 {
                 let n = usize::from(first & 0x3F);
-                (n == needle.len() && &b[p + 1..p + 1 + n] == needle, n + 2)
+                let found = n == needle.len()
+                    && (n == 0 || (b[p + n] == last && b[p + 1..p + n] == needle[..n - 1]));
+                (found, n + 2)
             } else if first == EOF {
                 return None;
             } else {
@@ -624,8 +636,15 @@ impl Listpack {
     /// Puts an element at the offset `at`, where one starts or the end mark is.
     #[inline]
     fn put(&mut self, at: usize, e: &Encoded<'_>) -> LpPos {
+        self.put_all(at, [e])
+    }
+
+    /// Puts elements one behind the other at the offset `at`, with one change of the allocation.
+    #[inline]
+    fn put_all<const N: usize>(&mut self, at: usize, all: [&Encoded<'_>; N]) -> LpPos {
         let (total, count) = self.header();
-        let size = e.size();
+        let sizes = all.map(Encoded::size);
+        let size: usize = sizes.iter().sum();
         let after = total + size;
         assert!(
             at < total && after <= u32::MAX as usize,
@@ -644,9 +663,14 @@ impl Listpack {
             }
             std::slice::from_raw_parts_mut(p.add(at), size)
         };
-        e.write(place);
-        // 65534 becomes "unknown" by itself.
-        self.set_header(after, if count == UNKNOWN { UNKNOWN } else { count + 1 });
+        let mut rest = place;
+        for (e, size) in all.iter().zip(sizes) {
+            let (place, behind) = std::mem::take(&mut rest).split_at_mut(size);
+            e.write(place);
+            rest = behind;
+        }
+        // What reaches 65535 is "unknown" for good.
+        self.set_header(after, count.saturating_add(N as u16));
         LpPos(at as u32)
     }
 
@@ -663,6 +687,13 @@ impl Listpack {
     #[inline]
     pub fn append(&mut self, s: &[u8]) {
         self.put(self.total_bytes() - 1, &Encoded::str(s));
+    }
+
+    /// Adds a field and its value at the end.
+    #[inline]
+    pub fn append_pair(&mut self, field: &[u8], value: &[u8]) {
+        let at = self.total_bytes() - 1;
+        self.put_all(at, [&Encoded::str(field), &Encoded::str(value)]);
     }
 
     #[inline]
