@@ -70,6 +70,8 @@ const HELP: &[&str] = &[
     "    true, false.",
     "MALLCTL <key> [<val>]",
     "    Get or set a malloc tuning integer.",
+    "MALLCTL-STR <key> [<val>]",
+    "    Get or set a malloc tuning string.",
     "QUICKLIST <key> [<0|1>]",
     "    Show low level info about the quicklist encoding of <key>.",
     "    The optional argument (0 by default) sets the level of detail",
@@ -190,6 +192,7 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
             rewrite_config_or_reply(server, cid, true, &[]);
         }
         _ if is("mallctl") && n >= 3 => mallctl(server, cid, args),
+        _ if is("mallctl-str") && n >= 3 => mallctl_str(server, cid, args),
         _ if is("replybuffer") && n == 4 => replybuffer(server, cid, args),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }
@@ -218,6 +221,22 @@ fn mallctl(server: &mut Server, cid: ClientId, args: &Args) {
     let name = std::ffi::CString::new(&args[2]).unwrap_or_default();
     match alloc::mallctl_int(&name, new) {
         Ok(Some(n)) => server.add_reply_long_long(cid, n),
+        Ok(None) => server.add_reply_ok(cid),
+        Err(e) => server.add_reply_error(cid, &crate::base::sys::strerror(&e)),
+    }
+}
+
+/// A text that the allocator goes by; with `VOID`, something that it does.
+fn mallctl_str(server: &mut Server, cid: ClientId, args: &Args) {
+    let name = std::ffi::CString::new(&args[2]).unwrap_or_default();
+    let done = match args.len() {
+        3 => alloc::mallctl_str(&name).map(Some),
+        _ if &args[3] == b"VOID" => alloc::mallctl_trigger(&name).map(|()| None),
+        // A text would have to outlive whatever jemalloc does with it.
+        _ => Err(std::io::Error::from_raw_os_error(libc::EPERM)),
+    };
+    match done {
+        Ok(Some(text)) => server.add_reply_bulk(cid, text.as_bytes()),
         Ok(None) => server.add_reply_ok(cid),
         Err(e) => server.add_reply_error(cid, &crate::base::sys::strerror(&e)),
     }

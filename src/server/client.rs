@@ -28,6 +28,9 @@ use crate::wire::resp::Parser;
 pub const PROTO_REPLY_CHUNK_BYTES: usize = 16 * 1024;
 /// The smallest reply buffer, in bytes (PROTO_REPLY_MIN_BYTES).
 pub const PROTO_REPLY_MIN_BYTES: usize = 1024;
+/// Bytes of a block behind the first buffer: what PROTO_REPLY_CHUNK_BYTES and a header come to in upstream's allocator. People
+/// have tuned their output limits by that, so a longer reply is a multiple of it too.
+const REPLY_BLOCK_BYTES: usize = 20 * 1024;
 /// Sizes of reply buffers: the powers of two between these two.
 const REPLY_SIZES: usize =
     (PROTO_REPLY_CHUNK_BYTES / PROTO_REPLY_MIN_BYTES).trailing_zeros() as usize + 1;
@@ -190,7 +193,7 @@ impl Output {
             bytes = &bytes[n..];
         }
         if !bytes.is_empty() {
-            let mut v = Vec::with_capacity(bytes.len().max(PROTO_REPLY_CHUNK_BYTES));
+            let mut v = Vec::with_capacity(bytes.len().next_multiple_of(REPLY_BLOCK_BYTES));
             v.extend_from_slice(bytes);
             self.list_bytes += v.capacity();
             self.list.push_back(Chunk::Bytes(v));
