@@ -13,7 +13,7 @@
 //! stays in its class does not call the allocator. Every access is checked against the bounds: a stale position may give a
 //! wrong element or a panic, never a read outside. It knows nothing of fields, scores or commands.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use crate::base::alloc::size_class;
@@ -210,6 +210,15 @@ fn entry_size(b: &[u8], p: usize) -> usize {
     }
     let n = encoded_size(b, p).expect("a position within a listpack");
     n + backlen_size(n)
+}
+
+/// The eight bytes before `end`; the header stands before a first element that is shorter. 0 for what has no bytes.
+#[inline]
+fn word_before(b: &[u8], end: usize) -> u64 {
+    let word = b
+        .get(end.wrapping_sub(8)..end)
+        .and_then(<[u8]>::first_chunk);
+    word.map_or(0, |w| u64::from_le_bytes(*w))
 }
 
 /// The element at `p` and its `encoded_size`.
@@ -556,8 +565,15 @@ impl Listpack {
     pub fn find(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
         let b = self.bytes();
         let number = string2ll(needle);
-        // Names are often alike but for their ends.
-        let last = needle.last().copied().unwrap_or_default();
+        // The last eight bytes of a short string are compared as one word: names are often alike but for their ends. What
+        // stands before a shorter one is masked out.
+        let tail = needle.len().min(8);
+        let mut want = 0u64;
+        let mut mask = 0u64;
+        for c in &needle[needle.len() - tail..] {
+            want = want >> 8 | u64::from(*c) << 56;
+            mask = mask >> 8 | 0xff << 56;
+        }
         let mut p = from.0 as usize;
         loop {
             let first = b[p];
@@ -566,8 +582,10 @@ impl Listpack {
                 (number == Some(i64::from(first)), 2)
             } else if first < 0xC0 {
                 let n = usize::from(first & 0x3F);
+                let end = p + 1 + n;
                 let found = n == needle.len()
-                    && (n == 0 || (b[p + n] == last && b[p + 1..p + n] == needle[..n - 1]));
+                    && (word_before(b, end) ^ want) & mask == 0
+                    && (n <= 8 || b[p + 1..end - 8] == needle[..n - 8]);
                 (found, n + 2)
             } else if first == EOF {
                 return None;
@@ -626,7 +644,8 @@ impl Listpack {
     fn resize(&mut self, old: usize, new: usize) {
         let l = layout(new);
         // SAFETY: it was allocated with the layout of its length, and the new size is not zero.
-        let p = unsafe { realloc(self.0.as_ptr(), layout(old), l.size()) };
+        let p =
+            unsafe { crate::base::alloc::resize(self.0.as_ptr(), layout(old), l, old.min(new)) };
         let Some(p) = NonNull::new(p) else {
             handle_alloc_error(l)
         };
