@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// The set at argument 1 for reading, and the clients to answer to. `Ok(None)`: there is none.
-    #[inline]
+    #[inline(always)]
     fn set_to_read(
         &mut self,
         cid: ClientId,

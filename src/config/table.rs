@@ -800,15 +800,13 @@ pub static TABLE: &[Row] = &[
         MODIFIABLE,
         number!(hash_max_listpack_entries, Integer, 0, isize::MAX),
     )
-    .alias("hash-max-ziplist-entries")
-    .accepted(),
+    .alias("hash-max-ziplist-entries"),
     row(
         "hash-max-listpack-value",
         MODIFIABLE,
         number!(hash_max_listpack_value, Memory, 0, isize::MAX),
     )
-    .alias("hash-max-ziplist-value")
-    .accepted(),
+    .alias("hash-max-ziplist-value"),
     row(
         "list-max-listpack-size",
         MODIFIABLE,
@@ -826,20 +824,17 @@ pub static TABLE: &[Row] = &[
         "set-max-intset-entries",
         MODIFIABLE,
         number!(set_max_intset_entries, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "set-max-listpack-entries",
         MODIFIABLE,
         number!(set_max_listpack_entries, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "set-max-listpack-value",
         MODIFIABLE,
         number!(set_max_listpack_value, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "zset-max-listpack-entries",
         MODIFIABLE,
