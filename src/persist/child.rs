@@ -249,6 +249,7 @@ impl Server {
             killed: false,
             ended: None,
         });
+        self.latency_add_sample_if_needed("fork", (us / 1000) as i64);
         self.update_dict_resize_policy();
         self.exec.clock_stale = true;
         server_log!(Level::Notice, "Background saving started by pid {}", pid);
@@ -370,10 +371,12 @@ impl Server {
                     "Background saving terminated by signal {}",
                     signal
                 );
-                remove_temp_file(child.pid);
                 if signal != sys::SIGUSR1 && !child.killed {
                     p.last_bgsave_failed = true;
                 }
+                let start = self.latency_start_monitor();
+                remove_temp_file(child.pid);
+                self.latency_end_monitor("rdb-unlink-temp-file", start);
             }
         }
         outcome == Outcome::Success

@@ -18,8 +18,9 @@ use crate::server::client::{
     CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::command::{
-    Argv, CMD_ADMIN, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED,
-    CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG, CMD_STALE, CMD_WRITE, CommandId,
+    Argv, CMD_ADMIN, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI,
+    CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG, CMD_STALE, CMD_WRITE,
+    CommandId,
 };
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
@@ -652,6 +653,9 @@ impl Server {
                     .get_or_insert_default()
                     .record(us.wrapping_mul(1000));
             }
+            if self.config.latency_monitor_threshold != 0 {
+                self.sample_command_latency(flags, us);
+            }
             // A negative threshold switches the log off: as an unsigned number it is out of reach.
             if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
                 self.slowlog_push_entry_if_needed(cid, args, us);
@@ -712,6 +716,17 @@ impl Server {
             return Processed::Done;
         }
         Self::after_unusual_command(c)
+    }
+
+    /// The latency monitor has two events for commands: one for those that should never take long.
+    #[cold]
+    fn sample_command_latency(&mut self, flags: u64, us: u64) {
+        let event = if flags & CMD_FAST != 0 {
+            "fast-command"
+        } else {
+            "command"
+        };
+        self.latency_add_sample_if_needed(event, (us / 1000) as i64);
     }
 
     /// Output gathers while a pipeline runs: the limits are looked at after each command.
@@ -814,6 +829,7 @@ impl Server {
                 .get_or_insert_default()
                 .record(us.wrapping_mul(1000));
         }
+        self.sample_command_latency(flags, us);
         if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
             self.slowlog_push_entry_if_needed(cid, args, us);
         }

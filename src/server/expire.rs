@@ -222,6 +222,7 @@ impl Server {
         }
         let us = (ustime() - start).max(0) as u64;
         self.stats.expire_cycle_time_used_us += us;
+        self.latency_add_sample_if_needed("expire-cycle", (us / 1000) as i64);
         let share = if sampled > 0 {
             expired as f64 / sampled as f64
         } else {

@@ -75,6 +75,36 @@ impl Histogram {
         self.counts.len() * size_of::<u32>()
     }
 
+    /// Counts of the values up to some bound, the bound in microseconds: bounds double from a microsecond on, and those that
+    /// bring nothing new are left out (fillCommandCDF).
+    pub fn cumulative_by_doubling(&self) -> Vec<(u64, u64)> {
+        let mut out = Vec::new();
+        let mut before = 0;
+        let mut level = 1024u64;
+        while before < self.total {
+            let past_all = level > MAX_VALUE;
+            let count = if past_all {
+                self.total
+            } else {
+                self.count_up_to(level)
+            };
+            if count > before {
+                let bound = if past_all {
+                    level - 1
+                } else {
+                    highest_equivalent(index(level))
+                };
+                out.push((bound / 1000, count));
+            }
+            if past_all {
+                break;
+            }
+            before = count;
+            level *= 2;
+        }
+        out
+    }
+
     /// How many values are at most `ns`.
     pub fn count_up_to(&self, ns: u64) -> u64 {
         let last = index(ns.min(MAX_VALUE));
@@ -116,6 +146,12 @@ mod tests {
         near(99.0, 990_000.0);
         near(99.9, 999_000.0);
         assert_eq!(h.total(), 1000);
+        let steps = h.cumulative_by_doubling();
+        let bounds: Vec<u64> = steps.iter().map(|s| s.0).collect();
+        assert_eq!(bounds, [1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056]);
+        assert_eq!((steps[0].1, steps[4].1, steps[10].1), (1, 16, 1000));
         assert_eq!(h.count_up_to(MAX_VALUE), 1000);
+        h.record(5_000_000_000);
+        assert_eq!(h.cumulative_by_doubling().last(), Some(&(1_073_741, 1001)));
     }
 }

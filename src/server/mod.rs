@@ -9,6 +9,7 @@
 
 pub mod blocked;
 pub mod client;
+pub mod client_buffers;
 pub mod client_info;
 pub mod command;
 pub mod cron;
@@ -16,6 +17,7 @@ pub mod exec;
 pub mod expire;
 pub mod flush;
 pub mod histogram;
+pub mod latency;
 pub mod listen;
 pub mod lookup;
 pub mod migrate;
@@ -89,6 +91,7 @@ pub struct Server {
     pub exec: Exec,
     pub stats: Stats,
     pub slowlog: Slowlog,
+    pub latency: latency::Latency,
     pub pubsub: pubsub::Pubsub,
     pub watch: multi::Watch,
     /// Connections that MIGRATE keeps.

@@ -8,11 +8,15 @@ use std::io::{self, Read, Write};
 
 use crate::base::num::string2ll;
 use crate::ds::quicklist::NodeRef;
-use crate::store::entry::{Entry, NewValue, Str, Type};
+use crate::store::entry::value::Value;
+use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
+use crate::store::hash::Hash;
 use crate::store::list::List;
+use crate::store::set::Set;
 use crate::wire::rdb::{
-    Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_STRING,
-    RdbError, RdbErrorKind, RdbReader, RdbString, RdbWriter,
+    Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
+    RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK,
+    RDB_TYPE_STRING, RdbError, RdbErrorKind, RdbReader, RdbString, RdbWriter,
 };
 
 /// Strings up to this length may be the decimal text of a 64-bit integer.
@@ -43,8 +47,17 @@ pub fn rdb_save_object_type(e: &Entry) -> u8 {
     match e.value_type() {
         Type::String => RDB_TYPE_STRING,
         Type::List => RDB_TYPE_LIST_QUICKLIST_2,
+        Type::Set => match e.encoding() {
+            Encoding::Intset => RDB_TYPE_SET_INTSET,
+            Encoding::Listpack => RDB_TYPE_SET_LISTPACK,
+            _ => RDB_TYPE_SET,
+        },
+        Type::Hash => match e.encoding() {
+            Encoding::Listpack => RDB_TYPE_HASH_LISTPACK,
+            _ => RDB_TYPE_HASH,
+        },
         // No command makes a value of these types yet.
-        Type::Set | Type::Zset | Type::Hash | Type::Stream => RDB_TYPE_STRING,
+        Type::Zset | Type::Stream => RDB_TYPE_STRING,
     }
 }
 
@@ -54,12 +67,39 @@ pub fn rdb_save_object_type(e: &Entry) -> u8 {
 /// The sink's.
 #[inline]
 pub fn rdb_save_object<W: Write>(w: &mut RdbWriter<W>, e: &Entry) -> io::Result<()> {
-    if let Some(list) = e.value::<List>() {
-        return rdb_save_list(w, &list);
+    match e.any_value().as_deref() {
+        Some(Value::List(list)) => return rdb_save_list(w, list),
+        Some(Value::Set(set)) => return rdb_save_set(w, set),
+        Some(Value::Hash(hash)) => return rdb_save_hash(w, hash),
+        _ => {}
     }
     match e.string() {
         Str::Int(n) => w.int_string(n),
         Str::Bytes(b) => w.string(b),
+    }
+}
+
+fn rdb_save_set<W: Write>(w: &mut RdbWriter<W>, set: &Set) -> io::Result<()> {
+    match set {
+        Set::Intset(s) => w.string(s.bytes()),
+        Set::Listpack(lp) => w.string(lp.bytes()),
+        Set::Table(t) => {
+            w.len(t.len() as u64)?;
+            t.iter().try_for_each(|m| w.string(m))
+        }
+    }
+}
+
+fn rdb_save_hash<W: Write>(w: &mut RdbWriter<W>, hash: &Hash) -> io::Result<()> {
+    match hash {
+        Hash::Listpack(lp) => w.string(lp.bytes()),
+        Hash::Table(t) => {
+            w.len(t.len() as u64)?;
+            t.iter().try_for_each(|(field, value)| {
+                w.string(field)?;
+                w.string(value)
+            })
+        }
     }
 }
 

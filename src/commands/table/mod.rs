@@ -12,9 +12,12 @@ mod bitmap;
 mod connection;
 mod generic;
 mod get_keys;
+mod hash;
+mod hyperloglog;
 mod list;
 mod pubsub;
 mod server;
+mod set;
 mod string;
 mod transactions;
 
@@ -23,9 +26,12 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    hash::COMMANDS,
+    hyperloglog::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];

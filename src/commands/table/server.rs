@@ -4,7 +4,7 @@
 //! COMMAND DOCS tell them.
 
 use crate::commands::{
-    command, config, debug, dump, keyspace, object, persist, replication, server, slowlog,
+    command, config, debug, dump, keyspace, latency, object, persist, replication, server, slowlog,
 };
 use crate::server::command::{
     ACL_CATEGORY_ADMIN, ACL_CATEGORY_CONNECTION, ACL_CATEGORY_DANGEROUS, ACL_CATEGORY_FAST,
@@ -446,6 +446,166 @@ pub static COMMANDS: &[Command] = &[
                 "Returns the Unix timestamp of the last successful save to disk.",
             )
         },
+        ..Command::ROW
+    },
+    Command {
+        name: "latency",
+        arity: -2,
+        acl: ACL_CATEGORY_SLOW,
+        docs: Docs {
+            complexity: Some("Depends on subcommand."),
+            ..Docs::new(
+                Group::Server,
+                "2.8.13",
+                "A container for latency diagnostics commands.",
+            )
+        },
+        subcommands: &[
+            Command {
+                name: "latency|doctor",
+                proc: Some(latency::latency_command),
+                arity: 2,
+                flags: CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+                acl: ACL_CATEGORY_ADMIN | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_nodes",
+                    "response_policy:special",
+                ],
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    ..Docs::new(
+                        Group::Server,
+                        "2.8.13",
+                        "Returns a human-readable latency analysis report.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
+                name: "latency|graph",
+                proc: Some(latency::latency_command),
+                arity: 3,
+                flags: CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+                acl: ACL_CATEGORY_ADMIN | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_nodes",
+                    "response_policy:special",
+                ],
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    args: &[Arg::new("event", ArgType::String)],
+                    ..Docs::new(
+                        Group::Server,
+                        "2.8.13",
+                        "Returns a latency graph for an event.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
+                name: "latency|help",
+                proc: Some(latency::latency_command),
+                arity: 2,
+                flags: CMD_LOADING | CMD_STALE,
+                acl: ACL_CATEGORY_SLOW,
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    ..Docs::new(
+                        Group::Server,
+                        "2.8.13",
+                        "Returns helpful text about the different subcommands.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
+                name: "latency|histogram",
+                proc: Some(latency::latency_command),
+                arity: -2,
+                flags: CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+                acl: ACL_CATEGORY_ADMIN | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_nodes",
+                    "response_policy:special",
+                ],
+                docs: Docs {
+                    complexity: Some(
+                        "O(N) where N is the number of commands with latency information being retrieved.",
+                    ),
+                    args: &[Arg::new("COMMAND", ArgType::String).optional().multiple()],
+                    ..Docs::new(
+                        Group::Server,
+                        "7.0.0",
+                        "Returns the cumulative distribution of latencies of a subset or all commands.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
+                name: "latency|history",
+                proc: Some(latency::latency_command),
+                arity: 3,
+                flags: CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+                acl: ACL_CATEGORY_ADMIN | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_nodes",
+                    "response_policy:special",
+                ],
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    args: &[Arg::new("event", ArgType::String)],
+                    ..Docs::new(
+                        Group::Server,
+                        "2.8.13",
+                        "Returns timestamp-latency samples for an event.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
+                name: "latency|latest",
+                proc: Some(latency::latency_command),
+                arity: 2,
+                flags: CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+                acl: ACL_CATEGORY_ADMIN | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_nodes",
+                    "response_policy:special",
+                ],
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    ..Docs::new(
+                        Group::Server,
+                        "2.8.13",
+                        "Returns the latest latency samples for all events.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
+                name: "latency|reset",
+                proc: Some(latency::latency_command),
+                arity: -2,
+                flags: CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
+                acl: ACL_CATEGORY_ADMIN | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+                tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    args: &[Arg::new("event", ArgType::String).optional().multiple()],
+                    ..Docs::new(
+                        Group::Server,
+                        "2.8.13",
+                        "Resets the latency data for one or more events.",
+                    )
+                },
+                ..Command::ROW
+            },
+        ],
         ..Command::ROW
     },
     Command {

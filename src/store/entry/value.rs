@@ -17,6 +17,7 @@ use std::ptr::NonNull;
 
 use super::keyspace::Keyspace;
 use super::{Encoding, Entry, PTR, TYPE_MASK, TYPE_SHIFT, Type};
+use crate::ds::intset::Intset;
 use crate::ds::listpack::Listpack;
 use crate::ds::quicklist::Quicklist;
 use crate::ds::table::Slot;
@@ -88,8 +89,8 @@ macro_rules! slot_value {
 }
 
 slot_value!(List: Listpack(Listpack) = Listpack, Quicklist(Box<Quicklist>) = Quicklist);
-slot_value!(Set: Table(Box<SetTable>) = Ht);
-slot_value!(Hash: Table(Box<HashTable>) = Ht);
+slot_value!(Set: Intset(Intset) = Intset, Listpack(Listpack) = Listpack, Table(Box<SetTable>) = Ht);
+slot_value!(Hash: Listpack(Listpack) = Listpack, Table(Box<HashTable>) = Ht);
 slot_value!(Zset: Tree(Box<ZsetTree>) = Skiplist);
 
 // SAFETY: there is one encoding, and its payload is a Box.
@@ -281,17 +282,6 @@ impl Entry {
             value: ManuallyDrop::new(value),
             borrowed: PhantomData,
         })
-    }
-
-    /// Takes the value out, which leaves an entry that is good for nothing but to be dropped; `None` for a string.
-    pub fn take_value(&mut self) -> Option<Value> {
-        if self.value_type() == Type::String || self.header() & PTR == 0 {
-            return None;
-        }
-        let (value_type, encoding) = (self.value_type(), self.encoding());
-        let word = self.take_word();
-        // SAFETY: the slot owned this word, of this type and encoding, and was just emptied.
-        Some(unsafe { Value::from_word(value_type, encoding, word) })
     }
 
     #[inline]
