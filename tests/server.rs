@@ -16,5 +16,6 @@ mod server {
     mod pubsub;
     mod set;
     mod startup;
+    mod stream;
     mod transactions;
 }
