@@ -18,6 +18,7 @@ use std::ptr::NonNull;
 
 use crate::base::alloc::size_class;
 use crate::base::num::{LONG_STR_SIZE, ll2string, push_ll, sdigits10, string2ll};
+use crate::ds::copy_short;
 
 /// Bytes before the first element.
 const HEADER: usize = 6;
@@ -351,7 +352,7 @@ impl<'a> Encoded<'a> {
         let (content, back) = out.split_at_mut(n);
         if self.head_len == 1 {
             content[0] = self.head[0];
-            content[1..].copy_from_slice(self.tail);
+            copy_short(&mut content[1..], self.tail);
         } else {
             content[..self.head_len].copy_from_slice(&self.head[..self.head_len]);
             content[self.head_len..].copy_from_slice(self.tail);
@@ -861,18 +862,14 @@ impl Listpack {
 
     #[inline]
     pub fn iter(&self) -> Iter<'_> {
-        Iter {
-            bytes: self.bytes(),
-            p: HEADER,
-        }
+        self.iter_from(LpPos::FIRST)
     }
 
     /// The elements from `p` on.
     #[inline]
     pub fn iter_from(&self, p: LpPos) -> Iter<'_> {
         Iter {
-            bytes: self.bytes(),
-            p: p.0 as usize,
+            rest: &self.bytes()[p.0 as usize..],
         }
     }
 
@@ -909,8 +906,8 @@ impl std::fmt::Debug for Listpack {
 /// The elements of a listpack, in order.
 #[derive(Clone)]
 pub struct Iter<'a> {
-    bytes: &'a [u8],
-    p: usize,
+    /// From the next element to the end mark.
+    rest: &'a [u8],
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -918,11 +915,19 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<LpValue<'a>> {
-        if self.bytes[self.p] == EOF {
+        let first = *self.rest.first()?;
+        // By hand, as in `decode`.
+        if first & 0xC0 == 0x80 {
+            let n = usize::from(first & 0x3F);
+            let (element, rest) = self.rest.split_at_checked(n + 2)?;
+            self.rest = rest;
+            return Some(LpValue::Str(&element[1..=n]));
+        }
+        if first == EOF {
             return None;
         }
-        let (v, n) = decode(self.bytes, self.p);
-        self.p += n + backlen_size(n);
+        let (v, n) = decode(self.rest, 0);
+        self.rest = &self.rest[n + backlen_size(n)..];
         Some(v)
     }
 }
