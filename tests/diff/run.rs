@@ -58,8 +58,10 @@ impl Pair {
         }
         if a.is_error() != b.is_error() && args.len() > 1 {
             // An accepted difference that only one of them acted on: both go on from the same state.
+            let mut del = args.to_vec();
+            del[0] = b"DEL".to_vec();
             for conn in [&mut self.reference, &mut self.tested] {
-                conn.cmd(&[&b"DEL"[..], &args[1]]);
+                conn.cmd(&del);
             }
         }
         (a, b)
