@@ -222,6 +222,37 @@ impl Output {
         }
     }
 
+    /// Takes the block out that more bytes would go to; true when that is the first buffer. To be given back with
+    /// [`Output::put_last_block`] before anything else is written.
+    #[inline]
+    pub fn take_last_block(&mut self) -> (Vec<u8>, bool) {
+        if self.list.is_empty() {
+            return (std::mem::take(&mut self.buf), true);
+        }
+        match self.list.pop_back() {
+            Some(Chunk::Bytes(v)) => {
+                self.list_bytes -= v.capacity();
+                (v, false)
+            }
+            Some(shared) => {
+                self.list.push_back(shared);
+                (Vec::new(), false)
+            }
+            None => (Vec::new(), false),
+        }
+    }
+
+    /// Gives a block back, or adds one to the list.
+    #[inline]
+    pub fn put_last_block(&mut self, block: Vec<u8>, first: bool) {
+        if first {
+            self.buf = block;
+        } else if !block.is_empty() {
+            self.list_bytes += block.capacity();
+            self.list.push_back(Chunk::Bytes(block));
+        }
+    }
+
     /// Appends a part of a value by reference.
     pub fn push_shared(&mut self, b: SBuf, r: Range<usize>) {
         let c = Chunk::Shared(b, r);

@@ -223,12 +223,13 @@ impl Hash {
             FieldValue::Bytes(v) => v,
             FieldValue::Buf(b) => b.as_slice(),
         };
-        if field.len() > max || v.len() > max {
-            self.convert_to_table(self.len() + 1);
-            return self.set(field, value, limits);
-        }
-        let Hash::Listpack(lp) = self else {
-            return false;
+        let fits = field.len() <= max && v.len() <= max;
+        let lp = match self {
+            Hash::Listpack(lp) if fits && lp.safe_to_add(field.len() + v.len()) => lp,
+            _ => {
+                self.convert_to_table(self.len() + 1);
+                return self.set(field, value, limits);
+            }
         };
         if let Some(at) = find(lp, field) {
             lp.replace(at, v);
@@ -238,8 +239,7 @@ impl Hash {
             }
             return false;
         }
-        lp.append(field);
-        lp.append(v);
+        lp.append_pair(field, v);
         if lp.len() / 2 > limits.listpack_entries {
             self.convert_to_table(0);
         }

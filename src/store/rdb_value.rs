@@ -118,7 +118,7 @@ fn rdb_save_list<W: Write>(w: &mut RdbWriter<W>, list: &List) -> io::Result<()> 
         match node {
             NodeRef::Packed(bytes) => {
                 w.len(QUICKLIST_NODE_PACKED)?;
-                w.string(bytes)?;
+                w.string(&bytes)?;
             }
             NodeRef::Lzf { data, raw_len } => {
                 w.len(QUICKLIST_NODE_PACKED)?;
