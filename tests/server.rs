@@ -17,5 +17,6 @@ mod server {
     mod set;
     mod sort;
     mod startup;
+    mod stream;
     mod transactions;
 }

@@ -253,6 +253,15 @@ impl Output {
         }
     }
 
+    /// Appends bytes that were put together elsewhere; many of them are kept as they are.
+    pub fn push_vec(&mut self, bytes: Vec<u8>) {
+        if bytes.len() < PROTO_REPLY_CHUNK_BYTES {
+            return self.push(&bytes);
+        }
+        self.list_bytes += bytes.capacity();
+        self.list.push_back(Chunk::Bytes(bytes));
+    }
+
     /// Appends a part of a value by reference.
     pub fn push_shared(&mut self, b: SBuf, r: Range<usize>) {
         let c = Chunk::Shared(b, r);

@@ -161,6 +161,13 @@ impl Clients {
         }
     }
 
+    /// The same, by value.
+    pub fn add_reply_vec(&mut self, cid: ClientId, bytes: Vec<u8>) {
+        if let Some(c) = self.prepare_client_to_write(cid) {
+            c.out.push_vec(bytes);
+        }
+    }
+
     #[inline]
     fn add_header(&mut self, cid: ClientId, prefix: u8, n: i64) {
         if let Some(c) = self.prepare_client_to_write(cid) {

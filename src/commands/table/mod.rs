@@ -18,6 +18,7 @@ mod list;
 mod pubsub;
 mod server;
 mod set;
+mod stream;
 mod string;
 mod transactions;
 
@@ -32,6 +33,7 @@ pub static FAMILIES: &[&[Command]] = &[
     pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];
