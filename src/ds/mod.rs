@@ -7,6 +7,7 @@ pub mod idmap;
 pub mod intset;
 pub mod listpack;
 pub mod member;
+pub mod ordered;
 pub mod quicklist;
 pub mod sbuf;
 pub mod table;

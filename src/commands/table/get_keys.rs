@@ -130,3 +130,26 @@ pub fn sort_ro_get_keys(_: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysE
     keys.push(1, CMD_KEY_RO | CMD_KEY_ACCESS);
     Ok(())
 }
+
+/// GEORADIUS and GEORADIUSBYMEMBER: the sorted set, and the last key that STORE or STOREDIST names. Upstream gives these keys
+/// no flags.
+pub fn georadius_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+    let argc = argv.argc();
+    let mut store = None;
+    let mut i = 5;
+    while i < argc {
+        let word = argv.arg(i);
+        if (word.eq_ignore_ascii_case(b"store") || word.eq_ignore_ascii_case(b"storedist"))
+            && i + 1 < argc
+        {
+            store = Some(i + 1);
+            i += 1;
+        }
+        i += 1;
+    }
+    keys.push(1, 0);
+    if let Some(i) = store {
+        keys.push(i, 0);
+    }
+    Ok(())
+}

@@ -91,7 +91,7 @@ macro_rules! slot_value {
 slot_value!(List: Listpack(Listpack) = Listpack, Quicklist(Box<Quicklist>) = Quicklist);
 slot_value!(Set: Intset(Intset) = Intset, Listpack(Listpack) = Listpack, Table(Box<SetTable>) = Ht);
 slot_value!(Hash: Listpack(Listpack) = Listpack, Table(Box<HashTable>) = Ht);
-slot_value!(Zset: Tree(Box<ZsetTree>) = Skiplist);
+slot_value!(Zset: Listpack(Listpack) = Listpack, Tree(Box<ZsetTree>) = Skiplist);
 
 // SAFETY: there is one encoding, and its payload is a Box.
 unsafe impl SlotValue for Stream {
