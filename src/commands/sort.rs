@@ -305,7 +305,14 @@ impl Server {
                 Value::Set(s) => {
                     s.iter().all(add);
                 }
-                Value::Zset(_) | Value::Hash(_) | Value::Stream(_) => {}
+                Value::Zset(z) if backward => {
+                    let end = z.len() - first;
+                    z.range_rev(end.saturating_sub(n)..end).all(|(v, _)| add(v));
+                }
+                Value::Zset(z) => {
+                    z.range(first..first + n).all(|(v, _)| add(v));
+                }
+                Value::Hash(_) | Value::Stream(_) => {}
             }
         }
         items

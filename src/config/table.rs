@@ -780,8 +780,7 @@ pub static TABLE: &[Row] = &[
         "latency-monitor-threshold",
         MODIFIABLE,
         number!(latency_monitor_threshold, Integer, 0, i64::MAX),
-    )
-    .accepted(),
+    ),
     row("latency-tracking", MODIFIABLE, yes_no!(latency_tracking)),
     row(
         "latency-tracking-info-percentiles",
@@ -792,8 +791,7 @@ pub static TABLE: &[Row] = &[
         "notify-keyspace-events",
         MODIFIABLE,
         Kind::Special(&special::NOTIFY_KEYSPACE_EVENTS),
-    )
-    .accepted(),
+    ),
     // Encodings.
     row(
         "hash-max-listpack-entries",
@@ -812,14 +810,12 @@ pub static TABLE: &[Row] = &[
         MODIFIABLE,
         number!(list_max_listpack_size, Integer, i32::MIN, i32::MAX),
     )
-    .alias("list-max-ziplist-size")
-    .accepted(),
+    .alias("list-max-ziplist-size"),
     row(
         "list-compress-depth",
         DEBUG | MODIFIABLE,
         number!(list_compress_depth, Integer, 0, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "set-max-intset-entries",
         MODIFIABLE,
@@ -840,33 +836,28 @@ pub static TABLE: &[Row] = &[
         MODIFIABLE,
         number!(zset_max_listpack_entries, Integer, 0, isize::MAX),
     )
-    .alias("zset-max-ziplist-entries")
-    .accepted(),
+    .alias("zset-max-ziplist-entries"),
     row(
         "zset-max-listpack-value",
         MODIFIABLE,
         number!(zset_max_listpack_value, Memory, 0, isize::MAX),
     )
-    .alias("zset-max-ziplist-value")
-    .accepted(),
+    .alias("zset-max-ziplist-value"),
     row(
         "hll-sparse-max-bytes",
         MODIFIABLE,
         number!(hll_sparse_max_bytes, Memory, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "stream-node-max-bytes",
         MODIFIABLE,
         number!(stream_node_max_bytes, Memory, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "stream-node-max-entries",
         MODIFIABLE,
         number!(stream_node_max_entries, Integer, 0, i64::MAX),
-    )
-    .accepted(),
+    ),
     // Defragmentation.
     row(
         "activedefrag",

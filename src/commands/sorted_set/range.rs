@@ -166,18 +166,17 @@ impl Query<'_> {
     }
 }
 
-/// Writes members as RESP2 has them, where that is quick.
+/// Answers with `n` members.
 #[inline]
 fn add_reply_members<'z>(
     clients: &mut Clients,
     cid: ClientId,
-    z: &Zset,
     q: &Query<'_>,
     n: usize,
     members: impl Iterator<Item = (LpValue<'z>, f64)>,
 ) {
     add_reply_pairs_len(clients, cid, q.with_scores, n);
-    if matches!(z, Zset::Listpack(_)) && (!q.with_scores || clients.resp_version(cid) == 2) {
+    if !q.with_scores || clients.resp_version(cid) == 2 {
         return clients.write_bulks(cid, |w| {
             for (member, score) in members {
                 w.bulk_value(member);
@@ -206,9 +205,9 @@ fn zrange_generic_command(server: &mut Server, cid: ClientId, args: &Args, form:
     let ranks = q.ranks(&z);
     let n = ranks.len();
     if q.reverse {
-        add_reply_members(clients, cid, &z, &q, n, z.range_rev(ranks));
+        add_reply_members(clients, cid, &q, n, z.range_rev(ranks));
     } else {
-        add_reply_members(clients, cid, &z, &q, n, z.range(ranks));
+        add_reply_members(clients, cid, &q, n, z.range(ranks));
     }
 }
 

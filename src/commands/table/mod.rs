@@ -11,6 +11,7 @@ use crate::server::command::Command;
 mod bitmap;
 mod connection;
 mod generic;
+mod geo;
 mod get_keys;
 mod hash;
 mod hyperloglog;
@@ -28,14 +29,15 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
-    stream::COMMANDS,
     sorted_set::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];
