@@ -1,4 +1,5 @@
-//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, pub/sub, transactions.
+//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
+//! hashes, pub/sub, transactions.
 
 mod support;
 
@@ -6,12 +7,15 @@ mod server {
     mod client_buffers;
     mod clients;
     mod config;
+    mod hash;
     mod hyperloglog;
     mod latency;
     mod list;
     mod persist;
     mod protocol;
     mod pubsub;
+    mod set;
     mod startup;
+    mod stream;
     mod transactions;
 }

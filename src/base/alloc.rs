@@ -217,6 +217,48 @@ pub fn mallctl_int(name: &CStr, new: Option<i64>) -> std::io::Result<Option<i64>
     Err(invalid())
 }
 
+/// Names of jemalloc's control tree, or their ends, whose value is a text; of any other one the bytes would be no pointer.
+const TEXTS: &[&str] = &[
+    "version",
+    "config.malloc_conf",
+    "opt.dss",
+    ".dss",
+    "opt.junk",
+    "opt.percpu_arena",
+];
+
+/// A text of jemalloc's control tree, by name (DEBUG MALLCTL-STR).
+///
+/// # Errors
+/// There is no such name, or what it names is no text.
+pub fn mallctl_str(name: &CStr) -> std::io::Result<String> {
+    let is_text = TEXTS
+        .iter()
+        .any(|t| name.to_bytes().ends_with(t.as_bytes()));
+    match mallctl_read::<usize>(name) {
+        Some(p) if is_text && p != 0 => {
+            // SAFETY: jemalloc gives a static, terminated string for these names.
+            let text = unsafe { CStr::from_ptr(p as *const c_char) };
+            Ok(text.to_string_lossy().into_owned())
+        }
+        _ => Err(std::io::Error::from_raw_os_error(libc::EINVAL)),
+    }
+}
+
+/// Does what a name of jemalloc's control tree stands for that has no value, as `thread.tcache.flush`.
+///
+/// # Errors
+/// There is no such name, or it has a value.
+pub fn mallctl_trigger(name: &CStr) -> std::io::Result<()> {
+    let (null, no_len) = (std::ptr::null_mut, std::ptr::null_mut());
+    // SAFETY: the name is terminated; a name that needs a place for a value refuses to go without, or does nothing.
+    let rc = unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), null(), no_len, null(), 0) };
+    match rc {
+        0 => Ok(()),
+        rc => Err(std::io::Error::from_raw_os_error(rc)),
+    }
+}
+
 /// What INFO calls `mem_allocator`.
 pub fn name() -> String {
     let p = mallctl_read::<usize>(c"version").unwrap_or(0) as *const c_char;
@@ -241,6 +283,10 @@ mod tests {
         assert!(get(c"no.such.name").is_none());
         assert!(get(c"arena.0.extent_hooks").is_none());
         assert!(mallctl_int(c"epoch", Some(1)).is_ok());
+        assert!(mallctl_str(c"version").is_ok_and(|v| v.contains('.')));
+        assert!(mallctl_str(c"opt.narenas").is_err());
+        assert!(mallctl_trigger(c"thread.tcache.flush").is_ok());
+        assert!(mallctl_trigger(c"no.such.name").is_err());
     }
 
     #[test]

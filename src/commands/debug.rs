@@ -12,7 +12,7 @@ use sha1::{Digest, Sha1};
 use crate::base::alloc;
 use crate::base::clock::LRU_CLOCK_MAX;
 use crate::base::log::Level;
-use crate::base::num::string2ll;
+use crate::base::num::{D2STRING_SIZE, d2string_g17, string2ll};
 use crate::base::strtod::strtod;
 use crate::base::sys;
 use crate::commands::config::rewrite_config_or_reply;
@@ -27,6 +27,7 @@ use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
 use crate::store::hash::Hash;
 use crate::store::rdb_value::rdb_save_object;
 use crate::store::set::Set;
+use crate::store::zset::Zset;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
 const HELP: &[&str] = &[
@@ -70,6 +71,8 @@ const HELP: &[&str] = &[
     "    true, false.",
     "MALLCTL <key> [<val>]",
     "    Get or set a malloc tuning integer.",
+    "MALLCTL-STR <key> [<val>]",
+    "    Get or set a malloc tuning string.",
     "QUICKLIST <key> [<0|1>]",
     "    Show low level info about the quicklist encoding of <key>.",
     "    The optional argument (0 by default) sets the level of detail",
@@ -190,6 +193,7 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
             rewrite_config_or_reply(server, cid, true, &[]);
         }
         _ if is("mallctl") && n >= 3 => mallctl(server, cid, args),
+        _ if is("mallctl-str") && n >= 3 => mallctl_str(server, cid, args),
         _ if is("replybuffer") && n == 4 => replybuffer(server, cid, args),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }
@@ -218,6 +222,22 @@ fn mallctl(server: &mut Server, cid: ClientId, args: &Args) {
     let name = std::ffi::CString::new(&args[2]).unwrap_or_default();
     match alloc::mallctl_int(&name, new) {
         Ok(Some(n)) => server.add_reply_long_long(cid, n),
+        Ok(None) => server.add_reply_ok(cid),
+        Err(e) => server.add_reply_error(cid, &crate::base::sys::strerror(&e)),
+    }
+}
+
+/// A text that the allocator goes by; with `VOID`, something that it does.
+fn mallctl_str(server: &mut Server, cid: ClientId, args: &Args) {
+    let name = std::ffi::CString::new(&args[2]).unwrap_or_default();
+    let done = match args.len() {
+        3 => alloc::mallctl_str(&name).map(Some),
+        _ if &args[3] == b"VOID" => alloc::mallctl_trigger(&name).map(|()| None),
+        // A text would have to outlive whatever jemalloc does with it.
+        _ => Err(std::io::Error::from_raw_os_error(libc::EPERM)),
+    };
+    match done {
+        Ok(Some(text)) => server.add_reply_bulk(cid, text.as_bytes()),
         Ok(None) => server.add_reply_ok(cid),
         Err(e) => server.add_reply_error(cid, &crate::base::sys::strerror(&e)),
     }
@@ -456,7 +476,15 @@ fn xor_object_digest(digest: &mut Sha, e: &Entry) {
                 xor_digest(digest, &one);
             }
         }
-        Some(Value::Zset(_) | Value::Stream(_)) => {}
+        Some(Value::Zset(z)) => {
+            for (member, score) in z.iter() {
+                let mut one = [0; 20];
+                member.with_bytes(|b| mix_digest(&mut one, b));
+                mix_digest(&mut one, d2string_g17(&mut [0; D2STRING_SIZE], score));
+                xor_digest(digest, &one);
+            }
+        }
+        Some(Value::Stream(_)) => {}
     }
     if e.expire().is_some() {
         xor_digest(digest, b"!!expire!!");
@@ -621,6 +649,8 @@ fn htstats_key(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some(Set::Table(t)) = e.value::<Set>().as_deref() {
         table_stats(&mut text, t.table(), full);
     } else if let Some(Hash::Table(t)) = e.value::<Hash>().as_deref() {
+        table_stats(&mut text, t.table(), full);
+    } else if let Some(Zset::Tree(t)) = e.value::<Zset>().as_deref() {
         table_stats(&mut text, t.table(), full);
     } else {
         return server.add_reply_error(

@@ -14,7 +14,6 @@ use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
 use crate::server::lookup::{LOOKUP_WRITE, Replied};
 use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_HASH};
-use crate::server::reply::BULK_ROOM;
 use crate::store::entry::NewValue;
 use crate::store::entry::value::{Value, ValueRef};
 use crate::store::hash::{Hash, HashLimits, HashValue};
@@ -341,8 +340,7 @@ fn generic_hgetall_command(server: &mut Server, cid: ClientId, args: &Args, part
     match h.as_deref() {
         None => {}
         Some(Hash::Listpack(lp)) => {
-            let bound = lp.total_bytes() + 2 * len * BULK_ROOM;
-            clients.write_bulks(cid, bound, |w| {
+            clients.write_bulks(cid, |w| {
                 let mut shown = keys;
                 for v in lp.iter() {
                     if shown {

@@ -34,6 +34,7 @@ fn del_generic(server: &mut Server, cid: ClientId, args: &Args, lazy: bool) {
         let Some(e) = keys.remove(hash, key) else {
             continue;
         };
+        server.signal_deleted_key_as_ready(db, key, e.value_type());
         if server.entry_is_expired(&e)
             && server.repl.master_host.is_none()
             && !server.pause.expire_paused()

@@ -15,7 +15,6 @@ use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
 use crate::server::lookup::{LOOKUP_WRITE, Replied};
 use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_LIST};
-use crate::server::reply::BULK_ROOM;
 use crate::store::entry::NewValue;
 use crate::store::entry::value::Value;
 use crate::store::list::{List, ListLimits};
@@ -23,9 +22,6 @@ use crate::store::list::{List, ListLimits};
 pub use blocking::{
     blmove_command, blmpop_command, blpop_command, brpop_command, brpoplpush_command,
 };
-
-/// Replies that take no more than this are written in one pass, in bytes.
-const ONE_PASS_MAX: usize = 16 * 1024;
 
 /// The event of an element added at this end.
 fn push_event(end: End) -> &'static str {
@@ -75,12 +71,8 @@ fn add_list_range_reply(
     if n == 0 {
         return;
     }
-    let first = if reverse { index + 1 - n } else { index };
-    let bound = list
-        .range_bytes(first, n, ONE_PASS_MAX)
-        .saturating_add(n.saturating_mul(BULK_ROOM));
     let mut left = n;
-    clients.write_bulks(cid, bound, |w| {
+    clients.write_bulks(cid, |w| {
         list.for_each_from(index, reverse, |v| {
             match v {
                 QlValue::Packed(v) => w.bulk_value(v),
@@ -156,6 +148,12 @@ impl Server {
         let limits = self.list_limits();
         let n = args.len() - 2;
         let push = |list: &mut List| {
+            if n == 1 {
+                let s = &args[2];
+                list.grow(limits, s.len(), 1);
+                list.push(end, s, limits);
+                return list.len();
+            }
             let bytes = (2..args.len()).map(|i| args[i].len()).sum();
             list.grow(limits, bytes, n);
             for i in 2..args.len() {

@@ -24,6 +24,7 @@ pub mod set;
 pub mod slowlog;
 pub mod sort;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 pub mod table;
 pub mod transactions;

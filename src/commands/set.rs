@@ -14,7 +14,6 @@ use crate::server::exec::{Args, OwnedArgs};
 use crate::server::lookup::{LOOKUP_WRITE, Replied};
 use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_SET};
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
-use crate::server::reply::BULK_ROOM;
 use crate::store::entry::NewValue;
 use crate::store::entry::value::{Value, ValueRef};
 use crate::store::set::{Set, SetLimits};
@@ -68,14 +67,7 @@ fn add_reply_set(clients: &mut Clients, cid: ClientId, set: Option<&Set>) {
 }
 
 fn add_reply_members(clients: &mut Clients, cid: ClientId, set: &Set) {
-    let bound = match set {
-        Set::Listpack(lp) => lp.total_bytes() + set.len() * BULK_ROOM,
-        Set::Intset(s) => s.len() * BULK_ROOM,
-        Set::Table(_) => {
-            return set.iter().for_each(|v| add_reply_member(clients, cid, v));
-        }
-    };
-    clients.write_bulks(cid, bound, |w| set.iter().for_each(|v| w.bulk_value(v)));
+    clients.write_bulks(cid, |w| set.iter().for_each(|v| w.bulk_value(v)));
 }
 
 impl Server {

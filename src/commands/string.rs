@@ -197,10 +197,12 @@ impl Server {
             return false;
         }
         let keys = &mut self.dbs[db].keys;
+        let was = keys.at(slot).value_type();
         keys.set_value(slot, value);
         if expire.is_some() || (!options.keep_ttl && keys.at(slot).expire().is_some()) {
             keys.set_expire(slot, expire);
         }
+        self.signal_deleted_key_as_ready(db, key, was);
         true
     }
 

@@ -3,6 +3,7 @@
 
 pub mod field;
 pub mod hll;
+pub mod idmap;
 pub mod intset;
 pub mod listpack;
 pub mod member;

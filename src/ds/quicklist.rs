@@ -5,7 +5,11 @@
 //! saves something; 0 turns it off. An element of `large` bytes or more, which callers name with each change, gets a node of
 //! its own that is no listpack.
 //!
-//! Invariants: no node is empty; `count` is the sum of the nodes' counts; the first and last `compress` nodes are not
+//! Elements that are popped off the head stay in their listpack for a while, before the position that the node's `start`
+//! gives: a pop would else move all of the others, some kilobytes. They go when they make up half of the listpack, or when
+//! something else is done to it.
+//!
+//! Invariants: only the first node has a `start`; no node is empty; `count` is the sum of the nodes' counts; the first and last `compress` nodes are not
 //! compressed. Between calls every node is in the state in which it is to stay: readers decompress into a copy of their own,
 //! writers compress again what they touched.
 //!
@@ -14,6 +18,7 @@
 //!
 //! It knows nothing of keys, nor of when a list is short enough to be one listpack.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
@@ -45,6 +50,7 @@ pub enum End {
 }
 
 /// Bytes and elements that a node may have (quicklistNodeLimit); one of them is `usize::MAX`, no limit.
+#[inline]
 pub fn node_limit(fill: i32) -> (usize, usize) {
     match fill {
         0.. => (usize::MAX, fill.max(1) as usize),
@@ -53,6 +59,7 @@ pub fn node_limit(fill: i32) -> (usize, usize) {
 }
 
 /// Whether a node of so many bytes and elements would be too big (quicklistNodeExceedsLimit).
+#[inline]
 pub fn node_exceeds_limit(fill: i32, bytes: usize, count: usize) -> bool {
     let (max_bytes, max_count) = node_limit(fill);
     if max_bytes != usize::MAX {
@@ -84,13 +91,16 @@ enum Body {
 
 struct Node {
     body: Body,
+    /// Elements, popped ones not counted.
     count: u32,
+    /// Where the first element is: behind those that were popped. `FIRST` in all but a listpack at the head.
+    start: LpPos,
 }
 
 /// A node as files hold it.
 pub enum NodeRef<'a> {
     /// A listpack's bytes.
-    Packed(&'a [u8]),
+    Packed(Cow<'a, [u8]>),
     /// A listpack's bytes, compressed, and their number before.
     Lzf { data: &'a [u8], raw_len: usize },
     /// One element.
@@ -127,6 +137,7 @@ impl Node {
         Node {
             body: Body::Packed(lp),
             count: 1,
+            start: LpPos::FIRST,
         }
     }
 
@@ -134,6 +145,7 @@ impl Node {
         Node {
             body: Body::Plain(SBuf::from_slice(s)),
             count: 1,
+            start: LpPos::FIRST,
         }
     }
 
@@ -144,7 +156,7 @@ impl Node {
     /// Bytes of the listpack, uncompressed, or of the large element.
     fn size(&self) -> usize {
         match &self.body {
-            Body::Packed(lp) => lp.total_bytes(),
+            Body::Packed(lp) => lp.total_bytes() - lp.bytes_before(self.start),
             Body::Lzf(z) => z.raw_len,
             Body::Plain(b) => b.len(),
         }
@@ -158,8 +170,30 @@ impl Node {
         }
     }
 
+    /// How many popped elements the listpack still has.
+    fn popped(&self) -> usize {
+        match &self.body {
+            Body::Packed(lp) if self.start != LpPos::FIRST => {
+                lp.len().saturating_sub(self.count as usize)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Lets go of popped elements; `count` must be right.
+    fn trim(&mut self) {
+        if self.start != LpPos::FIRST {
+            let popped = self.popped();
+            if let Body::Packed(lp) = &mut self.body {
+                lp.delete_before(self.start, popped);
+            }
+            self.start = LpPos::FIRST;
+        }
+    }
+
     /// Compresses it, if that is worth it (quicklistCompressNode).
     fn compress(&mut self) {
+        self.trim();
         let Body::Packed(lp) = &self.body else { return };
         let raw_len = lp.total_bytes();
         if raw_len < MIN_COMPRESS_BYTES {
@@ -183,8 +217,9 @@ impl Node {
         }
     }
 
-    /// The listpack, decompressed for good; `None` for a large element.
+    /// The listpack, decompressed for good and without popped elements; `None` for a large element.
     fn listpack_mut(&mut self) -> Option<&mut Listpack> {
+        self.trim();
         self.decompress();
         match &mut self.body {
             Body::Packed(lp) => Some(lp),
@@ -202,6 +237,12 @@ impl Node {
     }
 
     fn deep_clone(&self) -> Node {
+        let mut copy = self.copy();
+        copy.trim();
+        copy
+    }
+
+    fn copy(&self) -> Node {
         let body = match &self.body {
             Body::Packed(lp) => Body::Packed(lp.deep_clone()),
             Body::Lzf(z) => Body::Lzf(Box::new(Lzf {
@@ -213,6 +254,7 @@ impl Node {
         Node {
             body,
             count: self.count,
+            start: self.start,
         }
     }
 }
@@ -264,7 +306,11 @@ impl Quicklist {
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeRef<'_>, usize)> {
         self.nodes.iter().map(|n| {
             let r = match &n.body {
-                Body::Packed(lp) => NodeRef::Packed(lp.bytes()),
+                Body::Packed(_) if n.start != LpPos::FIRST => match n.deep_clone().body {
+                    Body::Packed(lp) => NodeRef::Packed(Cow::Owned(lp.bytes().to_vec())),
+                    Body::Lzf(_) | Body::Plain(_) => NodeRef::Plain(b""),
+                },
+                Body::Packed(lp) => NodeRef::Packed(Cow::Borrowed(lp.bytes())),
                 Body::Lzf(z) => NodeRef::Lzf {
                     data: &z.data,
                     raw_len: z.raw_len,
@@ -305,6 +351,7 @@ impl Quicklist {
         self.nodes.push_back(Node {
             count: n as u32,
             body: Body::Packed(lp),
+            start: LpPos::FIRST,
         });
         let old_tail = self.nodes.len().checked_sub(2);
         self.settle(old_tail);
@@ -323,10 +370,12 @@ impl Quicklist {
         if self.nodes.len() != 1 || self.count > max_count {
             return None;
         }
-        match &self.nodes[0].body {
-            Body::Packed(lp) if lp.total_bytes() <= max_bytes => {}
-            _ => return None,
+        let node = &mut self.nodes[0];
+        if node.is_plain() || node.size() > max_bytes {
+            return None;
         }
+        node.trim();
+        node.decompress();
         self.count = 0;
         match self.nodes.pop_back()?.body {
             Body::Packed(lp) => Some(lp),
@@ -368,8 +417,16 @@ impl Quicklist {
     }
 
     fn insert_node(&mut self, at: usize, node: Node) {
+        self.trim();
         self.nodes.insert(at, node);
         self.settle(Some(at));
+    }
+
+    /// Lets go of popped elements, before whatever may put another node first or look into the first one.
+    fn trim(&mut self) {
+        if let Some(n) = self.nodes.front_mut() {
+            n.trim();
+        }
     }
 
     fn remove_node(&mut self, at: usize) {
@@ -443,14 +500,21 @@ impl Quicklist {
         self.count += 1;
         if self.allows_insert(i, s.len(), large) {
             let node = &mut self.nodes[i];
+            if end == End::Head {
+                node.trim();
+            }
+            node.decompress();
             node.count += 1;
-            if let Some(lp) = node.listpack_mut() {
+            if let Body::Packed(lp) = &mut node.body {
                 match end {
                     End::Head => lp.prepend(s),
                     End::Tail => lp.append(s),
                 }
             }
             return;
+        }
+        if end == End::Head {
+            self.trim();
         }
         let node = if s.len() >= large {
             Node::plain(s)
@@ -474,21 +538,31 @@ impl Quicklist {
         node.decompress();
         let r = match &mut node.body {
             Body::Plain(b) => f(QlValue::Plain(b)),
-            Body::Packed(lp) => {
-                let p = match end {
-                    End::Head => lp.first()?,
-                    End::Tail => lp.last()?,
-                };
-                let r = f(QlValue::Packed(lp.get(p)));
-                if node.count > 1 {
-                    lp.delete(p);
+            Body::Packed(lp) => match end {
+                End::Head => {
+                    let r = f(QlValue::Packed(lp.get(node.start)));
+                    node.start = lp.end_of(node.start);
+                    r
                 }
-                r
-            }
+                End::Tail => {
+                    let p = lp.last()?;
+                    let r = f(QlValue::Packed(lp.get(p)));
+                    if node.count > 1 {
+                        lp.delete(p);
+                    }
+                    r
+                }
+            },
             Body::Lzf(_) => return None,
         };
         node.count -= 1;
         let empty = node.count == 0;
+        if let Body::Packed(lp) = &node.body
+            && !empty
+            && lp.bytes_before(node.start) > lp.total_bytes() / 2
+        {
+            node.trim();
+        }
         self.count -= 1;
         if empty {
             self.remove_node(i);
@@ -537,9 +611,9 @@ impl Quicklist {
                 Err(b) => f(QlValue::Plain(b)),
                 Ok(lp) => {
                     let p = match start {
-                        Some(i) => lp.seek(i as i64),
+                        Some(i) => lp.seek((i + node.popped()) as i64),
                         None if backward => lp.last(),
-                        None => lp.first(),
+                        None => Some(node.start),
                     };
                     let Some(p) = p else { return true };
                     if backward {
@@ -548,7 +622,7 @@ impl Quicklist {
                             if !f(QlValue::Packed(lp.get(here))) {
                                 return false;
                             }
-                            p = lp.prev(here);
+                            p = lp.prev(here).filter(|_| node.start != here);
                         }
                         true
                     } else {
@@ -571,24 +645,6 @@ impl Quicklist {
         }
     }
 
-    /// The bytes of the nodes that hold `n` elements from `index` on, decompressed; no more nodes are looked at once they are
-    /// past `enough`.
-    pub fn range_bytes(&self, index: usize, n: usize, enough: usize) -> usize {
-        let Some((at, offset)) = self.locate(index) else {
-            return 0;
-        };
-        let end = offset.saturating_add(n);
-        let (mut bytes, mut elements) = (0usize, 0usize);
-        for node in self.nodes.range(at..) {
-            if elements >= end || bytes > enough {
-                break;
-            }
-            bytes = bytes.saturating_add(node.size());
-            elements += node.count as usize;
-        }
-        bytes
-    }
-
     /// Splits the listpack at node `i` so that elements from `offset` on go to a new node behind it. `offset` is neither
     /// the first element's nor past the last one's (quicklistSplitNode).
     fn split(&mut self, i: usize, offset: usize) {
@@ -607,6 +663,7 @@ impl Quicklist {
             Node {
                 body: Body::Packed(tail),
                 count: (count - offset) as u32,
+                start: LpPos::FIRST,
             },
         );
     }
@@ -614,6 +671,7 @@ impl Quicklist {
     /// Puts `s` before the first element that is `pivot`, or `after` it; false when there is none (quicklistInsertBefore,
     /// quicklistInsertAfter).
     pub fn insert_at_pivot(&mut self, pivot: &[u8], after: bool, s: &[u8], large: usize) -> bool {
+        self.trim();
         let needle = Needle::new(pivot);
         for i in 0..self.nodes.len() {
             let found = self.nodes[i].view(|v| match v {
@@ -719,6 +777,7 @@ impl Quicklist {
 
     /// Puts `s` in place of the element at `index`; false when there is none (quicklistReplaceAtIndex).
     pub fn replace(&mut self, index: usize, s: &[u8], large: usize) -> bool {
+        self.trim();
         let Some((mut i, offset)) = self.locate(index) else {
             return false;
         };
@@ -777,6 +836,7 @@ impl Quicklist {
 
     /// Removes up to `n` elements from `index` on (quicklistDelRange).
     pub fn delete_range(&mut self, index: usize, n: usize) {
+        self.trim();
         let Some((first, mut offset)) = self.locate(index) else {
             return;
         };
@@ -812,6 +872,7 @@ impl Quicklist {
 
     /// Removes up to `max` elements that are `s`, the first ones from `from`; the answer is how many.
     pub fn remove(&mut self, s: &[u8], max: usize, from: End) -> usize {
+        self.trim();
         let needle = Needle::new(s);
         let mut removed = 0;
         let mut emptied = false;

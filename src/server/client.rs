@@ -28,6 +28,9 @@ use crate::wire::resp::Parser;
 pub const PROTO_REPLY_CHUNK_BYTES: usize = 16 * 1024;
 /// The smallest reply buffer, in bytes (PROTO_REPLY_MIN_BYTES).
 pub const PROTO_REPLY_MIN_BYTES: usize = 1024;
+/// Bytes of a block behind the first buffer: what PROTO_REPLY_CHUNK_BYTES and a header come to in upstream's allocator. People
+/// have tuned their output limits by that, so a longer reply is a multiple of it too.
+const REPLY_BLOCK_BYTES: usize = 20 * 1024;
 /// Sizes of reply buffers: the powers of two between these two.
 const REPLY_SIZES: usize =
     (PROTO_REPLY_CHUNK_BYTES / PROTO_REPLY_MIN_BYTES).trailing_zeros() as usize + 1;
@@ -190,7 +193,7 @@ impl Output {
             bytes = &bytes[n..];
         }
         if !bytes.is_empty() {
-            let mut v = Vec::with_capacity(bytes.len().max(PROTO_REPLY_CHUNK_BYTES));
+            let mut v = Vec::with_capacity(bytes.len().next_multiple_of(REPLY_BLOCK_BYTES));
             v.extend_from_slice(bytes);
             self.list_bytes += v.capacity();
             self.list.push_back(Chunk::Bytes(v));
@@ -217,6 +220,46 @@ impl Output {
         if !bytes.is_empty() {
             self.push_list(bytes);
         }
+    }
+
+    /// Takes the block out that more bytes would go to; true when that is the first buffer. To be given back with
+    /// [`Output::put_last_block`] before anything else is written.
+    #[inline]
+    pub fn take_last_block(&mut self) -> (Vec<u8>, bool) {
+        if self.list.is_empty() {
+            return (std::mem::take(&mut self.buf), true);
+        }
+        match self.list.pop_back() {
+            Some(Chunk::Bytes(v)) => {
+                self.list_bytes -= v.capacity();
+                (v, false)
+            }
+            Some(shared) => {
+                self.list.push_back(shared);
+                (Vec::new(), false)
+            }
+            None => (Vec::new(), false),
+        }
+    }
+
+    /// Gives a block back, or adds one to the list.
+    #[inline]
+    pub fn put_last_block(&mut self, block: Vec<u8>, first: bool) {
+        if first {
+            self.buf = block;
+        } else if !block.is_empty() {
+            self.list_bytes += block.capacity();
+            self.list.push_back(Chunk::Bytes(block));
+        }
+    }
+
+    /// Appends bytes that were put together elsewhere; many of them are kept as they are.
+    pub fn push_vec(&mut self, bytes: Vec<u8>) {
+        if bytes.len() < PROTO_REPLY_CHUNK_BYTES {
+            return self.push(&bytes);
+        }
+        self.list_bytes += bytes.capacity();
+        self.list.push_back(Chunk::Bytes(bytes));
     }
 
     /// Appends a part of a value by reference.

@@ -10,64 +10,112 @@ use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::client::{
     CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, ClientId, ClientType,
-    Clients, Output, SHARE_MIN,
+    Clients, Output, PROTO_REPLY_CHUNK_BYTES, SHARE_MIN,
 };
 use crate::server::exec::Args;
 use crate::store::entry::{Entry, Str};
 use crate::wire::resp;
 
-/// Room for bytes of many elements beside their own: `$`, a length, two line ends; for integers all of it.
-pub const BULK_ROOM: usize = 28;
+/// The writer's room is made in steps of this, in bytes.
+const BULK_STEP: usize = 1024;
 
-/// Writes many bulk strings into a client's buffer in one pass; see [`Clients::write_bulks`].
-pub struct BulkWriter<'a>(Sink<'a>);
+/// Longer elements are not copied into the writer's block but handed to the output.
+const LONG_BULK: usize = 2048;
 
-enum Sink<'a> {
-    /// The rest of the buffer's room.
-    Room(&'a mut [u8]),
-    /// Whatever does not fit goes behind it.
-    Output(&'a mut Output),
-    /// The client gets no replies.
-    Nowhere,
+/// Writes many bulk strings into a client's output in one pass; see [`Clients::write_bulks`].
+pub struct BulkWriter<'a> {
+    /// `None`: the client gets no replies.
+    out: Option<&'a mut Output>,
+    /// The output's last block, taken out; zeros from `at` on. Empty when there is no output.
+    block: Vec<u8>,
+    at: usize,
+    /// The block is the output's first buffer, not one of its list.
+    first: bool,
 }
 
 impl BulkWriter<'_> {
+    fn take_block(&mut self) {
+        if let Some(out) = &mut self.out {
+            (self.block, self.first) = out.take_last_block();
+            self.at = self.block.len();
+        }
+    }
+
+    fn give_block(&mut self) {
+        if let Some(out) = &mut self.out {
+            self.block.truncate(self.at);
+            out.put_last_block(std::mem::take(&mut self.block), self.first);
+            self.at = 0;
+        }
+    }
+
+    /// Makes room for `n` more bytes: in this block, or a new one.
+    fn make_room(&mut self, n: usize) {
+        if self.block.capacity() - self.at < n {
+            self.give_block();
+            self.block = Vec::with_capacity(n.max(PROTO_REPLY_CHUNK_BYTES));
+            self.first = false;
+        }
+        let room = self.block.capacity() - self.at;
+        self.block.resize(self.at + room.min(n.max(BULK_STEP)), 0);
+    }
+
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, s: &[u8]) {
-        match &mut self.0 {
-            Sink::Room(rest) if s.len() < 100 && s.len() + 7 <= rest.len() => {
-                let (tens, ones) = (b'0' + s.len() as u8 / 10, b'0' + s.len() as u8 % 10);
-                let head = if tens == b'0' {
-                    rest[..4].copy_from_slice(&[b'$', ones, b'\r', b'\n']);
-                    4
-                } else {
-                    rest[..5].copy_from_slice(&[b'$', tens, ones, b'\r', b'\n']);
-                    5
-                };
-                let end = head + s.len();
-                rest[head..end].copy_from_slice(s);
-                rest[end..end + 2].copy_from_slice(b"\r\n");
-                *rest = &mut std::mem::take(rest)[end + 2..];
+        let n = s.len();
+        if n >= 100 {
+            return self.bulk_anyway(s);
+        }
+        let Some(room) = self.block.get_mut(self.at..self.at + n + 7) else {
+            return self.bulk_anyway(s);
+        };
+        // Arrays, so that their copies are single moves.
+        let (tens, ones) = (b'0' + n as u8 / 10, b'0' + n as u8 % 10);
+        let body = if tens == b'0' {
+            let Some((head, body)) = room.split_first_chunk_mut() else {
+                return;
+            };
+            *head = [b'$', ones, b'\r', b'\n'];
+            self.at += n + 6;
+            body
+        } else {
+            let Some((head, body)) = room.split_first_chunk_mut() else {
+                return;
+            };
+            *head = [b'$', tens, ones, b'\r', b'\n'];
+            self.at += n + 7;
+            body
+        };
+        let (text, end) = body.split_at_mut(n);
+        text.copy_from_slice(s);
+        if let Some(end) = end.first_chunk_mut() {
+            *end = *b"\r\n";
+        }
+    }
+
+    #[cold]
+    fn bulk_anyway(&mut self, s: &[u8]) {
+        if self.out.is_none() {
+            return;
+        }
+        let mut b = itoa::Buffer::new();
+        let n = b.format(s.len()).as_bytes();
+        let parts = [b"$", n, b"\r\n", s, b"\r\n"];
+        if s.len() >= LONG_BULK {
+            self.give_block();
+            if let Some(out) = &mut self.out {
+                parts.iter().for_each(|p| out.push(p));
             }
-            Sink::Room(rest) => {
-                let mut b = itoa::Buffer::new();
-                let n = b.format(s.len()).as_bytes();
-                for part in [b"$", n, b"\r\n", s, b"\r\n"] {
-                    // The caller's bound was enough for all of it.
-                    let (now, later) = std::mem::take(rest).split_at_mut(part.len());
-                    now.copy_from_slice(part);
-                    *rest = later;
-                }
-            }
-            Sink::Output(out) => {
-                let mut b = itoa::Buffer::new();
-                let n = b.format(s.len()).as_bytes();
-                for part in [b"$", n, b"\r\n", s, b"\r\n"] {
-                    out.push(part);
-                }
-            }
-            Sink::Nowhere => {}
+            return self.take_block();
+        }
+        let size = n.len() + s.len() + 5;
+        if self.block.len() - self.at < size {
+            self.make_room(size);
+        }
+        for p in parts {
+            self.block[self.at..self.at + p.len()].copy_from_slice(p);
+            self.at += p.len();
         }
     }
 
@@ -86,19 +134,21 @@ impl BulkWriter<'_> {
         }
     }
 
-    /// A part of a value's buffer as a bulk string, by reference when it is large.
+    /// A value's buffer as a bulk string, by reference when it is large.
     pub fn bulk_shared(&mut self, b: &SBuf) {
-        match &mut self.0 {
-            Sink::Output(out) if b.len() >= SHARE_MIN => {
-                let mut n = itoa::Buffer::new();
-                out.push(b"$");
-                out.push(n.format(b.len()).as_bytes());
-                out.push(b"\r\n");
-                out.push_shared(b.clone(), 0..b.len());
-                out.push(b"\r\n");
-            }
-            _ => self.bulk(b.as_slice()),
+        if b.len() < SHARE_MIN {
+            return self.bulk(b.as_slice());
         }
+        self.give_block();
+        if let Some(out) = &mut self.out {
+            let mut n = itoa::Buffer::new();
+            out.push(b"$");
+            out.push(n.format(b.len()).as_bytes());
+            out.push(b"\r\n");
+            out.push_shared(b.clone(), 0..b.len());
+            out.push(b"\r\n");
+        }
+        self.take_block();
     }
 }
 
@@ -108,6 +158,13 @@ impl Clients {
     pub fn add_reply_proto(&mut self, cid: ClientId, bytes: &[u8]) {
         if let Some(c) = self.prepare_client_to_write(cid) {
             c.out.push(bytes);
+        }
+    }
+
+    /// The same, by value.
+    pub fn add_reply_vec(&mut self, cid: ClientId, bytes: Vec<u8>) {
+        if let Some(c) = self.prepare_client_to_write(cid) {
+            c.out.push_vec(bytes);
         }
     }
 
@@ -159,30 +216,18 @@ impl Clients {
         self.add_reply_proto(cid, b"\r\n");
     }
 
-    /// Lets `f` write bulk strings that take no more than `bound` bytes all together, with little work for each: see
-    /// [`BULK_ROOM`]. Headers of arrays come before.
+    /// Lets `f` write bulk strings, with little work for each. Headers of arrays come before.
     #[inline]
-    pub fn write_bulks(
-        &mut self,
-        cid: ClientId,
-        bound: usize,
-        f: impl FnOnce(&mut BulkWriter<'_>),
-    ) {
-        let Some(c) = self.prepare_client_to_write(cid) else {
-            return f(&mut BulkWriter(Sink::Nowhere));
+    pub fn write_bulks(&mut self, cid: ClientId, f: impl FnOnce(&mut BulkWriter<'_>)) {
+        let mut w = BulkWriter {
+            out: self.prepare_client_to_write(cid).map(|c| &mut c.out),
+            block: Vec::new(),
+            at: 0,
+            first: false,
         };
-        let out = &mut c.out;
-        let start = out.buf.len();
-        if !out.list.is_empty() || out.buf.capacity() - start < bound {
-            return f(&mut BulkWriter(Sink::Output(out)));
-        }
-        out.buf.resize(start + bound, 0);
-        let mut w = BulkWriter(Sink::Room(&mut out.buf[start..]));
+        w.take_block();
         f(&mut w);
-        if let Sink::Room(rest) = w.0 {
-            let unused = rest.len();
-            out.buf.truncate(start + bound - unused);
-        }
+        w.give_block();
     }
 
     /// A part of a value's buffer as a bulk string, by reference when it is large.

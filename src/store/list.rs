@@ -200,16 +200,6 @@ impl List {
         }
     }
 
-    /// No fewer bytes than `n` elements from `index` on have together as they are stored; once that is past `enough`, only
-    /// something past it.
-    #[inline]
-    pub fn range_bytes(&self, index: usize, n: usize, enough: usize) -> usize {
-        match self {
-            List::Listpack(lp) => lp.total_bytes(),
-            List::Quicklist(q) => q.range_bytes(index, n, enough),
-        }
-    }
-
     /// All elements, from head to tail.
     pub fn for_each(&self, mut f: impl FnMut(LpValue<'_>)) {
         self.for_each_from(0, false, |v| {

@@ -119,6 +119,134 @@ pub const ROWS: &[Row] = &[
     row(2, "OBJECT ENCODING $list"),
     row(2, "DEL $list"),
     row(1, "RENAME|COPY $list $list"),
+    // Sets.
+    row(8, "SADD $set $elem $elem [$elem] [$elem] [$value]"),
+    row(4, "SADD $set $value [$value] [$int]"),
+    row(6, "SREM $set $elem [$elem] [$elem] [$value]"),
+    row(4, "SMOVE $set $set $elem"),
+    row(4, "SISMEMBER $set $elem"),
+    row(3, "SMISMEMBER $set $elem [$elem] [$value]"),
+    row(3, "SCARD $set"),
+    row(4, "SMEMBERS $set"),
+    row(4, "SINTER|SUNION|SDIFF $set [$set] [$set]"),
+    row(
+        5,
+        "SINTERSTORE|SUNIONSTORE|SDIFFSTORE $set $set [$set] [$set]",
+    ),
+    row(3, "SINTERCARD 1|2|3 $set [$set] [$set] [LIMIT] [$int]"),
+    row(1, "SINTERCARD $int $set $set"),
+    // Only all of a set: what else is taken is chance.
+    row(1, "SPOP $set 0|100000"),
+    row(1, "SPOP $set -1|abc"),
+    row(
+        2,
+        "SRANDMEMBER $set -5|-1|0|1|3|100|9223372036854775807|-9223372036854775808|abc",
+    ),
+    row(1, "SRANDMEMBER $set"),
+    row(2, "SSCAN $set 0|0|0|abc [MATCH|COUNT|TYPE] [$pattern]"),
+    row(2, "OBJECT ENCODING $set"),
+    row(2, "DEL $set"),
+    row(1, "RENAME|COPY $set $set"),
+    // Hashes.
+    row(6, "HSET|HMSET $hash $field $value [$field] [$value]"),
+    row(4, "HSET $hash $field $elem $field $elem $field $elem"),
+    row(3, "HSETNX $hash $field $value"),
+    row(4, "HGET $hash $field"),
+    row(3, "HMGET $hash $field [$field] [$field]"),
+    row(5, "HGETALL|HKEYS|HVALS $hash"),
+    row(5, "HDEL $hash $field [$field] [$field]"),
+    row(3, "HLEN $hash"),
+    row(3, "HSTRLEN|HEXISTS $hash $field"),
+    row(5, "HINCRBY $hash $field $int"),
+    row(5, "HINCRBYFLOAT $hash $field $float"),
+    row(
+        2,
+        "HRANDFIELD $hash -5|-1|0|1|3|100|9223372036854775807|-9223372036854775808|abc [WITHVALUES|WHAT]",
+    ),
+    row(1, "HRANDFIELD $hash"),
+    row(2, "HSCAN $hash 0|0|0|abc [MATCH|COUNT|NOVALUES] [$pattern]"),
+    row(2, "OBJECT ENCODING $hash"),
+    row(2, "DEL $hash"),
+    row(1, "RENAME|COPY $hash $hash"),
+    // Streams.
+    row(1, "CONFIG SET stream-node-max-entries 0|3|7|100"),
+    row(1, "CONFIG SET stream-node-max-bytes 0|100|4096"),
+    row(
+        30,
+        "XADD $stream @0-*|@0-1|@0|$sid $sfield $value [$sfield] [$value]",
+    ),
+    row(20, "XADD $stream @0-*|@0-2 $sfield $value 7 $value"),
+    row(
+        6,
+        "XADD $stream MAXLEN|MINID [=|~] $small|$sid [LIMIT] [$small] @0-* f $value",
+    ),
+    row(6, "XADD $stream MAXLEN [=|~] $small @0-* f $value"),
+    row(4, "XADD $stream MINID [=|~] $sid @0-* f $value"),
+    row(3, "XADD $stream NOMKSTREAM @0-* f $value"),
+    row(
+        6,
+        "XTRIM $stream MAXLEN|MINID|WHAT [=|~] $small|$sid [LIMIT] [$small]",
+    ),
+    row(10, "XDEL $stream $sid [$sid] [$sid]"),
+    row(4, "XLEN $stream"),
+    row(
+        14,
+        "XRANGE|XREVRANGE $stream $sid|-|+ $sid|+|- [COUNT] [$small]",
+    ),
+    row(6, "XREAD [COUNT] [$small] STREAMS $stream $sid|0|$"),
+    row(4, "XREAD COUNT $small STREAMS $stream $stream $sid 0|$|>"),
+    row(1, "XREAD BLOCK -1|abc STREAMS $stream $sid|$"),
+    row(
+        8,
+        "XGROUP CREATE $stream $group $sid|0|$ [MKSTREAM] [ENTRIESREAD] [$small]",
+    ),
+    row(
+        2,
+        "XGROUP SETID $stream $group $sid|0|$ [ENTRIESREAD] [$small]",
+    ),
+    row(1, "XGROUP DESTROY $stream $group"),
+    row(
+        2,
+        "XGROUP CREATECONSUMER|DELCONSUMER|WHAT $stream $group $consumer",
+    ),
+    row(
+        20,
+        "XREADGROUP GROUP $group $consumer [COUNT] [$small] [NOACK] STREAMS $stream >|0|$sid",
+    ),
+    row(
+        4,
+        "XREADGROUP GROUP $group $consumer COUNT $small STREAMS $stream $stream >|$ >|$sid",
+    ),
+    row(8, "XACK $stream $group $sid [$sid] [$sid]"),
+    row(5, "XPENDING $stream $group"),
+    row(
+        6,
+        "XPENDING $stream $group $sid|- $sid|+ $small [$consumer]",
+    ),
+    row(
+        2,
+        "XPENDING $stream $group IDLE 0|10000000 - + $small [$consumer]",
+    ),
+    row(
+        8,
+        "XCLAIM $stream $group $consumer 0|10000000 $sid [$sid] [FORCE] [JUSTID] [RETRYCOUNT] [$small]",
+    ),
+    row(
+        3,
+        "XCLAIM $stream $group $consumer 0 $sid IDLE|TIME|LASTID|WHAT $small|$sid [JUSTID]",
+    ),
+    row(
+        6,
+        "XAUTOCLAIM $stream $group $consumer 0|10000000 $sid|- [COUNT] [$small] [JUSTID]",
+    ),
+    row(
+        3,
+        "XSETID $stream $sid [ENTRIESADDED] [$small] [MAXDELETEDID] [$sid]",
+    ),
+    row(4, "XINFO STREAM|GROUPS $stream [FULL] [COUNT] [$small]"),
+    row(2, "XINFO CONSUMERS $stream $group"),
+    row(2, "DEL|TYPE $stream"),
+    row(1, "OBJECT ENCODING $stream"),
     // Generic.
     row(4, "DEL|UNLINK $key [$key] [$num]"),
     row(3, "EXISTS|TOUCH $key $key [$num]"),
@@ -332,6 +460,30 @@ const OPTIONS: &[&str] = &[
     "NX", "XX", "GET", "KEEPTTL", "EX", "PX", "EXAT", "PXAT", "PERSIST", "nosuch",
 ];
 
+/// Ids that are odd; `@n` is one of the last that were added, see [`date_ids`].
+const STREAM_IDS: &[&str] = &[
+    "0",
+    "0-0",
+    "0-1",
+    "-",
+    "+",
+    "(-",
+    "(",
+    "(0-0",
+    "5-",
+    "-5",
+    "5--1",
+    "5--01",
+    "05-1",
+    "+5-1",
+    "5-*",
+    "abc",
+    "",
+    "1-18446744073709551615",
+    "18446744073709551616-0",
+    "(18446744073709551615-18446744073709551615",
+];
+
 fn value(rng: &mut Rng) -> Vec<u8> {
     match rng.below(12) {
         0 => Vec::new(),
@@ -376,6 +528,31 @@ fn spread_expiries(words: &mut [Vec<u8>], step: usize) {
     }
 }
 
+/// Stream ids rise with the steps: `@n` becomes the time of `n` additions ago.
+fn date_ids(words: &mut [Vec<u8>], step: usize) {
+    if !words[0].starts_with(b"X") {
+        return;
+    }
+    for w in &mut words[1..] {
+        let Some(at) = w.iter().position(|b| *b == b'@').filter(|at| *at <= 1) else {
+            continue;
+        };
+        let end = w[at + 1..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count()
+            + at
+            + 1;
+        let ago = std::str::from_utf8(&w[at + 1..end])
+            .ok()
+            .and_then(|s| s.parse::<usize>().ok());
+        if let Some(ago) = ago {
+            let ms = (step / 8 + 1).saturating_sub(ago).to_string();
+            w.splice(at..end, ms.into_bytes());
+        }
+    }
+}
+
 fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
     let from = |rng: &mut Rng, list: &[&str]| rng.pick(list).as_bytes().to_vec();
     match kind {
@@ -389,9 +566,38 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
             0 => format!("k{}", rng.below(8)).into_bytes(),
             _ => format!("l{}", rng.below(4)).into_bytes(),
         },
+        "$set" => match rng.below(30) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("s{}", rng.below(4)).into_bytes(),
+        },
+        "$hash" => match rng.below(30) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("h{}", rng.below(4)).into_bytes(),
+        },
+        "$field" => match rng.below(30) {
+            0 => value(rng),
+            _ => format!("f{}", rng.below(9)).into_bytes(),
+        },
         // Few, so that they are found again.
         "$elem" => format!("{}", rng.below(12) as i64 - 4).into_bytes(),
         "$hll" => format!("pf{}", rng.below(4)).into_bytes(),
+        "$stream" => match rng.below(40) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("x{}", rng.below(3)).into_bytes(),
+        },
+        "$group" => format!("g{}", rng.below(3)).into_bytes(),
+        "$consumer" => format!("c{}", rng.below(4)).into_bytes(),
+        "$sfield" => from(rng, &["f", "7", "name", ""]),
+        "$small" => match rng.below(20) {
+            0 => from(rng, INTS),
+            _ => rng.below(40).to_string().into_bytes(),
+        },
+        "$sid" => match rng.below(20) {
+            0 => from(rng, STREAM_IDS),
+            1 => format!("(@{}", rng.below(40)).into_bytes(),
+            2..8 => format!("@{}", rng.below(40)).into_bytes(),
+            _ => format!("@{}-{}", rng.below(40), rng.below(3)).into_bytes(),
+        },
         "$num" => format!("n{}", rng.below(4)).into_bytes(),
         "$value" => value(rng),
         "$int" => match rng.below(3) {
@@ -451,7 +657,8 @@ pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
     match rng.below(40) {
         // A waiting command's last word is how long it waits.
         0 if ![&b"BL"[..], b"BR"].contains(&&words[0][..2]) => words.push(value(rng)),
-        1 if words.len() > 1 => {
+        // SPOP without its count takes by chance.
+        1 if words.len() > 1 && words[0] != b"SPOP" => {
             words.pop();
         }
         2 => words[0].make_ascii_lowercase(),
@@ -462,14 +669,34 @@ pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
         _ => {}
     }
     spread_expiries(&mut words, step);
+    date_ids(&mut words, step);
     words
 }
 
-/// A WATCH of one to three keys.
+/// What is run before a command so that both servers have made its consumers: 7.2 makes them whatever the command finds, 7.0
+/// when there is something for them.
+pub fn consumers_of(args: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
+    let name = String::from_utf8_lossy(&args[0]).to_uppercase();
+    let (keys, group, consumer): (&[Vec<u8>], _, _) = match &*name {
+        "XREADGROUP" if args.len() > 4 => (&args[4..], &args[2], &args[3]),
+        "XCLAIM" | "XAUTOCLAIM" if args.len() > 3 => (&args[1..2], &args[2], &args[3]),
+        _ => return Vec::new(),
+    };
+    keys.iter()
+        .filter(|k| k.starts_with(b"x"))
+        .map(|k| {
+            let words = [b"XGROUP", &b"CREATECONSUMER"[..], k, group, consumer];
+            words.iter().map(|w| w.to_vec()).collect()
+        })
+        .collect()
+}
+
+/// A WATCH of one to eight keys of all kinds.
 pub fn watch(rng: &mut Rng) -> Vec<Vec<u8>> {
     let mut words = vec![b"WATCH".to_vec()];
-    for _ in 0..1 + rng.below(3) {
-        words.push(word(rng, "$key"));
+    for _ in 0..1 + rng.below(8) {
+        let kind = rng.pick(&["$key", "$list", "$set", "$hash", "$hll", "$stream", "$num"]);
+        words.push(word(rng, kind));
     }
     words
 }

@@ -1,6 +1,6 @@
 //! What may differ between redis-server 7.0 and the server under test, each with its reason.
 
-use crate::support::Value;
+use crate::support::{Value, without_times};
 
 /// A difference that is right as it is.
 pub struct Known {
@@ -14,6 +14,71 @@ pub struct Known {
 
 fn both_ints_within(a: &Value, b: &Value, distance: i64) -> bool {
     matches!((a, b), (Value::Int(x), Value::Int(y)) if x.abs_diff(*y) <= distance.unsigned_abs())
+}
+
+/// The same elements, in whatever order.
+fn same_elements(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(x), Value::Array(y)) | (Value::Set(x), Value::Set(y)) => {
+            let (mut x, mut y) = (x.clone(), y.clone());
+            x.sort();
+            y.sort();
+            x == y
+        }
+        _ => false,
+    }
+}
+
+/// The same pairs, in whatever order.
+fn same_pairs(a: &Value, b: &Value) -> bool {
+    let pairs = |v: &Value| {
+        let mut pairs: Vec<(Value, Value)> = match v {
+            Value::Map(pairs) => pairs.clone(),
+            Value::Array(items) if items.len().is_multiple_of(2) => items
+                .chunks(2)
+                .map(|p| (p[0].clone(), p[1].clone()))
+                .collect(),
+            _ => return None,
+        };
+        pairs.sort();
+        Some(pairs)
+    };
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+        && pairs(a).is_some_and(|x| Some(x) == pairs(b))
+}
+
+/// As many elements, which ones is chance.
+fn same_number(a: &Value, b: &Value) -> bool {
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+        && !a.is_error()
+        && match a {
+            Value::Array(x) => x.len() == b.items().len(),
+            _ => true,
+        }
+}
+
+const UNBALANCED: &str = "7.2 names the command, and the id that a group takes";
+
+fn both_unbalanced(a: &Value, b: &Value) -> bool {
+    [a, b]
+        .iter()
+        .all(|v| matches!(v, Value::Error(e) if e.starts_with(b"ERR Unbalanced ")))
+}
+
+/// The long form of XPENDING without the times.
+fn pending_without_idle(v: &Value) -> Option<Vec<Vec<Value>>> {
+    let Value::Array(entries) = v else {
+        return None;
+    };
+    entries
+        .iter()
+        .map(|e| match e {
+            Value::Array(parts) if parts.len() == 4 && matches!(parts[2], Value::Int(_)) => {
+                Some(vec![parts[0].clone(), parts[1].clone(), parts[3].clone()])
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 fn subcommand_is(args: &[Vec<u8>], name: &str) -> bool {
@@ -73,6 +138,26 @@ pub const KNOWN: &[Known] = &[
         accepts: |_, a, b| a.is_error() == b.is_error(),
     },
     Known {
+        command: "XINFO",
+        reason: "times are each server's own, and 7.2 tells more of them",
+        accepts: |_, a, b| without_times(a.clone()) == without_times(b.clone()),
+    },
+    Known {
+        command: "XREAD",
+        reason: UNBALANCED,
+        accepts: |_, a, b| both_unbalanced(a, b),
+    },
+    Known {
+        command: "XREADGROUP",
+        reason: UNBALANCED,
+        accepts: |_, a, b| both_unbalanced(a, b),
+    },
+    Known {
+        command: "XPENDING",
+        reason: "how long ago an entry was delivered depends on each server's clock",
+        accepts: |_, a, b| pending_without_idle(a) == pending_without_idle(b),
+    },
+    Known {
         command: "RESTORE",
         reason: "7.0 lets a value run on into the payload's own version and checksum: ten zero bytes are an empty string",
         accepts: |args, a, b| {
@@ -84,6 +169,73 @@ pub const KNOWN: &[Known] = &[
         command: "LPOS",
         reason: "7.0 takes the smallest integer for a rank",
         accepts: |args, _, b| b.is_error() && args.iter().any(|a| a == b"-9223372036854775808"),
+    },
+    Known {
+        command: "SMEMBERS",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "SINTER",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "SUNION",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "SDIFF",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "SPOP",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "HKEYS",
+        reason: "a hash table has no order",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "HVALS",
+        reason: "a hash table has no order",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "HGETALL",
+        reason: "a hash table has no order",
+        accepts: |_, a, b| same_pairs(a, b),
+    },
+    Known {
+        command: "SRANDMEMBER",
+        reason: "random",
+        accepts: |_, a, b| same_number(a, b),
+    },
+    Known {
+        command: "HRANDFIELD",
+        reason: "random",
+        accepts: |_, a, b| same_number(a, b),
+    },
+    Known {
+        command: "SSCAN",
+        reason: "cursors and the order of elements are each server's own; full iterations are compared elsewhere",
+        accepts: |_, a, b| a.is_error() == b.is_error(),
+    },
+    Known {
+        command: "HSCAN",
+        reason: "cursors and the order of elements are each server's own; full iterations are compared elsewhere",
+        accepts: |_, a, b| a.is_error() == b.is_error(),
+    },
+    Known {
+        command: "OBJECT",
+        reason: "a small set is a listpack from 7.2 on",
+        accepts: |args, a, b| {
+            subcommand_is(args, "ENCODING") && *a == "hashtable" && *b == "listpack"
+        },
     },
     Known {
         command: "OBJECT",

@@ -33,6 +33,8 @@ enum Sorted {
     No,
     Items,
     Pairs,
+    /// In order, without what is each server's own time.
+    Timeless,
 }
 
 /// A row a type. `KEY` stands for the key.
@@ -64,8 +66,8 @@ const READERS: &[Reader] = &[
     },
     Reader {
         kind: "stream",
-        args: &["XINFO", "STREAM", "KEY", "FULL"],
-        sorted: Sorted::No,
+        args: &["XINFO", "STREAM", "KEY", "FULL", "COUNT", "0"],
+        sorted: Sorted::Timeless,
     },
 ];
 
@@ -87,7 +89,61 @@ fn normalise(value: Value, sorted: Sorted) -> Value {
             pairs.sort();
             Value::Map(pairs)
         }
+        (value, Sorted::Timeless) => without_times(value),
         (value, _) => value,
+    }
+}
+
+/// What XINFO tells of a stream, without the times at which consumers were seen and entries delivered: commands that do not
+/// propagate set them too, and clocks differ.
+pub fn without_times(value: Value) -> Value {
+    let is_time = |name: &Value| {
+        ["seen-time", "active-time", "idle", "inactive"]
+            .iter()
+            .any(|t| *name == *t)
+    };
+    // The time is the last but one of what is told of a pending entry.
+    let timeless = |entry: Value| match entry {
+        Value::Array(mut parts) if parts.len() > 1 => {
+            parts.remove(parts.len() - 2);
+            Value::Array(parts)
+        }
+        entry => entry,
+    };
+    let inner = |name: &Value, v: Value| match v {
+        Value::Array(entries) if *name == "pending" => {
+            Value::Array(entries.into_iter().map(timeless).collect())
+        }
+        v => without_times(v),
+    };
+    match value {
+        Value::Map(pairs) => Value::Map(
+            pairs
+                .into_iter()
+                .filter(|(name, _)| !is_time(name))
+                .map(|(name, v)| {
+                    let v = inner(&name, v);
+                    (name, v)
+                })
+                .collect(),
+        ),
+        Value::Array(items) => {
+            let mut out: Vec<Value> = Vec::with_capacity(items.len());
+            let mut items = items.into_iter().peekable();
+            while let Some(item) = items.next() {
+                if is_time(&item) && matches!(items.peek(), Some(Value::Int(_))) {
+                    items.next();
+                    continue;
+                }
+                let item = match out.last() {
+                    Some(name) => inner(name, item),
+                    None => without_times(item),
+                };
+                out.push(item);
+            }
+            Value::Array(out)
+        }
+        value => value,
     }
 }
 

@@ -9,7 +9,6 @@ use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
 use crate::server::lookup::Replied;
-use crate::server::reply::BULK_ROOM;
 use crate::store::zset::{AddFlags, LexRange, ScoreRange, Zset};
 
 /// By what a range is given (zrange_type).
@@ -167,23 +166,18 @@ impl Query<'_> {
     }
 }
 
-/// Writes members as RESP2 has them, where that is quick.
+/// Answers with `n` members.
 #[inline]
 fn add_reply_members<'z>(
     clients: &mut Clients,
     cid: ClientId,
-    z: &Zset,
     q: &Query<'_>,
     n: usize,
     members: impl Iterator<Item = (LpValue<'z>, f64)>,
 ) {
     add_reply_pairs_len(clients, cid, q.with_scores, n);
-    if let Zset::Listpack(lp) = z
-        && (!q.with_scores || clients.resp_version(cid) == 2)
-    {
-        // The text of a score may be longer than its form in the listpack, but not than the room for a bulk string's.
-        let bound = lp.total_bytes() + 3 * n * BULK_ROOM;
-        return clients.write_bulks(cid, bound, |w| {
+    if !q.with_scores || clients.resp_version(cid) == 2 {
+        return clients.write_bulks(cid, |w| {
             for (member, score) in members {
                 w.bulk_value(member);
                 if q.with_scores {
@@ -211,9 +205,9 @@ fn zrange_generic_command(server: &mut Server, cid: ClientId, args: &Args, form:
     let ranks = q.ranks(&z);
     let n = ranks.len();
     if q.reverse {
-        add_reply_members(clients, cid, &z, &q, n, z.range_rev(ranks));
+        add_reply_members(clients, cid, &q, n, z.range_rev(ranks));
     } else {
-        add_reply_members(clients, cid, &z, &q, n, z.range(ranks));
+        add_reply_members(clients, cid, &q, n, z.range(ranks));
     }
 }
 

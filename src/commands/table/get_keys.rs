@@ -46,6 +46,33 @@ pub fn bitfield_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetK
     Ok(())
 }
 
+/// XREAD and XREADGROUP: the first half of what follows the option STREAMS. A group or a key may be called `streams`, so the
+/// options before it are passed over one by one.
+pub fn xread_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+    let argc = argv.argc();
+    let mut i = 1;
+    while i < argc {
+        let word = argv.arg(i);
+        let is = |s: &str| word.eq_ignore_ascii_case(s.as_bytes());
+        i += match () {
+            _ if is("block") || is("count") => 2,
+            _ if is("group") => 3,
+            _ if is("noack") => 1,
+            _ if is("streams") => {
+                let n = argc - i - 1;
+                if n % 2 == 0 {
+                    for k in 0..n / 2 {
+                        keys.push(i + 1 + k, 0);
+                    }
+                }
+                break;
+            }
+            _ => break,
+        };
+    }
+    Ok(())
+}
+
 /// MIGRATE has one key, or with the option KEYS all the arguments behind it. KEYS besides a key is a syntax error: no keys.
 pub fn migrate_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
     let argc = argv.argc();
