@@ -12,7 +12,7 @@ use sha1::{Digest, Sha1};
 use crate::base::alloc;
 use crate::base::clock::LRU_CLOCK_MAX;
 use crate::base::log::Level;
-use crate::base::num::string2ll;
+use crate::base::num::{D2STRING_SIZE, d2string_g17, string2ll};
 use crate::base::strtod::strtod;
 use crate::base::sys;
 use crate::commands::config::rewrite_config_or_reply;
@@ -27,6 +27,7 @@ use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
 use crate::store::hash::Hash;
 use crate::store::rdb_value::rdb_save_object;
 use crate::store::set::Set;
+use crate::store::zset::Zset;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
 const HELP: &[&str] = &[
@@ -485,7 +486,15 @@ fn xor_object_digest(digest: &mut Sha, e: &Entry) {
                 xor_digest(digest, &one);
             }
         }
-        Some(Value::Zset(_) | Value::Stream(_)) => {}
+        Some(Value::Zset(z)) => {
+            for (member, score) in z.iter() {
+                let mut one = [0; 20];
+                member.with_bytes(|b| mix_digest(&mut one, b));
+                mix_digest(&mut one, d2string_g17(&mut [0; D2STRING_SIZE], score));
+                xor_digest(digest, &one);
+            }
+        }
+        Some(Value::Stream(_)) => {}
     }
     if e.expire().is_some() {
         xor_digest(digest, b"!!expire!!");
@@ -650,6 +659,8 @@ fn htstats_key(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some(Set::Table(t)) = e.value::<Set>().as_deref() {
         table_stats(&mut text, t.table(), full);
     } else if let Some(Hash::Table(t)) = e.value::<Hash>().as_deref() {
+        table_stats(&mut text, t.table(), full);
+    } else if let Some(Zset::Tree(t)) = e.value::<Zset>().as_deref() {
         table_stats(&mut text, t.table(), full);
     } else {
         return server.add_reply_error(

@@ -294,8 +294,7 @@ pub static TABLE: &[Row] = &[
         "sanitize-dump-payload",
         DEBUG | MODIFIABLE,
         choice!(sanitize_dump_payload, SanitizeDumpPayload),
-    )
-    .accepted(),
+    ),
     row(
         "dbfilename",
         MODIFIABLE | PROTECTED,
