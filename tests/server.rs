@@ -1,14 +1,20 @@
-//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, pub/sub, transactions.
+//! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
+//! hashes, pub/sub, transactions.
 
 mod support;
 
 mod server {
+    mod client_buffers;
     mod clients;
     mod config;
+    mod hash;
+    mod hyperloglog;
     mod latency;
+    mod list;
     mod persist;
     mod protocol;
     mod pubsub;
+    mod set;
     mod startup;
     mod stream;
     mod transactions;

@@ -163,6 +163,102 @@ pub fn purge() {
     }
 }
 
+/// A number of jemalloc's control tree, by name, and a new value for it if there is one (DEBUG MALLCTL). `None` is a value
+/// that can only be written.
+///
+/// # Errors
+/// There is no such name, or what it names is no number.
+pub fn mallctl_int(name: &CStr, new: Option<i64>) -> std::io::Result<Option<i64>> {
+    let invalid = || std::io::Error::from_raw_os_error(libc::EINVAL);
+    if name.to_bytes().ends_with(b"hooks") {
+        // A pointer is no number.
+        return Err(invalid());
+    }
+    // Numbers have eight bytes, or four, and truths one; jemalloc says EINVAL when the size is another.
+    for size in [8usize, 4, 1] {
+        let ctl = |read: bool| {
+            let mut old = 0i64;
+            let mut value = new.unwrap_or(0);
+            let mut len = size;
+            let old_ptr = if read {
+                &raw mut old
+            } else {
+                std::ptr::null_mut()
+            };
+            let len_ptr = if read {
+                &raw mut len
+            } else {
+                std::ptr::null_mut()
+            };
+            let (new_ptr, new_len) = match new {
+                Some(_) => (&raw mut value, size),
+                None => (std::ptr::null_mut(), 0),
+            };
+            // SAFETY: the name is terminated; old and value have at least `size` bytes, of which jemalloc takes the first
+            // on this little-endian machine; a null place is not used.
+            let rc = unsafe {
+                tikv_jemalloc_sys::mallctl(
+                    name.as_ptr(),
+                    old_ptr.cast(),
+                    len_ptr,
+                    new_ptr.cast(),
+                    new_len,
+                )
+            };
+            (rc, old)
+        };
+        match ctl(true) {
+            (0, old) => return Ok(Some(old)),
+            (libc::EPERM, _) if new.is_some() && ctl(false).0 == 0 => return Ok(None),
+            (libc::EINVAL, _) => {}
+            (rc, _) => return Err(std::io::Error::from_raw_os_error(rc)),
+        }
+    }
+    Err(invalid())
+}
+
+/// Names of jemalloc's control tree, or their ends, whose value is a text; of any other one the bytes would be no pointer.
+const TEXTS: &[&str] = &[
+    "version",
+    "config.malloc_conf",
+    "opt.dss",
+    ".dss",
+    "opt.junk",
+    "opt.percpu_arena",
+];
+
+/// A text of jemalloc's control tree, by name (DEBUG MALLCTL-STR).
+///
+/// # Errors
+/// There is no such name, or what it names is no text.
+pub fn mallctl_str(name: &CStr) -> std::io::Result<String> {
+    let is_text = TEXTS
+        .iter()
+        .any(|t| name.to_bytes().ends_with(t.as_bytes()));
+    match mallctl_read::<usize>(name) {
+        Some(p) if is_text && p != 0 => {
+            // SAFETY: jemalloc gives a static, terminated string for these names.
+            let text = unsafe { CStr::from_ptr(p as *const c_char) };
+            Ok(text.to_string_lossy().into_owned())
+        }
+        _ => Err(std::io::Error::from_raw_os_error(libc::EINVAL)),
+    }
+}
+
+/// Does what a name of jemalloc's control tree stands for that has no value, as `thread.tcache.flush`.
+///
+/// # Errors
+/// There is no such name, or it has a value.
+pub fn mallctl_trigger(name: &CStr) -> std::io::Result<()> {
+    let (null, no_len) = (std::ptr::null_mut, std::ptr::null_mut());
+    // SAFETY: the name is terminated; a name that needs a place for a value refuses to go without, or does nothing.
+    let rc = unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), null(), no_len, null(), 0) };
+    match rc {
+        0 => Ok(()),
+        rc => Err(std::io::Error::from_raw_os_error(rc)),
+    }
+}
+
 /// What INFO calls `mem_allocator`.
 pub fn name() -> String {
     let p = mallctl_read::<usize>(c"version").unwrap_or(0) as *const c_char;
@@ -177,6 +273,21 @@ pub fn name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_control_tree_is_read_and_written_by_name() {
+        let get = |name: &CStr| mallctl_int(name, None).ok().flatten();
+        assert_eq!(get(c"arenas.page"), Some(4096));
+        assert!(get(c"opt.narenas").is_some_and(|n| n == 2));
+        assert!(get(c"config.stats").is_some_and(|n| n == 1));
+        assert!(get(c"no.such.name").is_none());
+        assert!(get(c"arena.0.extent_hooks").is_none());
+        assert!(mallctl_int(c"epoch", Some(1)).is_ok());
+        assert!(mallctl_str(c"version").is_ok_and(|v| v.contains('.')));
+        assert!(mallctl_str(c"opt.narenas").is_err());
+        assert!(mallctl_trigger(c"thread.tcache.flush").is_ok());
+        assert!(mallctl_trigger(c"no.such.name").is_err());
+    }
 
     #[test]
     fn used_memory_follows_an_allocation() {

@@ -5,6 +5,7 @@ pub mod alloc;
 pub mod clock;
 pub mod crc;
 pub mod fpconv;
+pub mod geohash;
 pub mod glob;
 pub mod log;
 pub mod long_double;

@@ -217,6 +217,23 @@ pub fn double2ll(d: f64) -> Option<i64> {
     (v as f64 == d).then_some(v)
 }
 
+/// Appends a double with exactly four decimals, as distances are sent (util.c's fixedpoint_d2string). What has no
+/// ten-thousandths in 64 bits comes out as their lowest number, as the processor's conversion has it.
+pub fn push_fixed4(out: &mut Vec<u8>, d: f64) {
+    let scaled = (d * 10_000.0).round_ties_even();
+    let fits = scaled.abs() < (1u64 << 63) as f64;
+    let n = if fits { scaled as i64 } else { i64::MIN };
+    if n < 0 {
+        out.push(b'-');
+    }
+    push_ull(out, n.unsigned_abs() / 10_000);
+    let decimals = n.unsigned_abs() % 10_000;
+    out.push(b'.');
+    for power in [1000, 100, 10, 1] {
+        out.push(b'0' + (decimals / power % 10) as u8);
+    }
+}
+
 /// The text of a double in replies and in listpacks: `nan`, `inf`, `-inf`, `-0`, an integer where `double2ll` gives one,
 /// else Grisu2 digits. util.c; the text is the returned slice.
 #[inline]
@@ -426,6 +443,26 @@ mod tests {
 
     fn g17(v: f64) -> String {
         String::from_utf8(d2string_g17(&mut [0; D2STRING_SIZE], v).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn four_decimals() {
+        for (d, want) in [
+            (0.0, "0.0000"),
+            (0.0001, "0.0001"),
+            (6.0642951598391699e-05, "0.0001"),
+            (0.00005, "0.0000"),
+            (0.775, "0.7750"),
+            (-0.01, "-0.0100"),
+            (166274.15156960033, "166274.1516"),
+            (5.0, "5.0000"),
+            (f64::NAN, "-922337203685477.5808"),
+            (1e300, "-922337203685477.5808"),
+        ] {
+            let mut out = Vec::new();
+            push_fixed4(&mut out, d);
+            assert_eq!(std::str::from_utf8(&out), Ok(want), "{d}");
+        }
     }
 
     #[test]

@@ -168,6 +168,34 @@ impl Prng {
     }
 }
 
+/// Chooses so many of so many in one pass, each subset with the same chance (Knuth's selection sampling).
+#[derive(Clone, Debug)]
+pub struct Selection {
+    left: usize,
+    wanted: usize,
+}
+
+impl Selection {
+    /// Chooses `wanted` of `all`; all of them when that is more.
+    pub fn new(all: usize, wanted: usize) -> Selection {
+        Selection { left: all, wanted }
+    }
+
+    /// Whether the next one is chosen. To be asked once for each.
+    #[inline]
+    pub fn takes(&mut self, prng: &mut Prng) -> bool {
+        let taken = self.wanted > 0 && prng.index(self.left) < self.wanted;
+        self.left = self.left.saturating_sub(1);
+        self.wanted -= usize::from(taken);
+        taken
+    }
+
+    /// Whether all that are wanted have been chosen.
+    pub fn is_done(&self) -> bool {
+        self.wanted == 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +259,27 @@ mod tests {
             got,
             [41943041, 58720359, 3588806011781223, 3591011842654386]
         );
+    }
+
+    #[test]
+    fn selections_are_exact_and_fair() {
+        let mut prng = Prng::new(3);
+        for (all, wanted) in [(10, 0), (10, 1), (10, 5), (10, 9), (10, 10)] {
+            let mut hits = [0u32; 10];
+            for _ in 0..10_000 {
+                let mut s = Selection::new(all, wanted);
+                let mut taken = 0;
+                for h in &mut hits {
+                    let t = s.takes(&mut prng);
+                    *h += u32::from(t);
+                    taken += usize::from(t);
+                }
+                assert!(taken == wanted && s.is_done());
+            }
+            let expected = 1000.0 * wanted as f64;
+            let good = |n: &u32| (f64::from(*n) - expected).abs() < 250.0;
+            assert!(hits.iter().all(good), "{wanted}: {hits:?}");
+        }
     }
 
     #[test]

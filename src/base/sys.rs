@@ -1,7 +1,7 @@
 //! Every call into libc that std and socket2 do not offer, wrapped safely. The only place, with `alloc` and `ds/`, where
 //! `unsafe` may stand. It holds no state but what signal handlers set and read.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
@@ -531,6 +531,35 @@ pub fn abort_quietly() -> ! {
 pub fn segfault() {
     // SAFETY: not at all, that is its purpose: the crash report is to be seen.
     unsafe { std::ptr::null_mut::<u8>().wrapping_add(8).write_volatile(1) };
+}
+
+/// False while strings are compared by the rules of some country.
+static COLLATE_BY_LOCALE: AtomicBool = AtomicBool::new(false);
+
+/// Chooses the locale by which [`strcoll`] compares (`setlocale(LC_COLLATE)`); the empty name is the environment's. False,
+/// and no change, when there is none of this name.
+pub fn set_collate_locale(name: &CStr) -> bool {
+    // SAFETY: the name ends with a zero byte. No other thread calls `setlocale`, or reads what depends on it.
+    let chosen = unsafe { libc::setlocale(libc::LC_COLLATE, name.as_ptr()) };
+    if chosen.is_null() {
+        return false;
+    }
+    // SAFETY: not null: the locale's name, valid until the next `setlocale`.
+    let chosen = unsafe { CStr::from_ptr(chosen) };
+    let plain = matches!(chosen.to_bytes(), b"C" | b"POSIX");
+    COLLATE_BY_LOCALE.store(!plain, Ordering::Relaxed);
+    true
+}
+
+/// Whether [`strcoll`] compares bytes.
+pub fn collate_is_c() -> bool {
+    !COLLATE_BY_LOCALE.load(Ordering::Relaxed)
+}
+
+/// Compares as the chosen locale has it.
+pub fn strcoll(a: &CStr, b: &CStr) -> std::cmp::Ordering {
+    // SAFETY: both end with a zero byte.
+    unsafe { libc::strcoll(a.as_ptr(), b.as_ptr()) }.cmp(&0)
 }
 
 #[cfg(test)]

@@ -3,23 +3,30 @@
 //!
 //! The digests are upstream's, so that those of an upstream server and ours over the same data are equal.
 
+mod encodings;
+
 use std::time::Duration;
 
 use sha1::{Digest, Sha1};
 
+use crate::base::alloc;
 use crate::base::clock::LRU_CLOCK_MAX;
 use crate::base::log::Level;
 use crate::base::num::string2ll;
 use crate::base::strtod::strtod;
 use crate::base::sys;
 use crate::commands::config::rewrite_config_or_reply;
-use crate::ds::table::Slot;
+use crate::ds::table::{Element, HashKey, Slot, Table};
 use crate::server::client::ClientId;
 use crate::server::exec::{Args, OwnedArgs};
 use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
 use crate::server::{DebugSettings, Server};
 use crate::server_log;
-use crate::store::entry::{Encoding, Entry, NewValue, Str};
+use crate::store::entry::value::Value;
+use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
+use crate::store::hash::Hash;
+use crate::store::rdb_value::rdb_save_object;
+use crate::store::set::Set;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
 const HELP: &[&str] = &[
@@ -46,6 +53,8 @@ const HELP: &[&str] = &[
     "    Like HTSTATS but for the hash table stored at <key>'s value.",
     "REPLICATE <string>",
     "    Replicates the provided string to replicas, allowing data divergence.",
+    "LISTPACK <key>",
+    "    Show low level info about the listpack encoding of <key>.",
     "OBJECT <key>",
     "    Show low level info about `key` and associated value.",
     "PANIC",
@@ -59,6 +68,16 @@ const HELP: &[&str] = &[
     "    Reply with a test value of the specified type. <type> can be: string,",
     "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
     "    true, false.",
+    "MALLCTL <key> [<val>]",
+    "    Get or set a malloc tuning integer.",
+    "MALLCTL-STR <key> [<val>]",
+    "    Get or set a malloc tuning string.",
+    "QUICKLIST <key> [<0|1>]",
+    "    Show low level info about the quicklist encoding of <key>.",
+    "    The optional argument (0 by default) sets the level of detail",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    Sets the threshold for elements to be inserted as plain vs packed nodes",
+    "    Default value is 1GB, allows values up to 4GB. Setting to 0 restores to default.",
     "RELOAD [option ...]",
     "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
     "    * MERGE: conflicting keys will be loaded from RDB.",
@@ -130,6 +149,11 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
         _ if is("reload") => reload(server, cid, args),
         _ if is("object") && n == 3 => object(server, cid, args),
+        _ if is("listpack") && n == 3 => encodings::listpack(server, cid, args),
+        _ if is("quicklist") && (n == 3 || n == 4) => encodings::quicklist(server, cid, args),
+        _ if is("quicklist-packed-threshold") && n == 3 => {
+            encodings::packed_threshold(server, cid, args);
+        }
         _ if is("sdslen") && n == 3 => sdslen(server, cid, args),
         _ if is("populate") && (3..=5).contains(&n) => populate(server, cid, args),
         _ if is("digest") && n == 2 => {
@@ -153,15 +177,7 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
             server.clients.add_reply_ok(cid);
         }
         _ if is("htstats") && n >= 3 => htstats(server, cid, args),
-        _ if is("htstats-key") && n >= 3 => {
-            if lookup_or_reply(server, cid, &args[2]).is_some() {
-                // Strings are all there is.
-                server.add_reply_error(
-                    cid,
-                    "The value stored at the specified key is not represented using an hash table",
-                );
-            }
-        }
+        _ if is("htstats-key") && n >= 3 => htstats_key(server, cid, args),
         _ if is("change-repl-id") && n == 2 => {
             server_log!(
                 Level::Notice,
@@ -175,6 +191,8 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("config-rewrite-force-all") && n == 2 => {
             rewrite_config_or_reply(server, cid, true, &[]);
         }
+        _ if is("mallctl") && n >= 3 => mallctl(server, cid, args),
+        _ if is("mallctl-str") && n >= 3 => mallctl_str(server, cid, args),
         _ if is("replybuffer") && n == 4 => replybuffer(server, cid, args),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }
@@ -189,6 +207,39 @@ fn is_on(arg: &[u8]) -> bool {
 fn set(server: &mut Server, cid: ClientId, args: &Args, f: fn(&mut DebugSettings, bool)) {
     f(&mut server.debug, is_on(&args[2]));
     server.clients.add_reply_ok(cid);
+}
+
+/// A number that the allocator goes by.
+fn mallctl(server: &mut Server, cid: ClientId, args: &Args) {
+    let mut new = None;
+    if args.len() > 3 {
+        new = server.get_long_long_or_reply(cid, args, 3);
+        if new.is_none() {
+            return;
+        }
+    }
+    let name = std::ffi::CString::new(&args[2]).unwrap_or_default();
+    match alloc::mallctl_int(&name, new) {
+        Ok(Some(n)) => server.add_reply_long_long(cid, n),
+        Ok(None) => server.add_reply_ok(cid),
+        Err(e) => server.add_reply_error(cid, &crate::base::sys::strerror(&e)),
+    }
+}
+
+/// A text that the allocator goes by; with `VOID`, something that it does.
+fn mallctl_str(server: &mut Server, cid: ClientId, args: &Args) {
+    let name = std::ffi::CString::new(&args[2]).unwrap_or_default();
+    let done = match args.len() {
+        3 => alloc::mallctl_str(&name).map(Some),
+        _ if &args[3] == b"VOID" => alloc::mallctl_trigger(&name).map(|()| None),
+        // A text would have to outlive whatever jemalloc does with it.
+        _ => Err(std::io::Error::from_raw_os_error(libc::EPERM)),
+    };
+    match done {
+        Ok(Some(text)) => server.add_reply_bulk(cid, text.as_bytes()),
+        Ok(None) => server.add_reply_ok(cid),
+        Err(e) => server.add_reply_error(cid, &crate::base::sys::strerror(&e)),
+    }
 }
 
 fn replybuffer(server: &mut Server, cid: ClientId, args: &Args) {
@@ -270,12 +321,8 @@ fn rdb_saved_object_len(server: &Server, e: &Entry) -> u64 {
         ..RdbWriterOptions::default()
     };
     let mut w = RdbWriter::new(std::io::sink(), options);
-    let written = match e.string() {
-        Str::Int(n) => w.int_string(n),
-        Str::Bytes(b) => w.string(b),
-    };
     // A sink takes everything.
-    written.map_or(0, |()| w.bytes_written())
+    rdb_save_object(&mut w, e).map_or(0, |()| w.bytes_written())
 }
 
 fn object(server: &mut Server, cid: ClientId, args: &Args) {
@@ -290,10 +337,11 @@ fn object(server: &mut Server, cid: ClientId, args: &Args) {
         now + (LRU_CLOCK_MAX - lru)
     };
     let text = format!(
-        "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{lru} lru_seconds_idle:{idle}",
+        "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{lru} lru_seconds_idle:{idle}{}",
         e.address(),
         e.encoding().name(),
-        rdb_saved_object_len(server, e)
+        rdb_saved_object_len(server, e),
+        encodings::quicklist_facts(e)
     );
     server.clients.add_reply_status(cid, &text);
 }
@@ -303,7 +351,7 @@ fn sdslen(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     };
     let e = server.entry(cid, slot);
-    if e.encoding() == Encoding::Int {
+    if e.value_type() != Type::String || e.encoding() == Encoding::Int {
         return server.add_reply_error(cid, "Not an sds encoded string.");
     }
     // Key and a short value lie in one allocation, exactly as long as they are; only a buffer has room and a size of its own.
@@ -410,9 +458,24 @@ fn mix_digest(digest: &mut Sha, bytes: &[u8]) {
 /// Mixes the value and whether it expires into `digest` (xorObjectDigest).
 fn xor_object_digest(digest: &mut Sha, e: &Entry) {
     mix_digest(digest, &(e.value_type() as u32).to_be_bytes());
-    match e.string() {
-        Str::Int(n) => mix_digest(digest, itoa::Buffer::new().format(n).as_bytes()),
-        Str::Bytes(b) => mix_digest(digest, b),
+    match e.any_value().as_deref() {
+        None => match e.string() {
+            Str::Int(n) => mix_digest(digest, itoa::Buffer::new().format(n).as_bytes()),
+            Str::Bytes(b) => mix_digest(digest, b),
+        },
+        Some(Value::List(l)) => l.for_each(|v| v.with_bytes(|b| mix_digest(digest, b))),
+        Some(Value::Set(s)) => s
+            .iter()
+            .for_each(|v| v.with_bytes(|b| xor_digest(digest, b))),
+        Some(Value::Hash(h)) => {
+            for (field, value) in h.iter() {
+                let mut one = [0; 20];
+                field.with_bytes(|b| mix_digest(&mut one, b));
+                value.value().with_bytes(|b| mix_digest(&mut one, b));
+                xor_digest(digest, &one);
+            }
+        }
+        Some(Value::Zset(_) | Value::Stream(_)) => {}
     }
     if e.expire().is_some() {
         xor_digest(digest, b"!!expire!!");
@@ -511,19 +574,39 @@ fn protocol(server: &mut Server, cid: ClientId, args: &Args) {
 
 // Hash tables -------------------------------------------------------------------------------------------------------------
 
-/// One array of a table, in upstream's words; a size is in elements that fit, not in buckets.
-fn ht_stats(text: &mut String, n: usize, size: usize, used: usize, chained: Option<usize>) {
+/// One array of a table, in upstream's words. A size is in elements that fit, not in buckets; a slot is a bucket, and its
+/// chain all that hashes to it.
+fn ht_stats(text: &mut String, n: usize, size: usize, used: usize) {
     let name = ["main hash table", "rehashing target"][n];
     text.push_str(&format!("Hash table {n} stats ({name}):\n"));
     if used == 0 {
         text.push_str("No stats available for empty dictionaries\n");
-        return;
+    } else {
+        text.push_str(&format!(
+            " table size: {size}\n number of elements: {used}\n"
+        ));
     }
-    text.push_str(&format!(
-        " table size: {size}\n number of elements: {used}\n"
-    ));
-    if let Some(chained) = chained {
-        text.push_str(&format!(" chained buckets: {chained}\n"));
+}
+
+/// Both arrays of a table (dictGetStats).
+fn table_stats<E: Element, H: HashKey>(text: &mut String, table: &Table<E, H>, full: bool) {
+    let arrays = if table.is_rehashing() { 2 } else { 1 };
+    let slots = table.capacity() / (table.array_stats(0).0 + table.array_stats(1).0).max(1);
+    for n in 0..arrays {
+        let (buckets, used, _) = table.array_stats(n);
+        ht_stats(text, n, buckets * slots, used);
+        if used == 0 || !full {
+            continue;
+        }
+        let (mut different, mut longest) = (0, 0);
+        table.for_each_chain(n, |len| {
+            different += usize::from(len > 0);
+            longest = longest.max(len);
+        });
+        let average = used as f64 / different as f64;
+        text.push_str(&format!(
+            " different slots: {different}\n max chain length: {longest}\n avg chain length (counted): {average:.02}\n"
+        ));
     }
 }
 
@@ -536,20 +619,34 @@ fn htstats(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_error(cid, "Out of range database");
     };
     let full = args.len() >= 4 && args.is(3, "full");
-    let table = db.keys.table();
-    let (main, target) = (table.array_stats(0), table.array_stats(1));
-    let buckets = (main.0 + target.0).max(1);
-    let slots = table.capacity() / buckets;
     let mut text = "[Dictionary HT]\n".to_string();
-    let chained = |n: usize| full.then_some(n);
-    ht_stats(&mut text, 0, main.0 * slots, main.1, chained(main.2));
-    if table.is_rehashing() {
-        ht_stats(&mut text, 1, target.0 * slots, target.1, chained(target.2));
-    }
+    table_stats(&mut text, db.keys.table(), full);
     // Keys that expire are kept in a list, whose size is its room.
     text.push_str("[Expires HT]\n");
     let room = db.keys.overhead().1 / size_of::<usize>();
-    ht_stats(&mut text, 0, room, db.keys.expires_len(), None);
+    ht_stats(&mut text, 0, room, db.keys.expires_len());
+    server
+        .clients
+        .add_reply_verbatim(cid, text.as_bytes(), "txt");
+}
+
+fn htstats_key(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(slot) = lookup_or_reply(server, cid, &args[2]) else {
+        return;
+    };
+    let full = args.len() >= 4 && args.is(3, "full");
+    let mut text = String::new();
+    let e = server.entry(cid, slot);
+    if let Some(Set::Table(t)) = e.value::<Set>().as_deref() {
+        table_stats(&mut text, t.table(), full);
+    } else if let Some(Hash::Table(t)) = e.value::<Hash>().as_deref() {
+        table_stats(&mut text, t.table(), full);
+    } else {
+        return server.add_reply_error(
+            cid,
+            "The value stored at the specified key is not represented using an hash table",
+        );
+    }
     server
         .clients
         .add_reply_verbatim(cid, text.as_bytes(), "txt");

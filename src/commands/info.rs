@@ -281,13 +281,7 @@ impl Server {
     }
 
     fn info_clients(&self, i: &mut Info) {
-        let (mut max_in, mut max_out) = (0, 0);
-        for c in self.clients.iter().filter(|c| !c.has(CLIENT_FAKE)) {
-            let big = c.big_arg.as_ref().map_or(0, |b| b.buf.capacity());
-            let argv = c.parser.as_deref().map_or(0, |p| p.argv_len());
-            max_in = max_in.max(c.querybuf.capacity() + big + argv);
-            max_out = max_out.max(self.client_output_memory(c.cid));
-        }
+        let (max_in, max_out) = self.stats.client_peaks.get();
         let slaves = self.clients.slaves.len();
         i.section("Clients");
         i.field(
@@ -546,8 +540,8 @@ impl Server {
         i.field("total_writes_processed", s.total_writes_processed);
         i.field("io_threaded_reads_processed", 0);
         i.field("io_threaded_writes_processed", 0);
-        i.field("reply_buffer_shrinks", 0);
-        i.field("reply_buffer_expands", 0);
+        i.field("reply_buffer_shrinks", s.reply_buffer_shrinks);
+        i.field("reply_buffer_expands", s.reply_buffer_expands);
         i.field("eventloop_cycles", s.el_duration.count);
         i.field("eventloop_duration_sum", s.el_duration.sum);
         i.field("eventloop_duration_cmd_sum", s.cmd_us);

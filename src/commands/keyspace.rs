@@ -8,7 +8,7 @@ mod flush;
 mod scan;
 
 pub use flush::{flushall_command, flushdb_command};
-pub use scan::{parse_scan_cursor_or_reply, scan_command};
+pub use scan::{Emit, scan_command, scan_generic_command};
 
 use crate::base::glob::string_match_len;
 use crate::base::num::string2ll;
@@ -16,7 +16,7 @@ use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_NEW};
+use crate::server::notify::NOTIFY_GENERIC;
 use crate::store::entry::{Encoding, Entry, NewValue, Str};
 use crate::wire::resp::push_bulk;
 
@@ -89,8 +89,12 @@ pub fn dbsize_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.add_reply_long_long(cid, n as i64);
 }
 
-/// The value of an entry, for another entry to hold: a large string is shared until one of them changes it.
+/// The value of an entry, for another entry to hold: a large string is shared until one of them changes it, what is no string
+/// is copied.
 pub fn dup_value(e: &Entry) -> NewValue<'_> {
+    if let Some(value) = e.any_value() {
+        return NewValue::Value(value.deep_clone());
+    }
     if let Some(buf) = e.buf() {
         return NewValue::Buf(buf.clone());
     }
@@ -103,10 +107,11 @@ pub fn dup_value(e: &Entry) -> NewValue<'_> {
     }
 }
 
-/// Puts the value of `e` at `key`, which is not there, with its own expiry.
-fn add_value_of(server: &mut Server, cid: ClientId, db: usize, key: &[u8], e: &Entry) {
-    server.db_add(db, key, dup_value(e), e.expire());
-    if e.expire().is_some() {
+/// Adds an entry with the key `key`, which is not there.
+fn add_entry(server: &mut Server, cid: ClientId, db: usize, key: &[u8], e: Entry) {
+    let expires = e.expire().is_some();
+    server.db_add_entry(db, key, e);
+    if expires {
         server.remember_slave_key_with_expire(cid, db, key);
     }
 }
@@ -133,8 +138,9 @@ fn rename_generic(server: &mut Server, cid: ClientId, args: &Args, nx: bool) {
     let Some(e) = keys.remove(hash, from) else {
         return server.add_reply_no_such_key(cid);
     };
-    add_value_of(server, cid, db, to, &e);
-    drop(e);
+    let kind = e.value_type();
+    add_entry(server, cid, db, to, e.renamed(to));
+    server.signal_deleted_key_as_ready(db, from, kind);
     server.signal_modified_key(cid, db, from);
     server.signal_modified_key(cid, db, to);
     server.notify_keyspace_event(NOTIFY_GENERIC, "rename_from", from, db);
@@ -210,20 +216,13 @@ pub fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
     {
         return server.add_reply_long_long(cid, 0);
     }
-    let lru = server.clock.lru_clock;
     let hash = server.dbs[src].keys.hash(key);
-    let Some(mut e) = server.dbs[src].keys.remove(hash, key) else {
+    let Some(e) = server.dbs[src].keys.remove(hash, key) else {
         return server.add_reply_long_long(cid, 0);
     };
-    e.set_lru(lru);
-    let expires = e.expire().is_some();
-    let keys = &mut server.dbs[dst].keys;
-    let hash = keys.hash(key);
-    keys.add(hash, e);
-    if expires {
-        server.remember_slave_key_with_expire(cid, dst, key);
-    }
-    server.notify_keyspace_event(NOTIFY_NEW, "new", key, dst);
+    let kind = e.value_type();
+    add_entry(server, cid, dst, key, e);
+    server.signal_deleted_key_as_ready(src, key, kind);
     server.signal_modified_key(cid, src, key);
     server.signal_modified_key(cid, dst, key);
     server.notify_keyspace_event(NOTIFY_GENERIC, "move_from", key, src);
@@ -278,16 +277,8 @@ pub fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_long_long(cid, 0);
     };
     let e = keys.at(slot);
-    let expire = e.expire();
-    let mut copy = Entry::new(to, dup_value(e), expire);
-    copy.set_lru(server.clock.lru_clock);
-    let keys = &mut server.dbs[dst].keys;
-    let hash = keys.hash(to);
-    keys.add(hash, copy);
-    if expire.is_some() {
-        server.remember_slave_key_with_expire(cid, dst, to);
-    }
-    server.notify_keyspace_event(NOTIFY_NEW, "new", to, dst);
+    let copy = Entry::new(to, dup_value(e), e.expire());
+    add_entry(server, cid, dst, to, copy);
     server.signal_modified_key(cid, dst, to);
     server.notify_keyspace_event(NOTIFY_GENERIC, "copy_to", to, dst);
     server.dirty += 1;

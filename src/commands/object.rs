@@ -9,7 +9,7 @@ use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOTOUCH};
-use crate::store::entry::{Entry, Str};
+use crate::store::entry::{Entry, Str, Type};
 
 /// Integers below this one share one object in upstream (OBJ_SHARED_INTEGERS), which shows in OBJECT REFCOUNT.
 const SHARED_INTEGERS: i64 = 10_000;
@@ -96,6 +96,9 @@ fn refcount(server: &Server, e: &Entry) -> i64 {
     // Eviction by access needs an access time of its own for every value.
     let may_share =
         server.config.maxmemory == 0 || !(policy_is_lru(policy) || policy_is_lfu(policy));
+    if e.value_type() != Type::String {
+        return 1;
+    }
     match e.string() {
         Str::Int(0..SHARED_INTEGERS) if may_share => SHARED_REFCOUNT,
         _ => 1,

@@ -24,6 +24,8 @@ pub enum Apply {
     GoodSlaves,
     /// `maxclients`
     Maxclients,
+    /// `locale-collate`
+    LocaleCollate,
     /// `requirepass`
     RequirePass,
 }
@@ -48,6 +50,11 @@ impl Apply {
             Apply::LogLevel => log::set_verbosity(server.config.loglevel.into()),
             Apply::ReplBacklogSize => server.resize_replication_backlog(),
             Apply::GoodSlaves => server.refresh_good_slaves_count(),
+            Apply::LocaleCollate => {
+                if !server.update_locale_collate() {
+                    return Err("Invalid locale name".into());
+                }
+            }
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
         }

@@ -198,7 +198,7 @@ pub static TABLE: &[Row] = &[
         text!(proc_title_template, Some(is_valid_proc_title_template)),
     )
     .accepted(),
-    row("locale-collate", MODIFIABLE, text!(locale_collate)).accepted(),
+    row("locale-collate", MODIFIABLE, text!(locale_collate)).apply(Apply::LocaleCollate),
     row("hz", MODIFIABLE, number!(hz, Integer, 0, i32::MAX)).apply(Apply::Hz),
     row("dynamic-hz", MODIFIABLE, yes_no!(dynamic_hz)),
     row("activerehashing", MODIFIABLE, yes_no!(activerehashing)),

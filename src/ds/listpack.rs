@@ -46,6 +46,11 @@ unsafe impl Send for Listpack {}
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LpPos(u32);
 
+impl LpPos {
+    /// Where the first element of any listpack is, if it has one.
+    pub const FIRST: LpPos = LpPos(HEADER as u32);
+}
+
 /// An element.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LpValue<'a> {
@@ -107,6 +112,32 @@ impl<'a> LpValue<'a> {
                 push_ll(&mut out, v);
                 out
             }
+        }
+    }
+}
+
+/// A string to compare many elements with: it is parsed once.
+#[derive(Clone, Copy, Debug)]
+pub struct Needle<'a> {
+    bytes: &'a [u8],
+    number: Option<i64>,
+}
+
+impl<'a> Needle<'a> {
+    #[inline]
+    pub fn new(bytes: &'a [u8]) -> Needle<'a> {
+        Needle {
+            bytes,
+            number: string2ll(bytes),
+        }
+    }
+
+    /// Whether the element, as a string, is this one.
+    #[inline]
+    pub fn is(&self, v: LpValue<'_>) -> bool {
+        match v {
+            LpValue::Str(s) => s == self.bytes,
+            LpValue::Int(v) => self.number == Some(v),
         }
     }
 }
@@ -180,6 +211,19 @@ fn entry_size(b: &[u8], p: usize) -> usize {
 /// The element at `p` and its `encoded_size`.
 #[inline]
 fn decode(b: &[u8], p: usize) -> (LpValue<'_>, usize) {
+    // The two shortest encodings by hand: nearly all elements of small values have them.
+    match b[p] {
+        v @ 0x00..=0x7F => (LpValue::Int(i64::from(v)), 1),
+        v @ 0x80..=0xBF => {
+            let n = usize::from(v & 0x3F);
+            (LpValue::Str(&b[p + 1..p + 1 + n]), 1 + n)
+        }
+        _ => decode_longer(b, p),
+    }
+}
+
+#[inline(never)]
+fn decode_longer(b: &[u8], p: usize) -> (LpValue<'_>, usize) {
     let e = &b[p..];
     let le = |n: usize| {
         // Little-endian, its sign bit on top, then shifted down with its sign.
@@ -188,11 +232,6 @@ fn decode(b: &[u8], p: usize) -> (LpValue<'_>, usize) {
         LpValue::Int(i64::from_le_bytes(w) >> (64 - 8 * n))
     };
     match e[0] {
-        v @ 0x00..=0x7F => (LpValue::Int(i64::from(v)), 1),
-        v @ 0x80..=0xBF => {
-            let n = 1 + usize::from(v & 0x3F);
-            (LpValue::Str(&e[1..n]), n)
-        }
         v @ 0xC0..=0xDF => {
             let u = i64::from(v & 0x1F) << 8 | i64::from(e[1]);
             (LpValue::Int(u << 51 >> 51), 2)
@@ -297,8 +336,13 @@ impl<'a> Encoded<'a> {
     fn write(&self, out: &mut [u8]) {
         let n = self.head_len + self.tail.len();
         let (content, back) = out.split_at_mut(n);
-        content[..self.head_len].copy_from_slice(&self.head[..self.head_len]);
-        content[self.head_len..].copy_from_slice(self.tail);
+        if self.head_len == 1 {
+            content[0] = self.head[0];
+            content[1..].copy_from_slice(self.tail);
+        } else {
+            content[..self.head_len].copy_from_slice(&self.head[..self.head_len]);
+            content[self.head_len..].copy_from_slice(self.tail);
+        }
         write_backlen(back, n);
     }
 }
@@ -375,15 +419,36 @@ impl Listpack {
         size_class(self.total_bytes())
     }
 
+    /// Total bytes and count.
+    #[inline]
+    fn header(&self) -> (usize, u16) {
+        // SAFETY: the allocation is of 8 bytes at least, initialised up to the total length of 7 at least; a u32 and a u16
+        // lie in it, aligned.
+        let (total, count) = unsafe {
+            let p = self.0.as_ptr();
+            (p.cast::<u32>().read(), p.add(4).cast::<u16>().read())
+        };
+        (u32::from_le(total) as usize, u16::from_le(count))
+    }
+
+    #[inline]
+    fn set_header(&mut self, total: usize, count: u16) {
+        // SAFETY: as in `header`.
+        unsafe {
+            let p = self.0.as_ptr();
+            p.cast::<u32>().write((total as u32).to_le());
+            p.add(4).cast::<u16>().write(count.to_le());
+        }
+    }
+
     #[inline]
     fn count(&self) -> u16 {
-        let b = self.bytes();
-        u16::from_le_bytes([b[4], b[5]])
+        self.header().1
     }
 
     #[inline]
     fn set_count(&mut self, n: u16) {
-        self.bytes_mut()[4..6].copy_from_slice(&n.to_le_bytes());
+        self.set_header(self.total_bytes(), n);
     }
 
     /// Number of elements; past 65534 it walks (lpLength).
@@ -490,7 +555,7 @@ impl Listpack {
         let mut p = from.0 as usize;
         loop {
             let first = b[p];
-            // The two shortest encodings by hand: nearly all elements of hashes and sets have them.
+            // By hand, as in `decode`.
             let (found, size) = if first < 0x80 {
                 (number == Some(i64::from(first)), 2)
             } else if first < 0xC0 {
@@ -560,17 +625,32 @@ impl Listpack {
         self.0 = p;
     }
 
+    /// Puts an element at the offset `at`, where one starts or the end mark is.
     #[inline]
     fn put(&mut self, at: usize, e: &Encoded<'_>) -> LpPos {
+        let (total, count) = self.header();
         let size = e.size();
-        self.splice(at, 0, size);
-        let b = self.bytes_mut();
-        e.write(&mut b[at..at + size]);
-        let n = self.count();
-        if n != UNKNOWN {
-            // 65534 becomes "unknown" by itself.
-            self.set_count(n + 1);
+        let after = total + size;
+        assert!(
+            at < total && after <= u32::MAX as usize,
+            "a position within a listpack of 32 bits"
+        );
+        if after > size_class(total) {
+            self.resize(total, after);
         }
+        // SAFETY: `at` is below `total`, and `after` bytes are allocated now.
+        let place = unsafe {
+            let p = self.0.as_ptr();
+            if at + 1 == total {
+                p.add(after - 1).write(EOF);
+            } else {
+                std::ptr::copy(p.add(at), p.add(at + size), total - at);
+            }
+            std::slice::from_raw_parts_mut(p.add(at), size)
+        };
+        e.write(place);
+        // 65534 becomes "unknown" by itself.
+        self.set_header(after, if count == UNKNOWN { UNKNOWN } else { count + 1 });
         LpPos(at as u32)
     }
 
@@ -657,6 +737,25 @@ impl Listpack {
         self.splice(at, end - at, 0);
         self.uncount(deleted);
         self.pos(at)
+    }
+
+    /// Where the element behind the one at `p` starts, if there is one, or where it would.
+    #[inline]
+    pub fn end_of(&self, p: LpPos) -> LpPos {
+        let p = p.0 as usize;
+        LpPos((p + entry_size(self.bytes(), p)) as u32)
+    }
+
+    /// Bytes of the elements before `p`.
+    #[inline]
+    pub fn bytes_before(&self, p: LpPos) -> usize {
+        (p.0 as usize).saturating_sub(HEADER)
+    }
+
+    /// Removes the `n` elements before `p`, without a walk over them.
+    pub fn delete_before(&mut self, p: LpPos, n: usize) {
+        self.splice(HEADER, self.bytes_before(p), 0);
+        self.uncount(n);
     }
 
     fn uncount(&mut self, deleted: usize) {

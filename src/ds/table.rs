@@ -11,7 +11,7 @@
 //! A look-up compares seven tags at once in one 64-bit word and touches an element only when its tag matches, so a miss
 //! costs one cache line and a hit two.
 //!
-//! Growing and shrinking are incremental: while `rehash_next` is some, `tables[0]` is emptied bucket by bucket into
+//! Growing and shrinking are incremental: while a rehash runs, `tables[0]` is emptied bucket by bucket into
 //! `tables[1]`; each write moves one bucket and [`Table::rehash_for`] moves more when the owner is idle. The only big step
 //! is the allocation of the new array.
 //!
@@ -28,6 +28,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::hash::Hasher;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::LazyLock;
 
 use crate::base::sys;
 
@@ -72,10 +73,45 @@ impl std::hash::BuildHasher for KeyHasher {
     }
 }
 
-/// What a table stores: a pointer-sized owner of one allocation that knows its key.
+/// How a table hashes its keys.
+pub trait HashKey {
+    fn hash(&self, key: &[u8]) -> u64;
+}
+
+impl HashKey for KeyHasher {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        KeyHasher::hash(self, key)
+    }
+}
+
+/// The hash of the tables inside values: one key for the process, so that a small table does not carry its own, and one
+/// hash of a member is good for all of them.
+#[derive(Clone, Copy, Default)]
+pub struct SharedHasher;
+
+static SHARED_KEY: LazyLock<KeyHasher> = LazyLock::new(|| {
+    use std::hash::BuildHasher;
+    // The standard library's keys come from the system's randomness.
+    let random = std::hash::RandomState::new();
+    KeyHasher::new([0, 1, 2, 3].map(|n: u64| random.hash_one(n)))
+});
+
+impl HashKey for SharedHasher {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        SHARED_KEY.hash(key)
+    }
+}
+
+/// A table inside a value: a set, a hash, a sorted set.
+pub type SubTable<E> = Table<E, SharedHasher>;
+
+/// What a table stores: an owner of one word that knows its key.
 ///
 /// # Safety
-/// The type must be `repr(transparent)` over a non-null pointer: eight bytes, never zero, movable bit by bit.
+/// The type must be `repr(transparent)` over a non-null pointer or the like: eight bytes, never zero, movable bit by bit.
+/// Its key may lie inside the word itself.
 pub unsafe trait Element: Sized {
     fn key(&self) -> &[u8];
 }
@@ -155,6 +191,14 @@ impl Bucket {
     fn tag(&self, slot: usize) -> u8 {
         (self.meta >> (slot * 8)) as u8
     }
+
+    /// # Safety
+    /// The slot is full, and the table's elements are `E`s.
+    #[inline]
+    unsafe fn element<E>(&self, slot: usize) -> &E {
+        // SAFETY: by the caller's word the slot holds an E, which is transparent over one word.
+        unsafe { &*(&raw const self.words[slot]).cast::<E>() }
+    }
 }
 
 #[inline]
@@ -174,23 +218,32 @@ fn tag_of(hash: u64) -> u8 {
     (hash >> 57) as u8 | 0x80
 }
 
-/// One array of buckets; `len` is zero (nothing allocated) or a power of two.
+/// The most buckets of one array: 128 GB of them.
+const BUCKETS_MAX: usize = 1 << 31;
+
+/// One array of buckets; `len` is zero (nothing allocated) or a power of two. Compact: two of them sit in every big
+/// collection.
 struct Buckets {
     ptr: NonNull<Bucket>,
-    len: usize,
     used: usize,
+    len: u32,
     /// Chain buckets allocated besides the array.
-    chained: usize,
+    chained: u32,
 }
 
 impl Buckets {
     const fn none() -> Buckets {
         Buckets {
             ptr: NonNull::dangling(),
-            len: 0,
             used: 0,
+            len: 0,
             chained: 0,
         }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.len as usize
     }
 
     fn layout(len: usize) -> Layout {
@@ -204,10 +257,11 @@ impl Buckets {
         let Some(ptr) = NonNull::new(p) else {
             handle_alloc_error(layout)
         };
+        debug_assert!(len <= BUCKETS_MAX);
         Buckets {
             ptr,
-            len,
             used: 0,
+            len: len as u32,
             chained: 0,
         }
     }
@@ -215,7 +269,7 @@ impl Buckets {
     /// Frees the array itself; the caller has emptied it.
     fn free(&mut self) {
         if self.len > 0 {
-            let layout = Self::layout(self.len);
+            let layout = Self::layout(self.len());
             if layout.size() >= RELEASE_BYTES {
                 sys::release_pages(self.ptr.as_ptr().cast(), layout.size());
             }
@@ -227,19 +281,19 @@ impl Buckets {
 
     #[inline]
     fn mask(&self) -> u64 {
-        self.len as u64 - 1
+        u64::from(self.len) - 1
     }
 
     #[inline]
     fn bucket(&self, index: usize) -> &Bucket {
-        debug_assert!(index < self.len);
+        debug_assert!(index < self.len());
         // SAFETY: callers mask the index with len - 1 or count below len; the array holds len initialised buckets.
         unsafe { &*self.ptr.as_ptr().add(index) }
     }
 
     #[inline]
     fn bucket_mut(&mut self, index: usize) -> &mut Bucket {
-        debug_assert!(index < self.len);
+        debug_assert!(index < self.len());
         // SAFETY: as in `bucket`; &mut self gives exclusive access.
         unsafe { &mut *self.ptr.as_ptr().add(index) }
     }
@@ -275,12 +329,13 @@ impl Buckets {
         place
     }
 
-    /// Takes the element in `slot` of the `depth`-th bucket of the chain at `index`, and fills the hole from the chain's end.
-    fn remove_at(&mut self, index: usize, depth: usize, slot: usize) -> usize {
+    /// Takes the element at `place` out of its chain, and fills the hole from the chain's end.
+    fn remove_at(&mut self, place: Place) -> usize {
+        let slot = place.slot as usize;
         self.used -= 1;
         let mut freed = 0;
-        let mut b = self.bucket_mut(index);
-        for _ in 0..depth {
+        let mut b = self.bucket_mut(place.index);
+        for _ in 0..place.depth {
             match b.next_mut() {
                 Some(n) => b = n,
                 None => unreachable!("the depth was just walked"),
@@ -321,29 +376,50 @@ impl Buckets {
     }
 }
 
-/// A hash table of owned elements, each found by its key.
-pub struct Table<E: Element> {
+/// Where an element is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Which of the two arrays.
+    which: usize,
+    index: usize,
+    /// How many buckets down the chain.
+    depth: u32,
+    slot: u32,
+}
+
+/// `Table::rehash_next` while no rehash runs.
+const NO_REHASH: u32 = u32::MAX;
+
+/// A hash table of owned elements, each found by its key. 64 bytes without the hasher.
+pub struct Table<E: Element, H: HashKey = KeyHasher> {
     tables: [Buckets; 2],
-    /// The next bucket of `tables[0]` to empty, while a rehash runs.
-    rehash_next: Option<usize>,
     version: u64,
-    hasher: KeyHasher,
+    /// The next bucket of `tables[0]` to empty, while a rehash runs.
+    rehash_next: u32,
     resize: Resize,
+    hasher: H,
     /// Elements moved by rehashing, for the test that no insert does more than a bucket's worth of it.
     #[cfg(test)]
     moved: usize,
     owns: PhantomData<E>,
 }
 
-impl<E: Element> Table<E> {
-    pub fn new(hasher: KeyHasher) -> Table<E> {
+impl<E: Element> SubTable<E> {
+    /// An empty table for a value.
+    pub fn shared() -> SubTable<E> {
+        Table::new(SharedHasher)
+    }
+}
+
+impl<E: Element, H: HashKey> Table<E, H> {
+    pub fn new(hasher: H) -> Table<E, H> {
         const { assert!(size_of::<E>() == size_of::<usize>()) };
         Table {
             tables: [Buckets::none(), Buckets::none()],
-            rehash_next: None,
             version: 0,
-            hasher,
+            rehash_next: NO_REHASH,
             resize: Resize::Allow,
+            hasher,
             #[cfg(test)]
             moved: 0,
             owns: PhantomData,
@@ -361,23 +437,32 @@ impl<E: Element> Table<E> {
 
     /// Buckets of both arrays times the elements that fit without a chain: what DEBUG HTSTATS calls the table size.
     pub fn capacity(&self) -> usize {
-        (self.tables[0].len + self.tables[1].len) * SLOTS
+        (self.tables[0].len() + self.tables[1].len()) * SLOTS
     }
 
+    #[inline]
     pub fn is_rehashing(&self) -> bool {
-        self.rehash_next.is_some()
+        self.rehash_next != NO_REHASH
     }
 
     /// Bytes of the arrays and chains, without the elements.
     pub fn mem_usage(&self) -> usize {
-        let t = &self.tables;
-        (t[0].len + t[0].chained + t[1].len + t[1].chained) * size_of::<Bucket>()
+        let buckets = |t: &Buckets| t.len() + t.chained as usize;
+        (buckets(&self.tables[0]) + buckets(&self.tables[1])) * size_of::<Bucket>()
     }
 
-    /// Elements and buckets of one of the two arrays (0: the main one, 1: the target of a rehash), for DEBUG HTSTATS.
+    /// Buckets, elements and chained buckets of one of the two arrays (0: the main one, 1: the target of a rehash), for
+    /// DEBUG HTSTATS.
     pub fn array_stats(&self, which: usize) -> (usize, usize, usize) {
         let t = &self.tables[which];
-        (t.len, t.used, t.chained)
+        (t.len(), t.used, t.chained as usize)
+    }
+
+    /// Calls `f` with the number of elements of each bucket of the array, with its chain.
+    pub fn for_each_chain(&self, which: usize, mut f: impl FnMut(usize)) {
+        for index in 0..self.tables[which].len() {
+            f(self.chain_len(which, index));
+        }
     }
 
     pub fn set_resize(&mut self, resize: Resize) {
@@ -389,8 +474,8 @@ impl<E: Element> Table<E> {
         self.hasher.hash(key)
     }
 
-    /// Finds an element for its removal: which array, bucket and depth in its chain, and slot.
-    fn find_word(&self, hash: u64, key: &[u8]) -> Option<(usize, usize, usize, NonNull<usize>)> {
+    /// Finds an element for its removal.
+    fn find_place(&self, hash: u64, key: &[u8]) -> Option<Place> {
         let tag = tag_of(hash);
         for which in 0..2 {
             let t = &self.tables[which];
@@ -402,10 +487,14 @@ impl<E: Element> Table<E> {
             let mut depth = 0;
             loop {
                 for slot in bits(b.candidates(tag)) {
-                    let word = &b.words[slot];
                     // SAFETY: a full slot holds a live element (invariant of set/clear), and E is transparent over the word.
-                    if unsafe { &*(word as *const usize).cast::<E>() }.key() == key {
-                        return Some((which, index << 8 | depth, slot, NonNull::from(word)));
+                    if unsafe { b.element::<E>(slot) }.key() == key {
+                        return Some(Place {
+                            which,
+                            index,
+                            depth,
+                            slot: slot as u32,
+                        });
                     }
                 }
                 match b.next() {
@@ -415,7 +504,7 @@ impl<E: Element> Table<E> {
                 }
                 depth += 1;
             }
-            if self.rehash_next.is_none() {
+            if !self.is_rehashing() {
                 break;
             }
         }
@@ -433,12 +522,12 @@ impl<E: Element> Table<E> {
                 loop {
                     let mut mask = b.candidates(tag);
                     while mask != 0 {
-                        let word = &b.words[mask.trailing_zeros() as usize / 8];
+                        let slot = mask.trailing_zeros() as usize / 8;
                         mask &= mask - 1;
-                        // SAFETY: as in `find_word`.
-                        if unsafe { &*(word as *const usize).cast::<E>() }.key() == key {
+                        // SAFETY: as in `find_place`.
+                        if unsafe { b.element::<E>(slot) }.key() == key {
                             return Some(Slot {
-                                word: NonNull::from(word),
+                                word: NonNull::from(&b.words[slot]),
                                 version: self.version,
                             });
                         }
@@ -450,7 +539,7 @@ impl<E: Element> Table<E> {
                     }
                 }
             }
-            if self.rehash_next.is_none() || std::ptr::eq(t, &self.tables[1]) {
+            if !self.is_rehashing() || std::ptr::eq(t, &self.tables[1]) {
                 return None;
             }
             t = &self.tables[1];
@@ -476,12 +565,12 @@ impl<E: Element> Table<E> {
     /// Adds an element whose key is not in the table.
     #[inline]
     pub fn insert_new(&mut self, hash: u64, element: E) -> Slot {
-        if self.rehash_next.is_some() {
+        if self.is_rehashing() {
             self.rehash_step();
         }
         self.grow_if_needed();
         let word = into_word(element);
-        let t = if self.rehash_next.is_some() { 1 } else { 0 };
+        let t = usize::from(self.is_rehashing());
         let place = self.tables[t].insert_word(hash, word);
         self.version += 1;
         Slot {
@@ -492,25 +581,29 @@ impl<E: Element> Table<E> {
 
     /// Takes the element with this key out of the table.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<E> {
-        if self.rehash_next.is_some() {
+        if self.is_rehashing() {
             self.rehash_step();
         }
-        let (which, at, slot, _) = self.find_word(hash, key)?;
-        let word = self.tables[which].remove_at(at >> 8, at & 0xff, slot);
+        let place = self.find_place(hash, key)?;
+        Some(self.remove_place(place))
+    }
+
+    fn remove_place(&mut self, place: Place) -> E {
+        let word = self.tables[place.which].remove_at(place);
         self.version += 1;
         self.shrink_if_needed();
-        Some(from_word(word))
+        from_word(word)
     }
 
     fn start_resize(&mut self, buckets: usize) {
-        debug_assert!(self.rehash_next.is_none());
+        debug_assert!(!self.is_rehashing());
         if self.tables[0].used == 0 {
             // Nothing to move: no element, so no chain either.
             self.tables[0].free();
             self.tables[0] = Buckets::alloc(buckets);
         } else {
             self.tables[1] = Buckets::alloc(buckets);
-            self.rehash_next = Some(0);
+            self.rehash_next = 0;
         }
         self.version += 1;
     }
@@ -518,11 +611,11 @@ impl<E: Element> Table<E> {
     #[inline]
     fn grow_if_needed(&mut self) {
         let t = &self.tables[0];
-        if self.rehash_next.is_some() {
+        if self.is_rehashing() {
             return;
         }
         // Seven eighths of the slots: chains stay rare, and the array stays small.
-        if t.used >= t.len * SLOTS - t.len * SLOTS / 8 {
+        if t.used >= t.len() * SLOTS - t.len() * SLOTS / 8 {
             self.grow();
         }
     }
@@ -532,18 +625,20 @@ impl<E: Element> Table<E> {
         let t = &self.tables[0];
         if t.len == 0 {
             self.start_resize(1);
-        } else if self.resize == Resize::Allow || t.used >= t.len * SLOTS * 3 {
-            self.start_resize(t.len * 2);
+        } else if t.len() < BUCKETS_MAX
+            && (self.resize == Resize::Allow || t.used >= t.len() * SLOTS * 3)
+        {
+            self.start_resize(t.len() * 2);
         }
     }
 
     /// Grows at once to hold `n` elements; for a loader that was told the number. Bounded by the caller.
     pub fn reserve(&mut self, n: usize) {
-        if self.rehash_next.is_some() {
+        if self.is_rehashing() {
             return;
         }
-        let want = (n / (SLOTS - 1)).next_power_of_two().max(1);
-        if want > self.tables[0].len {
+        let want = (n / (SLOTS - 1)).min(BUCKETS_MAX).next_power_of_two();
+        if want > self.tables[0].len() {
             self.start_resize(want);
         }
     }
@@ -551,9 +646,9 @@ impl<E: Element> Table<E> {
     #[inline]
     fn shrink_if_needed(&mut self) {
         let t = &self.tables[0];
-        if self.rehash_next.is_none()
+        if !self.is_rehashing()
             && t.len > 4
-            && t.used * 10 < t.len * SLOTS
+            && t.used * 10 < t.len() * SLOTS
             && self.resize == Resize::Allow
         {
             let want = (t.used / (SLOTS - 2) + 1).next_power_of_two();
@@ -566,38 +661,40 @@ impl<E: Element> Table<E> {
         self.shrink_if_needed();
     }
 
-    /// Moves one bucket, skipping a bounded run of empty ones. True while there is more to do.
+    /// Moves one bucket, or looks at two when the first is empty. True while there is more to do.
     pub fn rehash_step(&mut self) -> bool {
-        let Some(mut next) = self.rehash_next else {
+        if !self.is_rehashing() {
             return false;
-        };
+        }
         self.version += 1;
         let len = self.tables[0].len;
-        for _ in 0..10 {
+        let mut next = self.rehash_next;
+        for _ in 0..2 {
             if next >= len || self.tables[0].used == 0 {
                 break;
             }
-            if self.tables[0].bucket(next).meta == 0 {
-                next += 1;
-                continue;
+            let empty = self.tables[0].bucket(next as usize).meta == 0;
+            if !empty {
+                self.move_bucket(next as usize);
             }
-            self.move_bucket(next);
             next += 1;
-            break;
+            if !empty {
+                break;
+            }
         }
         if self.tables[0].used == 0 {
             self.tables[0].free();
             self.tables.swap(0, 1);
-            self.rehash_next = None;
+            self.rehash_next = NO_REHASH;
             return false;
         }
-        self.rehash_next = Some(next);
+        self.rehash_next = next;
         true
     }
 
     /// Rehashes for up to `us` microseconds, as dictRehashMilliseconds. True when it did some work.
     pub fn rehash_for(&mut self, us: u64) -> bool {
-        if self.rehash_next.is_none() {
+        if !self.is_rehashing() {
             return false;
         }
         let start = std::time::Instant::now();
@@ -652,7 +749,7 @@ impl<E: Element> Table<E> {
         loop {
             for slot in bits(b.full()) {
                 // SAFETY: a full slot holds a live element.
-                f(unsafe { &*(&raw const b.words[slot]).cast::<E>() });
+                f(unsafe { b.element::<E>(slot) });
             }
             match b.next() {
                 // SAFETY: the link of a chained bucket is valid while the table is borrowed.
@@ -668,7 +765,7 @@ impl<E: Element> Table<E> {
             return 0;
         }
         let mut v = cursor;
-        if self.rehash_next.is_none() {
+        if !self.is_rehashing() {
             let m = self.tables[0].mask();
             self.visit(0, (v & m) as usize, &mut f);
             return next_cursor(v, m);
@@ -692,48 +789,124 @@ impl<E: Element> Table<E> {
     /// Every element, once, in no order. The table is borrowed, so nothing moves meanwhile.
     pub fn for_each(&self, mut f: impl FnMut(&E)) {
         for which in 0..2 {
-            for index in 0..self.tables[which].len {
+            for index in 0..self.tables[which].len() {
                 self.visit(which, index, &mut f);
             }
         }
     }
 
-    /// A random element: uniform over buckets, then over the elements of the bucket's chain (dictGetRandomKey).
-    pub fn random(&self, mut next_random: impl FnMut() -> u64) -> Option<&E> {
+    /// The same as an iterator.
+    pub fn iter(&self) -> Iter<'_, E> {
+        Iter {
+            tables: &self.tables,
+            which: 0,
+            index: 0,
+            bucket: None,
+            full: 0,
+            left: self.len(),
+            elements: PhantomData,
+        }
+    }
+
+    fn chain_len(&self, which: usize, index: usize) -> usize {
+        let mut b = self.tables[which].bucket(index);
+        let mut n = b.full().count_ones() as usize;
+        while let Some(next) = b.next() {
+            // SAFETY: the link of a chained bucket is valid while the table is borrowed.
+            b = unsafe { &*next.as_ptr() };
+            n += b.full().count_ones() as usize;
+        }
+        n
+    }
+
+    /// The bucket of a place.
+    fn bucket_at(&self, place: Place) -> &Bucket {
+        let mut b = self.tables[place.which].bucket(place.index);
+        for _ in 0..place.depth {
+            match b.next() {
+                // SAFETY: as in `chain_len`.
+                Some(n) => b = unsafe { &*n.as_ptr() },
+                None => unreachable!("a place lies in its chain"),
+            }
+        }
+        b
+    }
+
+    /// A random place with an element. Every element is equally likely, but for those of a chain that is much longer than
+    /// the table's load explains: they share the chance of two buckets or so.
+    fn random_place(&self, next_random: &mut impl FnMut() -> u64) -> Option<Place> {
         if self.is_empty() {
             return None;
         }
-        let total = self.tables[0].len + self.tables[1].len;
+        let [t0, t1] = &self.tables;
+        // What a rehash has emptied is not looked at.
+        let done = if self.is_rehashing() {
+            self.rehash_next as usize
+        } else {
+            0
+        };
+        let buckets = (t0.len() - done + t1.len()) as u128;
+        // An overfull table (see `Resize::Avoid`) has longer chains.
+        let chained = (t0.chained + t1.chained) as usize;
+        let room = match chained {
+            0 => SLOTS,
+            n => SLOTS * (2 + 2 * n / (t0.len() + t1.len())),
+        };
         loop {
-            let r = (next_random() % total as u64) as usize;
-            let (which, index) = if r < self.tables[0].len {
-                (0, r)
+            // One random number chooses the bucket by its high bits and the slot by the rest. An empty slot is a miss.
+            let r = u128::from(next_random()) * buckets;
+            let (at, fraction) = ((r >> 64) as usize + done, r as u64);
+            let (which, index) = if at < t0.len() {
+                (0, at)
             } else {
-                (1, r - self.tables[0].len)
+                (1, at - t0.len())
             };
-            let mut count = 0u64;
-            self.visit(which, index, &mut |_| count += 1);
-            if count == 0 {
+            let count = self.chain_len(which, index);
+            let pick = ((u128::from(fraction) * room.max(count) as u128) >> 64) as usize;
+            if pick >= count {
                 continue;
             }
-            let pick = next_random() % count;
-            let mut found = None;
-            let mut seen = 0;
-            self.visit(which, index, &mut |e| {
-                if seen == pick {
-                    found = Some(std::ptr::from_ref(e));
+            let (mut left, mut place) = (
+                pick as u32,
+                Place {
+                    which,
+                    index,
+                    depth: 0,
+                    slot: 0,
+                },
+            );
+            loop {
+                let full = self.bucket_at(place).full();
+                if left < full.count_ones() {
+                    place.slot = bits(full).nth(left as usize).unwrap_or_default() as u32;
+                    return Some(place);
                 }
-                seen += 1;
-            });
-            // SAFETY: the element lives in the table, which is borrowed for the result's lifetime.
-            return found.map(|p| unsafe { &*p });
+                left -= full.count_ones();
+                place.depth += 1;
+            }
         }
+    }
+
+    /// A random element, as likely as any other (dictGetFairRandomKey).
+    pub fn random(&self, mut next_random: impl FnMut() -> u64) -> Option<&E> {
+        let place = self.random_place(&mut next_random)?;
+        // SAFETY: the place has an element, which lives while the table is borrowed.
+        Some(unsafe { self.bucket_at(place).element(place.slot as usize) })
+    }
+
+    /// Takes a random element out; see [`Table::random`].
+    pub fn pop_random(&mut self, mut next_random: impl FnMut() -> u64) -> Option<E> {
+        if self.is_rehashing() {
+            self.rehash_step();
+        }
+        let place = self.random_place(&mut next_random)?;
+        Some(self.remove_place(place))
     }
 
     /// Drops all elements and arrays.
     pub fn clear(&mut self) {
         for which in 0..2 {
-            for index in 0..self.tables[which].len {
+            for index in 0..self.tables[which].len() {
                 let head: *mut Bucket = self.tables[which].bucket_mut(index);
                 let mut b = head;
                 loop {
@@ -755,19 +928,72 @@ impl<E: Element> Table<E> {
             }
             self.tables[which].free();
         }
-        self.rehash_next = None;
+        self.rehash_next = NO_REHASH;
         self.version += 1;
     }
 }
 
-impl<E: Element> Drop for Table<E> {
+#[cfg(not(test))]
+const _: () = assert!(size_of::<SubTable<crate::ds::member::Member>>() == 64);
+
+/// See [`Table::iter`].
+pub struct Iter<'a, E> {
+    tables: &'a [Buckets; 2],
+    which: usize,
+    /// The next bucket of the array.
+    index: usize,
+    bucket: Option<&'a Bucket>,
+    /// Full slots of `bucket` that are still to come.
+    full: u64,
+    left: usize,
+    elements: PhantomData<&'a E>,
+}
+
+impl<'a, E: Element> Iterator for Iter<'a, E> {
+    type Item = &'a E;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a E> {
+        loop {
+            if let Some(b) = self.bucket {
+                if self.full != 0 {
+                    let slot = self.full.trailing_zeros() as usize / 8;
+                    self.full &= self.full - 1;
+                    self.left -= 1;
+                    // SAFETY: a full slot holds a live element.
+                    return Some(unsafe { b.element(slot) });
+                }
+                // SAFETY: the link of a chained bucket is valid while the table is borrowed.
+                self.bucket = b.next().map(|n| unsafe { &*n.as_ptr() });
+            } else {
+                let t = self.tables.get(self.which)?;
+                if self.index >= t.len() {
+                    self.which += 1;
+                    self.index = 0;
+                    continue;
+                }
+                self.bucket = Some(t.bucket(self.index));
+                self.index += 1;
+            }
+            self.full = self.bucket.map_or(0, Bucket::full);
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<E: Element> ExactSizeIterator for Iter<'_, E> {}
+
+impl<E: Element, H: HashKey> Drop for Table<E, H> {
     fn drop(&mut self) {
         self.clear();
     }
 }
 
 // SAFETY: the table owns its buckets and elements; sending it sends them.
-unsafe impl<E: Element + Send> Send for Table<E> {}
+unsafe impl<E: Element + Send, H: HashKey + Send> Send for Table<E, H> {}
 
 fn into_word<E: Element>(element: E) -> usize {
     let element = std::mem::ManuallyDrop::new(element);
@@ -1008,23 +1234,98 @@ mod tests {
         t.at(s);
     }
 
+    fn numbers() -> impl FnMut() -> u64 {
+        let mut prng = crate::base::random::Prng::new(11);
+        move || prng.next_u64()
+    }
+
+    /// Pearson's statistic of `hits` against a uniform distribution.
+    fn chi_square(hits: &HashMap<u64, u64>, classes: usize) -> f64 {
+        let n: u64 = hits.values().sum();
+        let expected = n as f64 / classes as f64;
+        let missed = (classes - hits.len()) as f64 * expected;
+        let d = |h: u64| (h as f64 - expected).powi(2) / expected;
+        hits.values().map(|h| d(*h)).sum::<f64>() + missed
+    }
+
     #[test]
-    fn random_reaches_every_element() {
+    fn every_element_is_equally_likely() {
+        let mut rng = numbers();
+        // With and without chains, and in the middle of a rehash.
+        for n in [1, 5, 6, 49, 100, 150, 400] {
+            let mut t = table();
+            t.set_resize(if n == 150 {
+                Resize::Avoid
+            } else {
+                Resize::Allow
+            });
+            for i in 0..n {
+                put(&mut t, format!("k{i}").as_bytes(), i);
+            }
+            let mut hits = HashMap::new();
+            for _ in 0..n * 200 {
+                let e = t.random(&mut rng).map(|i| i.value());
+                *hits.entry(e.expect("not empty")).or_insert(0) += 1;
+            }
+            let df = n as f64 - 1.0;
+            let x = chi_square(&hits, n as usize);
+            assert!(x < df + 5.0 * (2.0 * df).sqrt() + 1.0, "{n}: {x}");
+        }
+    }
+
+    #[test]
+    fn one_long_chain_is_sampled_and_emptied() {
         let mut t = table();
-        for i in 0..100 {
+        for i in 0..30_000 {
             put(&mut t, format!("k{i}").as_bytes(), i);
         }
-        let mut x = 88172645463325252u64;
-        let mut rng = || {
-            x ^= x << 13;
-            x ^= x >> 7;
-            x ^= x << 17;
-            x
-        };
-        let mut seen = HashSet::new();
-        for _ in 0..20_000 {
-            seen.insert(t.random(&mut rng).map(|i| i.value()));
+        while t.rehash_step() {}
+        // Only those stay that a small table has in one bucket.
+        t.set_resize(Resize::Avoid);
+        let mut stay = HashSet::new();
+        let gone: Vec<Vec<u8>> = t
+            .iter()
+            .filter(|e| {
+                let last = t.hash(e.key()) & 63 == 63;
+                last.then(|| stay.insert(e.value()));
+                !last
+            })
+            .map(|e| e.key().to_vec())
+            .collect();
+        for k in gone {
+            t.remove(t.hash(&k), &k);
         }
-        assert_eq!(seen.len(), 100);
+        t.set_resize(Resize::Allow);
+        t.try_resize();
+        while t.rehash_step() {}
+        let mut longest = 0;
+        t.for_each_chain(0, |n| longest = longest.max(n));
+        assert!(longest > 100, "{longest}");
+        let mut rng = numbers();
+        let mut hits = HashMap::new();
+        for _ in 0..100_000 {
+            let e = t.random(&mut rng).map(|i| i.value());
+            *hits.entry(e.expect("not empty")).or_insert(0) += 1;
+        }
+        assert!(hits.len() == stay.len() && hits.keys().all(|v| stay.contains(v)));
+        while let Some(e) = t.pop_random(&mut rng) {
+            assert!(stay.remove(&e.value()));
+            assert_eq!(t.len(), stay.len());
+        }
+        assert!(stay.is_empty());
+    }
+
+    #[test]
+    fn the_iterator_sees_each_element_once() {
+        let mut t = table();
+        assert_eq!(t.iter().count(), 0);
+        for i in 0..3000 {
+            put(&mut t, format!("k{i}").as_bytes(), i);
+            if i % 97 == 0 {
+                assert_eq!(t.iter().len(), t.len());
+                let seen: HashSet<u64> = t.iter().map(|e| e.value()).collect();
+                assert_eq!(seen, (0..=i).collect());
+            }
+        }
     }
 }

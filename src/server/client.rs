@@ -5,7 +5,8 @@
 //! everybody else marks them, so an id never dangles within a call.
 //!
 //! An idle client owns no buffers: unread bytes wait in the kernel, an unfinished request is kept at its length, and reply
-//! buffers come from a pool and go back to it when they are sent.
+//! buffers come from a pool and go back to it when they are sent. What a client has is a size: of the reply buffer it gets
+//! when it has something to say. It follows what the client used of its last ones (`client_buffers`).
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -25,7 +26,15 @@ use crate::wire::resp::Parser;
 
 /// Bytes of a reply buffer (PROTO_REPLY_CHUNK_BYTES).
 pub const PROTO_REPLY_CHUNK_BYTES: usize = 16 * 1024;
-/// Reply buffers that are kept for reuse at the most.
+/// The smallest reply buffer, in bytes (PROTO_REPLY_MIN_BYTES).
+pub const PROTO_REPLY_MIN_BYTES: usize = 1024;
+/// Bytes of a block behind the first buffer: what PROTO_REPLY_CHUNK_BYTES and a header come to in upstream's allocator. People
+/// have tuned their output limits by that, so a longer reply is a multiple of it too.
+const REPLY_BLOCK_BYTES: usize = 20 * 1024;
+/// Sizes of reply buffers: the powers of two between these two.
+const REPLY_SIZES: usize =
+    (PROTO_REPLY_CHUNK_BYTES / PROTO_REPLY_MIN_BYTES).trailing_zeros() as usize + 1;
+/// Reply buffers of a size that are kept for reuse at the most.
 const POOL_MAX: usize = 256;
 /// Replies from this size on are sent from the value itself instead of a copy.
 pub const SHARE_MIN: usize = 64 * 1024;
@@ -184,7 +193,7 @@ impl Output {
             bytes = &bytes[n..];
         }
         if !bytes.is_empty() {
-            let mut v = Vec::with_capacity(bytes.len().max(PROTO_REPLY_CHUNK_BYTES));
+            let mut v = Vec::with_capacity(bytes.len().next_multiple_of(REPLY_BLOCK_BYTES));
             v.extend_from_slice(bytes);
             self.list_bytes += v.capacity();
             self.list.push_back(Chunk::Bytes(v));
@@ -210,6 +219,37 @@ impl Output {
         }
         if !bytes.is_empty() {
             self.push_list(bytes);
+        }
+    }
+
+    /// Takes the block out that more bytes would go to; true when that is the first buffer. To be given back with
+    /// [`Output::put_last_block`] before anything else is written.
+    #[inline]
+    pub fn take_last_block(&mut self) -> (Vec<u8>, bool) {
+        if self.list.is_empty() {
+            return (std::mem::take(&mut self.buf), true);
+        }
+        match self.list.pop_back() {
+            Some(Chunk::Bytes(v)) => {
+                self.list_bytes -= v.capacity();
+                (v, false)
+            }
+            Some(shared) => {
+                self.list.push_back(shared);
+                (Vec::new(), false)
+            }
+            None => (Vec::new(), false),
+        }
+    }
+
+    /// Gives a block back, or adds one to the list.
+    #[inline]
+    pub fn put_last_block(&mut self, block: Vec<u8>, first: bool) {
+        if first {
+            self.buf = block;
+        } else if !block.is_empty() {
+            self.list_bytes += block.capacity();
+            self.list.push_back(Chunk::Bytes(block));
         }
     }
 
@@ -429,6 +469,15 @@ pub struct Client {
     pub parser: Option<Box<Parser>>,
     pub big_arg: Option<Box<BigArg>>,
     pub out: Output,
+    /// The size of the reply buffer it gets, a power of two (buf_usable_size).
+    pub reply_size: usize,
+    /// The most that it used of one since unix ms `reply_peak_reset` (buf_peak).
+    pub reply_peak: usize,
+    pub reply_peak_reset: i64,
+    /// Bytes that its next big argument may reserve at once, beyond what anybody may: as many as its last one had.
+    pub fat_room: usize,
+    /// Bytes of its largest input since the cron's last look (querybuf_peak).
+    pub querybuf_peak: usize,
     pub pending_write: bool,
     pub pending_free: bool,
     /// The write handler is installed.
@@ -486,6 +535,14 @@ impl Client {
     }
 }
 
+/// Where reply buffers of this size are in the pool.
+#[inline]
+fn pool_index(size: usize) -> usize {
+    debug_assert!(size.is_power_of_two());
+    let log = (size / PROTO_REPLY_MIN_BYTES).trailing_zeros() as usize;
+    log.min(REPLY_SIZES - 1)
+}
+
 /// All clients, and which of them have something to be written or to be freed.
 pub struct Clients {
     slab: Slab<Box<Client>>,
@@ -497,7 +554,8 @@ pub struct Clients {
     /// Ids of replicas and monitors, in the order in which they came.
     pub slaves: Vec<ClientId>,
     pub monitors: Vec<ClientId>,
-    pool: Vec<Vec<u8>>,
+    /// By size, the smallest first.
+    pool: [Vec<Vec<u8>>; REPLY_SIZES],
 }
 
 impl Default for Clients {
@@ -510,7 +568,7 @@ impl Default for Clients {
             to_close: Vec::new(),
             slaves: Vec::new(),
             monitors: Vec::new(),
-            pool: Vec::new(),
+            pool: [const { Vec::new() }; REPLY_SIZES],
         }
     }
 }
@@ -542,6 +600,11 @@ impl Clients {
             parser: None,
             big_arg: None,
             out: Output::default(),
+            reply_size: PROTO_REPLY_CHUNK_BYTES,
+            reply_peak: PROTO_REPLY_CHUNK_BYTES,
+            reply_peak_reset: 0,
+            fat_room: 0,
+            querybuf_peak: 0,
             pending_write: false,
             pending_free: false,
             writing: false,
@@ -659,12 +722,16 @@ impl Clients {
 
     /// The client gets a place in the queue and a reply buffer.
     #[cold]
-    fn first_write(c: &mut Client, queue: &mut Vec<ClientId>, pool: &mut Vec<Vec<u8>>) {
+    fn first_write(
+        c: &mut Client,
+        queue: &mut Vec<ClientId>,
+        pool: &mut [Vec<Vec<u8>>; REPLY_SIZES],
+    ) {
         Self::put_in_pending_write_queue(c, queue);
         if c.out.buf.capacity() == 0 {
-            c.out.buf = pool
+            c.out.buf = pool[pool_index(c.reply_size)]
                 .pop()
-                .unwrap_or_else(|| Vec::with_capacity(PROTO_REPLY_CHUNK_BYTES));
+                .unwrap_or_else(|| Vec::with_capacity(c.reply_size));
         }
     }
 
@@ -711,9 +778,14 @@ impl Clients {
 
     /// Gives a sent buffer back.
     pub fn recycle(&mut self, mut buf: Vec<u8>) {
-        if buf.capacity() == PROTO_REPLY_CHUNK_BYTES && self.pool.len() < POOL_MAX {
+        let size = buf.capacity();
+        if !(PROTO_REPLY_MIN_BYTES..=PROTO_REPLY_CHUNK_BYTES).contains(&size) {
+            return;
+        }
+        let pool = &mut self.pool[pool_index(size)];
+        if pool.len() < POOL_MAX {
             buf.clear();
-            self.pool.push(buf);
+            pool.push(buf);
         }
     }
 }

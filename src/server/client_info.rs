@@ -12,6 +12,7 @@ use crate::server::client::{
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_READONLY,
     CLIENT_SLAVE, CLIENT_UNBLOCKED, CLIENT_UNIX_SOCKET, Client, ClientId,
 };
+use crate::server::client_buffers::QUERYBUF_IDLE_S;
 use crate::server::exec::Args;
 use crate::server::multi::MultiState;
 use crate::server::networking::PROTO_IOBUF_LEN;
@@ -71,6 +72,16 @@ fn input(c: &Client, running: Option<Running>) -> (usize, usize, usize) {
 }
 
 impl Server {
+    /// Bytes that the client's next input may take at once: the common read buffer, unless the client is idle, and what is
+    /// reserved for another argument as fat as its last one. It is room, not memory.
+    fn read_room(&self, c: &Client) -> usize {
+        let idle = self.clock.unix_s - c.last_interaction > QUERYBUF_IDLE_S;
+        if c.conn.is_none() || c.last_cmd.is_none() || idle {
+            return 0;
+        }
+        c.fat_room.max(PROTO_IOBUF_LEN)
+    }
+
     /// Bytes that the client takes, its output included (getClientMemoryUsage).
     pub fn client_memory_usage(&self, cid: ClientId) -> usize {
         let Some(c) = self.clients.get(cid) else {
@@ -118,7 +129,10 @@ impl Server {
             (true, false) => "r",
             (false, _) => "",
         };
-        let (qbuf, qbuf_free, argv) = input(c, running);
+        let (qbuf, mut qbuf_free, argv) = input(c, running);
+        if running.is_none() {
+            qbuf_free = qbuf_free.max(self.read_room(c));
+        }
         let omem = self.client_output_memory(cid);
         let mut total = self.client_memory_usage(cid);
         if let Some(r) = running {
@@ -163,8 +177,8 @@ impl Server {
             c.subscriptions(Kind::Shard),
             c.multi_count(),
             c.multi_argv_len_sums(),
-            c.out.buf.capacity(),
-            c.out.buf.len(),
+            c.reply_size,
+            c.reply_peak,
             c.out.buf.len(),
             c.out.list.len() + log_segments,
             c.resp,

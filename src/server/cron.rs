@@ -158,6 +158,7 @@ fn clients_cron(server: &mut Server) {
     let n = (server.clients.len() / server.cron.hz.max(1) as usize)
         .max(CLIENTS_CRON_MIN_ITERATIONS)
         .min(all);
+    server.stats.client_peaks.begin(server.clock.unix_s);
     let mut seen = 0;
     for _ in 0..all {
         if seen >= n {
@@ -181,6 +182,9 @@ fn clients_cron(server: &mut Server) {
             server.free_client_async(cid);
             continue;
         }
+        server.clients_cron_resize_query_buffer(cid);
+        server.clients_cron_resize_output_buffer(cid);
+        server.clients_cron_track_expansive_clients(cid);
         server.close_client_on_output_buffer_limit_reached(cid);
     }
 }

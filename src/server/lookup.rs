@@ -9,7 +9,7 @@ use crate::server::client::{CLIENT_MASTER, ClientId};
 use crate::server::exec::Args;
 use crate::server::notify::{NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW};
 use crate::store::entry::value::SlotValue;
-use crate::store::entry::{Entry, NewValue};
+use crate::store::entry::{Entry, NewValue, Type};
 
 /// Does not touch LRU or LFU data (LOOKUP_NOTOUCH).
 pub const LOOKUP_NOTOUCH: u8 = 1;
@@ -272,6 +272,18 @@ impl Server {
         let slot = self.dbs[db].keys.add(hash, e);
         self.notify_keyspace_event(NOTIFY_NEW, "new", key, db);
         slot
+    }
+
+    /// Adds an entry, whose key `key` is not there, as a whole.
+    pub fn db_add_entry(&mut self, db: usize, key: &[u8], mut e: Entry) {
+        if e.value_type() != Type::String {
+            self.signal_key_as_ready(db, key, e.value_type());
+        }
+        e.set_lru(self.clock.lru_clock);
+        let keys = &mut self.dbs[db].keys;
+        let hash = keys.hash(key);
+        keys.add(hash, e);
+        self.notify_keyspace_event(NOTIFY_NEW, "new", key, db);
     }
 
     /// A key was changed: its watchers are told here (signalModifiedKey).

@@ -9,6 +9,7 @@
 
 pub mod blocked;
 pub mod client;
+pub mod client_buffers;
 pub mod client_info;
 pub mod command;
 pub mod cron;
@@ -117,6 +118,8 @@ pub struct DebugSettings {
     /// DEBUG REPLYBUFFER.
     pub reply_buffer_peak_reset_ms: i64,
     pub reply_buffer_resizing: bool,
+    /// DEBUG QUICKLIST-PACKED-THRESHOLD, in bytes.
+    pub packed_threshold: usize,
 }
 
 impl Default for DebugSettings {
@@ -127,6 +130,7 @@ impl Default for DebugSettings {
             pause_cron: false,
             reply_buffer_peak_reset_ms: 5000,
             reply_buffer_resizing: true,
+            packed_threshold: crate::ds::quicklist::PACKED_THRESHOLD,
         }
     }
 }

@@ -35,6 +35,9 @@ const MAX_ACCEPTS_PER_CALL: usize = 1000;
 const NET_MAX_WRITES_PER_EVENT: usize = 64 * 1024;
 /// A big argument is read in steps of this many bytes: memory follows what has arrived.
 const BIG_READ: usize = 256 * 1024;
+/// Bytes that are reserved for a big argument before they have come, at the most, but for a client that has sent as much
+/// before.
+const BIG_RESERVE: usize = 1024 * 1024;
 
 const PROTECTED_MODE_ERROR: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no \
 password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to \
@@ -329,7 +332,8 @@ fn keep_rest(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[u8]
             let head = parser.consumed();
             let request = &buf[start..];
             c.querybuf = request[..head].to_vec();
-            let mut b = SBuf::with_capacity((request.len() - head).max(len.min(BIG_READ)) + 2);
+            let reserve = len.min(c.fat_room.max(BIG_RESERVE));
+            let mut b = SBuf::with_capacity((request.len() - head).max(reserve) + 2);
             b.extend_from_slice(&request[head..]);
             c.parser = Some(Box::new(std::mem::take(parser)));
             c.big_arg = Some(Box::new(BigArg { buf: b, len }));
@@ -363,6 +367,9 @@ fn read_big_arg(server: &mut Server, cid: ClientId, file: FileId) {
         return;
     }
     big.buf.resize(len, false);
+    // One fat argument is likely not the last.
+    c.fat_room = len + 2;
+    c.querybuf_peak = c.querybuf_peak.max(len + 2);
     if let Some(p) = c.parser.as_deref_mut() {
         p.push_big(big.buf);
     }
@@ -580,6 +587,7 @@ impl Server {
                 if let Ok(n) = result
                     && let Some(buf) = c.out.advance(n)
                 {
+                    c.reply_peak = c.reply_peak.max(buf.len());
                     self.clients.recycle(buf);
                 }
                 (asked, result)

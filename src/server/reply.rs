@@ -5,15 +5,152 @@
 //! no replies.
 
 use crate::base::num::{D2STRING_SIZE, d2string};
+use crate::ds::listpack::LpValue;
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::client::{
     CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, ClientId, ClientType,
-    Clients, SHARE_MIN,
+    Clients, Output, PROTO_REPLY_CHUNK_BYTES, SHARE_MIN,
 };
 use crate::server::exec::Args;
 use crate::store::entry::{Entry, Str};
 use crate::wire::resp;
+
+/// The writer's room is made in steps of this, in bytes.
+const BULK_STEP: usize = 1024;
+
+/// Longer elements are not copied into the writer's block but handed to the output.
+const LONG_BULK: usize = 2048;
+
+/// Writes many bulk strings into a client's output in one pass; see [`Clients::write_bulks`].
+pub struct BulkWriter<'a> {
+    /// `None`: the client gets no replies.
+    out: Option<&'a mut Output>,
+    /// The output's last block, taken out; zeros from `at` on. Empty when there is no output.
+    block: Vec<u8>,
+    at: usize,
+    /// The block is the output's first buffer, not one of its list.
+    first: bool,
+}
+
+impl BulkWriter<'_> {
+    fn take_block(&mut self) {
+        if let Some(out) = &mut self.out {
+            (self.block, self.first) = out.take_last_block();
+            self.at = self.block.len();
+        }
+    }
+
+    fn give_block(&mut self) {
+        if let Some(out) = &mut self.out {
+            self.block.truncate(self.at);
+            out.put_last_block(std::mem::take(&mut self.block), self.first);
+            self.at = 0;
+        }
+    }
+
+    /// Makes room for `n` more bytes: in this block, or a new one.
+    fn make_room(&mut self, n: usize) {
+        if self.block.capacity() - self.at < n {
+            self.give_block();
+            self.block = Vec::with_capacity(n.max(PROTO_REPLY_CHUNK_BYTES));
+            self.first = false;
+        }
+        let room = self.block.capacity() - self.at;
+        self.block.resize(self.at + room.min(n.max(BULK_STEP)), 0);
+    }
+
+    /// A bulk string.
+    #[inline]
+    pub fn bulk(&mut self, s: &[u8]) {
+        let n = s.len();
+        if n >= 100 {
+            return self.bulk_anyway(s);
+        }
+        let Some(room) = self.block.get_mut(self.at..self.at + n + 7) else {
+            return self.bulk_anyway(s);
+        };
+        // Arrays, so that their copies are single moves.
+        let (tens, ones) = (b'0' + n as u8 / 10, b'0' + n as u8 % 10);
+        let body = if tens == b'0' {
+            let Some((head, body)) = room.split_first_chunk_mut() else {
+                return;
+            };
+            *head = [b'$', ones, b'\r', b'\n'];
+            self.at += n + 6;
+            body
+        } else {
+            let Some((head, body)) = room.split_first_chunk_mut() else {
+                return;
+            };
+            *head = [b'$', tens, ones, b'\r', b'\n'];
+            self.at += n + 7;
+            body
+        };
+        let (text, end) = body.split_at_mut(n);
+        text.copy_from_slice(s);
+        if let Some(end) = end.first_chunk_mut() {
+            *end = *b"\r\n";
+        }
+    }
+
+    #[cold]
+    fn bulk_anyway(&mut self, s: &[u8]) {
+        if self.out.is_none() {
+            return;
+        }
+        let mut b = itoa::Buffer::new();
+        let n = b.format(s.len()).as_bytes();
+        let parts = [b"$", n, b"\r\n", s, b"\r\n"];
+        if s.len() >= LONG_BULK {
+            self.give_block();
+            if let Some(out) = &mut self.out {
+                parts.iter().for_each(|p| out.push(p));
+            }
+            return self.take_block();
+        }
+        let size = n.len() + s.len() + 5;
+        if self.block.len() - self.at < size {
+            self.make_room(size);
+        }
+        for p in parts {
+            self.block[self.at..self.at + p.len()].copy_from_slice(p);
+            self.at += p.len();
+        }
+    }
+
+    /// An integer as a bulk string.
+    #[inline]
+    pub fn bulk_long_long(&mut self, n: i64) {
+        self.bulk(itoa::Buffer::new().format(n).as_bytes());
+    }
+
+    /// An element of a listpack as a bulk string.
+    #[inline]
+    pub fn bulk_value(&mut self, v: LpValue<'_>) {
+        match v {
+            LpValue::Str(s) => self.bulk(s),
+            LpValue::Int(n) => self.bulk_long_long(n),
+        }
+    }
+
+    /// A value's buffer as a bulk string, by reference when it is large.
+    pub fn bulk_shared(&mut self, b: &SBuf) {
+        if b.len() < SHARE_MIN {
+            return self.bulk(b.as_slice());
+        }
+        self.give_block();
+        if let Some(out) = &mut self.out {
+            let mut n = itoa::Buffer::new();
+            out.push(b"$");
+            out.push(n.format(b.len()).as_bytes());
+            out.push(b"\r\n");
+            out.push_shared(b.clone(), 0..b.len());
+            out.push(b"\r\n");
+        }
+        self.take_block();
+    }
+}
 
 impl Clients {
     /// Bytes that are RESP already.
@@ -77,6 +214,20 @@ impl Clients {
         self.add_header(cid, b'$', s.len() as i64);
         self.add_reply_proto(cid, s);
         self.add_reply_proto(cid, b"\r\n");
+    }
+
+    /// Lets `f` write bulk strings, with little work for each. Headers of arrays come before.
+    #[inline]
+    pub fn write_bulks(&mut self, cid: ClientId, f: impl FnOnce(&mut BulkWriter<'_>)) {
+        let mut w = BulkWriter {
+            out: self.prepare_client_to_write(cid).map(|c| &mut c.out),
+            block: Vec::new(),
+            at: 0,
+            first: false,
+        };
+        w.take_block();
+        f(&mut w);
+        w.give_block();
     }
 
     /// A part of a value's buffer as a bulk string, by reference when it is large.

@@ -343,6 +343,16 @@ fn run(config: Config, argv: Vec<Vec<u8>>) -> i32 {
         );
     }
     check_tcp_backlog_settings(&server.config);
+    if !server.update_locale_collate() {
+        server_log!(
+            Level::Warning,
+            "Failed to configure LOCALE for invalid locale name."
+        );
+        // An environment that names a locale which is not installed is no reason to stay down.
+        if !server.config.locale_collate.is_empty() {
+            return 1;
+        }
+    }
     for name in ineffective_directives(&server.config) {
         server_log!(
             Level::Warning,
@@ -527,6 +537,12 @@ impl Server {
             best,
             self.config.maxclients
         );
+    }
+
+    /// Compares strings as locale-collate has it from now on. False when there is no such locale: nothing changes then.
+    pub fn update_locale_collate(&self) -> bool {
+        let name = std::ffi::CString::new(self.config.locale_collate.clone());
+        name.is_ok_and(|name| sys::set_collate_locale(&name))
     }
 
     /// requirepass has changed: clients that are connected stay authenticated, as upstream's default user does.

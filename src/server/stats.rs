@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::server::Server;
+use crate::server::client_buffers::ClientPeaks;
 
 /// Distinct error codes that are counted at the most; then counting new ones stops.
 const MAX_ERROR_CODES: usize = 128;
@@ -87,6 +88,9 @@ pub struct Stats {
     pub dump_payload_sanitizations: u64,
     pub total_reads_processed: u64,
     pub total_writes_processed: u64,
+    pub reply_buffer_shrinks: u64,
+    pub reply_buffer_expands: u64,
+    pub client_peaks: ClientPeaks,
     pub client_query_buffer_limit_disconnections: u64,
     pub client_output_buffer_limit_disconnections: u64,
     /// Failed AUTH and HELLO AUTH.
@@ -130,6 +134,7 @@ impl Server {
         self.stats.peak_memory = crate::base::alloc::used_memory();
         self.stats.last_fork_us = 0;
         self.stats.cycle_start_us = old.cycle_start_us;
+        self.stats.client_peaks = old.client_peaks;
         self.commands.reset_stats();
         self.persist.aof_delayed_fsync = 0;
     }

@@ -7,9 +7,16 @@
 use std::io::{self, Read, Write};
 
 use crate::base::num::string2ll;
-use crate::store::entry::{Entry, NewValue, Str, Type};
+use crate::ds::quicklist::NodeRef;
+use crate::store::entry::value::Value;
+use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
+use crate::store::hash::Hash;
+use crate::store::list::List;
+use crate::store::set::Set;
 use crate::wire::rdb::{
-    Poll, RDB_TYPE_STRING, RdbError, RdbErrorKind, RdbReader, RdbString, RdbWriter,
+    Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
+    RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK,
+    RDB_TYPE_STRING, RdbError, RdbErrorKind, RdbReader, RdbString, RdbWriter,
 };
 
 /// Strings up to this length may be the decimal text of a 64-bit integer.
@@ -39,8 +46,18 @@ impl Loaded {
 pub fn rdb_save_object_type(e: &Entry) -> u8 {
     match e.value_type() {
         Type::String => RDB_TYPE_STRING,
+        Type::List => RDB_TYPE_LIST_QUICKLIST_2,
+        Type::Set => match e.encoding() {
+            Encoding::Intset => RDB_TYPE_SET_INTSET,
+            Encoding::Listpack => RDB_TYPE_SET_LISTPACK,
+            _ => RDB_TYPE_SET,
+        },
+        Type::Hash => match e.encoding() {
+            Encoding::Listpack => RDB_TYPE_HASH_LISTPACK,
+            _ => RDB_TYPE_HASH,
+        },
         // No command makes a value of these types yet.
-        Type::List | Type::Set | Type::Zset | Type::Hash | Type::Stream => RDB_TYPE_STRING,
+        Type::Zset | Type::Stream => RDB_TYPE_STRING,
     }
 }
 
@@ -50,10 +67,70 @@ pub fn rdb_save_object_type(e: &Entry) -> u8 {
 /// The sink's.
 #[inline]
 pub fn rdb_save_object<W: Write>(w: &mut RdbWriter<W>, e: &Entry) -> io::Result<()> {
+    match e.any_value().as_deref() {
+        Some(Value::List(list)) => return rdb_save_list(w, list),
+        Some(Value::Set(set)) => return rdb_save_set(w, set),
+        Some(Value::Hash(hash)) => return rdb_save_hash(w, hash),
+        _ => {}
+    }
     match e.string() {
         Str::Int(n) => w.int_string(n),
         Str::Bytes(b) => w.string(b),
     }
+}
+
+fn rdb_save_set<W: Write>(w: &mut RdbWriter<W>, set: &Set) -> io::Result<()> {
+    match set {
+        Set::Intset(s) => w.string(s.bytes()),
+        Set::Listpack(lp) => w.string(lp.bytes()),
+        Set::Table(t) => {
+            w.len(t.len() as u64)?;
+            t.iter().try_for_each(|m| w.string(m))
+        }
+    }
+}
+
+fn rdb_save_hash<W: Write>(w: &mut RdbWriter<W>, hash: &Hash) -> io::Result<()> {
+    match hash {
+        Hash::Listpack(lp) => w.string(lp.bytes()),
+        Hash::Table(t) => {
+            w.len(t.len() as u64)?;
+            t.iter().try_for_each(|(field, value)| {
+                w.string(field)?;
+                w.string(value)
+            })
+        }
+    }
+}
+
+/// A list: its nodes, a listpack being one; compressed nodes go out as they are.
+fn rdb_save_list<W: Write>(w: &mut RdbWriter<W>, list: &List) -> io::Result<()> {
+    let q = match list {
+        List::Listpack(lp) => {
+            w.len(1)?;
+            w.len(QUICKLIST_NODE_PACKED)?;
+            return w.string(lp.bytes());
+        }
+        List::Quicklist(q) => q,
+    };
+    w.len(q.node_count() as u64)?;
+    for (node, _) in q.nodes() {
+        match node {
+            NodeRef::Packed(bytes) => {
+                w.len(QUICKLIST_NODE_PACKED)?;
+                w.string(&bytes)?;
+            }
+            NodeRef::Lzf { data, raw_len } => {
+                w.len(QUICKLIST_NODE_PACKED)?;
+                w.lzf_blob(data, raw_len as u64)?;
+            }
+            NodeRef::Plain(bytes) => {
+                w.len(QUICKLIST_NODE_PLAIN)?;
+                w.string(bytes)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The integer that a string is stored as, if it is one (tryObjectEncoding).

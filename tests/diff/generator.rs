@@ -78,6 +78,96 @@ pub const ROWS: &[Row] = &[
     ),
     row(2, "BITFIELD_RO $key GET $bits $bitoff"),
     row(1, "BITFIELD_RO $key SET $bits $bitoff $int"),
+    // HyperLogLogs.
+    row(8, "PFADD $hll $value [$value] [$value] [$int]"),
+    row(2, "PFADD $hll"),
+    row(4, "PFCOUNT $hll"),
+    row(2, "PFCOUNT $hll $hll [$hll] [$key]"),
+    row(3, "PFMERGE $hll [$hll] [$hll]"),
+    row(1, "PFADD|PFCOUNT|PFMERGE $key $value"),
+    row(2, "PFDEBUG ENCODING|DECODE|TODENSE|GETREG|WHAT $hll"),
+    row(2, "GET $hll"),
+    row(1, "STRLEN $hll"),
+    row(1, "APPEND $hll $value"),
+    row(1, "SETRANGE $hll 0|4|8|15|16|17|20|40 $value"),
+    row(1, "CONFIG SET hll-sparse-max-bytes 0|20|40|100|3000"),
+    // Lists.
+    row(8, "LPUSH|RPUSH $list $value [$value] [$value] [$elem]"),
+    row(8, "LPUSH|RPUSH $list $elem $elem [$elem] [$elem] [$value]"),
+    row(3, "LPUSHX|RPUSHX $list $elem [$value]"),
+    row(5, "LPOP|RPOP $list [$int]"),
+    row(3, "LLEN $list"),
+    row(4, "LINDEX $list $int"),
+    row(4, "LSET $list $int $value|$elem"),
+    row(6, "LRANGE $list $int $int"),
+    row(2, "LTRIM $list $int $int"),
+    row(4, "LREM $list $int $elem"),
+    row(5, "LINSERT $list BEFORE|AFTER|WHAT $elem $value|$elem"),
+    row(3, "LPOS $list $elem"),
+    row(
+        4,
+        "LPOS $list $elem [RANK|COUNT|MAXLEN] [$int] [RANK|COUNT|MAXLEN|WHAT] [$int]",
+    ),
+    row(4, "LMOVE $list $list LEFT|RIGHT|WHAT LEFT|RIGHT"),
+    row(3, "RPOPLPUSH $list $list"),
+    row(3, "LMPOP 1|2 $list [$list] LEFT|RIGHT [COUNT] [$int]"),
+    row(1, "LMPOP $int $list LEFT|RIGHT"),
+    // A negative time-out: they would wait otherwise.
+    row(1, "BLPOP|BRPOP $list $list -1|abc"),
+    row(1, "BLMOVE $list $list LEFT|WHAT RIGHT -1"),
+    row(1, "BLMPOP -1 1 $list LEFT|WHAT [COUNT] [$int]"),
+    row(2, "OBJECT ENCODING $list"),
+    row(2, "DEL $list"),
+    row(1, "RENAME|COPY $list $list"),
+    // Sets.
+    row(8, "SADD $set $elem $elem [$elem] [$elem] [$value]"),
+    row(4, "SADD $set $value [$value] [$int]"),
+    row(6, "SREM $set $elem [$elem] [$elem] [$value]"),
+    row(4, "SMOVE $set $set $elem"),
+    row(4, "SISMEMBER $set $elem"),
+    row(3, "SMISMEMBER $set $elem [$elem] [$value]"),
+    row(3, "SCARD $set"),
+    row(4, "SMEMBERS $set"),
+    row(4, "SINTER|SUNION|SDIFF $set [$set] [$set]"),
+    row(
+        5,
+        "SINTERSTORE|SUNIONSTORE|SDIFFSTORE $set $set [$set] [$set]",
+    ),
+    row(3, "SINTERCARD 1|2|3 $set [$set] [$set] [LIMIT] [$int]"),
+    row(1, "SINTERCARD $int $set $set"),
+    // Only all of a set: what else is taken is chance.
+    row(1, "SPOP $set 0|100000"),
+    row(1, "SPOP $set -1|abc"),
+    row(
+        2,
+        "SRANDMEMBER $set -5|-1|0|1|3|100|9223372036854775807|-9223372036854775808|abc",
+    ),
+    row(1, "SRANDMEMBER $set"),
+    row(2, "SSCAN $set 0|0|0|abc [MATCH|COUNT|TYPE] [$pattern]"),
+    row(2, "OBJECT ENCODING $set"),
+    row(2, "DEL $set"),
+    row(1, "RENAME|COPY $set $set"),
+    // Hashes.
+    row(6, "HSET|HMSET $hash $field $value [$field] [$value]"),
+    row(4, "HSET $hash $field $elem $field $elem $field $elem"),
+    row(3, "HSETNX $hash $field $value"),
+    row(4, "HGET $hash $field"),
+    row(3, "HMGET $hash $field [$field] [$field]"),
+    row(5, "HGETALL|HKEYS|HVALS $hash"),
+    row(5, "HDEL $hash $field [$field] [$field]"),
+    row(3, "HLEN $hash"),
+    row(3, "HSTRLEN|HEXISTS $hash $field"),
+    row(5, "HINCRBY $hash $field $int"),
+    row(5, "HINCRBYFLOAT $hash $field $float"),
+    row(
+        2,
+        "HRANDFIELD $hash -5|-1|0|1|3|100|9223372036854775807|-9223372036854775808|abc [WITHVALUES|WHAT]",
+    ),
+    row(1, "HRANDFIELD $hash"),
+    row(2, "HSCAN $hash 0|0|0|abc [MATCH|COUNT|NOVALUES] [$pattern]"),
+    row(2, "OBJECT ENCODING $hash"),
+    row(2, "DEL $hash"),
+    row(1, "RENAME|COPY $hash $hash"),
     // Streams.
     row(1, "CONFIG SET stream-node-max-entries 0|3|7|100"),
     row(1, "CONFIG SET stream-node-max-bytes 0|100|4096"),
@@ -472,6 +562,25 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
             2 => format!("n{}", rng.below(4)).into_bytes(),
             _ => format!("k{}", rng.below(8)).into_bytes(),
         },
+        "$list" => match rng.below(30) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("l{}", rng.below(4)).into_bytes(),
+        },
+        "$set" => match rng.below(30) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("s{}", rng.below(4)).into_bytes(),
+        },
+        "$hash" => match rng.below(30) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("h{}", rng.below(4)).into_bytes(),
+        },
+        "$field" => match rng.below(30) {
+            0 => value(rng),
+            _ => format!("f{}", rng.below(9)).into_bytes(),
+        },
+        // Few, so that they are found again.
+        "$elem" => format!("{}", rng.below(12) as i64 - 4).into_bytes(),
+        "$hll" => format!("pf{}", rng.below(4)).into_bytes(),
         "$stream" => match rng.below(40) {
             0 => format!("k{}", rng.below(8)).into_bytes(),
             _ => format!("x{}", rng.below(3)).into_bytes(),
@@ -546,8 +655,10 @@ pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
     }
     // A few commands are damaged: a word too many, too few, or in the other case.
     match rng.below(40) {
-        0 => words.push(value(rng)),
-        1 if words.len() > 1 => {
+        // A waiting command's last word is how long it waits.
+        0 if ![&b"BL"[..], b"BR"].contains(&&words[0][..2]) => words.push(value(rng)),
+        // SPOP without its count takes by chance.
+        1 if words.len() > 1 && words[0] != b"SPOP" => {
             words.pop();
         }
         2 => words[0].make_ascii_lowercase(),

@@ -16,6 +16,47 @@ fn both_ints_within(a: &Value, b: &Value, distance: i64) -> bool {
     matches!((a, b), (Value::Int(x), Value::Int(y)) if x.abs_diff(*y) <= distance.unsigned_abs())
 }
 
+/// The same elements, in whatever order.
+fn same_elements(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(x), Value::Array(y)) | (Value::Set(x), Value::Set(y)) => {
+            let (mut x, mut y) = (x.clone(), y.clone());
+            x.sort();
+            y.sort();
+            x == y
+        }
+        _ => false,
+    }
+}
+
+/// The same pairs, in whatever order.
+fn same_pairs(a: &Value, b: &Value) -> bool {
+    let pairs = |v: &Value| {
+        let mut pairs: Vec<(Value, Value)> = match v {
+            Value::Map(pairs) => pairs.clone(),
+            Value::Array(items) if items.len().is_multiple_of(2) => items
+                .chunks(2)
+                .map(|p| (p[0].clone(), p[1].clone()))
+                .collect(),
+            _ => return None,
+        };
+        pairs.sort();
+        Some(pairs)
+    };
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+        && pairs(a).is_some_and(|x| Some(x) == pairs(b))
+}
+
+/// As many elements, which ones is chance.
+fn same_number(a: &Value, b: &Value) -> bool {
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+        && !a.is_error()
+        && match a {
+            Value::Array(x) => x.len() == b.items().len(),
+            _ => true,
+        }
+}
+
 /// The long form of XPENDING without the times.
 fn pending_without_idle(v: &Value) -> Option<Vec<Vec<Value>>> {
     let Value::Array(entries) = v else {
@@ -104,6 +145,85 @@ pub const KNOWN: &[Known] = &[
         accepts: |args, a, b| {
             let zeros = args.get(3).is_some_and(|p| p.iter().all(|c| *c == 0));
             zeros && !a.is_error() && b.is_error()
+        },
+    },
+    Known {
+        command: "LPOS",
+        reason: "7.0 takes the smallest integer for a rank",
+        accepts: |args, _, b| b.is_error() && args.iter().any(|a| a == b"-9223372036854775808"),
+    },
+    Known {
+        command: "SMEMBERS",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "SINTER",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "SUNION",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "SDIFF",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "SPOP",
+        reason: "a set has no order, and 7.0 has no set in a listpack",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "HKEYS",
+        reason: "a hash table has no order",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "HVALS",
+        reason: "a hash table has no order",
+        accepts: |_, a, b| same_elements(a, b),
+    },
+    Known {
+        command: "HGETALL",
+        reason: "a hash table has no order",
+        accepts: |_, a, b| same_pairs(a, b),
+    },
+    Known {
+        command: "SRANDMEMBER",
+        reason: "random",
+        accepts: |_, a, b| same_number(a, b),
+    },
+    Known {
+        command: "HRANDFIELD",
+        reason: "random",
+        accepts: |_, a, b| same_number(a, b),
+    },
+    Known {
+        command: "SSCAN",
+        reason: "cursors and the order of elements are each server's own; full iterations are compared elsewhere",
+        accepts: |_, a, b| a.is_error() == b.is_error(),
+    },
+    Known {
+        command: "HSCAN",
+        reason: "cursors and the order of elements are each server's own; full iterations are compared elsewhere",
+        accepts: |_, a, b| a.is_error() == b.is_error(),
+    },
+    Known {
+        command: "OBJECT",
+        reason: "a small set is a listpack from 7.2 on",
+        accepts: |args, a, b| {
+            subcommand_is(args, "ENCODING") && *a == "hashtable" && *b == "listpack"
+        },
+    },
+    Known {
+        command: "OBJECT",
+        reason: "a short list is one listpack from 7.2 on",
+        accepts: |args, a, b| {
+            subcommand_is(args, "ENCODING") && *a == "quicklist" && *b == "listpack"
         },
     },
     Known {

@@ -268,6 +268,48 @@ fn scan_full_iterations() {
     }
 }
 
+/// The same of the members of a set and the fields of a hash, small and large.
+#[test]
+fn sscan_and_hscan_full_iterations() {
+    need_redis!();
+    let mut pair = Pair::start();
+    for n in [20, 3_000] {
+        for i in 0..n {
+            pair.both(&words(&format!("SADD s{n} m:{i}")), &String::new);
+            pair.both(&words(&format!("HSET h{n} f:{i} v:{i}")), &String::new);
+        }
+        for options in [
+            "",
+            " COUNT 1",
+            " COUNT 100",
+            " MATCH *:1*",
+            " MATCH *9 COUNT 50",
+        ] {
+            for verb in [format!("SSCAN s{n}"), format!("HSCAN h{n}")] {
+                let mut sets = Vec::new();
+                for conn in [&mut pair.reference, &mut pair.tested] {
+                    let mut cursor = "0".to_string();
+                    let mut seen = BTreeSet::new();
+                    for step in 0.. {
+                        let reply = conn.run(&format!("{verb} {cursor}{options}"));
+                        cursor = reply.items()[0].text();
+                        let found = reply.items()[1].items();
+                        let width = if verb.starts_with('H') { 2 } else { 1 };
+                        seen.extend(found.chunks(width).map(<[Value]>::to_vec));
+                        assert!(step < 10_000, "{verb} does not end");
+                        if cursor == "0" {
+                            break;
+                        }
+                    }
+                    sets.push(seen);
+                }
+                assert_eq!(sets[0], sets[1], "{verb}{options}");
+                assert!(!sets[0].is_empty());
+            }
+        }
+    }
+}
+
 /// What DUMP gives, RESTORE takes: within each server, and across.
 #[test]
 fn dump_and_restore() {

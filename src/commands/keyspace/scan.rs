@@ -1,4 +1,4 @@
-//! SCAN (scanGenericCommand of db.c), and the cursor that all commands of its family take.
+//! SCAN and its kin for collections (scanGenericCommand of db.c).
 //!
 //! The table's own scan gives the guarantee: what is there from the first to the last call is returned. Filters are applied
 //! to what a step has found, so an answer may be empty though the iteration has not ended.
@@ -7,7 +7,9 @@ use crate::base::glob::string_match_len;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
+use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, Replied};
+use crate::store::entry::value::SlotValue;
+use crate::wire::resp;
 
 /// Elements asked for when COUNT is not given.
 const DEFAULT_COUNT: i64 = 10;
@@ -46,6 +48,110 @@ pub fn parse_scan_cursor_or_reply(server: &mut Server, cid: ClientId, arg: &[u8]
     cursor
 }
 
+/// What may follow the cursor.
+struct ScanOptions<'a> {
+    count: i64,
+    pattern: Option<&'a [u8]>,
+    type_name: Option<&'a [u8]>,
+}
+
+impl ScanOptions<'_> {
+    fn matches(&self, name: &[u8]) -> bool {
+        self.pattern
+            .is_none_or(|p| string_match_len(p, name, false))
+    }
+}
+
+/// The options from argument `first` on, or the error; TYPE only where it makes sense.
+fn parse_scan_options_or_reply<'a>(
+    server: &mut Server,
+    cid: ClientId,
+    args: &'a Args,
+    first: usize,
+    typed: bool,
+) -> Option<ScanOptions<'a>> {
+    let mut o = ScanOptions {
+        count: DEFAULT_COUNT,
+        pattern: None,
+        type_name: None,
+    };
+    let mut i = first;
+    while i < args.len() {
+        let more = i + 1 < args.len();
+        if more && args.is(i, "count") {
+            o.count = server.get_long_long_or_reply(cid, args, i + 1)?;
+            if o.count < 1 {
+                server.add_reply_syntax_error(cid);
+                return None;
+            }
+        } else if more && args.is(i, "match") {
+            // `*` matches everything: the same as no pattern.
+            o.pattern = Some(&args[i + 1]).filter(|p| *p != b"*");
+        } else if more && typed && args.is(i, "type") {
+            o.type_name = Some(&args[i + 1]);
+        } else {
+            server.add_reply_syntax_error(cid);
+            return None;
+        }
+        i += 2;
+    }
+    Some(o)
+}
+
+/// Takes elements one by one: a name and, where the type has one, its value.
+pub type Emit<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
+
+/// HSCAN, SSCAN, ZSCAN: key cursor [MATCH pattern] [COUNT count]. `step` hands some of the collection's elements on and
+/// answers the next cursor; an encoding that is no table hands on all of them and answers 0 (scanGenericCommand).
+pub fn scan_generic_command<T: SlotValue>(
+    server: &mut Server,
+    cid: ClientId,
+    args: &Args,
+    step: fn(&T, u64, &mut Emit<'_>) -> u64,
+) {
+    let Some(mut cursor) = parse_scan_cursor_or_reply(server, cid, &args[2]) else {
+        return;
+    };
+    let slot = match server.lookup_typed::<T>(cid, &args[1], 0) {
+        Ok(Some(slot)) => slot,
+        Ok(None) => return server.add_reply_proto(cid, b"*2\r\n$1\r\n0\r\n*0\r\n"),
+        Err(Replied) => return,
+    };
+    let Some(options) = parse_scan_options_or_reply(server, cid, args, 3, false) else {
+        return;
+    };
+    let mut reply = Vec::new();
+    let mut replies = 0;
+    let mut sampled = 0i64;
+    let mut steps = options.count.saturating_mul(BUCKETS_PER_COUNT);
+    let db = server.client_db(cid);
+    let Some(value) = server.dbs[db].keys.value::<T>(slot) else {
+        return;
+    };
+    loop {
+        cursor = step(&value, cursor, &mut |name, value| {
+            sampled += 1;
+            if !options.matches(name) {
+                return;
+            }
+            resp::push_bulk(&mut reply, name);
+            replies += 1;
+            if let Some(v) = value {
+                resp::push_bulk(&mut reply, v);
+                replies += 1;
+            }
+        });
+        if cursor == 0 || steps == 0 || sampled >= options.count {
+            break;
+        }
+        steps -= 1;
+    }
+    server.add_reply_array_len(cid, 2);
+    server.add_reply_bulk_long_long(cid, cursor as i64);
+    server.add_reply_array_len(cid, replies);
+    server.add_reply_proto(cid, &reply);
+}
+
 /// A key that a scan has found: its place in the buffer of names, and what is known of it.
 struct Found {
     start: usize,
@@ -59,30 +165,10 @@ pub fn scan_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(mut cursor) = parse_scan_cursor_or_reply(server, cid, &args[1]) else {
         return;
     };
-    let mut count = DEFAULT_COUNT;
-    let mut pattern = None;
-    let mut type_name = None;
-    let mut i = 2;
-    while i < args.len() {
-        let more = i + 1 < args.len();
-        if more && args.is(i, "count") {
-            let Some(n) = server.get_long_long_or_reply(cid, args, i + 1) else {
-                return;
-            };
-            if n < 1 {
-                return server.add_reply_syntax_error(cid);
-            }
-            count = n;
-        } else if more && args.is(i, "match") {
-            // `*` matches everything: the same as no pattern.
-            pattern = Some(&args[i + 1]).filter(|p| *p != b"*");
-        } else if more && args.is(i, "type") {
-            type_name = Some(&args[i + 1]);
-        } else {
-            return server.add_reply_syntax_error(cid);
-        }
-        i += 2;
-    }
+    let Some(options) = parse_scan_options_or_reply(server, cid, args, 2, true) else {
+        return;
+    };
+    let (count, type_name) = (options.count, options.type_name);
 
     let db = server.client_db(cid);
     let mut names = Vec::new();
@@ -93,7 +179,7 @@ pub fn scan_command(server: &mut Server, cid: ClientId, args: &Args) {
     loop {
         cursor = keys.scan(cursor, |e| {
             sampled += 1;
-            if pattern.is_some_and(|p| !string_match_len(p, e.name(), false)) {
+            if !options.matches(e.name()) {
                 return;
             }
             let start = names.len();

@@ -3,11 +3,12 @@
 //! Rows only; the procedures are in the files that the rows name. The facts are those of Redis 7.2, as COMMAND INFO and
 //! COMMAND DOCS tell them.
 
-use super::get_keys::migrate_get_keys;
-use crate::commands::{dump, expire, keyspace, migrate, object, replication};
+use super::get_keys::{migrate_get_keys, sort_get_keys, sort_ro_get_keys};
+use crate::commands::{dump, expire, keyspace, migrate, object, replication, sort};
 use crate::server::command::{
     ACL_CATEGORY_CONNECTION, ACL_CATEGORY_DANGEROUS, ACL_CATEGORY_FAST, ACL_CATEGORY_KEYSPACE,
-    ACL_CATEGORY_READ, ACL_CATEGORY_SLOW, ACL_CATEGORY_WRITE, Arg, ArgType, CMD_DENYOOM, CMD_FAST,
+    ACL_CATEGORY_LIST, ACL_CATEGORY_READ, ACL_CATEGORY_SET, ACL_CATEGORY_SLOW,
+    ACL_CATEGORY_SORTEDSET, ACL_CATEGORY_WRITE, Arg, ArgType, CMD_DENYOOM, CMD_FAST,
     CMD_KEY_ACCESS, CMD_KEY_DELETE, CMD_KEY_INCOMPLETE, CMD_KEY_INSERT, CMD_KEY_OW, CMD_KEY_RM,
     CMD_KEY_RO, CMD_KEY_RW, CMD_KEY_UPDATE, CMD_LOADING, CMD_MOVABLE_KEYS, CMD_READONLY, CMD_STALE,
     CMD_TOUCHES_ARBITRARY_KEYS, CMD_WRITE, Command, Docs, Group, KeySpec,
@@ -678,6 +679,36 @@ pub static COMMANDS: &[Command] = &[
                 "2.8.0",
                 "Iterates over the key names in the database.",
             )
+        },
+        ..Command::ROW
+    },
+    Command {
+        name: "sort",
+        proc: Some(sort::sort_command),
+        arity: -2,
+        flags: CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
+        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SET | ACL_CATEGORY_SORTEDSET | ACL_CATEGORY_LIST | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS), KeySpec::unknown(CMD_KEY_RO | CMD_KEY_ACCESS).notes("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"), KeySpec::unknown(CMD_KEY_OW | CMD_KEY_UPDATE).notes("For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array")],
+        get_keys: Some(sort_get_keys),
+        docs: Docs {
+            complexity: Some("O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N)."),
+            args: &[Arg::key("key", 0), Arg::new("by-pattern", ArgType::Pattern).key_spec(1).token("BY").display("pattern").optional(), Arg::block("limit", &[Arg::new("offset", ArgType::Integer), Arg::new("count", ArgType::Integer)]).token("LIMIT").optional(), Arg::new("get-pattern", ArgType::Pattern).key_spec(1).token("GET").display("pattern").optional().multiple().multiple_token(), Arg::one_of("order", &[Arg::token_only("asc", "ASC"), Arg::token_only("desc", "DESC")]).optional(), Arg::token_only("sorting", "ALPHA").optional(), Arg::key("destination", 2).token("STORE").optional()],
+            ..Docs::new(Group::Generic, "1.0.0", "Sorts the elements in a list, a set, or a sorted set, optionally storing the result.")
+        },
+        ..Command::ROW
+    },
+    Command {
+        name: "sort_ro",
+        proc: Some(sort::sortro_command),
+        arity: -2,
+        flags: CMD_READONLY | CMD_MOVABLE_KEYS,
+        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_SORTEDSET | ACL_CATEGORY_LIST | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS), KeySpec::unknown(CMD_KEY_RO | CMD_KEY_ACCESS).notes("For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort")],
+        get_keys: Some(sort_ro_get_keys),
+        docs: Docs {
+            complexity: Some("O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N)."),
+            args: &[Arg::key("key", 0), Arg::new("by-pattern", ArgType::Pattern).key_spec(1).token("BY").display("pattern").optional(), Arg::block("limit", &[Arg::new("offset", ArgType::Integer), Arg::new("count", ArgType::Integer)]).token("LIMIT").optional(), Arg::new("get-pattern", ArgType::Pattern).key_spec(1).token("GET").display("pattern").optional().multiple().multiple_token(), Arg::one_of("order", &[Arg::token_only("asc", "ASC"), Arg::token_only("desc", "DESC")]).optional(), Arg::token_only("sorting", "ALPHA").optional()],
+            ..Docs::new(Group::Generic, "7.0.0", "Returns the sorted elements of a list, a set, or a sorted set.")
         },
         ..Command::ROW
     },

@@ -101,3 +101,55 @@ pub fn migrate_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKe
     }
     Ok(())
 }
+
+/// SORT reads one key, and writes the last one that STORE names. An argument that is no option is skipped, as upstream does.
+pub fn sort_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+    keys.push(1, CMD_KEY_RO | CMD_KEY_ACCESS);
+    let argc = argv.argc();
+    let mut store = None;
+    let mut i = 2;
+    while i < argc {
+        let word = argv.arg(i);
+        if word.eq_ignore_ascii_case(b"limit") {
+            i += 2;
+        } else if word.eq_ignore_ascii_case(b"get") || word.eq_ignore_ascii_case(b"by") {
+            i += 1;
+        } else if word.eq_ignore_ascii_case(b"store") && i + 1 < argc {
+            store = Some(i + 1);
+        }
+        i += 1;
+    }
+    if let Some(i) = store {
+        keys.push(i, CMD_KEY_OW | CMD_KEY_UPDATE);
+    }
+    Ok(())
+}
+
+/// The keys that BY and GET of SORT_RO lead to depend on the data: only the first one is known.
+pub fn sort_ro_get_keys(_: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+    keys.push(1, CMD_KEY_RO | CMD_KEY_ACCESS);
+    Ok(())
+}
+
+/// GEORADIUS and GEORADIUSBYMEMBER: the sorted set, and the last key that STORE or STOREDIST names. Upstream gives these keys
+/// no flags.
+pub fn georadius_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+    let argc = argv.argc();
+    let mut store = None;
+    let mut i = 5;
+    while i < argc {
+        let word = argv.arg(i);
+        if (word.eq_ignore_ascii_case(b"store") || word.eq_ignore_ascii_case(b"storedist"))
+            && i + 1 < argc
+        {
+            store = Some(i + 1);
+            i += 1;
+        }
+        i += 1;
+    }
+    keys.push(1, 0);
+    if let Some(i) = store {
+        keys.push(i, 0);
+    }
+    Ok(())
+}

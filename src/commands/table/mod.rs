@@ -12,8 +12,12 @@ mod bitmap;
 mod connection;
 mod generic;
 mod get_keys;
+mod hash;
+mod hyperloglog;
+mod list;
 mod pubsub;
 mod server;
+mod set;
 mod stream;
 mod string;
 mod transactions;
@@ -23,8 +27,12 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    hash::COMMANDS,
+    hyperloglog::COMMANDS,
+    list::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     stream::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,

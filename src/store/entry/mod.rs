@@ -474,6 +474,26 @@ impl Entry {
         *self = new;
     }
 
+    /// The entry under another key: value, expiry and LRU bits go along.
+    pub fn renamed(mut self, key: &[u8]) -> Entry {
+        let h = self.header();
+        let encoding = self.encoding();
+        let expire = self.expire().map(|at| (at, NO_INDEX));
+        let body = if h & PTR != 0 {
+            Body::Ptr {
+                value_type: self.value_type(),
+                encoding,
+                word: self.take_word(),
+            }
+        } else {
+            match self.string() {
+                Str::Int(n) => Body::Int(n),
+                Str::Bytes(bytes) => Body::Inline { encoding, bytes },
+            }
+        };
+        Entry::allocate(key, body, expire, h)
+    }
+
     /// The string value. Panics when the value is no string.
     #[inline]
     pub fn string(&self) -> Str<'_> {
@@ -666,6 +686,13 @@ mod tests {
                         (key, Str::Bytes(v), None)
                     );
                     assert_eq!(e.lru(), 0x123456);
+                    e.set_expire(expire);
+                    let mut e = e.renamed(b"other");
+                    assert_eq!((e.key(), e.string()), (&b"other"[..], Str::Bytes(v)));
+                    assert_eq!((e.expire(), e.lru()), (expire, 0x123456));
+                    e.set_expire(None);
+                    let mut e = e.renamed(key);
+                    assert_eq!(e.key(), key);
                     e.raw_buf().extend_from_slice(b"!");
                     assert_eq!(e.encoding(), Encoding::Raw);
                     let want = [v, b"!"].concat();

@@ -17,6 +17,9 @@ use std::ptr::NonNull;
 
 use super::keyspace::Keyspace;
 use super::{Encoding, Entry, PTR, TYPE_MASK, TYPE_SHIFT, Type};
+use crate::ds::intset::Intset;
+use crate::ds::listpack::Listpack;
+use crate::ds::quicklist::Quicklist;
 use crate::ds::table::Slot;
 use crate::store::hash::{Hash, HashTable};
 use crate::store::list::List;
@@ -85,9 +88,9 @@ macro_rules! slot_value {
     };
 }
 
-slot_value!(List: Quicklist(Box<crate::store::list::Placeholder>) = Quicklist);
-slot_value!(Set: Table(Box<SetTable>) = Ht);
-slot_value!(Hash: Table(Box<HashTable>) = Ht);
+slot_value!(List: Listpack(Listpack) = Listpack, Quicklist(Box<Quicklist>) = Quicklist);
+slot_value!(Set: Intset(Intset) = Intset, Listpack(Listpack) = Listpack, Table(Box<SetTable>) = Ht);
+slot_value!(Hash: Listpack(Listpack) = Listpack, Table(Box<HashTable>) = Ht);
 slot_value!(Zset: Tree(Box<ZsetTree>) = Skiplist);
 
 // SAFETY: there is one encoding, and its payload is a Box.

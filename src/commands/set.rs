@@ -1,0 +1,753 @@
+//! The set commands (t_set.c).
+//!
+//! A command of one key hashes it once and looks it up once. Those of several keys look all of them up first, since a
+//! look-up may delete an expired key and with it move the others; what they read afterwards is borrowed from the keyspace.
+//! What becomes of encodings is decided in `store::set`.
+
+use crate::commands::keyspace::{Emit, scan_generic_command};
+use crate::ds::intset::Intset;
+use crate::ds::listpack::{Listpack, LpValue};
+use crate::ds::table::Slot;
+use crate::server::Server;
+use crate::server::client::{ClientId, Clients};
+use crate::server::exec::{Args, OwnedArgs};
+use crate::server::lookup::{LOOKUP_WRITE, Replied};
+use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_SET};
+use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
+use crate::store::entry::NewValue;
+use crate::store::entry::value::{Value, ValueRef};
+use crate::store::set::{Set, SetLimits};
+use crate::wire::resp;
+
+/// Random members between two looks at the client's output limit (SRANDFIELD_RANDOM_SAMPLE_LIMIT).
+const SAMPLE_LIMIT: u64 = 1000;
+/// Members of one SREM that SPOP propagates.
+const SREM_BATCH: usize = 1024;
+
+/// What SUNION and SDIFF make of their sets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Op {
+    Union,
+    Diff,
+}
+
+/// An argument that names a key, and the key's hash if there is one.
+type Found = (usize, Option<u64>);
+
+/// A source of SINTER and its kin: where its name is among the arguments, and the set, if there is one.
+struct Source<'a> {
+    arg: usize,
+    set: Option<ValueRef<'a, Set>>,
+}
+
+impl Source<'_> {
+    fn len(&self) -> usize {
+        self.set.as_ref().map_or(0, |s| s.len())
+    }
+
+    fn contains(&self, v: LpValue<'_>) -> bool {
+        self.set.as_ref().is_some_and(|s| s.contains_value(v))
+    }
+}
+
+#[inline]
+fn add_reply_member(clients: &mut Clients, cid: ClientId, v: LpValue<'_>) {
+    match v {
+        LpValue::Str(s) => clients.add_reply_bulk(cid, s),
+        LpValue::Int(n) => clients.add_reply_bulk_long_long(cid, n),
+    }
+}
+
+/// All members of a set, or the empty set, as RESP's set.
+fn add_reply_set(clients: &mut Clients, cid: ClientId, set: Option<&Set>) {
+    clients.add_reply_set_len(cid, set.map_or(0, Set::len));
+    if let Some(set) = set {
+        add_reply_members(clients, cid, set);
+    }
+}
+
+fn add_reply_members(clients: &mut Clients, cid: ClientId, set: &Set) {
+    clients.write_bulks(cid, |w| set.iter().for_each(|v| w.bulk_value(v)));
+}
+
+impl Server {
+    #[inline]
+    fn set_limits(&self) -> SetLimits {
+        SetLimits::new(&self.config, self.resize_policy())
+    }
+
+    /// The set at argument 1 for reading, and the clients to answer to. `Ok(None)`: there is none.
+    #[inline]
+    fn set_to_read(
+        &mut self,
+        cid: ClientId,
+        args: &Args,
+    ) -> Result<(&mut Clients, Option<ValueRef<'_, Set>>), Replied> {
+        let slot = self.lookup_typed::<Set>(cid, &args[1], 0)?;
+        let db = self.client_db(cid);
+        let Server { clients, dbs, .. } = self;
+        Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
+    }
+
+    /// A set has changed.
+    #[inline]
+    fn set_changed(&mut self, cid: ClientId, db: usize, key: &[u8], event: &str) {
+        self.signal_modified_key(cid, db, key);
+        self.notify_keyspace_event(NOTIFY_SET, event, key, db);
+    }
+
+    /// A key whose set has become empty goes.
+    fn delete_empty_set(&mut self, db: usize, key: &[u8]) {
+        self.db_delete(db, key);
+        self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
+    }
+
+    /// Stores a result at a key, or deletes the key when the result is empty, and answers its size.
+    fn store_set(&mut self, cid: ClientId, key: &[u8], set: Set, event: &str) {
+        let db = self.client_db(cid);
+        let len = set.len();
+        if len > 0 {
+            self.set_key_with_lookup(db, key, NewValue::Value(Value::Set(set)));
+            self.signal_modified_key(cid, db, key);
+            self.add_reply_long_long(cid, len as i64);
+            self.notify_keyspace_event(NOTIFY_SET, event, key, db);
+            self.dirty += 1;
+            return;
+        }
+        self.add_reply_long_long(cid, 0);
+        if self.db_delete(db, key) {
+            self.dirty += 1;
+            self.signal_modified_key(cid, db, key);
+            self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
+        }
+    }
+
+    /// Looks up the sets named by these arguments, in their order: each argument, and its hash when there is such a key.
+    ///
+    /// # Errors
+    /// One of them holds a value of another type: WRONGTYPE has been sent.
+    fn look_up_sources(
+        &mut self,
+        cid: ClientId,
+        args: &Args,
+        keys: std::ops::Range<usize>,
+    ) -> Result<Vec<Found>, Replied> {
+        let db = self.client_db(cid);
+        let mut found = Vec::with_capacity(keys.len());
+        for arg in keys {
+            let hash = self.dbs[db].keys.hash(&args[arg]);
+            let slot = self.lookup_typed_hashed::<Set>(cid, db, hash, &args[arg], 0)?;
+            found.push((arg, slot.map(|_| hash)));
+        }
+        Ok(found)
+    }
+
+    /// The sets found by [`Server::look_up_sources`], now that no key goes away any more.
+    fn sources(&self, db: usize, args: &Args, found: &[Found]) -> Vec<Source<'_>> {
+        let keys = &self.dbs[db].keys;
+        let source = |(arg, hash): &Found| Source {
+            arg: *arg,
+            set: hash
+                .and_then(|hash| keys.find(hash, &args[*arg]))
+                .and_then(|slot| keys.value::<Set>(slot)),
+        };
+        found.iter().map(source).collect()
+    }
+}
+
+/// SADD key member [member ...]
+pub fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let db = server.client_db(cid);
+    let key = &args[1];
+    let hash = server.dbs[db].keys.hash(key);
+    let found = server.lookup_typed_hashed::<Set>(cid, db, hash, key, LOOKUP_WRITE);
+    let Ok(found) = found else {
+        return;
+    };
+    let limits = server.set_limits();
+    let members = args.len() - 2;
+    let mut added = 0;
+    match found {
+        Some(slot) => {
+            if let Some(mut set) = server.dbs[db].keys.value_mut::<Set>(slot) {
+                set.maybe_convert(members, &limits);
+                for i in 2..args.len() {
+                    added += i64::from(set.add(&args[i], &limits));
+                }
+            }
+        }
+        None => {
+            let mut set = Set::create(&args[2], members, &limits);
+            for i in 2..args.len() {
+                added += i64::from(set.add(&args[i], &limits));
+            }
+            server.db_add_hashed(db, hash, key, NewValue::Value(Value::Set(set)), None);
+        }
+    }
+    if added > 0 {
+        server.set_changed(cid, db, key, "sadd");
+    }
+    server.dirty += added;
+    server.add_reply_long_long(cid, added);
+}
+
+/// SREM key member [member ...]
+pub fn srem_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let db = server.client_db(cid);
+    let key = &args[1];
+    let limits = server.set_limits();
+    let slot = match server.lookup_typed::<Set>(cid, key, LOOKUP_WRITE) {
+        Ok(Some(slot)) => slot,
+        Ok(None) => return server.add_reply_long_long(cid, 0),
+        Err(Replied) => return,
+    };
+    let mut deleted = 0;
+    let mut empty = false;
+    if let Some(mut set) = server.dbs[db].keys.value_mut::<Set>(slot) {
+        for i in 2..args.len() {
+            if set.remove(&args[i], &limits) {
+                deleted += 1;
+                empty = set.is_empty();
+                if empty {
+                    break;
+                }
+            }
+        }
+    }
+    if empty {
+        server.db_delete(db, key);
+    }
+    if deleted > 0 {
+        server.set_changed(cid, db, key, "srem");
+        if empty {
+            server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
+        }
+        server.dirty += deleted;
+    }
+    server.add_reply_long_long(cid, deleted);
+}
+
+/// SMOVE source destination member
+pub fn smove_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let db = server.client_db(cid);
+    let (source, destination, member) = (&args[1], &args[2], &args[3]);
+    let is_set = |server: &Server, slot: Slot| server.dbs[db].keys.value::<Set>(slot).is_some();
+    let source_hash = server.dbs[db].keys.hash(source);
+    let found = server.lookup_key_hashed(db, source_hash, source, LOOKUP_WRITE);
+    let source_is_set = found.map(|slot| is_set(server, slot));
+    let hash = server.dbs[db].keys.hash(destination);
+    let found = server.lookup_key_hashed(db, hash, destination, LOOKUP_WRITE);
+    let destination_is_set = found.map(|slot| is_set(server, slot));
+    if source_is_set.is_none() {
+        return server.add_reply_long_long(cid, 0);
+    }
+    if source_is_set == Some(false) || destination_is_set == Some(false) {
+        return server.add_reply_wrong_type(cid);
+    }
+    let limits = server.set_limits();
+    let keys = &mut server.dbs[db].keys;
+    // The second look-up may have moved the first key.
+    let Some(slot) = keys.find(source_hash, source) else {
+        return server.add_reply_long_long(cid, 0);
+    };
+    if source == destination {
+        let there = keys.value::<Set>(slot).is_some_and(|s| s.contains(member));
+        return server.add_reply_long_long(cid, i64::from(there));
+    }
+    let mut removed = false;
+    let mut empty = false;
+    if let Some(mut set) = keys.value_mut::<Set>(slot) {
+        removed = set.remove(member, &limits);
+        empty = set.is_empty();
+    }
+    if !removed {
+        return server.add_reply_long_long(cid, 0);
+    }
+    server.notify_keyspace_event(NOTIFY_SET, "srem", source, db);
+    if empty {
+        server.delete_empty_set(db, source);
+    }
+    server.signal_modified_key(cid, db, source);
+    server.dirty += 1;
+    let keys = &mut server.dbs[db].keys;
+    let added = match keys.find(hash, destination) {
+        Some(slot) => keys
+            .value_mut::<Set>(slot)
+            .is_some_and(|mut set| set.add(member, &limits)),
+        None => {
+            let mut set = Set::create(member, 1, &limits);
+            let added = set.add(member, &limits);
+            let value = NewValue::Value(Value::Set(set));
+            server.db_add_hashed(db, hash, destination, value, None);
+            added
+        }
+    };
+    if added {
+        server.dirty += 1;
+        server.set_changed(cid, db, destination, "sadd");
+    }
+    server.add_reply_long_long(cid, 1);
+}
+
+/// SISMEMBER key member
+pub fn sismember_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if let Ok((clients, set)) = server.set_to_read(cid, args) {
+        let there = set.is_some_and(|s| s.contains(&args[2]));
+        clients.add_reply_long_long(cid, i64::from(there));
+    }
+}
+
+/// SMISMEMBER key member [member ...]
+pub fn smismember_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if let Ok((clients, set)) = server.set_to_read(cid, args) {
+        clients.add_reply_array_len(cid, args.len() - 2);
+        for i in 2..args.len() {
+            let there = set.as_ref().is_some_and(|s| s.contains(&args[i]));
+            clients.add_reply_long_long(cid, i64::from(there));
+        }
+    }
+}
+
+/// SCARD key
+pub fn scard_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if let Ok((clients, set)) = server.set_to_read(cid, args) {
+        clients.add_reply_long_long(cid, set.map_or(0, |s| s.len() as i64));
+    }
+}
+
+/// SMEMBERS key
+pub fn smembers_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if let Ok((clients, set)) = server.set_to_read(cid, args) {
+        add_reply_set(clients, cid, set.as_deref());
+    }
+}
+
+/// SSCAN key cursor [MATCH pattern] [COUNT count]
+pub fn sscan_command(server: &mut Server, cid: ClientId, args: &Args) {
+    fn step(s: &Set, cursor: u64, f: &mut Emit<'_>) -> u64 {
+        match s {
+            Set::Table(t) => t.scan(cursor, |m| f(m, None)),
+            _ => {
+                s.iter().for_each(|v| v.with_bytes(|m| f(m, None)));
+                0
+            }
+        }
+    }
+    scan_generic_command(server, cid, args, step);
+}
+
+// Random members ----------------------------------------------------------------------------------------------------------
+
+/// What SPOP has taken, as the SREMs that it is propagated as. Nothing is gathered when nobody listens.
+struct Removals<'a> {
+    key: &'a [u8],
+    wanted: bool,
+    batches: Vec<OwnedArgs>,
+    in_last: usize,
+}
+
+impl Removals<'_> {
+    fn push(&mut self, member: LpValue<'_>) {
+        if !self.wanted {
+            return;
+        }
+        if self.batches.is_empty() || self.in_last == SREM_BATCH {
+            self.batches
+                .push(OwnedArgs::from_slices(&[b"SREM", self.key]));
+            self.in_last = 0;
+        }
+        if let Some(last) = self.batches.last_mut() {
+            member.with_bytes(|m| last.push(m));
+            self.in_last += 1;
+        }
+    }
+}
+
+fn spop_with_count_command(server: &mut Server, cid: ClientId, args: &Args) {
+    const TEXT: &str = "value is out of range, must be positive";
+    let Some(count) = server.get_range_long_or_reply(cid, args, 2, 0, i64::MAX, Some(TEXT)) else {
+        return;
+    };
+    let db = server.client_db(cid);
+    let key = &args[1];
+    let slot = match server.lookup_typed::<Set>(cid, key, LOOKUP_WRITE) {
+        Ok(Some(slot)) if count > 0 => slot,
+        Ok(_) => return server.add_reply_set_len(cid, 0),
+        Err(Replied) => return,
+    };
+    let size = server.dbs[db].keys.value::<Set>(slot);
+    let size = size.map_or(0, |s| s.len());
+    let count = usize::try_from(count).unwrap_or(usize::MAX).min(size);
+    server.notify_keyspace_event(NOTIFY_SET, "spop", key, db);
+    server.dirty += count as i64;
+    if count == size {
+        let Server { clients, dbs, .. } = &mut *server;
+        add_reply_set(clients, cid, dbs[db].keys.value::<Set>(slot).as_deref());
+        server.delete_empty_set(db, key);
+        let verb: &[u8] = if server.config.lazyfree_lazy_server_del {
+            b"UNLINK"
+        } else {
+            b"DEL"
+        };
+        server.rewrite_client_command_vector(&[verb, key]);
+        return server.signal_modified_key(cid, db, key);
+    }
+    server.add_reply_set_len(cid, count);
+    let limits = server.set_limits();
+    let mut removals = Removals {
+        key,
+        wanted: server.propagation_wanted(),
+        batches: Vec::new(),
+        in_last: 0,
+    };
+    let Server {
+        clients, dbs, rng, ..
+    } = &mut *server;
+    if let Some(mut set) = dbs[db].keys.value_mut::<Set>(slot) {
+        set.pop_many(count, rng, &limits, |m| {
+            add_reply_member(clients, cid, m);
+            removals.push(m);
+        });
+    }
+    for batch in removals.batches {
+        server.also_propagate(db, batch, PROPAGATE_AOF | PROPAGATE_REPL);
+    }
+    // What was taken is chance: a replica is told which members, not how many.
+    server.prevent_command_propagation();
+    server.signal_modified_key(cid, db, key);
+}
+
+/// SPOP key [count]
+pub fn spop_command(server: &mut Server, cid: ClientId, args: &Args) {
+    match args.len() {
+        2 => {}
+        3 => return spop_with_count_command(server, cid, args),
+        _ => return server.add_reply_syntax_error(cid),
+    }
+    let db = server.client_db(cid);
+    let key = &args[1];
+    let slot = match server.lookup_typed::<Set>(cid, key, LOOKUP_WRITE) {
+        Ok(Some(slot)) => slot,
+        Ok(None) => return server.add_reply_null(cid),
+        Err(Replied) => return,
+    };
+    let limits = server.set_limits();
+    let wanted = server.propagation_wanted();
+    let mut empty = false;
+    let mut member = None;
+    let Server {
+        clients, dbs, rng, ..
+    } = &mut *server;
+    if let Some(mut set) = dbs[db].keys.value_mut::<Set>(slot) {
+        member = set.pop_random(rng, &limits, |m| {
+            add_reply_member(clients, cid, m);
+            wanted.then(|| m.to_vec())
+        });
+        empty = set.is_empty();
+    }
+    server.notify_keyspace_event(NOTIFY_SET, "spop", key, db);
+    if let Some(member) = member.flatten() {
+        server.rewrite_client_command_vector(&[b"SREM", key, &member]);
+    }
+    if empty {
+        server.delete_empty_set(db, key);
+    }
+    server.signal_modified_key(cid, db, key);
+    server.dirty += 1;
+}
+
+fn srandmember_with_count_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(count) = server.get_range_long_or_reply(cid, args, 2, -i64::MAX, i64::MAX, None)
+    else {
+        return;
+    };
+    let db = server.client_db(cid);
+    let slot = match server.lookup_typed::<Set>(cid, &args[1], 0) {
+        Ok(Some(slot)) if count != 0 => slot,
+        Ok(_) => return server.add_reply_array_len(cid, 0),
+        Err(Replied) => return,
+    };
+    if let Some(mut set) = server.dbs[db].keys.value_mut::<Set>(slot) {
+        set.rehash_step();
+    }
+    let mut wanted = count.unsigned_abs();
+    if count > 1 {
+        let Server {
+            clients, dbs, rng, ..
+        } = server;
+        let Some(set) = dbs[db].keys.value::<Set>(slot) else {
+            return;
+        };
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(set.len());
+        clients.add_reply_array_len(cid, wanted);
+        if wanted == set.len() {
+            return add_reply_members(clients, cid, &set);
+        }
+        return set.sample(wanted, rng, |m| add_reply_member(clients, cid, m));
+    }
+    server.add_reply_array_len(cid, usize::try_from(wanted).unwrap_or(usize::MAX));
+    while wanted > 0 {
+        let mut batch = wanted.min(SAMPLE_LIMIT);
+        wanted -= batch;
+        let Server {
+            clients, dbs, rng, ..
+        } = &mut *server;
+        if let Some(set) = dbs[db].keys.value::<Set>(slot) {
+            set.random_many(rng, |m| {
+                add_reply_member(clients, cid, m);
+                batch -= 1;
+                batch > 0
+            });
+        }
+        if wanted > 0 && server.close_client_on_output_buffer_limit_reached(cid) {
+            return;
+        }
+    }
+}
+
+/// SRANDMEMBER key [count]
+pub fn srandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
+    match args.len() {
+        2 => {}
+        3 => return srandmember_with_count_command(server, cid, args),
+        _ => return server.add_reply_syntax_error(cid),
+    }
+    let slot = match server.lookup_typed::<Set>(cid, &args[1], 0) {
+        Ok(Some(slot)) => slot,
+        Ok(None) => return server.add_reply_null(cid),
+        Err(Replied) => return,
+    };
+    let db = server.client_db(cid);
+    let Server {
+        clients, dbs, rng, ..
+    } = server;
+    if let Some(mut set) = dbs[db].keys.value_mut::<Set>(slot) {
+        set.rehash_step();
+        if let Some(m) = set.random(rng) {
+            add_reply_member(clients, cid, m);
+        }
+    }
+}
+
+// Several sets ------------------------------------------------------------------------------------------------------------
+
+/// Calls `f` with each member that all the sets have, until it answers false. The smallest set is passed over, and the
+/// others are asked from the smallest on.
+fn intersect(sources: &mut [Source<'_>], mut f: impl FnMut(LpValue<'_>) -> bool) {
+    sources.sort_by_key(Source::len);
+    let Some((first, others)) = sources.split_first() else {
+        return;
+    };
+    let Some(set) = &first.set else { return };
+    for v in set.iter() {
+        if others.iter().all(|s| s.contains(v)) && !f(v) {
+            return;
+        }
+    }
+}
+
+/// The sets named by `keys`; `None` when one of them is not there, so that nothing can be in all.
+///
+/// # Errors
+/// As [`Server::look_up_sources`].
+fn all_sources(
+    server: &mut Server,
+    cid: ClientId,
+    args: &Args,
+    keys: std::ops::Range<usize>,
+) -> Result<Option<Vec<Found>>, Replied> {
+    let found = server.look_up_sources(cid, args, keys)?;
+    Ok(found
+        .iter()
+        .all(|(_, hash)| hash.is_some())
+        .then_some(found))
+}
+
+/// SINTER key [key ...]
+pub fn sinter_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let found = match all_sources(server, cid, args, 1..args.len()) {
+        Ok(Some(found)) => found,
+        Ok(None) => return server.add_reply_set_len(cid, 0),
+        Err(Replied) => return,
+    };
+    // The number of members comes first, and is known last.
+    let mut reply = Vec::new();
+    let mut len = 0;
+    let db = server.client_db(cid);
+    intersect(&mut server.sources(db, args, &found), |v| {
+        v.with_bytes(|m| resp::push_bulk(&mut reply, m));
+        len += 1;
+        true
+    });
+    server.add_reply_set_len(cid, len);
+    server.add_reply_proto(cid, &reply);
+}
+
+/// SINTERCARD numkeys key [key ...] [LIMIT limit]
+pub fn sintercard_command(server: &mut Server, cid: ClientId, args: &Args) {
+    const TEXT: &str = "numkeys should be greater than 0";
+    let Some(n) = server.get_range_long_or_reply(cid, args, 1, 1, i64::MAX, Some(TEXT)) else {
+        return;
+    };
+    let n = usize::try_from(n).unwrap_or(usize::MAX);
+    if n > args.len() - 2 {
+        return server.add_reply_error(cid, "Number of keys can't be greater than number of args");
+    }
+    let mut limit = 0;
+    let mut i = 2 + n;
+    while i < args.len() {
+        if !args.is(i, "limit") || i + 1 == args.len() {
+            return server.add_reply_syntax_error(cid);
+        }
+        let text = Some("LIMIT can't be negative");
+        match server.get_range_long_or_reply(cid, args, i + 1, 0, i64::MAX, text) {
+            Some(n) => limit = n,
+            None => return,
+        }
+        i += 2;
+    }
+    let found = match all_sources(server, cid, args, 2..2 + n) {
+        Ok(Some(found)) => found,
+        Ok(None) => return server.add_reply_long_long(cid, 0),
+        Err(Replied) => return,
+    };
+    let mut cardinality = 0;
+    let db = server.client_db(cid);
+    intersect(&mut server.sources(db, args, &found), |_| {
+        cardinality += 1;
+        cardinality != limit
+    });
+    server.add_reply_long_long(cid, cardinality);
+}
+
+/// SINTERSTORE destination key [key ...]
+pub fn sinterstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let limits = server.set_limits();
+    let mut result = Set::Listpack(Listpack::new());
+    match all_sources(server, cid, args, 2..args.len()) {
+        Ok(Some(found)) => {
+            let db = server.client_db(cid);
+            let mut sources = server.sources(db, args, &found);
+            let smallest = sources.iter().min_by_key(|s| s.len());
+            if let Some(Set::Intset(_)) = smallest.and_then(|s| s.set.as_deref()) {
+                result = Set::Intset(Intset::new());
+            }
+            let mut only_integers = true;
+            intersect(&mut sources, |v| {
+                only_integers = only_integers && v.as_int().is_some();
+                result.add_value(v, &limits);
+                true
+            });
+            if only_integers {
+                result.convert_to_intset(&limits);
+            }
+        }
+        Ok(None) => {}
+        Err(Replied) => return,
+    }
+    server.store_set(cid, &args[1], result, "sinterstore");
+}
+
+/// The union of the sets.
+fn union(sources: &[Source<'_>], limits: &SetLimits) -> Set {
+    let mut result = Set::Intset(Intset::new());
+    for set in sources.iter().filter_map(|s| s.set.as_ref()) {
+        for v in set.iter() {
+            result.add_value(v, limits);
+        }
+    }
+    result
+}
+
+/// The first set without the members of the others.
+fn difference(sources: &mut [Source<'_>], args: &Args, limits: &SetLimits) -> Set {
+    let mut result = Set::Intset(Intset::new());
+    let Some((first, others)) = sources.split_first_mut() else {
+        return result;
+    };
+    let Some(set) = &first.set else { return result };
+    // Nothing is left of a set without itself.
+    if others.iter().any(|s| args[s.arg] == args[first.arg]) {
+        return result;
+    }
+    // Either each member of the first set is looked for in the others, which is the better choice when it is small, or the
+    // members of the others are taken from a copy of the first.
+    let there = others.iter().filter(|s| s.set.is_some()).count();
+    let by_look_up = set.len().saturating_mul(there + 1) / 2;
+    let by_removal = others
+        .iter()
+        .map(Source::len)
+        .fold(set.len(), usize::saturating_add);
+    if by_look_up <= by_removal {
+        // In the largest one a member is found the soonest.
+        others.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        for v in set.iter() {
+            if !others.iter().any(|s| s.contains(v)) {
+                result.add_value(v, limits);
+            }
+        }
+        return result;
+    }
+    for v in set.iter() {
+        result.add_value(v, limits);
+    }
+    for set in others.iter().filter_map(|s| s.set.as_ref()) {
+        for v in set.iter() {
+            result.remove_value(v, limits);
+        }
+        if result.is_empty() {
+            break;
+        }
+    }
+    result
+}
+
+/// SUNION, SDIFF and those that store (sunionDiffGenericCommand); `None`: an error has been sent.
+fn sunion_diff_generic_command(
+    server: &mut Server,
+    cid: ClientId,
+    args: &Args,
+    keys: std::ops::Range<usize>,
+    op: Op,
+) -> Option<Set> {
+    let found = server.look_up_sources(cid, args, keys).ok()?;
+    let limits = server.set_limits();
+    let db = server.client_db(cid);
+    let mut sources = server.sources(db, args, &found);
+    Some(match op {
+        Op::Union => union(&sources, &limits),
+        Op::Diff => difference(&mut sources, args, &limits),
+    })
+}
+
+/// SUNION key [key ...]
+pub fn sunion_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let keys = 1..args.len();
+    if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Union) {
+        add_reply_set(&mut server.clients, cid, Some(&set));
+    }
+}
+
+/// SUNIONSTORE destination key [key ...]
+pub fn sunionstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let keys = 2..args.len();
+    if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Union) {
+        server.store_set(cid, &args[1], set, "sunionstore");
+    }
+}
+
+/// SDIFF key [key ...]
+pub fn sdiff_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let keys = 1..args.len();
+    if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Diff) {
+        add_reply_set(&mut server.clients, cid, Some(&set));
+    }
+}
+
+/// SDIFFSTORE destination key [key ...]
+pub fn sdiffstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let keys = 2..args.len();
+    if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Diff) {
+        server.store_set(cid, &args[1], set, "sdiffstore");
+    }
+}

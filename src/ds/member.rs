@@ -1,0 +1,152 @@
+//! A member of a big set: one word that owns its bytes.
+//!
+//! ```text
+//! low byte odd     the member itself: bits 1..4 its length (0..=7), the other seven bytes its text
+//! low byte even    bits 0..48 a pointer to the text, bits 48..64 its length
+//!                  ... or LONG: then the length, eight bytes, stands before the text
+//! ```
+//!
+//! So a short member (a small number, a word) costs no allocation at all, and one of sixteen bytes exactly sixteen.
+//! User space has 47 bits of addresses on the machines we run on, and allocations are aligned to eight bytes.
+//!
+//! Invariants: the word is never zero; a word with an even low byte owns its allocation.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::num::NonZeroU64;
+use std::ptr::NonNull;
+
+use super::table::Element;
+
+/// The longest text inside the word, in bytes.
+const INLINE_MAX: usize = 7;
+/// The length field of a member whose length stands before its text.
+const LONG: u64 = 0xffff;
+const LENGTH_SHIFT: u32 = 48;
+const ADDRESS: u64 = (1 << LENGTH_SHIFT) - 1;
+/// Bytes of the length before a long text.
+const LONG_HEADER: usize = 8;
+
+/// An owned member. Its bytes in memory are the little-endian ones of the word above, whatever the machine.
+#[repr(transparent)]
+pub struct Member(NonZeroU64);
+
+// SAFETY: transparent over a non-zero word, movable: what it owns does not point back.
+unsafe impl Element for Member {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        let w = u64::from_le(self.0.get());
+        // SAFETY: the tag and the length field say where the text is, as `new` wrote it; an inline text lies in `self`.
+        unsafe {
+            if w & 1 != 0 {
+                let text = std::ptr::from_ref(self).cast::<u8>().add(1);
+                return std::slice::from_raw_parts(text, (w >> 1) as usize & INLINE_MAX);
+            }
+            let (p, len) = (pointer(w), w >> LENGTH_SHIFT);
+            if len != LONG {
+                return std::slice::from_raw_parts(p.as_ptr(), len as usize);
+            }
+            let len = p.cast::<u64>().read() as usize;
+            std::slice::from_raw_parts(p.as_ptr().add(LONG_HEADER), len)
+        }
+    }
+}
+
+/// # Safety
+/// The low byte of `w` is even: it has a pointer.
+#[inline]
+unsafe fn pointer(w: u64) -> NonNull<u8> {
+    let p = std::ptr::with_exposed_provenance_mut::<u8>((w & ADDRESS) as usize);
+    // SAFETY: by the caller's word `new` took it from an allocation.
+    unsafe { NonNull::new_unchecked(p) }
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
+}
+
+impl Member {
+    #[inline]
+    pub fn new(text: &[u8]) -> Member {
+        if text.len() <= INLINE_MAX {
+            let mut w = [0u8; 8];
+            w[0] = 1 | (text.len() as u8) << 1;
+            w[1..1 + text.len()].copy_from_slice(text);
+            return Member(NonZeroU64::new(u64::from_ne_bytes(w)).unwrap_or(NonZeroU64::MIN));
+        }
+        Member::allocate(text)
+    }
+
+    fn allocate(text: &[u8]) -> Member {
+        let long = text.len() as u64 >= LONG;
+        let header = if long { LONG_HEADER } else { 0 };
+        let l = layout(text.len().saturating_add(header));
+        // SAFETY: the size is not zero: a text that comes here has more than seven bytes.
+        let Some(p) = NonNull::new(unsafe { alloc(l) }) else {
+            handle_alloc_error(l)
+        };
+        // SAFETY: the allocation has room for header and text, and is aligned for the header.
+        unsafe {
+            if long {
+                p.cast::<u64>().write(text.len() as u64);
+            }
+            let to = p.as_ptr().add(header);
+            std::ptr::copy_nonoverlapping(text.as_ptr(), to, text.len());
+        }
+        let address = p.as_ptr().expose_provenance() as u64;
+        assert!(address & !ADDRESS == 0, "an address beyond 48 bits");
+        let w = address | (text.len() as u64).min(LONG) << LENGTH_SHIFT;
+        // SAFETY: an address is not zero.
+        Member(unsafe { NonZeroU64::new_unchecked(w.to_le()) })
+    }
+
+    /// Bytes of the allocation; none for a short member.
+    fn alloc_size(&self) -> usize {
+        let w = u64::from_le(self.0.get());
+        if w & 1 != 0 {
+            return 0;
+        }
+        let long = w >> LENGTH_SHIFT == LONG;
+        self.key().len() + if long { LONG_HEADER } else { 0 }
+    }
+
+    /// Bytes allocated besides the word.
+    pub fn mem_usage(&self) -> usize {
+        crate::base::alloc::good_size(self.alloc_size())
+    }
+}
+
+impl Drop for Member {
+    #[inline]
+    fn drop(&mut self) {
+        let w = u64::from_le(self.0.get());
+        if w & 1 == 0 {
+            let size = self.alloc_size();
+            // SAFETY: allocated in `allocate` with this size, and owned by this word alone.
+            unsafe { dealloc(pointer(w).as_ptr(), layout(size)) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_keeps_its_bytes_and_moves() {
+        for len in (0..40).chain([255, 65_534, 65_535, 65_536, 1 << 20]) {
+            let text: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+            let members = vec![Member::new(&text), Member::new(&text)];
+            for m in members {
+                assert_eq!(m.key(), text, "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn short_members_cost_nothing_and_others_their_length() {
+        assert_eq!(Member::new(b"1234567").mem_usage(), 0);
+        assert_eq!(Member::new(b"12345678").mem_usage(), 8);
+        assert_eq!(Member::new(&[0; 16]).mem_usage(), 16);
+        assert_eq!(Member::new(&[0xff; 17]).mem_usage(), 32);
+    }
+}
