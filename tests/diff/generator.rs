@@ -673,11 +673,30 @@ pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
     words
 }
 
-/// A WATCH of one to three keys.
+/// What is run before a command so that both servers have made its consumers: 7.2 makes them whatever the command finds, 7.0
+/// when there is something for them.
+pub fn consumers_of(args: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
+    let name = String::from_utf8_lossy(&args[0]).to_uppercase();
+    let (keys, group, consumer): (&[Vec<u8>], _, _) = match &*name {
+        "XREADGROUP" if args.len() > 4 => (&args[4..], &args[2], &args[3]),
+        "XCLAIM" | "XAUTOCLAIM" if args.len() > 3 => (&args[1..2], &args[2], &args[3]),
+        _ => return Vec::new(),
+    };
+    keys.iter()
+        .filter(|k| k.starts_with(b"x"))
+        .map(|k| {
+            let words = [b"XGROUP", &b"CREATECONSUMER"[..], k, group, consumer];
+            words.iter().map(|w| w.to_vec()).collect()
+        })
+        .collect()
+}
+
+/// A WATCH of one to eight keys of all kinds.
 pub fn watch(rng: &mut Rng) -> Vec<Vec<u8>> {
     let mut words = vec![b"WATCH".to_vec()];
-    for _ in 0..1 + rng.below(3) {
-        words.push(word(rng, "$key"));
+    for _ in 0..1 + rng.below(8) {
+        let kind = rng.pick(&["$key", "$list", "$set", "$hash", "$hll", "$stream", "$num"]);
+        words.push(word(rng, kind));
     }
     words
 }

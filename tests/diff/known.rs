@@ -57,9 +57,12 @@ fn same_number(a: &Value, b: &Value) -> bool {
         }
 }
 
-fn both_unbalanced(_: &[Vec<u8>], a: &Value, b: &Value) -> bool {
-    let starts = |v: &Value| matches!(v, Value::Error(e) if e.starts_with(b"ERR Unbalanced "));
-    starts(a) && starts(b)
+const UNBALANCED: &str = "7.2 names the command, and the id that a group takes";
+
+fn both_unbalanced(a: &Value, b: &Value) -> bool {
+    [a, b]
+        .iter()
+        .all(|v| matches!(v, Value::Error(e) if e.starts_with(b"ERR Unbalanced ")))
 }
 
 /// The long form of XPENDING without the times.
@@ -135,16 +138,6 @@ pub const KNOWN: &[Known] = &[
         accepts: |_, a, b| a.is_error() == b.is_error(),
     },
     Known {
-        command: "XREAD",
-        reason: "7.2 has the command's name in the text",
-        accepts: both_unbalanced,
-    },
-    Known {
-        command: "XREADGROUP",
-        reason: "7.2 has the command's name in the text",
-        accepts: both_unbalanced,
-    },
-    Known {
         command: "XINFO",
         reason: "times are each server's own, 7.2 tells more of them, and it creates consumers earlier",
         accepts: |_, a, b| comparable_stream(a.clone()) == comparable_stream(b.clone()),
@@ -162,6 +155,16 @@ pub const KNOWN: &[Known] = &[
                 "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id";
             *b == Value::Error(text.as_bytes().to_vec())
         },
+    },
+    Known {
+        command: "XREAD",
+        reason: UNBALANCED,
+        accepts: |_, a, b| both_unbalanced(a, b),
+    },
+    Known {
+        command: "XREADGROUP",
+        reason: UNBALANCED,
+        accepts: |_, a, b| both_unbalanced(a, b),
     },
     Known {
         command: "XPENDING",
