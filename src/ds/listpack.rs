@@ -13,6 +13,10 @@
 //! stays in its class does not call the allocator. Every access is checked against the bounds: a stale position may give a
 //! wrong element or a panic, never a read outside. It knows nothing of fields, scores or commands.
 
+mod tail;
+
+pub use tail::Tail;
+
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
