@@ -149,6 +149,16 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
             server.clients.add_reply_ok(cid);
         }
         _ if is("reload") => reload(server, cid, args),
+        _ if is("loadaof") && n == 2 => match server.debug_loadaof(cid) {
+            Ok(()) => server.clients.add_reply_ok(cid),
+            Err(text) => server.add_reply_error(cid, text),
+        },
+        _ if is("aof-flush-sleep") && n == 3 => {
+            if let Some(us) = server.get_long_long_or_reply(cid, args, 2) {
+                server.aof.flush_sleep_us = u64::try_from(us).unwrap_or(0);
+                server.clients.add_reply_ok(cid);
+            }
+        }
         _ if is("object") && n == 3 => object(server, cid, args),
         _ if is("listpack") && n == 3 => encodings::listpack(server, cid, args),
         _ if is("quicklist") && (n == 3 || n == 4) => encodings::quicklist(server, cid, args),

@@ -11,3 +11,5 @@ pub mod ordered;
 pub mod quicklist;
 pub mod sbuf;
 pub mod table;
+pub mod ziplist;
+pub mod zipmap;
