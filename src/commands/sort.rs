@@ -306,11 +306,10 @@ impl Server {
                     s.iter().all(add);
                 }
                 Value::Zset(z) if backward => {
-                    let end = z.len() - first;
-                    z.range_rev(end.saturating_sub(n)..end).all(|(v, _)| add(v));
+                    z.range_rev(0..z.len() - first).all(|(m, _)| add(m));
                 }
                 Value::Zset(z) => {
-                    z.range(first..first + n).all(|(v, _)| add(v));
+                    z.range(first..z.len()).all(|(m, _)| add(m));
                 }
                 Value::Hash(_) | Value::Stream(_) => {}
             }

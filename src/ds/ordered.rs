@@ -31,7 +31,7 @@ const LONG: u8 = 255;
 
 /// An owned member.
 #[repr(transparent)]
-struct Scored(Ref);
+pub struct Scored(Ref);
 
 /// The address of a member that a [`Scored`] owns.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -314,14 +314,9 @@ impl ScoredSet {
         self.table.scan(cursor, |m| f(m.key(), m.0.score()))
     }
 
-    /// Buckets, elements and chained buckets of one of the table's two arrays, for DEBUG HTSTATS-KEY.
-    pub fn array_stats(&self, which: usize) -> (usize, usize, usize) {
-        self.table.array_stats(which)
-    }
-
-    /// Calls `f` with the number of elements of each bucket of one of the table's arrays.
-    pub fn for_each_chain(&self, which: usize, f: impl FnMut(usize)) {
-        self.table.for_each_chain(which, f);
+    /// The table itself, for DEBUG HTSTATS-KEY.
+    pub fn table(&self) -> &SubTable<Scored> {
+        &self.table
     }
 
     /// Bytes allocated for all of it, itself included.
