@@ -5,12 +5,12 @@
 
 use crate::base::clock::{LRU_CLOCK_MAX, LRU_CLOCK_RESOLUTION};
 use crate::base::num::{LONG_STR_SIZE, ll2string};
-use crate::commands::object::policy_is_lfu;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::notify::NOTIFY_GENERIC;
 use crate::store::entry::Entry;
+use crate::store::evict::policy_is_lfu;
 use crate::store::rdb_value::{
     LoadLimits, Loaded, rdb_load_object, rdb_save_object, rdb_save_object_type,
 };

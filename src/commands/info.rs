@@ -335,11 +335,11 @@ impl Server {
         m
     }
 
-    /// Memory that does not count against maxmemory: what replicas hold of the log beyond the backlog
+    /// Memory that does not count against maxmemory: the AOF buffer, and what replicas hold of the log beyond the backlog
     /// (freeMemoryGetNotCountedMemory).
     pub fn free_memory_get_not_counted_memory(&self) -> usize {
         let log = self.repl.log.mem_usage();
-        log.saturating_sub(self.repl.log.backlog_size() as usize)
+        log.saturating_sub(self.repl.log.backlog_size() as usize) + self.aof.buf.capacity()
     }
 
     fn info_memory(&self, i: &mut Info) {
@@ -532,8 +532,9 @@ impl Server {
         );
         i.field("evicted_keys", s.evicted_keys);
         i.field("evicted_clients", s.evicted_clients);
-        i.field("total_eviction_exceeded_time", 0);
-        i.field("current_eviction_exceeded_time", 0);
+        let (total, current) = self.evict.exceeded_times();
+        i.field("total_eviction_exceeded_time", total / 1000);
+        i.field("current_eviction_exceeded_time", current / 1000);
         i.field("keyspace_hits", s.keyspace_hits);
         i.field("keyspace_misses", s.keyspace_misses);
         i.field("pubsub_channels", self.pubsub.len(Kind::Channel));

@@ -2,14 +2,15 @@
 //!
 //! Looking at a key here does not touch its LRU or LFU data.
 
-use crate::base::clock::{LRU_CLOCK_MAX, LRU_CLOCK_RESOLUTION};
-use crate::config::value::MaxmemoryPolicy;
 use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOTOUCH};
 use crate::store::entry::{Entry, Str, Type};
+use crate::store::evict::{
+    estimate_object_idle_time, lfu_decr_and_return, policy_is_lfu, policy_is_lru,
+};
 
 /// Integers below this one share one object in upstream (OBJ_SHARED_INTEGERS), which shows in OBJECT REFCOUNT.
 const SHARED_INTEGERS: i64 = 10_000;
@@ -50,47 +51,6 @@ const MEMORY_HELP: &[&str] = &[
     "    Return memory in bytes used by <key> and its value. Nested values are",
     "    sampled up to <count> times (default: 5, 0 means sample all).",
 ];
-
-/// A policy that keeps LFU counters (MAXMEMORY_FLAG_LFU).
-pub fn policy_is_lfu(policy: MaxmemoryPolicy) -> bool {
-    matches!(
-        policy,
-        MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu
-    )
-}
-
-/// A policy that keeps access times (MAXMEMORY_FLAG_LRU).
-pub fn policy_is_lru(policy: MaxmemoryPolicy) -> bool {
-    matches!(
-        policy,
-        MaxmemoryPolicy::VolatileLru | MaxmemoryPolicy::AllkeysLru
-    )
-}
-
-/// Milliseconds since an access whose LRU clock was `lru` (estimateObjectIdleTime); the clock wraps.
-pub fn estimate_object_idle_time(lru: u32, now: u32) -> i64 {
-    let ticks = match now.checked_sub(lru) {
-        Some(d) => i64::from(d),
-        None => i64::from(now) + i64::from(LRU_CLOCK_MAX) - i64::from(lru),
-    };
-    ticks * LRU_CLOCK_RESOLUTION
-}
-
-/// The LFU counter in `lru`, lowered by one for each `decay_minutes` since its last change (LFUDecrAndReturn).
-/// `now` is in minutes modulo 2^16; a decay of zero or less: never.
-pub fn lfu_decr_and_return(lru: u32, now: u16, decay_minutes: i32) -> u8 {
-    let then = (lru >> 8) as u16;
-    let counter = (lru & 0xff) as u8;
-    let elapsed = match now.checked_sub(then) {
-        Some(d) => d,
-        None => u16::MAX - then + now,
-    };
-    let periods = match u16::try_from(decay_minutes) {
-        Ok(0) | Err(_) => 0,
-        Ok(d) => elapsed / d,
-    };
-    u8::try_from(periods).map_or(0, |p| counter.saturating_sub(p))
-}
 
 /// The reference count that upstream shows.
 fn refcount(server: &Server, e: &Entry) -> i64 {
@@ -197,29 +157,4 @@ pub fn memory_command(server: &mut Server, cid: ClientId, args: &Args) {
         n += EXPIRE_INDEX_BYTES_PER_KEY;
     }
     server.add_reply_long_long(cid, n as i64);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn idle_time_survives_the_wrap_of_the_clock() {
-        assert_eq!(estimate_object_idle_time(10, 10), 0);
-        assert_eq!(estimate_object_idle_time(10, 15), 5000);
-        assert_eq!(estimate_object_idle_time(LRU_CLOCK_MAX, 3), 3000);
-        assert_eq!(estimate_object_idle_time(LRU_CLOCK_MAX - 2, 3), 5000);
-    }
-
-    #[test]
-    fn lfu_counters_decay_by_the_minute() {
-        let at = |minutes: u16, counter: u8| u32::from(minutes) << 8 | u32::from(counter);
-        assert_eq!(lfu_decr_and_return(at(100, 7), 100, 1), 7);
-        assert_eq!(lfu_decr_and_return(at(100, 7), 103, 1), 4);
-        assert_eq!(lfu_decr_and_return(at(100, 7), 103, 2), 6);
-        assert_eq!(lfu_decr_and_return(at(100, 7), 103, 0), 7);
-        assert_eq!(lfu_decr_and_return(at(100, 7), 110, 1), 0);
-        assert_eq!(lfu_decr_and_return(at(100, 255), 1100, 1), 0);
-        assert_eq!(lfu_decr_and_return(at(65535, 7), 2, 1), 5);
-    }
 }

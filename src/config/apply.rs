@@ -24,6 +24,8 @@ pub enum Apply {
     GoodSlaves,
     /// `maxclients`
     Maxclients,
+    /// `maxmemory`
+    Maxmemory,
     /// `locale-collate`
     LocaleCollate,
     /// `requirepass`
@@ -59,6 +61,7 @@ impl Apply {
                     return Err("Invalid locale name".into());
                 }
             }
+            Apply::Maxmemory => server.update_maxmemory(),
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
             Apply::AppendOnly => server.update_append_only()?,

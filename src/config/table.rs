@@ -450,8 +450,7 @@ pub static TABLE: &[Row] = &[
         MODIFIABLE,
         yes_no!(replica_ignore_maxmemory),
     )
-    .alias("slave-ignore-maxmemory")
-    .accepted(),
+    .alias("slave-ignore-maxmemory"),
     row(
         "replica-ignore-disk-write-errors",
         MODIFIABLE,
@@ -511,25 +510,22 @@ pub static TABLE: &[Row] = &[
         MODIFIABLE,
         number!(maxmemory, Memory, 0, u64::MAX),
     )
-    .accepted(),
+    .apply(Apply::Maxmemory),
     row(
         "maxmemory-policy",
         MODIFIABLE,
         choice!(maxmemory_policy, MaxmemoryPolicy),
-    )
-    .accepted(),
+    ),
     row(
         "maxmemory-samples",
         MODIFIABLE,
         number!(maxmemory_samples, Integer, 1, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "maxmemory-eviction-tenacity",
         MODIFIABLE,
         number!(maxmemory_eviction_tenacity, Integer, 0, 100),
-    )
-    .accepted(),
+    ),
     row(
         "maxmemory-clients",
         MODIFIABLE,
@@ -540,14 +536,12 @@ pub static TABLE: &[Row] = &[
         "lfu-log-factor",
         MODIFIABLE,
         number!(lfu_log_factor, Integer, 0, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "lfu-decay-time",
         MODIFIABLE,
         number!(lfu_decay_time, Integer, 0, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "active-expire-effort",
         MODIFIABLE,
@@ -558,8 +552,7 @@ pub static TABLE: &[Row] = &[
         "lazyfree-lazy-eviction",
         DEBUG | MODIFIABLE,
         yes_no!(lazyfree_lazy_eviction),
-    )
-    .accepted(),
+    ),
     row(
         "lazyfree-lazy-expire",
         DEBUG | MODIFIABLE,

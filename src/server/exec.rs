@@ -20,10 +20,11 @@ use crate::server::client::{
     CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::command::{
-    Argv, CMD_ADMIN, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH, CMD_NO_MULTI,
-    CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG, CMD_STALE, CMD_WRITE,
-    CommandId,
+    Argv, CMD_ADMIN, CMD_DENYOOM, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH,
+    CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG, CMD_STALE,
+    CMD_WRITE, CommandId,
 };
+use crate::server::evict::Evicted;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
 use crate::server_log;
@@ -340,6 +341,7 @@ impl Server {
             || self.persist.last_bgsave_failed
             || self.aof.write_error().is_some()
             || self.config.min_replicas_to_write > 0
+            || self.config.maxmemory != 0
             || !self.clients.monitors.is_empty();
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
@@ -385,6 +387,13 @@ impl Server {
                 return Some(self.reject_command(cid, Some(id), text));
             }
             counted = self.flags_inside_multi(cid, id, flags);
+        }
+        if self.config.maxmemory != 0
+            && self.perform_evictions() == Evicted::Fail
+            && counted & CMD_DENYOOM != 0
+        {
+            let text = "-OOM command not allowed when used memory > 'maxmemory'.";
+            return Some(self.reject_command(cid, Some(id), text));
         }
         if client_flags & CLIENT_MASTER == 0 || self.loading.is_some() {
             let refused = self.may_refuse(cid, id, counted, client_flags);

@@ -10,6 +10,7 @@ use crate::server::exec::Args;
 use crate::server::notify::{NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW};
 use crate::store::entry::value::SlotValue;
 use crate::store::entry::{Entry, NewValue, Type};
+use crate::store::evict::policy_is_lfu;
 
 /// Does not touch LRU or LFU data (LOOKUP_NOTOUCH).
 pub const LOOKUP_NOTOUCH: u8 = 1;
@@ -106,7 +107,11 @@ impl Server {
         match found {
             Some(slot) => {
                 if flags & LOOKUP_NOTOUCH == 0 && self.touch_allowed() {
-                    let lru = self.clock.lru_clock;
+                    let lru = if policy_is_lfu(self.config.maxmemory_policy) {
+                        self.lfu_bits_after_access(db, slot)
+                    } else {
+                        self.clock.lru_clock
+                    };
                     self.dbs[db].keys.set_lru(slot, lru);
                 }
                 if flags & (LOOKUP_NOSTATS | LOOKUP_WRITE) == 0 {
@@ -268,7 +273,7 @@ impl Server {
             self.signal_key_as_ready(db, key, v.value_type());
         }
         let mut e = Entry::new(key, value, expire);
-        e.set_lru(self.clock.lru_clock);
+        e.set_lru(self.lru_bits_of_new());
         let slot = self.dbs[db].keys.add(hash, e);
         self.notify_keyspace_event(NOTIFY_NEW, "new", key, db);
         slot
@@ -279,7 +284,7 @@ impl Server {
         if e.value_type() != Type::String {
             self.signal_key_as_ready(db, key, e.value_type());
         }
-        e.set_lru(self.clock.lru_clock);
+        e.set_lru(self.lru_bits_of_new());
         let keys = &mut self.dbs[db].keys;
         let hash = keys.hash(key);
         keys.add(hash, e);

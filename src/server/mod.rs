@@ -14,6 +14,7 @@ pub mod client_buffers;
 pub mod client_info;
 pub mod command;
 pub mod cron;
+pub mod evict;
 pub mod exec;
 pub mod expire;
 pub mod flush;
@@ -104,6 +105,7 @@ pub struct Server {
     pub loading: Option<Loading>,
     pub cron: cron::Cron,
     pub expire: expire::ExpireState,
+    pub evict: evict::EvictState,
     pub pause: blocked::Pause,
     /// Clients that wait for keys, and the ends of all waiting.
     pub blocking: blocked::Blocking,
@@ -155,12 +157,6 @@ impl Server {
     #[inline]
     pub fn update_cached_time(&mut self) {
         self.clock = CachedClock::new();
-    }
-
-    /// The bits for a new or touched entry: LRU clock, or minutes and counter under an LFU policy.
-    #[inline]
-    pub fn lru_clock(&self) -> u32 {
-        self.clock.lru_clock
     }
 
     pub fn is_replica(&self) -> bool {

@@ -113,8 +113,8 @@ enum Garbage {
     Databases(Vec<crate::store::db::Db>, u64),
 }
 
-/// Values up to this many bytes are freed at once: handing them over costs more (LAZYFREE_THRESHOLD's sense).
-const LAZYFREE_BYTES: usize = 64 * 1024;
+/// Values of up to this many allocations are freed at once: handing them over costs more (LAZYFREE_THRESHOLD).
+const LAZYFREE_THRESHOLD: usize = 64;
 
 impl Lazyfree {
     fn thread(&mut self) -> Option<&Sender<Garbage>> {
@@ -149,8 +149,7 @@ impl Lazyfree {
 
     /// Frees an entry, in the background when it is large.
     pub fn free(&mut self, e: Entry) {
-        let large = e.buf().is_some_and(|b| b.alloc_size() > LAZYFREE_BYTES);
-        if !large {
+        if e.free_effort() <= LAZYFREE_THRESHOLD {
             return drop(e);
         }
         self.sent += 1;
@@ -166,11 +165,11 @@ impl Lazyfree {
 
     fn send(&mut self, g: Garbage) {
         match self.thread() {
-            Some(to) => {
-                // A dead thread gives the garbage back in the error, which frees it here.
-                let _ = to.send(g);
-            }
-            None => drop(g),
+            // A dead thread gives the garbage back in the error, which frees it here.
+            Some(to) if to.send(g).is_ok() => {}
+            _ => self
+                .done
+                .store(self.sent, std::sync::atomic::Ordering::Relaxed),
         }
     }
 

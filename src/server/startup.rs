@@ -431,6 +431,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         el,
         clock,
         rng: Prng::new(random.next_u64()),
+        evict: Default::default(),
         run_id: String::from_utf8_lossy(&run_id).into_owned(),
         random,
         sentinel_mode: false,

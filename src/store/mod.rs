@@ -3,6 +3,7 @@
 
 pub mod db;
 pub mod entry;
+pub mod evict;
 pub mod hash;
 pub mod list;
 pub mod rdb_value;

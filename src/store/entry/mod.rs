@@ -372,6 +372,14 @@ impl Entry {
         }
     }
 
+    /// How many allocations it takes to free the value, about (lazyfreeGetFreeEffort).
+    pub fn free_effort(&self) -> usize {
+        if self.header() & PTR == 0 || self.buf().is_some() {
+            return 1;
+        }
+        self.any_value().map_or(1, |v| v.free_effort())
+    }
+
     #[inline]
     pub fn value_type(&self) -> Type {
         match (self.header() >> TYPE_SHIFT) & 0xf {
