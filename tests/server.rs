@@ -7,6 +7,7 @@ mod server {
     mod client_buffers;
     mod clients;
     mod config;
+    mod geo;
     mod hash;
     mod hyperloglog;
     mod latency;
@@ -15,6 +16,7 @@ mod server {
     mod protocol;
     mod pubsub;
     mod set;
+    mod sort;
     mod startup;
     mod stream;
     mod transactions;

@@ -2,7 +2,9 @@
 
 use crate::base::num::string2ll;
 use crate::commands::info::InfoSections;
-use crate::server::client::{Block, BlockType, CLIENT_MONITOR, CLIENT_SLAVE, ClientId};
+use crate::server::client::{
+    Block, BlockType, CLIENT_DENY_BLOCKING, CLIENT_MONITOR, CLIENT_SLAVE, ClientId,
+};
 use crate::server::exec::Args;
 use crate::server::shutdown::{SHUTDOWN_FORCE, SHUTDOWN_NOSAVE, SHUTDOWN_NOW, SHUTDOWN_SAVE};
 use crate::server::{REDIS_VERSION, Server};
@@ -116,6 +118,16 @@ pub fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
         return;
     }
+    let denied = server
+        .clients
+        .get(cid)
+        .is_some_and(|c| c.has(CLIENT_DENY_BLOCKING));
+    if denied && flags & SHUTDOWN_NOW == 0 {
+        return server.add_reply_error(
+            cid,
+            "SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
+        );
+    }
     // Blocked first: whatever ends the attempt answers those who are blocked on it.
     let block = Block {
         kind: BlockType::Shutdown,
@@ -135,6 +147,10 @@ pub fn monitor_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
+    if c.has(CLIENT_DENY_BLOCKING) {
+        let text = "MONITOR isn't allowed for DENY BLOCKING client";
+        return server.add_reply_error(cid, text);
+    }
     if c.has(CLIENT_SLAVE) {
         return;
     }

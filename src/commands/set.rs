@@ -67,7 +67,9 @@ fn add_reply_set(clients: &mut Clients, cid: ClientId, set: Option<&Set>) {
 }
 
 fn add_reply_members(clients: &mut Clients, cid: ClientId, set: &Set) {
-    clients.write_bulks(cid, |w| set.iter().for_each(|v| w.bulk_value(v)));
+    clients.write_bulks(cid, |w| {
+        w.bulks(set.iter());
+    });
 }
 
 impl Server {

@@ -13,11 +13,16 @@
 //! stays in its class does not call the allocator. Every access is checked against the bounds: a stale position may give a
 //! wrong element or a panic, never a read outside. It knows nothing of fields, scores or commands.
 
+mod tail;
+
+pub use tail::Tail;
+
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use crate::base::alloc::size_class;
 use crate::base::num::{LONG_STR_SIZE, ll2string, push_ll, sdigits10, string2ll};
+use crate::ds::copy_short;
 
 /// Bytes before the first element.
 const HEADER: usize = 6;
@@ -349,7 +354,7 @@ impl<'a> Encoded<'a> {
         let (content, back) = out.split_at_mut(n);
         if self.head_len == 1 {
             content[0] = self.head[0];
-            content[1..].copy_from_slice(self.tail);
+            copy_short(&mut content[1..], self.tail);
         } else {
             content[..self.head_len].copy_from_slice(&self.head[..self.head_len]);
             content[self.head_len..].copy_from_slice(self.tail);
@@ -881,18 +886,14 @@ impl Listpack {
 
     #[inline]
     pub fn iter(&self) -> Iter<'_> {
-        Iter {
-            bytes: self.bytes(),
-            p: HEADER,
-        }
+        self.iter_from(LpPos::FIRST)
     }
 
     /// The elements from `p` on.
     #[inline]
     pub fn iter_from(&self, p: LpPos) -> Iter<'_> {
         Iter {
-            bytes: self.bytes(),
-            p: p.0 as usize,
+            rest: &self.bytes()[p.0 as usize..],
         }
     }
 
@@ -929,8 +930,8 @@ impl std::fmt::Debug for Listpack {
 /// The elements of a listpack, in order.
 #[derive(Clone)]
 pub struct Iter<'a> {
-    bytes: &'a [u8],
-    p: usize,
+    /// From the next element to the end mark.
+    rest: &'a [u8],
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -938,11 +939,19 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<LpValue<'a>> {
-        if self.bytes[self.p] == EOF {
+        let first = *self.rest.first()?;
+        // By hand, as in `decode`.
+        if first & 0xC0 == 0x80 {
+            let n = usize::from(first & 0x3F);
+            let (element, rest) = self.rest.split_at_checked(n + 2)?;
+            self.rest = rest;
+            return Some(LpValue::Str(&element[1..=n]));
+        }
+        if first == EOF {
             return None;
         }
-        let (v, n) = decode(self.bytes, self.p);
-        self.p += n + backlen_size(n);
+        let (v, n) = decode(self.rest, 0);
+        self.rest = &self.rest[n + backlen_size(n)..];
         Some(v)
     }
 }

@@ -370,10 +370,15 @@ impl Hash {
 
     /// Bytes that hang off the entry; of a table, as a sample of its fields has it.
     pub fn mem_usage(&self) -> usize {
+        self.mem_usage_sampled(SIZE_SAMPLE)
+    }
+
+    /// The same from a sample of so many fields.
+    pub fn mem_usage_sampled(&self, samples: usize) -> usize {
         match self {
             Hash::Listpack(lp) => lp.mem_usage(),
             Hash::Table(t) => {
-                let sample = t.len().min(SIZE_SAMPLE);
+                let sample = t.len().min(samples);
                 let bytes: usize = t.table.iter().take(sample).map(Field::mem_usage).sum();
                 let fields = bytes.saturating_mul(t.len()) / sample.max(1);
                 size_of::<HashTable>() + t.table.mem_usage() + fields

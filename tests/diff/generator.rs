@@ -78,6 +78,80 @@ pub const ROWS: &[Row] = &[
     ),
     row(2, "BITFIELD_RO $key GET $bits $bitoff"),
     row(1, "BITFIELD_RO $key SET $bits $bitoff $int"),
+    // SORT. Where equal ones may come in any order, as with ALPHA and BY of a set or with LIMIT, it is left out.
+    row(4, "SORT|SORT_RO $list|$set [ASC|DESC] [ALPHA]"),
+    row(2, "SORT|SORT_RO $list LIMIT $int $int [DESC] [ALPHA]"),
+    row(2, "SORT|SORT_RO $set LIMIT $int $int [DESC]"),
+    row(4, "SORT $list BY $sortby [DESC] [ALPHA]"),
+    row(3, "SORT $set BY n*|k*|h*->f1|#*|no* [DESC]"),
+    row(3, "SORT $list|$set BY n*|k* LIMIT $int $int [DESC]"),
+    row(4, "SORT $list BY $sortby GET # GET $sortby [DESC] [ALPHA]"),
+    row(3, "SORT|SORT_RO $list|$set GET $sortby GET $sortby [ALPHA]"),
+    row(2, "SORT $list BY nosort LIMIT $int $int [DESC] [GET] [#]"),
+    row(2, "SORT $set BY nosort STORE $list"),
+    row(3, "SORT $list|$set [ALPHA] [DESC] STORE $list"),
+    row(2, "SORT $list|$set GET $sortby GET # STORE $list"),
+    row(
+        1,
+        "SORT|SORT_RO $key|$hash|$list STORE|BY|LIMIT|WHAT [$key]",
+    ),
+    // Geo.
+    row(6, "GEOADD $geo $lon $lat $elem"),
+    row(
+        5,
+        "GEOADD $geo $lon $lat $elem $lon $lat $elem $lon $lat $elem",
+    ),
+    row(3, "GEOADD $geo NX|XX|CH [CH] $lon $lat $elem"),
+    row(1, "GEOADD $geo|$key $float $lat $elem [$lon]"),
+    row(3, "GEODIST $geo $elem $elem [m|KM|ft|mi|WHAT]"),
+    row(3, "GEOHASH|GEOPOS $geo $elem $elem [$elem]"),
+    row(
+        3,
+        "GEORADIUS|GEORADIUS_RO $geo $lon $lat $radius m|km|ft|mi [WITHDIST] [WITHHASH] [WITHCOORD] [ASC|DESC]",
+    ),
+    row(
+        2,
+        "GEORADIUS $geo $lon $lat $radius km COUNT $int [ANY] [DESC]",
+    ),
+    row(
+        2,
+        "GEORADIUS|GEORADIUS_RO $geo $lon $lat $radius km STORE|STOREDIST $geo [COUNT] [2]",
+    ),
+    row(
+        3,
+        "GEORADIUSBYMEMBER|GEORADIUSBYMEMBER_RO $geo $elem $radius km|mi [WITHDIST] [ASC|DESC] [WITHCOORD]",
+    ),
+    row(
+        2,
+        "GEORADIUSBYMEMBER $geo $elem $radius km [COUNT] [3] STORE|STOREDIST $geo",
+    ),
+    row(
+        4,
+        "GEOSEARCH $geo FROMLONLAT $lon $lat BYRADIUS $radius m|km [ASC|DESC] [WITHDIST] [WITHCOORD] [WITHHASH]",
+    ),
+    row(
+        4,
+        "GEOSEARCH $geo FROMMEMBER $elem BYBOX $radius $radius km|mi [ASC|DESC] [WITHDIST] [WITHHASH]",
+    ),
+    row(
+        2,
+        "GEOSEARCH $geo BYBOX $radius $radius km COUNT $int [ANY] FROMLONLAT $lon $lat",
+    ),
+    row(
+        2,
+        "GEOSEARCHSTORE $geo $geo FROMMEMBER $elem BYRADIUS $radius km [STOREDIST]",
+    ),
+    row(
+        2,
+        "GEOSEARCHSTORE $geo $geo FROMLONLAT $lon $lat BYBOX $radius $radius km [WITHDIST]",
+    ),
+    row(
+        1,
+        "GEOSEARCH $geo BYBOX|BYRADIUS|FROMMEMBER|FROMLONLAT $int $int [FROMMEMBER] [$elem] [ANY]",
+    ),
+    row(2, "ZRANGE $geo 0 -1 WITHSCORES"),
+    row(1, "ZREM $geo $elem"),
+    row(1, "ZADD $geo $float $elem"),
     // HyperLogLogs.
     row(8, "PFADD $hll $value [$value] [$value] [$int]"),
     row(2, "PFADD $hll"),
@@ -456,6 +530,26 @@ const PATTERNS: &[&str] = &[
     "**", "*k*1*", "n*", "?", "k[\\1]", "[^]",
 ];
 
+/// Patterns of BY and GET that meet the other keys when an element is a small number.
+const SORT_PATTERNS: &[&str] = &[
+    "n*",
+    "k*",
+    "*",
+    "#",
+    "nosort",
+    "l*",
+    "h*->f1",
+    "h*->f2",
+    "h*->nosuch",
+    "n*->f1",
+    "h1->*",
+    "h*->",
+    "*->f1",
+    "**",
+    "",
+    "pf*",
+];
+
 const OPTIONS: &[&str] = &[
     "NX", "XX", "GET", "KEEPTTL", "EX", "PX", "EXAT", "PXAT", "PERSIST", "nosuch",
 ];
@@ -553,6 +647,21 @@ fn date_ids(words: &mut [Vec<u8>], step: usize) {
     }
 }
 
+/// A longitude or latitude up to `max` degrees, some of them beyond; half of them in one country, where they are near each
+/// other.
+fn coordinate(rng: &mut Rng, max: usize) -> Vec<u8> {
+    let (low, width) = match rng.below(8) {
+        0 => (-(max as i64) - 2, 2 * max + 4),
+        1..4 => (-(max as i64), 2 * max),
+        _ => (40, 4),
+    };
+    let whole = low + rng.below(width) as i64;
+    match rng.below(20) {
+        0 => whole.to_string().into_bytes(),
+        _ => format!("{whole}.{:06}", rng.below(1_000_000)).into_bytes(),
+    }
+}
+
 fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
     let from = |rng: &mut Rng, list: &[&str]| rng.pick(list).as_bytes().to_vec();
     match kind {
@@ -580,6 +689,18 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
         },
         // Few, so that they are found again.
         "$elem" => format!("{}", rng.below(12) as i64 - 4).into_bytes(),
+        "$sortby" => from(rng, SORT_PATTERNS),
+        "$geo" => match rng.below(30) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("g{}", rng.below(4)).into_bytes(),
+        },
+        "$lon" => coordinate(rng, 180),
+        "$lat" => coordinate(rng, 85),
+        "$radius" => match rng.below(12) {
+            0 => from(rng, FLOATS),
+            1 => b"0".to_vec(),
+            _ => format!("{}.{}", 1u64 << rng.below(15), rng.below(1000)).into_bytes(),
+        },
         "$hll" => format!("pf{}", rng.below(4)).into_bytes(),
         "$stream" => match rng.below(40) {
             0 => format!("k{}", rng.below(8)).into_bytes(),
@@ -673,11 +794,30 @@ pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
     words
 }
 
-/// A WATCH of one to three keys.
+/// What is run before a command so that both servers have made its consumers: 7.2 makes them whatever the command finds, 7.0
+/// when there is something for them.
+pub fn consumers_of(args: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
+    let name = String::from_utf8_lossy(&args[0]).to_uppercase();
+    let (keys, group, consumer): (&[Vec<u8>], _, _) = match &*name {
+        "XREADGROUP" if args.len() > 4 => (&args[4..], &args[2], &args[3]),
+        "XCLAIM" | "XAUTOCLAIM" if args.len() > 3 => (&args[1..2], &args[2], &args[3]),
+        _ => return Vec::new(),
+    };
+    keys.iter()
+        .filter(|k| k.starts_with(b"x"))
+        .map(|k| {
+            let words = [b"XGROUP", &b"CREATECONSUMER"[..], k, group, consumer];
+            words.iter().map(|w| w.to_vec()).collect()
+        })
+        .collect()
+}
+
+/// A WATCH of one to eight keys of all kinds.
 pub fn watch(rng: &mut Rng) -> Vec<Vec<u8>> {
     let mut words = vec![b"WATCH".to_vec()];
-    for _ in 0..1 + rng.below(3) {
-        words.push(word(rng, "$key"));
+    for _ in 0..1 + rng.below(8) {
+        let kind = rng.pick(&["$key", "$list", "$set", "$hash", "$hll", "$stream", "$num"]);
+        words.push(word(rng, kind));
     }
     words
 }
