@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, pub/sub, transactions.
+//! hashes, sorted sets, pub/sub, transactions.
 
 mod support;
 
@@ -15,6 +15,7 @@ mod server {
     mod protocol;
     mod pubsub;
     mod set;
+    mod sorted_set;
     mod startup;
     mod stream;
     mod transactions;

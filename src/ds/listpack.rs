@@ -548,6 +548,8 @@ impl Listpack {
     pub fn find(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
         let b = self.bytes();
         let number = string2ll(needle);
+        // Most names of one length differ in their last byte; an empty string's last byte is its encoding.
+        let last = needle.last().copied().unwrap_or(0x80);
         let mut p = from.0 as usize;
         loop {
             let first = b[p];
@@ -556,7 +558,9 @@ impl Listpack {
                 (number == Some(i64::from(first)), 2)
             } else if first < 0xC0 {
                 let n = usize::from(first & 0x3F);
-                (n == needle.len() && &b[p + 1..p + 1 + n] == needle, n + 2)
+                let end = p + n;
+                let alike = n == needle.len() && b[end] == last;
+                (alike && &b[p + 1..end + 1] == needle, n + 2)
             } else if first == EOF {
                 return None;
             } else {
@@ -697,6 +701,26 @@ impl Listpack {
     /// Puts `v` before the element at `p`; the answer is where it is.
     pub fn insert_int_before(&mut self, p: LpPos, v: i64) -> LpPos {
         self.put(p.0 as usize, &Encoded::int(v))
+    }
+
+    /// Puts `s` and an element after it before the one at `p`, or at the end: both in one move.
+    pub fn insert_pair(&mut self, p: Option<LpPos>, s: &[u8], second: LpValue<'_>) {
+        let a = Encoded::str(s);
+        let b = match second {
+            LpValue::Int(v) => Encoded::int(v),
+            LpValue::Str(s) => Encoded::str(s),
+        };
+        let at = p.map_or(self.total_bytes() - 1, |p| p.0 as usize);
+        let (split, size) = (a.size(), a.size() + b.size());
+        self.splice(at, 0, size);
+        let (first, rest) = self.bytes_mut()[at..at + size].split_at_mut(split);
+        a.write(first);
+        b.write(rest);
+        let n = self.count();
+        if n != UNKNOWN {
+            // What is too much to count becomes "unknown".
+            self.set_count(n.saturating_add(2));
+        }
     }
 
     /// Puts `s` after the element at `p`; the answer is where it is.
@@ -874,6 +898,15 @@ impl<'a> Iterator for Iter<'a> {
         let (v, n) = decode(self.bytes, self.p);
         self.p += n + backlen_size(n);
         Some(v)
+    }
+}
+
+impl Iter<'_> {
+    /// Where the next element is; at the end, nowhere.
+    #[inline]
+    pub fn position(&self) -> LpPos {
+        // Within u32: so is the total.
+        LpPos(self.p as u32)
     }
 }
 

@@ -33,6 +33,8 @@ enum Sorted {
     No,
     Items,
     Pairs,
+    /// In order, with scores that may be spelled differently.
+    Scores,
     /// In order, without what is each server's own time.
     Timeless,
 }
@@ -62,7 +64,7 @@ const READERS: &[Reader] = &[
     Reader {
         kind: "zset",
         args: &["ZRANGE", "KEY", "0", "-1", "WITHSCORES"],
-        sorted: Sorted::No,
+        sorted: Sorted::Scores,
     },
     Reader {
         kind: "stream",
@@ -89,9 +91,24 @@ fn normalise(value: Value, sorted: Sorted) -> Value {
             pairs.sort();
             Value::Map(pairs)
         }
+        (Value::Array(items), Sorted::Scores) => Value::Array(with_plain_scores(items)),
         (value, Sorted::Timeless) => without_times(value),
         (value, _) => value,
     }
+}
+
+/// Members and scores, in turn or in pairs, with the scores in one spelling: 7.0 and 7.2 differ in it.
+fn with_plain_scores(items: Vec<Value>) -> Vec<Value> {
+    let plain = |v: Value| match v.text().parse::<f64>() {
+        Ok(score) => Value::Double(score.to_string().into_bytes()),
+        Err(_) => v,
+    };
+    let score_or_pair = |(i, v)| match v {
+        Value::Array(pair) => Value::Array(with_plain_scores(pair)),
+        v if i % 2 == 1 => plain(v),
+        v => v,
+    };
+    items.into_iter().enumerate().map(score_or_pair).collect()
 }
 
 /// What XINFO tells of a stream, without the times at which consumers were seen and entries delivered: commands that do not
