@@ -36,7 +36,7 @@ pub fn dump_payload(server: &Server, e: &Entry) -> Option<Vec<u8>> {
         compression: server.config.rdbcompression,
         checksum: false,
     });
-    w.type_byte(rdb_save_object_type(e))
+    w.type_byte(rdb_save_object_type(e, version))
         .and_then(|()| rdb_save_object(&mut w, e))
         .ok()?;
     let mut payload = w.into_bytes();

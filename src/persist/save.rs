@@ -95,7 +95,7 @@ impl Walk<'_> {
             Usage::Lru => w.idle(idle_seconds(self.lru_clock, e.lru()))?,
             Usage::Lfu => w.freq(lfu_decr_and_return(e.lru(), self.minutes, self.decay_time))?,
         }
-        w.type_byte(rdb_save_object_type(e))?;
+        w.type_byte(rdb_save_object_type(e, w.version()))?;
         w.string(e.name())?;
         rdb_save_object(w, e)?;
         if self.delay != 0 {

@@ -4,6 +4,8 @@
 //! It knows entries and the wire's primitives. Must not know databases, files, or why a value is read. What comes in is
 //! hostile: every count and length is a claim, and the reader allocates nothing ahead of the bytes.
 
+mod stream;
+
 use std::io::{self, Read, Write};
 
 use crate::base::num::string2ll;
@@ -16,6 +18,7 @@ use crate::store::set::Set;
 use crate::wire::rdb::{
     Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
     RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK,
+    RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2, RDB_TYPE_STREAM_LISTPACKS_3,
     RDB_TYPE_STRING, RdbError, RdbErrorKind, RdbReader, RdbString, RdbWriter,
 };
 
@@ -41,9 +44,9 @@ impl Loaded {
     }
 }
 
-/// The type byte that the entry's value is written with (rdbSaveObjectType).
+/// The type byte that the entry's value is written with in a file of this version (rdbSaveObjectType).
 #[inline]
-pub fn rdb_save_object_type(e: &Entry) -> u8 {
+pub fn rdb_save_object_type(e: &Entry, version: u16) -> u8 {
     match e.value_type() {
         Type::String => RDB_TYPE_STRING,
         Type::List => RDB_TYPE_LIST_QUICKLIST_2,
@@ -56,8 +59,9 @@ pub fn rdb_save_object_type(e: &Entry) -> u8 {
             Encoding::Listpack => RDB_TYPE_HASH_LISTPACK,
             _ => RDB_TYPE_HASH,
         },
-        // No command makes a value of these types yet.
-        Type::Zset | Type::Stream => RDB_TYPE_STRING,
+        Type::Stream => stream::stream_type(version),
+        // No command makes a value of this type yet.
+        Type::Zset => RDB_TYPE_STRING,
     }
 }
 
@@ -71,6 +75,7 @@ pub fn rdb_save_object<W: Write>(w: &mut RdbWriter<W>, e: &Entry) -> io::Result<
         Some(Value::List(list)) => return rdb_save_list(w, list),
         Some(Value::Set(set)) => return rdb_save_set(w, set),
         Some(Value::Hash(hash)) => return rdb_save_hash(w, hash),
+        Some(Value::Stream(s)) => return stream::save(w, s),
         _ => {}
     }
     match e.string() {
@@ -175,8 +180,13 @@ pub fn rdb_load_entry<R: Read>(
     expire: Option<i64>,
     poll: Poll<'_>,
 ) -> Result<Entry, RdbError> {
-    if rdb_type != RDB_TYPE_STRING {
-        return Err(r.error(RdbErrorKind::UnknownType(rdb_type)));
+    match rdb_type {
+        RDB_TYPE_STRING => {}
+        RDB_TYPE_STREAM_LISTPACKS | RDB_TYPE_STREAM_LISTPACKS_2 | RDB_TYPE_STREAM_LISTPACKS_3 => {
+            let value = Value::Stream(stream::load(r, rdb_type, poll)?);
+            return Ok(Entry::new(key, NewValue::Value(value), expire));
+        }
+        _ => return Err(r.error(RdbErrorKind::UnknownType(rdb_type))),
     }
     let s = r.read_string(poll)?;
     let value = match (as_integer(&s), s) {
@@ -189,7 +199,7 @@ pub fn rdb_load_entry<R: Read>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::rdb::{RDB_TYPE_HASH, RdbWriterOptions, no_poll};
+    use crate::wire::rdb::{RDB_TYPE_HASH, RDB_VERSION, RdbWriterOptions, no_poll};
 
     #[test]
     fn strings_survive_in_the_encoding_they_deserve() {
@@ -211,7 +221,7 @@ mod tests {
             let file = w.into_bytes();
             let mut r = RdbReader::for_payload(&file);
             let want = int.map_or(Loaded::Bytes(bytes.to_vec()), Loaded::Int);
-            let t = rdb_save_object_type(&e);
+            let t = rdb_save_object_type(&e, RDB_VERSION);
             assert_eq!(rdb_load_object(&mut r, t, &mut no_poll), Ok(want));
             let mut r = RdbReader::for_payload(&file);
             let e = rdb_load_entry(&mut r, t, b"key", Some(5), &mut no_poll).expect("valid");
