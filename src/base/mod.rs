@@ -2,6 +2,7 @@
 //! Floor 0: nothing here knows what Redis is.
 
 pub mod alloc;
+pub mod bio;
 pub mod clock;
 pub mod crc;
 pub mod fpconv;

@@ -12,7 +12,7 @@ use sha1::{Digest, Sha1};
 use crate::base::alloc;
 use crate::base::clock::LRU_CLOCK_MAX;
 use crate::base::log::Level;
-use crate::base::num::string2ll;
+use crate::base::num::{D2STRING_SIZE, d2string_g17, string2ll};
 use crate::base::strtod::strtod;
 use crate::base::sys;
 use crate::commands::config::rewrite_config_or_reply;
@@ -28,6 +28,7 @@ use crate::store::hash::Hash;
 use crate::store::rdb_value::rdb_save_object;
 use crate::store::set::Set;
 use crate::store::stream::{Stream, StreamId};
+use crate::store::zset::Zset;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
 const HELP: &[&str] = &[
@@ -149,6 +150,16 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
             server.clients.add_reply_ok(cid);
         }
         _ if is("reload") => reload(server, cid, args),
+        _ if is("loadaof") && n == 2 => match server.debug_loadaof(cid) {
+            Ok(()) => server.clients.add_reply_ok(cid),
+            Err(text) => server.add_reply_error(cid, text),
+        },
+        _ if is("aof-flush-sleep") && n == 3 => {
+            if let Some(us) = server.get_long_long_or_reply(cid, args, 2) {
+                server.aof.flush_sleep_us = u64::try_from(us).unwrap_or(0);
+                server.clients.add_reply_ok(cid);
+            }
+        }
         _ if is("object") && n == 3 => object(server, cid, args),
         _ if is("listpack") && n == 3 => encodings::listpack(server, cid, args),
         _ if is("quicklist") && (n == 3 || n == 4) => encodings::quicklist(server, cid, args),
@@ -476,8 +487,15 @@ fn xor_object_digest(digest: &mut Sha, e: &Entry) {
                 xor_digest(digest, &one);
             }
         }
+        Some(Value::Zset(z)) => {
+            for (member, score) in z.iter() {
+                let mut one = [0; 20];
+                member.with_bytes(|b| mix_digest(&mut one, b));
+                mix_digest(&mut one, d2string_g17(&mut [0; D2STRING_SIZE], score));
+                xor_digest(digest, &one);
+            }
+        }
         Some(Value::Stream(s)) => stream_digest(digest, s),
-        Some(Value::Zset(_)) => {}
     }
     if e.expire().is_some() {
         xor_digest(digest, b"!!expire!!");
@@ -654,6 +672,8 @@ fn htstats_key(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some(Set::Table(t)) = e.value::<Set>().as_deref() {
         table_stats(&mut text, t.table(), full);
     } else if let Some(Hash::Table(t)) = e.value::<Hash>().as_deref() {
+        table_stats(&mut text, t.table(), full);
+    } else if let Some(Zset::Tree(t)) = e.value::<Zset>().as_deref() {
         table_stats(&mut text, t.table(), full);
     } else {
         return server.add_reply_error(

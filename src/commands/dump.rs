@@ -11,7 +11,9 @@ use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::notify::NOTIFY_GENERIC;
 use crate::store::entry::Entry;
-use crate::store::rdb_value::{Loaded, rdb_load_object, rdb_save_object, rdb_save_object_type};
+use crate::store::rdb_value::{
+    LoadLimits, Loaded, rdb_load_object, rdb_save_object, rdb_save_object_type,
+};
 use crate::wire::rdb::{
     RDB_VERSION, RdbReader, RdbWriter, RdbWriterOptions, create_dump_payload, no_poll,
     verify_dump_payload,
@@ -45,10 +47,13 @@ pub fn dump_payload(server: &Server, e: &Entry) -> Option<Vec<u8>> {
 }
 
 /// The value in the body of a payload; none when it is not well-formed, or of a type that is not kept here.
-fn load_payload(body: &[u8]) -> Option<Loaded> {
+fn load_payload(server: &Server, body: &[u8]) -> Option<Loaded> {
     let mut r = RdbReader::for_payload(body);
     let rdb_type = r.read_u8(&mut no_poll).ok()?;
-    rdb_load_object(&mut r, rdb_type, &mut no_poll).ok()
+    // A payload comes from anybody: it is always looked at closely.
+    let limits = LoadLimits::new(&server.config, true);
+    let loaded = rdb_load_object(&mut r, rdb_type, &limits, &mut no_poll).ok()?;
+    (!matches!(loaded, Loaded::Empty)).then_some(loaded)
 }
 
 /// What RESTORE's options say.
@@ -134,7 +139,7 @@ pub fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok((_, body)) = verify_dump_payload(&args[3], skip_checksum) else {
         return server.add_reply_error(cid, "DUMP payload version or checksum are wrong");
     };
-    let Some(value) = load_payload(body) else {
+    let Some(value) = load_payload(server, body) else {
         return server.add_reply_error(cid, "Bad data format");
     };
 
@@ -157,7 +162,11 @@ pub fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_ok(cid);
     }
     let bits = lru_or_lfu_bits(server, options.idle, options.freq);
-    let slot = server.db_add(db, key, value.as_new_value(), expire);
+    let mut buf = Vec::new();
+    let Some(value) = value.into_new_value(&mut buf) else {
+        return server.add_reply_error(cid, "Bad data format");
+    };
+    let slot = server.db_add(db, key, value, expire);
     if let Some(bits) = bits {
         server.dbs[db].keys.set_lru(slot, bits);
     }

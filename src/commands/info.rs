@@ -408,7 +408,7 @@ impl Server {
         i.field("mem_clients_slaves", m.clients_slaves);
         i.field("mem_clients_normal", m.clients_normal);
         i.field("mem_cluster_links", 0);
-        i.field("mem_aof_buffer", 0);
+        i.field("mem_aof_buffer", self.aof.buf.capacity());
         i.field("mem_allocator", alloc::name());
         i.field("active_defrag_running", 0);
         i.field("lazyfree_pending_objects", self.persist.lazyfree.pending());
@@ -453,18 +453,40 @@ impl Server {
         i.field("rdb_last_cow_size", p.last_cow_size);
         i.field("rdb_last_load_keys_expired", p.last_load_keys_expired);
         i.field("rdb_last_load_keys_loaded", p.last_load_keys_loaded);
-        i.field("aof_enabled", 0);
-        i.field("aof_rewrite_in_progress", 0);
-        i.field("aof_rewrite_scheduled", 0);
-        i.field("aof_last_rewrite_time_sec", -1);
-        i.field("aof_current_rewrite_time_sec", -1);
-        i.field("aof_last_bgrewrite_status", "ok");
-        i.field("aof_rewrites", 0);
-        i.field("aof_rewrites_consecutive_failures", 0);
-        i.field("aof_last_write_status", "ok");
-        i.field("aof_last_cow_size", 0);
+        let aof = &self.aof;
+        let rewriting = p.child.as_ref().is_some_and(|c| c.kind == ChildKind::Aof);
+        i.flag("aof_enabled", !aof.is_off());
+        i.flag("aof_rewrite_in_progress", rewriting);
+        i.flag("aof_rewrite_scheduled", aof.rewrite_scheduled);
+        i.field(
+            "aof_last_rewrite_time_sec",
+            aof.rewrite_time_last.unwrap_or(-1),
+        );
+        i.field(
+            "aof_current_rewrite_time_sec",
+            match aof.rewrite_time_start {
+                Some(start) if rewriting => clock::ustime() / 1_000_000 - start,
+                _ => -1,
+            },
+        );
+        i.field("aof_last_bgrewrite_status", status(aof.last_rewrite_failed));
+        i.field("aof_rewrites", aof.rewrites);
+        i.field(
+            "aof_rewrites_consecutive_failures",
+            aof.consecutive_failures,
+        );
+        i.field("aof_last_write_status", status(aof.write_error().is_some()));
+        i.field("aof_last_cow_size", aof.last_cow_size);
         i.field("module_fork_in_progress", 0);
         i.field("module_fork_last_cow_size", 0);
+        if !aof.is_off() {
+            i.field("aof_current_size", aof.current_size);
+            i.field("aof_base_size", aof.rewrite_base_size);
+            i.flag("aof_pending_rewrite", aof.rewrite_scheduled);
+            i.field("aof_buffer_length", aof.buf.len());
+            i.field("aof_pending_bio_fsync", aof.bio.syncing());
+            i.field("aof_delayed_fsync", aof.delayed_fsync);
+        }
         if let Some(l) = &self.loading {
             let (percent, eta) = loading_progress(l, clock::ustime() / 1_000_000 - l.start);
             i.field("loading_start_time", l.start);
@@ -841,6 +863,7 @@ mod tests {
             start: 0,
             total_bytes: 1000,
             loaded_bytes: 249,
+            done_bytes: 0,
             rdb_used_mem: 0,
             peak_mem: 0,
             last_report_ms: 0,

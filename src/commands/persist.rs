@@ -1,4 +1,4 @@
-//! SAVE, BGSAVE and LASTSAVE (rdb.c, db.c). The work is in `persist/`.
+//! SAVE, BGSAVE, BGREWRITEAOF and LASTSAVE (rdb.c, aof.c, db.c). The work is in `persist/`.
 
 use crate::server::Server;
 use crate::server::client::ClientId;
@@ -33,22 +33,28 @@ pub fn save_command(server: &mut Server, cid: ClientId, _args: &Args) {
 
 /// BGSAVE [SCHEDULE]
 pub fn bgsave_command(server: &mut Server, cid: ClientId, args: &Args) {
-    // There is one kind of child, so SCHEDULE never has to wait for another.
-    if args.len() > 1 && (args.len() != 2 || !args.is(1, "schedule")) {
-        server.add_reply_syntax_error(cid);
-        return;
-    }
+    let schedule = match args.len() {
+        1 => false,
+        2 if args.is(1, "schedule") => true,
+        _ => return server.add_reply_syntax_error(cid),
+    };
     if server.rdb_child_runs() {
-        server.add_reply_error(cid, "Background save already in progress");
-        return;
+        return server.add_reply_error(cid, "Background save already in progress");
     }
-    if server.exec.in_exec {
-        // The transaction is one state: the child is made when it is over.
+    let child = server.has_active_child_process();
+    if child && !schedule && !server.exec.in_exec {
+        return server.add_reply_error(
+            cid,
+            "Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a \
+             BGSAVE whenever possible.",
+        );
+    }
+    if child || server.exec.in_exec {
+        // A transaction is one state: the child is made when it is over.
         server.persist.bgsave_scheduled = true;
-        server
+        return server
             .clients
             .add_reply_status(cid, "Background saving scheduled");
-        return;
     }
     let rsi = server.rdb_populate_save_info();
     let path = crate::base::sys::path_of(&server.config.dbfilename);
@@ -58,6 +64,33 @@ pub fn bgsave_command(server: &mut Server, cid: ClientId, args: &Args) {
             .add_reply_status(cid, "Background saving started");
     } else {
         server.add_reply_error(cid, ERR);
+    }
+}
+
+/// BGREWRITEAOF
+pub fn bgrewriteaof_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    let child = server.persist.child.as_ref().map(|c| c.kind);
+    if child == Some(ChildKind::Aof) {
+        server.add_reply_error(
+            cid,
+            "Background append only file rewriting already in progress",
+        );
+    } else if child.is_some() || server.exec.in_exec {
+        server.aof.rewrite_scheduled = true;
+        // Asked for by hand, it does not wait for the end of a delay.
+        server.aof.consecutive_failures = 0;
+        server
+            .clients
+            .add_reply_status(cid, "Background append only file rewriting scheduled");
+    } else if server.rewrite_append_only_file_background() {
+        server
+            .clients
+            .add_reply_status(cid, "Background append only file rewriting started");
+    } else {
+        server.add_reply_error(
+            cid,
+            "Can't execute an AOF background rewriting. Please check the server logs for more information.",
+        );
     }
 }
 

@@ -305,7 +305,13 @@ impl Server {
                 Value::Set(s) => {
                     s.iter().all(add);
                 }
-                Value::Zset(_) | Value::Hash(_) | Value::Stream(_) => {}
+                Value::Zset(z) if backward => {
+                    z.range_rev(0..z.len() - first).all(|(m, _)| add(m));
+                }
+                Value::Zset(z) => {
+                    z.range(first..z.len()).all(|(m, _)| add(m));
+                }
+                Value::Hash(_) | Value::Stream(_) => {}
             }
         }
         items

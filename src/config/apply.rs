@@ -28,6 +28,10 @@ pub enum Apply {
     LocaleCollate,
     /// `requirepass`
     RequirePass,
+    /// `appendonly`
+    AppendOnly,
+    /// `aof-disable-auto-gc`
+    AofHistory,
 }
 
 impl Apply {
@@ -57,6 +61,8 @@ impl Apply {
             }
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
+            Apply::AppendOnly => server.update_append_only()?,
+            Apply::AofHistory => server.aof_del_history_files(),
         }
         Ok(())
     }

@@ -294,8 +294,7 @@ pub static TABLE: &[Row] = &[
         "sanitize-dump-payload",
         DEBUG | MODIFIABLE,
         choice!(sanitize_dump_payload, SanitizeDumpPayload),
-    )
-    .accepted(),
+    ),
     row(
         "dbfilename",
         MODIFIABLE | PROTECTED,
@@ -588,68 +587,59 @@ pub static TABLE: &[Row] = &[
         yes_no!(lazyfree_lazy_user_flush),
     ),
     // Append-only file.
-    row("appendonly", MODIFIABLE | DENY_LOADING, yes_no!(appendonly)).accepted(),
+    row("appendonly", MODIFIABLE | DENY_LOADING, yes_no!(appendonly)).apply(Apply::AppendOnly),
     row(
         "appendfilename",
         IMMUTABLE,
         text!(appendfilename, Some(is_valid_aof_filename)),
-    )
-    .accepted(),
+    ),
     row(
         "appenddirname",
         IMMUTABLE,
         text!(appenddirname, Some(is_valid_aof_dirname)),
-    )
-    .accepted(),
-    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)).accepted(),
+    ),
+    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)),
     row(
         "no-appendfsync-on-rewrite",
         MODIFIABLE,
         yes_no!(no_appendfsync_on_rewrite),
-    )
-    .accepted(),
+    ),
     row(
         "auto-aof-rewrite-percentage",
         MODIFIABLE,
         number!(auto_aof_rewrite_percentage, Integer, 0, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "auto-aof-rewrite-min-size",
         MODIFIABLE,
         number!(auto_aof_rewrite_min_size, Memory, 0, i64::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "aof-load-truncated",
         MODIFIABLE,
         yes_no!(aof_load_truncated),
-    )
-    .accepted(),
+    ),
     row(
         "aof-use-rdb-preamble",
         MODIFIABLE,
         yes_no!(aof_use_rdb_preamble),
-    )
-    .accepted(),
+    ),
     row(
         "aof-timestamp-enabled",
         MODIFIABLE,
         yes_no!(aof_timestamp_enabled),
-    )
-    .accepted(),
+    ),
     row(
         "aof-rewrite-incremental-fsync",
         MODIFIABLE,
         yes_no!(aof_rewrite_incremental_fsync),
-    )
-    .accepted(),
+    ),
     row(
         "aof-disable-auto-gc",
         MODIFIABLE | HIDDEN,
         yes_no!(aof_disable_auto_gc),
     )
-    .accepted(),
+    .apply(Apply::AofHistory),
     // Scripts.
     row(
         "busy-reply-threshold",
@@ -789,8 +779,7 @@ pub static TABLE: &[Row] = &[
         "latency-monitor-threshold",
         MODIFIABLE,
         number!(latency_monitor_threshold, Integer, 0, i64::MAX),
-    )
-    .accepted(),
+    ),
     row("latency-tracking", MODIFIABLE, yes_no!(latency_tracking)),
     row(
         "latency-tracking-info-percentiles",
@@ -801,86 +790,73 @@ pub static TABLE: &[Row] = &[
         "notify-keyspace-events",
         MODIFIABLE,
         Kind::Special(&special::NOTIFY_KEYSPACE_EVENTS),
-    )
-    .accepted(),
+    ),
     // Encodings.
     row(
         "hash-max-listpack-entries",
         MODIFIABLE,
         number!(hash_max_listpack_entries, Integer, 0, isize::MAX),
     )
-    .alias("hash-max-ziplist-entries")
-    .accepted(),
+    .alias("hash-max-ziplist-entries"),
     row(
         "hash-max-listpack-value",
         MODIFIABLE,
         number!(hash_max_listpack_value, Memory, 0, isize::MAX),
     )
-    .alias("hash-max-ziplist-value")
-    .accepted(),
+    .alias("hash-max-ziplist-value"),
     row(
         "list-max-listpack-size",
         MODIFIABLE,
         number!(list_max_listpack_size, Integer, i32::MIN, i32::MAX),
     )
-    .alias("list-max-ziplist-size")
-    .accepted(),
+    .alias("list-max-ziplist-size"),
     row(
         "list-compress-depth",
         DEBUG | MODIFIABLE,
         number!(list_compress_depth, Integer, 0, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "set-max-intset-entries",
         MODIFIABLE,
         number!(set_max_intset_entries, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "set-max-listpack-entries",
         MODIFIABLE,
         number!(set_max_listpack_entries, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "set-max-listpack-value",
         MODIFIABLE,
         number!(set_max_listpack_value, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "zset-max-listpack-entries",
         MODIFIABLE,
         number!(zset_max_listpack_entries, Integer, 0, isize::MAX),
     )
-    .alias("zset-max-ziplist-entries")
-    .accepted(),
+    .alias("zset-max-ziplist-entries"),
     row(
         "zset-max-listpack-value",
         MODIFIABLE,
         number!(zset_max_listpack_value, Memory, 0, isize::MAX),
     )
-    .alias("zset-max-ziplist-value")
-    .accepted(),
+    .alias("zset-max-ziplist-value"),
     row(
         "hll-sparse-max-bytes",
         MODIFIABLE,
         number!(hll_sparse_max_bytes, Memory, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "stream-node-max-bytes",
         MODIFIABLE,
         number!(stream_node_max_bytes, Memory, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "stream-node-max-entries",
         MODIFIABLE,
         number!(stream_node_max_entries, Integer, 0, i64::MAX),
-    )
-    .accepted(),
+    ),
     // Defragmentation.
     row(
         "activedefrag",

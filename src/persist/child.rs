@@ -35,8 +35,9 @@ const KILL_WAIT_MS: u32 = 20;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum InfoKind {
     Current,
-    /// The last one.
+    /// The last one of a snapshot, and of a rewrite of the append-only file.
     RdbCowSize,
+    AofCowSize,
 }
 
 /// A report. Its form in the pipe is this process' own business: parent and child are the same program.
@@ -57,6 +58,7 @@ impl Info {
         b[0] = match self.kind {
             InfoKind::Current => 0,
             InfoKind::RdbCowSize => 1,
+            InfoKind::AofCowSize => 2,
         };
         b[8..16].copy_from_slice(&self.keys.to_ne_bytes());
         b[16..24].copy_from_slice(&self.cow.to_ne_bytes());
@@ -74,6 +76,7 @@ impl Info {
             kind: match b[0] {
                 0 => InfoKind::Current,
                 1 => InfoKind::RdbCowSize,
+                2 => InfoKind::AofCowSize,
                 _ => return None,
             },
             keys: word(8),
@@ -86,6 +89,7 @@ impl Info {
 /// The child's end of the pipe (sendChildInfoGeneric).
 pub(super) struct Reporter {
     pipe: File,
+    kind: ChildKind,
     cow: u64,
     peak: u64,
     sum: u64,
@@ -95,9 +99,10 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    fn new(pipe: File) -> Reporter {
+    fn new(pipe: File, kind: ChildKind) -> Reporter {
         Reporter {
             pipe,
+            kind,
             cow: 0,
             peak: 0,
             sum: 0,
@@ -130,7 +135,11 @@ impl Reporter {
                 let level = if last { Level::Notice } else { Level::Verbose };
                 server_log!(
                     level,
-                    "Fork CoW for RDB: current {} MB, peak {} MB, average {} MB",
+                    "Fork CoW for {}: current {} MB, peak {} MB, average {} MB",
+                    match self.kind {
+                        ChildKind::Rdb => "RDB",
+                        ChildKind::Aof => "AOF rewrite",
+                    },
                     self.cow >> 20,
                     self.peak >> 20,
                     (self.sum / self.count) >> 20
@@ -159,7 +168,7 @@ impl Reporter {
 
 /// How a child ended, as its parent judges it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     Success,
     Error,
     Signal(i32),
@@ -207,10 +216,14 @@ impl Server {
         }
         self.persist.rdb_saves += 1;
         self.persist.last_bgsave_try = mstime().div_euclid(1000);
-        let start = monotonic_us();
-        let forked = sys::pipe().and_then(|ends| Ok((ends, sys::fork()?)));
-        let ((read, write), side) = match forked {
-            Ok(f) => f,
+        let saved = self.fork_child(ChildKind::Rdb, |server, reporter| {
+            server.rdb_save_file(path, rsi, Some(reporter))
+        });
+        match saved {
+            Ok(pid) => {
+                server_log!(Level::Notice, "Background saving started by pid {}", pid);
+                true
+            }
             Err(e) => {
                 self.persist.last_bgsave_failed = true;
                 server_log!(
@@ -218,14 +231,27 @@ impl Server {
                     "Can't save in background: fork: {}",
                     strerror(&e)
                 );
-                return false;
+                false
             }
-        };
-        let pid = match side {
+        }
+    }
+
+    /// Starts a child that runs `work` and ends, well when that returns true (redisFork). Returns its pid.
+    ///
+    /// # Errors
+    /// The system's: no pipe, no process.
+    pub(super) fn fork_child(
+        &mut self,
+        kind: ChildKind,
+        work: impl FnOnce(&mut Server, &mut Reporter) -> bool,
+    ) -> io::Result<i32> {
+        let start = monotonic_us();
+        let (read, write) = sys::pipe()?;
+        let pid = match sys::fork()? {
             Fork::Child => {
                 // The pipe breaks when the parent dies, and so ends the child.
                 drop(read);
-                self.rdb_child(path, rsi, write)
+                self.run_child(kind, write, work)
             }
             Fork::Parent(pid) => pid,
         };
@@ -237,7 +263,7 @@ impl Server {
             alloc::used_memory() as f64 * 1e6 / us as f64 / (1u64 << 30) as f64;
         self.persist.child = Some(Child {
             pid,
-            kind: ChildKind::Rdb,
+            kind,
             info: read,
             start: mstime().div_euclid(1000),
             cow_size: 0,
@@ -252,18 +278,25 @@ impl Server {
         self.latency_add_sample_if_needed("fork", (us / 1000) as i64);
         self.update_dict_resize_policy();
         self.exec.clock_stale = true;
-        server_log!(Level::Notice, "Background saving started by pid {}", pid);
-        true
+        Ok(pid)
     }
 
     /// The child's whole life.
-    fn rdb_child(&mut self, path: &Path, rsi: Option<RdbSaveInfo>, pipe: File) -> ! {
+    fn run_child(
+        &mut self,
+        kind: ChildKind,
+        pipe: File,
+        work: impl FnOnce(&mut Server, &mut Reporter) -> bool,
+    ) -> ! {
         log::set_role(Role::Child);
         sys::setup_child_signal_handlers();
+        let last = match kind {
+            ChildKind::Rdb => InfoKind::RdbCowSize,
+            ChildKind::Aof => InfoKind::AofCowSize,
+        };
         let saved = catch_unwind(AssertUnwindSafe(|| {
-            let mut reporter = Reporter::new(pipe);
-            self.rdb_save_file(path, rsi, Some(&mut reporter))
-                && reporter.send(InfoKind::RdbCowSize, 0).is_ok()
+            let mut reporter = Reporter::new(pipe, kind);
+            work(self, &mut reporter) && reporter.send(last, 0).is_ok()
         }));
         sys::exit_now(match saved {
             Ok(true) => 0,
@@ -272,10 +305,15 @@ impl Server {
         })
     }
 
-    /// Asks the child to stop and forgets what it has written (killRDBChild). Its end is booked by the next
+    /// Asks the child that saves to stop and forgets what it has written (killRDBChild). Its end is booked by the next
     /// [`Server::persistence_cron`], as no error; from here on it neither writes nor renames anything.
     pub fn kill_rdb_child(&mut self) {
-        let Some(child) = self.persist.child.as_mut() else {
+        self.kill_child(ChildKind::Rdb);
+    }
+
+    /// The same for a child of this kind.
+    pub(super) fn kill_child(&mut self, kind: ChildKind) {
+        let Some(child) = self.persist.child.as_mut().filter(|c| c.kind == kind) else {
             return;
         };
         child.killed = true;
@@ -294,7 +332,10 @@ impl Server {
                 let _ = sys::kill(pid, sys::SIGKILL);
             }
         }
-        remove_temp_file(pid);
+        match kind {
+            ChildKind::Rdb => remove_temp_file(pid),
+            ChildKind::Aof => super::rewrite::remove_temp_files(pid),
+        }
         self.exec.clock_stale = true;
     }
 
@@ -316,6 +357,7 @@ impl Server {
                     child.keys_processed = info.keys;
                 }
                 InfoKind::RdbCowSize => self.persist.last_cow_size = child.cow_peak,
+                InfoKind::AofCowSize => self.aof.last_cow_size = child.cow_peak,
             }
         }
     }
@@ -345,8 +387,14 @@ impl Server {
             return;
         };
         self.update_dict_resize_policy();
-        let ok = self.background_save_done(&child, Outcome::of(exit));
-        self.update_slaves_waiting_bgsave(ok);
+        let outcome = Outcome::of(exit);
+        match child.kind {
+            ChildKind::Rdb => {
+                let ok = self.background_save_done(&child, outcome);
+                self.update_slaves_waiting_bgsave(ok);
+            }
+            ChildKind::Aof => self.background_rewrite_done(&child, outcome),
+        }
     }
 
     /// Books the end of a BGSAVE (backgroundSaveDoneHandlerDisk). True: the file is there.
@@ -384,12 +432,20 @@ impl Server {
 
     /// The part of the cron that starts saves and sees to their end; `hz` times a second.
     pub fn persistence_cron(&mut self) {
+        if !self.has_active_child_process()
+            && self.aof.rewrite_scheduled
+            && !self.aof_rewrite_limited()
+        {
+            self.rewrite_append_only_file_background();
+        }
         if self.has_active_child_process() {
             self.receive_child_info();
             self.check_children_done();
         } else {
             self.save_if_due();
+            self.rewrite_if_due();
         }
+        self.aof_cron();
         if self.persist.bgsave_scheduled && !self.has_active_child_process() && self.may_retry() {
             let rsi = self.rdb_populate_save_info();
             let path = super::db_path(&self.config).to_owned();
@@ -443,7 +499,7 @@ mod tests {
     #[test]
     fn reports_survive_the_pipe() {
         let (mut r, w) = sys::pipe().expect("pipe");
-        let mut reporter = Reporter::new(w);
+        let mut reporter = Reporter::new(w, ChildKind::Rdb);
         reporter.progress(7).expect("room in the pipe");
         reporter.send(InfoKind::RdbCowSize, 0).expect("room");
         let mut b = [0; INFO_LEN];
@@ -461,7 +517,7 @@ mod tests {
     #[test]
     fn a_full_pipe_is_no_error() {
         let (_r, w) = sys::pipe().expect("pipe");
-        let mut reporter = Reporter::new(w);
+        let mut reporter = Reporter::new(w, ChildKind::Aof);
         reporter.cost_us = u64::MAX / 1000;
         reporter.count = 1;
         for n in 0..10_000 {

@@ -17,20 +17,26 @@ use crate::base::log::Level;
 use crate::base::num::string2ll;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
+use crate::config::value::SanitizeDumpPayload;
 use crate::server::Server;
+use crate::server::aof::AofState;
 use crate::server::client::{CLIENT_PROTECTED, ClientId};
 use crate::server::exec::OwnedArgs;
 use crate::server::networking::read_query_from_client;
 use crate::server::persist::{Loading, RdbLoadInfo};
-use crate::server::persist::{RDBFLAGS_ALLOW_DUP, RDBFLAGS_FEED_REPL, RDBFLAGS_KEEP_CACHE};
+use crate::server::persist::{
+    RDBFLAGS_ALLOW_DUP, RDBFLAGS_AOF_PREAMBLE, RDBFLAGS_FEED_REPL, RDBFLAGS_KEEP_CACHE,
+};
 use crate::server::repl::ReplicaState;
 use crate::server_log;
-use crate::store::rdb_value::rdb_load_entry;
+use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::rdb::{
     PollPoint, RDB_TYPE_MODULE_2, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
     RdbReader, RdbRecord, module_type_name_by_id, no_poll,
 };
 
+/// Keys without a value that the log names.
+const EMPTY_KEYS_SHOWN: u64 = 10;
 /// Milliseconds between two lines about a long load.
 const REPORT_MS: i64 = 5000;
 /// Bytes that a key takes in a file at the least: its type, an empty name, an empty value.
@@ -143,7 +149,7 @@ impl LoadFailure {
     }
 
     /// Tells the log, with the lines that upstream has for it.
-    fn log(&self, path: &Path) {
+    pub(super) fn log(&self, path: &Path) {
         match self {
             Self::NotExist => return,
             Self::Open(e) => {
@@ -267,6 +273,7 @@ impl Server {
             start: now.div_euclid(1000),
             total_bytes: size,
             loaded_bytes: 0,
+            done_bytes: 0,
             rdb_used_mem: 0,
             peak_mem: 0,
             last_report_ms: now,
@@ -283,11 +290,12 @@ impl Server {
     }
 
     /// Another stretch of the file is read: others get their turn (rdbLoadProgressCallback).
-    fn loading_progress(&mut self, offset: u64, started_us: u64) {
+    pub(super) fn loading_progress(&mut self, offset: u64, started_us: u64) {
         let used = alloc::used_memory();
         self.stats.peak_memory = self.stats.peak_memory.max(used);
         let now = mstime();
         if let Some(l) = self.loading.as_mut() {
+            let offset = l.done_bytes.saturating_add(offset);
             l.loaded_bytes = offset;
             l.peak_mem = l.peak_mem.max(used as u64);
             if now - l.last_report_ms >= REPORT_MS {
@@ -332,7 +340,7 @@ impl Server {
             }
         };
         self.start_loading(size, false);
-        let loaded = self.rdb_load_rio(&file, size, flags);
+        let loaded = self.rdb_load_rio(&file, size, flags).map(|(info, _)| info);
         self.stop_loading();
         match &loaded {
             Ok(_) if flags & RDBFLAGS_KEEP_CACHE == 0 => sys::drop_page_cache(&file),
@@ -342,13 +350,13 @@ impl Server {
         loaded
     }
 
-    /// The records of a file (rdbLoadRioWithLoadingCtx).
-    fn rdb_load_rio(
+    /// The records of a file (rdbLoadRioWithLoadingCtx). Returns, too, how many bytes of it they took.
+    pub(super) fn rdb_load_rio(
         &mut self,
         file: &File,
         size: u64,
         flags: u32,
-    ) -> Result<RdbLoadInfo, LoadFailure> {
+    ) -> Result<(RdbLoadInfo, u64), LoadFailure> {
         let mut r = RdbReader::new(file);
         let verify = self.config.rdbchecksum && !self.debug.skip_checksum_validation;
         r.set_verify_checksum(verify);
@@ -364,6 +372,9 @@ impl Server {
         let mut delays = 0;
         let (now, clock) = (mstime(), crate::base::clock::CachedClock::new());
         let usage = Usage::of(self.config.maxmemory_policy);
+        let deep = self.config.sanitize_dump_payload == SanitizeDumpPayload::Yes;
+        let limits = LoadLimits::new(&self.config, deep);
+        let mut empty = 0u64;
         let version = r.header(&mut no_poll)?;
         // Files without a checksum are older than these fields. One that has them has a damaged version, and a checksum that
         // nobody would look at.
@@ -429,9 +440,20 @@ impl Server {
                 let id = r.read_len(&mut poll)?;
                 return Err(no_module(id, r.bytes_read()));
             }
-            let mut e = rdb_load_entry(&mut r, k.rdb_type, &key, k.expire_ms, &mut poll)?;
+            let loaded = rdb_load_entry(&mut r, k.rdb_type, &key, k.expire_ms, &limits, &mut poll)?;
+            let Some(mut e) = loaded else {
+                if empty < EMPTY_KEYS_SHOWN {
+                    server_log!(
+                        Level::Notice,
+                        "rdbLoadObject skipping empty key: {}",
+                        String::from_utf8_lossy(&key)
+                    );
+                }
+                empty += 1;
+                continue;
+            };
             let expired = k.expire_ms.is_some_and(|at| at < now);
-            if expired && self.repl.master_host.is_none() {
+            if expired && self.repl.master_host.is_none() && flags & RDBFLAGS_AOF_PREAMBLE == 0 {
                 // A replica keeps it: its master decides, and sends a deletion.
                 self.persist.last_load_keys_expired += 1;
                 if flags & RDBFLAGS_FEED_REPL != 0 {
@@ -463,11 +485,16 @@ impl Server {
         }
         server_log!(
             Level::Notice,
-            "Done loading RDB, keys loaded: {}, keys expired: {}.",
+            "Done loading RDB, keys loaded: {}, keys expired: {}{}.",
             self.persist.last_load_keys_loaded,
-            self.persist.last_load_keys_expired
+            self.persist.last_load_keys_expired,
+            if empty > 0 {
+                format!(", empty keys skipped: {empty}")
+            } else {
+                String::new()
+            }
         );
-        Ok(info)
+        Ok((info, r.bytes_read()))
     }
 
     /// A key that was not loaded is deleted in the stream, too: replicas that go on with it may have it.
@@ -485,6 +512,9 @@ impl Server {
     /// the process.
     pub fn load_data_from_disk(&mut self) {
         let start = monotonic_us();
+        if self.aof.state == AofState::On {
+            return self.load_append_only_files_at_start(start);
+        }
         let mut flags = 0;
         if !self.is_replica() {
             // Deletions of expired keys go there. It stays only if the file says which stream it belongs to.

@@ -5,8 +5,11 @@
 //! `server::persist`. Must not know sockets: a full sync is a file that replication asks for here and sends or has received
 //! by itself.
 
+mod aof;
+mod aof_load;
 mod child;
 mod load;
+mod rewrite;
 mod save;
 
 pub use load::LoadFailure;

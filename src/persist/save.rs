@@ -35,6 +35,21 @@ pub(super) fn temp_file(pid: u32) -> PathBuf {
     PathBuf::from(format!("temp-{pid}.rdb"))
 }
 
+/// A file that is synced each [`AUTOSYNC_BYTES`], so that the last sync does not stall (rioSetAutoSync).
+pub(super) fn autosync(file: &File) -> Autosynced<'_> {
+    Paced::new(file, AUTOSYNC_BYTES, sync_written)
+}
+
+/// See [`autosync`].
+pub(super) type Autosynced<'a> = Paced<&'a File, fn(&mut &'a File, u64) -> io::Result<()>>;
+
+/// `total` bytes are written: the last stretch of them goes to the disk.
+fn sync_written(file: &mut &File, total: u64) -> io::Result<()> {
+    sys::sync_file_range(file, total - AUTOSYNC_BYTES, AUTOSYNC_BYTES)?;
+    sys::drop_page_cache(file);
+    Ok(())
+}
+
 /// Where a save failed: upstream's word for it, and the system's.
 struct SaveError {
     op: &'static str,
@@ -127,7 +142,7 @@ impl Walk<'_> {
 
 impl Server {
     /// Writes the data set as an RDB file into `sink` and flushes that (rdbSaveRio). With `rsi` the file tells which stream it
-    /// is a part of.
+    /// is a part of. With `aof_base` it says that it is the base of an append-only file.
     ///
     /// # Errors
     /// The sink's; `Interrupted` where the parent of this child wants it to stop.
@@ -135,6 +150,7 @@ impl Server {
         &self,
         sink: W,
         rsi: Option<RdbSaveInfo>,
+        aof_base: bool,
         reporter: Option<&mut Reporter>,
     ) -> io::Result<()> {
         let c = &self.config;
@@ -147,7 +163,7 @@ impl Server {
             },
         );
         w.magic()?;
-        self.rdb_save_info_aux_fields(&mut w, rsi)?;
+        self.rdb_save_info_aux_fields(&mut w, rsi, aof_base)?;
         let mut walk = Walk {
             usage: Usage::of(c.maxmemory_policy),
             lru_clock: self.clock.lru_clock,
@@ -182,6 +198,7 @@ impl Server {
         &self,
         w: &mut RdbWriter<W>,
         rsi: Option<RdbSaveInfo>,
+        aof_base: bool,
     ) -> io::Result<()> {
         w.aux(b"redis-ver", REDIS_VERSION.as_bytes())?;
         w.aux_int(b"redis-bits", 64)?;
@@ -195,7 +212,7 @@ impl Server {
             w.aux(b"repl-id", &self.repl.replid)?;
             w.aux_int(b"repl-offset", self.repl.log.master_repl_offset())?;
         }
-        w.aux_int(b"aof-base", 0)
+        w.aux_int(b"aof-base", i64::from(aof_base))
     }
 
     /// Writes the snapshot into `path`, and it is on the disk (rdbSaveInternal).
@@ -207,14 +224,9 @@ impl Server {
     ) -> Result<(), SaveError> {
         let file = File::create(path).map_err(at("fopen"))?;
         if self.config.rdb_save_incremental_fsync {
-            let paced = Paced::new(&file, AUTOSYNC_BYTES, |file: &mut &File, total: u64| {
-                sys::sync_file_range(file, total - AUTOSYNC_BYTES, AUTOSYNC_BYTES)?;
-                sys::drop_page_cache(file);
-                Ok(())
-            });
-            self.rdb_save_rio(paced, rsi, reporter)
+            self.rdb_save_rio(autosync(&file), rsi, false, reporter)
         } else {
-            self.rdb_save_rio(&file, rsi, reporter)
+            self.rdb_save_rio(&file, rsi, false, reporter)
         }
         .map_err(at("rdbSaveRio"))?;
         file.sync_all().map_err(at("fsync"))?;

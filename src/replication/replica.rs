@@ -75,6 +75,10 @@ impl Server {
         self.repl.slave_seldb = None;
         self.repl.no_slaves_since = self.clock.unix_s;
         self.repl.down_since = 0;
+        if self.config.appendonly && self.aof.is_off() {
+            // A sync that failed had switched it off.
+            self.restart_aof_after_sync();
+        }
     }
 
     /// Clients that wait for what only a master can give them (disconnectAllBlockedClients).
@@ -471,6 +475,10 @@ impl Server {
             );
             self.kill_rdb_child();
         }
+        // The file would get what the load does; a new base of it follows.
+        if !self.aof.is_off() {
+            self.stop_append_only();
+        }
         // From here on the old history is over, for us and for our own replicas.
         self.replication_discard_cached_master();
         self.disconnect_slaves();
@@ -552,6 +560,9 @@ impl Server {
             Level::Notice,
             "MASTER <-> REPLICA sync: Finished with success"
         );
+        if self.config.appendonly {
+            self.restart_aof_after_sync();
+        }
         if used_mark {
             // The master waits for this before it sends the stream.
             self.replication_send_ack();
@@ -559,6 +570,30 @@ impl Server {
         if !rest.is_empty() {
             self.feed_master_client(cid, rest);
         }
+    }
+
+    /// The data set has been replaced: the append-only file begins anew (restartAOFAfterSYNC). Without it the server would
+    /// not keep what it is configured to keep, so that it cannot go on.
+    fn restart_aof_after_sync(&mut self) {
+        const TRIES: u32 = 10;
+        for left in (0..TRIES).rev() {
+            if self.start_append_only() {
+                return;
+            }
+            server_log!(
+                Level::Warning,
+                "Failed enabling the AOF after successful master synchronization! Trying it again in one second."
+            );
+            if left > 0 {
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+        }
+        server_log!(
+            Level::Warning,
+            "FATAL: this replica instance finished the synchronization with its master, but the AOF can't be turned on. \
+             Exiting now."
+        );
+        self.exit(1);
     }
 
     /// No save points and no AOF: files on the disk are nobody's data.

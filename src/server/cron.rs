@@ -246,6 +246,17 @@ pub fn before_sleep(server: &mut Server) {
     {
         server.send_getack_to_replicas();
     }
+    // What is acknowledged is written first.
+    if !server.aof.is_off() {
+        let start = crate::base::clock::monotonic_us();
+        server.flush_append_only_file(false);
+        let us = crate::base::clock::monotonic_us() - start;
+        server.stats.aof_duration.add(us);
+        if server.aof.state == crate::server::aof::AofState::On && server.aof.fsynced_reploff != -1
+        {
+            server.aof.fsynced_reploff = server.aof.bio.mark();
+        }
+    }
     server.handle_clients_with_pending_writes();
     if !server.clients.to_close.is_empty() {
         server.free_clients_in_async_queue();

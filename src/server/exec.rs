@@ -4,10 +4,12 @@
 //! A command is a `fn(&mut Server, ClientId, &Args)`; its arguments are slices of the query buffer, which is taken out of
 //! the server while the command runs, so nothing is copied or allocated per argument.
 
+use std::borrow::Cow;
 use std::ops::Index;
 
 use crate::base::clock::CachedClock;
 use crate::base::log::Level;
+use crate::base::sys::strerror;
 use crate::config::value::ProtectedAction;
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
@@ -45,6 +47,17 @@ impl<'a> Args<'a> {
             spans: parser.spans(),
             big: parser.big(),
             raw: parser.is_canonical().then(|| &buf[..parser.consumed()]),
+        }
+    }
+
+    /// Words of `text`, which came from a file.
+    #[inline]
+    pub fn of_spans(text: &'a [u8], spans: &'a [Span]) -> Args<'a> {
+        Args {
+            text,
+            spans,
+            big: &[],
+            raw: None,
         }
     }
 
@@ -325,6 +338,7 @@ impl Server {
             || self.loading.is_some()
             || self.pause.actions != 0
             || self.persist.last_bgsave_failed
+            || self.aof.write_error().is_some()
             || self.config.min_replicas_to_write > 0
             || !self.clients.monitors.is_empty();
         if let Some(c) = self.clients.get(cid) {
@@ -398,15 +412,15 @@ impl Server {
         let obey = client_flags & CLIENT_MASTER != 0;
         if flags & CMD_WRITE != 0 && !obey {
             if let Some(text) = self.write_refused() {
-                return Some(self.reject_command(cid, Some(id), text));
+                return Some(self.reject_command(cid, Some(id), &text));
             }
-        } else if self.persist.last_bgsave_failed
+        } else if (self.persist.last_bgsave_failed || self.aof.write_error().is_some())
             && !obey
             && self.commands.full_name(id) == "ping"
             && let Some(text) = self.denied_by_disk_error()
         {
             // Whoever watches the server with PINGs shall see it.
-            return Some(self.reject_command(cid, Some(id), text));
+            return Some(self.reject_command(cid, Some(id), &text));
         }
         if client_flags & CLIENT_PUBSUB != 0
             && self.clients.resp_version(cid) == 2
@@ -460,8 +474,8 @@ impl Server {
 
     /// Why a write is refused to a normal client now, if it is.
     #[inline]
-    fn write_refused(&self) -> Option<&'static str> {
-        if self.persist.last_bgsave_failed {
+    fn write_refused(&self) -> Option<Cow<'static, str>> {
+        if self.persist.last_bgsave_failed || self.aof.write_error().is_some() {
             let denied = self.denied_by_disk_error();
             if denied.is_some() {
                 return denied;
@@ -469,7 +483,7 @@ impl Server {
         }
         if self.repl.master_host.is_some() {
             if self.config.replica_read_only {
-                return Some("-READONLY You can't write against a read only replica.");
+                return Some("-READONLY You can't write against a read only replica.".into());
             }
             return None;
         }
@@ -477,23 +491,28 @@ impl Server {
             && self.config.min_replicas_max_lag > 0
             && self.repl.good_slaves_count < self.config.min_replicas_to_write
         {
-            return Some("-NOREPLICAS Not enough good replicas to write.");
+            return Some("-NOREPLICAS Not enough good replicas to write.".into());
         }
         None
     }
 
     /// The last save failed, and the configuration takes that for a reason to refuse (writeCommandsDeniedByDiskError).
     #[cold]
-    fn denied_by_disk_error(&self) -> Option<&'static str> {
+    fn denied_by_disk_error(&self) -> Option<Cow<'static, str>> {
+        if let Some(errno) = self.aof.write_error() {
+            let e = std::io::Error::from_raw_os_error(errno);
+            let text = format!("-MISCONF Errors writing to the AOF file: {}", strerror(&e));
+            return Some(text.into());
+        }
         let denied = self.persist.last_bgsave_failed
             && self.config.stop_writes_on_bgsave_error
             && !self.config.save.is_empty();
-        denied.then_some(
+        denied.then_some(Cow::Borrowed(
             "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
              Commands that may modify the data set are disabled, because this instance is configured to report \
              errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the \
              Redis logs for details about the RDB error.",
-        )
+        ))
     }
 
     /// Refuses a request before it runs (rejectCommand).
@@ -769,9 +788,7 @@ impl Server {
     /// Queues the running command behind what it propagates besides, or sends it at once when there is nothing else.
     fn propagate_call(&mut self, cid: ClientId, args: &Args, changed: bool) {
         let target = self.propagation_target(changed);
-        // What our master sent goes on byte by byte (see replication/replica.rs), never as commands of ours.
-        let from_master = self.is_master_client(cid);
-        if target != 0 && !from_master {
+        if target != 0 {
             let db = self.clients.get(cid).map_or(0, |c| c.db);
             if self.exec.also_propagate.is_empty() {
                 match self.exec.rewrite.take() {
@@ -837,7 +854,7 @@ impl Server {
             self.replication_feed_monitors(cid, args);
         }
         let target = self.propagation_target(self.dirty > dirty);
-        if target != 0 && !self.is_master_client(cid) {
+        if target != 0 {
             if self.propagation_wanted() {
                 let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
                 let db = self.client_db(cid);
@@ -858,6 +875,30 @@ impl Server {
             self.close_client_on_output_buffer_limit_reached(cid);
         }
         end_us
+    }
+
+    /// Runs a command that was read from a file: no check, no statistics, nothing propagated.
+    pub fn run_loaded_command(&mut self, cid: ClientId, id: CommandId, args: &Args) {
+        let row = self.commands.row(id);
+        let Some(proc) = row.proc else {
+            return;
+        };
+        let flags = row.flags;
+        self.exec.current_cmd = Some(id);
+        let multi = self.clients.get(cid).is_some_and(|c| c.has(CLIENT_MULTI));
+        if multi && self.queue_inside_multi(cid, id, flags, args) {
+            return;
+        }
+        proc(self, cid, args);
+        if self.exec.leftovers {
+            self.exec.leftovers = false;
+            self.exec.error_reply_sent = false;
+            self.exec.rewrite = None;
+            self.exec.redacted.clear();
+            self.exec.also_propagate.clear();
+            self.exec.force_propagate = 0;
+            self.exec.prevent_propagation = false;
+        }
     }
 
     /// The running command is not propagated, whatever it changes (preventCommandPropagation); what it queues itself is.

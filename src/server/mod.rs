@@ -7,6 +7,7 @@
 //!
 //! Whatever may enter the event loop again takes `&mut Server`, so nobody can hold a client or a value across it.
 
+pub mod aof;
 pub mod blocked;
 pub mod client;
 pub mod client_buffers;
@@ -98,6 +99,7 @@ pub struct Server {
     pub migrate: migrate::MigrateSockets,
     pub repl: Repl,
     pub persist: Persist,
+    pub aof: aof::Aof,
     /// A data set is being loaded.
     pub loading: Option<Loading>,
     pub cron: cron::Cron,

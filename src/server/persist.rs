@@ -11,6 +11,8 @@ use crate::store::entry::Entry;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChildKind {
     Rdb,
+    /// Rewrites the append-only file.
+    Aof,
 }
 
 /// A child at work.
@@ -41,6 +43,8 @@ pub struct Loading {
     pub start: i64,
     pub total_bytes: u64,
     pub loaded_bytes: u64,
+    /// Bytes of the files before the one that is being read.
+    pub done_bytes: u64,
     /// used_mem of the server that wrote the RDB.
     pub rdb_used_mem: u64,
     pub peak_mem: u64,
@@ -84,6 +88,8 @@ impl RdbLoadInfo {
     }
 }
 
+/// The base of an append-only file, or its beginning: no key is dropped from it, expired or not (RDBFLAGS_AOF_PREAMBLE).
+pub const RDBFLAGS_AOF_PREAMBLE: u32 = 1;
 /// For a load: the file came from our master (RDBFLAGS_REPLICATION).
 pub const RDBFLAGS_REPLICATION: u32 = 1 << 1;
 /// For a load: a key that is there already is replaced; else it is an error (RDBFLAGS_ALLOW_DUP).
@@ -192,6 +198,5 @@ pub struct Persist {
     pub last_load_keys_loaded: u64,
     pub last_load_keys_expired: u64,
     pub bgsave_scheduled: bool,
-    pub aof_delayed_fsync: u64,
     pub lazyfree: Lazyfree,
 }

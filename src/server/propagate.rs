@@ -22,25 +22,33 @@ impl Server {
     #[inline]
     pub fn propagation_wanted(&self) -> bool {
         self.loading.is_none()
-            && self.repl.master_host.is_none()
-            && (self.repl.log.backlog_active() || !self.clients.slaves.is_empty())
+            && (!self.aof.is_off()
+                || (self.repl.master_host.is_none()
+                    && (self.repl.log.backlog_active() || !self.clients.slaves.is_empty())))
     }
 
-    /// No backlog, no replica, and nothing queued: a write is nobody's business.
+    /// No append-only file, no backlog, no replica, and nothing queued: a write is nobody's business.
     #[inline]
     pub fn nobody_listens(&self) -> bool {
         !self.repl.log.backlog_active()
             && self.clients.slaves.is_empty()
             && self.exec.also_propagate.is_empty()
+            && self.aof.is_off()
     }
 
     /// Sends a command to those who take it, now; `db` is none where no database need be selected for it.
     #[inline]
     pub fn propagate_now(&mut self, db: Option<usize>, args: &Args, target: u8) {
-        if self.loading.is_some() || target & PROPAGATE_REPL == 0 {
+        if self.loading.is_some() {
             return;
         }
-        self.replication_feed_slaves(db, args);
+        if target & PROPAGATE_AOF != 0 && !self.aof.is_off() {
+            self.feed_append_only_file(db, args);
+        }
+        // A replica feeds nobody: its replicas get what its master sends, byte by byte.
+        if target & PROPAGATE_REPL != 0 {
+            self.replication_feed_slaves(db, args);
+        }
     }
 
     /// Queues a command behind the running one's others (alsoPropagate).

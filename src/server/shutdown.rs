@@ -6,8 +6,10 @@
 use crate::base::log::Level;
 use crate::base::sys;
 use crate::server::Server;
+use crate::server::aof::AofState;
 use crate::server::blocked::{PAUSE_ACTION_REPLICA, PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose};
 use crate::server::client::{BlockType, ClientId, ReplState};
+use crate::server::persist::ChildKind;
 use crate::server_log;
 
 /// How to shut down (SHUTDOWN_*).
@@ -159,13 +161,34 @@ impl Server {
     fn finish_shutdown(&mut self) -> bool {
         let flags = self.shutdown.map_or(0, |s| s.flags);
         self.log_lagging_replicas();
-        if self.persist.child.is_some() {
+        let child = self.persist.child.as_ref().map(|c| c.kind);
+        if child == Some(ChildKind::Aof) {
+            if self.aof.state == AofState::WaitRewrite {
+                // What is in memory is nowhere else yet.
+                if flags & SHUTDOWN_FORCE != 0 {
+                    server_log!(Level::Warning, "Writing initial AOF. Exit anyway.");
+                } else {
+                    server_log!(Level::Warning, "Writing initial AOF, can't exit.");
+                    crate::server::startup::notify_systemd(
+                        "STATUS=Writing initial AOF, can't exit.\n",
+                    );
+                    return self.shutdown_failed();
+                }
+            }
+            server_log!(
+                Level::Warning,
+                "There is a child rewriting the AOF. Killing it!"
+            );
+            self.kill_append_only_child();
+        }
+        if child == Some(ChildKind::Rdb) {
             server_log!(
                 Level::Warning,
                 "There is a child saving an .rdb. Killing it!"
             );
             self.kill_rdb_child();
         }
+        self.finish_append_only_file();
         let save = flags & SHUTDOWN_SAVE != 0
             || (!self.config.save.is_empty() && flags & SHUTDOWN_NOSAVE == 0);
         if save {
@@ -182,12 +205,7 @@ impl Server {
                     crate::server::startup::notify_systemd(
                         "STATUS=Error trying to save the DB, can't exit.\n",
                     );
-                    server_log!(
-                        Level::Warning,
-                        "Errors trying to shut down the server. Check the logs for more information."
-                    );
-                    self.cancel_shutdown();
-                    return false;
+                    return self.shutdown_failed();
                 }
             }
         }
@@ -207,6 +225,16 @@ impl Server {
             }
         );
         true
+    }
+
+    /// The attempt is over, the server goes on.
+    fn shutdown_failed(&mut self) -> bool {
+        server_log!(
+            Level::Warning,
+            "Errors trying to shut down the server. Check the logs for more information."
+        );
+        self.cancel_shutdown();
+        false
     }
 
     fn log_lagging_replicas(&self) {

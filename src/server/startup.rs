@@ -364,7 +364,10 @@ fn run(config: Config, argv: Vec<Vec<u8>>) -> i32 {
         return 1;
     }
     server_log!(Level::Notice, "Server initialized");
+    server.aof_load_manifest_from_disk();
     server.load_data_from_disk();
+    server.aof_open_if_needed_on_server_start();
+    server.aof_del_history_files();
     server.log_ready();
     if server.config.supervised != Supervised::No {
         notify_systemd("STATUS=Ready to accept connections\n");
@@ -457,6 +460,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
             last_save: clock.unix_s,
             ..Persist::default()
         },
+        aof: Default::default(),
         loading: None,
         cron: Cron::new(config.hz),
         expire: Default::default(),
@@ -474,6 +478,12 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     } else {
         log::set_role(log::Role::Master);
     }
+    if server.config.appendonly {
+        server.aof.state = crate::server::aof::AofState::On;
+    } else {
+        server.aof.fsynced_reploff = -1;
+    }
+    server.aof.last_fsync = server.clock.unix_s;
     server.adjust_open_files_limit();
     sys::populate_program();
     server.el.create_time_event(1, server_cron);

@@ -136,6 +136,8 @@ impl Server {
         self.stats.cycle_start_us = old.cycle_start_us;
         self.stats.client_peaks = old.client_peaks;
         self.commands.reset_stats();
-        self.persist.aof_delayed_fsync = 0;
+        self.aof.delayed_fsync = 0;
+        self.aof.rewrites = 0;
+        self.aof.consecutive_failures = 0;
     }
 }

@@ -6,6 +6,7 @@ pub mod entry;
 pub mod hash;
 pub mod list;
 pub mod rdb_value;
+pub mod rewrite;
 pub mod set;
 pub mod stream;
 pub mod zset;

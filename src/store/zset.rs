@@ -1,33 +1,827 @@
-//! Values of type zset: not built yet, only their place in an entry.
+//! Values of type zset (the encodings of t_zset.c): a listpack of members and scores in turn, in order, while they are few
+//! and short, a [`ScoredSet`] else, which answers `skiplist`.
+//!
+//! Both give each member a rank, so a range by score, by bytes or by index is a range of ranks, and whatever is done to a
+//! range is done to ranks.
+//!
+//! Invariants: members are in the order of score, then bytes; no score is NaN. Nothing but a store of a result leads back
+//! from a tree to a listpack. A sorted set that is stored is never empty, but for the moment in which a command takes its
+//! last member.
+//!
+//! It knows nothing of keys, clients and the configuration, but for the limits that it is handed.
 
-/// A zset, by encoding.
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::ops::Range;
+
+use crate::base::num::{D2STRING_SIZE, d2string, double2ll, string2d, string2d_range};
+use crate::base::random::{Prng, Selection};
+use crate::base::strtod::strtod;
+use crate::config::fields::Config;
+use crate::ds::listpack::{self, Listpack, ListpackBuilder, LpPos, LpValue};
+use crate::ds::ordered::{self, ScoredSet};
+use crate::ds::table::Resize;
+
+/// A sample of more than a third of the members passes over all of them (ZRANDMEMBER_SUB_STRATEGY_MUL).
+const PASS_RATIO: usize = 3;
+
+/// What decides about encodings, and whether a table may resize.
+#[derive(Clone, Copy, Debug)]
+pub struct ZsetLimits {
+    /// `zset-max-listpack-entries`
+    pub listpack_entries: usize,
+    /// `zset-max-listpack-value`, in bytes.
+    pub listpack_value: usize,
+    pub resize: Resize,
+}
+
+impl ZsetLimits {
+    pub fn new(config: &Config, resize: Resize) -> ZsetLimits {
+        ZsetLimits {
+            listpack_entries: config.zset_max_listpack_entries,
+            listpack_value: config.zset_max_listpack_value,
+            resize,
+        }
+    }
+}
+
+/// What hangs off the entry of a big sorted set.
+pub type ZsetTree = ScoredSet;
+
+/// A sorted set, by encoding.
 pub enum Zset {
+    Listpack(Listpack),
     Tree(Box<ZsetTree>),
 }
 
-/// What hangs off the entry.
-pub struct ZsetTree(pub Vec<Vec<u8>>);
+/// When and how [`Zset::add`] changes something (ZADD_IN_*).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct AddFlags {
+    /// The score is added to the one that is there.
+    pub incr: bool,
+    /// Only new members.
+    pub nx: bool,
+    /// Only members that are there.
+    pub xx: bool,
+    /// Only to a greater score.
+    pub gt: bool,
+    /// Only to a smaller score.
+    pub lt: bool,
+}
 
-impl Zset {
-    pub fn len(&self) -> usize {
-        let Zset::Tree(v) = self;
-        v.0.len()
+/// What [`Zset::add`] did, and the member's score after it (ZADD_OUT_*).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Added {
+    New(f64),
+    Updated(f64),
+    /// It has this score already.
+    Same(f64),
+    /// The flags forbade it.
+    Nop,
+}
+
+/// The score would not be a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotANumber;
+
+impl AddFlags {
+    /// What becomes of a member that is there.
+    #[inline]
+    fn decide(self, old: f64, score: f64) -> Result<Added, NotANumber> {
+        if self.nx {
+            return Ok(Added::Nop);
+        }
+        let score = if self.incr { score + old } else { score };
+        if score.is_nan() {
+            return Err(NotANumber);
+        }
+        Ok(if (self.lt && score >= old) || (self.gt && score <= old) {
+            Added::Nop
+        } else if score == old {
+            Added::Same(score)
+        } else {
+            Added::Updated(score)
+        })
+    }
+}
+
+/// A range of scores (zrangespec).
+#[derive(Clone, Copy, Debug)]
+pub struct ScoreRange {
+    pub min: f64,
+    pub max: f64,
+    pub min_excluded: bool,
+    pub max_excluded: bool,
+}
+
+impl ScoreRange {
+    /// From two arguments; `None` when one of them is no number (zslParseRange).
+    pub fn parse(min: &[u8], max: &[u8]) -> Option<ScoreRange> {
+        fn bound(s: &[u8]) -> Option<(f64, bool)> {
+            match s {
+                [b'(', rest @ ..] => Some((string2d_range(rest)?, true)),
+                _ => Some((string2d_range(s)?, false)),
+            }
+        }
+        let ((min, min_excluded), (max, max_excluded)) = (bound(min)?, bound(max)?);
+        Some(ScoreRange {
+            min,
+            max,
+            min_excluded,
+            max_excluded,
+        })
     }
 
+    /// zslValueGteMin
+    #[inline]
+    fn reaches_min(&self, score: f64) -> bool {
+        if self.min_excluded {
+            score > self.min
+        } else {
+            score >= self.min
+        }
+    }
+
+    /// zslValueLteMax
+    #[inline]
+    fn within_max(&self, score: f64) -> bool {
+        if self.max_excluded {
+            score < self.max
+        } else {
+            score <= self.max
+        }
+    }
+}
+
+/// A bound of a range of bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LexBound<'a> {
+    /// `-`: below every string.
+    Lowest,
+    /// `+`: above every string.
+    Highest,
+    Included(&'a [u8]),
+    Excluded(&'a [u8]),
+}
+
+impl<'a> LexBound<'a> {
+    /// zslParseLexRangeItem
+    fn parse(s: &'a [u8]) -> Option<LexBound<'a>> {
+        match s {
+            // As C sees it: a NUL ends the text.
+            [b'+'] | [b'+', 0, ..] => Some(LexBound::Highest),
+            [b'-'] | [b'-', 0, ..] => Some(LexBound::Lowest),
+            [b'(', rest @ ..] => Some(LexBound::Excluded(rest)),
+            [b'[', rest @ ..] => Some(LexBound::Included(rest)),
+            _ => None,
+        }
+    }
+
+    /// How a string compares with it.
+    #[inline]
+    fn order_of(self, s: &[u8]) -> Ordering {
+        match self {
+            LexBound::Lowest => Ordering::Greater,
+            LexBound::Highest => Ordering::Less,
+            LexBound::Included(b) | LexBound::Excluded(b) => s.cmp(b),
+        }
+    }
+}
+
+/// A range of bytes, for members that all have one score (zlexrangespec).
+#[derive(Clone, Copy, Debug)]
+pub struct LexRange<'a> {
+    pub min: LexBound<'a>,
+    pub max: LexBound<'a>,
+}
+
+impl<'a> LexRange<'a> {
+    /// From two arguments; `None` when one of them is no bound (zslParseLexRange).
+    pub fn parse(min: &'a [u8], max: &'a [u8]) -> Option<LexRange<'a>> {
+        Some(LexRange {
+            min: LexBound::parse(min)?,
+            max: LexBound::parse(max)?,
+        })
+    }
+
+    /// zslLexValueGteMin
+    #[inline]
+    fn reaches_min(&self, s: &[u8]) -> bool {
+        match self.min.order_of(s) {
+            Ordering::Greater => true,
+            Ordering::Equal => matches!(self.min, LexBound::Included(_)),
+            Ordering::Less => false,
+        }
+    }
+
+    /// zslLexValueLteMax
+    #[inline]
+    fn within_max(&self, s: &[u8]) -> bool {
+        match self.max.order_of(s) {
+            Ordering::Less => true,
+            Ordering::Equal => matches!(self.max, LexBound::Included(_)),
+            Ordering::Greater => false,
+        }
+    }
+
+    /// No string is in it, whatever there is.
+    fn is_void(&self) -> bool {
+        use LexBound::{Excluded, Highest, Included, Lowest};
+        match (self.min, self.max) {
+            (Highest, _) | (_, Lowest) => true,
+            (Lowest, _) | (_, Highest) => false,
+            (Included(a), Included(b)) => a > b,
+            (Included(a) | Excluded(a), Included(b) | Excluded(b)) => a >= b,
+        }
+    }
+}
+
+/// Members of a sorted set with their scores.
+pub enum Iter<'a> {
+    Listpack(listpack::Iter<'a>, usize),
+    Tree(ordered::Iter<'a>),
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (LpValue<'a>, f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Iter::Listpack(i, left) => {
+                *left = left.checked_sub(1)?;
+                Some((i.next()?, score_of(i.next()?)))
+            }
+            Iter::Tree(i) => i.next().map(|(text, score)| (LpValue::Str(text), score)),
+        }
+    }
+}
+
+/// The same from the last one to the first.
+pub enum IterRev<'a> {
+    /// The next member's place, and how many are left.
+    Listpack(&'a Listpack, Option<LpPos>, usize),
+    Tree(ordered::IterRev<'a>),
+}
+
+impl<'a> Iterator for IterRev<'a> {
+    type Item = (LpValue<'a>, f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            IterRev::Listpack(lp, at, left) => {
+                *left = left.checked_sub(1)?;
+                let p = (*at)?;
+                let item = (lp.get(p), score_of(lp.get(lp.next(p)?)));
+                *at = lp.prev(p).and_then(|score| lp.prev(score));
+                Some(item)
+            }
+            IterRev::Tree(i) => i.next().map(|(text, score)| (LpValue::Str(text), score)),
+        }
+    }
+}
+
+/// The score that an element of a listpack stands for (zzlGetScore). A damaged file may hold anything.
+#[inline]
+fn score_of(v: LpValue<'_>) -> f64 {
+    match v {
+        LpValue::Int(n) => n as f64,
+        LpValue::Str(s) => string2d(s).unwrap_or_else(|| {
+            let d = strtod(s).value;
+            if d.is_nan() { 0.0 } else { d }
+        }),
+    }
+}
+
+/// The place of a member (zzlFind).
+#[inline]
+fn find(lp: &Listpack, member: &[u8]) -> Option<LpPos> {
+    lp.find(lp.first()?, member, 1)
+}
+
+/// The score of the member at `p`.
+#[inline]
+fn score_at(lp: &Listpack, p: LpPos) -> f64 {
+    lp.next(p).map_or(0.0, |s| score_of(lp.get(s)))
+}
+
+#[inline]
+fn is_before(v: LpValue<'_>, member: &[u8]) -> bool {
+    match v {
+        LpValue::Str(s) => s < member,
+        LpValue::Int(_) => v.with_bytes(|s| s < member),
+    }
+}
+
+/// Adds a member, which is not there, where it belongs (zzlInsert).
+fn insert(lp: &mut Listpack, member: &[u8], score: f64) {
+    let belongs_before = |p: LpPos| {
+        let there = score_at(lp, p);
+        there > score || (there == score && !is_before(lp.get(p), member))
+    };
+    // Often it is the last.
+    let last = lp.last().and_then(|s| lp.prev(s));
+    let mut at = None;
+    if last.is_some_and(belongs_before) {
+        at = lp.first();
+        while let Some(p) = at
+            && !belongs_before(p)
+        {
+            at = lp.next(p).and_then(|s| lp.next(s));
+        }
+    }
+    let mut text = [0; D2STRING_SIZE];
+    match (at, double2ll(score)) {
+        (None, Some(n)) => {
+            lp.append(member);
+            lp.append_int(n);
+        }
+        (None, None) => {
+            lp.append(member);
+            lp.append(d2string(&mut text, score));
+        }
+        (Some(p), number) => {
+            // The score first, so that the place stays good.
+            let p = match number {
+                Some(n) => lp.insert_int_before(p, n),
+                None => lp.insert_before(p, d2string(&mut text, score)),
+            };
+            lp.insert_before(p, member);
+        }
+    }
+}
+
+impl Zset {
+    /// An empty one for about so many members of about this length (zsetTypeCreate).
+    pub fn create(members: usize, length: usize, limits: &ZsetLimits) -> Zset {
+        if members <= limits.listpack_entries && length <= limits.listpack_value {
+            Zset::Listpack(Listpack::new())
+        } else {
+            Zset::Tree(Box::new(ScoredSet::new(members)))
+        }
+    }
+
+    /// A sorted set of these members, as a store of a result makes it (GEORADIUS ... STORE).
+    pub fn from_members<'m>(
+        members: impl Iterator<Item = (&'m [u8], f64)>,
+        config: &Config,
+    ) -> Zset {
+        let mut b = ZsetBuilder::default();
+        for (member, score) in members {
+            b.put(member, score);
+        }
+        b.finish(&ZsetLimits::new(config, Resize::Allow))
+    }
+
+    /// Becomes a tree when so many members are to come that a listpack would not last (zsetTypeMaybeConvert).
+    #[inline]
+    pub fn maybe_convert(&mut self, members: usize, limits: &ZsetLimits) {
+        if members > limits.listpack_entries {
+            self.convert_to_tree(members);
+        }
+    }
+
+    /// zsetConvertAndExpand to a skiplist.
+    #[cold]
+    fn convert_to_tree(&mut self, capacity: usize) {
+        let Zset::Listpack(lp) = self else {
+            return;
+        };
+        let mut set = ScoredSet::new(capacity.max(lp.len() / 2));
+        for (member, score) in self.iter() {
+            member.with_bytes(|m| put(&mut set, m, score));
+        }
+        *self = Zset::Tree(Box::new(set));
+    }
+
+    /// Number of members (zsetLength).
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self {
+            Zset::Listpack(lp) => lp.len() / 2,
+            Zset::Tree(t) => t.len(),
+        }
+    }
+
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    /// The score of a member (zsetScore).
+    #[inline]
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match self {
+            Zset::Listpack(lp) => find(lp, member).map(|p| score_at(lp, p)),
+            Zset::Tree(t) => t.score(member),
+        }
+    }
+
+    /// The same for a member as another collection has it.
+    pub fn score_of_value(&self, member: LpValue<'_>) -> Option<f64> {
+        match member {
+            LpValue::Str(s) => self.score(s),
+            LpValue::Int(_) => member.with_bytes(|s| self.score(s)),
+        }
+    }
+
+    /// Adds a member or changes its score (zsetAdd).
+    ///
+    /// # Errors
+    /// The score is not a number, or becomes none.
+    #[inline]
+    pub fn add(
+        &mut self,
+        score: f64,
+        member: &[u8],
+        flags: AddFlags,
+        limits: &ZsetLimits,
+    ) -> Result<Added, NotANumber> {
+        if score.is_nan() {
+            return Err(NotANumber);
+        }
+        if let Zset::Listpack(lp) = self {
+            if let Some(p) = find(lp, member) {
+                let done = flags.decide(score_at(lp, p), score)?;
+                if let Added::Updated(new) = done {
+                    lp.delete_range(p, 2);
+                    insert(lp, member, new);
+                }
+                return Ok(done);
+            }
+            if flags.xx {
+                return Ok(Added::Nop);
+            }
+            if lp.len() / 2 < limits.listpack_entries
+                && member.len() <= limits.listpack_value
+                && lp.safe_to_add(member.len())
+            {
+                insert(lp, member, score);
+                return Ok(Added::New(score));
+            }
+            let capacity = self.len() + 1;
+            self.convert_to_tree(capacity);
+        }
+        let Zset::Tree(t) = self else {
+            return Ok(Added::Nop);
+        };
+        let hash = t.hash(member);
+        if let Some(found) = t.find_mut(hash, member) {
+            let done = flags.decide(found.score(), score)?;
+            if let Added::Updated(new) = done {
+                found.set_score(new);
+            }
+            return Ok(done);
+        }
+        if flags.xx {
+            return Ok(Added::Nop);
+        }
+        t.set_resize(limits.resize);
+        t.insert_new(hash, member, score);
+        Ok(Added::New(score))
+    }
+
+    /// Removes a member; false when it was not there (zsetDel).
+    pub fn remove(&mut self, member: &[u8], limits: &ZsetLimits) -> bool {
+        match self {
+            Zset::Listpack(lp) => match find(lp, member) {
+                Some(p) => {
+                    lp.delete_range(p, 2);
+                    true
+                }
+                None => false,
+            },
+            Zset::Tree(t) => {
+                t.set_resize(limits.resize);
+                t.remove(member)
+            }
+        }
+    }
+
+    /// Removes the members of these ranks; returns how many there were.
+    pub fn remove_range(&mut self, range: Range<usize>, limits: &ZsetLimits) -> usize {
+        let n = range.end.min(self.len()).saturating_sub(range.start);
+        match self {
+            _ if n == 0 => {}
+            Zset::Listpack(lp) => lp.delete_range_with_index(range.start as i64 * 2, n * 2),
+            Zset::Tree(t) => {
+                t.set_resize(limits.resize);
+                t.remove_range(range);
+            }
+        }
+        n
+    }
+
+    /// A member's rank, counted from the lowest score, and its score (zsetRank).
+    #[inline]
+    pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+        match self {
+            Zset::Tree(t) => t.rank(member),
+            Zset::Listpack(lp) => {
+                let found = find(lp, member)?;
+                let rank = places(lp).take_while(|p| *p != found).count();
+                Some((rank, score_at(lp, found)))
+            }
+        }
+    }
+
+    /// The ranks of the members in a range of scores; empty when there are none.
+    #[inline]
+    pub fn score_range(&self, r: &ScoreRange) -> Range<usize> {
+        let void = r.min > r.max || (r.min == r.max && (r.min_excluded || r.max_excluded));
+        if void {
+            return 0..0;
+        }
+        let start;
+        let end = match self {
+            Zset::Tree(t) => {
+                start = t.scores_before(|score| !r.reaches_min(score));
+                t.scores_before(|score| r.within_max(score))
+            }
+            Zset::Listpack(_) => {
+                let mut scores = self.iter().map(|(_, score)| score).peekable();
+                let mut rank = 0;
+                while scores.next_if(|score| !r.reaches_min(*score)).is_some() {
+                    rank += 1;
+                }
+                start = rank;
+                rank + scores.take_while(|score| r.within_max(*score)).count()
+            }
+        };
+        start..end.max(start)
+    }
+
+    /// The ranks of the members in a range of bytes; empty when there are none. When scores differ, there is no such range:
+    /// then it is what a walk through a listpack finds, from the end when `reverse`.
+    pub fn lex_range(&self, r: &LexRange<'_>, reverse: bool) -> Range<usize> {
+        if r.is_void() {
+            return 0..0;
+        }
+        let (start, end) = match self {
+            Zset::Tree(t) => (
+                t.texts_before(|s| !r.reaches_min(s)),
+                t.texts_before(|s| r.within_max(s)),
+            ),
+            Zset::Listpack(lp) => {
+                let reaches = |p: &LpPos| lp.get(*p).with_bytes(|s| r.reaches_min(s));
+                let within = |p: &LpPos| lp.get(*p).with_bytes(|s| r.within_max(s));
+                let last = lp.last().and_then(|s| lp.prev(s));
+                if !last.is_some_and(|p| reaches(&p)) || !lp.first().is_some_and(|p| within(&p)) {
+                    return 0..0;
+                }
+                let len = self.len();
+                if reverse {
+                    let all: Vec<LpPos> = places(lp).collect();
+                    let end = len - all.iter().rev().take_while(|p| !within(p)).count();
+                    let n = all[..end].iter().rev().take_while(|p| reaches(p)).count();
+                    (end - n, end)
+                } else {
+                    let start = places(lp).take_while(|p| !reaches(p)).count();
+                    let n = places(lp).skip(start).take_while(within).count();
+                    (start, start + n)
+                }
+            }
+        };
+        start..end.max(start)
+    }
+
+    /// The ranks from `start` to `stop`, which is included; negative ones count from the end.
+    #[inline]
+    pub fn rank_range(&self, start: i64, stop: i64) -> Range<usize> {
+        let len = self.len() as i64;
+        let absolute = |i: i64| if i < 0 { i.saturating_add(len) } else { i };
+        let (start, stop) = (absolute(start).max(0), absolute(stop).min(len - 1));
+        if start > stop {
+            return 0..0;
+        }
+        // Both lie within the length.
+        start as usize..stop as usize + 1
+    }
+
+    /// The members of these ranks, in order.
+    #[inline]
+    pub fn range(&self, range: Range<usize>) -> Iter<'_> {
+        match self {
+            Zset::Tree(t) => Iter::Tree(t.range(range)),
+            Zset::Listpack(lp) => match lp.seek(range.start as i64 * 2) {
+                Some(p) => Iter::Listpack(lp.iter_from(p), range.len()),
+                None => Iter::Listpack(lp.iter(), 0),
+            },
+        }
+    }
+
+    /// The members of these ranks, the last one first.
+    #[inline]
+    pub fn range_rev(&self, range: Range<usize>) -> IterRev<'_> {
+        match self {
+            Zset::Tree(t) => IterRev::Tree(t.range_rev(range)),
+            Zset::Listpack(lp) => {
+                let end = range.end.min(self.len());
+                let n = end.saturating_sub(range.start);
+                let last = (n > 0).then(|| lp.seek((end as i64 - 1) * 2)).flatten();
+                IterRev::Listpack(lp, last, n)
+            }
+        }
+    }
+
+    /// All members in order.
+    #[inline]
+    pub fn iter(&self) -> Iter<'_> {
+        match self {
+            Zset::Tree(t) => Iter::Tree(t.iter()),
+            Zset::Listpack(lp) => Iter::Listpack(lp.iter(), usize::MAX),
+        }
+    }
+
+    /// Calls `f` with each member whose score is at least `min` and below `end`, in order, until `f` says no.
+    pub fn for_each_in_score_range(
+        &self,
+        min: f64,
+        end: f64,
+        mut f: impl FnMut(&[u8], f64) -> bool,
+    ) {
+        let range = self.score_range(&ScoreRange {
+            min,
+            max: end,
+            min_excluded: false,
+            max_excluded: true,
+        });
+        for (member, score) in self.range(range) {
+            if !member.with_bytes(|m| f(m, score)) {
+                return;
+            }
+        }
+    }
+
+    /// A random member, each with the same chance; none of an empty set (zsetTypeRandomElement).
+    pub fn random(&self, prng: &mut Prng) -> Option<(LpValue<'_>, f64)> {
+        let rank = prng.index(self.len());
+        self.range(rank..rank + 1).next()
+    }
+
+    /// Calls `f` with a random member again and again, until it has enough.
+    pub fn random_many(&self, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>, f64) -> bool) {
+        if let Zset::Listpack(lp) = self {
+            let places: Vec<LpPos> = places(lp).collect();
+            while !places.is_empty() {
+                let p = places[prng.index(places.len())];
+                if !f(lp.get(p), score_at(lp, p)) {
+                    return;
+                }
+            }
+            return;
+        }
+        while let Some((member, score)) = self.random(prng) {
+            if !f(member, score) {
+                return;
+            }
+        }
+    }
+
+    /// Calls `f` with `count` different members, each subset with the same chance; in no particular order.
+    pub fn sample(&self, count: usize, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>, f64)) {
+        let len = self.len();
+        if let Zset::Tree(t) = self
+            && count.saturating_mul(PASS_RATIO) <= len
+        {
+            // Few of many: try until they differ.
+            let mut seen = HashSet::new();
+            while seen.len() < count {
+                let rank = prng.index(len);
+                if seen.insert(rank)
+                    && let Some((member, score)) = t.at(rank)
+                {
+                    f(LpValue::Str(member), score);
+                }
+            }
+            return;
+        }
+        let mut selection = Selection::new(len, count);
+        for (member, score) in self.iter() {
+            if selection.takes(prng) {
+                f(member, score);
+            }
+            if selection.is_done() {
+                return;
+            }
+        }
+    }
+
+    /// Bytes that hang off the entry.
     pub fn mem_usage(&self) -> usize {
-        self.len()
+        match self {
+            Zset::Listpack(lp) => lp.mem_usage(),
+            Zset::Tree(t) => t.mem_usage(),
+        }
     }
 
+    /// How many allocations it takes to free it, about (lazyfreeGetFreeEffort).
     pub fn free_effort(&self) -> usize {
-        self.len()
+        match self {
+            Zset::Tree(t) => t.len(),
+            Zset::Listpack(_) => 1,
+        }
     }
 
+    /// A copy in the same encoding (zsetDup).
     pub fn deep_clone(&self) -> Zset {
-        let Zset::Tree(v) = self;
-        Zset::Tree(Box::new(ZsetTree(v.0.clone())))
+        match self {
+            Zset::Listpack(lp) => Zset::Listpack(lp.deep_clone()),
+            Zset::Tree(t) => Zset::Tree(Box::new(t.deep_clone())),
+        }
+    }
+}
+
+/// Where the members are.
+fn places(lp: &Listpack) -> impl Iterator<Item = LpPos> {
+    std::iter::successors(lp.first(), |p| lp.next(lp.next(*p)?))
+}
+
+/// Adds a member, or gives it the score.
+fn put(set: &mut ScoredSet, member: &[u8], score: f64) {
+    let hash = set.hash(member);
+    match set.find_mut(hash, member) {
+        Some(found) => {
+            if found.score() != score {
+                found.set_score(score);
+            }
+        }
+        None => set.insert_new(hash, member, score),
+    }
+}
+
+/// Gathers the result of a command that combines sets or stores a selection.
+pub struct ZsetBuilder(ScoredSet);
+
+impl Default for ZsetBuilder {
+    fn default() -> ZsetBuilder {
+        ZsetBuilder(ScoredSet::new(0))
+    }
+}
+
+impl ZsetBuilder {
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a member or changes its score, which is not NaN.
+    pub fn put(&mut self, member: &[u8], score: f64) {
+        self.combine(member, score, |_| score);
+    }
+
+    /// Adds a member with a score; one that is there gets what `f` makes of its score instead. Neither is NaN.
+    pub fn combine(&mut self, member: &[u8], score: f64, f: impl FnOnce(f64) -> f64) {
+        let hash = self.0.hash(member);
+        let Some(found) = self.0.find_mut(hash, member) else {
+            return self.0.insert_new(hash, member, score);
+        };
+        let old = found.score();
+        let new = f(old);
+        // Not by value: zero has two signs.
+        if new.to_bits() != old.to_bits() {
+            found.set_score(new);
+        }
+    }
+
+    pub fn remove(&mut self, member: &[u8]) {
+        self.0.remove(member);
+    }
+
+    pub fn iter(&self) -> ordered::Iter<'_> {
+        self.0.iter()
+    }
+
+    /// The result, in the smaller encoding if the limits allow it (zsetConvertToListpackIfNeeded).
+    pub fn finish(self, limits: &ZsetLimits) -> Zset {
+        let set = self.0;
+        let (mut longest, mut total) = (0, 0);
+        if set.len() <= limits.listpack_entries {
+            for (member, _) in set.iter() {
+                longest = longest.max(member.len());
+                total += member.len();
+            }
+        }
+        if set.len() > limits.listpack_entries
+            || longest > limits.listpack_value
+            || total > listpack::MAX_SAFETY_SIZE
+        {
+            return Zset::Tree(Box::new(set));
+        }
+        let mut b = ListpackBuilder::with_capacity(total + set.len() * 12);
+        let mut text = [0; D2STRING_SIZE];
+        for (member, score) in set.iter() {
+            b.push(member);
+            match double2ll(score) {
+                Some(n) => b.push_int(n),
+                None => b.push(d2string(&mut text, score)),
+            }
+        }
+        Zset::Listpack(b.finish())
     }
 }

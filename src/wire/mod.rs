@@ -1,6 +1,7 @@
 //! What goes over a wire or into a file, as bytes: RESP, RDB, the replication log and the replica's handshake. Floor 2: no
 //! sockets, no clocks, no keyspace; everything here is driven by its caller and tested without a server.
 
+pub mod aof;
 pub mod backlog;
 pub mod handshake;
 pub mod rdb;

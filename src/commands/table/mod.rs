@@ -11,6 +11,7 @@ use crate::server::command::Command;
 mod bitmap;
 mod connection;
 mod generic;
+mod geo;
 mod get_keys;
 mod hash;
 mod hyperloglog;
@@ -18,6 +19,7 @@ mod list;
 mod pubsub;
 mod server;
 mod set;
+mod sorted_set;
 mod stream;
 mod string;
 mod transactions;
@@ -27,12 +29,14 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
+    sorted_set::COMMANDS,
     stream::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,

@@ -18,6 +18,22 @@ use crate::server::command::{
 /// In alphabetical order.
 pub static COMMANDS: &[Command] = &[
     Command {
+        name: "bgrewriteaof",
+        proc: Some(persist::bgrewriteaof_command),
+        arity: 1,
+        flags: CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING,
+        acl: ACL_CATEGORY_ADMIN | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+        docs: Docs {
+            complexity: Some("O(1)"),
+            ..Docs::new(
+                Group::Server,
+                "1.0.0",
+                "Asynchronously rewrites the append-only file to disk.",
+            )
+        },
+        ..Command::ROW
+    },
+    Command {
         name: "bgsave",
         proc: Some(persist::bgsave_command),
         arity: -1,

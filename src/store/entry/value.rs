@@ -91,7 +91,7 @@ macro_rules! slot_value {
 slot_value!(List: Listpack(Listpack) = Listpack, Quicklist(Box<Quicklist>) = Quicklist);
 slot_value!(Set: Intset(Intset) = Intset, Listpack(Listpack) = Listpack, Table(Box<SetTable>) = Ht);
 slot_value!(Hash: Listpack(Listpack) = Listpack, Table(Box<HashTable>) = Ht);
-slot_value!(Zset: Tree(Box<ZsetTree>) = Skiplist);
+slot_value!(Zset: Listpack(Listpack) = Listpack, Tree(Box<ZsetTree>) = Skiplist);
 
 // SAFETY: there is one encoding, and its payload is a Box.
 unsafe impl SlotValue for Stream {
@@ -161,6 +161,15 @@ impl Value {
     /// Bytes that hang off the entry.
     pub fn mem_usage(&self) -> usize {
         each_type!(self, v => v.mem_usage())
+    }
+
+    /// The same; of what is many allocations, as a sample of so many elements has it.
+    pub fn mem_usage_sampled(&self, samples: usize) -> usize {
+        match self {
+            Value::Set(v) => v.mem_usage_sampled(samples),
+            Value::Hash(v) => v.mem_usage_sampled(samples),
+            v => v.mem_usage(),
+        }
     }
 
     /// How many allocations it takes to free it, about (lazyfreeGetFreeEffort).

@@ -83,8 +83,8 @@ pub enum RdbErrorKind {
     LzfCorrupt,
     /// A textual score that is no number.
     BadDouble,
-    /// A value whose parts are well-formed and make no sense together.
-    Corrupt(&'static str),
+    /// A value is not what its encoding promises; the text says what of it.
+    Value(&'static str),
     /// A quicklist node of an unknown container.
     BadContainer(u64),
     /// The checksum computed (`expected`) is not the one in the file (`found`).
@@ -115,8 +115,8 @@ impl fmt::Display for RdbErrorKind {
             Self::UnknownEncoding(e) => write!(f, "Unknown RDB string encoding type {e}"),
             Self::TooLong(n) => write!(f, "Length {n} is beyond what can be addressed"),
             Self::LzfCorrupt => write!(f, "Invalid LZF compressed string"),
-            Self::Corrupt(text) => write!(f, "{text}"),
             Self::BadDouble => write!(f, "A sorted set's score is not a number"),
+            Self::Value(text) => f.write_str(text),
             Self::BadContainer(c) => {
                 write!(f, "Quicklist integrity check failed: unknown container {c}")
             }

@@ -1,0 +1,516 @@
+//! The sorted set commands (t_zset.c): adding, removing, scores and ranks, counting, ZSCAN and ZRANDMEMBER here; ranges,
+//! combinations of several sets, and pops in the files below.
+//!
+//! A key is hashed once and looked up once; members are written from the set into the client's buffer. What becomes of
+//! encodings is decided in `store::zset`.
+
+mod combine;
+mod pop;
+mod range;
+
+pub use self::combine::{
+    zdiff_command, zdiffstore_command, zinter_command, zintercard_command, zinterstore_command,
+    zunion_command, zunionstore_command,
+};
+pub use self::pop::{
+    bzmpop_command, bzpopmax_command, bzpopmin_command, zmpop_command, zpopmax_command,
+    zpopmin_command,
+};
+pub use self::range::{
+    zrange_command, zrangebylex_command, zrangebyscore_command, zrangestore_command,
+    zremrangebylex_command, zremrangebyrank_command, zremrangebyscore_command, zrevrange_command,
+    zrevrangebylex_command, zrevrangebyscore_command,
+};
+
+use crate::base::num::{D2STRING_SIZE, d2string_g17, string2d};
+use crate::commands::keyspace::{Emit, scan_generic_command};
+use crate::ds::listpack::LpValue;
+use crate::server::Server;
+use crate::server::client::{ClientId, Clients};
+use crate::server::exec::Args;
+use crate::server::lookup::{LOOKUP_WRITE, Replied};
+use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_ZSET};
+use crate::store::entry::NewValue;
+use crate::store::entry::value::{Value, ValueRef};
+use crate::store::zset::{AddFlags, Added, LexRange, ScoreRange, Zset, ZsetLimits};
+
+/// Random members between two looks at the client's output limit (ZRANDMEMBER_RANDOM_SAMPLE_LIMIT).
+const SAMPLE_LIMIT: u64 = 1000;
+
+const NOT_A_SCORE_RANGE: &str = "min or max is not a float";
+const NOT_A_LEX_RANGE: &str = "min or max not valid string range item";
+
+#[inline]
+fn add_reply_member(clients: &mut Clients, cid: ClientId, v: LpValue<'_>) {
+    match v {
+        LpValue::Str(s) => clients.add_reply_bulk(cid, s),
+        LpValue::Int(n) => clients.add_reply_bulk_long_long(cid, n),
+    }
+}
+
+/// One of several members, with its score if asked for: in RESP3 the two are an array of their own.
+#[inline]
+fn add_reply_pair(
+    clients: &mut Clients,
+    cid: ClientId,
+    with_scores: bool,
+    member: LpValue<'_>,
+    score: f64,
+) {
+    if with_scores && clients.resp_version(cid) > 2 {
+        clients.add_reply_array_len(cid, 2);
+    }
+    add_reply_member(clients, cid, member);
+    if with_scores {
+        clients.add_reply_double(cid, score);
+    }
+}
+
+/// The header for `n` members that [`add_reply_pair`] writes.
+#[inline]
+fn add_reply_pairs_len(clients: &mut Clients, cid: ClientId, with_scores: bool, n: usize) {
+    let flat = with_scores && clients.resp_version(cid) == 2;
+    clients.add_reply_array_len(cid, if flat { n.saturating_mul(2) } else { n });
+}
+
+impl Server {
+    #[inline]
+    fn zset_limits(&self) -> ZsetLimits {
+        ZsetLimits::new(&self.config, self.resize_policy())
+    }
+
+    /// The sorted set at argument 1 for reading, and the clients to answer to. `Ok(None)`: there is none.
+    #[inline]
+    fn zset_to_read(
+        &mut self,
+        cid: ClientId,
+        args: &Args,
+    ) -> Result<(&mut Clients, Option<ValueRef<'_, Zset>>), Replied> {
+        let slot = self.lookup_typed::<Zset>(cid, &args[1], 0)?;
+        let db = self.client_db(cid);
+        let Server { clients, dbs, .. } = self;
+        Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
+    }
+
+    /// Lets `remove` take members out of the sorted set at argument 1, answers how many it took, and deletes the key with
+    /// the last of them.
+    fn remove_from_zset(
+        &mut self,
+        cid: ClientId,
+        args: &Args,
+        event: &str,
+        remove: impl FnOnce(&mut Zset, &ZsetLimits) -> usize,
+    ) {
+        let db = self.client_db(cid);
+        let key = &args[1];
+        let limits = self.zset_limits();
+        let slot = match self.lookup_typed::<Zset>(cid, key, LOOKUP_WRITE) {
+            Ok(Some(slot)) => slot,
+            Ok(None) => return self.add_reply_long_long(cid, 0),
+            Err(Replied) => return,
+        };
+        let mut removed = 0;
+        let mut empty = false;
+        if let Some(mut z) = self.dbs[db].keys.value_mut::<Zset>(slot) {
+            removed = remove(&mut z, &limits);
+            empty = z.is_empty();
+        }
+        if empty {
+            self.db_delete(db, key);
+        }
+        if removed > 0 {
+            self.signal_modified_key(cid, db, key);
+            self.notify_keyspace_event(NOTIFY_ZSET, event, key, db);
+            if empty {
+                self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
+            }
+            self.dirty += removed as i64;
+        }
+        self.add_reply_long_long(cid, removed as i64);
+    }
+
+    /// Stores the result of a command at `key` and answers its size; an empty result deletes the key.
+    fn store_zset(&mut self, cid: ClientId, key: &[u8], zset: Zset, event: &str) {
+        let db = self.client_db(cid);
+        let len = zset.len();
+        if len > 0 {
+            self.set_key_with_lookup(db, key, NewValue::Value(Value::Zset(zset)));
+            self.signal_modified_key(cid, db, key);
+            self.add_reply_long_long(cid, len as i64);
+            self.notify_keyspace_event(NOTIFY_ZSET, event, key, db);
+            self.dirty += 1;
+            return;
+        }
+        self.add_reply_long_long(cid, 0);
+        if self.db_delete(db, key) {
+            self.signal_modified_key(cid, db, key);
+            self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
+            self.dirty += 1;
+        }
+    }
+
+    /// An argument as a score, or the error `text` to the client (getDoubleFromObjectOrReply).
+    #[inline]
+    fn get_double_or_reply(&mut self, cid: ClientId, arg: &[u8], text: &str) -> Option<f64> {
+        let d = string2d(arg);
+        if d.is_none() {
+            self.add_reply_error(cid, text);
+        }
+        d
+    }
+}
+
+/// What ZADD says besides the pairs.
+#[derive(Default)]
+struct AddOptions {
+    flags: AddFlags,
+    /// Answer with the number of changed members, not of new ones.
+    ch: bool,
+}
+
+/// Reads ZADD's options from argument 2 on; the first argument that is none is where the pairs begin.
+#[inline]
+fn parse_add_options(args: &Args) -> (AddOptions, usize) {
+    let mut o = AddOptions::default();
+    let mut i = 2;
+    while i < args.len() {
+        // Nearly always a number stands here.
+        match args[i].first() {
+            Some(b'a'..=b'z' | b'A'..=b'Z') => {}
+            _ => break,
+        }
+        match () {
+            () if args.is(i, "nx") => o.flags.nx = true,
+            () if args.is(i, "xx") => o.flags.xx = true,
+            () if args.is(i, "ch") => o.ch = true,
+            () if args.is(i, "incr") => o.flags.incr = true,
+            () if args.is(i, "gt") => o.flags.gt = true,
+            () if args.is(i, "lt") => o.flags.lt = true,
+            () => break,
+        }
+        i += 1;
+    }
+    (o, i)
+}
+
+/// ZADD and ZINCRBY (zaddGenericCommand).
+#[inline]
+fn zadd_generic_command(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
+    let (mut o, first) = parse_add_options(args);
+    o.flags.incr |= incr;
+    let f = o.flags;
+    let words = args.len() - first;
+    if words == 0 || words % 2 == 1 {
+        return server.add_reply_syntax_error(cid);
+    }
+    let pairs = words / 2;
+    if f.nx && f.xx {
+        let text = "XX and NX options at the same time are not compatible";
+        return server.add_reply_error(cid, text);
+    }
+    if (f.gt && f.nx) || (f.lt && f.nx) || (f.gt && f.lt) {
+        let text = "GT, LT, and/or NX options at the same time are not compatible";
+        return server.add_reply_error(cid, text);
+    }
+    if f.incr && pairs > 1 {
+        let text = "INCR option supports a single increment-element pair";
+        return server.add_reply_error(cid, text);
+    }
+    // All or nothing: every score must be good before the first is added.
+    let mut scores = Vec::new();
+    let mut one = 0.0;
+    for i in 0..pairs {
+        let arg = &args[first + 2 * i];
+        let Some(score) = server.get_double_or_reply(cid, arg, "value is not a valid float") else {
+            return;
+        };
+        if pairs == 1 {
+            one = score;
+        } else {
+            scores.push(score);
+        }
+    }
+    let scores = match pairs {
+        1 => std::slice::from_ref(&one),
+        _ => scores.as_slice(),
+    };
+
+    let db = server.client_db(cid);
+    let key = &args[1];
+    let hash = server.dbs[db].keys.hash(key);
+    let Ok(found) = server.lookup_typed_hashed::<Zset>(cid, db, hash, key, LOOKUP_WRITE) else {
+        return;
+    };
+    let limits = server.zset_limits();
+    let (mut new, mut updated) = (0, 0);
+    let mut last = Some(Added::Nop);
+    let mut add_all = |z: &mut Zset| {
+        for (i, score) in scores.iter().enumerate() {
+            let done = z.add(*score, &args[first + 2 * i + 1], f, &limits);
+            match done {
+                Ok(Added::New(_)) => new += 1,
+                Ok(Added::Updated(_)) => updated += 1,
+                Ok(Added::Same(_) | Added::Nop) => {}
+                Err(_) => return None,
+            }
+            last = done.ok();
+        }
+        last
+    };
+    let last = match found {
+        Some(slot) => match server.dbs[db].keys.value_mut::<Zset>(slot) {
+            Some(mut z) => {
+                z.maybe_convert(pairs, &limits);
+                add_all(&mut z)
+            }
+            None => return,
+        },
+        None if f.xx => last,
+        None => {
+            let mut z = Zset::create(pairs, args[first + 1].len(), &limits);
+            let last = add_all(&mut z);
+            let value = NewValue::Value(Value::Zset(z));
+            server.db_add_hashed(db, hash, key, value, None);
+            last
+        }
+    };
+    let Some(last) = last else {
+        return server.add_reply_error(cid, "resulting score is not a number (NaN)");
+    };
+    if f.incr {
+        match last {
+            Added::New(score) | Added::Updated(score) | Added::Same(score) => {
+                server.clients.add_reply_double(cid, score);
+            }
+            Added::Nop => server.add_reply_null(cid),
+        }
+    } else {
+        server.add_reply_long_long(cid, if o.ch { new + updated } else { new });
+    }
+    if new + updated > 0 {
+        server.dirty += new + updated;
+        server.signal_modified_key(cid, db, key);
+        let event = if f.incr { "zincr" } else { "zadd" };
+        server.notify_keyspace_event(NOTIFY_ZSET, event, key, db);
+    }
+}
+
+/// ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]
+pub fn zadd_command(server: &mut Server, cid: ClientId, args: &Args) {
+    zadd_generic_command(server, cid, args, false);
+}
+
+/// ZINCRBY key increment member
+pub fn zincrby_command(server: &mut Server, cid: ClientId, args: &Args) {
+    zadd_generic_command(server, cid, args, true);
+}
+
+/// ZREM key member [member ...]
+pub fn zrem_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.remove_from_zset(cid, args, "zrem", |z, limits| {
+        let mut removed = 0;
+        for i in 2..args.len() {
+            removed += usize::from(z.remove(&args[i], limits));
+            if z.is_empty() {
+                break;
+            }
+        }
+        removed
+    });
+}
+
+/// ZCARD key
+pub fn zcard_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if let Ok((clients, z)) = server.zset_to_read(cid, args) {
+        clients.add_reply_long_long(cid, z.map_or(0, |z| z.len() as i64));
+    }
+}
+
+/// ZSCORE key member
+pub fn zscore_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if let Ok((clients, z)) = server.zset_to_read(cid, args) {
+        match z.and_then(|z| z.score(&args[2])) {
+            Some(score) => clients.add_reply_double(cid, score),
+            None => clients.add_reply_null(cid),
+        }
+    }
+}
+
+/// ZMSCORE key member [member ...]
+pub fn zmscore_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Ok((clients, z)) = server.zset_to_read(cid, args) else {
+        return;
+    };
+    clients.add_reply_array_len(cid, args.len() - 2);
+    for i in 2..args.len() {
+        match z.as_ref().and_then(|z| z.score(&args[i])) {
+            Some(score) => clients.add_reply_double(cid, score),
+            None => clients.add_reply_null(cid),
+        }
+    }
+}
+
+/// ZRANK and ZREVRANK (zrankGenericCommand).
+fn zrank_generic_command(server: &mut Server, cid: ClientId, args: &Args, reverse: bool) {
+    if args.len() > 4 {
+        return server.add_reply_error_arity(cid);
+    }
+    let with_score = args.len() == 4;
+    if with_score && !args.is(3, "withscore") {
+        return server.add_reply_syntax_error(cid);
+    }
+    let Ok((clients, z)) = server.zset_to_read(cid, args) else {
+        return;
+    };
+    let found = z.and_then(|z| {
+        let (rank, score) = z.rank(&args[2])?;
+        let rank = if reverse { z.len() - 1 - rank } else { rank };
+        Some((rank as i64, score))
+    });
+    match found {
+        Some((rank, score)) => {
+            if with_score {
+                clients.add_reply_array_len(cid, 2);
+            }
+            clients.add_reply_long_long(cid, rank);
+            if with_score {
+                clients.add_reply_double(cid, score);
+            }
+        }
+        None if with_score => clients.add_reply_null_array(cid),
+        None => clients.add_reply_null(cid),
+    }
+}
+
+/// ZRANK key member [WITHSCORE]
+pub fn zrank_command(server: &mut Server, cid: ClientId, args: &Args) {
+    zrank_generic_command(server, cid, args, false);
+}
+
+/// ZREVRANK key member [WITHSCORE]
+pub fn zrevrank_command(server: &mut Server, cid: ClientId, args: &Args) {
+    zrank_generic_command(server, cid, args, true);
+}
+
+/// ZCOUNT key min max
+pub fn zcount_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(range) = ScoreRange::parse(&args[2], &args[3]) else {
+        return server.add_reply_error(cid, NOT_A_SCORE_RANGE);
+    };
+    if let Ok((clients, z)) = server.zset_to_read(cid, args) {
+        let n = z.map_or(0, |z| z.score_range(&range).len());
+        clients.add_reply_long_long(cid, n as i64);
+    }
+}
+
+/// ZLEXCOUNT key min max
+pub fn zlexcount_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(range) = LexRange::parse(&args[2], &args[3]) else {
+        return server.add_reply_error(cid, NOT_A_LEX_RANGE);
+    };
+    if let Ok((clients, z)) = server.zset_to_read(cid, args) {
+        let n = z.map_or(0, |z| z.lex_range(&range, false).len());
+        clients.add_reply_long_long(cid, n as i64);
+    }
+}
+
+/// ZSCAN key cursor [MATCH pattern] [COUNT count]
+pub fn zscan_command(server: &mut Server, cid: ClientId, args: &Args) {
+    fn step(z: &Zset, cursor: u64, f: &mut Emit<'_>) -> u64 {
+        match z {
+            Zset::Tree(t) => t.scan(cursor, |member, score| {
+                f(member, Some(d2string_g17(&mut [0; D2STRING_SIZE], score)));
+            }),
+            Zset::Listpack(lp) => {
+                let mut elements = lp.iter();
+                while let (Some(member), Some(score)) = (elements.next(), elements.next()) {
+                    member.with_bytes(|m| score.with_bytes(|s| f(m, Some(s))));
+                }
+                0
+            }
+        }
+    }
+    scan_generic_command(server, cid, args, step);
+}
+
+fn zrandmember_with_count(
+    server: &mut Server,
+    cid: ClientId,
+    args: &Args,
+    count: i64,
+    with_scores: bool,
+) {
+    let db = server.client_db(cid);
+    let slot = match server.lookup_typed::<Zset>(cid, &args[1], 0) {
+        Ok(Some(slot)) if count != 0 => slot,
+        Ok(_) => return server.add_reply_array_len(cid, 0),
+        Err(Replied) => return,
+    };
+    let distinct = count > 1;
+    let mut wanted = count.unsigned_abs();
+    if distinct && let Some(z) = server.dbs[db].keys.value::<Zset>(slot) {
+        wanted = wanted.min(z.len() as u64);
+    }
+    let headers = usize::try_from(wanted).unwrap_or(usize::MAX);
+    add_reply_pairs_len(&mut server.clients, cid, with_scores, headers);
+    if distinct {
+        let Server {
+            clients, dbs, rng, ..
+        } = server;
+        if let Some(z) = dbs[db].keys.value::<Zset>(slot) {
+            z.sample(headers, rng, |member, score| {
+                add_reply_pair(clients, cid, with_scores, member, score);
+            });
+        }
+        return;
+    }
+    while wanted > 0 {
+        let mut batch = wanted.min(SAMPLE_LIMIT);
+        wanted -= batch;
+        let Server {
+            clients, dbs, rng, ..
+        } = &mut *server;
+        if let Some(z) = dbs[db].keys.value::<Zset>(slot) {
+            z.random_many(rng, |member, score| {
+                add_reply_pair(clients, cid, with_scores, member, score);
+                batch -= 1;
+                batch > 0
+            });
+        }
+        if wanted > 0 && server.close_client_on_output_buffer_limit_reached(cid) {
+            return;
+        }
+    }
+}
+
+/// ZRANDMEMBER key [count [WITHSCORES]]
+pub fn zrandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if args.len() >= 3 {
+        let Some(count) = server.get_range_long_or_reply(cid, args, 2, -i64::MAX, i64::MAX, None)
+        else {
+            return;
+        };
+        if args.len() > 4 || (args.len() == 4 && !args.is(3, "withscores")) {
+            return server.add_reply_syntax_error(cid);
+        }
+        let with_scores = args.len() == 4;
+        if with_scores && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
+            return server.add_reply_error(cid, "value is out of range");
+        }
+        return zrandmember_with_count(server, cid, args, count, with_scores);
+    }
+    let slot = match server.lookup_typed::<Zset>(cid, &args[1], 0) {
+        Ok(Some(slot)) => slot,
+        Ok(None) => return server.add_reply_null(cid),
+        Err(Replied) => return,
+    };
+    let db = server.client_db(cid);
+    let Server {
+        clients, dbs, rng, ..
+    } = server;
+    if let Some(z) = dbs[db].keys.value::<Zset>(slot)
+        && let Some((member, _)) = z.random(rng)
+    {
+        add_reply_member(clients, cid, member);
+    }
+}

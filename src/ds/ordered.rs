@@ -1,0 +1,636 @@
+//! A set of members with scores, in the order of score, then bytes: what a big sorted set is made of.
+//!
+//! ```text
+//! member   one allocation: score (f64) | length (a byte; 255: eight more follow) | bytes
+//! table    finds a member by its bytes, and owns it
+//! tree     keeps the members in their order; see `tree`
+//! ```
+//!
+//! Invariants: table and tree have the same members; the tree has each under the score that the member itself holds; no
+//! score is NaN. So a member's address in the tree is good as long as the member is in the table, and each change takes it
+//! out of the tree before it is freed.
+//!
+//! It knows nothing of commands, encodings and limits.
+
+mod tree;
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ops::Range;
+use std::ptr::NonNull;
+
+use self::tree::{Leaf, Tree};
+use super::table::{Element, Resize, SubTable};
+use crate::base::alloc::size_class;
+
+/// Where the length stands.
+const LENGTH_AT: usize = 8;
+const SHORT_HEADER: usize = LENGTH_AT + 1;
+const LONG_HEADER: usize = LENGTH_AT + 9;
+/// The length byte of a member whose length stands behind it.
+const LONG: u8 = 255;
+
+/// An owned member.
+#[repr(transparent)]
+pub struct Scored(Ref);
+
+/// The address of a member that a [`Scored`] owns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+struct Ref(NonNull<u8>);
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
+}
+
+impl Ref {
+    /// Stands where there is no member.
+    const NONE: Ref = Ref(NonNull::dangling());
+
+    #[inline]
+    fn score(self) -> f64 {
+        // SAFETY: the address is a live member's (see the file's head), which begins with its score.
+        unsafe { self.0.cast::<f64>().read() }
+    }
+
+    fn set_score(self, score: f64) {
+        // SAFETY: as in `score`; nobody holds a reference to the score itself.
+        unsafe { self.0.cast::<f64>().write(score) }
+    }
+
+    /// The bytes. The caller lets go of them before the member may be freed.
+    #[inline]
+    fn text<'a>(self) -> &'a [u8] {
+        let p = self.0.as_ptr();
+        // SAFETY: the address is a live member's, and its length is as `Scored::new` wrote it.
+        unsafe {
+            match p.add(LENGTH_AT).read() {
+                LONG => {
+                    let len = p.add(SHORT_HEADER).cast::<u64>().read_unaligned();
+                    std::slice::from_raw_parts(p.add(LONG_HEADER), len as usize)
+                }
+                len => std::slice::from_raw_parts(p.add(SHORT_HEADER), usize::from(len)),
+            }
+        }
+    }
+}
+
+// SAFETY: transparent over a non-null pointer to an allocation that does not point back.
+unsafe impl Element for Scored {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.0.text()
+    }
+}
+
+impl Scored {
+    fn size(len: usize) -> usize {
+        let header = if len < usize::from(LONG) {
+            SHORT_HEADER
+        } else {
+            LONG_HEADER
+        };
+        header.saturating_add(len)
+    }
+
+    #[inline]
+    fn new(text: &[u8], score: f64) -> Scored {
+        let size = Scored::size(text.len());
+        let l = layout(size);
+        // SAFETY: the size is not zero.
+        let Some(p) = NonNull::new(unsafe { alloc(l) }) else {
+            handle_alloc_error(l)
+        };
+        // SAFETY: the allocation has room for score, length and text, and is aligned for the score.
+        unsafe {
+            p.cast::<f64>().write(score);
+            let at = p.as_ptr().add(LENGTH_AT);
+            if text.len() < usize::from(LONG) {
+                at.write(text.len() as u8);
+            } else {
+                at.write(LONG);
+                at.add(1).cast::<u64>().write_unaligned(text.len() as u64);
+            }
+            let to = p.as_ptr().add(size - text.len());
+            std::ptr::copy_nonoverlapping(text.as_ptr(), to, text.len());
+        }
+        Scored(Ref(p))
+    }
+}
+
+impl Drop for Scored {
+    #[inline]
+    fn drop(&mut self) {
+        let l = layout(Scored::size(self.key().len()));
+        // SAFETY: allocated in `new` with this layout, and owned by this word alone.
+        unsafe { dealloc(self.0.0.as_ptr(), l) };
+    }
+}
+
+/// Members with scores, in order.
+pub struct ScoredSet {
+    table: SubTable<Scored>,
+    tree: Tree,
+    /// Bytes of all members' allocations.
+    bytes: usize,
+}
+
+// SAFETY: the addresses in the tree are of members that the table owns; both move together.
+unsafe impl Send for ScoredSet {}
+
+/// A member that was found, for a look at its score and a change of it.
+pub struct Found<'a> {
+    set: &'a mut ScoredSet,
+    member: Ref,
+}
+
+impl Found<'_> {
+    #[inline]
+    pub fn score(&self) -> f64 {
+        self.member.score()
+    }
+
+    /// `score` is not NaN.
+    #[inline]
+    pub fn set_score(self, score: f64) {
+        assert!(!score.is_nan(), "a score is a number");
+        self.set
+            .tree
+            .set_score(self.member, self.member.score(), score);
+        self.member.set_score(score);
+    }
+}
+
+impl ScoredSet {
+    /// An empty one with room for `capacity` members.
+    pub fn new(capacity: usize) -> ScoredSet {
+        let mut table = SubTable::shared();
+        table.reserve(capacity);
+        ScoredSet {
+            table,
+            tree: Tree::new(),
+            bytes: 0,
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.tree.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the table may resize from now on.
+    pub fn set_resize(&mut self, resize: Resize) {
+        self.table.set_resize(resize);
+    }
+
+    /// The hash of a member's bytes.
+    #[inline]
+    pub fn hash(&self, text: &[u8]) -> u64 {
+        self.table.hash(text)
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, text: &[u8]) -> Option<Ref> {
+        self.table.find(hash, text).map(|s| self.table.at(s).0)
+    }
+
+    /// The score of a member.
+    #[inline]
+    pub fn score(&self, text: &[u8]) -> Option<f64> {
+        self.find(self.hash(text), text).map(Ref::score)
+    }
+
+    /// Adds a member that is not there; `hash` is that of its bytes. `score` is not NaN.
+    #[inline]
+    pub fn insert_new(&mut self, hash: u64, text: &[u8], score: f64) {
+        assert!(!score.is_nan(), "a score is a number");
+        debug_assert!(self.find(hash, text).is_none());
+        let member = Scored::new(text, score);
+        self.bytes += size_class(Scored::size(text.len()));
+        self.tree.insert(score, member.0);
+        self.table.insert_new(hash, member);
+    }
+
+    /// A member whose hash is at hand.
+    #[inline]
+    pub fn find_mut(&mut self, hash: u64, text: &[u8]) -> Option<Found<'_>> {
+        let member = self.find(hash, text)?;
+        Some(Found { set: self, member })
+    }
+
+    /// Removes a member; false when it was not there.
+    pub fn remove(&mut self, text: &[u8]) -> bool {
+        let hash = self.hash(text);
+        let Some(member) = self.find(hash, text) else {
+            return false;
+        };
+        let gone = self.tree.remove(member.score(), member);
+        assert!(gone, "the tree has what the table has");
+        self.bytes -= size_class(Scored::size(text.len()));
+        self.table.remove(hash, text);
+        true
+    }
+
+    /// Removes the members at these places in the order; returns how many there were.
+    pub fn remove_range(&mut self, range: Range<usize>) -> usize {
+        let end = range.end.min(self.len());
+        let mut left = end.saturating_sub(range.start);
+        let all = left;
+        while left > 0 {
+            let taken = self.tree.remove_some(range.start, left);
+            left -= taken.len;
+            for member in &taken.members[..taken.len] {
+                let text = member.text();
+                self.bytes -= size_class(Scored::size(text.len()));
+                self.table.remove(self.table.hash(text), text);
+            }
+        }
+        all
+    }
+
+    /// A member's place in the order, and its score.
+    #[inline]
+    pub fn rank(&self, text: &[u8]) -> Option<(usize, f64)> {
+        let score = self.score(text)?;
+        Some((self.tree.rank(score, text), score))
+    }
+
+    /// How many members have a score for which `before` holds; it holds for a beginning of the order.
+    #[inline]
+    pub fn scores_before(&self, before: impl Fn(f64) -> bool) -> usize {
+        self.tree.partition_point(|score, _| before(score))
+    }
+
+    /// How many members have bytes for which `before` holds; it holds for a beginning of the order, which it does only when
+    /// all scores are equal.
+    #[inline]
+    pub fn texts_before(&self, before: impl Fn(&[u8]) -> bool) -> usize {
+        self.tree.partition_point(|_, member| before(member.text()))
+    }
+
+    /// The member at this place in the order.
+    pub fn at(&self, rank: usize) -> Option<(&[u8], f64)> {
+        self.range(rank..rank + 1).next()
+    }
+
+    /// The members at these places, as far as there are any.
+    #[inline]
+    pub fn range(&self, range: Range<usize>) -> Iter<'_> {
+        let end = range.end.min(self.len());
+        let (leaf, at) = self.tree.leaf_at(range.start);
+        Iter {
+            tree: &self.tree,
+            leaf,
+            at,
+            rank: range.start,
+            end,
+        }
+    }
+
+    /// The same members, the last one first.
+    #[inline]
+    pub fn range_rev(&self, range: Range<usize>) -> IterRev<'_> {
+        let end = range.end.min(self.len());
+        let (leaf, at) = self.tree.leaf_at(end.saturating_sub(1));
+        IterRev {
+            tree: &self.tree,
+            leaf,
+            at: (at + 1).min(leaf.members().len()),
+            start: range.start,
+            rank: end,
+        }
+    }
+
+    /// All members in order.
+    pub fn iter(&self) -> Iter<'_> {
+        self.range(0..self.len())
+    }
+
+    /// Some members in the order of the table, for a scan; see [`super::table::Table::scan`].
+    pub fn scan(&self, cursor: u64, mut f: impl FnMut(&[u8], f64)) -> u64 {
+        self.table.scan(cursor, |m| f(m.key(), m.0.score()))
+    }
+
+    /// The table itself, for DEBUG HTSTATS-KEY.
+    pub fn table(&self) -> &SubTable<Scored> {
+        &self.table
+    }
+
+    /// Bytes allocated for all of it, itself included.
+    pub fn mem_usage(&self) -> usize {
+        size_class(size_of::<ScoredSet>())
+            + self.table.mem_usage()
+            + self.tree.mem_usage()
+            + self.bytes
+    }
+
+    /// A copy that shares nothing.
+    pub fn deep_clone(&self) -> ScoredSet {
+        let mut copy = ScoredSet::new(self.len());
+        for (text, score) in self.iter() {
+            copy.insert_new(copy.hash(text), text, score);
+        }
+        copy
+    }
+}
+
+/// See [`ScoredSet::range`].
+pub struct Iter<'a> {
+    tree: &'a Tree,
+    leaf: &'a Leaf,
+    /// The next member's index in the leaf, and its place in the order.
+    at: usize,
+    rank: usize,
+    end: usize,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a [u8], f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(&'a [u8], f64)> {
+        if self.rank >= self.end {
+            return None;
+        }
+        if self.at == self.leaf.members().len() {
+            (self.leaf, self.at) = self.tree.leaf_at(self.rank);
+        }
+        let item = (
+            self.leaf.members()[self.at].text(),
+            self.leaf.scores()[self.at],
+        );
+        self.at += 1;
+        self.rank += 1;
+        Some(item)
+    }
+}
+
+/// See [`ScoredSet::range_rev`].
+pub struct IterRev<'a> {
+    tree: &'a Tree,
+    leaf: &'a Leaf,
+    /// The next member's index in the leaf and its place in the order, both plus one.
+    at: usize,
+    rank: usize,
+    start: usize,
+}
+
+impl<'a> Iterator for IterRev<'a> {
+    type Item = (&'a [u8], f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(&'a [u8], f64)> {
+        if self.rank <= self.start {
+            return None;
+        }
+        self.rank -= 1;
+        if self.at == 0 {
+            let (leaf, at) = self.tree.leaf_at(self.rank);
+            (self.leaf, self.at) = (leaf, at + 1);
+        }
+        self.at -= 1;
+        Some((
+            self.leaf.members()[self.at].text(),
+            self.leaf.scores()[self.at],
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cmp::Ordering;
+
+    /// The model: sorted, and searched one by one.
+    #[derive(Default)]
+    struct Model(Vec<(f64, Vec<u8>)>);
+
+    impl Model {
+        fn order(a: &(f64, Vec<u8>), b: &(f64, Vec<u8>)) -> Ordering {
+            a.0.partial_cmp(&b.0)
+                .expect("no NaN")
+                .then_with(|| a.1.cmp(&b.1))
+        }
+
+        fn put(&mut self, text: &[u8], score: f64) {
+            self.remove(text);
+            self.0.push((score, text.to_vec()));
+            self.0.sort_by(Model::order);
+        }
+
+        fn remove(&mut self, text: &[u8]) -> bool {
+            let before = self.0.len();
+            self.0.retain(|m| m.1 != text);
+            self.0.len() < before
+        }
+    }
+
+    fn put(s: &mut ScoredSet, text: &[u8], score: f64) {
+        let hash = s.hash(text);
+        match s.find_mut(hash, text) {
+            Some(f) => {
+                if f.score() != score {
+                    f.set_score(score);
+                }
+            }
+            None => s.insert_new(hash, text, score),
+        }
+    }
+
+    fn assert_same(s: &ScoredSet, m: &Model) {
+        s.tree.check();
+        assert_eq!(s.len(), m.0.len());
+        assert_eq!(s.table.len(), m.0.len());
+        assert!(s.iter().eq(m.0.iter().map(|(d, t)| (t.as_slice(), *d))));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Put(u16, f64),
+        Nudge(u16, f64),
+        Remove(u16),
+        RemoveRange(usize, usize),
+        Fill(u16, i8),
+        Clone,
+    }
+
+    fn score() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            8 => (0i32..40).prop_map(f64::from),
+            4 => any::<i16>().prop_map(|n| f64::from(n) / 8.0),
+            1 => Just(f64::INFINITY),
+            1 => Just(f64::NEG_INFINITY),
+            1 => Just(-0.0),
+            1 => Just(0.0),
+            1 => any::<f64>().prop_filter("a number", |d| !d.is_nan()),
+        ]
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            30 => (0..3000u16, score()).prop_map(|(n, d)| Op::Put(n, d)),
+            6 => (0..3000u16, -1.0..1.0f64).prop_map(|(n, d)| Op::Nudge(n, d)),
+            25 => (0..3000u16).prop_map(Op::Remove),
+            2 => (0usize..900, 0usize..300).prop_map(|(a, n)| Op::RemoveRange(a, n)),
+            2 => (0..2000u16, -1i8..2).prop_map(|(n, d)| Op::Fill(n, d)),
+            1 => Just(Op::Clone),
+        ]
+    }
+
+    fn name(n: u16) -> Vec<u8> {
+        match n % 50 {
+            0 => vec![n as u8; usize::from(n)],
+            _ => format!("m{n}").into_bytes(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn behaves_as_a_sorted_list(ops in proptest::collection::vec(op(), 1..400)) {
+            let mut s = ScoredSet::new(0);
+            let mut m = Model::default();
+            for o in ops {
+                match o {
+                    Op::Put(n, d) => {
+                        put(&mut s, &name(n), d);
+                        m.put(&name(n), d);
+                    }
+                    Op::Nudge(n, by) => {
+                        if let Some(d) = s.score(&name(n)).filter(|d| d.is_finite()) {
+                            put(&mut s, &name(n), d + by);
+                            m.put(&name(n), d + by);
+                        }
+                    }
+                    Op::Remove(n) => prop_assert_eq!(s.remove(&name(n)), m.remove(&name(n))),
+                    Op::RemoveRange(a, n) => {
+                        let end = (a + n).min(m.0.len());
+                        let gone = if a < end { m.0.drain(a..end).count() } else { 0 };
+                        prop_assert_eq!(s.remove_range(a..a + n), gone);
+                    }
+                    Op::Fill(n, step) => for i in 0..200u16 {
+                        let d = f64::from(step) * f64::from(i);
+                        put(&mut s, &name(n + i), d);
+                        m.put(&name(n + i), d);
+                    },
+                    Op::Clone => s = s.deep_clone(),
+                }
+                assert_same(&s, &m);
+            }
+            for (i, (d, t)) in m.0.iter().enumerate() {
+                let (rank, score) = s.rank(t).expect("a member");
+                prop_assert!(rank == i && score == *d);
+                prop_assert!(s.at(i) == Some((t.as_slice(), *d)));
+            }
+            prop_assert_eq!(s.at(m.0.len()), None);
+            prop_assert_eq!(s.rank(b"nobody"), None);
+            let mut seen = Vec::new();
+            let mut cursor = 0;
+            loop {
+                cursor = s.scan(cursor, |t, d| seen.push((d, t.to_vec())));
+                if cursor == 0 { break }
+            }
+            seen.sort_by(Model::order);
+            prop_assert!(seen == m.0);
+        }
+
+        #[test]
+        fn ranges_in_both_directions(
+            scores in proptest::collection::vec(score(), 0..700),
+            bounds in proptest::collection::vec((score(), 0usize..800, 0usize..800), 1..20),
+        ) {
+            let mut s = ScoredSet::new(0);
+            let mut m = Model::default();
+            for (i, d) in scores.into_iter().enumerate() {
+                s.insert_new(s.hash(&name(i as u16)), &name(i as u16), d);
+                m.put(&name(i as u16), d);
+            }
+            assert_same(&s, &m);
+            for (d, a, b) in bounds {
+                prop_assert_eq!(s.scores_before(|x| x < d), m.0.iter().filter(|x| x.0 < d).count());
+                prop_assert_eq!(s.scores_before(|x| x <= d), m.0.iter().filter(|x| x.0 <= d).count());
+                let wanted: Vec<_> = m.0.iter().skip(a).take(b.saturating_sub(a))
+                    .map(|(d, t)| (t.as_slice(), *d)).collect();
+                let mut got: Vec<_> = s.range(a..b).collect();
+                prop_assert!(got == wanted);
+                got = s.range_rev(a..b).collect();
+                got.reverse();
+                prop_assert!(got == wanted);
+            }
+        }
+
+        #[test]
+        fn equal_scores_are_in_the_order_of_bytes(
+            texts in proptest::collection::btree_set(proptest::collection::vec(any::<u8>(), 0..4), 0..500),
+            bound in proptest::collection::vec(any::<u8>(), 0..4),
+        ) {
+            let mut s = ScoredSet::new(0);
+            // Any order but the sorted one.
+            let mut shuffled: Vec<_> = texts.iter().collect();
+            shuffled.sort_by_key(|t| s.hash(t));
+            for t in shuffled {
+                let zero = if t.len() % 2 == 0 { 0.0 } else { -0.0 };
+                s.insert_new(s.hash(t), t, zero);
+            }
+            s.tree.check();
+            prop_assert!(s.iter().map(|(t, _)| t).eq(texts.iter().map(Vec::as_slice)));
+            let below = texts.iter().filter(|t| **t < bound).count();
+            prop_assert_eq!(s.texts_before(|t| t < bound.as_slice()), below);
+        }
+    }
+
+    #[test]
+    fn sorted_input_lies_densely_and_random_input_well() {
+        let per_member = |scores: &mut dyn Iterator<Item = u32>| {
+            let mut s = ScoredSet::new(0);
+            for d in scores {
+                let text = format!("member:{d:09}");
+                s.insert_new(s.hash(text.as_bytes()), text.as_bytes(), f64::from(d));
+            }
+            s.tree.check();
+            s.mem_usage() / s.len()
+        };
+        assert!(per_member(&mut (0..100_000)) <= 68);
+        assert!(per_member(&mut (0..100_000).rev()) <= 68);
+        let scattered = |i: u32| i.wrapping_mul(2_654_435_761) >> 4;
+        assert!(per_member(&mut (0..100_000).map(scattered)) <= 76);
+    }
+
+    #[test]
+    fn it_shrinks_when_emptied_from_any_side() {
+        for way in 0..3 {
+            let mut s = ScoredSet::new(0);
+            let empty = s.tree.mem_usage();
+            for i in 0..20_000u32 {
+                let text = i.to_le_bytes();
+                s.insert_new(s.hash(&text), &text, f64::from(i));
+            }
+            let full = s.tree.mem_usage();
+            for i in 0..19_000 {
+                let at = match way {
+                    0 => 0,
+                    1 => s.len() - 1,
+                    _ => i * 7919 % s.len(),
+                };
+                assert_eq!(s.remove_range(at..at + 1), 1);
+            }
+            s.tree.check();
+            let left = s.tree.mem_usage();
+            assert!(left * 8 < full, "{left} of {full}");
+            assert_eq!(s.remove_range(0..usize::MAX), 1000);
+            assert_eq!((s.len(), s.tree.mem_usage(), s.bytes), (0, empty, 0));
+            assert!(s.iter().next().is_none() && s.range_rev(0..9).next().is_none());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a score is a number")]
+    fn nan_is_refused() {
+        let mut s = ScoredSet::new(0);
+        s.insert_new(s.hash(b"a"), b"a", f64::NAN);
+    }
+}

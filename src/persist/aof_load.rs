@@ -1,0 +1,682 @@
+//! Loading the append-only file: its parts in order, each a snapshot or commands that a client without a connection runs,
+//! while others are served now and then (loadAppendOnlyFiles, loadSingleAppendOnlyFile of aof.c).
+//!
+//! Invariants: a command runs only when all of it has come; what a count or a length claims sizes nothing, only bytes that
+//! were read do; a transaction without its EXEC changes nothing. A file that is refused ends the load with the reason and
+//! the offset in the log; one that merely ends too early is cut after its last whole command, if the configuration allows.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+
+use super::debug_delay;
+use crate::base::clock::monotonic_us;
+use crate::base::log::Level;
+use crate::base::num::string2ll;
+use crate::base::sys::{path_of, strerror};
+use crate::server::Server;
+use crate::server::aof::AofState;
+use crate::server::client::{CLIENT_MULTI, ClientId};
+use crate::server::exec::{Args, shown_part};
+use crate::server::persist::RDBFLAGS_AOF_PREAMBLE;
+use crate::server_log;
+use crate::wire::aof::{AOF_ANNOTATION_LINE_MAX_LEN, AofManifest};
+use crate::wire::resp::Span;
+
+/// Commands between two turns of the event loop.
+const COMMANDS_PER_TURN: u64 = 1024;
+/// Bytes that are read at once, and the least that the window holds.
+const WINDOW: usize = 256 * 1024;
+/// A command of more bytes than this is refused: no server that writes such files takes it from a client.
+const MAX_COMMAND: usize = u32::MAX as usize;
+
+/// How a load ended, well (AOF_OK ..).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AofLoaded {
+    Ok,
+    /// There is no append-only file.
+    NotExist,
+    /// There is nothing in it.
+    Empty,
+    /// It ended too early and was cut.
+    Truncated,
+}
+
+/// How it ended, badly; the log says why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AofLoadFailed;
+
+/// Why no command came out of the window.
+#[derive(Debug)]
+enum Stop {
+    /// The file ends between two commands.
+    End,
+    /// The file ends within a command.
+    ShortRead,
+    /// These bytes are no command.
+    Format,
+    Io(io::Error),
+}
+
+/// A window over a file, and the command that begins at its start.
+struct AofReader {
+    file: File,
+    buf: Vec<u8>,
+    /// The bytes of `buf` that are read, and those that are consumed.
+    end: usize,
+    start: usize,
+    /// Where in the file `buf` begins.
+    offset: u64,
+    eof: bool,
+    spans: Vec<Span>,
+}
+
+impl AofReader {
+    /// Reads on from `offset`, where the file is positioned.
+    fn new(file: File, offset: u64) -> AofReader {
+        AofReader {
+            file,
+            buf: Vec::new(),
+            end: 0,
+            start: 0,
+            offset,
+            eof: false,
+            spans: Vec::new(),
+        }
+    }
+
+    /// The offset of what is not consumed.
+    fn position(&self) -> u64 {
+        self.offset + self.start as u64
+    }
+
+    /// Reads more behind what is not consumed. False: there is no more.
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.eof {
+            return Ok(false);
+        }
+        self.buf.copy_within(self.start..self.end, 0);
+        self.offset += self.start as u64;
+        self.end -= self.start;
+        self.start = 0;
+        if self.buf.len() - self.end < WINDOW / 2 {
+            // Twice what has come: a length that lies cannot make it grow.
+            let len = (self.end * 2).max(WINDOW);
+            self.buf.resize(len, 0);
+        }
+        loop {
+            match self.file.read(&mut self.buf[self.end..]) {
+                Ok(0) => {
+                    self.eof = true;
+                    return Ok(false);
+                }
+                Ok(n) => {
+                    self.end += n;
+                    return Ok(true);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// The next command's words as spans of [`Self::text`]; annotations are passed over.
+    fn next(&mut self) -> Result<(), Stop> {
+        loop {
+            match self.parse() {
+                Ok(Some(len)) => {
+                    if self.spans.is_empty() {
+                        self.start += len;
+                        continue;
+                    }
+                    return Ok(());
+                }
+                Ok(None) if self.end - self.start > MAX_COMMAND => return Err(Stop::Format),
+                Ok(None) => match self.fill() {
+                    Ok(true) => {}
+                    Ok(false) if self.start == self.end => return Err(Stop::End),
+                    Ok(false) => return Err(Stop::ShortRead),
+                    Err(e) => return Err(Stop::Io(e)),
+                },
+                Err(Malformed) => return Err(Stop::Format),
+            }
+        }
+    }
+
+    /// The bytes that the spans are about.
+    fn text(&self) -> &[u8] {
+        &self.buf[self.start..self.end]
+    }
+
+    /// Parses what begins at `start`: the length of a whole command (or annotation, then there are no spans), `None` when
+    /// it is not all there.
+    fn parse(&mut self) -> Result<Option<usize>, Malformed> {
+        self.spans.clear();
+        let text = &self.buf[self.start..self.end];
+        let Some(&first) = text.first() else {
+            return Ok(None);
+        };
+        if first == b'#' {
+            let end = memchr::memchr(b'\n', text).map(|n| n + 1);
+            return match end {
+                None if text.len() > AOF_ANNOTATION_LINE_MAX_LEN => Err(Malformed),
+                other => Ok(other),
+            };
+        }
+        if first != b'*' {
+            return Err(Malformed);
+        }
+        let Some((argc, mut at)) = header(text, 0)? else {
+            return Ok(None);
+        };
+        if argc < 1 {
+            return Err(Malformed);
+        }
+        for _ in 0..argc {
+            match text.get(at) {
+                None => return Ok(None),
+                Some(b'$') => {}
+                Some(_) => return Err(Malformed),
+            }
+            let Some((len, start)) = header(text, at)? else {
+                return Ok(None);
+            };
+            let len = usize::try_from(len).map_err(|_| Malformed)?;
+            let end = start.checked_add(len).filter(|e| *e <= MAX_COMMAND);
+            let end = end.ok_or(Malformed)?;
+            if text.len() < end + 2 {
+                return Ok(None);
+            }
+            self.spans.push(Span {
+                start: start as u32,
+                end: end as u32,
+            });
+            at = end + 2;
+        }
+        Ok(Some(at))
+    }
+
+    /// The command's last byte, and the line end after it.
+    fn command_len(&self) -> usize {
+        self.spans.last().map_or(0, |s| s.end as usize + 2)
+    }
+}
+
+/// The bytes are no command.
+struct Malformed;
+
+/// The number of a `*` or `$` line at `at`, and where the next one begins; `None` when the line is not all there.
+fn header(text: &[u8], at: usize) -> Result<Option<(i64, usize)>, Malformed> {
+    /// A sign, 19 digits and a line end.
+    const LINE_MAX: usize = 24;
+    let line = &text[at + 1..];
+    let Some(n) = memchr::memchr(b'\n', &line[..line.len().min(LINE_MAX)]) else {
+        return if line.len() >= LINE_MAX {
+            Err(Malformed)
+        } else {
+            Ok(None)
+        };
+    };
+    let digits = line[..n].strip_suffix(b"\r").unwrap_or(&line[..n]);
+    let number = string2ll(digits).ok_or(Malformed)?;
+    Ok(Some((number, at + 1 + n + 1)))
+}
+
+impl Server {
+    /// Loads the append-only file at the start of the process, which ends when that fails.
+    pub(super) fn load_append_only_files_at_start(&mut self, start_us: u64) {
+        match self.load_append_only_files() {
+            Err(AofLoadFailed) => self.exit(1),
+            Ok(AofLoaded::NotExist) => {}
+            Ok(AofLoaded::Ok | AofLoaded::Empty | AofLoaded::Truncated) => server_log!(
+                Level::Notice,
+                "DB loaded from append only file: {:.3} seconds",
+                monotonic_us().saturating_sub(start_us) as f64 / 1e6
+            ),
+        }
+    }
+
+    /// A data set of a version that knew one file only is made one of parts (aofUpgradePrepare). What fails ends the process;
+    /// whatever happens, the next start can do it again.
+    fn aof_upgrade_prepare(&mut self) {
+        let filename = self.config.appendfilename.clone();
+        if !self.create_append_only_dir() {
+            self.exit(1);
+        }
+        let mut m = AofManifest::upgraded(&filename);
+        if !self.persist_aof_manifest(&mut m) {
+            self.exit(1);
+        }
+        self.aof.manifest = m;
+        let shown = String::from_utf8_lossy(&filename).into_owned();
+        let dir = path_of(&self.config.appenddirname);
+        if let Err(e) = fs::rename(path_of(&filename), self.aof_path(&filename)) {
+            server_log!(
+                Level::Warning,
+                "Error trying to move the old AOF file {} into dir {}: {}",
+                shown,
+                dir.display(),
+                strerror(&e)
+            );
+            self.exit(1);
+        }
+        server_log!(
+            Level::Notice,
+            "Successfully migrated an old-style AOF file ({}) into the AOF directory ({}).",
+            shown,
+            dir.display()
+        );
+    }
+
+    fn aof_upgrade_is_due(&self) -> bool {
+        let filename = &self.config.appendfilename;
+        let m = &self.aof.manifest;
+        if !path_of(filename).exists() {
+            return false;
+        }
+        if !path_of(&self.config.appenddirname).is_dir() {
+            return true;
+        }
+        match &m.base {
+            _ if !m.incr.is_empty() => false,
+            None => true,
+            Some(b) => b.file_name == *filename && !self.aof_path(filename).exists(),
+        }
+    }
+
+    /// Loads all parts in order (loadAppendOnlyFiles).
+    ///
+    /// # Errors
+    /// A part is missing, cannot be read, or is damaged; the log says which and where.
+    pub fn load_append_only_files(&mut self) -> Result<AofLoaded, AofLoadFailed> {
+        if self.aof_upgrade_is_due() {
+            self.aof_upgrade_prepare();
+        }
+        let parts: Vec<_> = self.aof.manifest.parts().cloned().collect();
+        if parts.is_empty() {
+            return Ok(AofLoaded::NotExist);
+        }
+        let mut sizes = Vec::with_capacity(parts.len());
+        for p in &parts {
+            match fs::metadata(self.aof_path(&p.file_name)) {
+                Ok(m) => sizes.push(m.len()),
+                Err(e) => {
+                    server_log!(
+                        Level::Warning,
+                        "Unable to obtain the AOF file {} length. stat: {}",
+                        String::from_utf8_lossy(&p.file_name),
+                        strerror(&e)
+                    );
+                    return Err(AofLoadFailed);
+                }
+            }
+        }
+        let total: u64 = sizes.iter().sum();
+        if total == 0 {
+            return Ok(AofLoaded::Empty);
+        }
+        self.start_loading(total, false);
+        let mut last = AofLoaded::Ok;
+        let base = self.aof.manifest.base.is_some();
+        for (i, (p, size)) in parts.iter().zip(&sizes).enumerate() {
+            let what = if base && i == 0 { "base" } else { "incr" };
+            match self.load_part(&p.file_name, what, i + 1 == parts.len()) {
+                Ok(l) => last = l,
+                Err(e) => {
+                    self.stop_loading();
+                    return Err(e);
+                }
+            }
+            if let Some(l) = self.loading.as_mut() {
+                l.done_bytes += size;
+            }
+        }
+        self.aof.current_size = total;
+        self.aof.rewrite_base_size = if base { sizes[0] } else { 0 };
+        self.stop_loading();
+        Ok(last)
+    }
+
+    fn load_part(
+        &mut self,
+        name: &[u8],
+        what: &str,
+        is_last: bool,
+    ) -> Result<AofLoaded, AofLoadFailed> {
+        let start = monotonic_us();
+        let loaded = self.load_single_append_only_file(name)?;
+        if loaded == AofLoaded::Truncated && !is_last {
+            server_log!(
+                Level::Warning,
+                "Fatal error: the truncated file is not the last file"
+            );
+            return Err(AofLoadFailed);
+        }
+        if loaded != AofLoaded::Empty {
+            server_log!(
+                Level::Notice,
+                "DB loaded from {} file {}: {:.3} seconds",
+                what,
+                String::from_utf8_lossy(name),
+                monotonic_us().saturating_sub(start) as f64 / 1e6
+            );
+        }
+        // The total is not zero, so one empty part is no empty data set.
+        Ok(match loaded {
+            AofLoaded::Empty => AofLoaded::Ok,
+            other => other,
+        })
+    }
+
+    /// Loads one part (loadSingleAppendOnlyFile).
+    fn load_single_append_only_file(&mut self, name: &[u8]) -> Result<AofLoaded, AofLoadFailed> {
+        let path = self.aof_path(name);
+        let shown = String::from_utf8_lossy(name).into_owned();
+        let opened = File::open(&path).and_then(|mut f| {
+            let size = f.metadata()?.len();
+            let mut sig = Vec::new();
+            (&mut f).take(5).read_to_end(&mut sig)?;
+            f.seek(SeekFrom::Start(0))?;
+            Ok((f, size, sig))
+        });
+        let (mut file, size, sig) = match opened {
+            Ok(o) => o,
+            Err(e) => {
+                server_log!(
+                    Level::Warning,
+                    "Fatal error: can't open the append log file {} for reading: {}",
+                    shown,
+                    strerror(&e)
+                );
+                return Err(AofLoadFailed);
+            }
+        };
+        if size == 0 {
+            return Ok(AofLoaded::Empty);
+        }
+        // What is loaded must not be written again.
+        let state = std::mem::replace(&mut self.aof.state, AofState::Off);
+        let mut offset = 0;
+        if sig == b"REDIS" {
+            let old_style = name == self.config.appendfilename;
+            server_log!(
+                Level::Notice,
+                "{}",
+                if old_style {
+                    "Reading RDB preamble from AOF file..."
+                } else {
+                    "Reading RDB base file on AOF loading..."
+                }
+            );
+            match self.rdb_load_rio(&file, size, RDBFLAGS_AOF_PREAMBLE) {
+                Ok((_, end)) => offset = end,
+                Err(e) => {
+                    e.log(&path);
+                    server_log!(
+                        Level::Warning,
+                        "Error reading the RDB {} {}, AOF loading aborted",
+                        if old_style {
+                            "preamble of the AOF file"
+                        } else {
+                            "base file"
+                        },
+                        shown
+                    );
+                    self.aof.state = state;
+                    return Err(AofLoadFailed);
+                }
+            }
+            if old_style {
+                server_log!(Level::Notice, "Reading the remaining AOF tail...");
+            }
+            if let Err(e) = file.seek(SeekFrom::Start(offset)) {
+                self.aof.state = state;
+                return self.aof_read_failed(&shown, &e);
+            }
+        }
+        let client = self.clients.create_client(None, self.clock.unix_s);
+        let outer = self.exec.current_client.replace(client);
+        let loaded = self.load_commands(client, AofReader::new(file, offset), name);
+        self.discard_transaction(client);
+        self.free_client_async(client);
+        self.exec.current_client = outer;
+        self.aof.state = state;
+        loaded
+    }
+
+    /// DEBUG LOADAOF: what is buffered is written, and the data set replaced by what the files have.
+    ///
+    /// # Errors
+    /// The reply.
+    pub fn debug_loadaof(&mut self, cid: ClientId) -> Result<(), &'static str> {
+        if self.aof.state == AofState::On {
+            self.flush_append_only_file(true);
+        }
+        self.empty_data(None, false);
+        self.protect_client(cid);
+        if self.aof.state == AofState::On {
+            self.aof_load_manifest_from_disk();
+        }
+        let loaded = self.load_append_only_files();
+        self.unprotect_client(cid);
+        if loaded.is_err() {
+            return Err("Error trying to load the AOF files, check server logs.");
+        }
+        self.dirty = 0;
+        server_log!(Level::Notice, "Append Only File loaded by DEBUG LOADAOF");
+        Ok(())
+    }
+
+    fn aof_read_failed(&self, shown: &str, e: &io::Error) -> Result<AofLoaded, AofLoadFailed> {
+        server_log!(
+            Level::Warning,
+            "Unrecoverable error reading the append only file {}: {}",
+            shown,
+            strerror(e)
+        );
+        Err(AofLoadFailed)
+    }
+
+    /// Runs the commands of a part as `client`'s.
+    fn load_commands(
+        &mut self,
+        client: ClientId,
+        mut r: AofReader,
+        name: &[u8],
+    ) -> Result<AofLoaded, AofLoadFailed> {
+        let shown = String::from_utf8_lossy(name).into_owned();
+        let started = monotonic_us();
+        let multi = self.commands.lookup(b"multi");
+        let mut commands = 0u64;
+        let mut delays = 0;
+        let mut before_multi = r.position();
+        let stop = loop {
+            if commands.is_multiple_of(COMMANDS_PER_TURN) {
+                self.loading_progress(r.position(), started);
+            }
+            commands += 1;
+            if let Err(stop) = r.next() {
+                break stop;
+            }
+            let args = Args::of_spans(r.text(), &r.spans);
+            let found = self.commands.lookup(&args[0]);
+            let id = match found {
+                Some(id) if self.commands.row(id).has_subcommands() && args.len() > 1 => {
+                    self.commands.lookup_subcommand(id, &args[1])
+                }
+                other => other,
+            };
+            let id = id.filter(|id| {
+                let row = self.commands.row(*id);
+                row.proc.is_some() && row.accepts_argc(args.len())
+            });
+            let Some(id) = id else {
+                server_log!(
+                    Level::Warning,
+                    "Unknown command '{}' reading the append only file {} at offset {}",
+                    String::from_utf8_lossy(shown_part(&args[0])),
+                    shown,
+                    r.position()
+                );
+                return Err(AofLoadFailed);
+            };
+            if Some(id) == multi {
+                before_multi = r.position();
+            }
+            self.run_loaded_command(client, id, &args);
+            r.start += r.command_len();
+            if self.config.key_load_delay != 0 {
+                debug_delay(self.config.key_load_delay, &mut delays);
+            }
+        };
+        let in_multi = |s: &Server| s.clients.get(client).is_some_and(|c| c.has(CLIENT_MULTI));
+        let valid_up_to = match stop {
+            Stop::End if !in_multi(self) => {
+                self.loading_progress(r.position(), started);
+                return Ok(AofLoaded::Ok);
+            }
+            Stop::Io(e) => return self.aof_read_failed(&shown, &e),
+            Stop::Format => {
+                server_log!(
+                    Level::Warning,
+                    "Bad file format reading the append only file {}: make a backup of your AOF file, then use \
+                     ./redis-check-aof --fix <filename.manifest>",
+                    shown
+                );
+                server_log!(
+                    Level::Warning,
+                    "The fault is in the command that begins at offset {}",
+                    r.position()
+                );
+                return Err(AofLoadFailed);
+            }
+            Stop::End | Stop::ShortRead if in_multi(self) => {
+                server_log!(
+                    Level::Warning,
+                    "Revert incomplete MULTI/EXEC transaction in AOF file {}",
+                    shown
+                );
+                before_multi
+            }
+            Stop::End | Stop::ShortRead => r.position(),
+        };
+        if self.config.aof_load_truncated {
+            server_log!(
+                Level::Warning,
+                "!!! Warning: short read while loading the AOF file {}!!!",
+                shown
+            );
+            server_log!(
+                Level::Warning,
+                "!!! Truncating the AOF {} at offset {} !!!",
+                shown,
+                valid_up_to
+            );
+            let cut = OpenOptions::new()
+                .write(true)
+                .open(self.aof_path(name))
+                .and_then(|f| f.set_len(valid_up_to));
+            match cut {
+                Ok(()) => {
+                    server_log!(
+                        Level::Warning,
+                        "AOF {} loaded anyway because aof-load-truncated is enabled",
+                        shown
+                    );
+                    return Ok(AofLoaded::Truncated);
+                }
+                Err(e) => server_log!(
+                    Level::Warning,
+                    "Error truncating the AOF file {}: {}",
+                    shown,
+                    strerror(&e)
+                ),
+            }
+        }
+        server_log!(
+            Level::Warning,
+            "Unexpected end of file reading the append only file {}. You can: 1) Make a backup of your AOF file, then use \
+             ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration \
+             option to yes and restart the server.",
+            shown
+        );
+        Err(AofLoadFailed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn reader(bytes: &[u8]) -> AofReader {
+        let (r, mut w) = crate::base::sys::pipe().expect("a pipe");
+        w.write_all(bytes).expect("room in the pipe");
+        AofReader::new(r, 0)
+    }
+
+    /// The commands of some bytes, and how they ended.
+    fn read(bytes: &[u8]) -> (Vec<Vec<Vec<u8>>>, u64, &'static str) {
+        let mut r = reader(bytes);
+        let mut commands = Vec::new();
+        loop {
+            match r.next() {
+                Ok(()) => {
+                    let text = r.text();
+                    let words = r.spans.iter();
+                    let words = words.map(|s| text[s.start as usize..s.end as usize].to_vec());
+                    commands.push(words.collect());
+                    r.start += r.command_len();
+                }
+                Err(stop) => {
+                    let how = match stop {
+                        Stop::End => "end",
+                        Stop::ShortRead => "short",
+                        Stop::Format => "format",
+                        Stop::Io(_) => "io",
+                    };
+                    return (commands, r.position(), how);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn commands_and_annotations() {
+        let text = b"#TS:5\r\n*1\r\n$4\r\nPING\r\n#x\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\n";
+        let want = vec![vec![b"PING".to_vec()], vec![b"GET".to_vec(), Vec::new()]];
+        assert_eq!(read(text), (want, text.len() as u64, "end"));
+    }
+
+    #[test]
+    fn every_cut_is_found_where_the_last_command_ends() {
+        let one: &[u8] = b"*2\r\n$3\r\nGET\r\n$2\r\nab\r\n";
+        let text = [one, one].concat();
+        for cut in 0..=text.len() {
+            let (commands, at, how) = read(&text[..cut]);
+            let whole = cut / one.len();
+            assert_eq!(commands.len(), whole, "cut at {cut}");
+            assert_eq!(at, (whole * one.len()) as u64, "cut at {cut}");
+            let want = if cut % one.len() == 0 { "end" } else { "short" };
+            assert_eq!(how, want, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn faults() {
+        for text in [
+            &b"GET a\r\n"[..],
+            b"*0\r\n",
+            b"*-1\r\n",
+            b"*x\r\n",
+            b"*1\r\n+4\r\nPING\r\n",
+            b"*1\r\n$-4\r\nPING\r\n",
+            b"*1\r\n$99999999999999999999999\r\n",
+            b"*1\r\n$9223372036854775807\r\n",
+            b"*11111111111111111111111111",
+        ] {
+            assert_eq!(read(text).2, "format", "{text:?}");
+        }
+        let long = [b"#".to_vec(), vec![b'x'; 2000]].concat();
+        assert_eq!(read(&long).2, "format");
+    }
+}

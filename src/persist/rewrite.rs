@@ -1,0 +1,464 @@
+//! Rewriting the append-only file: a new base, made by a child, that replaces base and increments so far (the rewrite half
+//! of aof.c).
+//!
+//! Before the child is forked a new increment is opened, so what the child does not see is in there; when it succeeds the
+//! manifest names its base and that increment, and what was before becomes history. A rewrite that fails costs nothing but
+//! the increment more.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::child::{Outcome, Reporter};
+use super::save::autosync;
+use crate::base::clock::{monotonic_us, mstime};
+use crate::base::log::Level;
+use crate::base::sys::{self, strerror};
+use crate::server::Server;
+use crate::server::aof::AofState;
+use crate::server::persist::{Child, ChildKind};
+use crate::server_log;
+use crate::store::rewrite::rewrite_object;
+use crate::wire::aof::{temp_incr_file_name, timestamp_annotation};
+use crate::wire::resp;
+
+/// Failures in a row after which rewrites wait (AOF_REWRITE_LIMITE_THRESHOLD).
+const AOF_REWRITE_LIMITE_THRESHOLD: u64 = 3;
+/// The longest wait, in minutes (AOF_REWRITE_LIMITE_MAX_MINUTES).
+const AOF_REWRITE_LIMITE_MAX_MINUTES: i64 = 60;
+/// Bytes that are gathered before a write.
+const WRITE_BUFFER: usize = 256 * 1024;
+
+/// What process `pid` writes in the background, before it gets its name.
+fn temp_background_file(pid: u32) -> PathBuf {
+    PathBuf::from(format!("temp-rewriteaof-bg-{pid}.aof"))
+}
+
+/// What process `pid` writes at first.
+fn temp_file(pid: u32) -> PathBuf {
+    PathBuf::from(format!("temp-rewriteaof-{pid}.aof"))
+}
+
+/// Removes what a child has left (aofRemoveTempFile).
+pub(super) fn remove_temp_files(pid: i32) {
+    let pid = pid.unsigned_abs();
+    let _ = fs::remove_file(temp_background_file(pid));
+    let _ = fs::remove_file(temp_file(pid));
+}
+
+impl Server {
+    /// Writes a base: an RDB file, or the commands that make the data set (rewriteAppendOnlyFile). False: it failed, and the
+    /// log says why.
+    pub(super) fn rewrite_append_only_file(
+        &self,
+        path: &Path,
+        reporter: Option<&mut Reporter>,
+    ) -> bool {
+        let temp = temp_file(std::process::id());
+        let file = match File::create(&temp) {
+            Ok(f) => f,
+            Err(e) => {
+                server_log!(
+                    Level::Warning,
+                    "Opening the temp file for AOF rewrite in rewriteAppendOnlyFile(): {}",
+                    strerror(&e)
+                );
+                return false;
+            }
+        };
+        let written = if self.config.aof_rewrite_incremental_fsync {
+            self.write_base(autosync(&file), reporter)
+        } else {
+            self.write_base(&file, reporter)
+        };
+        if let Err(e) = written.and_then(|()| file.sync_all()) {
+            if !sys::child_stop_asked() {
+                server_log!(
+                    Level::Warning,
+                    "Write error writing append only file on disk: {}",
+                    strerror(&e)
+                );
+            }
+            let _ = fs::remove_file(&temp);
+            return false;
+        }
+        sys::drop_page_cache(&file);
+        if let Err(e) = fs::rename(&temp, path) {
+            server_log!(
+                Level::Warning,
+                "Error moving temp append only file on the final destination: {}",
+                strerror(&e)
+            );
+            let _ = fs::remove_file(&temp);
+            return false;
+        }
+        true
+    }
+
+    fn write_base<W: Write>(&self, sink: W, reporter: Option<&mut Reporter>) -> io::Result<()> {
+        if self.config.aof_use_rdb_preamble {
+            return self.rdb_save_rio(sink, None, true, reporter);
+        }
+        let mut w = BufWriter::with_capacity(WRITE_BUFFER, sink);
+        self.rewrite_append_only_file_rio(&mut w, reporter)?;
+        w.flush()
+    }
+
+    /// The commands that make the data set (rewriteAppendOnlyFileRio).
+    fn rewrite_append_only_file_rio<W: Write>(
+        &self,
+        w: &mut W,
+        mut reporter: Option<&mut Reporter>,
+    ) -> io::Result<()> {
+        let mut line = Vec::new();
+        if self.config.aof_timestamp_enabled {
+            timestamp_annotation(&mut line, mstime().div_euclid(1000));
+            w.write_all(&line)?;
+        }
+        let (mut keys, mut delays, mut reported) = (0u64, 0, mstime());
+        for (id, db) in self.dbs.iter().enumerate() {
+            if db.keys.is_empty() {
+                continue;
+            }
+            line.clear();
+            let mut n = itoa::Buffer::new();
+            let select: [&[u8]; 2] = [b"SELECT", n.format(id).as_bytes()];
+            resp::push_command(&mut line, select.into_iter());
+            w.write_all(&line)?;
+            let mut done = Ok(());
+            db.keys.for_each(|e| {
+                if done.is_err() {
+                    return;
+                }
+                if sys::child_stop_asked() {
+                    done = Err(io::ErrorKind::Interrupted.into());
+                    return;
+                }
+                line.clear();
+                done = rewrite_object(w, e);
+                if let (Ok(()), Some(at)) = (&done, e.expire()) {
+                    let mut n = itoa::Buffer::new();
+                    let words: [&[u8]; 3] = [b"PEXPIREAT", e.name(), n.format(at).as_bytes()];
+                    resp::push_command(&mut line, words.into_iter());
+                    done = w.write_all(&line);
+                }
+                keys += 1;
+                if self.config.rdb_key_save_delay != 0 {
+                    super::debug_delay(self.config.rdb_key_save_delay, &mut delays);
+                }
+                if keys.is_multiple_of(1024)
+                    && let Some(r) = reporter.as_deref_mut()
+                    && mstime() - reported >= 1000
+                    && done.is_ok()
+                {
+                    reported = mstime();
+                    done = r.progress(keys);
+                }
+            });
+            done?;
+        }
+        Ok(())
+    }
+
+    /// Opens the increment that takes what comes after the fork (openNewIncrAofForAppend). False: it failed, and the log says
+    /// why.
+    fn open_new_incr_aof_for_append(&mut self) -> bool {
+        if self.aof.is_off() {
+            return true;
+        }
+        let first = self.aof.state == AofState::WaitRewrite;
+        let mut m = self.aof.manifest.clone();
+        let name = if first {
+            temp_incr_file_name(&self.config.appendfilename)
+        } else {
+            m.new_incr(&self.config.appendfilename)
+        };
+        let shown = String::from_utf8_lossy(&name).into_owned();
+        let file = match File::create(self.aof_path(&name)) {
+            Ok(f) => f,
+            Err(e) => {
+                server_log!(
+                    Level::Warning,
+                    "Can't open the append-only file {}: {}",
+                    shown,
+                    strerror(&e)
+                );
+                return false;
+            }
+        };
+        if !first && !self.persist_aof_manifest(&mut m) {
+            return false;
+        }
+        server_log!(
+            Level::Notice,
+            "Creating AOF incr file {} on background rewrite",
+            shown
+        );
+        if let Some(old) = self.aof.file.take() {
+            let mark = self.repl.log.master_repl_offset();
+            self.aof.bio.sync_and_close(old, mark);
+            self.aof.last_fsync = self.clock.unix_s;
+        }
+        self.aof.file = Some(file);
+        self.aof.last_incr_size = 0;
+        self.aof.last_incr_fsync_offset = 0;
+        if !first {
+            self.aof.manifest = m;
+        }
+        true
+    }
+
+    /// Starts a rewrite in a child (rewriteAppendOnlyFileBackground). False: a child runs already, or it failed and the log
+    /// says why.
+    pub fn rewrite_append_only_file_background(&mut self) -> bool {
+        if self.has_active_child_process() {
+            return false;
+        }
+        if !self.create_append_only_dir() {
+            self.aof.last_rewrite_failed = true;
+            return false;
+        }
+        // The next command says which database it is for, since it opens a file.
+        self.aof.selected_db = None;
+        self.flush_append_only_file(true);
+        if !self.open_new_incr_aof_for_append() {
+            self.aof.last_rewrite_failed = true;
+            return false;
+        }
+        if self.aof.state == AofState::WaitRewrite {
+            // Marks of the file before must not be taken for this one's.
+            self.aof.bio.drain();
+            self.aof.bio.set_mark(self.repl.log.master_repl_offset());
+            self.aof.fsynced_reploff = 0;
+        }
+        self.aof.rewrites += 1;
+        let forked = self.fork_child(ChildKind::Aof, |server, reporter| {
+            let path = temp_background_file(std::process::id());
+            let ok = server.rewrite_append_only_file(&path, Some(reporter));
+            if ok {
+                server_log!(
+                    Level::Notice,
+                    "Successfully created the temporary AOF base file {}",
+                    path.display()
+                );
+            }
+            ok
+        });
+        match forked {
+            Ok(pid) => {
+                server_log!(
+                    Level::Notice,
+                    "Background append only file rewriting started by pid {}",
+                    pid
+                );
+                self.aof.rewrite_scheduled = false;
+                self.aof.rewrite_time_start = Some(mstime().div_euclid(1000));
+                true
+            }
+            Err(e) => {
+                self.aof.last_rewrite_failed = true;
+                server_log!(
+                    Level::Warning,
+                    "Can't rewrite append only file in background: fork: {}",
+                    strerror(&e)
+                );
+                false
+            }
+        }
+    }
+
+    /// Ends a rewrite that runs (killAppendOnlyChild).
+    pub fn kill_append_only_child(&mut self) {
+        let child = self.persist.child.as_ref();
+        let Some(pid) = child.filter(|c| c.kind == ChildKind::Aof).map(|c| c.pid) else {
+            return;
+        };
+        server_log!(Level::Notice, "Killing running AOF rewrite child: {}", pid);
+        self.kill_child(ChildKind::Aof);
+        self.aof.rewrite_time_start = None;
+    }
+
+    /// Books the end of a rewrite (backgroundRewriteDoneHandler).
+    pub(super) fn background_rewrite_done(&mut self, child: &Child, outcome: Outcome) {
+        match outcome {
+            Outcome::Success if !child.killed => {
+                server_log!(
+                    Level::Notice,
+                    "Background AOF rewrite terminated with success"
+                );
+                let start = monotonic_us();
+                if self.install_base(child.pid) {
+                    self.aof.last_rewrite_failed = false;
+                    self.aof.consecutive_failures = 0;
+                    server_log!(
+                        Level::Notice,
+                        "Background AOF rewrite finished successfully"
+                    );
+                    if self.aof.state == AofState::WaitRewrite {
+                        self.aof.state = AofState::On;
+                        self.aof.fsynced_reploff = self.aof.bio.mark();
+                    }
+                    server_log!(
+                        Level::Verbose,
+                        "Background AOF rewrite signal handler took {}us",
+                        monotonic_us().saturating_sub(start)
+                    );
+                } else {
+                    self.aof.last_rewrite_failed = true;
+                    self.aof.consecutive_failures += 1;
+                }
+            }
+            Outcome::Error if !child.killed => {
+                self.aof.last_rewrite_failed = true;
+                self.aof.consecutive_failures += 1;
+                server_log!(
+                    Level::Warning,
+                    "Background AOF rewrite terminated with error"
+                );
+            }
+            Outcome::Success | Outcome::Error | Outcome::Signal(_) => {
+                let signal = match outcome {
+                    Outcome::Signal(s) => s,
+                    _ => sys::SIGUSR1,
+                };
+                if signal != sys::SIGUSR1 && !child.killed {
+                    self.aof.last_rewrite_failed = true;
+                    self.aof.consecutive_failures += 1;
+                }
+                server_log!(
+                    Level::Warning,
+                    "Background AOF rewrite terminated by signal {}",
+                    signal
+                );
+            }
+        }
+        remove_temp_files(child.pid);
+        if self.aof.state == AofState::WaitRewrite {
+            self.aof.buf = Vec::new();
+            self.aof.file = None;
+            self.aof_del_temp_incr_file();
+            self.aof.rewrite_scheduled = true;
+        }
+        if let Some(start) = self.aof.rewrite_time_start.take() {
+            self.aof.rewrite_time_last = Some((mstime().div_euclid(1000) - start).max(0));
+        }
+    }
+
+    /// The child's file becomes the base, and the manifest says so. False: it failed, the log says why, and the data set on
+    /// the disk is what it was.
+    fn install_base(&mut self, pid: i32) -> bool {
+        let filename = self.config.appendfilename.clone();
+        let mut m = self.aof.manifest.clone();
+        let base = m.new_base(&filename, self.config.aof_use_rdb_preamble);
+        let base_path = self.aof_path(&base);
+        let temp = temp_background_file(pid.unsigned_abs());
+        let start = self.latency_start_monitor();
+        if let Err(e) = fs::rename(&temp, &base_path) {
+            server_log!(
+                Level::Warning,
+                "Error trying to rename the temporary AOF base file {} into {}: {}",
+                temp.display(),
+                base_path.display(),
+                strerror(&e)
+            );
+            return false;
+        }
+        self.latency_end_monitor("aof-rename", start);
+        server_log!(
+            Level::Notice,
+            "Successfully renamed the temporary AOF base file {} into {}",
+            temp.display(),
+            String::from_utf8_lossy(&base)
+        );
+        let mut incr_path = None;
+        if self.aof.state == AofState::WaitRewrite {
+            let temp_name = temp_incr_file_name(&filename);
+            let temp = self.aof_path(&temp_name);
+            let name = m.new_incr(&filename);
+            let path = self.aof_path(&name);
+            let start = self.latency_start_monitor();
+            if let Err(e) = fs::rename(&temp, &path) {
+                server_log!(
+                    Level::Warning,
+                    "Error trying to rename the temporary AOF incr file {} into {}: {}",
+                    temp.display(),
+                    path.display(),
+                    strerror(&e)
+                );
+                self.bg_unlink(&base_path);
+                return false;
+            }
+            self.latency_end_monitor("aof-rename", start);
+            server_log!(
+                Level::Notice,
+                "Successfully renamed the temporary AOF incr file {} into {}",
+                String::from_utf8_lossy(&temp_name),
+                String::from_utf8_lossy(&name)
+            );
+            incr_path = Some(path);
+        }
+        m.mark_rewritten_incr_as_history(self.aof.file.is_some());
+        if !self.persist_aof_manifest(&mut m) {
+            self.bg_unlink(&base_path);
+            if let Some(path) = incr_path {
+                self.bg_unlink(&path);
+            }
+            return false;
+        }
+        self.aof.manifest = m;
+        if !self.aof.is_off() {
+            self.aof.current_size = self.append_only_file_size(&base) + self.aof.last_incr_size;
+            self.aof.rewrite_base_size = self.aof.current_size;
+        }
+        self.aof_del_history_files();
+        true
+    }
+
+    /// After several failures in a row the next tries wait, twice as long each time (aofRewriteLimited).
+    pub(super) fn aof_rewrite_limited(&mut self) -> bool {
+        let aof = &mut self.aof;
+        if aof.consecutive_failures < AOF_REWRITE_LIMITE_THRESHOLD {
+            aof.next_delay_minutes = 0;
+            aof.next_rewrite_time = 0;
+            return false;
+        }
+        if aof.next_rewrite_time != 0 {
+            if self.clock.unix_s < aof.next_rewrite_time {
+                return true;
+            }
+            aof.next_rewrite_time = 0;
+            return false;
+        }
+        aof.next_delay_minutes =
+            (aof.next_delay_minutes * 2).clamp(1, AOF_REWRITE_LIMITE_MAX_MINUTES);
+        aof.next_rewrite_time = self.clock.unix_s + aof.next_delay_minutes * 60;
+        server_log!(
+            Level::Warning,
+            "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {} minutes",
+            aof.next_delay_minutes
+        );
+        true
+    }
+
+    /// The file has grown by the configured percentage since its last rewrite: another one.
+    pub(super) fn rewrite_if_due(&mut self) {
+        let percentage = i64::from(self.config.auto_aof_rewrite_percentage);
+        if self.aof.state != AofState::On
+            || self.has_active_child_process()
+            || percentage == 0
+            || self.aof.current_size <= self.config.auto_aof_rewrite_min_size
+        {
+            return;
+        }
+        let (size, base) = (self.aof.current_size, self.aof.rewrite_base_size.max(1));
+        let growth = (u128::from(size) * 100 / u128::from(base)) as i64 - 100;
+        if growth >= percentage && !self.aof_rewrite_limited() {
+            server_log!(
+                Level::Notice,
+                "Starting automatic rewriting of AOF on {}% growth",
+                growth
+            );
+            self.rewrite_append_only_file_background();
+        }
+    }
+}

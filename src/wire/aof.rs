@@ -1,0 +1,428 @@
+//! The append-only file's format without files: the manifest that lists its parts, the parts' names, the annotations (the
+//! format half of aof.c).
+//!
+//! A data set on disk is a base (a snapshot) and increments (the commands since), named in a manifest that is replaced
+//! whole:
+//!
+//! ```text
+//! file appendonly.aof.2.base.rdb seq 2 type b
+//! file appendonly.aof.1.incr.aof seq 1 type h
+//! file appendonly.aof.4.incr.aof seq 4 type i
+//! ```
+//!
+//! `b` is the base (one at the most), `i` an increment, in order, `h` what a rewrite has made superfluous.
+//!
+//! Invariants: the increments' sequence numbers rise; a name is a plain file name. Must not know where the files are.
+
+use std::fmt;
+
+use crate::base::split_args::{sdscatrepr, sdsneedsrepr, sdssplitargs};
+
+/// The longest line of a manifest, in bytes (MANIFEST_MAX_LINE).
+pub const MANIFEST_MAX_LINE: usize = 1024;
+/// The longest annotation line, in bytes (AOF_ANNOTATION_LINE_MAX_LEN).
+pub const AOF_ANNOTATION_LINE_MAX_LEN: usize = 1024;
+/// Prefix of the name of a file that is being written.
+const TEMP_FILE_NAME_PREFIX: &[u8] = b"temp-";
+
+/// What a part is (AOF_FILE_TYPE_*).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AofFileType {
+    Base,
+    Incr,
+    Hist,
+}
+
+impl AofFileType {
+    fn letter(self) -> char {
+        match self {
+            AofFileType::Base => 'b',
+            AofFileType::Incr => 'i',
+            AofFileType::Hist => 'h',
+        }
+    }
+}
+
+/// One part (aofInfo).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AofInfo {
+    pub file_name: Vec<u8>,
+    pub file_seq: i64,
+    pub file_type: AofFileType,
+}
+
+impl AofInfo {
+    /// The part's line (aofInfoFormat).
+    fn format(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"file ");
+        if sdsneedsrepr(&self.file_name) {
+            sdscatrepr(out, &self.file_name);
+        } else {
+            out.extend_from_slice(&self.file_name);
+        }
+        let rest = format!(" seq {} type {}\n", self.file_seq, self.file_type.letter());
+        out.extend_from_slice(rest.as_bytes());
+    }
+}
+
+/// The parts of an append-only file (aofManifest).
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct AofManifest {
+    pub base: Option<AofInfo>,
+    /// In the order in which they are to be loaded.
+    pub incr: Vec<AofInfo>,
+    /// Newest first.
+    pub history: Vec<AofInfo>,
+    pub curr_base_file_seq: i64,
+    pub curr_incr_file_seq: i64,
+    /// It differs from what is on the disk.
+    pub dirty: bool,
+}
+
+/// What is wrong with a manifest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ManifestError {
+    /// From 1; 0 where no line is to blame.
+    pub line: usize,
+    /// The line's text.
+    pub text: Vec<u8>,
+    pub reason: &'static str,
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)
+    }
+}
+
+/// `name` names a file in whatever folder it is looked for (pathIsBaseName).
+fn path_is_base_name(name: &[u8]) -> bool {
+    !name.contains(&b'/') && !name.contains(&b'\\')
+}
+
+/// A number as C's atoll reads it: blanks, a sign, digits, and nothing where they end.
+fn atoll(text: &[u8]) -> i64 {
+    let text = text.trim_ascii_start();
+    let (negative, digits) = match text.first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let n = digits
+        .iter()
+        .take_while(|c| c.is_ascii_digit())
+        .fold(0i64, |n, c| {
+            n.saturating_mul(10).saturating_add(i64::from(c - b'0'))
+        });
+    if negative { -n } else { n }
+}
+
+impl AofManifest {
+    /// Reads a manifest (aofLoadManifestFromFile).
+    ///
+    /// # Errors
+    /// The line, and upstream's word for what is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<AofManifest, ManifestError> {
+        let mut m = AofManifest::default();
+        if text.is_empty() {
+            return Err(ManifestError {
+                line: 0,
+                text: Vec::new(),
+                reason: "Found an empty AOF manifest",
+            });
+        }
+        let mut max_seq = 0;
+        for (i, line) in text.split_inclusive(|c| *c == b'\n').enumerate() {
+            let wrong = |reason| {
+                Err(ManifestError {
+                    line: i + 1,
+                    text: line.trim_ascii().to_vec(),
+                    reason,
+                })
+            };
+            if line.first() == Some(&b'#') {
+                continue;
+            }
+            if line.last() != Some(&b'\n') || line.len() > MANIFEST_MAX_LINE {
+                return wrong("The AOF manifest file contains too long line");
+            }
+            let Some(info) = Self::parse_line(line.trim_ascii()) else {
+                return wrong("Invalid AOF manifest file format");
+            };
+            let info = match info {
+                Ok(info) => info,
+                Err(reason) => return wrong(reason),
+            };
+            match info.file_type {
+                AofFileType::Base => {
+                    if m.base.is_some() {
+                        return wrong("Found duplicate base file information");
+                    }
+                    m.curr_base_file_seq = info.file_seq;
+                    m.base = Some(info);
+                }
+                AofFileType::Hist => m.history.push(info),
+                AofFileType::Incr => {
+                    if info.file_seq <= max_seq {
+                        return wrong("Found a non-monotonic sequence number");
+                    }
+                    max_seq = info.file_seq;
+                    m.curr_incr_file_seq = info.file_seq;
+                    m.incr.push(info);
+                }
+            }
+        }
+        Ok(m)
+    }
+
+    /// One line; `None` when it is not of the form of one, an error when what it says cannot be. Pairs of unknown names are
+    /// a later version's.
+    fn parse_line(line: &[u8]) -> Option<Result<AofInfo, &'static str>> {
+        let words = sdssplitargs(line)?;
+        if words.len() < 6 || !words.len().is_multiple_of(2) {
+            return None;
+        }
+        let (mut name, mut seq, mut kind) = (None, 0, 0);
+        for pair in words.chunks_exact(2) {
+            let (key, value) = (&pair[0], &pair[1]);
+            if key.eq_ignore_ascii_case(b"file") {
+                if !path_is_base_name(value) {
+                    return Some(Err("File can't be a path, just a filename"));
+                }
+                name = Some(value.clone());
+            } else if key.eq_ignore_ascii_case(b"seq") {
+                seq = atoll(value);
+            } else if key.eq_ignore_ascii_case(b"type") {
+                kind = value.first().copied().unwrap_or(0);
+            }
+        }
+        let name = name?;
+        if seq == 0 || kind == 0 {
+            return None;
+        }
+        let file_type = match kind {
+            b'b' => AofFileType::Base,
+            b'h' => AofFileType::Hist,
+            b'i' => AofFileType::Incr,
+            _ => return Some(Err("Unknown AOF file type")),
+        };
+        Some(Ok(AofInfo {
+            file_name: name,
+            file_seq: seq,
+            file_type,
+        }))
+    }
+
+    /// The manifest as it is written (getAofManifestAsString).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for info in self.base.iter().chain(&self.history).chain(&self.incr) {
+            info.format(&mut out);
+        }
+        out
+    }
+
+    /// Base and increments, in the order in which they are to be loaded.
+    pub fn parts(&self) -> impl Iterator<Item = &AofInfo> {
+        self.base.iter().chain(&self.incr)
+    }
+
+    /// The name of a new base; the one that was there is history now (getNewBaseFileNameAndMarkPreAsHistory).
+    pub fn new_base(&mut self, aof_filename: &[u8], rdb: bool) -> Vec<u8> {
+        if let Some(mut old) = self.base.take() {
+            old.file_type = AofFileType::Hist;
+            self.history.insert(0, old);
+        }
+        self.curr_base_file_seq = self.curr_base_file_seq.saturating_add(1);
+        let end = format!(
+            ".{}.base.{}",
+            self.curr_base_file_seq,
+            if rdb { "rdb" } else { "aof" }
+        );
+        let name = [aof_filename, end.as_bytes()].concat();
+        self.base = Some(AofInfo {
+            file_name: name.clone(),
+            file_seq: self.curr_base_file_seq,
+            file_type: AofFileType::Base,
+        });
+        self.dirty = true;
+        name
+    }
+
+    /// The name of a new increment (getNewIncrAofName).
+    pub fn new_incr(&mut self, aof_filename: &[u8]) -> Vec<u8> {
+        self.curr_incr_file_seq = self.curr_incr_file_seq.saturating_add(1);
+        let end = format!(".{}.incr.aof", self.curr_incr_file_seq);
+        let name = [aof_filename, end.as_bytes()].concat();
+        self.incr.push(AofInfo {
+            file_name: name.clone(),
+            file_seq: self.curr_incr_file_seq,
+            file_type: AofFileType::Incr,
+        });
+        self.dirty = true;
+        name
+    }
+
+    /// The increment that is written to, made when there is none (getLastIncrAofName).
+    pub fn last_incr(&mut self, aof_filename: &[u8]) -> Vec<u8> {
+        match self.incr.last() {
+            Some(i) => i.file_name.clone(),
+            None => self.new_incr(aof_filename),
+        }
+    }
+
+    /// A new base holds all that the increments hold, but for the one that is being written (markRewrittenIncrAofAsHistory).
+    pub fn mark_rewritten_incr_as_history(&mut self, keep_last: bool) {
+        let keep = usize::from(keep_last).min(self.incr.len());
+        let rewritten = self.incr.len() - keep;
+        if self.incr.is_empty() {
+            return;
+        }
+        for mut old in self.incr.drain(..rewritten).rev().collect::<Vec<_>>() {
+            old.file_type = AofFileType::Hist;
+            self.history.insert(0, old);
+        }
+        self.dirty = true;
+    }
+
+    /// The data set was written by a version that knew one file only: that is the base (aofUpgradePrepare).
+    pub fn upgraded(aof_filename: &[u8]) -> AofManifest {
+        AofManifest {
+            base: Some(AofInfo {
+                file_name: aof_filename.to_vec(),
+                file_seq: 1,
+                file_type: AofFileType::Base,
+            }),
+            curr_base_file_seq: 1,
+            dirty: true,
+            ..AofManifest::default()
+        }
+    }
+}
+
+/// The manifest's name.
+pub fn manifest_file_name(aof_filename: &[u8]) -> Vec<u8> {
+    [aof_filename, b".manifest"].concat()
+}
+
+/// The name under which a manifest is written.
+pub fn temp_manifest_file_name(aof_filename: &[u8]) -> Vec<u8> {
+    [TEMP_FILE_NAME_PREFIX, aof_filename, b".manifest"].concat()
+}
+
+/// The increment that is written while the first base of all is being made.
+pub fn temp_incr_file_name(aof_filename: &[u8]) -> Vec<u8> {
+    [TEMP_FILE_NAME_PREFIX, aof_filename, b".incr"].concat()
+}
+
+/// An annotation with the time in Unix seconds (genAofTimestampAnnotationIfNeeded).
+pub fn timestamp_annotation(out: &mut Vec<u8>, unix_s: i64) {
+    out.extend_from_slice(format!("#TS:{unix_s}\r\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reason(text: &str) -> (usize, &'static str) {
+        match AofManifest::parse(text.as_bytes()) {
+            Ok(m) => panic!("{text:?} was read as {m:?}"),
+            Err(e) => (e.line, e.reason),
+        }
+    }
+
+    #[test]
+    fn a_manifest_reads_as_it_was_written() {
+        let mut m = AofManifest::default();
+        assert_eq!(m.new_base(b"a.aof", true), b"a.aof.1.base.rdb");
+        assert_eq!(m.last_incr(b"a.aof"), b"a.aof.1.incr.aof");
+        assert_eq!(m.new_incr(b"a.aof"), b"a.aof.2.incr.aof");
+        assert_eq!(m.last_incr(b"a.aof"), b"a.aof.2.incr.aof");
+        assert_eq!(m.new_base(b"a.aof", false), b"a.aof.2.base.aof");
+        m.mark_rewritten_incr_as_history(true);
+        let text = m.to_bytes();
+        let want = "file a.aof.2.base.aof seq 2 type b\nfile a.aof.1.incr.aof seq 1 type h\n\
+                    file a.aof.1.base.rdb seq 1 type h\nfile a.aof.2.incr.aof seq 2 type i\n";
+        assert_eq!(String::from_utf8_lossy(&text), want);
+        m.dirty = false;
+        assert_eq!(AofManifest::parse(&text), Ok(m));
+    }
+
+    #[test]
+    fn names_with_blanks_are_quoted() {
+        let mut m = AofManifest::default();
+        m.new_base(b"my file.aof", true);
+        let text = m.to_bytes();
+        assert_eq!(text, b"file \"my file.aof.1.base.rdb\" seq 1 type b\n");
+        m.dirty = false;
+        assert_eq!(AofManifest::parse(&text), Ok(m));
+    }
+
+    #[test]
+    fn faults_are_named_with_their_line() {
+        let ok = "file a.1.incr.aof seq 1 type i\n";
+        for (text, line, why) in [
+            ("", 0, "Found an empty AOF manifest"),
+            ("\n", 1, "Invalid AOF manifest file format"),
+            (
+                &ok[..ok.len() - 1],
+                1,
+                "The AOF manifest file contains too long line",
+            ),
+            ("file a seq 1\n", 1, "Invalid AOF manifest file format"),
+            (
+                "file a seq x type i\n",
+                1,
+                "Invalid AOF manifest file format",
+            ),
+            (
+                "file a seq 1 type i odd\n",
+                1,
+                "Invalid AOF manifest file format",
+            ),
+            (
+                "seq 1 type i other x\n",
+                1,
+                "Invalid AOF manifest file format",
+            ),
+            (
+                "file a/b seq 1 type i\n",
+                1,
+                "File can't be a path, just a filename",
+            ),
+            ("file a seq 1 type x\n", 1, "Unknown AOF file type"),
+            (
+                "file a seq 1 type b\nfile b seq 2 type b\n",
+                2,
+                "Found duplicate base file information",
+            ),
+            (
+                &format!("# a comment\n{ok}{ok}"),
+                3,
+                "Found a non-monotonic sequence number",
+            ),
+        ] {
+            assert_eq!(reason(text), (line, why), "{text:?}");
+        }
+        let long = format!("file {} seq 1 type i\n", "x".repeat(MANIFEST_MAX_LINE));
+        assert_eq!(
+            reason(&long).1,
+            "The AOF manifest file contains too long line"
+        );
+    }
+
+    #[test]
+    fn unknown_pairs_and_comments_are_passed_over() {
+        let text = b"#x\nfile a seq 3 type i later yes\n";
+        let m = AofManifest::parse(text).expect("valid");
+        assert_eq!((m.incr.len(), m.curr_incr_file_seq), (1, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = AofManifest::parse(&text);
+        }
+    }
+}
