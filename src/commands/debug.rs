@@ -11,8 +11,9 @@ use sha1::{Digest, Sha1};
 
 use crate::base::alloc;
 use crate::base::clock::LRU_CLOCK_MAX;
+use crate::base::fpconv::{FPCONV_SIZE, fpconv_dtoa};
 use crate::base::log::Level;
-use crate::base::num::{D2STRING_SIZE, d2string_g17, string2ll};
+use crate::base::num::string2ll;
 use crate::base::strtod::strtod;
 use crate::base::sys;
 use crate::commands::config::rewrite_config_or_reply;
@@ -27,6 +28,7 @@ use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
 use crate::store::hash::Hash;
 use crate::store::rdb_value::rdb_save_object;
 use crate::store::set::Set;
+use crate::store::stream::StreamId;
 use crate::store::zset::Zset;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
@@ -490,11 +492,21 @@ fn xor_object_digest(digest: &mut Sha, e: &Entry) {
             for (member, score) in z.iter() {
                 let mut one = [0; 20];
                 member.with_bytes(|b| mix_digest(&mut one, b));
-                mix_digest(&mut one, d2string_g17(&mut [0; D2STRING_SIZE], score));
+                let mut text = [0; FPCONV_SIZE];
+                let len = fpconv_dtoa(score, &mut text);
+                mix_digest(&mut one, &text[..len]);
                 xor_digest(digest, &one);
             }
         }
-        Some(Value::Stream(_)) => {}
+        Some(Value::Stream(s)) => {
+            for item in s.0.range(StreamId::MIN, StreamId::MAX, false) {
+                mix_digest(digest, format!("{}.{}", item.id.ms, item.id.seq).as_bytes());
+                for (field, value) in item.fields() {
+                    field.with_bytes(|b| mix_digest(digest, b));
+                    value.with_bytes(|b| mix_digest(digest, b));
+                }
+            }
+        }
     }
     if e.expire().is_some() {
         xor_digest(digest, b"!!expire!!");
