@@ -15,6 +15,7 @@ mod server {
     mod protocol;
     mod pubsub;
     mod set;
+    mod sort;
     mod startup;
     mod stream;
     mod transactions;

@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// The hash at argument 1 for reading, and the clients to answer to. `Ok(None)`: there is none.
-    #[inline]
+    #[inline(always)]
     fn hash_to_read(
         &mut self,
         cid: ClientId,
@@ -158,6 +158,12 @@ fn hset_generic_command(server: &mut Server, cid: ClientId, args: &Args) -> Opti
     if args.len() % 2 == 1 {
         server.add_reply_error_arity(cid);
         return None;
+    }
+    if args.len() == 4 {
+        // What a single pair leads to is decided when it is set.
+        return server.change_hash(cid, args, |h, limits| {
+            Ok(usize::from(h.set(&args[2], field_value(args, 3), limits)))
+        });
     }
     server.change_hash(cid, args, |h, limits| {
         let lengths = (2..args.len()).map(|i| args[i].len());
@@ -336,31 +342,21 @@ fn generic_hgetall_command(server: &mut Server, cid: ClientId, args: &Args, part
     } else {
         clients.add_reply_array_len(cid, len);
     }
+    let Some(h) = h else { return };
     let (keys, values) = (part != Part::Values, part != Part::Keys);
-    match h.as_deref() {
-        None => {}
-        Some(Hash::Listpack(lp)) => {
-            clients.write_bulks(cid, |w| {
-                let mut shown = keys;
-                for v in lp.iter() {
-                    if shown {
-                        w.bulk_value(v);
-                    }
-                    shown = if shown { keys && values } else { true };
-                }
-            });
-        }
-        Some(h) => {
-            for (k, v) in h.iter() {
-                if keys {
-                    add_reply_element(clients, cid, k);
-                }
-                if values {
-                    add_reply_value(clients, cid, v);
+    clients.write_bulks(cid, |w| {
+        for (k, v) in h.iter() {
+            if keys {
+                w.bulk_value(k);
+            }
+            if values {
+                match v {
+                    HashValue::Small(v) => w.bulk_value(v),
+                    HashValue::Buf(b) => w.bulk_shared(b),
                 }
             }
         }
-    }
+    });
 }
 
 /// HKEYS key

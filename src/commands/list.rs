@@ -8,7 +8,7 @@
 mod blocking;
 
 use crate::ds::listpack::Needle;
-use crate::ds::quicklist::{End, QlValue};
+use crate::ds::quicklist::{End, QlValue, Span};
 use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
@@ -73,13 +73,19 @@ fn add_list_range_reply(
     }
     let mut left = n;
     clients.write_bulks(cid, |w| {
-        list.for_each_from(index, reverse, |v| {
-            match v {
-                QlValue::Packed(v) => w.bulk_value(v),
-                QlValue::Plain(b) => w.bulk_shared(b),
+        list.spans_from(index, reverse, |span| {
+            if let (Span::Packed { lp, from, .. }, false) = (&span, reverse) {
+                left -= w.bulks(lp.iter_from(*from).take(left));
+                return left > 0;
             }
-            left -= 1;
-            left > 0
+            span.for_each(reverse, |v| {
+                match v {
+                    QlValue::Packed(v) => w.bulk_value(v),
+                    QlValue::Plain(b) => w.bulk_shared(b),
+                }
+                left -= 1;
+                left > 0
+            })
         });
     });
 }

@@ -15,6 +15,8 @@ use crate::store::entry::{Entry, Str, Type};
 const SHARED_INTEGERS: i64 = 10_000;
 /// The reference count of a shared object (OBJ_SHARED_REFCOUNT).
 const SHARED_REFCOUNT: i64 = i32::MAX as i64;
+/// Elements that MEMORY USAGE looks at unless it is told a number (OBJ_COMPUTE_SIZE_DEF_SAMPLES).
+const USAGE_DEFAULT_SAMPLES: usize = 5;
 /// What a key costs in the table beside its entry: a slot of a bucket that is half full.
 const TABLE_BYTES_PER_KEY: usize = 2 * size_of::<usize>();
 /// What a key with an expiry costs in the expire index.
@@ -170,17 +172,19 @@ pub fn memory_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() < 3 || !args.is(1, "usage") {
         return server.add_reply_subcommand_syntax_error(cid, args);
     }
+    let mut samples = USAGE_DEFAULT_SAMPLES;
     let mut i = 3;
     while i < args.len() {
         if !args.is(i, "samples") || i + 1 == args.len() {
             return server.add_reply_syntax_error(cid);
         }
-        // Values without elements need no samples; the number is checked all the same.
         match server.get_long_long_or_reply(cid, args, i + 1) {
             None => return,
             Some(n) if n < 0 => return server.add_reply_syntax_error(cid),
-            Some(_) => i += 2,
+            Some(0) => samples = usize::MAX,
+            Some(n) => samples = usize::try_from(n).unwrap_or(usize::MAX),
         }
+        i += 2;
     }
     let keys = &server.dbs[server.client_db(cid)].keys;
     // Expired or not: what is there uses memory.
@@ -188,7 +192,7 @@ pub fn memory_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_null(cid);
     };
     let e = keys.at(slot);
-    let mut n = e.mem_usage() + TABLE_BYTES_PER_KEY;
+    let mut n = e.mem_usage_by(|v| v.mem_usage_sampled(samples)) + TABLE_BYTES_PER_KEY;
     if e.expire().is_some() {
         n += EXPIRE_INDEX_BYTES_PER_KEY;
     }

@@ -67,7 +67,9 @@ fn add_reply_set(clients: &mut Clients, cid: ClientId, set: Option<&Set>) {
 }
 
 fn add_reply_members(clients: &mut Clients, cid: ClientId, set: &Set) {
-    clients.write_bulks(cid, |w| set.iter().for_each(|v| w.bulk_value(v)));
+    clients.write_bulks(cid, |w| {
+        w.bulks(set.iter());
+    });
 }
 
 impl Server {
@@ -77,7 +79,7 @@ impl Server {
     }
 
     /// The set at argument 1 for reading, and the clients to answer to. `Ok(None)`: there is none.
-    #[inline]
+    #[inline(always)]
     fn set_to_read(
         &mut self,
         cid: ClientId,

@@ -294,8 +294,7 @@ pub static TABLE: &[Row] = &[
         "sanitize-dump-payload",
         DEBUG | MODIFIABLE,
         choice!(sanitize_dump_payload, SanitizeDumpPayload),
-    )
-    .accepted(),
+    ),
     row(
         "dbfilename",
         MODIFIABLE | PROTECTED,
@@ -780,8 +779,7 @@ pub static TABLE: &[Row] = &[
         "latency-monitor-threshold",
         MODIFIABLE,
         number!(latency_monitor_threshold, Integer, 0, i64::MAX),
-    )
-    .accepted(),
+    ),
     row("latency-tracking", MODIFIABLE, yes_no!(latency_tracking)),
     row(
         "latency-tracking-info-percentiles",
@@ -792,86 +790,73 @@ pub static TABLE: &[Row] = &[
         "notify-keyspace-events",
         MODIFIABLE,
         Kind::Special(&special::NOTIFY_KEYSPACE_EVENTS),
-    )
-    .accepted(),
+    ),
     // Encodings.
     row(
         "hash-max-listpack-entries",
         MODIFIABLE,
         number!(hash_max_listpack_entries, Integer, 0, isize::MAX),
     )
-    .alias("hash-max-ziplist-entries")
-    .accepted(),
+    .alias("hash-max-ziplist-entries"),
     row(
         "hash-max-listpack-value",
         MODIFIABLE,
         number!(hash_max_listpack_value, Memory, 0, isize::MAX),
     )
-    .alias("hash-max-ziplist-value")
-    .accepted(),
+    .alias("hash-max-ziplist-value"),
     row(
         "list-max-listpack-size",
         MODIFIABLE,
         number!(list_max_listpack_size, Integer, i32::MIN, i32::MAX),
     )
-    .alias("list-max-ziplist-size")
-    .accepted(),
+    .alias("list-max-ziplist-size"),
     row(
         "list-compress-depth",
         DEBUG | MODIFIABLE,
         number!(list_compress_depth, Integer, 0, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "set-max-intset-entries",
         MODIFIABLE,
         number!(set_max_intset_entries, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "set-max-listpack-entries",
         MODIFIABLE,
         number!(set_max_listpack_entries, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "set-max-listpack-value",
         MODIFIABLE,
         number!(set_max_listpack_value, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "zset-max-listpack-entries",
         MODIFIABLE,
         number!(zset_max_listpack_entries, Integer, 0, isize::MAX),
     )
-    .alias("zset-max-ziplist-entries")
-    .accepted(),
+    .alias("zset-max-ziplist-entries"),
     row(
         "zset-max-listpack-value",
         MODIFIABLE,
         number!(zset_max_listpack_value, Memory, 0, isize::MAX),
     )
-    .alias("zset-max-ziplist-value")
-    .accepted(),
+    .alias("zset-max-ziplist-value"),
     row(
         "hll-sparse-max-bytes",
         MODIFIABLE,
         number!(hll_sparse_max_bytes, Memory, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "stream-node-max-bytes",
         MODIFIABLE,
         number!(stream_node_max_bytes, Memory, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "stream-node-max-entries",
         MODIFIABLE,
         number!(stream_node_max_entries, Integer, 0, i64::MAX),
-    )
-    .accepted(),
+    ),
     // Defragmentation.
     row(
         "activedefrag",

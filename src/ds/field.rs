@@ -12,7 +12,7 @@
 //!
 //! Invariants: the word is never zero; but for the first form it owns its allocation, and the last form its buffer.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
@@ -255,7 +255,8 @@ impl Field {
                 // SAFETY: the allocation was made with the old size, and the new one is at least eight bytes; then there is
                 // room for the value behind the field.
                 unsafe {
-                    let moved = realloc(pointer(w).as_ptr(), old, new.size());
+                    let used = f + p.value_len.min(v_len);
+                    let moved = crate::base::alloc::resize(pointer(w).as_ptr(), old, new, used);
                     let Some(moved) = NonNull::new(moved) else {
                         handle_alloc_error(new)
                     };

@@ -7,7 +7,7 @@
 //! Invariants: strictly ascending; the width only grows; the allocation is `size_class(bytes)` long. Accesses are checked
 //! against the bounds. It knows nothing of the limits that turn a set into another encoding.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use crate::base::alloc::size_class;
@@ -193,7 +193,9 @@ impl Intset {
         let (old, new) = (layout(self.byte_len()), layout(HEADER + len * width));
         if old != new {
             // SAFETY: it was allocated with the layout of its length, and the new size is not zero.
-            let p = unsafe { realloc(self.0.as_ptr(), old, new.size()) };
+            let p = unsafe {
+                crate::base::alloc::resize(self.0.as_ptr(), old, new, old.size().min(new.size()))
+            };
             let Some(p) = NonNull::new(p) else {
                 handle_alloc_error(new)
             };

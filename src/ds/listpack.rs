@@ -13,11 +13,16 @@
 //! stays in its class does not call the allocator. Every access is checked against the bounds: a stale position may give a
 //! wrong element or a panic, never a read outside. It knows nothing of fields, scores or commands.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+mod tail;
+
+pub use tail::Tail;
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use crate::base::alloc::size_class;
 use crate::base::num::{LONG_STR_SIZE, ll2string, push_ll, sdigits10, string2ll};
+use crate::ds::copy_short;
 
 /// Bytes before the first element.
 const HEADER: usize = 6;
@@ -200,8 +205,25 @@ fn encoded_size(b: &[u8], p: usize) -> Option<usize> {
 /// Bytes of the whole element at `p`.
 #[inline]
 fn entry_size(b: &[u8], p: usize) -> usize {
+    // By hand, as in `decode`.
+    let first = b[p];
+    if first < 0x80 {
+        return 2;
+    }
+    if first < 0xC0 {
+        return usize::from(first & 0x3F) + 2;
+    }
     let n = encoded_size(b, p).expect("a position within a listpack");
     n + backlen_size(n)
+}
+
+/// The eight bytes before `end`; the header stands before a first element that is shorter. 0 for what has no bytes.
+#[inline]
+fn word_before(b: &[u8], end: usize) -> u64 {
+    let word = b
+        .get(end.wrapping_sub(8)..end)
+        .and_then(<[u8]>::first_chunk);
+    word.map_or(0, |w| u64::from_le_bytes(*w))
 }
 
 /// The element at `p` and its `encoded_size`.
@@ -334,7 +356,7 @@ impl<'a> Encoded<'a> {
         let (content, back) = out.split_at_mut(n);
         if self.head_len == 1 {
             content[0] = self.head[0];
-            content[1..].copy_from_slice(self.tail);
+            copy_short(&mut content[1..], self.tail);
         } else {
             content[..self.head_len].copy_from_slice(&self.head[..self.head_len]);
             content[self.head_len..].copy_from_slice(self.tail);
@@ -548,6 +570,15 @@ impl Listpack {
     pub fn find(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
         let b = self.bytes();
         let number = string2ll(needle);
+        // The last eight bytes of a short string are compared as one word: names are often alike but for their ends. What
+        // stands before a shorter one is masked out.
+        let tail = needle.len().min(8);
+        let mut want = 0u64;
+        let mut mask = 0u64;
+        for c in &needle[needle.len() - tail..] {
+            want = want >> 8 | u64::from(*c) << 56;
+            mask = mask >> 8 | 0xff << 56;
+        }
         let mut p = from.0 as usize;
         loop {
             let first = b[p];
@@ -556,7 +587,11 @@ impl Listpack {
                 (number == Some(i64::from(first)), 2)
             } else if first < 0xC0 {
                 let n = usize::from(first & 0x3F);
-                (n == needle.len() && &b[p + 1..p + 1 + n] == needle, n + 2)
+                let end = p + 1 + n;
+                let found = n == needle.len()
+                    && (word_before(b, end) ^ want) & mask == 0
+                    && (n <= 8 || b[p + 1..end - 8] == needle[..n - 8]);
+                (found, n + 2)
             } else if first == EOF {
                 return None;
             } else {
@@ -614,7 +649,8 @@ impl Listpack {
     fn resize(&mut self, old: usize, new: usize) {
         let l = layout(new);
         // SAFETY: it was allocated with the layout of its length, and the new size is not zero.
-        let p = unsafe { realloc(self.0.as_ptr(), layout(old), l.size()) };
+        let p =
+            unsafe { crate::base::alloc::resize(self.0.as_ptr(), layout(old), l, old.min(new)) };
         let Some(p) = NonNull::new(p) else {
             handle_alloc_error(l)
         };
@@ -624,8 +660,15 @@ impl Listpack {
     /// Puts an element at the offset `at`, where one starts or the end mark is.
     #[inline]
     fn put(&mut self, at: usize, e: &Encoded<'_>) -> LpPos {
+        self.put_all(at, [e])
+    }
+
+    /// Puts elements one behind the other at the offset `at`, with one change of the allocation.
+    #[inline]
+    fn put_all<const N: usize>(&mut self, at: usize, all: [&Encoded<'_>; N]) -> LpPos {
         let (total, count) = self.header();
-        let size = e.size();
+        let sizes = all.map(Encoded::size);
+        let size: usize = sizes.iter().sum();
         let after = total + size;
         assert!(
             at < total && after <= u32::MAX as usize,
@@ -644,9 +687,14 @@ impl Listpack {
             }
             std::slice::from_raw_parts_mut(p.add(at), size)
         };
-        e.write(place);
-        // 65534 becomes "unknown" by itself.
-        self.set_header(after, if count == UNKNOWN { UNKNOWN } else { count + 1 });
+        let mut rest = place;
+        for (e, size) in all.iter().zip(sizes) {
+            let (place, behind) = std::mem::take(&mut rest).split_at_mut(size);
+            e.write(place);
+            rest = behind;
+        }
+        // What reaches 65535 is "unknown" for good.
+        self.set_header(after, count.saturating_add(N as u16));
         LpPos(at as u32)
     }
 
@@ -663,6 +711,13 @@ impl Listpack {
     #[inline]
     pub fn append(&mut self, s: &[u8]) {
         self.put(self.total_bytes() - 1, &Encoded::str(s));
+    }
+
+    /// Adds a field and its value at the end.
+    #[inline]
+    pub fn append_pair(&mut self, field: &[u8], value: &[u8]) {
+        let at = self.total_bytes() - 1;
+        self.put_all(at, [&Encoded::str(field), &Encoded::str(value)]);
     }
 
     #[inline]
@@ -811,18 +866,14 @@ impl Listpack {
 
     #[inline]
     pub fn iter(&self) -> Iter<'_> {
-        Iter {
-            bytes: self.bytes(),
-            p: HEADER,
-        }
+        self.iter_from(LpPos::FIRST)
     }
 
     /// The elements from `p` on.
     #[inline]
     pub fn iter_from(&self, p: LpPos) -> Iter<'_> {
         Iter {
-            bytes: self.bytes(),
-            p: p.0 as usize,
+            rest: &self.bytes()[p.0 as usize..],
         }
     }
 
@@ -859,8 +910,8 @@ impl std::fmt::Debug for Listpack {
 /// The elements of a listpack, in order.
 #[derive(Clone)]
 pub struct Iter<'a> {
-    bytes: &'a [u8],
-    p: usize,
+    /// From the next element to the end mark.
+    rest: &'a [u8],
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -868,11 +919,19 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<LpValue<'a>> {
-        if self.bytes[self.p] == EOF {
+        let first = *self.rest.first()?;
+        // By hand, as in `decode`.
+        if first & 0xC0 == 0x80 {
+            let n = usize::from(first & 0x3F);
+            let (element, rest) = self.rest.split_at_checked(n + 2)?;
+            self.rest = rest;
+            return Some(LpValue::Str(&element[1..=n]));
+        }
+        if first == EOF {
             return None;
         }
-        let (v, n) = decode(self.bytes, self.p);
-        self.p += n + backlen_size(n);
+        let (v, n) = decode(self.rest, 0);
+        self.rest = &self.rest[n + backlen_size(n)..];
         Some(v)
     }
 }

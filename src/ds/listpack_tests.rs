@@ -227,3 +227,27 @@ fn a_shallow_check_reads_the_header_only() {
     assert!(!validate_integrity(&bytes, true, &mut |_| true));
     assert!(!validate_integrity(bad.bytes(), true, &mut |_| false));
 }
+
+/// Short strings are compared by their ends first: of every length, with what differs at every place.
+#[test]
+fn find_tells_apart_strings_that_differ_in_one_byte() {
+    for len in 0..70usize {
+        let base = vec![b'x'; len];
+        let mut others = vec![[&base[..], b"x"].concat()];
+        others.extend((0..len).map(|i| {
+            let mut other = base.clone();
+            other[i] = b'y';
+            other
+        }));
+        for (at, other) in others.iter().enumerate() {
+            let mut lp = Listpack::new();
+            for m in others.iter().take(at + 1) {
+                lp.append(m);
+            }
+            let first = lp.first().expect("not empty");
+            assert_eq!(lp.find(first, &base, 0), None, "{len}");
+            let p = lp.find(first, other, 0).expect("it is there");
+            assert!(lp.get(p).eq_bytes(other) && Some(p) == lp.last());
+        }
+    }
+}

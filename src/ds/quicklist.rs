@@ -125,6 +125,41 @@ impl<'a> QlValue<'a> {
     }
 }
 
+/// A node, when it is read.
+pub enum Span<'a> {
+    /// The elements of `lp` from `from` to one end; `first` is the first of all.
+    Packed {
+        lp: &'a Listpack,
+        first: LpPos,
+        from: LpPos,
+    },
+    Plain(&'a SBuf),
+}
+
+impl Span<'_> {
+    /// Gives `f` the elements, towards the last, or with `backward` towards the first, until it answers false; true when it
+    /// never did.
+    #[inline]
+    pub fn for_each(self, backward: bool, mut f: impl FnMut(QlValue<'_>) -> bool) -> bool {
+        match self {
+            Span::Plain(b) => f(QlValue::Plain(b)),
+            Span::Packed { lp, from, .. } if !backward => {
+                lp.iter_from(from).all(|v| f(QlValue::Packed(v)))
+            }
+            Span::Packed { lp, first, from } => {
+                let mut p = Some(from);
+                while let Some(here) = p {
+                    if !f(QlValue::Packed(lp.get(here))) {
+                        return false;
+                    }
+                    p = lp.prev(here).filter(|_| here != first);
+                }
+                true
+            }
+        }
+    }
+}
+
 thread_local! {
     /// The compressor's workspace. Its past has no influence on what it makes.
     static WORKSPACE: RefCell<LzfState> = RefCell::new(LzfState::new());
@@ -602,38 +637,32 @@ impl Quicklist {
         backward: bool,
         mut f: impl FnMut(QlValue<'_>) -> bool,
     ) {
+        self.spans_from(index, backward, |span| span.for_each(backward, &mut f));
+    }
+
+    /// The same, a node at a time.
+    pub fn spans_from(&self, index: usize, backward: bool, mut f: impl FnMut(Span<'_>) -> bool) {
         let Some((mut at, first)) = self.locate(index) else {
             return;
         };
-        let mut start = Some(first);
+        let mut offset = Some(first);
         while let Some(node) = self.nodes.get(at) {
             let go_on = node.view(|v| match v {
-                Err(b) => f(QlValue::Plain(b)),
+                Err(b) => f(Span::Plain(b)),
                 Ok(lp) => {
-                    let p = match start {
+                    let from = match offset {
                         Some(i) => lp.seek((i + node.popped()) as i64),
                         None if backward => lp.last(),
                         None => Some(node.start),
                     };
-                    let Some(p) = p else { return true };
-                    if backward {
-                        let mut p = Some(p);
-                        while let Some(here) = p {
-                            if !f(QlValue::Packed(lp.get(here))) {
-                                return false;
-                            }
-                            p = lp.prev(here).filter(|_| node.start != here);
-                        }
-                        true
-                    } else {
-                        lp.iter_from(p).all(|v| f(QlValue::Packed(v)))
-                    }
+                    let first = node.start;
+                    from.is_none_or(|from| f(Span::Packed { lp, first, from }))
                 }
             });
             if !go_on {
                 return;
             }
-            start = None;
+            offset = None;
             if backward {
                 match at.checked_sub(1) {
                     Some(i) => at = i,

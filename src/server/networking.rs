@@ -583,11 +583,14 @@ impl Server {
                 break;
             };
             let (asked, result) = if !c.out.is_empty() {
+                // What went on behind the buffer would have filled a larger one.
+                let spilled = !c.out.list.is_empty();
                 let (asked, result) = write_output(conn, &c.out);
                 if let Ok(n) = result
                     && let Some(buf) = c.out.advance(n)
                 {
-                    c.reply_peak = c.reply_peak.max(buf.len());
+                    let used = if spilled { c.reply_size } else { buf.len() };
+                    c.reply_peak = c.reply_peak.max(used);
                     self.clients.recycle(buf);
                 }
                 (asked, result)

@@ -5,6 +5,7 @@
 //! no replies.
 
 use crate::base::num::{D2STRING_SIZE, d2string};
+use crate::ds::copy_short;
 use crate::ds::listpack::LpValue;
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
@@ -17,10 +18,46 @@ use crate::store::entry::{Entry, Str};
 use crate::wire::resp;
 
 /// The writer's room is made in steps of this, in bytes.
-const BULK_STEP: usize = 1024;
+const BULK_STEP: usize = 2000;
 
 /// Longer elements are not copied into the writer's block but handed to the output.
 const LONG_BULK: usize = 2048;
+
+/// `$`, the index and a line end, for all lengths of two digits at most.
+const BULK_HEADS: [[u8; 8]; 100] = {
+    let mut heads = [[0; 8]; 100];
+    let mut n = 0;
+    while n < 100 {
+        let (tens, ones) = (b'0' + n as u8 / 10, b'0' + n as u8 % 10);
+        heads[n] = if n < 10 {
+            [b'$', ones, b'\r', b'\n', 0, 0, 0, 0]
+        } else {
+            [b'$', tens, ones, b'\r', b'\n', 0, 0, 0]
+        };
+        n += 1;
+    }
+    heads
+};
+
+/// Writes `s` as a bulk string to the start of `room`; returns its length, 0 when `s` is not short or there is no room.
+#[inline(always)]
+fn write_short_bulk(room: &mut [u8], s: &[u8]) -> usize {
+    let n = s.len();
+    // Whole arrays, so that their copies are single moves.
+    let (Some(bytes), Some(room)) = (BULK_HEADS.get(n), room.get_mut(..n + 8)) else {
+        return 0;
+    };
+    if let Some(head) = room.first_chunk_mut() {
+        *head = *bytes;
+    }
+    let head = 4 + usize::from(n >= 10);
+    let (text, end) = room[head..].split_at_mut(n);
+    copy_short(text, s);
+    if let Some(end) = end.first_chunk_mut() {
+        *end = *b"\r\n";
+    }
+    head + n + 2
+}
 
 /// Writes many bulk strings into a client's output in one pass; see [`Clients::write_bulks`].
 pub struct BulkWriter<'a> {
@@ -63,35 +100,32 @@ impl BulkWriter<'_> {
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, s: &[u8]) {
-        let n = s.len();
-        if n >= 100 {
-            return self.bulk_anyway(s);
+        let room = &mut self.block[self.at..];
+        match write_short_bulk(room, s) {
+            0 => self.bulk_anyway(s),
+            n => self.at += n,
         }
-        let Some(room) = self.block.get_mut(self.at..self.at + n + 7) else {
-            return self.bulk_anyway(s);
-        };
-        // Arrays, so that their copies are single moves.
-        let (tens, ones) = (b'0' + n as u8 / 10, b'0' + n as u8 % 10);
-        let body = if tens == b'0' {
-            let Some((head, body)) = room.split_first_chunk_mut() else {
-                return;
-            };
-            *head = [b'$', ones, b'\r', b'\n'];
-            self.at += n + 6;
-            body
-        } else {
-            let Some((head, body)) = room.split_first_chunk_mut() else {
-                return;
-            };
-            *head = [b'$', tens, ones, b'\r', b'\n'];
-            self.at += n + 7;
-            body
-        };
-        let (text, end) = body.split_at_mut(n);
-        text.copy_from_slice(s);
-        if let Some(end) = end.first_chunk_mut() {
-            *end = *b"\r\n";
+    }
+
+    /// Elements of a listpack; returns how many there were.
+    #[inline]
+    pub fn bulks<'v>(&mut self, values: impl Iterator<Item = LpValue<'v>>) -> usize {
+        let mut n = 0;
+        let mut room = &mut self.block[self.at..];
+        for v in values {
+            n += 1;
+            if let LpValue::Str(s) = v {
+                let written = write_short_bulk(room, s);
+                if written > 0 {
+                    self.at += written;
+                    room = &mut room[written..];
+                    continue;
+                }
+            }
+            self.bulk_value(v);
+            room = &mut self.block[self.at..];
         }
+        n
     }
 
     #[cold]

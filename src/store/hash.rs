@@ -223,12 +223,13 @@ impl Hash {
             FieldValue::Bytes(v) => v,
             FieldValue::Buf(b) => b.as_slice(),
         };
-        if field.len() > max || v.len() > max {
-            self.convert_to_table(self.len() + 1);
-            return self.set(field, value, limits);
-        }
-        let Hash::Listpack(lp) = self else {
-            return false;
+        let fits = field.len() <= max && v.len() <= max;
+        let lp = match self {
+            Hash::Listpack(lp) if fits && lp.safe_to_add(field.len() + v.len()) => lp,
+            _ => {
+                self.convert_to_table(self.len() + 1);
+                return self.set(field, value, limits);
+            }
         };
         if let Some(at) = find(lp, field) {
             lp.replace(at, v);
@@ -238,8 +239,7 @@ impl Hash {
             }
             return false;
         }
-        lp.append(field);
-        lp.append(v);
+        lp.append_pair(field, v);
         if lp.len() / 2 > limits.listpack_entries {
             self.convert_to_table(0);
         }
@@ -370,10 +370,15 @@ impl Hash {
 
     /// Bytes that hang off the entry; of a table, as a sample of its fields has it.
     pub fn mem_usage(&self) -> usize {
+        self.mem_usage_sampled(SIZE_SAMPLE)
+    }
+
+    /// The same from a sample of so many fields.
+    pub fn mem_usage_sampled(&self, samples: usize) -> usize {
         match self {
             Hash::Listpack(lp) => lp.mem_usage(),
             Hash::Table(t) => {
-                let sample = t.len().min(SIZE_SAMPLE);
+                let sample = t.len().min(samples);
                 let bytes: usize = t.table.iter().take(sample).map(Field::mem_usage).sum();
                 let fields = bytes.saturating_mul(t.len()) / sample.max(1);
                 size_of::<HashTable>() + t.table.mem_usage() + fields

@@ -9,7 +9,7 @@
 
 use crate::ds::listpack::{Listpack, LpPos, LpValue, Needle};
 use crate::ds::quicklist::{
-    End, PACKED_THRESHOLD, QlValue, Quicklist, node_exceeds_limit, node_limit,
+    End, PACKED_THRESHOLD, QlValue, Quicklist, Span, node_exceeds_limit, node_limit,
 };
 
 /// The directives that shape a list.
@@ -178,25 +178,20 @@ impl List {
         backward: bool,
         mut f: impl FnMut(QlValue<'_>) -> bool,
     ) {
-        let lp = match self {
-            List::Listpack(lp) => lp,
-            List::Quicklist(q) => return q.for_each_from(index, backward, f),
-        };
-        let mut p = i64::try_from(index).ok().and_then(|i| lp.seek(i));
-        let Some(start) = p else { return };
-        if !backward {
-            for v in lp.iter_from(start) {
-                if !f(QlValue::Packed(v)) {
-                    return;
+        self.spans_from(index, backward, |span| span.for_each(backward, &mut f));
+    }
+
+    /// The same, a run of elements that lie together at a time.
+    #[inline]
+    pub fn spans_from(&self, index: usize, backward: bool, mut f: impl FnMut(Span<'_>) -> bool) {
+        match self {
+            List::Quicklist(q) => q.spans_from(index, backward, f),
+            List::Listpack(lp) => {
+                if let Some(from) = i64::try_from(index).ok().and_then(|i| lp.seek(i)) {
+                    let first = LpPos::FIRST;
+                    f(Span::Packed { lp, first, from });
                 }
             }
-            return;
-        }
-        while let Some(here) = p {
-            if !f(QlValue::Packed(lp.get(here))) {
-                return;
-            }
-            p = lp.prev(here);
         }
     }
 

@@ -496,11 +496,16 @@ impl Set {
 
     /// Bytes that hang off the entry; of a table, as a sample of its members has it.
     pub fn mem_usage(&self) -> usize {
+        self.mem_usage_sampled(SIZE_SAMPLE)
+    }
+
+    /// The same from a sample of so many members.
+    pub fn mem_usage_sampled(&self, samples: usize) -> usize {
         match self {
             Set::Intset(s) => s.mem_usage(),
             Set::Listpack(lp) => lp.mem_usage(),
             Set::Table(t) => {
-                let sample = t.len().min(SIZE_SAMPLE);
+                let sample = t.len().min(samples);
                 let bytes: usize = t.table.iter().take(sample).map(Member::mem_usage).sum();
                 let members = bytes.saturating_mul(t.len()) / sample.max(1);
                 size_of::<SetTable>() + t.table.mem_usage() + members

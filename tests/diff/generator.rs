@@ -78,6 +78,23 @@ pub const ROWS: &[Row] = &[
     ),
     row(2, "BITFIELD_RO $key GET $bits $bitoff"),
     row(1, "BITFIELD_RO $key SET $bits $bitoff $int"),
+    // SORT. Where equal ones may come in any order, as with ALPHA and BY of a set or with LIMIT, it is left out.
+    row(4, "SORT|SORT_RO $list|$set [ASC|DESC] [ALPHA]"),
+    row(2, "SORT|SORT_RO $list LIMIT $int $int [DESC] [ALPHA]"),
+    row(2, "SORT|SORT_RO $set LIMIT $int $int [DESC]"),
+    row(4, "SORT $list BY $sortby [DESC] [ALPHA]"),
+    row(3, "SORT $set BY n*|k*|h*->f1|#*|no* [DESC]"),
+    row(3, "SORT $list|$set BY n*|k* LIMIT $int $int [DESC]"),
+    row(4, "SORT $list BY $sortby GET # GET $sortby [DESC] [ALPHA]"),
+    row(3, "SORT|SORT_RO $list|$set GET $sortby GET $sortby [ALPHA]"),
+    row(2, "SORT $list BY nosort LIMIT $int $int [DESC] [GET] [#]"),
+    row(2, "SORT $set BY nosort STORE $list"),
+    row(3, "SORT $list|$set [ALPHA] [DESC] STORE $list"),
+    row(2, "SORT $list|$set GET $sortby GET # STORE $list"),
+    row(
+        1,
+        "SORT|SORT_RO $key|$hash|$list STORE|BY|LIMIT|WHAT [$key]",
+    ),
     // HyperLogLogs.
     row(8, "PFADD $hll $value [$value] [$value] [$int]"),
     row(2, "PFADD $hll"),
@@ -456,6 +473,26 @@ const PATTERNS: &[&str] = &[
     "**", "*k*1*", "n*", "?", "k[\\1]", "[^]",
 ];
 
+/// Patterns of BY and GET that meet the other keys when an element is a small number.
+const SORT_PATTERNS: &[&str] = &[
+    "n*",
+    "k*",
+    "*",
+    "#",
+    "nosort",
+    "l*",
+    "h*->f1",
+    "h*->f2",
+    "h*->nosuch",
+    "n*->f1",
+    "h1->*",
+    "h*->",
+    "*->f1",
+    "**",
+    "",
+    "pf*",
+];
+
 const OPTIONS: &[&str] = &[
     "NX", "XX", "GET", "KEEPTTL", "EX", "PX", "EXAT", "PXAT", "PERSIST", "nosuch",
 ];
@@ -580,6 +617,7 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
         },
         // Few, so that they are found again.
         "$elem" => format!("{}", rng.below(12) as i64 - 4).into_bytes(),
+        "$sortby" => from(rng, SORT_PATTERNS),
         "$hll" => format!("pf{}", rng.below(4)).into_bytes(),
         "$stream" => match rng.below(40) {
             0 => format!("k{}", rng.below(8)).into_bytes(),

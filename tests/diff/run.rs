@@ -63,9 +63,12 @@ impl Pair {
 
     /// Only one of the two has acted on this command: both go on from the same state.
     fn forget(&mut self, args: &[Vec<u8>]) {
+        // Whichever of its words is a key.
         if args.len() > 1 {
+            let mut del = args.to_vec();
+            del[0] = b"DEL".to_vec();
             for conn in [&mut self.reference, &mut self.tested] {
-                conn.cmd(&[&b"DEL"[..], &args[1]]);
+                conn.cmd(&del);
             }
         }
     }

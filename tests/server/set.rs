@@ -198,9 +198,9 @@ fn algebra_of_sets() {
 
 #[test]
 fn an_expired_source_is_an_empty_set() {
-    let server = Server::aedile(&[]);
+    let server = Server::aedile(&["--enable-debug-command", "yes"]);
     let mut c = server.connect();
-    c.run("DEBUG SET-ACTIVE-EXPIRE 0");
+    c.ok("DEBUG SET-ACTIVE-EXPIRE 0");
     for i in 0..50 {
         c.run(&format!("SADD k{i} a b {i}"));
         if i % 2 == 1 {
@@ -345,7 +345,7 @@ fn sscan_keeps_its_promise() {
 
 #[test]
 fn a_table_shows_its_statistics() {
-    let server = Server::aedile(&[]);
+    let server = Server::aedile(&["--enable-debug-command", "yes"]);
     let mut c = server.connect();
     fill(&mut c, "s", "m", 1000);
     let text = c.run("DEBUG HTSTATS-KEY s full").text();

@@ -13,7 +13,9 @@ use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::store::entry::Entry;
 use crate::store::entry::value::Value;
+use crate::store::hash::Hash;
 use crate::store::list::List;
+use crate::store::set::Set;
 
 use super::lookup_or_reply;
 
@@ -41,7 +43,9 @@ pub fn packed_threshold(server: &mut Server, cid: ClientId, args: &Args) {
 /// The listpack that is the whole of an entry's value.
 fn listpack_of<R>(e: &Entry, f: impl FnOnce(&Listpack) -> R) -> Option<R> {
     match &*e.any_value()? {
-        Value::List(List::Listpack(lp)) => Some(f(lp)),
+        Value::List(List::Listpack(lp))
+        | Value::Set(Set::Listpack(lp))
+        | Value::Hash(Hash::Listpack(lp)) => Some(f(lp)),
         _ => None,
     }
 }

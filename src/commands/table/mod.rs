@@ -11,6 +11,7 @@ use crate::server::command::Command;
 mod bitmap;
 mod connection;
 mod generic;
+mod geo;
 mod get_keys;
 mod hash;
 mod hyperloglog;
@@ -28,6 +29,7 @@ pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     list::COMMANDS,

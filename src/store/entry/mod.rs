@@ -357,13 +357,18 @@ impl Entry {
 
     /// Bytes of the entry and of its value.
     pub fn mem_usage(&self) -> usize {
+        self.mem_usage_by(Value::mem_usage)
+    }
+
+    /// The same, with a value that is no string as `f` measures it.
+    pub fn mem_usage_by(&self, f: impl FnOnce(&Value) -> usize) -> usize {
         let own = crate::base::alloc::good_size(self.size());
         if self.header() & PTR == 0 {
             return own;
         }
         own + match self.buf() {
             Some(b) => crate::base::alloc::good_size(b.alloc_size()),
-            None => self.any_value().map_or(0, |v| v.mem_usage()),
+            None => self.any_value().map_or(0, |v| f(&v)),
         }
     }
 

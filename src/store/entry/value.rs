@@ -163,6 +163,15 @@ impl Value {
         each_type!(self, v => v.mem_usage())
     }
 
+    /// The same; of what is many allocations, as a sample of so many elements has it.
+    pub fn mem_usage_sampled(&self, samples: usize) -> usize {
+        match self {
+            Value::Set(v) => v.mem_usage_sampled(samples),
+            Value::Hash(v) => v.mem_usage_sampled(samples),
+            v => v.mem_usage(),
+        }
+    }
+
     /// How many allocations it takes to free it, about (lazyfreeGetFreeEffort).
     pub fn free_effort(&self) -> usize {
         each_type!(self, v => v.free_effort())

@@ -443,7 +443,13 @@ mod tests {
                 let unordered = e.encoding() == Encoding::Ht;
                 if !unordered {
                     assert_eq!(back.encoding(), e.encoding(), "version {version}");
-                    assert!(contents(&back) == want, "{:?} {version}", e.encoding());
+                    // Version 9 does not know all of a stream's counters.
+                    let whole = version >= 10 || e.value_type() != Type::Stream;
+                    assert!(
+                        !whole || contents(&back) == want,
+                        "{:?} {version}",
+                        e.encoding()
+                    );
                 } else {
                     let (Some(a), Some(b)) = (e.any_value(), back.any_value()) else {
                         panic!("a table is no string")
