@@ -20,7 +20,7 @@ use crate::ds::idmap::STREAM_ID_STR_LEN;
 use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::client::ClientId;
-use crate::server::exec::{Args, OwnedArgs, shown_part};
+use crate::server::exec::{Args, OwnedArgs};
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
 use crate::store::stream::{Group, IdChoice, Item, Nack, StreamId};
 use crate::wire::resp;
@@ -28,12 +28,17 @@ use crate::wire::resp;
 /// The longest id argument that is looked at, in bytes.
 const ID_ARG_MAX: usize = 127;
 
+/// An argument as a C string.
+fn up_to_nul(arg: &[u8]) -> &[u8] {
+    memchr::memchr(0, arg).map_or(arg, |end| &arg[..end])
+}
+
 /// Milliseconds, and what is behind the first `-`. As upstream reads it, text behind a NUL does not count.
 fn split_id(arg: &[u8]) -> Option<(u64, Option<&[u8]>)> {
     if arg.len() > ID_ARG_MAX {
         return None;
     }
-    let arg = memchr::memchr(0, arg).map_or(arg, |end| &arg[..end]);
+    let arg = up_to_nul(arg);
     match memchr::memchr(b'-', arg) {
         Some(i) => Some((string2ull(&arg[..i])?, Some(&arg[i + 1..]))),
         None => Some((string2ull(arg)?, None)),
@@ -143,9 +148,9 @@ impl Server {
     fn reply_no_key_or_group(&mut self, cid: ClientId, key: &[u8], group: &[u8], tail: &str) {
         let text = [
             b"-NOGROUP No such key '",
-            shown_part(key),
+            up_to_nul(key),
             b"' or consumer group '",
-            shown_part(group),
+            up_to_nul(group),
             b"'",
             tail.as_bytes(),
         ];
@@ -156,9 +161,9 @@ impl Server {
     fn reply_no_group(&mut self, cid: ClientId, key: &[u8], group: &[u8]) {
         let text: [&[u8]; 5] = [
             b"-NOGROUP No such consumer group '",
-            shown_part(group),
+            up_to_nul(group),
             b"' for key name '",
-            shown_part(key),
+            up_to_nul(key),
             b"'",
         ];
         self.add_reply_error_bytes(cid, &text.concat());

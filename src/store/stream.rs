@@ -209,25 +209,17 @@ impl StreamData {
         if total > STREAM_LISTPACK_MAX_SIZE || num_fields > MAX_FIELDS {
             return false;
         }
-        let tail = self.nodes.last().filter(|p| {
-            let lp = self.nodes.at(*p).1;
-            !is_full(lp, total, limits)
-        });
-        let (master_id, lp) = match tail {
+        let added = match self.nodes.last() {
             Some(p) => {
                 let master_id = self.nodes.at(p).0;
-                (master_id, self.nodes.at_mut(p))
+                let lp = self.nodes.at_mut(p);
+                node::append(lp, (master_id, id), num_fields, &arg, total, limits)
             }
-            None => {
-                let lp = node::new_node(num_fields, |i| arg(i));
-                self.nodes.insert(id, lp);
-                match self.nodes.last() {
-                    Some(p) => (id, self.nodes.at_mut(p)),
-                    None => unreachable!("a node was inserted"),
-                }
-            }
+            None => false,
         };
-        node::append(lp, master_id, id, num_fields, arg);
+        if !added {
+            self.nodes.insert(id, node::new_node(id, num_fields, arg));
+        }
         let m = &mut self.meta;
         m.length += 1;
         m.entries_added = m.entries_added.wrapping_add(1);
@@ -401,20 +393,6 @@ impl StreamData {
     pub fn destroy_cg(&mut self, name: &[u8]) -> Option<Box<Group>> {
         self.groups.remove(name)
     }
-}
-
-/// Whether another entry of `total` bytes belongs into a new node.
-fn is_full(lp: &Listpack, total: usize, limits: NodeLimits) -> bool {
-    let max_bytes = match limits.max_bytes {
-        0 => STREAM_LISTPACK_MAX_SIZE,
-        n => n.min(STREAM_LISTPACK_MAX_SIZE),
-    };
-    if lp.total_bytes() + total >= max_bytes {
-        return true;
-    }
-    limits.max_entries != 0
-        && node::Master::of(lp)
-            .is_none_or(|m| m.live.saturating_add(m.deleted) >= limits.max_entries)
 }
 
 impl Stream {

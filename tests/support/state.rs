@@ -33,8 +33,8 @@ enum Sorted {
     No,
     Items,
     Pairs,
-    /// In order, without what is each server's own time.
-    Timeless,
+    /// In order, see [`comparable_stream`].
+    Stream,
 }
 
 /// A row a type. `KEY` stands for the key.
@@ -67,7 +67,7 @@ const READERS: &[Reader] = &[
     Reader {
         kind: "stream",
         args: &["XINFO", "STREAM", "KEY", "FULL", "COUNT", "0"],
-        sorted: Sorted::Timeless,
+        sorted: Sorted::Stream,
     },
 ];
 
@@ -89,18 +89,34 @@ fn normalise(value: Value, sorted: Sorted) -> Value {
             pairs.sort();
             Value::Map(pairs)
         }
-        (value, Sorted::Timeless) => without_times(value),
+        (value, Sorted::Stream) => comparable_stream(value),
         (value, _) => value,
     }
 }
 
-/// What XINFO tells of a stream, without the times at which consumers were seen and entries delivered: commands that do not
-/// propagate set them too, and clocks differ.
-pub fn without_times(value: Value) -> Value {
-    let is_time = |name: &Value| {
-        ["seen-time", "active-time", "idle", "inactive"]
-            .iter()
-            .any(|t| *name == *t)
+/// The field `name` of a map, or of an array read as pairs.
+fn field<'v>(v: &'v Value, name: &str) -> Option<&'v Value> {
+    match v {
+        Value::Map(pairs) => pairs.iter().find(|(k, _)| *k == name).map(|(_, v)| v),
+        Value::Array(items) => items.chunks_exact(2).find(|p| p[0] == name).map(|p| &p[1]),
+        _ => None,
+    }
+}
+
+/// Of what XINFO tells of a stream, that in which two servers with the same data agree. Times differ, and are set by
+/// commands that do not propagate; a consumer for whom nothing is pending may be unknown to a replica, and is made at
+/// different moments by 7.0 and 7.2.
+pub fn comparable_stream(value: Value) -> Value {
+    let is_own = |name: &Value, v: Option<&Value>| {
+        matches!(v, Some(Value::Int(_)))
+            && ["seen-time", "active-time", "idle", "inactive", "consumers"]
+                .iter()
+                .any(|t| *name == *t)
+    };
+    let is_idle = |v: &Value| {
+        let zero = |name: &str| field(v, name).is_some_and(|n| *n == 0);
+        (field(v, "seen-time").is_some() && zero("pel-count"))
+            || (field(v, "idle").is_some() && zero("pending"))
     };
     // The time is the last but one of what is told of a pending entry.
     let timeless = |entry: Value| match entry {
@@ -110,35 +126,32 @@ pub fn without_times(value: Value) -> Value {
         }
         entry => entry,
     };
-    let inner = |name: &Value, v: Value| match v {
-        Value::Array(entries) if *name == "pending" => {
+    let inner = |name: Option<&Value>, v: Value| match v {
+        Value::Array(entries) if name.is_some_and(|n| *n == "pending") => {
             Value::Array(entries.into_iter().map(timeless).collect())
         }
-        v => without_times(v),
+        v => comparable_stream(v),
     };
     match value {
         Value::Map(pairs) => Value::Map(
             pairs
                 .into_iter()
-                .filter(|(name, _)| !is_time(name))
+                .filter(|(name, v)| !is_own(name, Some(v)))
                 .map(|(name, v)| {
-                    let v = inner(&name, v);
+                    let v = inner(Some(&name), v);
                     (name, v)
                 })
                 .collect(),
         ),
         Value::Array(items) => {
             let mut out: Vec<Value> = Vec::with_capacity(items.len());
-            let mut items = items.into_iter().peekable();
+            let mut items = items.into_iter().filter(|v| !is_idle(v)).peekable();
             while let Some(item) = items.next() {
-                if is_time(&item) && matches!(items.peek(), Some(Value::Int(_))) {
+                if is_own(&item, items.peek()) {
                     items.next();
                     continue;
                 }
-                let item = match out.last() {
-                    Some(name) => inner(name, item),
-                    None => without_times(item),
-                };
+                let item = inner(out.last(), item);
                 out.push(item);
             }
             Value::Array(out)

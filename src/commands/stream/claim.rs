@@ -3,11 +3,11 @@
 //! Both are propagated as one XCLAIM for each entry that they touched, with the NACK as it is then. An entry that is gone
 //! from the stream leaves the pending ones too.
 
-use super::{Effects, Reply, parse_strict_id};
+use super::{Effects, Reply, parse_strict_id, up_to_nul};
 use crate::ds::idmap::STREAM_ID_STR_LEN;
 use crate::server::Server;
 use crate::server::client::ClientId;
-use crate::server::exec::{Args, shown_part};
+use crate::server::exec::Args;
 use crate::server::notify::NOTIFY_STREAM;
 use crate::store::stream::{Stream, StreamId, StreamIter};
 
@@ -166,8 +166,7 @@ impl Server {
                 i += 1;
                 o.last_id = self.strict_id_or_reply(cid, &args[i])?;
             } else {
-                let text: [&[u8]; 3] =
-                    [b"Unrecognized XCLAIM option '", shown_part(&args[i]), b"'"];
+                let text: [&[u8]; 3] = [b"Unrecognized XCLAIM option '", up_to_nul(&args[i]), b"'"];
                 self.add_reply_error_bytes(cid, &text.concat());
                 return None;
             }

@@ -262,6 +262,8 @@ impl Group {
 
 /// The groups of a stream, by name.
 #[derive(Clone, Default)]
+// Boxed: a new group moves pointers, not groups.
+#[allow(clippy::vec_box)]
 pub(super) struct Groups(Vec<Box<Group>>);
 
 impl Groups {

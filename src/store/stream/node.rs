@@ -13,8 +13,9 @@
 //! What is read here may come from a file: it has passed [`stream_validate_listpack_integrity`], but its counts and ids may
 //! still lie. So every step may end early, and nothing is added up unchecked. Nothing is known here of the stream around.
 
+use super::{NodeLimits, STREAM_LISTPACK_MAX_SIZE};
 use crate::ds::idmap::StreamId;
-use crate::ds::listpack::{Iter, Listpack, LpPos, LpValue, validate_integrity};
+use crate::ds::listpack::{Iter, Listpack, LpPos, LpValue, Tail, validate_integrity};
 
 /// The entry is deleted (STREAM_ITEM_FLAG_DELETED).
 pub const ITEM_DELETED: i64 = 1;
@@ -145,54 +146,87 @@ impl ItemHead {
     }
 }
 
-/// A new node for an entry: only its master entry, with the fields of that entry and no entry counted.
-pub(super) fn new_node<'f>(num_fields: usize, field: impl Fn(usize) -> &'f [u8]) -> Listpack {
-    let mut lp = Listpack::new();
-    lp.append_int(0);
-    lp.append_int(0);
-    lp.append_int(num_fields as i64);
-    for i in 0..num_fields {
-        lp.append(field(2 * i));
-    }
-    lp.append_int(0);
-    lp
-}
-
-/// Adds an entry at the end. `arg` gives its fields and values in turn.
-pub(super) fn append<'f>(
-    lp: &mut Listpack,
+/// What an entry adds to a node. `arg` gives its fields and values in turn; with `same` the fields are the master's.
+#[inline]
+fn encode_item<'f>(
+    tail: &mut Tail,
     master_id: StreamId,
     id: StreamId,
+    same: bool,
     num_fields: usize,
     arg: impl Fn(usize) -> &'f [u8],
 ) {
-    let (live, same) = match Master::of(lp) {
-        Some(mut m) => {
-            let same = m.num_fields == num_fields
-                && (0..num_fields).all(|i| m.fields.next().is_some_and(|f| f.eq_bytes(arg(2 * i))));
-            (m.live, same)
-        }
-        None => (0, false),
-    };
-    if let Some(p) = lp.first() {
-        lp.replace_int(p, live.saturating_add(1));
-    }
-    lp.append_int(if same { ITEM_SAMEFIELDS } else { 0 });
-    lp.append_int(id.ms.wrapping_sub(master_id.ms) as i64);
-    lp.append_int(id.seq.wrapping_sub(master_id.seq) as i64);
-    let mut elements = num_fields as i64 + 3;
+    tail.push_int(if same { ITEM_SAMEFIELDS } else { 0 });
+    tail.push_int(id.ms.wrapping_sub(master_id.ms) as i64);
+    tail.push_int(id.seq.wrapping_sub(master_id.seq) as i64);
+    let n = num_fields as i64;
     if same {
         for i in 0..num_fields {
-            lp.append(arg(2 * i + 1));
+            tail.push(arg(2 * i + 1));
         }
+        tail.push_int(n + 3);
     } else {
-        lp.append_int(num_fields as i64);
+        tail.push_int(n);
         for i in 0..2 * num_fields {
-            lp.append(arg(i));
+            tail.push(arg(i));
         }
-        elements += num_fields as i64 + 1;
+        tail.push_int(2 * n + 4);
     }
-    lp.append_int(elements);
+}
+
+/// A new node that begins with this entry.
+pub(super) fn new_node<'f>(
+    id: StreamId,
+    num_fields: usize,
+    arg: impl Fn(usize) -> &'f [u8],
+) -> Listpack {
+    let mut tail = Tail::new();
+    tail.push_int(1);
+    tail.push_int(0);
+    tail.push_int(num_fields as i64);
+    for i in 0..num_fields {
+        tail.push(arg(2 * i));
+    }
+    tail.push_int(0);
+    encode_item(&mut tail, id, id, true, num_fields, arg);
+    let mut lp = Listpack::new();
+    lp.append_tail(&tail);
+    lp
+}
+
+/// Adds an entry at the end, unless the node is full; `bytes` is the length of all its fields and values.
+#[inline]
+pub(super) fn append<'f>(
+    lp: &mut Listpack,
+    (master_id, id): (StreamId, StreamId),
+    num_fields: usize,
+    arg: impl Fn(usize) -> &'f [u8],
+    bytes: usize,
+    limits: NodeLimits,
+) -> bool {
+    let max_bytes = match limits.max_bytes {
+        0 => STREAM_LISTPACK_MAX_SIZE,
+        n => n.min(STREAM_LISTPACK_MAX_SIZE),
+    };
+    if lp.total_bytes() + bytes >= max_bytes {
+        return false;
+    }
+    let Some(mut m) = Master::of(lp) else {
+        return false;
+    };
+    if limits.max_entries != 0 && m.live.saturating_add(m.deleted) >= limits.max_entries {
+        return false;
+    }
+    let same = m.num_fields == num_fields
+        && (0..num_fields).all(|i| m.fields.next().is_some_and(|f| f.eq_bytes(arg(2 * i))));
+    let live = m.live;
+    let mut tail = Tail::new();
+    encode_item(&mut tail, master_id, id, same, num_fields, arg);
+    lp.append_tail(&tail);
+    if let Some(p) = lp.first() {
+        lp.set_int(p, live.saturating_add(1));
+    }
+    true
 }
 
 /// What is to become of an entry.
@@ -225,7 +259,7 @@ pub(super) fn mark_deleted(
             match verdict(head.id) {
                 Verdict::Keep => {}
                 Verdict::Delete => {
-                    lp.replace_int(flags_at, head.flags | ITEM_DELETED);
+                    lp.set_int(flags_at, head.flags | ITEM_DELETED);
                     marked += 1;
                 }
                 Verdict::Stop => break,
@@ -236,9 +270,9 @@ pub(super) fn mark_deleted(
     if marked > 0
         && let Some(p) = lp.first()
     {
-        lp.replace_int(p, live.saturating_sub(marked));
+        lp.set_int(p, live.saturating_sub(marked));
         if let Some(p) = lp.next(p) {
-            lp.replace_int(p, deleted.saturating_add(marked));
+            lp.set_int(p, deleted.saturating_add(marked));
         }
     }
     marked as u64
