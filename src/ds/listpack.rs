@@ -53,7 +53,7 @@ impl LpPos {
 }
 
 /// An element.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LpValue<'a> {
     Int(i64),
     Str(&'a [u8]),
