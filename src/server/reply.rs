@@ -20,6 +20,9 @@ use crate::wire::resp;
 /// The writer's room is made in steps of this, in bytes.
 const BULK_STEP: usize = 2000;
 
+/// The first of these steps: enough for a short reply.
+const FIRST_STEP: usize = 256;
+
 /// With this much left of a block, in bytes, the writer begins in it.
 const SOME_ROOM: usize = 128;
 
@@ -264,7 +267,8 @@ impl Clients {
         };
         w.take_block();
         if w.block.capacity() - w.at >= SOME_ROOM {
-            w.make_room(1);
+            let room = (w.block.capacity() - w.at).min(FIRST_STEP);
+            w.block.resize(w.at + room, 0);
         }
         f(&mut w);
         w.give_block();

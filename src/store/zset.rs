@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::base::num::{D2STRING_SIZE, d2string, double2ll, string2d, string2d_range, string2ll};
+use crate::base::num::{D2STRING_SIZE, d2string, double2ll, string2d, string2d_range};
 use crate::base::random::{Prng, Selection};
 use crate::base::strtod::strtod;
 use crate::config::fields::Config;
@@ -314,37 +314,31 @@ fn is_before(v: LpValue<'_>, member: &[u8]) -> bool {
     }
 }
 
-/// Where a member is, or, as the error, before which other it belongs with this score: none, if it would be the last.
+/// Before which member one that is not there belongs; none, if it would be the last.
 #[inline]
-fn locate(lp: &Listpack, member: &[u8], score: f64) -> Result<LpPos, Option<LpPos>> {
-    let number = string2ll(member);
-    let last = member.last();
-    let mut before = None;
+fn place_for(lp: &Listpack, member: &[u8], score: f64) -> Option<LpPos> {
+    let belongs_before = |there: LpValue<'_>, its_score: LpValue<'_>| {
+        let its_score = score_of(its_score);
+        its_score > score || (its_score == score && !is_before(there, member))
+    };
+    // Often it is the last.
+    let last = lp.last()?;
+    let before_last = lp.prev(last)?;
+    if !belongs_before(lp.get(before_last), lp.get(last)) {
+        return None;
+    }
     let mut elements = lp.iter();
     loop {
         let p = elements.position();
-        let (Some(there), Some(its_score)) = (elements.next(), elements.next()) else {
-            return Err(before);
-        };
-        let found = match there {
-            LpValue::Int(n) => number == Some(n),
-            // Most names of one length differ in their last byte.
-            LpValue::Str(s) => s.len() == member.len() && s.last() == last && s == member,
-        };
-        if found {
-            return Ok(p);
-        }
-        if before.is_none() {
-            let its_score = score_of(its_score);
-            let after = its_score > score || (its_score == score && !is_before(there, member));
-            before = after.then_some(p);
+        if belongs_before(elements.next()?, elements.next()?) {
+            return Some(p);
         }
     }
 }
 
-/// Adds a member with its score before the one at `before`, or at the end (zzlInsertAt).
-#[inline]
-fn insert_at(lp: &mut Listpack, before: Option<LpPos>, member: &[u8], score: f64) {
+/// Adds a member, which is not there, where it belongs (zzlInsert).
+fn insert(lp: &mut Listpack, member: &[u8], score: f64) {
+    let before = place_for(lp, member, score);
     match double2ll(score) {
         Some(n) => lp.insert_pair(before, member, LpValue::Int(n)),
         None => {
@@ -445,19 +439,14 @@ impl Zset {
             return Err(NotANumber);
         }
         if let Zset::Listpack(lp) = self {
-            let before = match locate(lp, member, score) {
-                Ok(p) => {
-                    let done = flags.decide(score_at(lp, p), score)?;
-                    if let Added::Updated(new) = done {
-                        lp.delete_range(p, 2);
-                        if let Err(before) = locate(lp, member, new) {
-                            insert_at(lp, before, member, new);
-                        }
-                    }
-                    return Ok(done);
+            if let Some(p) = find(lp, member) {
+                let done = flags.decide(score_at(lp, p), score)?;
+                if let Added::Updated(new) = done {
+                    lp.delete_range(p, 2);
+                    insert(lp, member, new);
                 }
-                Err(before) => before,
-            };
+                return Ok(done);
+            }
             if flags.xx {
                 return Ok(Added::Nop);
             }
@@ -465,7 +454,7 @@ impl Zset {
                 && member.len() <= limits.listpack_value
                 && lp.safe_to_add(member.len())
             {
-                insert_at(lp, before, member, score);
+                insert(lp, member, score);
                 return Ok(Added::New(score));
             }
             let capacity = self.len() + 1;
@@ -1052,6 +1041,9 @@ mod tests {
                 prop_assert_eq!(z.encoding(), encoding);
                 prop_assert_eq!(z.len(), m.0.len());
                 prop_assert_eq!(content(&z), m.0.clone());
+                if let Zset::Listpack(lp) = &z {
+                    prop_assert!(listpack::validate_integrity(lp.bytes(), true, &mut |_| true));
+                }
             }
             for (rank, (score, member)) in m.0.iter().enumerate() {
                 prop_assert_eq!(z.score(member), Some(*score));

@@ -2,6 +2,8 @@
 //!
 //! Whatever a range is given by, it becomes a range of ranks first; a limit and the direction are then arithmetic.
 
+use std::ops::Range;
+
 use super::{NOT_A_LEX_RANGE, NOT_A_SCORE_RANGE, add_reply_pair, add_reply_pairs_len};
 use crate::base::num::{D2STRING_SIZE, d2string};
 use crate::server::Server;
@@ -135,18 +137,21 @@ fn parse_query<'a>(
     })
 }
 
+/// Ranks counted from the highest score as ranks counted from the lowest.
+#[inline]
+fn mirrored(z: &Zset, ranks: Range<usize>) -> Range<usize> {
+    let len = z.len();
+    len - ranks.end..len - ranks.start
+}
+
 impl Query<'_> {
     /// The ranks of the members that are asked for, counted from the lowest score.
     #[inline]
-    fn ranks(&self, z: &Zset) -> std::ops::Range<usize> {
+    fn ranks(&self, z: &Zset) -> Range<usize> {
         let found = match &self.bounds {
             Bounds::Rank(start, stop) => {
                 let r = z.rank_range(*start, *stop);
-                if self.reverse && !r.is_empty() {
-                    let len = z.len();
-                    return len - r.end..len - r.start;
-                }
-                return r;
+                return if self.reverse { mirrored(z, r) } else { r };
             }
             Bounds::Score(r) => z.score_range(r),
             Bounds::Lex(r) => z.lex_range(r, self.reverse),
@@ -170,31 +175,56 @@ impl Query<'_> {
 fn add_reply_members(
     clients: &mut Clients,
     cid: ClientId,
-    q: &Query<'_>,
+    (reverse, with_scores): (bool, bool),
     z: &Zset,
-    ranks: std::ops::Range<usize>,
+    ranks: Range<usize>,
 ) {
-    add_reply_pairs_len(clients, cid, q.with_scores, ranks.len());
-    if !q.with_scores {
+    add_reply_pairs_len(clients, cid, with_scores, ranks.len());
+    if !with_scores {
         clients.write_bulks(cid, |w| {
-            z.for_each_in(ranks, q.reverse, |member, _| w.bulk_value(member));
+            z.for_each_in(ranks, reverse, |member, _| w.bulk_value(member));
         });
     } else if clients.resp_version(cid) == 2 {
         clients.write_bulks(cid, |w| {
-            z.for_each_in(ranks, q.reverse, |member, score| {
+            z.for_each_in(ranks, reverse, |member, score| {
                 w.bulk_value(member);
                 w.bulk(d2string(&mut [0; D2STRING_SIZE], score));
             });
         });
     } else {
-        z.for_each_in(ranks, q.reverse, |member, score| {
+        z.for_each_in(ranks, reverse, |member, score| {
             add_reply_pair(clients, cid, true, member, score);
         });
     }
 }
 
+/// The plain form: `start` and `stop`, and nothing else.
+#[inline]
+fn zrange_by_rank(server: &mut Server, cid: ClientId, args: &Args, reverse: bool) {
+    let Some(start) = server.get_long_long_or_reply(cid, args, 2) else {
+        return;
+    };
+    let Some(stop) = server.get_long_long_or_reply(cid, args, 3) else {
+        return;
+    };
+    let Ok((clients, z)) = server.zset_to_read(cid, args) else {
+        return;
+    };
+    match z {
+        None => clients.add_reply_array_len(cid, 0),
+        Some(z) => {
+            let ranks = z.rank_range(start, stop);
+            let ranks = if reverse { mirrored(&z, ranks) } else { ranks };
+            add_reply_members(clients, cid, (reverse, false), &z, ranks);
+        }
+    }
+}
+
 #[inline]
 fn zrange_generic_command(server: &mut Server, cid: ClientId, args: &Args, form: Form) {
+    if args.len() == 4 && form.by.is_none_or(|by| by == By::Rank) {
+        return zrange_by_rank(server, cid, args, form.reverse.unwrap_or(false));
+    }
     let Some(q) = parse_query(server, cid, args, 1, form) else {
         return;
     };
@@ -205,7 +235,7 @@ fn zrange_generic_command(server: &mut Server, cid: ClientId, args: &Args, form:
         return clients.add_reply_array_len(cid, 0);
     };
     let ranks = q.ranks(&z);
-    add_reply_members(clients, cid, &q, &z, ranks);
+    add_reply_members(clients, cid, (q.reverse, q.with_scores), &z, ranks);
 }
 
 /// ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]
