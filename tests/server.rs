@@ -7,6 +7,7 @@ mod server {
     mod client_buffers;
     mod clients;
     mod config;
+    mod geo;
     mod hash;
     mod hyperloglog;
     mod latency;

@@ -42,6 +42,8 @@ impl Form {
 /// What a search asks for.
 #[derive(Default)]
 struct Query {
+    /// STORE and STOREDIST are options.
+    may_store: bool,
     center: Option<Point>,
     /// FROMMEMBER, and FROMLONLAT.
     from_member: bool,
@@ -207,7 +209,6 @@ impl Server {
         args: &Args,
         first: usize,
         form: Form,
-        may_store: bool,
         slot: Option<crate::ds::table::Slot>,
         mut q: Query,
     ) -> Option<Query> {
@@ -237,7 +238,7 @@ impl Server {
                 i += 1;
             } else if (is("store") || is("storedist"))
                 && following >= 1
-                && may_store
+                && q.may_store
                 && !form.is_search()
             {
                 q.store = Some(i + 1);
@@ -364,6 +365,7 @@ fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form
     };
     let mut q = Query {
         unit: 1.0,
+        may_store,
         ..Query::default()
     };
     let first = match form {
@@ -396,7 +398,7 @@ fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form
         };
         (q.shape, q.unit) = (Some(shape), unit);
     }
-    let Some(q) = server.parse_geo_query(cid, args, first, form, may_store, slot, q) else {
+    let Some(q) = server.parse_geo_query(cid, args, first, form, slot, q) else {
         return;
     };
     if !server.check_geo_query(cid, args, form, &q) {

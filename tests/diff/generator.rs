@@ -95,6 +95,63 @@ pub const ROWS: &[Row] = &[
         1,
         "SORT|SORT_RO $key|$hash|$list STORE|BY|LIMIT|WHAT [$key]",
     ),
+    // Geo.
+    row(6, "GEOADD $geo $lon $lat $elem"),
+    row(
+        5,
+        "GEOADD $geo $lon $lat $elem $lon $lat $elem $lon $lat $elem",
+    ),
+    row(3, "GEOADD $geo NX|XX|CH [CH] $lon $lat $elem"),
+    row(1, "GEOADD $geo|$key $float $lat $elem [$lon]"),
+    row(3, "GEODIST $geo $elem $elem [m|KM|ft|mi|WHAT]"),
+    row(3, "GEOHASH|GEOPOS $geo $elem $elem [$elem]"),
+    row(
+        3,
+        "GEORADIUS|GEORADIUS_RO $geo $lon $lat $radius m|km|ft|mi [WITHDIST] [WITHHASH] [WITHCOORD] [ASC|DESC]",
+    ),
+    row(
+        2,
+        "GEORADIUS $geo $lon $lat $radius km COUNT $int [ANY] [DESC]",
+    ),
+    row(
+        2,
+        "GEORADIUS|GEORADIUS_RO $geo $lon $lat $radius km STORE|STOREDIST $geo [COUNT] [2]",
+    ),
+    row(
+        3,
+        "GEORADIUSBYMEMBER|GEORADIUSBYMEMBER_RO $geo $elem $radius km|mi [WITHDIST] [ASC|DESC] [WITHCOORD]",
+    ),
+    row(
+        2,
+        "GEORADIUSBYMEMBER $geo $elem $radius km [COUNT] [3] STORE|STOREDIST $geo",
+    ),
+    row(
+        4,
+        "GEOSEARCH $geo FROMLONLAT $lon $lat BYRADIUS $radius m|km [ASC|DESC] [WITHDIST] [WITHCOORD] [WITHHASH]",
+    ),
+    row(
+        4,
+        "GEOSEARCH $geo FROMMEMBER $elem BYBOX $radius $radius km|mi [ASC|DESC] [WITHDIST] [WITHHASH]",
+    ),
+    row(
+        2,
+        "GEOSEARCH $geo BYBOX $radius $radius km COUNT $int [ANY] FROMLONLAT $lon $lat",
+    ),
+    row(
+        2,
+        "GEOSEARCHSTORE $geo $geo FROMMEMBER $elem BYRADIUS $radius km [STOREDIST]",
+    ),
+    row(
+        2,
+        "GEOSEARCHSTORE $geo $geo FROMLONLAT $lon $lat BYBOX $radius $radius km [WITHDIST]",
+    ),
+    row(
+        1,
+        "GEOSEARCH $geo BYBOX|BYRADIUS|FROMMEMBER|FROMLONLAT $int $int [FROMMEMBER] [$elem] [ANY]",
+    ),
+    row(2, "ZRANGE $geo 0 -1 WITHSCORES"),
+    row(1, "ZREM $geo $elem"),
+    row(1, "ZADD $geo $float $elem"),
     // HyperLogLogs.
     row(8, "PFADD $hll $value [$value] [$value] [$int]"),
     row(2, "PFADD $hll"),
@@ -590,6 +647,21 @@ fn date_ids(words: &mut [Vec<u8>], step: usize) {
     }
 }
 
+/// A longitude or latitude up to `max` degrees, some of them beyond; half of them in one country, where they are near each
+/// other.
+fn coordinate(rng: &mut Rng, max: usize) -> Vec<u8> {
+    let (low, width) = match rng.below(8) {
+        0 => (-(max as i64) - 2, 2 * max + 4),
+        1..4 => (-(max as i64), 2 * max),
+        _ => (40, 4),
+    };
+    let whole = low + rng.below(width) as i64;
+    match rng.below(20) {
+        0 => whole.to_string().into_bytes(),
+        _ => format!("{whole}.{:06}", rng.below(1_000_000)).into_bytes(),
+    }
+}
+
 fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
     let from = |rng: &mut Rng, list: &[&str]| rng.pick(list).as_bytes().to_vec();
     match kind {
@@ -618,6 +690,17 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
         // Few, so that they are found again.
         "$elem" => format!("{}", rng.below(12) as i64 - 4).into_bytes(),
         "$sortby" => from(rng, SORT_PATTERNS),
+        "$geo" => match rng.below(30) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("g{}", rng.below(4)).into_bytes(),
+        },
+        "$lon" => coordinate(rng, 180),
+        "$lat" => coordinate(rng, 85),
+        "$radius" => match rng.below(12) {
+            0 => from(rng, FLOATS),
+            1 => b"0".to_vec(),
+            _ => format!("{}.{}", 1u64 << rng.below(15), rng.below(1000)).into_bytes(),
+        },
         "$hll" => format!("pf{}", rng.below(4)).into_bytes(),
         "$stream" => match rng.below(40) {
             0 => format!("k{}", rng.below(8)).into_bytes(),

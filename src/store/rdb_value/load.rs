@@ -112,7 +112,7 @@ fn encoded(rdb_type: u8, bytes: &[u8], limits: &LoadLimits) -> Result<Value, &'s
         }
         RDB_TYPE_ZSET_ZIPLIST => {
             let lp = listpack_of_ziplist(bytes)
-                .filter(|lp| pairs_are_unique(lp))
+                .filter(pairs_are_unique)
                 .ok_or("Zset ziplist integrity check failed.")?;
             listpack_zset(lp, limits)
         }
