@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, pub/sub, transactions.
+//! hashes, sorted sets, pub/sub, transactions.
 
 mod support;
 
@@ -17,6 +17,7 @@ mod server {
     mod pubsub;
     mod set;
     mod sort;
+    mod sorted_set;
     mod startup;
     mod stream;
     mod transactions;

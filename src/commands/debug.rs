@@ -11,8 +11,9 @@ use sha1::{Digest, Sha1};
 
 use crate::base::alloc;
 use crate::base::clock::LRU_CLOCK_MAX;
+use crate::base::fpconv::{FPCONV_SIZE, fpconv_dtoa};
 use crate::base::log::Level;
-use crate::base::num::{D2STRING_SIZE, d2string_g17, string2ll};
+use crate::base::num::string2ll;
 use crate::base::strtod::strtod;
 use crate::base::sys;
 use crate::commands::config::rewrite_config_or_reply;
@@ -491,7 +492,9 @@ fn xor_object_digest(digest: &mut Sha, e: &Entry) {
             for (member, score) in z.iter() {
                 let mut one = [0; 20];
                 member.with_bytes(|b| mix_digest(&mut one, b));
-                mix_digest(&mut one, d2string_g17(&mut [0; D2STRING_SIZE], score));
+                let mut text = [0; FPCONV_SIZE];
+                let len = fpconv_dtoa(score, &mut text);
+                mix_digest(&mut one, &text[..len]);
                 xor_digest(digest, &one);
             }
         }

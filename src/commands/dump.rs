@@ -4,12 +4,14 @@
 //! added only when the whole value was read.
 
 use crate::base::clock::{LRU_CLOCK_MAX, LRU_CLOCK_RESOLUTION};
+use crate::base::log::Level;
 use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::commands::object::policy_is_lfu;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
 use crate::server::notify::NOTIFY_GENERIC;
+use crate::server_log;
 use crate::store::entry::Entry;
 use crate::store::rdb_value::{
     LoadLimits, Loaded, rdb_load_object, rdb_save_object, rdb_save_object_type,
@@ -46,14 +48,27 @@ pub fn dump_payload(server: &Server, e: &Entry) -> Option<Vec<u8>> {
     Some(payload)
 }
 
-/// The value in the body of a payload; none when it is not well-formed, or of a type that is not kept here.
-fn load_payload(server: &Server, body: &[u8]) -> Option<Loaded> {
+/// The value in the body of a payload; none when it is not well-formed, empty, or of a type that is not kept here.
+fn load_payload(server: &mut Server, cid: ClientId, body: &[u8]) -> Option<Loaded> {
     let mut r = RdbReader::for_payload(body);
-    let rdb_type = r.read_u8(&mut no_poll).ok()?;
-    // A payload comes from anybody: it is always looked at closely.
-    let limits = LoadLimits::new(&server.config, true);
-    let loaded = rdb_load_object(&mut r, rdb_type, &limits, &mut no_poll).ok()?;
-    (!matches!(loaded, Loaded::Empty)).then_some(loaded)
+    let limits = LoadLimits::new(&server.config, server.sanitizes_payloads(Some(cid)));
+    let loaded = r
+        .read_u8(&mut no_poll)
+        .and_then(|rdb_type| rdb_load_object(&mut r, rdb_type, &limits, &mut no_poll));
+    server.stats.dump_payload_sanitizations += limits.sanitizations();
+    match loaded {
+        Ok(Loaded::Empty) => None,
+        Ok(loaded) => Some(loaded),
+        Err(e) => {
+            server_log!(
+                Level::Verbose,
+                "Internal error in RDB reading offset {} -> {}",
+                e.offset,
+                e.kind
+            );
+            None
+        }
+    }
 }
 
 /// What RESTORE's options say.
@@ -139,7 +154,9 @@ pub fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok((_, body)) = verify_dump_payload(&args[3], skip_checksum) else {
         return server.add_reply_error(cid, "DUMP payload version or checksum are wrong");
     };
-    let Some(value) = load_payload(server, body) else {
+    let mut buf = Vec::new();
+    let value = load_payload(server, cid, body).and_then(|loaded| loaded.into_new_value(&mut buf));
+    let Some(value) = value else {
         return server.add_reply_error(cid, "Bad data format");
     };
 
@@ -162,10 +179,6 @@ pub fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_ok(cid);
     }
     let bits = lru_or_lfu_bits(server, options.idle, options.freq);
-    let mut buf = Vec::new();
-    let Some(value) = value.into_new_value(&mut buf) else {
-        return server.add_reply_error(cid, "Bad data format");
-    };
     let slot = server.db_add(db, key, value, expire);
     if let Some(bits) = bits {
         server.dbs[db].keys.set_lru(slot, bits);

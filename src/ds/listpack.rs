@@ -53,7 +53,7 @@ impl LpPos {
 }
 
 /// An element.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LpValue<'a> {
     Int(i64),
     Str(&'a [u8]),
@@ -774,6 +774,26 @@ impl Listpack {
         self.put(p.0 as usize, &Encoded::int(v))
     }
 
+    /// Puts `s` and an element after it before the one at `p`, or at the end: both in one move.
+    pub fn insert_pair(&mut self, p: Option<LpPos>, s: &[u8], second: LpValue<'_>) {
+        let a = Encoded::str(s);
+        let b = match second {
+            LpValue::Int(v) => Encoded::int(v),
+            LpValue::Str(s) => Encoded::str(s),
+        };
+        let at = p.map_or(self.total_bytes() - 1, |p| p.0 as usize);
+        let (split, size) = (a.size(), a.size() + b.size());
+        self.splice(at, 0, size);
+        let (first, rest) = self.bytes_mut()[at..at + size].split_at_mut(split);
+        a.write(first);
+        b.write(rest);
+        let n = self.count();
+        if n != UNKNOWN {
+            // What is too much to count becomes "unknown".
+            self.set_count(n.saturating_add(2));
+        }
+    }
+
     /// Puts `s` after the element at `p`; the answer is where it is.
     pub fn insert_after(&mut self, p: LpPos, s: &[u8]) -> LpPos {
         let p = p.0 as usize;
@@ -892,8 +912,10 @@ impl Listpack {
     /// The elements from `p` on.
     #[inline]
     pub fn iter_from(&self, p: LpPos) -> Iter<'_> {
+        let bytes = self.bytes();
         Iter {
-            rest: &self.bytes()[p.0 as usize..],
+            rest: &bytes[p.0 as usize..],
+            total: bytes.len(),
         }
     }
 
@@ -932,6 +954,8 @@ impl std::fmt::Debug for Listpack {
 pub struct Iter<'a> {
     /// From the next element to the end mark.
     rest: &'a [u8],
+    /// Bytes of the whole listpack.
+    total: usize,
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -953,6 +977,15 @@ impl<'a> Iterator for Iter<'a> {
         let (v, n) = decode(self.rest, 0);
         self.rest = &self.rest[n + backlen_size(n)..];
         Some(v)
+    }
+}
+
+impl Iter<'_> {
+    /// Where the next element is; at the end, nowhere.
+    #[inline]
+    pub fn position(&self) -> LpPos {
+        // Within u32: so is the total.
+        LpPos((self.total - self.rest.len()) as u32)
     }
 }
 

@@ -5,7 +5,7 @@
 //! 1 byte  255                                a length is 1 byte, or 254 and 4 bytes
 //! ```
 //!
-//! Nothing in it is trusted: the iterator ends with an error instead of leaving the bytes.
+//! A zipmap is not empty. Nothing in it is trusted: the iterator ends with an error instead of leaving the bytes.
 
 const END: u8 = 255;
 const BIG: u8 = 254;
@@ -82,7 +82,8 @@ impl<'a> Iterator for ZipmapIter<'a> {
         if self.bytes[self.at] == END {
             let count = self.bytes[0];
             let whole = self.at + 1 == self.bytes.len()
-                && (count >= BIG || usize::from(count) == self.seen);
+                && self.seen > 0
+                && (count == BIG || usize::from(count) == self.seen);
             self.at = self.bytes.len();
             return (!whole).then_some(Err(NoZipmap));
         }
@@ -127,11 +128,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_what_was_written(p in proptest::collection::vec((bytes(300), bytes(300)), 0..10), free in 0u8..5) {
+        fn reads_what_was_written(p in proptest::collection::vec((bytes(300), bytes(300)), 1..10), free in 0u8..5) {
             let z = zipmap(&p, free);
             let read: Result<Vec<_>, NoZipmap> = pairs(&z).expect("a header")
                 .map(|r| r.map(|(f, v)| (f.to_vec(), v.to_vec()))).collect();
             prop_assert_eq!(read.expect("whole"), p);
+        }
+
+        #[test]
+        fn mutations_are_survived(
+            p in proptest::collection::vec((bytes(300), bytes(9)), 1..5),
+            at: prop::sample::Index,
+            to: u8,
+        ) {
+            let mut z = zipmap(&p, 0);
+            let i = at.index(z.len());
+            z[i] = to;
+            if let Ok(i) = pairs(&z) {
+                i.for_each(drop);
+            }
         }
 
         #[test]

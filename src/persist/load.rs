@@ -20,7 +20,7 @@ use crate::base::{alloc, sys};
 use crate::config::value::SanitizeDumpPayload;
 use crate::server::Server;
 use crate::server::aof::AofState;
-use crate::server::client::{CLIENT_PROTECTED, ClientId};
+use crate::server::client::{CLIENT_MASTER, CLIENT_PROTECTED, ClientId};
 use crate::server::exec::OwnedArgs;
 use crate::server::networking::read_query_from_client;
 use crate::server::persist::{Loading, RdbLoadInfo};
@@ -31,8 +31,8 @@ use crate::server::repl::ReplicaState;
 use crate::server_log;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::rdb::{
-    PollPoint, RDB_TYPE_MODULE_2, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
-    RdbReader, RdbRecord, module_type_name_by_id, no_poll,
+    PollPoint, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind, RdbReader, RdbRecord,
+    module_type_name_by_id, no_poll,
 };
 
 /// Keys without a value that the log names.
@@ -266,6 +266,18 @@ fn aux_field(key: &[u8], value: &[u8], info: &mut RdbLoadInfo, used_mem: &mut u6
 }
 
 impl Server {
+    /// Whether values from outside are checked in depth (sanitize-dump-payload): `client` has sent them, or else they come
+    /// from a file or a master's snapshot. A master is trusted as far as its files are.
+    pub fn sanitizes_payloads(&self, client: Option<ClientId>) -> bool {
+        match self.config.sanitize_dump_payload {
+            SanitizeDumpPayload::Yes => true,
+            SanitizeDumpPayload::No => false,
+            SanitizeDumpPayload::Clients => client
+                .and_then(|c| self.clients.get(c))
+                .is_some_and(|c| !c.has(CLIENT_MASTER)),
+        }
+    }
+
     /// From here on clients are told that a data set is being loaded (startLoading). `size` is in bytes.
     pub fn start_loading(&mut self, size: u64, is_async: bool) {
         let now = mstime();
@@ -372,8 +384,7 @@ impl Server {
         let mut delays = 0;
         let (now, clock) = (mstime(), crate::base::clock::CachedClock::new());
         let usage = Usage::of(self.config.maxmemory_policy);
-        let deep = self.config.sanitize_dump_payload == SanitizeDumpPayload::Yes;
-        let limits = LoadLimits::new(&self.config, deep);
+        let limits = LoadLimits::new(&self.config, self.sanitizes_payloads(None));
         let mut empty = 0u64;
         let version = r.header(&mut no_poll)?;
         // Files without a checksum are older than these fields. One that has them has a damaged version, and a checksum that
@@ -436,10 +447,6 @@ impl Server {
                     break;
                 }
             };
-            if k.rdb_type == RDB_TYPE_MODULE_2 {
-                let id = r.read_len(&mut poll)?;
-                return Err(no_module(id, r.bytes_read()));
-            }
             let loaded = rdb_load_entry(&mut r, k.rdb_type, &key, k.expire_ms, &limits, &mut poll)?;
             let Some(mut e) = loaded else {
                 if empty < EMPTY_KEYS_SHOWN {
@@ -483,6 +490,7 @@ impl Server {
                 debug_delay(self.config.key_load_delay, &mut delays);
             }
         }
+        self.stats.dump_payload_sanitizations += limits.sanitizations();
         server_log!(
             Level::Notice,
             "Done loading RDB, keys loaded: {}, keys expired: {}{}.",

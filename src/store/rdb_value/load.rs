@@ -3,30 +3,37 @@
 //! What comes in is hostile: a count sizes nothing but what bytes can still follow, encoded values are walked to their last
 //! element before anything else looks at them, duplicates are refused.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::io::Read;
 
 use super::{LoadLimits, Loaded, as_integer};
+use crate::base::strtod::strtod;
 use crate::ds::field::FieldValue;
 use crate::ds::intset::{self, Intset};
-use crate::ds::listpack::{self, Listpack, LpValue};
+use crate::ds::listpack::{self, Listpack, ListpackBuilder, LpValue};
 use crate::ds::quicklist::{End, Quicklist};
-use crate::ds::table::Resize;
 use crate::ds::{ziplist, zipmap};
 use crate::store::entry::value::Value;
 use crate::store::hash::{Hash, HashTable};
 use crate::store::list::List;
-use crate::store::set::Set;
+use crate::store::set::{Set, SetTable};
 use crate::store::stream::{Group, StreamId, StreamMeta, StreamParts};
-use crate::store::zset::{AddFlags, Added, Zset};
+use crate::store::zset::{AddFlags, Added, Zset, ZsetTree};
 use crate::wire::rdb::{
     Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
     RDB_TYPE_HASH_ZIPLIST, RDB_TYPE_HASH_ZIPMAP, RDB_TYPE_LIST, RDB_TYPE_LIST_QUICKLIST,
-    RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_LIST_ZIPLIST, RDB_TYPE_SET, RDB_TYPE_SET_INTSET,
-    RDB_TYPE_SET_LISTPACK, RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2,
-    RDB_TYPE_STREAM_LISTPACKS_3, RDB_TYPE_STRING, RDB_TYPE_ZSET, RDB_TYPE_ZSET_2,
-    RDB_TYPE_ZSET_LISTPACK, RDB_TYPE_ZSET_ZIPLIST, RdbError, RdbErrorKind, RdbReader, RdbString,
+    RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_LIST_ZIPLIST, RDB_TYPE_MODULE_2, RDB_TYPE_MODULE_PRE_GA,
+    RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK, RDB_TYPE_STREAM_LISTPACKS,
+    RDB_TYPE_STREAM_LISTPACKS_2, RDB_TYPE_STREAM_LISTPACKS_3, RDB_TYPE_STRING, RDB_TYPE_ZSET,
+    RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RDB_TYPE_ZSET_ZIPLIST, RdbError, RdbErrorKind,
+    RdbReader, RdbString, module_type_name_by_id,
 };
+
+/// Elements that a table is made for at the most before they have come; beyond, it grows.
+const ROOM_MAX: usize = 1 << 22;
+/// Bytes that a different member of a large set takes in a file, about.
+const MEMBER_BYTES: u64 = 4;
 
 /// Reads a value of type `rdb_type` (rdbLoadObject).
 ///
@@ -70,10 +77,18 @@ pub fn rdb_load_object<R: Read>(
         | RDB_TYPE_HASH_LISTPACK
         | RDB_TYPE_ZSET_LISTPACK
         | RDB_TYPE_SET_LISTPACK => {
-            let mut buf = std::mem::take(&mut l.buf);
-            l.r.read_string_into(&mut buf, poll)?;
-            let made = encoded(rdb_type, &buf, limits);
+            let made = match l.r.read_string(poll)? {
+                RdbString::Bytes(bytes) => encoded(rdb_type, bytes, limits),
+                RdbString::Int(n) => {
+                    encoded(rdb_type, itoa::Buffer::new().format(n).as_bytes(), limits)
+                }
+            };
             made.map_err(|text| l.wrong(text))?
+        }
+        RDB_TYPE_MODULE_PRE_GA => return Err(l.r.error(RdbErrorKind::ModulePreGa)),
+        RDB_TYPE_MODULE_2 => {
+            let (name, _) = module_type_name_by_id(l.r.read_len(poll)?);
+            return Err(l.r.error(RdbErrorKind::NoModuleType(name)));
         }
         _ => return Err(l.r.error(RdbErrorKind::UnknownType(rdb_type))),
     };
@@ -88,14 +103,10 @@ pub fn rdb_load_object<R: Read>(
 fn encoded(rdb_type: u8, bytes: &[u8], limits: &LoadLimits) -> Result<Value, &'static str> {
     match rdb_type {
         RDB_TYPE_HASH_ZIPMAP => zipmap_hash(bytes, limits),
-        RDB_TYPE_LIST_ZIPLIST => {
-            let lp = listpack_of_ziplist(bytes).ok_or("Ziplist integrity check failed.")?;
-            let mut list = List::Listpack(lp);
-            list.fit(limits.list);
-            Ok(Value::List(list))
-        }
+        RDB_TYPE_LIST_ZIPLIST => ziplist_list(bytes, limits),
         RDB_TYPE_SET_INTSET => {
-            if !intset::validate_integrity(bytes, limits.deep) {
+            limits.count_sanitization();
+            if !intset::validate_integrity(bytes, true) {
                 return Err("Intset integrity check failed.");
             }
             let mut set = Set::Intset(Intset::from_validated(bytes));
@@ -103,111 +114,136 @@ fn encoded(rdb_type: u8, bytes: &[u8], limits: &LoadLimits) -> Result<Value, &'s
             Ok(Value::Set(set))
         }
         RDB_TYPE_SET_LISTPACK => {
-            if !listpack_is_whole(bytes, 1) {
-                return Err("Set listpack integrity check failed.");
+            let lp =
+                grouped_listpack(bytes, 1, limits).ok_or("Set listpack integrity check failed.")?;
+            let n = lp.len();
+            let mut set = Set::Listpack(lp);
+            set.maybe_convert(n, &limits.set);
+            if set.len() != n {
+                return Err("Set listpack with dup elements");
             }
-            let mut set = Set::Listpack(Listpack::from_validated(bytes));
-            set.maybe_convert(set.len(), &limits.set);
             Ok(Value::Set(set))
         }
         RDB_TYPE_ZSET_ZIPLIST => {
-            let lp = listpack_of_ziplist(bytes)
-                .filter(pairs_are_unique)
-                .ok_or("Zset ziplist integrity check failed.")?;
+            let lp = pairs_of_ziplist(bytes).ok_or("Zset ziplist integrity check failed.")?;
             listpack_zset(lp, limits)
         }
         RDB_TYPE_ZSET_LISTPACK => {
-            if !listpack_is_whole(bytes, 2) {
-                return Err("Zset listpack integrity check failed.");
-            }
-            listpack_zset(Listpack::from_validated(bytes), limits)
+            let lp = grouped_listpack(bytes, 2, limits);
+            listpack_zset(lp.ok_or("Zset listpack integrity check failed.")?, limits)
         }
         RDB_TYPE_HASH_ZIPLIST => {
-            let lp = listpack_of_ziplist(bytes)
-                .filter(pairs_are_unique)
-                .ok_or("Hash ziplist integrity check failed.")?;
-            Ok(listpack_hash(lp, limits))
+            let lp = pairs_of_ziplist(bytes).ok_or("Hash ziplist integrity check failed.")?;
+            listpack_hash(lp, limits)
         }
         RDB_TYPE_HASH_LISTPACK => {
-            if !listpack_is_whole(bytes, 2) {
-                return Err("Hash listpack integrity check failed.");
-            }
-            Ok(listpack_hash(Listpack::from_validated(bytes), limits))
+            let lp = grouped_listpack(bytes, 2, limits);
+            listpack_hash(lp.ok_or("Hash listpack integrity check failed.")?, limits)
         }
         _ => Err("Unknown RDB encoding type"),
     }
 }
 
-/// A listpack to its last element, in groups of `group` of which no two begin alike (lpValidateIntegrityAndDups).
-fn listpack_is_whole(bytes: &[u8], group: usize) -> bool {
-    let mut seen: HashSet<Vec<u8>> = HashSet::new();
-    let mut n = 0usize;
-    let unique = listpack::validate_integrity(bytes, true, &mut |v| {
-        let first = n.is_multiple_of(group);
-        n += 1;
-        !first || seen.insert(v.to_vec())
-    });
-    unique && n.is_multiple_of(group)
+/// A listpack. It is walked to its end whatever the limits say, since what reads it later relies on that.
+fn whole_listpack(bytes: &[u8], limits: &LoadLimits) -> Option<Listpack> {
+    limits.count_sanitization();
+    let whole = listpack::validate_integrity(bytes, true, &mut |_| true);
+    whole.then(|| Listpack::from_validated(bytes))
 }
 
-fn pairs_are_unique(lp: &Listpack) -> bool {
-    listpack_is_whole(lp.bytes(), 2)
+/// A listpack of groups of `group` elements; that no two of them begin alike is looked at when a deep check is asked for
+/// (lpValidateIntegrityAndDups).
+fn grouped_listpack(bytes: &[u8], group: usize, limits: &LoadLimits) -> Option<Listpack> {
+    let lp = whole_listpack(bytes, limits)?;
+    let good = lp.len().is_multiple_of(group) && (!limits.deep || is_unique(&lp, group));
+    good.then_some(lp)
 }
 
+/// Whether no two groups begin alike, as strings.
+fn is_unique(lp: &Listpack, group: usize) -> bool {
+    let mut seen = HashSet::new();
+    lp.iter()
+        .step_by(group)
+        .all(|v| seen.insert(v.as_int().map_or(v, LpValue::Int)))
+}
+
+/// The entries of a ziplist as a listpack.
 fn listpack_of_ziplist(bytes: &[u8]) -> Option<Listpack> {
-    let mut lp = Listpack::new();
+    let mut lp = ListpackBuilder::with_capacity(bytes.len());
     for v in ziplist::entries(bytes).ok()? {
         let v = v.ok()?;
-        if !lp.safe_to_add(v.len_bytes()) {
+        if lp.total_bytes().saturating_add(v.len_bytes()) > listpack::MAX_SAFETY_SIZE {
             return None;
         }
-        lp.append_value(v);
+        lp.push_value(v);
     }
-    Some(lp)
+    Some(lp.finish())
 }
 
-/// A hash over the limits becomes a table.
-fn listpack_hash(lp: Listpack, limits: &LoadLimits) -> Value {
-    let lengths: Vec<usize> = lp.iter().map(LpValue::len_bytes).collect();
+/// The same for pairs, which must be whole and begin differently (ziplistPairsConvertAndValidateIntegrity).
+fn pairs_of_ziplist(bytes: &[u8]) -> Option<Listpack> {
+    let lp = listpack_of_ziplist(bytes)?;
+    (lp.len().is_multiple_of(2) && is_unique(&lp, 2)).then_some(lp)
+}
+
+/// A list that was one ziplist; it stays a quicklist until it changes, as upstream has it.
+fn ziplist_list(bytes: &[u8], limits: &LoadLimits) -> Result<Value, &'static str> {
+    const WRONG: &str = "List ziplist integrity check failed.";
+    let l = limits.list;
+    let mut q = Quicklist::new(l.fill, l.compress);
+    for v in ziplist::entries(bytes).map_err(|_| WRONG)? {
+        let v = v.map_err(|_| WRONG)?;
+        v.with_bytes(|s| q.push(End::Tail, s, l.large));
+    }
+    Ok(Value::List(List::Quicklist(Box::new(q))))
+}
+
+/// A hash of more fields than a listpack may have becomes a table; long ones stay until they change, as upstream has it.
+fn listpack_hash(lp: Listpack, limits: &LoadLimits) -> Result<Value, &'static str> {
     let mut hash = Hash::Listpack(lp);
-    hash.try_conversion(hash.len(), lengths.into_iter(), &limits.hash);
-    Value::Hash(hash)
+    let n = hash.len();
+    hash.try_conversion(n, std::iter::empty(), &limits.hash);
+    if hash.len() != n {
+        return Err("Hash listpack with dup elements");
+    }
+    Ok(Value::Hash(hash))
 }
 
-/// A sorted set over the limits becomes a tree; one that is out of order, or has a score that is no number, is refused.
+/// A sorted set of more members than a listpack may have becomes a tree, and one that is out of order is put in order. A
+/// score that is no number is refused.
 fn listpack_zset(lp: Listpack, limits: &LoadLimits) -> Result<Value, &'static str> {
-    let mut longest = 0;
-    let mut it = lp.iter();
-    while let (Some(member), Some(score)) = (it.next(), it.next()) {
-        longest = longest.max(member.len_bytes());
-        let number = score.as_int().is_some()
-            || score.with_bytes(|s| crate::base::strtod::strtod(s).value.is_finite() || is_inf(s));
-        if !number {
-            return Err("Zset listpack has a score that is not a number.");
+    let is_number = |score: LpValue<'_>| match score {
+        LpValue::Int(_) => true,
+        LpValue::Str(s) => {
+            let d = strtod(s);
+            d.len > 0 && !d.value.is_nan()
         }
+    };
+    if !lp.iter().skip(1).step_by(2).all(is_number) {
+        return Err("Zset listpack has a score that is not a number.");
     }
     let zset = Zset::Listpack(lp);
-    if zset.len() > limits.zset.listpack_entries || longest > limits.zset.listpack_value {
-        let mut tree = Zset::create(usize::MAX, 0, &limits.zset_of(zset.len()));
-        for (member, score) in zset.iter() {
-            let done = member.with_bytes(|m| tree.add(score, m, AddFlags::default(), &limits.zset));
-            if !matches!(done, Ok(Added::New(_))) {
-                return Err("Zset listpack integrity check failed.");
-            }
-        }
-        return Ok(Value::Zset(tree));
+    let ordered = zset.iter().is_sorted_by(|a, b| {
+        let by_score = a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal);
+        let order = by_score.then_with(|| a.0.with_bytes(|x| b.0.with_bytes(|y| x.cmp(y))));
+        order == Ordering::Less
+    });
+    if ordered && zset.len() <= limits.zset.listpack_entries {
+        return Ok(Value::Zset(zset));
     }
-    Ok(Value::Zset(zset))
-}
-
-fn is_inf(s: &[u8]) -> bool {
-    let s = s.strip_prefix(b"-").or(s.strip_prefix(b"+")).unwrap_or(s);
-    s.eq_ignore_ascii_case(b"inf") || s.eq_ignore_ascii_case(b"infinity")
+    let mut out = Zset::create(zset.len(), 0, &limits.zset);
+    for (member, score) in zset.iter() {
+        let done = member.with_bytes(|m| out.add(score, m, AddFlags::default(), &limits.zset));
+        if !matches!(done, Ok(Added::New(_))) {
+            return Err("Zset listpack with dup elements");
+        }
+    }
+    Ok(Value::Zset(out))
 }
 
 fn zipmap_hash(bytes: &[u8], limits: &LoadLimits) -> Result<Value, &'static str> {
     const WRONG: &str = "Zipmap integrity check failed.";
-    let mut hash = Hash::Listpack(Listpack::new());
+    let mut hash = Hash::default();
     for pair in zipmap::pairs(bytes).map_err(|_| WRONG)? {
         let (field, value) = pair.map_err(|_| WRONG)?;
         if !hash.set(field, FieldValue::Bytes(value), &limits.hash) {
@@ -229,10 +265,10 @@ impl<R: Read> Loader<'_, R> {
         self.r.error(RdbErrorKind::Value(text))
     }
 
-    /// A count of elements, and how many of them there may be room made for.
+    /// A count of elements, and how many of them there may be room made for at once.
     fn count(&mut self, min_bytes: u64, poll: Poll<'_>) -> Result<(u64, usize), RdbError> {
         let n = self.r.read_len(poll)?;
-        Ok((n, self.r.plausible_count(n, min_bytes)))
+        Ok((n, self.r.plausible_count(n, min_bytes).min(ROOM_MAX)))
     }
 
     fn plain_list(&mut self, poll: Poll<'_>) -> Result<Value, RdbError> {
@@ -249,9 +285,13 @@ impl<R: Read> Loader<'_, R> {
     }
 
     fn plain_set(&mut self, poll: Poll<'_>) -> Result<Value, RdbError> {
-        let (n, room) = self.count(1, poll)?;
+        let (n, room) = self.count(MEMBER_BYTES, poll)?;
         let limits = &self.limits.set;
-        let mut set = Set::create(b"0", room, limits);
+        let mut set = if n > limits.intset_entries as u64 {
+            Set::Table(Box::new(SetTable::new(room)))
+        } else {
+            Set::Intset(Intset::new())
+        };
         for _ in 0..n {
             self.r.read_string_into(&mut self.buf, poll)?;
             if !set.add(&self.buf, limits) {
@@ -262,9 +302,13 @@ impl<R: Read> Loader<'_, R> {
     }
 
     fn plain_zset(&mut self, text: bool, poll: Poll<'_>) -> Result<Value, RdbError> {
-        let (n, room) = self.count(2, poll)?;
+        let (n, room) = self.count(MEMBER_BYTES, poll)?;
         let limits = &self.limits.zset;
-        let mut zset = Zset::create(room, 0, limits);
+        let mut zset = if n > limits.listpack_entries as u64 {
+            Zset::Tree(Box::new(ZsetTree::new(room)))
+        } else {
+            Zset::create(0, 0, limits)
+        };
         for _ in 0..n {
             self.r.read_string_into(&mut self.buf, poll)?;
             let score = if text {
@@ -282,12 +326,12 @@ impl<R: Read> Loader<'_, R> {
     }
 
     fn plain_hash(&mut self, poll: Poll<'_>) -> Result<Value, RdbError> {
-        let (n, room) = self.count(2, poll)?;
+        let (n, room) = self.count(MEMBER_BYTES, poll)?;
         let limits = &self.limits.hash;
-        let mut hash = if room > limits.listpack_entries {
+        let mut hash = if n > limits.listpack_entries as u64 {
             Hash::Table(Box::new(HashTable::new(room)))
         } else {
-            Hash::Listpack(Listpack::new())
+            Hash::default()
         };
         let mut field = Vec::new();
         for _ in 0..n {
@@ -315,14 +359,15 @@ impl<R: Read> Loader<'_, R> {
                 return Err(self.r.error(RdbErrorKind::BadContainer(container)));
             }
             self.r.read_string_into(&mut self.buf, poll)?;
+            if self.buf.is_empty() {
+                return Err(self.wrong("Quicklist node without bytes"));
+            }
             if container == QUICKLIST_NODE_PLAIN {
                 q.append_plain_node(&self.buf);
                 continue;
             }
             let lp = if listpacks {
-                listpack::validate_integrity(&self.buf, true, &mut |_| true)
-                    .then(|| Listpack::from_validated(&self.buf))
-                    .ok_or("Listpack integrity check failed.")
+                whole_listpack(&self.buf, self.limits).ok_or("Listpack integrity check failed.")
             } else {
                 listpack_of_ziplist(&self.buf).ok_or("Ziplist integrity check failed.")
             };
@@ -352,6 +397,7 @@ impl<R: Read> Loader<'_, R> {
         for _ in 0..nodes {
             self.r.read_string_into(&mut key, poll)?;
             self.r.read_string_into(&mut self.buf, poll)?;
+            self.limits.count_sanitization();
             let added = parts.add_node(&key, &self.buf);
             added.map_err(|text| self.wrong(text))?;
         }
@@ -421,18 +467,8 @@ impl<R: Read> Loader<'_, R> {
             }
         }
         if !group.is_loaded() {
-            return Err(self.wrong("NACK entry without consumer"));
+            return Err(self.wrong("Stream CG PEL entry without consumer"));
         }
         Ok(())
-    }
-}
-
-impl LoadLimits {
-    /// Limits under which `members` members are a tree.
-    fn zset_of(&self, members: usize) -> crate::store::zset::ZsetLimits {
-        let mut l = self.zset;
-        l.listpack_entries = members.saturating_sub(1);
-        l.resize = Resize::Allow;
-        l
     }
 }

@@ -8,6 +8,7 @@ mod load;
 
 pub use load::rdb_load_object;
 
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 
 use crate::base::num::string2ll;
@@ -63,14 +64,16 @@ impl Loaded {
 }
 
 /// What decides about the encodings of values that are read, and how closely they are looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LoadLimits {
     pub list: ListLimits,
     pub set: SetLimits,
     pub hash: HashLimits,
     pub zset: ZsetLimits,
-    /// Everything is checked that can be (sanitize-dump-payload).
+    /// Everything is checked that can be (sanitize-dump-payload), not only what a crash or a wrong read could come of.
     pub deep: bool,
+    /// Encodings that were checked so.
+    sanitizations: Cell<u64>,
 }
 
 impl LoadLimits {
@@ -85,6 +88,18 @@ impl LoadLimits {
             hash: HashLimits::new(config, Resize::Allow),
             zset: ZsetLimits::new(config, Resize::Allow),
             deep,
+            sanitizations: Cell::new(0),
+        }
+    }
+
+    /// How many encodings were checked in depth, for INFO's `dump_payload_sanitizations`.
+    pub fn sanitizations(&self) -> u64 {
+        self.sanitizations.get()
+    }
+
+    fn count_sanitization(&self) {
+        if self.deep {
+            self.sanitizations.set(self.sanitizations.get() + 1);
         }
     }
 }

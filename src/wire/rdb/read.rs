@@ -85,6 +85,8 @@ pub enum RdbErrorKind {
     BadDouble,
     /// A value is not what its encoding promises; the text says what of it.
     Value(&'static str),
+    /// A value of a module type that is not there; its name.
+    NoModuleType([u8; 9]),
     /// A quicklist node of an unknown container.
     BadContainer(u64),
     /// The checksum computed (`expected`) is not the one in the file (`found`).
@@ -117,6 +119,11 @@ impl fmt::Display for RdbErrorKind {
             Self::LzfCorrupt => write!(f, "Invalid LZF compressed string"),
             Self::BadDouble => write!(f, "A sorted set's score is not a number"),
             Self::Value(text) => f.write_str(text),
+            Self::NoModuleType(name) => write!(
+                f,
+                "The RDB file contains module data I can't load: no matching module type '{}'",
+                String::from_utf8_lossy(name)
+            ),
             Self::BadContainer(c) => {
                 write!(f, "Quicklist integrity check failed: unknown container {c}")
             }
