@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, pub/sub, transactions.
+//! hashes, payloads that lie, pub/sub, transactions.
 
 mod support;
 
@@ -14,6 +14,7 @@ mod server {
     mod persist;
     mod protocol;
     mod pubsub;
+    mod restore;
     mod set;
     mod sort;
     mod startup;
