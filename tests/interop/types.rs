@@ -8,6 +8,7 @@ use super::load::master;
 use crate::need_redis;
 use crate::support::conn::encode;
 use crate::support::server::Scratch;
+use crate::support::state::State;
 use crate::support::*;
 
 each_direction!(all_types_under_load, all_encodings_by_file);
@@ -126,6 +127,33 @@ fn add_large(c: &mut Conn) {
     }
 }
 
+/// Takes out what neither version tells its replicas about groups: how many entries they have read, and the deliveries by
+/// reading again what is pending already.
+fn forget_unpropagated(state: &mut State) {
+    fn cut(v: &mut Value) {
+        let Value::Array(items) = v else { return };
+        let named = |items: &[Value], name: &str| items.iter().position(|i| *i == name);
+        for name in ["entries-read", "lag"] {
+            if let Some(at) = named(items, name) {
+                items.drain(at..(at + 2).min(items.len()));
+            }
+        }
+        if let Some(Value::Array(pending)) =
+            named(items, "pending").and_then(|i| items.get_mut(i + 1))
+        {
+            for entry in pending {
+                if let Value::Array(parts) = entry {
+                    parts.pop();
+                }
+            }
+        }
+        items.iter_mut().for_each(cut);
+    }
+    for entry in state.values_mut().filter(|e| e.kind == "stream") {
+        cut(&mut entry.value);
+    }
+}
+
 fn digest(server: &Server) -> Value {
     server.connect().run("DEBUG DIGEST")
 }
@@ -145,7 +173,10 @@ fn all_types_under_load(master_kind: Kind, replica_kind: Kind) {
         load.join().expect("the load");
     });
     write(m.port, 73, 3_000, &stop);
-    let state = assert_synced(&m, &r);
+    let (mut state, mut found) = synced_states(&m, &r);
+    forget_unpropagated(&mut state);
+    forget_unpropagated(&mut found);
+    assert_equal_state(&state, &found);
     for kind in ["string", "list", "set", "hash", "zset", "stream"] {
         let n = state.values().filter(|e| e.kind == kind).count();
         assert!(n > 1, "{n} keys of type {kind}");
@@ -177,7 +208,6 @@ fn all_encodings_by_file(writer_kind: Kind, reader_kind: Kind) {
         for name in ["list", "intset", "set", "hash", "zset"] {
             let small = c.cmd(&["OBJECT", "ENCODING", &format!("small:{name}")]);
             let large = c.cmd(&["OBJECT", "ENCODING", &format!("large:{name}")]);
-            // 7.0 has no listpacks for sets, nor for lists.
             if kind == Kind::Aedile {
                 assert_ne!(small, large, "{name}");
             }
