@@ -15,9 +15,9 @@
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
 //! (`server::startup`).
 //!
-//! What is absent on purpose: globals (but for the log's destination, the allocator's counters and the flags that signal
-//! handlers set, which are the process' own), locks on the data path, and `unsafe` outside `base::sys`, `base::alloc`, `ds`
-//! and `store::entry`.
+//! What is absent on purpose: globals (but for the log's destination, the allocator's counters, the key of the hash that all
+//! big collections share, and the flags that signal handlers set, which are the process' own), locks on the data path, and
+//! `unsafe` outside `base::sys`, `base::alloc`, `ds` and `store::entry`.
 //!
 //! Where this differs from the first design: the expire index is a dense list beside the table (`store::entry`), since a
 //! second hash table, as upstream has, costs more than the budget for a key with an expiry.

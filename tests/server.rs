@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, payloads that lie, pub/sub, transactions.
+//! hashes, sorted sets, payloads that lie, pub/sub, transactions.
 
 mod support;
 
@@ -7,6 +7,7 @@ mod server {
     mod client_buffers;
     mod clients;
     mod config;
+    mod geo;
     mod hash;
     mod hyperloglog;
     mod latency;
@@ -17,6 +18,7 @@ mod server {
     mod restore;
     mod set;
     mod sort;
+    mod sorted_set;
     mod startup;
     mod stream;
     mod transactions;

@@ -28,7 +28,7 @@ use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
 use crate::store::hash::Hash;
 use crate::store::rdb_value::rdb_save_object;
 use crate::store::set::Set;
-use crate::store::stream::StreamId;
+use crate::store::stream::{Stream, StreamId};
 use crate::store::zset::Zset;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
@@ -498,18 +498,22 @@ fn xor_object_digest(digest: &mut Sha, e: &Entry) {
                 xor_digest(digest, &one);
             }
         }
-        Some(Value::Stream(s)) => {
-            for item in s.0.range(StreamId::MIN, StreamId::MAX, false) {
-                mix_digest(digest, format!("{}.{}", item.id.ms, item.id.seq).as_bytes());
-                for (field, value) in item.fields() {
-                    field.with_bytes(|b| mix_digest(digest, b));
-                    value.with_bytes(|b| mix_digest(digest, b));
-                }
-            }
-        }
+        Some(Value::Stream(s)) => stream_digest(digest, s),
     }
     if e.expire().is_some() {
         xor_digest(digest, b"!!expire!!");
+    }
+}
+
+/// Entries in order, each its id with a dot, its fields and values.
+fn stream_digest(digest: &mut Sha, s: &Stream) {
+    for item in s.0.range(StreamId::MIN, StreamId::MAX, false) {
+        let id = format!("{}.{}", item.id.ms, item.id.seq);
+        mix_digest(digest, id.as_bytes());
+        for (field, value) in item.fields() {
+            field.with_bytes(|b| mix_digest(digest, b));
+            value.with_bytes(|b| mix_digest(digest, b));
+        }
     }
 }
 

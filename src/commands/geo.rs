@@ -12,6 +12,7 @@ use crate::base::geohash::{
     geohash_get_distance, geohash_string, is_valid,
 };
 use crate::base::num::{LONG_STR_SIZE, push_fixed4, string2d, ull2string};
+use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::{Args, OwnedArgs};
@@ -23,10 +24,10 @@ use crate::store::zset::Zset;
 /// The forms of a search.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// GEORADIUS.
-    RadiusOfPoint,
-    /// GEORADIUSBYMEMBER.
-    RadiusOfMember,
+    /// GEORADIUS, which may store, or GEORADIUS_RO.
+    RadiusOfPoint { may_store: bool },
+    /// GEORADIUSBYMEMBER, which may store, or GEORADIUSBYMEMBER_RO.
+    RadiusOfMember { may_store: bool },
     /// GEOSEARCH.
     Search,
     /// GEOSEARCHSTORE.
@@ -36,6 +37,14 @@ enum Form {
 impl Form {
     fn is_search(self) -> bool {
         matches!(self, Form::Search | Form::SearchStore)
+    }
+
+    /// Whether the options STORE and STOREDIST name a key.
+    fn takes_store(self) -> bool {
+        matches!(
+            self,
+            Form::RadiusOfPoint { may_store: true } | Form::RadiusOfMember { may_store: true }
+        )
     }
 }
 
@@ -187,7 +196,7 @@ impl Server {
     fn long_lat_from_member_or_reply(
         &mut self,
         cid: ClientId,
-        slot: crate::ds::table::Slot,
+        slot: Slot,
         member: &[u8],
     ) -> Option<Point> {
         let score = self
@@ -207,8 +216,7 @@ impl Server {
         args: &Args,
         first: usize,
         form: Form,
-        may_store: bool,
-        slot: Option<crate::ds::table::Slot>,
+        slot: Option<Slot>,
         mut q: Query,
     ) -> Option<Query> {
         let mut i = first;
@@ -235,11 +243,7 @@ impl Server {
                 }
                 q.count = usize::try_from(n).unwrap_or(usize::MAX);
                 i += 1;
-            } else if (is("store") || is("storedist"))
-                && following >= 1
-                && may_store
-                && !form.is_search()
-            {
+            } else if (is("store") || is("storedist")) && following >= 1 && form.takes_store() {
                 q.store = Some(i + 1);
                 q.store_dist = is("storedist");
                 i += 1;
@@ -357,7 +361,7 @@ impl Found {
 }
 
 /// GEORADIUS and GEOSEARCH with their kin (georadiusGeneric).
-fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form, may_store: bool) {
+fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form) {
     let source = if form == Form::SearchStore { 2 } else { 1 };
     let Ok(slot) = server.lookup_typed::<Zset>(cid, &args[source], 0) else {
         return;
@@ -367,14 +371,14 @@ fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form
         ..Query::default()
     };
     let first = match form {
-        Form::RadiusOfPoint => {
+        Form::RadiusOfPoint { .. } => {
             let Some(center) = server.extract_long_lat_or_reply(cid, args, 2) else {
                 return;
             };
             q.center = Some(center);
             6
         }
-        Form::RadiusOfMember => {
+        Form::RadiusOfMember { .. } => {
             if let Some(slot) = slot {
                 q.center = server.long_lat_from_member_or_reply(cid, slot, &args[2]);
                 if q.center.is_none() {
@@ -390,13 +394,18 @@ fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form
         }
     };
     // Without a sorted set, GEORADIUSBYMEMBER does not look at its radius.
-    if form == Form::RadiusOfPoint || (form == Form::RadiusOfMember && slot.is_some()) {
+    let has_radius = match form {
+        Form::RadiusOfPoint { .. } => true,
+        Form::RadiusOfMember { .. } => slot.is_some(),
+        _ => false,
+    };
+    if has_radius {
         let Some((shape, unit)) = server.extract_distance_or_reply(cid, args, first - 2) else {
             return;
         };
         (q.shape, q.unit) = (Some(shape), unit);
     }
-    let Some(q) = server.parse_geo_query(cid, args, first, form, may_store, slot, q) else {
+    let Some(q) = server.parse_geo_query(cid, args, first, form, slot, q) else {
         return;
     };
     if !server.check_geo_query(cid, args, form, &q) {
@@ -520,33 +529,33 @@ pub fn geoadd_command(server: &mut Server, cid: ClientId, args: &Args) {
 /// GEORADIUS key longitude latitude radius unit [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]
 /// [STORE key | STOREDIST key]
 pub fn georadius_command(server: &mut Server, cid: ClientId, args: &Args) {
-    georadius_generic(server, cid, args, Form::RadiusOfPoint, true);
+    georadius_generic(server, cid, args, Form::RadiusOfPoint { may_store: true });
 }
 
 /// GEORADIUS_RO: GEORADIUS that cannot store.
 pub fn georadiusro_command(server: &mut Server, cid: ClientId, args: &Args) {
-    georadius_generic(server, cid, args, Form::RadiusOfPoint, false);
+    georadius_generic(server, cid, args, Form::RadiusOfPoint { may_store: false });
 }
 
 /// GEORADIUSBYMEMBER key member radius unit ...
 pub fn georadiusbymember_command(server: &mut Server, cid: ClientId, args: &Args) {
-    georadius_generic(server, cid, args, Form::RadiusOfMember, true);
+    georadius_generic(server, cid, args, Form::RadiusOfMember { may_store: true });
 }
 
 /// GEORADIUSBYMEMBER_RO: GEORADIUSBYMEMBER that cannot store.
 pub fn georadiusbymemberro_command(server: &mut Server, cid: ClientId, args: &Args) {
-    georadius_generic(server, cid, args, Form::RadiusOfMember, false);
+    georadius_generic(server, cid, args, Form::RadiusOfMember { may_store: false });
 }
 
 /// GEOSEARCH key FROMMEMBER member | FROMLONLAT longitude latitude BYRADIUS radius unit | BYBOX width height unit
 /// [ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]
 pub fn geosearch_command(server: &mut Server, cid: ClientId, args: &Args) {
-    georadius_generic(server, cid, args, Form::Search, false);
+    georadius_generic(server, cid, args, Form::Search);
 }
 
 /// GEOSEARCHSTORE destination source ... [STOREDIST]
 pub fn geosearchstore_command(server: &mut Server, cid: ClientId, args: &Args) {
-    georadius_generic(server, cid, args, Form::SearchStore, true);
+    georadius_generic(server, cid, args, Form::SearchStore);
 }
 
 /// Sends something for the score of each member from argument 2 on, in an array; a missing key has no members.

@@ -208,7 +208,7 @@ fn zadd_generic_command(server: &mut Server, cid: ClientId, args: &Args, incr: b
         let text = "XX and NX options at the same time are not compatible";
         return server.add_reply_error(cid, text);
     }
-    if (f.gt && f.nx) || (f.lt && f.nx) || (f.gt && f.lt) {
+    if u8::from(f.gt) + u8::from(f.lt) + u8::from(f.nx) > 1 {
         let text = "GT, LT, and/or NX options at the same time are not compatible";
         return server.add_reply_error(cid, text);
     }

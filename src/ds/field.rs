@@ -359,7 +359,7 @@ mod tests {
                 assert_eq!(e.buf().is_some(), v > VALUE_MAX);
                 let b = Field::new(&field, FieldValue::Buf(SBuf::from_slice(&value)));
                 assert!(b.key() == field && b.value() == value, "{f} {v}");
-                let moved = vec![b.clone(), b];
+                let moved = [b.clone(), b];
                 assert!(moved.iter().all(|e| e.key() == field && e.value() == value));
             }
         }

@@ -282,8 +282,7 @@ impl<V> IdMap<V> {
                     // Most maps have one leaf only.
                     self.leaves.reserve_exact(1);
                 }
-                let mut items = Vec::with_capacity(1);
-                items.push((id, value));
+                let items = vec![(id, value)];
                 self.leaves.push_back(Leaf { low: id, items });
                 self.len = 1;
                 return true;
@@ -297,8 +296,7 @@ impl<V> IdMap<V> {
         let full = self.leaves[leaf].items.len() == LEAF_MAX;
         if full && leaf + 1 == self.leaves.len() && item == LEAF_MAX {
             // In rising order leaves stay full.
-            let mut items = Vec::with_capacity(1);
-            items.push((id, value));
+            let items = vec![(id, value)];
             self.leaves.push_back(Leaf { low: id, items });
             return true;
         }

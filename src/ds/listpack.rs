@@ -217,13 +217,11 @@ fn entry_size(b: &[u8], p: usize) -> usize {
     n + backlen_size(n)
 }
 
-/// The eight bytes before `end`; the header stands before a first element that is shorter. 0 for what has no bytes.
+/// The eight bytes from `at` on, if there are so many.
 #[inline]
-fn word_before(b: &[u8], end: usize) -> u64 {
-    let word = b
-        .get(end.wrapping_sub(8)..end)
-        .and_then(<[u8]>::first_chunk);
-    word.map_or(0, |w| u64::from_le_bytes(*w))
+fn word_at(b: &[u8], at: usize) -> Option<u64> {
+    let word = b.get(at..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*word))
 }
 
 /// The element at `p` and its `encoded_size`.
@@ -568,44 +566,35 @@ impl Listpack {
 
     /// The first element from `from` on that is `needle`; after each comparison `skip` elements are passed over (lpFind).
     pub fn find(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
-        let b = self.bytes();
-        let number = string2ll(needle);
-        // The last eight bytes of a short string are compared as one word: names are often alike but for their ends. What
-        // stands before a shorter one is masked out.
-        let tail = needle.len().min(8);
-        let mut want = 0u64;
-        let mut mask = 0u64;
-        for c in &needle[needle.len() - tail..] {
-            want = want >> 8 | u64::from(*c) << 56;
-            mask = mask >> 8 | 0xff << 56;
+        match string2ll(needle) {
+            None if needle.len() < 64 => self.find_short(from, needle, skip),
+            number => self.find_any(from, needle, number, skip),
         }
+    }
+
+    /// A short string that is no integer: it has one encoding, so that most elements are told from it by one word. That is
+    /// the encoding's byte with the whole text when that has no more than seven bytes; else the text's last eight, since
+    /// names are often alike but for their ends.
+    #[inline]
+    fn find_short(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
+        let b = self.bytes();
+        let n = needle.len();
+        let mut element = [0; 64];
+        element[0] = 0x80 | n as u8;
+        element[1..=n].copy_from_slice(needle);
+        let whole = n < 8;
+        let (at, len) = if whole { (0, n + 1) } else { (n - 7, 8) };
+        let want = word_at(&element, at)?;
+        let mask = u64::MAX >> (64 - 8 * len);
         let mut p = from.0 as usize;
-        loop {
-            let first = b[p];
-            // By hand, as in `decode`.
-            let (found, size) = if first < 0x80 {
-                (number == Some(i64::from(first)), 2)
-            } else if first < 0xC0 {
-                let n = usize::from(first & 0x3F);
-                let end = p + 1 + n;
-                let found = n == needle.len()
-                    && (word_before(b, end) ^ want) & mask == 0
-                    && (n <= 8 || b[p + 1..end - 8] == needle[..n - 8]);
-                (found, n + 2)
-            } else if first == EOF {
-                return None;
-            } else {
-                let (v, n) = decode(b, p);
-                let found = match v {
-                    LpValue::Int(v) => number == Some(v),
-                    LpValue::Str(s) => s == needle,
-                };
-                (found, n + backlen_size(n))
-            };
-            if found {
+        // The end mark has no word behind it.
+        while let Some(word) = word_at(b, p + at) {
+            if (word ^ want) & mask == 0
+                && (whole || b.get(p..=p + n).is_some_and(|e| *e == element[..=n]))
+            {
                 return Some(LpPos(p as u32));
             }
-            p += size;
+            p += entry_size(b, p);
             for _ in 0..skip {
                 if b[p] == EOF {
                     return None;
@@ -613,6 +602,37 @@ impl Listpack {
                 p += entry_size(b, p);
             }
         }
+        // Near the end there is no word to look at.
+        self.find_any(LpPos(p as u32), needle, None, skip)
+    }
+
+    fn find_any(
+        &self,
+        from: LpPos,
+        needle: &[u8],
+        number: Option<i64>,
+        skip: usize,
+    ) -> Option<LpPos> {
+        let b = self.bytes();
+        let mut p = from.0 as usize;
+        while b[p] != EOF {
+            let (v, n) = decode(b, p);
+            let found = match v {
+                LpValue::Int(v) => number == Some(v),
+                LpValue::Str(s) => s == needle,
+            };
+            if found {
+                return Some(LpPos(p as u32));
+            }
+            p += n + backlen_size(n);
+            for _ in 0..skip {
+                if b[p] == EOF {
+                    return None;
+                }
+                p += entry_size(b, p);
+            }
+        }
+        None
     }
 
     /// Makes the `old` bytes at `at` into `new` bytes of any content; what follows moves.
@@ -754,6 +774,26 @@ impl Listpack {
         self.put(p.0 as usize, &Encoded::int(v))
     }
 
+    /// Puts `s` and an element after it before the one at `p`, or at the end: both in one move.
+    pub fn insert_pair(&mut self, p: Option<LpPos>, s: &[u8], second: LpValue<'_>) {
+        let a = Encoded::str(s);
+        let b = match second {
+            LpValue::Int(v) => Encoded::int(v),
+            LpValue::Str(s) => Encoded::str(s),
+        };
+        let at = p.map_or(self.total_bytes() - 1, |p| p.0 as usize);
+        let (split, size) = (a.size(), a.size() + b.size());
+        self.splice(at, 0, size);
+        let (first, rest) = self.bytes_mut()[at..at + size].split_at_mut(split);
+        a.write(first);
+        b.write(rest);
+        let n = self.count();
+        if n != UNKNOWN {
+            // What is too much to count becomes "unknown".
+            self.set_count(n.saturating_add(2));
+        }
+    }
+
     /// Puts `s` after the element at `p`; the answer is where it is.
     pub fn insert_after(&mut self, p: LpPos, s: &[u8]) -> LpPos {
         let p = p.0 as usize;
@@ -872,8 +912,10 @@ impl Listpack {
     /// The elements from `p` on.
     #[inline]
     pub fn iter_from(&self, p: LpPos) -> Iter<'_> {
+        let bytes = self.bytes();
         Iter {
-            rest: &self.bytes()[p.0 as usize..],
+            rest: &bytes[p.0 as usize..],
+            total: bytes.len(),
         }
     }
 
@@ -912,6 +954,8 @@ impl std::fmt::Debug for Listpack {
 pub struct Iter<'a> {
     /// From the next element to the end mark.
     rest: &'a [u8],
+    /// Bytes of the whole listpack.
+    total: usize,
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -933,6 +977,15 @@ impl<'a> Iterator for Iter<'a> {
         let (v, n) = decode(self.rest, 0);
         self.rest = &self.rest[n + backlen_size(n)..];
         Some(v)
+    }
+}
+
+impl Iter<'_> {
+    /// Where the next element is; at the end, nowhere.
+    #[inline]
+    pub fn position(&self) -> LpPos {
+        // Within u32: so is the total.
+        LpPos((self.total - self.rest.len()) as u32)
     }
 }
 

@@ -304,6 +304,38 @@ impl ScoredSet {
         }
     }
 
+    /// Calls `f` with each of the members at these places, in order: quicker than [`ScoredSet::range`].
+    #[inline]
+    pub fn for_each_in(&self, range: Range<usize>, mut f: impl FnMut(&[u8], f64)) {
+        let end = range.end.min(self.len());
+        let mut rank = range.start;
+        while rank < end {
+            let (leaf, at) = self.tree.leaf_at(rank);
+            let n = (leaf.members().len() - at).min(end - rank);
+            let scores = &leaf.scores()[at..at + n];
+            for (member, score) in leaf.members()[at..at + n].iter().zip(scores) {
+                f(member.text(), *score);
+            }
+            rank += n;
+        }
+    }
+
+    /// The same, the last one first.
+    #[inline]
+    pub fn for_each_in_rev(&self, range: Range<usize>, mut f: impl FnMut(&[u8], f64)) {
+        let mut left = range.end.min(self.len()).saturating_sub(range.start);
+        while left > 0 {
+            let (leaf, at) = self.tree.leaf_at(range.start + left - 1);
+            let n = (at + 1).min(left);
+            let part = at + 1 - n..at + 1;
+            let scores = &leaf.scores()[part.clone()];
+            for (member, score) in leaf.members()[part].iter().zip(scores).rev() {
+                f(member.text(), *score);
+            }
+            left -= n;
+        }
+    }
+
     /// All members in order.
     pub fn iter(&self) -> Iter<'_> {
         self.range(0..self.len())
@@ -560,6 +592,17 @@ mod tests {
                 got = s.range_rev(a..b).collect();
                 got.reverse();
                 prop_assert!(got == wanted);
+                let mut seen = 0;
+                s.for_each_in(a..b, |t, d| {
+                    assert!(wanted[seen] == (t, d));
+                    seen += 1;
+                });
+                prop_assert_eq!(seen, wanted.len());
+                s.for_each_in_rev(a..b, |t, d| {
+                    seen -= 1;
+                    assert!(wanted[seen] == (t, d));
+                });
+                prop_assert_eq!(seen, 0);
             }
         }
 

@@ -20,6 +20,9 @@ use crate::wire::resp;
 /// The writer's room is made in steps of this, in bytes.
 const BULK_STEP: usize = 2000;
 
+/// With this much left of a block, in bytes, the writer begins in it.
+const SOME_ROOM: usize = 128;
+
 /// Longer elements are not copied into the writer's block but handed to the output.
 const LONG_BULK: usize = 2048;
 
@@ -260,6 +263,9 @@ impl Clients {
             first: false,
         };
         w.take_block();
+        if w.block.capacity() - w.at >= SOME_ROOM {
+            w.make_room(1);
+        }
         f(&mut w);
         w.give_block();
     }

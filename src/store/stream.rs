@@ -356,7 +356,7 @@ impl StreamData {
     }
 
     /// All groups, by name.
-    pub fn groups(&self) -> &[Box<Group>] {
+    pub fn groups(&self) -> &[Group] {
         self.groups.as_slice()
     }
 
@@ -390,7 +390,7 @@ impl StreamData {
     }
 
     /// Takes a group out.
-    pub fn destroy_cg(&mut self, name: &[u8]) -> Option<Box<Group>> {
+    pub fn destroy_cg(&mut self, name: &[u8]) -> Option<Group> {
         self.groups.remove(name)
     }
 }

@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::base::num::{D2STRING_SIZE, d2string, double2ll, string2d, string2d_range};
+use crate::base::num::{D2STRING_SIZE, d2string, double2ll, string2d, string2d_range, string2ll};
 use crate::base::random::{Prng, Selection};
 use crate::base::strtod::strtod;
 use crate::config::fields::Config;
@@ -314,40 +314,43 @@ fn is_before(v: LpValue<'_>, member: &[u8]) -> bool {
     }
 }
 
-/// Adds a member, which is not there, where it belongs (zzlInsert).
-fn insert(lp: &mut Listpack, member: &[u8], score: f64) {
-    let belongs_before = |p: LpPos| {
-        let there = score_at(lp, p);
-        there > score || (there == score && !is_before(lp.get(p), member))
-    };
-    // Often it is the last.
-    let last = lp.last().and_then(|s| lp.prev(s));
-    let mut at = None;
-    if last.is_some_and(belongs_before) {
-        at = lp.first();
-        while let Some(p) = at
-            && !belongs_before(p)
-        {
-            at = lp.next(p).and_then(|s| lp.next(s));
+/// Where a member is, or, as the error, before which other it belongs with this score: none, if it would be the last.
+#[inline]
+fn locate(lp: &Listpack, member: &[u8], score: f64) -> Result<LpPos, Option<LpPos>> {
+    let number = string2ll(member);
+    let last = member.last();
+    let mut before = None;
+    let mut elements = lp.iter();
+    loop {
+        let p = elements.position();
+        let (Some(there), Some(its_score)) = (elements.next(), elements.next()) else {
+            return Err(before);
+        };
+        let found = match there {
+            LpValue::Int(n) => number == Some(n),
+            // Most names of one length differ in their last byte.
+            LpValue::Str(s) => s.len() == member.len() && s.last() == last && s == member,
+        };
+        if found {
+            return Ok(p);
+        }
+        if before.is_none() {
+            let its_score = score_of(its_score);
+            let after = its_score > score || (its_score == score && !is_before(there, member));
+            before = after.then_some(p);
         }
     }
-    let mut text = [0; D2STRING_SIZE];
-    match (at, double2ll(score)) {
-        (None, Some(n)) => {
-            lp.append(member);
-            lp.append_int(n);
-        }
-        (None, None) => {
-            lp.append(member);
-            lp.append(d2string(&mut text, score));
-        }
-        (Some(p), number) => {
-            // The score first, so that the place stays good.
-            let p = match number {
-                Some(n) => lp.insert_int_before(p, n),
-                None => lp.insert_before(p, d2string(&mut text, score)),
-            };
-            lp.insert_before(p, member);
+}
+
+/// Adds a member with its score before the one at `before`, or at the end (zzlInsertAt).
+#[inline]
+fn insert_at(lp: &mut Listpack, before: Option<LpPos>, member: &[u8], score: f64) {
+    match double2ll(score) {
+        Some(n) => lp.insert_pair(before, member, LpValue::Int(n)),
+        None => {
+            let mut text = [0; D2STRING_SIZE];
+            let text = d2string(&mut text, score);
+            lp.insert_pair(before, member, LpValue::Str(text));
         }
     }
 }
@@ -442,14 +445,19 @@ impl Zset {
             return Err(NotANumber);
         }
         if let Zset::Listpack(lp) = self {
-            if let Some(p) = find(lp, member) {
-                let done = flags.decide(score_at(lp, p), score)?;
-                if let Added::Updated(new) = done {
-                    lp.delete_range(p, 2);
-                    insert(lp, member, new);
+            let before = match locate(lp, member, score) {
+                Ok(p) => {
+                    let done = flags.decide(score_at(lp, p), score)?;
+                    if let Added::Updated(new) = done {
+                        lp.delete_range(p, 2);
+                        if let Err(before) = locate(lp, member, new) {
+                            insert_at(lp, before, member, new);
+                        }
+                    }
+                    return Ok(done);
                 }
-                return Ok(done);
-            }
+                Err(before) => before,
+            };
             if flags.xx {
                 return Ok(Added::Nop);
             }
@@ -457,7 +465,7 @@ impl Zset {
                 && member.len() <= limits.listpack_value
                 && lp.safe_to_add(member.len())
             {
-                insert(lp, member, score);
+                insert_at(lp, before, member, score);
                 return Ok(Added::New(score));
             }
             let capacity = self.len() + 1;
@@ -622,6 +630,22 @@ impl Zset {
                 let last = (n > 0).then(|| lp.seek((end as i64 - 1) * 2)).flatten();
                 IterRev::Listpack(lp, last, n)
             }
+        }
+    }
+
+    /// Calls `f` with each of the members of these ranks, the last one first when `reverse`: quicker than the iterators.
+    #[inline]
+    pub fn for_each_in(
+        &self,
+        range: Range<usize>,
+        reverse: bool,
+        mut f: impl FnMut(LpValue<'_>, f64),
+    ) {
+        match (self, reverse) {
+            (Zset::Tree(t), false) => t.for_each_in(range, |text, s| f(LpValue::Str(text), s)),
+            (Zset::Tree(t), true) => t.for_each_in_rev(range, |text, s| f(LpValue::Str(text), s)),
+            (Zset::Listpack(_), false) => self.range(range).for_each(|(m, s)| f(m, s)),
+            (Zset::Listpack(_), true) => self.range_rev(range).for_each(|(m, s)| f(m, s)),
         }
     }
 
@@ -823,5 +847,396 @@ impl ZsetBuilder {
             }
         }
         Zset::Listpack(b.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::entry::Encoding;
+    use crate::store::entry::value::SlotValue;
+    use proptest::prelude::*;
+
+    const LIMITS: ZsetLimits = ZsetLimits {
+        listpack_entries: 12,
+        listpack_value: 10,
+        resize: Resize::Allow,
+    };
+
+    /// What a sorted set is: members in the order of score, then bytes.
+    #[derive(Default, Clone)]
+    struct Model(Vec<(f64, Vec<u8>)>);
+
+    impl Model {
+        fn put(&mut self, member: &[u8], score: f64) {
+            self.0.retain(|m| m.1 != member);
+            let at = self
+                .0
+                .partition_point(|m| m.0 < score || (m.0 == score && m.1.as_slice() < member));
+            self.0.insert(at, (score, member.to_vec()));
+        }
+
+        fn score(&self, member: &[u8]) -> Option<f64> {
+            self.0.iter().find(|m| m.1 == member).map(|m| m.0)
+        }
+
+        /// zsetAdd, told once more.
+        fn add(&mut self, score: f64, member: &[u8], f: AddFlags) -> Result<Added, NotANumber> {
+            let Some(old) = self.score(member) else {
+                if f.xx {
+                    return Ok(Added::Nop);
+                }
+                self.put(member, score);
+                return Ok(Added::New(score));
+            };
+            let new = if f.incr { old + score } else { score };
+            if f.nx {
+                return Ok(Added::Nop);
+            }
+            if new.is_nan() {
+                return Err(NotANumber);
+            }
+            if (f.gt && new <= old) || (f.lt && new >= old) {
+                return Ok(Added::Nop);
+            }
+            if new == old {
+                return Ok(Added::Same(new));
+            }
+            self.put(member, new);
+            Ok(Added::Updated(new))
+        }
+
+        fn ranks(&self, inside: impl Fn(&(f64, Vec<u8>)) -> bool) -> Range<usize> {
+            let start = self.0.iter().position(&inside).unwrap_or(0);
+            let n = self.0.iter().filter(|m| inside(m)).count();
+            start..start + n
+        }
+    }
+
+    fn content(z: &Zset) -> Vec<(f64, Vec<u8>)> {
+        z.iter().map(|(m, s)| (s, m.to_vec())).collect()
+    }
+
+    fn member() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            5 => (-3i32..12).prop_map(|n| n.to_string().into_bytes()),
+            4 => proptest::collection::vec(b'a'..b'd', 0..3),
+            1 => proptest::collection::vec(any::<u8>(), 0..14),
+        ]
+    }
+
+    fn score() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            6 => (-3i32..5).prop_map(f64::from),
+            2 => (-9i32..9).prop_map(|n| f64::from(n) / 4.0),
+            1 => Just(f64::INFINITY),
+            1 => Just(f64::NEG_INFINITY),
+            1 => Just(-0.0),
+            1 => any::<i64>().prop_map(|n| n as f64),
+            1 => any::<f64>().prop_filter("a number", |d| !d.is_nan()),
+        ]
+    }
+
+    fn flags() -> impl Strategy<Value = AddFlags> {
+        (any::<bool>(), 0..7).prop_map(|(incr, n)| AddFlags {
+            incr,
+            nx: n == 1,
+            xx: n == 2 || n == 3 || n == 4,
+            gt: n == 3 || n == 5,
+            lt: n == 4 || n == 6,
+        })
+    }
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Add(f64, Vec<u8>, AddFlags),
+        Put(f64, Vec<u8>),
+        Remove(Vec<u8>),
+        RemoveRanks(i64, i64),
+        RemoveScores(f64, f64),
+        Prepare(usize),
+        Rebuild,
+        Clone,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            8 => (score(), member(), flags()).prop_map(|(s, m, f)| Op::Add(s, m, f)),
+            8 => (score(), member()).prop_map(|(s, m)| Op::Put(s, m)),
+            6 => member().prop_map(Op::Remove),
+            1 => (-20i64..20, -20i64..20).prop_map(|(a, b)| Op::RemoveRanks(a, b)),
+            1 => (score(), score()).prop_map(|(a, b)| Op::RemoveScores(a, b)),
+            1 => (0usize..16).prop_map(Op::Prepare),
+            1 => Just(Op::Rebuild),
+            1 => Just(Op::Clone),
+        ]
+    }
+
+    fn score_range() -> impl Strategy<Value = ScoreRange> {
+        (score(), score(), any::<bool>(), any::<bool>()).prop_map(|(min, max, a, b)| ScoreRange {
+            min,
+            max,
+            min_excluded: a,
+            max_excluded: b,
+        })
+    }
+
+    fn rank_range(len: usize, start: i64, stop: i64) -> Range<usize> {
+        let len = len as i64;
+        let at = |i: i64| if i < 0 { i + len } else { i };
+        let (a, b) = (at(start).max(0), at(stop).min(len - 1));
+        if a > b {
+            0..0
+        } else {
+            a as usize..b as usize + 1
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_sorted_list(
+            ops in proptest::collection::vec(op(), 1..120),
+            ranges in proptest::collection::vec(score_range(), 1..6),
+            ranks in proptest::collection::vec((-25i64..25, -25i64..25), 1..6),
+        ) {
+            let mut z = Zset::create(0, 0, &LIMITS);
+            let mut m = Model::default();
+            let mut tree = false;
+            for o in ops {
+                match o {
+                    Op::Add(score, member, f) => {
+                        let done = m.add(score, &member, f);
+                        prop_assert_eq!(z.add(score, &member, f, &LIMITS), done);
+                        if let Ok(Added::New(_)) = done {
+                            tree |= member.len() > LIMITS.listpack_value || m.0.len() > LIMITS.listpack_entries;
+                        }
+                    }
+                    Op::Put(score, member) => {
+                        let done = m.add(score, &member, AddFlags::default());
+                        prop_assert_eq!(z.add(score, &member, AddFlags::default(), &LIMITS), done);
+                        if let Ok(Added::New(_)) = done {
+                            tree |= member.len() > LIMITS.listpack_value || m.0.len() > LIMITS.listpack_entries;
+                        }
+                    }
+                    Op::Remove(member) => {
+                        let there = m.score(&member).is_some();
+                        m.0.retain(|x| x.1 != member);
+                        prop_assert_eq!(z.remove(&member, &LIMITS), there);
+                    }
+                    Op::RemoveRanks(a, b) => {
+                        let r = rank_range(m.0.len(), a, b);
+                        prop_assert_eq!(z.rank_range(a, b), r.clone());
+                        prop_assert_eq!(z.remove_range(r.clone(), &LIMITS), r.len());
+                        m.0.drain(r);
+                    }
+                    Op::RemoveScores(min, max) => {
+                        let r = ScoreRange { min, max, min_excluded: false, max_excluded: true };
+                        let before = m.0.len();
+                        m.0.retain(|x| !(x.0 >= min && x.0 < max));
+                        prop_assert_eq!(z.remove_range(z.score_range(&r), &LIMITS), before - m.0.len());
+                    }
+                    Op::Prepare(n) => {
+                        z.maybe_convert(n, &LIMITS);
+                        tree |= n > LIMITS.listpack_entries;
+                    }
+                    Op::Rebuild => {
+                        let mut b = ZsetBuilder::default();
+                        z.iter().for_each(|(member, score)| member.with_bytes(|x| b.put(x, score)));
+                        z = b.finish(&LIMITS);
+                        tree = m.0.len() > LIMITS.listpack_entries
+                            || m.0.iter().any(|x| x.1.len() > LIMITS.listpack_value);
+                    }
+                    Op::Clone => z = z.deep_clone(),
+                }
+                let encoding = if tree { Encoding::Skiplist } else { Encoding::Listpack };
+                prop_assert_eq!(z.encoding(), encoding);
+                prop_assert_eq!(z.len(), m.0.len());
+                prop_assert_eq!(content(&z), m.0.clone());
+            }
+            for (rank, (score, member)) in m.0.iter().enumerate() {
+                prop_assert_eq!(z.score(member), Some(*score));
+                prop_assert_eq!(z.rank(member), Some((rank, *score)));
+            }
+            prop_assert_eq!((z.score(b"nobody"), z.rank(b"nobody")), (None, None));
+            for r in ranges {
+                let found = z.score_range(&r);
+                let wanted = m.ranks(|x| r.reaches_min(x.0) && r.within_max(x.0));
+                prop_assert!(found == wanted || (found.is_empty() && wanted.is_empty()));
+            }
+            for (a, b) in ranks {
+                let r = z.rank_range(a, b);
+                let wanted = &m.0[r.clone()];
+                let got: Vec<_> = z.range(r.clone()).map(|(m, s)| (s, m.to_vec())).collect();
+                prop_assert_eq!(got.as_slice(), wanted);
+                for reverse in [false, true] {
+                    let mut got = Vec::new();
+                    z.for_each_in(r.clone(), reverse, |m, s| got.push((s, m.to_vec())));
+                    if reverse {
+                        got.reverse();
+                    }
+                    prop_assert_eq!(got.as_slice(), wanted);
+                }
+                let mut got: Vec<_> = z.range_rev(r).map(|(m, s)| (s, m.to_vec())).collect();
+                got.reverse();
+                prop_assert_eq!(got.as_slice(), wanted);
+            }
+        }
+
+        #[test]
+        fn ranges_of_bytes(
+            members in proptest::collection::btree_set(member(), 0..30),
+            bounds in proptest::collection::vec((member(), member(), 0..4u8, 0..4u8), 1..20),
+        ) {
+            let mut z = Zset::create(0, 0, &LIMITS);
+            for m in &members {
+                z.add(0.0, m, AddFlags::default(), &LIMITS).expect("a number");
+            }
+            let text = |m: &[u8], kind: u8| match kind {
+                0 => b"-".to_vec(),
+                1 => b"+".to_vec(),
+                2 => [b"(", m].concat(),
+                _ => [b"[", m].concat(),
+            };
+            for (a, b, ka, kb) in bounds {
+                let (min, max) = (text(&a, ka), text(&b, kb));
+                let r = LexRange::parse(&min, &max).expect("bounds");
+                let inside = |m: &Vec<u8>| {
+                    (match ka { 0 => true, 1 => false, 2 => *m > a, _ => *m >= a })
+                        && (match kb { 0 => false, 1 => true, 2 => *m < b, _ => *m <= b })
+                };
+                let wanted: Vec<_> = members.iter().filter(|m| inside(m)).cloned().collect();
+                for reverse in [false, true] {
+                    let found = z.lex_range(&r, reverse);
+                    let got: Vec<_> = z.range(found).map(|(m, _)| m.to_vec()).collect();
+                    prop_assert_eq!(&got, &wanted);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scores_are_written_as_upstream_writes_them() {
+        let mut z = Zset::create(0, 0, &LIMITS);
+        for (score, member) in [
+            (1.5, "a"),
+            (3.0, "b"),
+            (-0.0, "c"),
+            (f64::INFINITY, "d"),
+            (1e300, "e"),
+            (-7e18, "12"),
+        ] {
+            z.add(score, member.as_bytes(), AddFlags::default(), &LIMITS)
+                .expect("a number");
+        }
+        let Zset::Listpack(lp) = &z else {
+            panic!("a small one");
+        };
+        let elements: Vec<_> = lp.iter().collect();
+        let s = |s: &'static str| LpValue::Str(s.as_bytes());
+        let int = LpValue::Int;
+        assert_eq!(
+            elements,
+            [
+                int(12),
+                s("-7e+18"),
+                s("c"),
+                int(0),
+                s("a"),
+                s("1.5"),
+                s("b"),
+                int(3),
+                s("e"),
+                s("1e+300"),
+                s("d"),
+                s("inf")
+            ]
+        );
+    }
+
+    #[test]
+    fn bounds_that_are_none_are_refused() {
+        let range = |a: &str, b: &str| ScoreRange::parse(a.as_bytes(), b.as_bytes());
+        for (a, b) in [("x", "1"), ("1", "nan"), ("((1", "2"), ("1", "(")] {
+            // "(" alone is strtod's empty string: zero.
+            assert_eq!(range(a, b).is_none(), b != "(", "{a} {b}");
+        }
+        let r = range("(1", "+inf").expect("a range");
+        assert!(r.min == 1.0 && r.min_excluded && r.max == f64::INFINITY && !r.max_excluded);
+        let lex = |a: &'static str| LexBound::parse(a.as_bytes());
+        for bad in ["", "a", "+a", "-[", "1"] {
+            assert_eq!(lex(bad), None, "{bad}");
+        }
+        assert_eq!(lex("["), Some(LexBound::Included(b"")));
+        assert_eq!(lex("((x"), Some(LexBound::Excluded(b"(x")));
+    }
+
+    #[test]
+    fn random_members_are_spread_evenly() {
+        let mut prng = Prng::new(11);
+        for size in [10u32, 300] {
+            let mut z = Zset::create(
+                0,
+                0,
+                &ZsetLimits {
+                    listpack_entries: 100,
+                    ..LIMITS
+                },
+            );
+            for i in 0..size {
+                let name = i.to_string();
+                let limits = ZsetLimits {
+                    listpack_entries: 100,
+                    ..LIMITS
+                };
+                z.add(f64::from(i), name.as_bytes(), AddFlags::default(), &limits)
+                    .expect("a number");
+            }
+            let mut hits = vec![0; size as usize];
+            let mut left = 200 * size;
+            z.random_many(&mut prng, |_, score| {
+                hits[score as usize] += 1;
+                left -= 1;
+                left > 0
+            });
+            for _ in 0..200 * size {
+                let (_, score) = z.random(&mut prng).expect("not empty");
+                hits[score as usize] += 1;
+            }
+            assert!(hits.iter().all(|n| (280..540).contains(n)), "{hits:?}");
+            for count in [1, 5, size as usize / 2, size as usize] {
+                let mut seen = HashSet::new();
+                z.sample(count, &mut prng, |m, _| {
+                    seen.insert(m.to_vec());
+                });
+                assert_eq!(seen.len(), count);
+            }
+        }
+    }
+
+    /// What a damaged file can hold is read somehow, and never with a NaN.
+    #[test]
+    fn damaged_listpacks_are_survived() {
+        let mut lp = Listpack::new();
+        for s in ["b", "nan", "a", "12x", "b", "", "c", "1e999", "b", "5"] {
+            lp.append(s.as_bytes());
+        }
+        let mut z = Zset::Listpack(lp);
+        assert!(z.iter().all(|(_, s)| !s.is_nan()));
+        let all = ScoreRange {
+            min: f64::NEG_INFINITY,
+            max: f64::INFINITY,
+            min_excluded: false,
+            max_excluded: false,
+        };
+        assert_eq!(z.score_range(&all), 0..5);
+        z.maybe_convert(1000, &LIMITS);
+        assert_eq!(
+            content(&z),
+            [
+                (5.0, b"b".to_vec()),
+                (12.0, b"a".to_vec()),
+                (f64::INFINITY, b"c".to_vec())
+            ]
+        );
     }
 }

@@ -95,6 +95,63 @@ pub const ROWS: &[Row] = &[
         1,
         "SORT|SORT_RO $key|$hash|$list STORE|BY|LIMIT|WHAT [$key]",
     ),
+    // Geo.
+    row(6, "GEOADD $geo $lon $lat $elem"),
+    row(
+        5,
+        "GEOADD $geo $lon $lat $elem $lon $lat $elem $lon $lat $elem",
+    ),
+    row(3, "GEOADD $geo NX|XX|CH [CH] $lon $lat $elem"),
+    row(1, "GEOADD $geo|$key $float $lat $elem [$lon]"),
+    row(3, "GEODIST $geo $elem $elem [m|KM|ft|mi|WHAT]"),
+    row(3, "GEOHASH|GEOPOS $geo $elem $elem [$elem]"),
+    row(
+        3,
+        "GEORADIUS|GEORADIUS_RO $geo $lon $lat $radius m|km|ft|mi [WITHDIST] [WITHHASH] [WITHCOORD] [ASC|DESC]",
+    ),
+    row(
+        2,
+        "GEORADIUS $geo $lon $lat $radius km COUNT $int [ANY] [DESC]",
+    ),
+    row(
+        2,
+        "GEORADIUS|GEORADIUS_RO $geo $lon $lat $radius km STORE|STOREDIST $geo [COUNT] [2]",
+    ),
+    row(
+        3,
+        "GEORADIUSBYMEMBER|GEORADIUSBYMEMBER_RO $geo $elem $radius km|mi [WITHDIST] [ASC|DESC] [WITHCOORD]",
+    ),
+    row(
+        2,
+        "GEORADIUSBYMEMBER $geo $elem $radius km [COUNT] [3] STORE|STOREDIST $geo",
+    ),
+    row(
+        4,
+        "GEOSEARCH $geo FROMLONLAT $lon $lat BYRADIUS $radius m|km [ASC|DESC] [WITHDIST] [WITHCOORD] [WITHHASH]",
+    ),
+    row(
+        4,
+        "GEOSEARCH $geo FROMMEMBER $elem BYBOX $radius $radius km|mi [ASC|DESC] [WITHDIST] [WITHHASH]",
+    ),
+    row(
+        2,
+        "GEOSEARCH $geo BYBOX $radius $radius km COUNT $int [ANY] FROMLONLAT $lon $lat",
+    ),
+    row(
+        2,
+        "GEOSEARCHSTORE $geo $geo FROMMEMBER $elem BYRADIUS $radius km [STOREDIST]",
+    ),
+    row(
+        2,
+        "GEOSEARCHSTORE $geo $geo FROMLONLAT $lon $lat BYBOX $radius $radius km [WITHDIST]",
+    ),
+    row(
+        1,
+        "GEOSEARCH $geo BYBOX|BYRADIUS|FROMMEMBER|FROMLONLAT $int $int [FROMMEMBER] [$elem] [ANY]",
+    ),
+    row(2, "ZRANGE $geo 0 -1 WITHSCORES"),
+    row(1, "ZREM $geo $elem"),
+    row(1, "ZADD $geo $float $elem"),
     // HyperLogLogs.
     row(8, "PFADD $hll $value [$value] [$value] [$int]"),
     row(2, "PFADD $hll"),
@@ -164,6 +221,98 @@ pub const ROWS: &[Row] = &[
     row(2, "OBJECT ENCODING $set"),
     row(2, "DEL $set"),
     row(1, "RENAME|COPY $set $set"),
+    // Sorted sets.
+    row(1, "CONFIG SET zset-max-listpack-entries 0|5|128"),
+    row(1, "CONFIG SET zset-max-listpack-value 0|6|64"),
+    row(12, "ZADD $zset $score $elem [$score] [$elem]"),
+    row(8, "ZADD $zset $score $elem $score $elem $score $value"),
+    row(
+        12,
+        "ZADD $zset [NX|XX] [GT|LT] [CH] [INCR] $score $elem|$value",
+    ),
+    row(6, "ZINCRBY $zset $score $elem"),
+    row(5, "ZREM $zset $elem [$elem] [$value]"),
+    row(2, "ZCARD $zset"),
+    row(4, "ZSCORE $zset $elem"),
+    row(3, "ZMSCORE $zset $elem [$elem] [$value]"),
+    row(6, "ZRANK|ZREVRANK $zset $elem"),
+    row(4, "ZCOUNT $zset $bound $bound"),
+    row(6, "ZRANGE|ZREVRANGE $zset $int $int [WITHSCORES]"),
+    row(3, "ZRANGE $zset $int $int [REV] [WITHSCORES|LIMIT]"),
+    row(
+        6,
+        "ZRANGEBYSCORE|ZREVRANGEBYSCORE $zset $bound $bound [WITHSCORES]",
+    ),
+    row(
+        5,
+        "ZRANGEBYSCORE|ZREVRANGEBYSCORE $zset $bound $bound LIMIT $small $int [WITHSCORES]",
+    ),
+    row(
+        6,
+        "ZRANGE $zset $bound $bound BYSCORE [REV] [WITHSCORES] [LIMIT] [$small] [$small]",
+    ),
+    row(2, "ZREMRANGEBYRANK $zset $int $int"),
+    row(2, "ZREMRANGEBYSCORE $zset $bound $bound"),
+    row(
+        4,
+        "ZRANGESTORE $zset $zset $int $int [REV] [WITHSCORES|BYSCORE]",
+    ),
+    row(
+        4,
+        "ZRANGESTORE $zset $zset $bound $bound BYSCORE [REV] [LIMIT] [$small] [$small]",
+    ),
+    row(
+        6,
+        "ZUNIONSTORE|ZINTERSTORE $zset 2 $zset|$set $zset [WEIGHTS] [$score] [$score]",
+    ),
+    row(
+        5,
+        "ZUNIONSTORE|ZINTERSTORE|ZDIFFSTORE $zset 1|2|3 $zset $zset|$set $zset [AGGREGATE] [SUM|MIN|MAX|WHAT]",
+    ),
+    row(
+        6,
+        "ZUNION|ZINTER|ZDIFF 2 $zset|$set $zset [WEIGHTS] [$score] [$score] [WITHSCORES]",
+    ),
+    row(
+        4,
+        "ZUNION|ZINTER 2 $zset $zset|$set WEIGHTS $score $score AGGREGATE SUM|MIN|MAX [WITHSCORES]",
+    ),
+    row(3, "ZDIFF|ZDIFFSTORE $zset 1|2 $zset $zset|$set"),
+    row(3, "ZDIFF 1|2|3 $zset $zset|$set $zset [WITHSCORES]"),
+    row(3, "ZINTERCARD 1|2|3 $zset $zset|$set $zset [LIMIT] [$int]"),
+    row(1, "ZUNION|ZINTERCARD|ZDIFF $int $zset $zset"),
+    row(3, "ZPOPMIN|ZPOPMAX $zset [0|1|2|3|-1|abc]"),
+    row(3, "ZMPOP 1|2 $zset [$zset] MIN|MAX|WHAT [COUNT] [$int]"),
+    // A negative time-out: they would wait otherwise.
+    row(1, "BZPOPMIN|BZPOPMAX $zset $zset -1|abc"),
+    row(1, "BZMPOP -1 1 $zset MIN|WHAT [COUNT] [$int]"),
+    row(
+        2,
+        "ZRANDMEMBER $zset -5|-1|0|1|3|100|9223372036854775807|-9223372036854775808|abc [WITHSCORES|WHAT]",
+    ),
+    row(1, "ZRANDMEMBER $zset"),
+    row(2, "ZSCAN $zset 0|0|0|abc [MATCH|COUNT|TYPE] [$pattern]"),
+    row(3, "OBJECT ENCODING $zset"),
+    row(2, "DEL $zset"),
+    row(1, "RENAME|COPY $zset $zset"),
+    // Sorted sets with one score: ranges of bytes are defined for them alone.
+    row(6, "ZADD $zlex 0 $value 0 $elem"),
+    row(2, "ZREM $zlex $elem [$value]"),
+    row(5, "ZRANGEBYLEX|ZREVRANGEBYLEX $zlex $lex $lex"),
+    row(
+        3,
+        "ZRANGEBYLEX|ZREVRANGEBYLEX $zlex $lex $lex LIMIT $small $int",
+    ),
+    row(
+        4,
+        "ZRANGE $zlex $lex $lex BYLEX [REV] [LIMIT] [$small] [$small]",
+    ),
+    row(4, "ZLEXCOUNT $zlex $lex $lex"),
+    row(2, "ZREMRANGEBYLEX $zlex $lex $lex"),
+    row(
+        2,
+        "ZRANGESTORE $zlex $zlex $lex $lex BYLEX [REV] [LIMIT] [$small] [$small]",
+    ),
     // Hashes.
     row(6, "HSET|HMSET $hash $field $value [$field] [$value]"),
     row(4, "HSET $hash $field $elem $field $elem $field $elem"),
@@ -521,6 +670,40 @@ const STREAM_IDS: &[&str] = &[
     "(18446744073709551615-18446744073709551615",
 ];
 
+const SCORES: &[&str] = &[
+    "inf",
+    "-inf",
+    "+inf",
+    "Infinity",
+    "nan",
+    "abc",
+    "",
+    "1e3",
+    "0x10",
+    "-0",
+    "1e400",
+    "1e-400",
+    " 1",
+    "1 ",
+    "(1",
+    "1e300",
+    "-1e300",
+    "3.0",
+    "12345678901234567",
+];
+
+/// A score: mostly few numbers, so that some are equal.
+fn score(rng: &mut Rng) -> Vec<u8> {
+    match rng.below(20) {
+        0 => rng.pick(SCORES).as_bytes().to_vec(),
+        1 => rng.pick(FLOATS).as_bytes().to_vec(),
+        2..6 => ((rng.below(400) as f64 - 200.0) / 16.0)
+            .to_string()
+            .into_bytes(),
+        _ => (rng.below(16) as i64 - 4).to_string().into_bytes(),
+    }
+}
+
 fn value(rng: &mut Rng) -> Vec<u8> {
     match rng.below(12) {
         0 => Vec::new(),
@@ -590,6 +773,21 @@ fn date_ids(words: &mut [Vec<u8>], step: usize) {
     }
 }
 
+/// A longitude or latitude up to `max` degrees, some of them beyond; half of them in one country, where they are near each
+/// other.
+fn coordinate(rng: &mut Rng, max: usize) -> Vec<u8> {
+    let (low, width) = match rng.below(8) {
+        0 => (-(max as i64) - 2, 2 * max + 4),
+        1..4 => (-(max as i64), 2 * max),
+        _ => (40, 4),
+    };
+    let whole = low + rng.below(width) as i64;
+    match rng.below(20) {
+        0 => whole.to_string().into_bytes(),
+        _ => format!("{whole}.{:06}", rng.below(1_000_000)).into_bytes(),
+    }
+}
+
 fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
     let from = |rng: &mut Rng, list: &[&str]| rng.pick(list).as_bytes().to_vec();
     match kind {
@@ -607,6 +805,26 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
             0 => format!("k{}", rng.below(8)).into_bytes(),
             _ => format!("s{}", rng.below(4)).into_bytes(),
         },
+        "$zset" => match rng.below(40) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("z{}", rng.below(4)).into_bytes(),
+        },
+        "$zlex" => format!("y{}", rng.below(2)).into_bytes(),
+        "$score" => score(rng),
+        "$bound" => match rng.below(8) {
+            0 => [b"(".to_vec(), score(rng)].concat(),
+            1 => from(rng, &["-inf", "+inf", "(-inf", "(inf"]),
+            _ => score(rng),
+        },
+        "$lex" => match rng.below(12) {
+            0..3 => b"-".to_vec(),
+            3..6 => b"+".to_vec(),
+            6 => value(rng),
+            7 => from(rng, &["[", "(", "-a", "+a", "[\u{7f}", "((a"]),
+            8 | 9 => [b"[".to_vec(), value(rng)].concat(),
+            10 => [b"(".to_vec(), value(rng)].concat(),
+            _ => format!("[{}", rng.below(12) as i64 - 4).into_bytes(),
+        },
         "$hash" => match rng.below(30) {
             0 => format!("k{}", rng.below(8)).into_bytes(),
             _ => format!("h{}", rng.below(4)).into_bytes(),
@@ -618,6 +836,17 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
         // Few, so that they are found again.
         "$elem" => format!("{}", rng.below(12) as i64 - 4).into_bytes(),
         "$sortby" => from(rng, SORT_PATTERNS),
+        "$geo" => match rng.below(30) {
+            0 => format!("k{}", rng.below(8)).into_bytes(),
+            _ => format!("g{}", rng.below(4)).into_bytes(),
+        },
+        "$lon" => coordinate(rng, 180),
+        "$lat" => coordinate(rng, 85),
+        "$radius" => match rng.below(12) {
+            0 => from(rng, FLOATS),
+            1 => b"0".to_vec(),
+            _ => format!("{}.{}", 1u64 << rng.below(15), rng.below(1000)).into_bytes(),
+        },
         "$hll" => format!("pf{}", rng.below(4)).into_bytes(),
         "$stream" => match rng.below(40) {
             0 => format!("k{}", rng.below(8)).into_bytes(),
@@ -694,7 +923,7 @@ pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
     // A few commands are damaged: a word too many, too few, or in the other case.
     match rng.below(40) {
         // A waiting command's last word is how long it waits.
-        0 if ![&b"BL"[..], b"BR"].contains(&&words[0][..2]) => words.push(value(rng)),
+        0 if ![&b"BL"[..], b"BR", b"BZ"].contains(&&words[0][..2]) => words.push(value(rng)),
         // SPOP without its count takes by chance.
         1 if words.len() > 1 && words[0] != b"SPOP" => {
             words.pop();

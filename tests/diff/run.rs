@@ -318,15 +318,16 @@ fn scan_full_iterations() {
     }
 }
 
-/// The same of the members of a set and the fields of a hash, small and large.
+/// The same of the members of a set and a sorted set and the fields of a hash, small and large.
 #[test]
-fn sscan_and_hscan_full_iterations() {
+fn sscan_hscan_and_zscan_full_iterations() {
     need_redis!();
     let mut pair = Pair::start();
     for n in [20, 3_000] {
         for i in 0..n {
             pair.both(&words(&format!("SADD s{n} m:{i}")), &String::new);
             pair.both(&words(&format!("HSET h{n} f:{i} v:{i}")), &String::new);
+            pair.both(&words(&format!("ZADD z{n} {i}.5 m:{i}")), &String::new);
         }
         for options in [
             "",
@@ -335,7 +336,8 @@ fn sscan_and_hscan_full_iterations() {
             " MATCH *:1*",
             " MATCH *9 COUNT 50",
         ] {
-            for verb in [format!("SSCAN s{n}"), format!("HSCAN h{n}")] {
+            let verbs = ["SSCAN s", "HSCAN h", "ZSCAN z"].map(|v| format!("{v}{n}"));
+            for verb in verbs {
                 let mut sets = Vec::new();
                 for conn in [&mut pair.reference, &mut pair.tested] {
                     let mut cursor = "0".to_string();
@@ -344,7 +346,7 @@ fn sscan_and_hscan_full_iterations() {
                         let reply = conn.run(&format!("{verb} {cursor}{options}"));
                         cursor = reply.items()[0].text();
                         let found = reply.items()[1].items();
-                        let width = if verb.starts_with('H') { 2 } else { 1 };
+                        let width = if verb.starts_with('S') { 1 } else { 2 };
                         seen.extend(found.chunks(width).map(<[Value]>::to_vec));
                         assert!(step < 10_000, "{verb} does not end");
                         if cursor == "0" {

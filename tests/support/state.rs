@@ -35,6 +35,8 @@ enum Sorted {
     Pairs,
     /// In order, see [`comparable_stream`].
     Stream,
+    /// In order, with scores that may be spelled differently.
+    Scores,
 }
 
 /// A row a type. `KEY` stands for the key.
@@ -62,7 +64,7 @@ const READERS: &[Reader] = &[
     Reader {
         kind: "zset",
         args: &["ZRANGE", "KEY", "0", "-1", "WITHSCORES"],
-        sorted: Sorted::No,
+        sorted: Sorted::Scores,
     },
     Reader {
         kind: "stream",
@@ -90,8 +92,23 @@ fn normalise(value: Value, sorted: Sorted) -> Value {
             Value::Map(pairs)
         }
         (value, Sorted::Stream) => comparable_stream(value),
+        (Value::Array(items), Sorted::Scores) => Value::Array(with_plain_scores(items)),
         (value, _) => value,
     }
+}
+
+/// Members and scores, in turn or in pairs, with the scores in one spelling: 7.0 and 7.2 differ in it.
+fn with_plain_scores(items: Vec<Value>) -> Vec<Value> {
+    let plain = |v: Value| match v.text().parse::<f64>() {
+        Ok(score) => Value::Double(score.to_string().into_bytes()),
+        Err(_) => v,
+    };
+    let score_or_pair = |(i, v)| match v {
+        Value::Array(pair) => Value::Array(with_plain_scores(pair)),
+        v if i % 2 == 1 => plain(v),
+        v => v,
+    };
+    items.into_iter().enumerate().map(score_or_pair).collect()
 }
 
 /// The field `name` of a map, or of an array read as pairs.

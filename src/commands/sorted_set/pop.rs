@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::add_reply_member;
 use crate::base::num::{LONG_STR_SIZE, ll2string};
+use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::blocked::TimeoutUnit;
 use crate::server::client::{BlockType, ClientId};
@@ -108,7 +109,7 @@ impl Server {
             }
         }
         let pairs = matches!(shape, Shape::Pairs | Shape::KeyAndPairs);
-        let mut reply = |member, score| {
+        let reply = |member: LpValue<'_>, score| {
             if pairs {
                 clients.add_reply_array_len(cid, 2);
             }
@@ -119,10 +120,7 @@ impl Server {
             End::Min => 0..n,
             End::Max => len - n..len,
         };
-        match end {
-            End::Min => z.range(ranks.clone()).for_each(|(m, s)| reply(m, s)),
-            End::Max => z.range_rev(ranks.clone()).for_each(|(m, s)| reply(m, s)),
-        }
+        z.for_each_in(ranks.clone(), end == End::Max, reply);
         z.remove_range(ranks, &limits);
         drop(z);
         self.dirty += n as i64;

@@ -4,7 +4,6 @@
 
 use super::{NOT_A_LEX_RANGE, NOT_A_SCORE_RANGE, add_reply_pair, add_reply_pairs_len};
 use crate::base::num::{D2STRING_SIZE, d2string};
-use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
@@ -166,28 +165,31 @@ impl Query<'_> {
     }
 }
 
-/// Answers with `n` members.
+/// Answers with the members of these ranks.
 #[inline]
-fn add_reply_members<'z>(
+fn add_reply_members(
     clients: &mut Clients,
     cid: ClientId,
     q: &Query<'_>,
-    n: usize,
-    members: impl Iterator<Item = (LpValue<'z>, f64)>,
+    z: &Zset,
+    ranks: std::ops::Range<usize>,
 ) {
-    add_reply_pairs_len(clients, cid, q.with_scores, n);
-    if !q.with_scores || clients.resp_version(cid) == 2 {
-        return clients.write_bulks(cid, |w| {
-            for (member, score) in members {
-                w.bulk_value(member);
-                if q.with_scores {
-                    w.bulk(d2string(&mut [0; D2STRING_SIZE], score));
-                }
-            }
+    add_reply_pairs_len(clients, cid, q.with_scores, ranks.len());
+    if !q.with_scores {
+        clients.write_bulks(cid, |w| {
+            z.for_each_in(ranks, q.reverse, |member, _| w.bulk_value(member));
         });
-    }
-    for (member, score) in members {
-        add_reply_pair(clients, cid, q.with_scores, member, score);
+    } else if clients.resp_version(cid) == 2 {
+        clients.write_bulks(cid, |w| {
+            z.for_each_in(ranks, q.reverse, |member, score| {
+                w.bulk_value(member);
+                w.bulk(d2string(&mut [0; D2STRING_SIZE], score));
+            });
+        });
+    } else {
+        z.for_each_in(ranks, q.reverse, |member, score| {
+            add_reply_pair(clients, cid, true, member, score);
+        });
     }
 }
 
@@ -203,12 +205,7 @@ fn zrange_generic_command(server: &mut Server, cid: ClientId, args: &Args, form:
         return clients.add_reply_array_len(cid, 0);
     };
     let ranks = q.ranks(&z);
-    let n = ranks.len();
-    if q.reverse {
-        add_reply_members(clients, cid, &q, n, z.range_rev(ranks));
-    } else {
-        add_reply_members(clients, cid, &q, n, z.range(ranks));
-    }
+    add_reply_members(clients, cid, &q, &z, ranks);
 }
 
 /// ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]

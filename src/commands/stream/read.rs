@@ -65,7 +65,7 @@ impl Server {
                 parsed.count = usize::try_from(n).unwrap_or(0);
             } else if args.is(i, "streams") && more > 0 {
                 parsed.first_key = i + 1;
-                if more % 2 != 0 {
+                if !more.is_multiple_of(2) {
                     let (name, symbol) = if readgroup {
                         ("xreadgroup", '>')
                     } else {

@@ -60,7 +60,7 @@ pub fn xread_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeys
             _ if is("noack") => 1,
             _ if is("streams") => {
                 let n = argc - i - 1;
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     for k in 0..n / 2 {
                         keys.push(i + 1 + k, 0);
                     }

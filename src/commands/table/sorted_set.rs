@@ -5,10 +5,11 @@
 
 use crate::commands::sorted_set;
 use crate::server::command::{
-    ACL_CATEGORY_FAST, ACL_CATEGORY_READ, ACL_CATEGORY_SLOW, ACL_CATEGORY_SORTEDSET,
-    ACL_CATEGORY_WRITE, Arg, ArgType, CMD_BLOCKING, CMD_DENYOOM, CMD_DOC_DEPRECATED, CMD_FAST,
-    CMD_KEY_ACCESS, CMD_KEY_DELETE, CMD_KEY_OW, CMD_KEY_RO, CMD_KEY_RW, CMD_KEY_UPDATE,
-    CMD_MOVABLE_KEYS, CMD_READONLY, CMD_WRITE, Command, Docs, Group, KeySpec,
+    ACL_CATEGORY_BLOCKING, ACL_CATEGORY_FAST, ACL_CATEGORY_READ, ACL_CATEGORY_SLOW,
+    ACL_CATEGORY_SORTEDSET, ACL_CATEGORY_WRITE, Arg, ArgType, CMD_BLOCKING, CMD_DENYOOM,
+    CMD_DOC_DEPRECATED, CMD_FAST, CMD_KEY_ACCESS, CMD_KEY_DELETE, CMD_KEY_OW, CMD_KEY_RO,
+    CMD_KEY_RW, CMD_KEY_UPDATE, CMD_MOVABLE_KEYS, CMD_READONLY, CMD_WRITE, Command, Docs, Group,
+    KeySpec,
 };
 
 /// In alphabetical order.
@@ -18,7 +19,10 @@ pub static COMMANDS: &[Command] = &[
         proc: Some(sorted_set::bzmpop_command),
         arity: -5,
         flags: CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SORTEDSET | ACL_CATEGORY_SLOW,
+        acl: ACL_CATEGORY_WRITE
+            | ACL_CATEGORY_SORTEDSET
+            | ACL_CATEGORY_SLOW
+            | ACL_CATEGORY_BLOCKING,
         key_specs: &[
             KeySpec::index(2, CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_DELETE).keynum(0, 1, 1),
         ],
@@ -51,7 +55,10 @@ pub static COMMANDS: &[Command] = &[
         proc: Some(sorted_set::bzpopmax_command),
         arity: -3,
         flags: CMD_WRITE | CMD_FAST | CMD_BLOCKING,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SORTEDSET | ACL_CATEGORY_FAST,
+        acl: ACL_CATEGORY_WRITE
+            | ACL_CATEGORY_SORTEDSET
+            | ACL_CATEGORY_FAST
+            | ACL_CATEGORY_BLOCKING,
         key_specs: &[
             KeySpec::index(1, CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_DELETE).range(-2, 1, 0),
         ],
@@ -78,7 +85,10 @@ pub static COMMANDS: &[Command] = &[
         proc: Some(sorted_set::bzpopmin_command),
         arity: -3,
         flags: CMD_WRITE | CMD_FAST | CMD_BLOCKING,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SORTEDSET | ACL_CATEGORY_FAST,
+        acl: ACL_CATEGORY_WRITE
+            | ACL_CATEGORY_SORTEDSET
+            | ACL_CATEGORY_FAST
+            | ACL_CATEGORY_BLOCKING,
         key_specs: &[
             KeySpec::index(1, CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_DELETE).range(-2, 1, 0),
         ],

@@ -245,14 +245,13 @@ impl Group {
         owned == self.pel.len()
     }
 
-    /// Bytes of its allocations, its own included.
+    /// Bytes of its allocations.
     pub(super) fn mem_usage(&self) -> usize {
         let consumers: usize = self
             .consumers()
             .map(|c| good_size(c.name.len()) + c.pel.mem_usage())
             .sum();
-        good_size(size_of::<Group>())
-            + good_size(self.name.len())
+        good_size(self.name.len())
             + self.pel.mem_usage()
             + good_size(self.consumers.capacity() * (size_of::<Consumer>() + size_of::<usize>()))
             + good_size(self.by_name.capacity() * size_of::<ConsumerId>())
@@ -262,38 +261,38 @@ impl Group {
 
 /// The groups of a stream, by name.
 #[derive(Clone, Default)]
-pub(super) struct Groups(Vec<Box<Group>>);
+pub(super) struct Groups(Vec<Group>);
 
 impl Groups {
     fn place_of(&self, name: &[u8]) -> Result<usize, usize> {
         self.0.binary_search_by(|g| (*g.name).cmp(name))
     }
 
-    pub fn as_slice(&self) -> &[Box<Group>] {
+    pub fn as_slice(&self) -> &[Group] {
         &self.0
     }
 
     pub fn get(&self, name: &[u8]) -> Option<&Group> {
-        self.place_of(name).ok().map(|i| &*self.0[i])
+        self.place_of(name).ok().map(|i| &self.0[i])
     }
 
     pub fn get_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
-        self.place_of(name).ok().map(|i| &mut *self.0[i])
+        self.place_of(name).ok().map(|i| &mut self.0[i])
     }
 
     /// `None` when there is one of that name.
     pub fn insert(&mut self, group: Group) -> Option<&mut Group> {
         let at = self.place_of(&group.name).err()?;
-        self.0.insert(at, Box::new(group));
+        self.0.insert(at, group);
         Some(&mut self.0[at])
     }
 
-    pub fn remove(&mut self, name: &[u8]) -> Option<Box<Group>> {
+    pub fn remove(&mut self, name: &[u8]) -> Option<Group> {
         self.place_of(name).ok().map(|i| self.0.remove(i))
     }
 
     pub fn mem_usage(&self) -> usize {
-        let own = good_size(self.0.capacity() * size_of::<Box<Group>>());
+        let own = good_size(self.0.capacity() * size_of::<Group>());
         own + self.0.iter().map(|g| g.mem_usage()).sum::<usize>()
     }
 }
