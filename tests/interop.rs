@@ -26,9 +26,14 @@ macro_rules! each_direction {
 mod interop {
     mod cut;
     mod full_sync;
+    // The random commands of tests/diff; what that test alone needs is not used here.
+    #[path = "../diff/generator.rs"]
+    #[allow(dead_code)]
+    mod generator;
     mod load;
     mod partial;
     mod programs;
     mod shared_bgsave;
     mod transactions;
+    mod types;
 }

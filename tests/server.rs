@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, sorted sets, pub/sub, transactions.
+//! hashes, sorted sets, payloads that lie, pub/sub, transactions.
 
 mod support;
 
@@ -16,6 +16,7 @@ mod server {
     mod persist;
     mod protocol;
     mod pubsub;
+    mod restore;
     mod set;
     mod sort;
     mod sorted_set;

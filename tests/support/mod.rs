@@ -25,7 +25,7 @@ pub use conn::{Conn, Value};
 pub use fake::{FakeMaster, Peer};
 pub use proxy::Proxy;
 pub use server::{Kind, Server};
-pub use state::{assert_equal_state, assert_synced, comparable_stream, dump_state};
+pub use state::{assert_equal_state, assert_synced, comparable_stream, dump_state, synced_states};
 
 use std::time::{Duration, Instant};
 

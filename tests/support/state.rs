@@ -302,6 +302,14 @@ pub fn assert_equal_state(a: &State, b: &State) {
 /// Waits until `replica` has consumed all that `master` has written, then compares both key by key. Returns the state.
 #[track_caller]
 pub fn assert_synced(master: &Server, replica: &Server) -> State {
+    let (expected, found) = synced_states(master, replica);
+    assert_equal_state(&expected, &found);
+    expected
+}
+
+/// Waits until `replica` has consumed all that `master` has written; what both have then.
+#[track_caller]
+pub fn synced_states(master: &Server, replica: &Server) -> (State, State) {
     let mut m = master.connect();
     let mut r = replica.connect();
     wait_until("the replica's link", || {
@@ -328,8 +336,5 @@ pub fn assert_synced(master: &Server, replica: &Server) -> State {
         r.info("master_link_status") == "up"
             && m.info_int("master_repl_offset") == r.info_int("slave_repl_offset")
     });
-    let expected = dump_state(&mut m);
-    let found = dump_state(&mut r);
-    assert_equal_state(&expected, &found);
-    expected
+    (dump_state(&mut m), dump_state(&mut r))
 }
