@@ -275,7 +275,10 @@ mod tests {
             (host.config.maxmemory, host.config.save.len()),
             (10000001, 1)
         );
-        assert_eq!(host.applied, [(Apply::GoodSlaves, 6379)]);
+        assert_eq!(
+            host.applied,
+            [(Apply::Maxmemory, 6379), (Apply::GoodSlaves, 6379)]
+        );
     }
 
     #[test]
