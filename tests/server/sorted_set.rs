@@ -472,7 +472,8 @@ fn events() {
     expect("ZINTERSTORE d 2 z z", &["zinterstore d"]);
     expect("ZDIFFSTORE d 2 z none", &["zdiffstore d"]);
     expect("ZREMRANGEBYRANK d 0 0", &["zremrangebyrank d"]);
-    expect("ZREMRANGEBYSCORE d -inf (3", &["zremrangebyscore d"]);
+    expect("ZREMRANGEBYSCORE d -inf (3", &[]);
+    expect("ZREMRANGEBYSCORE d -inf 3", &["zremrangebyscore d"]);
     expect("ZREMRANGEBYLEX d - +", &["zremrangebylex d", "del d"]);
     expect("ZDIFFSTORE z 1 none", &["del z"]);
     expect("ZADD z 1 a 2 b 3 c", &["zadd z"]);
