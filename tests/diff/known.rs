@@ -345,6 +345,16 @@ pub const KNOWN: &[Known] = &[
         accepts: |_, a, b| same_number(a, b),
     },
     Known {
+        command: "ZRANK",
+        reason: "7.2 knows WITHSCORE, so a fourth word is another error",
+        accepts: |args, a, b| args.len() > 3 && a.is_error() && b.is_error(),
+    },
+    Known {
+        command: "ZREVRANK",
+        reason: "7.2 knows WITHSCORE, so a fourth word is another error",
+        accepts: |args, a, b| args.len() > 3 && a.is_error() && b.is_error(),
+    },
+    Known {
         command: "ZSCAN",
         reason: "cursors and the order of elements are each server's own; full iterations are compared elsewhere",
         accepts: |_, a, b| a.is_error() == b.is_error(),
