@@ -464,18 +464,10 @@ fn hrandfield_with_count(
 /// HRANDFIELD key [count [WITHVALUES]]
 pub fn hrandfield_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() >= 3 {
-        let Some(count) = server.get_range_long_or_reply(cid, args, 2, -i64::MAX, i64::MAX, None)
-        else {
-            return;
-        };
-        if args.len() > 4 || (args.len() == 4 && !args.is(3, "withvalues")) {
-            return server.add_reply_syntax_error(cid);
+        if let Some((count, with_values)) = server.random_count_or_reply(cid, args, "withvalues") {
+            hrandfield_with_count(server, cid, args, count, with_values);
         }
-        let with_values = args.len() == 4;
-        if with_values && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
-            return server.add_reply_error(cid, "value is out of range");
-        }
-        return hrandfield_with_count(server, cid, args, count, with_values);
+        return;
     }
     let slot = match server.lookup_typed::<Hash>(cid, &args[1], 0) {
         Ok(Some(slot)) => slot,

@@ -486,18 +486,10 @@ fn zrandmember_with_count(
 /// ZRANDMEMBER key [count [WITHSCORES]]
 pub fn zrandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() >= 3 {
-        let Some(count) = server.get_range_long_or_reply(cid, args, 2, -i64::MAX, i64::MAX, None)
-        else {
-            return;
-        };
-        if args.len() > 4 || (args.len() == 4 && !args.is(3, "withscores")) {
-            return server.add_reply_syntax_error(cid);
+        if let Some((count, with_scores)) = server.random_count_or_reply(cid, args, "withscores") {
+            zrandmember_with_count(server, cid, args, count, with_scores);
         }
-        let with_scores = args.len() == 4;
-        if with_scores && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
-            return server.add_reply_error(cid, "value is out of range");
-        }
-        return zrandmember_with_count(server, cid, args, count, with_scores);
+        return;
     }
     let slot = match server.lookup_typed::<Zset>(cid, &args[1], 0) {
         Ok(Some(slot)) => slot,

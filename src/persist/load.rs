@@ -29,6 +29,7 @@ use crate::server::persist::{
 };
 use crate::server::repl::ReplicaState;
 use crate::server_log;
+use crate::store::evict::LFU_INIT_VAL;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::rdb::{
     PollPoint, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind, RdbReader, RdbRecord,
@@ -41,8 +42,6 @@ const EMPTY_KEYS_SHOWN: u64 = 10;
 const REPORT_MS: i64 = 5000;
 /// Bytes that a key takes in a file at the least: its type, an empty name, an empty value.
 const MIN_KEY_BYTES: u64 = 3;
-/// The counter of a key whose file does not tell it (LFU_INIT_VAL).
-const LFU_INIT_VAL: u8 = 5;
 
 /// Why a snapshot was not loaded.
 #[derive(Debug)]

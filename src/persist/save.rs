@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::child::Reporter;
 use super::{Usage, debug_delay};
-use crate::base::clock::{LRU_CLOCK_MAX, mstime};
+use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
@@ -20,6 +20,7 @@ use crate::server::persist::RdbSaveInfo;
 use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
 use crate::store::entry::Entry;
+use crate::store::evict::{estimate_object_idle_time, lfu_decr_and_return};
 use crate::store::rdb_value::{rdb_save_object, rdb_save_object_type};
 use crate::wire::rdb::{Paced, RdbWriter, RdbWriterOptions};
 
@@ -61,28 +62,9 @@ fn at(op: &'static str) -> impl Fn(io::Error) -> SaveError {
     move |error| SaveError { op, error }
 }
 
-/// Seconds since the entry was used, of a clock that wraps (estimateObjectIdleTime).
+/// Seconds since the entry was used, as the file keeps it.
 fn idle_seconds(lru_clock: u32, lru: u32) -> u64 {
-    u64::from(if lru_clock >= lru {
-        lru_clock - lru
-    } else {
-        lru_clock + (LRU_CLOCK_MAX - lru)
-    })
-}
-
-/// The frequency counter, lowered by the time since it was touched (LFUDecrAndReturn). `minutes` are modulo 2^16.
-fn lfu_decr_and_return(lru: u32, minutes: u16, decay_time: i32) -> u8 {
-    let (last, counter) = ((lru >> 8) as u16, lru as u8);
-    let elapsed = if minutes >= last {
-        minutes - last
-    } else {
-        u16::MAX - last + minutes
-    };
-    let periods = match u32::try_from(decay_time) {
-        Ok(t) if t > 0 => u32::from(elapsed) / t,
-        _ => 0,
-    };
-    counter.saturating_sub(u8::try_from(periods).unwrap_or(u8::MAX))
+    estimate_object_idle_time(lru, lru_clock).unsigned_abs() / 1000
 }
 
 /// What the walk over the keys carries along.
@@ -337,6 +319,7 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::LRU_CLOCK_MAX;
 
     #[test]
     fn idle_time_over_the_clocks_wrap() {

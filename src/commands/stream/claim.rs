@@ -5,6 +5,7 @@
 
 use super::{Effects, Reply, parse_strict_id, up_to_nul};
 use crate::ds::idmap::STREAM_ID_STR_LEN;
+use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
@@ -21,20 +22,29 @@ struct ClaimOptions {
     last_id: StreamId,
 }
 
+impl Server {
+    /// The stream at `key`, if it has the group; else an error to the client.
+    fn lookup_group_or_reply(&mut self, cid: ClientId, key: &[u8], group: &[u8]) -> Option<Slot> {
+        let slot = self.lookup_typed::<Stream>(cid, key, 0).ok()?;
+        let keys = &self.dbs[self.client_db(cid)].keys;
+        let found = slot.filter(|slot| {
+            let s = keys.value::<Stream>(*slot);
+            s.is_some_and(|s| s.0.lookup_cg(group).is_some())
+        });
+        if found.is_none() {
+            self.reply_no_key_or_group(cid, key, group, "");
+        }
+        found
+    }
+}
+
 /// XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-ms] [RETRYCOUNT count] [FORCE] [JUSTID]
 /// [LASTID id]
 pub fn xclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
     let db = server.client_db(cid);
-    let Ok(slot) = server.lookup_typed::<Stream>(cid, key, 0) else {
+    let Some(slot) = server.lookup_group_or_reply(cid, key, group_name) else {
         return;
-    };
-    let found = slot.filter(|slot| {
-        let s = server.dbs[db].keys.value::<Stream>(*slot);
-        s.is_some_and(|s| s.0.lookup_cg(group_name).is_some())
-    });
-    let Some(slot) = found else {
-        return server.reply_no_key_or_group(cid, key, group_name, "");
     };
     let text = "Invalid min-idle-time argument for XCLAIM";
     let Some(min_idle) = server.long_long_or_text(cid, args, 4, text) else {
@@ -209,15 +219,8 @@ pub fn xautoclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
         i += 1;
     }
     let db = server.client_db(cid);
-    let Ok(slot) = server.lookup_typed::<Stream>(cid, key, 0) else {
+    let Some(slot) = server.lookup_group_or_reply(cid, key, group_name) else {
         return;
-    };
-    let found = slot.filter(|slot| {
-        let s = server.dbs[db].keys.value::<Stream>(*slot);
-        s.is_some_and(|s| s.0.lookup_cg(group_name).is_some())
-    });
-    let Some(slot) = found else {
-        return server.reply_no_key_or_group(cid, key, group_name, "");
     };
     let now = server.command_time_ms();
     let mut effects = Effects::new(server);
