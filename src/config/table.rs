@@ -531,7 +531,7 @@ pub static TABLE: &[Row] = &[
         MODIFIABLE,
         number!(maxmemory_clients, MemoryOrPercent, -100, isize::MAX),
     )
-    .accepted(),
+    .apply(Apply::MaxmemoryClients),
     row(
         "lfu-log-factor",
         MODIFIABLE,

@@ -343,6 +343,13 @@ impl ReplicationLog {
         self.mem
     }
 
+    /// Bytes that a backlog of the configured size takes, its segments' own cost included.
+    pub fn backlog_mem_limit(&self) -> usize {
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        let segments = size / SEGMENT_MIN + 1;
+        size.saturating_add(segments * SEGMENT_OVERHEAD)
+    }
+
     /// Number of segments held.
     pub fn segment_count(&self) -> usize {
         self.segments.len()
