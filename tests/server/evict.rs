@@ -410,3 +410,38 @@ fn large_values_are_freed_in_the_background() {
     c.ok("CONFIG RESETSTAT");
     assert_eq!(field(&mut c, "memory", "lazyfreed_objects"), "0");
 }
+
+#[test]
+fn resetstat_clears_what_counts_up_and_nothing_else() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    c.ok("SET k v");
+    c.run("GET k");
+    c.run("GET nosuch");
+    c.ok("SAVE");
+    c.run("nosuchcommand");
+    c.ok("CONFIG SET maxmemory-policy allkeys-lru");
+    c.ok("CONFIG SET maxmemory 1");
+    wait_until("the eviction", || c.run("DBSIZE") == 0);
+    assert!(c.info_int("current_eviction_exceeded_time") >= 0);
+    c.ok("CONFIG SET maxmemory 0");
+    assert_eq!(c.info("evicted_keys"), "1");
+    let peak = c.info_int("used_memory_peak");
+    c.ok("CONFIG RESETSTAT");
+    for name in [
+        "evicted_keys",
+        "total_eviction_exceeded_time",
+        "current_eviction_exceeded_time",
+        "keyspace_hits",
+        "keyspace_misses",
+        "rdb_saves",
+        "total_error_replies",
+        "total_connections_received",
+        "lazyfreed_objects",
+    ] {
+        assert_eq!(c.info(name), "0", "{name}");
+    }
+    assert!(!c.run("INFO errorstats").text().contains("errorstat_"));
+    assert!(c.info_int("used_memory_peak") >= peak);
+    assert!(c.info_int("total_commands_processed") < 20);
+}
