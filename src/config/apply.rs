@@ -32,6 +32,8 @@ pub enum Apply {
     RequirePass,
     /// `appendonly`
     AppendOnly,
+    /// `appendfsync`
+    AppendFsync,
     /// `aof-disable-auto-gc`
     AofHistory,
 }
@@ -65,6 +67,7 @@ impl Apply {
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
             Apply::AppendOnly => server.update_append_only()?,
+            Apply::AppendFsync => server.update_append_fsync(),
             Apply::AofHistory => server.aof_del_history_files(),
         }
         Ok(())

@@ -591,7 +591,7 @@ pub static TABLE: &[Row] = &[
         IMMUTABLE,
         text!(appenddirname, Some(is_valid_aof_dirname)),
     ),
-    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)),
+    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)).apply(Apply::AppendFsync),
     row(
         "no-appendfsync-on-rewrite",
         MODIFIABLE,

@@ -7,6 +7,7 @@ use socket2::Socket;
 use crate::base::log::Level;
 use crate::base::sys::path_of;
 use crate::server::Server;
+use crate::server::blocked::PAUSE_ACTION_REPLICA;
 use crate::server::client::ReplState;
 use crate::server::exec::OwnedArgs;
 use crate::server::repl::ReplicaState;
@@ -15,6 +16,7 @@ use crate::server_log;
 impl Server {
     /// See the head of the file.
     pub fn replication_cron(&mut self) {
+        self.update_failover_status();
         self.replica_timeouts();
         if self.repl.state == ReplicaState::Connect
             && let Some(host) = &self.repl.master_host
@@ -91,7 +93,9 @@ impl Server {
         let period = u64::try_from(self.config.repl_ping_replica_period)
             .unwrap_or(1)
             .max(1);
-        if self.repl.cron_loops.is_multiple_of(period) && !self.clients.slaves.is_empty() {
+        // It would move the offset that a replica has to reach before the failover's time is up.
+        let held = self.repl.failover.end != 0 && self.is_paused(PAUSE_ACTION_REPLICA);
+        if self.repl.cron_loops.is_multiple_of(period) && !self.clients.slaves.is_empty() && !held {
             let ping = OwnedArgs::from_slices(&[b"PING"]);
             self.replication_feed_slaves(None, &ping.as_args());
         }

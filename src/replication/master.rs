@@ -13,8 +13,8 @@ use crate::server::client::{
     CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ReplState,
     Replica, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
 };
-use crate::server::exec::{Args, OwnedArgs};
-use crate::server::repl::ReplicaState;
+use crate::server::exec::Args;
+use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
 use crate::wire::resp;
 
@@ -218,8 +218,11 @@ impl Server {
             return;
         }
         let psync = args.is(0, "psync");
-        if psync && args.len() > 3 && args.is(3, "failover") {
-            return self.psync_failover_refused(cid, args);
+        if psync && args.len() > 3 && args.is(3, "failover") && !self.accept_failover(cid, args) {
+            return;
+        }
+        if self.repl.failover.state != FailoverState::None {
+            return self.add_reply_error(cid, "-NOMASTERLINK Can't SYNC while failing over");
         }
         if self.repl.master_host.is_some() && self.repl.state != ReplicaState::Connected {
             return self.add_reply_error(
@@ -258,30 +261,6 @@ impl Server {
             self.clients[cid].repl_mut().pre_psync = true;
         }
         self.full_resync(cid);
-    }
-
-    fn psync_failover_refused(&mut self, cid: ClientId, args: &Args) {
-        server_log!(
-            Level::Notice,
-            "Failover request received for replid {}.",
-            String::from_utf8_lossy(&args[1])
-        );
-        if self.repl.master_host.is_none() {
-            return self.add_reply_error(cid, "PSYNC FAILOVER can't be sent to a master.");
-        }
-        if !args[1].eq_ignore_ascii_case(&self.repl.replid) {
-            return self.add_reply_error(cid, "PSYNC FAILOVER replid must match my replid.");
-        }
-        self.replication_unset_master();
-        let info = self.client_info_string(cid);
-        server_log!(
-            Level::Notice,
-            "MASTER MODE enabled (failover request from '{}')",
-            info
-        );
-        let words: Vec<&[u8]> = vec![b"PSYNC", &args[1], &args[2]];
-        let plain = OwnedArgs::from_slices(&words);
-        self.sync(cid, &plain.as_args());
     }
 
     /// Tries to go on where the replica's history ends (masterTryPartialResynchronization).

@@ -31,6 +31,10 @@
 
 mod cached_master;
 mod cron;
+mod failover;
 mod master;
 mod replica;
 mod wait;
+
+pub use failover::FailoverRequest;
+pub use wait::WAITAOF_WITHOUT_AOF;

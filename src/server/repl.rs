@@ -63,6 +63,39 @@ pub struct Transfer {
     pub header: LineReader,
 }
 
+/// How far FAILOVER is; `replication::failover` draws it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum FailoverState {
+    #[default]
+    None,
+    /// Until a replica has all that was written.
+    WaitForSync,
+    /// Until the target has taken over; this server is its replica already.
+    InProgress,
+}
+
+impl FailoverState {
+    /// As INFO shows it (getFailoverStateString).
+    pub fn name(self) -> &'static str {
+        match self {
+            FailoverState::None => "no-failover",
+            FailoverState::WaitForSync => "waiting-for-sync",
+            FailoverState::InProgress => "failover-in-progress",
+        }
+    }
+}
+
+/// An attempt to hand the master's role over.
+#[derive(Default)]
+pub struct Failover {
+    pub state: FailoverState,
+    /// Unix ms at which it stops waiting for a replica; 0: never.
+    pub end: i64,
+    /// Then it does so without having waited long enough.
+    pub force: bool,
+    pub target: Option<(String, u16)>,
+}
+
 /// Everything replication keeps.
 pub struct Repl {
     // As master -------------------------------------------------------------------------------------------------------
@@ -77,8 +110,9 @@ pub struct Repl {
     /// Unix seconds since when there are no replicas.
     pub no_slaves_since: i64,
     pub good_slaves_count: i32,
-    /// Clients in WAIT.
+    /// Clients in WAIT and WAITAOF.
     pub waiting_acks: Vec<ClientId>,
+    pub failover: Failover,
     /// A REPLCONF GETACK is to be sent before the next sleep.
     pub get_ack_from_slaves: bool,
     /// Where a command is put into wire form before it joins the stream.
@@ -128,6 +162,7 @@ impl Repl {
             no_slaves_since: now,
             good_slaves_count: 0,
             waiting_acks: Vec::new(),
+            failover: Failover::default(),
             get_ack_from_slaves: false,
             feed_buf: Vec::new(),
             rdb_generated_by_replication: false,
