@@ -23,4 +23,5 @@ mod server {
     mod startup;
     mod stream;
     mod transactions;
+    mod wait;
 }
