@@ -455,14 +455,12 @@ pub static TABLE: &[Row] = &[
         "replica-ignore-disk-write-errors",
         MODIFIABLE,
         yes_no!(replica_ignore_disk_write_errors),
-    )
-    .accepted(),
+    ),
     row(
         "propagation-error-behavior",
         MODIFIABLE,
         choice!(propagation_error_behavior, PropagationErrorBehavior),
-    )
-    .accepted(),
+    ),
     // Keys tracking and security.
     row(
         "tracking-table-max-keys",

@@ -99,33 +99,48 @@ impl Server {
             let ping = OwnedArgs::from_slices(&[b"PING"]);
             self.replication_feed_slaves(None, &ping.as_args());
         }
-        for (cid, r) in self.replicas() {
-            let presync = matches!(
+        let now = self.clock.unix_s;
+        for i in 0..self.clients.slaves.len() {
+            let cid = self.clients.slaves[i];
+            let Some(c) = self.clients.get_mut(cid) else {
+                continue;
+            };
+            let (Some(conn), Some(r)) = (c.conn.as_ref(), c.replica.as_deref_mut()) else {
+                continue;
+            };
+            if matches!(
                 r.state,
                 ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd
-            );
-            if presync && let Some(conn) = self.clients.get(cid).and_then(|c| c.conn.as_ref()) {
+            ) {
                 let mut conn: &Socket = conn;
                 // Best effort: the next second brings another.
                 let _ = conn.write(b"\n");
+                // It waits for us: its own time begins when the file is sent.
+                r.ack_time = now;
             }
         }
     }
 
+    /// Replicas that say nothing any more, or take nothing of their file: a place in the stream that nobody leaves would
+    /// keep all that is written from now on.
     fn disconnect_timed_out_replicas(&mut self) {
         let now = self.clock.unix_s;
         let timeout = i64::from(self.config.repl_timeout);
         let late: Vec<_> = self
             .replicas()
-            .filter(|(_, r)| {
-                r.state == ReplState::Online && !r.pre_psync && now - r.ack_time > timeout
+            .filter(|(_, r)| now - r.ack_time > timeout)
+            .filter_map(|(cid, r)| match r.state {
+                // One that knows no PSYNC acknowledges nothing.
+                ReplState::Online if !r.pre_psync => Some((cid, "streaming sync")),
+                ReplState::SendBulk => Some((cid, "full sync")),
+                _ => None,
             })
-            .map(|(cid, _)| cid)
             .collect();
-        for cid in late {
+        for (cid, phase) in late {
             server_log!(
                 Level::Warning,
-                "Disconnecting timedout replica (streaming sync): {}",
+                "Disconnecting timedout replica ({}): {}",
+                phase,
                 self.replication_get_slave_name(cid)
             );
             self.free_client_async(cid);

@@ -411,7 +411,7 @@ pub struct Replica {
     pub db_off: u64,
     pub db_size: u64,
     pub preamble: Vec<u8>,
-    /// Acknowledged offset, and when (unix seconds).
+    /// Acknowledged offset, and when (unix seconds); while the file is sent, when the socket last took some of it.
     pub ack_off: i64,
     pub ack_time: i64,
     pub aof_off: i64,

@@ -121,6 +121,8 @@ pub struct Repl {
     pub rdb_generated_by_replication: bool,
     /// Unix seconds of the last line end sent to a master while loading.
     pub newline_sent: i64,
+    /// Unix ms of the last log line about a write of the master's that the disk did not take.
+    pub disk_error_logged_ms: i64,
     /// Calls of the replication cron: once a second.
     pub cron_loops: u64,
     /// Clients that are blocked (INFO blocked_clients), postponed ones included.
@@ -167,6 +169,7 @@ impl Repl {
             feed_buf: Vec::new(),
             rdb_generated_by_replication: false,
             newline_sent: 0,
+            disk_error_logged_ms: 0,
             cron_loops: 0,
             blocked_clients: 0,
             master_host: None,

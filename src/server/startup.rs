@@ -214,6 +214,28 @@ fn bug_report_end() {
     );
 }
 
+/// Ends the process where the configuration would rather have no server than one whose data may not be its master's
+/// (serverPanic).
+pub fn server_panic(why: &str) -> ! {
+    bug_report_start();
+    server_log!(
+        Level::Warning,
+        "------------------------------------------------"
+    );
+    server_log!(
+        Level::Warning,
+        "!!! Software Failure. Press left mouse button to continue"
+    );
+    server_log!(Level::Warning, "Guru Meditation: {}", why);
+    server_log!(
+        Level::Warning,
+        "------------------------------------------------"
+    );
+    stack_trace();
+    bug_report_end();
+    sys::abort_quietly()
+}
+
 /// A panic is a bug: it is reported like a failed assertion upstream, and the process ends.
 fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {

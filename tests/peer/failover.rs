@@ -239,6 +239,9 @@ fn the_target_refuses() {
         let (mut replica, id, _) = attach(&m, target.port);
         let mut c = m.connect();
         c.ok(&format!("FAILOVER TO 127.0.0.1 {}", target.port));
+        let mut writer = m.connect();
+        writer.send(&["SET", "k", "held"]);
+        wait_until("a writer held back", || c.info("blocked_clients") == "1");
         let end = c.info_int("master_repl_offset");
         replica.send(&["REPLCONF", "ACK", &end.to_string()]);
         let mut peer = target.accept();
@@ -248,9 +251,10 @@ fn the_target_refuses() {
             format!("PSYNC {} {} FAILOVER", id.to_uppercase(), end + 1)
         );
         assert_eq!(state(&m), IN_PROGRESS);
-        let mut writer = m.connect();
-        writer.send(&["SET", "k", "held"]);
-        wait_until("a writer held back", || c.info("blocked_clients") == "1");
+        assert_eq!(c.info("blocked_clients"), "1");
+        m.connect()
+            .run("SET k now")
+            .assert_error("READONLY You can't write against a read only replica.");
         match refusal {
             Some(line) => peer.line(line),
             None => drop(peer),
