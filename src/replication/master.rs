@@ -16,6 +16,7 @@ use crate::server::client::{
 use crate::server::exec::Args;
 use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
+use crate::wire::psync::{History, Refusal};
 use crate::wire::resp;
 
 /// Bytes of the RDB file handed to the kernel in one callback: large enough to be cheap, small enough that other clients
@@ -271,38 +272,15 @@ impl Server {
         offset: i64,
     ) -> bool {
         let name = self.replication_get_slave_name(cid);
-        let id1 = asked.eq_ignore_ascii_case(&self.repl.replid);
-        let id2 = asked.eq_ignore_ascii_case(&self.repl.replid2);
-        if !id1 && (!id2 || offset > self.repl.second_replid_offset) {
-            if asked.first() == Some(&b'?') {
-                server_log!(Level::Notice, "Full resync requested by replica {}", name);
-            } else if !id2 {
-                server_log!(
-                    Level::Notice,
-                    "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{}', my replication \
-                     IDs are '{}' and '{}')",
-                    String::from_utf8_lossy(asked),
-                    id_text(&self.repl.replid),
-                    id_text(&self.repl.replid2)
-                );
-            } else {
-                server_log!(
-                    Level::Notice,
-                    "Partial resynchronization not accepted: Requested offset for second ID was {}, but I can reply up to {}",
-                    offset,
-                    self.repl.second_replid_offset
-                );
-            }
-            return false;
-        }
-        if !self.repl.log.can_serve(offset) {
-            server_log!(
-                Level::Notice,
-                "Unable to partial resync with replica {} for lack of backlog (Replica request was: {}).",
-                name,
-                offset
-            );
-            if offset > self.repl.log.master_repl_offset() {
+        let history = History {
+            replid: &self.repl.replid,
+            replid2: &self.repl.replid2,
+            second_offset: self.repl.second_replid_offset,
+        };
+        if let Err(why) = history.try_partial(&self.repl.log, asked, offset) {
+            let line = history.log_refusal(why, &name, asked, offset);
+            server_log!(Level::Notice, "{}", line);
+            if why == Refusal::AheadOfMaster {
                 server_log!(
                     Level::Warning,
                     "Warning: replica {} tried to PSYNC with an offset that is greater than the master replication offset.",
