@@ -10,6 +10,7 @@ use crate::server::Server;
 use crate::server::blocked::PAUSE_ACTION_REPLICA;
 use crate::server::client::ReplState;
 use crate::server::exec::OwnedArgs;
+use crate::server::persist::RdbTarget;
 use crate::server::repl::ReplicaState;
 use crate::server_log;
 
@@ -100,6 +101,13 @@ impl Server {
             self.replication_feed_slaves(None, &ping.as_args());
         }
         let now = self.clock.unix_s;
+        // What goes to a socket while a child streams into it is the snapshot.
+        let streaming = self.repl.rdb_pipe.is_some()
+            || self
+                .persist
+                .child
+                .as_ref()
+                .is_some_and(|c| c.target == RdbTarget::Sockets);
         for i in 0..self.clients.slaves.len() {
             let cid = self.clients.slaves[i];
             let Some(c) = self.clients.get_mut(cid) else {
@@ -108,10 +116,12 @@ impl Server {
             let (Some(conn), Some(r)) = (c.conn.as_ref(), c.replica.as_deref_mut()) else {
                 continue;
             };
-            if matches!(
-                r.state,
-                ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd
-            ) {
+            let waits = match r.state {
+                ReplState::WaitBgsaveStart => true,
+                ReplState::WaitBgsaveEnd => !streaming,
+                _ => false,
+            };
+            if waits {
                 let mut conn: &Socket = conn;
                 // Best effort: the next second brings another.
                 let _ = conn.write(b"\n");
@@ -132,7 +142,7 @@ impl Server {
             .filter_map(|(cid, r)| match r.state {
                 // One that knows no PSYNC acknowledges nothing.
                 ReplState::Online if !r.pre_psync => Some((cid, "streaming sync")),
-                ReplState::SendBulk => Some((cid, "full sync")),
+                ReplState::SendBulk if r.rdb_spill.is_none() => Some((cid, "full sync")),
                 _ => None,
             })
             .collect();
@@ -143,6 +153,27 @@ impl Server {
                 phase,
                 self.replication_get_slave_name(cid)
             );
+            self.free_client_async(cid);
+        }
+        // Whether a replica still reads its snapshot shows only where it has been late; one that waits for a busy disk of
+        // its own reads nothing for a while.
+        let stuck: Vec<_> = self
+            .replicas()
+            .filter(|(_, r)| {
+                r.repl_last_partial_write != 0
+                    && (r.state == ReplState::WaitBgsaveEnd
+                        || r.state == ReplState::SendBulk && r.rdb_spill.is_some())
+                    && now - r.repl_last_partial_write > timeout
+            })
+            .map(|(cid, _)| cid)
+            .collect();
+        for cid in stuck {
+            server_log!(
+                Level::Warning,
+                "Disconnecting timedout replica (full sync): {}",
+                self.replication_get_slave_name(cid)
+            );
+            self.rdb_pipe_replica_gone(cid);
             self.free_client_async(cid);
         }
     }
