@@ -800,6 +800,17 @@ impl Clients {
         !c.has(CLIENT_MASTER) || c.has(CLIENT_MASTER_FORCE_REPLY)
     }
 
+    /// Reply buffers that a burst has left: of each size no more are kept than there are clients.
+    pub fn trim_pool(&mut self) {
+        let most = self.slab.len();
+        for pool in &mut self.pool {
+            if pool.len() > most {
+                pool.truncate(most);
+                pool.shrink_to(2 * most);
+            }
+        }
+    }
+
     /// Gives a sent buffer back.
     pub fn recycle(&mut self, mut buf: Vec<u8>) {
         let size = buf.capacity();

@@ -124,6 +124,7 @@ pub fn server_cron(server: &mut Server, _: TimeId) -> Next {
     if server.run_with_period(1000) {
         crate::base::log::set_utc_offset(sys::utc_offset());
         server.migrate.close_timedout(server.clock.unix_s);
+        server.clients.trim_pool();
     }
     if let Some(signal) = sys::shutdown_signal() {
         server.shutdown_on_signal(signal);
