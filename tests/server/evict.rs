@@ -491,5 +491,4 @@ fn a_table_shrinks_although_memory_is_short() {
         c.ok("SET one more");
         c.info_int("used_memory") < limit - 300_000
     });
-    assert!(c.run("DBSIZE").int() > 1000);
 }
