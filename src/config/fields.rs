@@ -214,6 +214,8 @@ pub struct Config {
     pub repl_max_full_syncs: i32,
     /// `repl-full-sync-rate`: bytes a second that all full syncs together send, 0: no limit. Aedile's own.
     pub repl_full_sync_rate: u64,
+    /// `repl-sync-backoff-max`: seconds that a replica waits at the most before it tries a failed full sync again, 0: none.
+    pub repl_sync_backoff_max: i32,
     /// `repl-resume-full-sync`: A full sync over disk that was interrupted goes on where it stopped, between two Aediles.
     pub repl_resume_full_sync: bool,
     /// `replica-refuse-empty-master`: Don't give a data set up for that of a master that restarted with less. Aedile's own.
@@ -540,6 +542,7 @@ impl Default for Config {
             repl_overflow_policy: ReplOverflowPolicy::Disconnect,
             repl_max_full_syncs: 0,
             repl_full_sync_rate: 0,
+            repl_sync_backoff_max: 0,
             repl_resume_full_sync: true,
             replica_refuse_empty_master: false,
             repl_ping_replica_period: 10,

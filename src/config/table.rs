@@ -397,6 +397,11 @@ pub static TABLE: &[Row] = &[
         number!(repl_full_sync_rate, Memory, 0, i64::MAX),
     ),
     row(
+        "repl-sync-backoff-max",
+        MODIFIABLE,
+        number!(repl_sync_backoff_max, Integer, 0, 86400),
+    ),
+    row(
         "repl-resume-full-sync",
         MODIFIABLE,
         yes_no!(repl_resume_full_sync),

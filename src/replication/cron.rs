@@ -9,7 +9,7 @@ use crate::base::sys::path_of;
 use crate::server::Server;
 use crate::server::client::ReplState;
 use crate::server::exec::OwnedArgs;
-use crate::server::repl::ReplicaState;
+use crate::server::repl::{ReplicaState, SyncReason};
 use crate::server_log;
 
 impl Server {
@@ -17,6 +17,7 @@ impl Server {
     pub fn replication_cron(&mut self) {
         self.replica_timeouts();
         if self.repl.state == ReplicaState::Connect
+            && self.clock.unix_ms >= self.repl.connect_not_before
             && let Some(host) = &self.repl.master_host
         {
             server_log!(
@@ -37,6 +38,7 @@ impl Server {
         }
         self.ping_replicas();
         self.disconnect_timed_out_replicas();
+        self.full_syncs_cron();
         self.free_idle_backlog();
         self.replication_start_pending_fork();
         self.remove_rdb_used_to_sync_replicas();
@@ -124,6 +126,7 @@ impl Server {
                 "Disconnecting timedout replica (streaming sync): {}",
                 self.replication_get_slave_name(cid)
             );
+            self.clients[cid].repl_mut().lost_for = Some(SyncReason::Timeout);
             self.free_client_async(cid);
         }
         // Whether a replica still reads its snapshot shows only where it has been late; one that waits for a busy disk of
@@ -144,6 +147,7 @@ impl Server {
                 "Disconnecting timedout replica (full sync): {}",
                 self.replication_get_slave_name(cid)
             );
+            self.clients[cid].repl_mut().lost_for = Some(SyncReason::Timeout);
             self.rdb_pipe_replica_gone(cid);
             self.free_client_async(cid);
         }

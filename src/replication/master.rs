@@ -12,7 +12,7 @@ use crate::server::client::{
 };
 use crate::server::exec::{Args, OwnedArgs};
 use crate::server::persist::{ChildKind, RdbTarget};
-use crate::server::repl::ReplicaState;
+use crate::server::repl::{ReplicaState, SyncReason};
 use crate::server_log;
 use crate::wire::resp;
 
@@ -109,6 +109,7 @@ impl Server {
             }
         }
         self.prepare_replicas_to_write();
+        self.repl.lag.count_write();
         let mut added = false;
         if let Some(db) = db
             && self.repl.slave_seldb != Some(db)
@@ -149,6 +150,7 @@ impl Server {
     /// Adds bytes to the stream as they are, for the backlog and for every replica.
     fn feed_replication_backlog(&mut self, bytes: &[u8]) {
         self.prepare_replicas_to_write();
+        self.repl.lag.count_write();
         if self.repl.log.append(bytes) {
             self.check_replicas_output_limits();
         }
@@ -166,7 +168,7 @@ impl Server {
     fn check_replicas_output_limits(&mut self) {
         for i in 0..self.clients.slaves.len() {
             let cid = self.clients.slaves[i];
-            self.close_client_on_output_buffer_limit_reached(cid);
+            self.replica_output_limit(cid);
         }
     }
 
@@ -243,17 +245,27 @@ impl Server {
                 );
                 return;
             };
-            if self.master_try_partial_resynchronization(cid, &args[1], offset) {
+            let lost = self.repl.lost.take(&name);
+            let Err(why) = self.master_try_partial_resynchronization(cid, &args[1], offset) else {
                 self.stats.sync_partial_ok += 1;
                 return;
-            }
+            };
             if args[1].first() != Some(&b'?') {
                 self.stats.sync_partial_err += 1;
             }
+            if self.try_resume_full_sync(cid) {
+                return;
+            }
+            // What ended its last link is the cause, where the backlog only shows the effect.
+            let reason = match why {
+                SyncReason::FirstSync | SyncReason::BacklogTooShort => lost.unwrap_or(why),
+                _ => why,
+            };
+            self.full_resync(cid, reason);
         } else {
             self.clients[cid].repl_mut().pre_psync = true;
+            self.full_resync(cid, SyncReason::NoPsync);
         }
-        self.full_resync(cid);
     }
 
     fn psync_failover_refused(&mut self, cid: ClientId, args: &Args) {
@@ -286,14 +298,16 @@ impl Server {
         cid: ClientId,
         asked: &[u8],
         offset: i64,
-    ) -> bool {
+    ) -> Result<(), SyncReason> {
         let name = self.replication_get_slave_name(cid);
         let id1 = asked.eq_ignore_ascii_case(&self.repl.replid);
         let id2 = asked.eq_ignore_ascii_case(&self.repl.replid2);
         if !id1 && (!id2 || offset > self.repl.second_replid_offset) {
             if asked.first() == Some(&b'?') {
                 server_log!(Level::Notice, "Full resync requested by replica {}", name);
-            } else if !id2 {
+                return Err(SyncReason::FirstSync);
+            }
+            if !id2 {
                 server_log!(
                     Level::Notice,
                     "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{}', my replication \
@@ -302,15 +316,15 @@ impl Server {
                     id_text(&self.repl.replid),
                     id_text(&self.repl.replid2)
                 );
-            } else {
-                server_log!(
-                    Level::Notice,
-                    "Partial resynchronization not accepted: Requested offset for second ID was {}, but I can reply up to {}",
-                    offset,
-                    self.repl.second_replid_offset
-                );
+                return Err(SyncReason::ReplidUnknown);
             }
-            return false;
+            server_log!(
+                Level::Notice,
+                "Partial resynchronization not accepted: Requested offset for second ID was {}, but I can reply up to {}",
+                offset,
+                self.repl.second_replid_offset
+            );
+            return Err(SyncReason::BeyondSecondId);
         }
         if !self.repl.log.can_serve(offset) {
             server_log!(
@@ -325,8 +339,9 @@ impl Server {
                     "Warning: replica {} tried to PSYNC with an offset that is greater than the master replication offset.",
                     name
                 );
+                return Err(SyncReason::OffsetAhead);
             }
-            return false;
+            return Err(SyncReason::BacklogTooShort);
         }
         let psync2 = self.clients[cid]
             .repl()
@@ -339,7 +354,7 @@ impl Server {
         self.become_replica(cid, ReplState::Online);
         if !self.write_directly(cid, reply.as_bytes()) {
             self.free_client_async(cid);
-            return true;
+            return Ok(());
         }
         let sent = self.add_reply_replication_backlog(cid, offset);
         server_log!(
@@ -350,7 +365,7 @@ impl Server {
             offset
         );
         self.refresh_good_slaves_count();
-        true
+        Ok(())
     }
 
     /// Lets a replica read the stream from `offset` on; returns how many bytes of the backlog wait for it.
@@ -396,10 +411,23 @@ impl Server {
         c.flags &= !CLIENT_SLAVE;
         let state = c.repl().map_or(ReplState::None, |r| r.state);
         self.rdb_pipe_replica_gone(cid);
+        self.end_backpressure(cid);
         let Some(r) = self.clients.get_mut(cid).and_then(|c| c.replica.take()) else {
             return;
         };
-        if let Some(reader) = r.reader {
+        let in_sync = matches!(
+            r.state,
+            ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd | ReplState::SendBulk
+        );
+        let why = r
+            .lost_for
+            .or(in_sync.then_some(SyncReason::SyncInterrupted));
+        if let Some(why) = why {
+            self.repl.lost.remember(name, why);
+        }
+        if let Some(reader) = r.reader
+            && !self.keep_for_resume(&r, reader)
+        {
             self.repl.log.remove_reader(reader);
         }
         if self.clients.slaves.is_empty() {

@@ -32,10 +32,14 @@
 mod cached_master;
 mod cron;
 mod full_sync;
+mod guard;
+mod lag;
 mod master;
+mod overflow;
 mod payload;
 mod rdb_pipe;
 mod replica;
+mod resume;
 mod wait;
 
 /// An id as text: it may be whatever forty bytes a master sent.

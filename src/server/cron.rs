@@ -257,9 +257,13 @@ pub fn before_sleep(server: &mut Server) {
             server.aof.fsynced_reploff = server.aof.bio.mark();
         }
     }
+    server.note_lag();
     server.handle_clients_with_pending_writes();
     if !server.clients.to_close.is_empty() {
         server.free_clients_in_async_queue();
+    }
+    if !server.repl.backpressure.is_empty() {
+        server.backpressure_before_sleep();
     }
     server
         .repl

@@ -3,6 +3,8 @@
 
 pub mod aof;
 pub mod backlog;
+pub mod diagnose;
 pub mod handshake;
+pub mod lag;
 pub mod rdb;
 pub mod resp;
