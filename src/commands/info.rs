@@ -674,7 +674,7 @@ impl Server {
             };
             i.field("master_link_down_since_seconds", down);
         }
-        if let Some(problem) = r.link_problem.as_ref().filter(|_| !connected) {
+        if let Some(problem) = &r.link_problem {
             i.field("master_link_problem", problem);
         }
         if let Some(refusal) = &r.refusal {

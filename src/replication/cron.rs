@@ -28,6 +28,9 @@ impl Server {
             );
             self.connect_with_master();
         }
+        if self.repl.state == ReplicaState::Connected {
+            self.diagnose_loop();
+        }
         let acks = self
             .repl
             .master

@@ -32,6 +32,10 @@ impl Server {
             return;
         };
         let port = self.repl.master_port;
+        if self.master_is_myself() {
+            // Whatever it says, we said it.
+            return self.link_problem(diagnose::myself(&host, port));
+        }
         let ends = Ends {
             host: &host,
             port,
@@ -61,20 +65,32 @@ impl Server {
         })
     }
 
-    /// The connection is there: does it lead back here?
-    pub(super) fn diagnose_connected(&mut self) {
+    /// The connection leads back here.
+    fn master_is_myself(&self) -> bool {
         let ends = self.repl.sock.as_ref().and_then(|s| {
             let local = s.local_addr().ok()?.as_socket()?;
             let peer = s.peer_addr().ok()?.as_socket()?;
             Some((local.ip(), peer.ip(), peer.port()))
         });
-        let Some((local, peer, port)) = ends else {
+        ends.is_some_and(|(local, peer, port)| {
+            diagnose::is_myself(local, peer, port, self.config.port)
+        })
+    }
+
+    /// Once a second while the link is up: does our master replicate from here?
+    pub(super) fn diagnose_loop(&mut self) {
+        let Some(host) = self.repl.master_host.clone() else {
             return;
         };
-        if diagnose::is_myself(local, peer, port, self.config.port)
-            && let Some(host) = self.repl.master_host.clone()
-        {
-            self.link_problem(diagnose::myself(&host, self.repl.master_port));
+        let port = self.repl.master_port;
+        let is_loop = self.clients.slaves.iter().any(|s| {
+            self.replica(*s).is_some_and(|r| r.listening_port == port)
+                && self.replica_ip(*s).as_deref() == Some(&host)
+        });
+        if is_loop {
+            self.link_problem(diagnose::replica_loop(&host, port));
+        } else {
+            self.repl.link_problem = None;
         }
     }
 

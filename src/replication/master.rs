@@ -258,7 +258,9 @@ impl Server {
             }
             // What ended its last link is the cause, where the backlog only shows the effect.
             let reason = match why {
-                SyncReason::FirstSync | SyncReason::BacklogTooShort => lost.unwrap_or(why),
+                SyncReason::FirstSync | SyncReason::BacklogTooShort | SyncReason::ReplidUnknown => {
+                    lost.unwrap_or(why)
+                }
                 _ => why,
             };
             self.full_resync(cid, reason);

@@ -25,7 +25,7 @@ const RESUME_AT: usize = 2;
 
 impl Server {
     /// The log has grown: is this replica still within its limit?
-    pub(super) fn replica_output_limit(&mut self, cid: ClientId) {
+    pub fn replica_output_limit(&mut self, cid: ClientId) {
         let Some(r) = self.replica(cid) else {
             return;
         };

@@ -532,7 +532,6 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
             return server.handshake_step(|h, _| h.on_socket_error(&why));
         }
         server.repl.state = ReplicaState::Handshake;
-        server.diagnose_connected();
         server.el.delete_file_event(file, Mask::WRITABLE);
         server
             .el

@@ -185,7 +185,11 @@ fn clients_cron(server: &mut Server) {
         server.clients_cron_resize_query_buffer(cid);
         server.clients_cron_resize_output_buffer(cid);
         server.clients_cron_track_expansive_clients(cid);
-        server.close_client_on_output_buffer_limit_reached(cid);
+        if server.clients.get(cid).is_some_and(|c| c.is_replica()) {
+            server.replica_output_limit(cid);
+        } else {
+            server.close_client_on_output_buffer_limit_reached(cid);
+        }
     }
 }
 

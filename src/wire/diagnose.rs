@@ -52,15 +52,19 @@ pub fn diagnose_reply(line: &[u8], ends: &Ends<'_>) -> Option<String> {
         "DENIED" => format!(
             "the master {host}:{port} is in protected mode: give it a bind address and a password, or set protected-mode no there"
         ),
-        "NOMASTERLINK" if ends.master_is_our_replica => format!(
-            "loop of replicas: {host}:{port} replicates from here, and we from it: make one of the two a master (REPLICAOF NO \
-             ONE)"
-        ),
+        "NOMASTERLINK" if ends.master_is_our_replica => replica_loop(host, *port),
         "NOMASTERLINK" => format!(
             "the master {host}:{port} is a replica without a link to its own master: look there, or replicate from another"
         ),
         _ => return None,
     })
+}
+
+/// The line for a master that replicates from this server.
+pub fn replica_loop(host: &str, port: u16) -> String {
+    format!(
+        "loop of replicas: {host}:{port} replicates from here, and we from it: make one of the two a master (REPLICAOF NO ONE)"
+    )
 }
 
 /// Whether a connection leads back to this very server: both ends have one address, and the port is one we listen on.
