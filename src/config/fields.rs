@@ -208,6 +208,8 @@ pub struct Config {
     pub repl_diskless_sync_max_replicas: i32,
     /// `repl-diskless-load`: Whether a replica loads straight from the socket.
     pub repl_diskless_load: ReplDisklessLoad,
+    /// `aof-replication-state`: The append-only file says where it stands in the replication stream. Aedile's own.
+    pub aof_replication_state: bool,
     /// `repl-overflow-policy`: Aedile's own, see the choices.
     pub repl_overflow_policy: ReplOverflowPolicy,
     /// `repl-max-full-syncs`: replicas that are in a full sync at once at the most, 0: no limit. Aedile's own.
@@ -539,6 +541,7 @@ impl Default for Config {
             repl_diskless_sync_delay: 5,
             repl_diskless_sync_max_replicas: 0,
             repl_diskless_load: ReplDisklessLoad::Disabled,
+            aof_replication_state: false,
             repl_overflow_policy: ReplOverflowPolicy::Disconnect,
             repl_max_full_syncs: 0,
             repl_full_sync_rate: 0,

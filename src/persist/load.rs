@@ -582,7 +582,8 @@ impl Server {
     pub fn load_data_from_disk(&mut self) {
         let start = monotonic_us();
         if self.aof.state == AofState::On {
-            return self.load_append_only_files_at_start(start);
+            self.load_append_only_files_at_start(start);
+            return self.go_on_with_loaded_mark();
         }
         let mut flags = 0;
         if !self.is_replica() {
@@ -621,6 +622,27 @@ impl Server {
         if !goes_on {
             self.free_replication_backlog();
         }
+    }
+
+    /// The append-only file says exactly where it stands in the replication stream: that goes on from there, in both roles.
+    fn go_on_with_loaded_mark(&mut self) {
+        let Some(mark) = self.aof.loaded_mark.take() else {
+            return;
+        };
+        server_log!(
+            Level::Notice,
+            "The append-only file stands at offset {} of the replication history {}",
+            mark.offset,
+            String::from_utf8_lossy(&mark.replid)
+        );
+        if !self.is_replica() {
+            self.create_replication_backlog();
+        }
+        self.replication_restore_from_rdb(RdbLoadInfo {
+            repl_stream_db: Some(mark.db),
+            repl_id: Some(mark.replid),
+            repl_offset: mark.offset,
+        });
     }
 
     /// DEBUG RELOAD: saves, empties and loads the data set; each step but the last can be left out (`save`, `flush`), and with

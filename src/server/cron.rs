@@ -185,6 +185,9 @@ fn clients_cron(server: &mut Server) {
         server.clients_cron_resize_query_buffer(cid);
         server.clients_cron_resize_output_buffer(cid);
         server.clients_cron_track_expansive_clients(cid);
+        if server.config.maxmemory_clients != 0 {
+            server.update_client_mem_usage_and_bucket(cid);
+        }
         if server.clients.get(cid).is_some_and(|c| c.is_replica()) {
             server.replica_output_limit(cid);
         } else {
@@ -268,6 +271,10 @@ pub fn before_sleep(server: &mut Server) {
     }
     if !server.repl.backpressure.is_empty() {
         server.backpressure_before_sleep();
+    }
+    if server.config.maxmemory_clients != 0 {
+        server.evict_clients();
+        server.free_clients_in_async_queue();
     }
     server
         .repl
