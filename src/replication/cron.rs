@@ -100,11 +100,11 @@ impl Server {
             let ping = OwnedArgs::from_slices(&[b"PING"]);
             self.replication_feed_slaves(None, &ping.as_args());
         }
+        // One that is being sent the snapshot through a pipe would take it for a part of that.
+        let streams = self.repl.rdb_pipe.is_some();
         for (cid, r) in self.replicas() {
-            let presync = matches!(
-                r.state,
-                ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd
-            );
+            let presync = r.state == ReplState::WaitBgsaveStart
+                || r.state == ReplState::WaitBgsaveEnd && !streams;
             if presync && let Some(conn) = self.clients.get(cid).and_then(|c| c.conn.as_ref()) {
                 let mut conn: &Socket = conn;
                 // Best effort: the next second brings another.
