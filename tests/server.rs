@@ -25,4 +25,5 @@ mod server {
     mod startup;
     mod stream;
     mod transactions;
+    mod wait;
 }

@@ -486,14 +486,12 @@ pub static TABLE: &[Row] = &[
         "replica-ignore-disk-write-errors",
         MODIFIABLE,
         yes_no!(replica_ignore_disk_write_errors),
-    )
-    .accepted(),
+    ),
     row(
         "propagation-error-behavior",
         MODIFIABLE,
         choice!(propagation_error_behavior, PropagationErrorBehavior),
-    )
-    .accepted(),
+    ),
     // Keys tracking and security.
     row(
         "tracking-table-max-keys",
@@ -622,7 +620,7 @@ pub static TABLE: &[Row] = &[
         IMMUTABLE,
         text!(appenddirname, Some(is_valid_aof_dirname)),
     ),
-    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)),
+    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)).apply(Apply::AppendFsync),
     row(
         "no-appendfsync-on-rewrite",
         MODIFIABLE,

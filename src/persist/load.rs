@@ -317,15 +317,26 @@ impl Server {
             if now - l.last_report_ms >= REPORT_MS {
                 l.last_report_ms = now;
                 let us = monotonic_us().saturating_sub(started_us).max(1);
-                server_log!(
-                    Level::Notice,
-                    "Loading DB: {:.1}% of {:.1} MB, {:.1} MB/s, {} seconds to go",
-                    offset as f64 * 100.0 / l.total_bytes.max(1) as f64,
-                    l.total_bytes as f64 / 1e6,
-                    // Bytes per microsecond are megabytes per second.
-                    offset as f64 / us as f64,
-                    eta_seconds(offset, l.total_bytes, us)
-                );
+                // Bytes per microsecond are megabytes per second.
+                let rate = offset as f64 / us as f64;
+                if l.total_bytes == 0 {
+                    // It streams in, and nobody knows how much there is.
+                    server_log!(
+                        Level::Notice,
+                        "Loading DB: {:.1} MB, {:.1} MB/s",
+                        offset as f64 / 1e6,
+                        rate
+                    );
+                } else {
+                    server_log!(
+                        Level::Notice,
+                        "Loading DB: {:.1}% of {:.1} MB, {:.1} MB/s, {} seconds to go",
+                        offset as f64 * 100.0 / l.total_bytes as f64,
+                        l.total_bytes as f64 / 1e6,
+                        rate,
+                        eta_seconds(offset, l.total_bytes, us)
+                    );
+                }
             }
         }
         if self.is_replica() && self.repl.state == ReplicaState::Transfer {

@@ -335,6 +335,8 @@ impl Output {
 pub enum BlockType {
     /// WAIT: for replicas to acknowledge.
     Wait,
+    /// WAITAOF: for replicas, and this server, to have it on the disk.
+    WaitAof,
     /// CLIENT PAUSE: the command runs when the pause ends.
     Postpone,
     /// SHUTDOWN waiting for replicas.
@@ -350,11 +352,27 @@ pub struct Block {
     pub kind: BlockType,
     /// Unix ms; 0: for ever.
     pub timeout: i64,
-    /// WAIT: how many replicas, and up to which offset.
+    /// WAIT and WAITAOF: how many replicas, and up to which offset.
     pub num_replicas: i64,
     pub repl_offset: i64,
+    /// WAITAOF: this server's own disk counts too.
+    pub num_local: bool,
     /// The keys and the command of a client that waits for keys.
     pub waiting: Option<Box<Waiting>>,
+}
+
+impl Block {
+    /// One that has no end of its own.
+    pub fn new(kind: BlockType) -> Block {
+        Block {
+            kind,
+            timeout: 0,
+            num_replicas: 0,
+            repl_offset: 0,
+            num_local: false,
+            waiting: None,
+        }
+    }
 }
 
 /// A replica as its master sees it (SLAVE_STATE_*), or the link to our own master.
@@ -415,7 +433,7 @@ pub struct Replica {
     /// It can go on with a snapshot that was interrupted, and what it has of one.
     pub can_resume: bool,
     pub resume: Option<ResumeRequest>,
-    /// Acknowledged offset, and when (unix seconds).
+    /// Acknowledged offset, and when (unix seconds); while the file is sent, when the socket last took some of it.
     pub ack_off: i64,
     pub ack_time: i64,
     pub aof_off: i64,
