@@ -19,7 +19,7 @@ use crate::ae::Mask;
 use crate::base::log::Level;
 use crate::server::Server;
 use crate::server::client::{ClientId, ClientType, ReplState, Replica};
-use crate::server::repl::KeptSnapshot;
+use crate::server::repl::{KeptSnapshot, SyncReason};
 use crate::server_log;
 use crate::wire::backlog::ReaderId;
 
@@ -152,6 +152,7 @@ impl Server {
         r.reader = Some(reader);
         r.psync_initial_offset = offset;
         r.in_full_sync = true;
+        r.sync_reason = Some(SyncReason::SyncInterrupted);
         r.db_file = Some(file);
         r.db_off = want.have;
         r.db_size = want.size;
