@@ -34,7 +34,16 @@ struct Control {
     throttle: AtomicU64,
     passed: [AtomicU64; 2],
     accepted: AtomicU64,
-    links: Mutex<Vec<TcpStream>>,
+    /// Both ends of the present links, by number.
+    links: Mutex<Vec<(u64, TcpStream)>>,
+}
+
+impl Control {
+    fn cut(&self) {
+        for (_, end) in self.links.lock().expect("links").drain(..) {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 /// A running proxy to 127.0.0.1:`target`.
@@ -63,8 +72,17 @@ impl Proxy {
 
     /// Closes all links now. New ones are accepted.
     pub fn cut(&self) {
-        for link in self.control.links.lock().expect("links").drain(..) {
-            let _ = link.shutdown(Shutdown::Both);
+        self.control.cut();
+    }
+
+    /// Lifts every fault: from now on bytes pass, those that were held back first.
+    pub fn heal(&self) {
+        self.refuse(false);
+        self.blackhole(false);
+        self.delay(Duration::ZERO);
+        self.throttle(0);
+        for limit in &self.control.cut_after {
+            limit.store(-1, Ordering::SeqCst);
         }
     }
 
@@ -135,7 +153,7 @@ fn accept_loop(listener: &TcpListener, target: u16, control: &Arc<Control>) {
             thread::sleep(Duration::from_millis(2));
             continue;
         };
-        control.accepted.fetch_add(1, Ordering::SeqCst);
+        let number = control.accepted.fetch_add(1, Ordering::SeqCst);
         if control.refuse.load(Ordering::SeqCst) {
             continue;
         }
@@ -155,17 +173,17 @@ fn accept_loop(listener: &TcpListener, target: u16, control: &Arc<Control>) {
         };
         {
             let mut links = control.links.lock().expect("links");
-            links.push(near3);
-            links.push(far3);
+            links.push((number, near3));
+            links.push((number, far3));
         }
         let shared = Arc::clone(control);
-        thread::spawn(move || copy(near, far2, Dir::Up, &shared));
+        thread::spawn(move || copy(number, near, far2, Dir::Up, &shared));
         let shared = Arc::clone(control);
-        thread::spawn(move || copy(far, near2, Dir::Down, &shared));
+        thread::spawn(move || copy(number, far, near2, Dir::Down, &shared));
     }
 }
 
-fn copy(mut from: TcpStream, mut to: TcpStream, dir: Dir, control: &Control) {
+fn copy(number: u64, mut from: TcpStream, mut to: TcpStream, dir: Dir, control: &Control) {
     let mut buf = [0u8; 16384];
     'link: while let Ok(n) = from.read(&mut buf) {
         if n == 0 {
@@ -209,12 +227,16 @@ fn copy(mut from: TcpStream, mut to: TcpStream, dir: Dir, control: &Control) {
             chunk = &chunk[step..];
         }
         if cut {
-            for link in control.links.lock().expect("links").drain(..) {
-                let _ = link.shutdown(Shutdown::Both);
-            }
+            control.cut();
             break;
         }
     }
+    // A link that has ended is forgotten, or a proxy of many links would run out of files.
+    control
+        .links
+        .lock()
+        .expect("links")
+        .retain(|(n, _)| *n != number);
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
 }
