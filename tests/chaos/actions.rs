@@ -147,7 +147,6 @@ fn restart_replica(cluster: &mut Cluster, shared: &Shared, rng: &mut Rng) {
     if how == "save and kill" {
         let _ = n.admin("SAVE");
     }
-    n.check_log();
     if how == "shutdown" {
         shut_down(n, "SHUTDOWN");
     } else {
@@ -243,7 +242,6 @@ fn restart_master(cluster: &mut Cluster, shared: &Shared, rng: &mut Rng) {
     ));
     shared.port.store(0, std::sync::atomic::Ordering::SeqCst);
     let n = &mut cluster.nodes[node];
-    n.check_log();
     if how.starts_with("SHUTDOWN") {
         if !all && how == "SHUTDOWN SAVE" {
             // A child that saves already would make it an error.
@@ -306,7 +304,6 @@ fn promote(cluster: &mut Cluster, shared: &Shared, rng: &mut Rng) {
         .info()
         .remove("master_replid")
         .unwrap_or_default();
-    cluster.nodes[old].check_log();
     shared.port.store(0, std::sync::atomic::Ordering::SeqCst);
     cluster.nodes[old].sigstop();
     // What writers have been told by now is in the book; what they hear later comes too late.

@@ -41,9 +41,29 @@ pub struct Node {
     /// The limits of its replication buffers, now and in the round before.
     pub limits: [Limits; 2],
     pub stopped: bool,
-    pub most_buffers: u64,
+    /// The most that its replication buffers had beyond their limits, and the most that it used. Bytes.
+    pub most_over: i64,
     pub most_memory: u64,
+    /// Log lines that tell what has happened, and how often.
+    pub events: BTreeMap<&'static str, usize>,
 }
+
+/// Parts of log lines that show what a run has been through.
+const EVENTS: &[&str] = &[
+    "Successful partial resynchronization",
+    "Finished with success",
+    "Master did not reply to PSYNC, will try later",
+    "goes on with an interrupted full sync",
+    "passed its limit during the full sync: it goes on through a file",
+    "passed its limit during the full sync: writes wait",
+    "scheduled to be closed ASAP for overcoming of output buffer limits",
+    "Timeout receiving bulk data",
+    "MASTER timeout",
+    "Disconnecting timedout replica",
+    "The full sync failed",
+    "The append-only file stands at offset",
+    "MASTER MODE enabled",
+];
 
 /// See `client-output-buffer-limit` and `repl-backlog-size`; bytes.
 #[derive(Clone, Copy, Debug)]
@@ -106,8 +126,9 @@ impl Node {
             admin: None,
             limits: [Limits::START; 2],
             stopped: false,
-            most_buffers: 0,
+            most_over: i64::MIN,
             most_memory: 0,
+            events: BTreeMap::new(),
         }
     }
 
@@ -151,21 +172,25 @@ impl Node {
             .collect()
     }
 
-    /// The process is about to end, or to be killed: what its log says so far.
+    /// Judges the log of a process that has ended, or of one that has done all its work, and counts what happened in it.
     #[track_caller]
-    pub fn check_log(&self) {
-        let log = self.server.log();
-        // A replica that cannot run what its master has run is not what its master is.
-        let bad: Vec<&str> = log
-            .lines()
-            .filter(|l| l.contains("== CRITICAL ==") || l.contains("panicked at"))
-            .collect();
-        assert!(bad.is_empty(), "{:?}: {bad:?}", self.server.kind);
+    pub fn close_log(&mut self) {
+        for line in self.server.log().lines() {
+            // A replica that cannot run what its master has run is not what its master is.
+            let bad = line.contains("== CRITICAL ==") || line.contains("panicked at");
+            assert!(!bad, "{:?}: {line}", self.server.kind);
+            for event in EVENTS {
+                if line.contains(event) {
+                    *self.events.entry(event).or_default() += 1;
+                }
+            }
+        }
     }
 
     /// Starts the ended process again, with its first settings and perhaps with more arguments.
     #[track_caller]
     pub fn restart(&mut self, more: &[&str]) {
+        self.close_log();
         self.admin = None;
         self.stopped = false;
         let mut words: Vec<&str> = self.args.iter().map(String::as_str).collect();
@@ -241,7 +266,7 @@ impl Cluster {
         let target = self.nodes[parent].server.port;
         self.proxies
             .entry((node, parent))
-            .or_insert_with(|| Proxy::start(target))
+            .or_insert_with(|| Proxy::narrow(target))
             .port
     }
 
@@ -355,9 +380,9 @@ impl Cluster {
             };
             let buffers = number("mem_total_replication_buffers");
             let memory = number("used_memory");
-            n.most_buffers = n.most_buffers.max(buffers);
-            n.most_memory = n.most_memory.max(memory);
             let most = n.limits[0].most().max(n.limits[1].most());
+            n.most_over = n.most_over.max(buffers as i64 - most as i64);
+            n.most_memory = n.most_memory.max(memory);
             assert!(
                 buffers <= most + BUFFER_SLACK,
                 "server {i}: {buffers} bytes of replication buffers, with limits of {:?}",

@@ -96,16 +96,16 @@ fn run_episode(seed: u64, rounds: usize, total: &mut Counts) {
     settle(&mut cluster);
     compare(&mut cluster, &shared);
     let book = shared.book();
-    let mut line = String::new();
-    for n in &cluster.nodes {
-        line += &format!(
-            ", {} KB of buffers and {} KB in all",
-            n.most_buffers >> 10,
-            n.most_memory >> 10
+    let c = &book.counts;
+    println!("  {c:?}");
+    for (i, n) in cluster.nodes.iter().enumerate() {
+        println!(
+            "  {i}: at most {} KB of buffers beyond the limit, {} KB of memory; {:?}",
+            n.most_over >> 10,
+            n.most_memory >> 10,
+            n.events
         );
     }
-    let c = &book.counts;
-    println!("  {c:?}{line}");
     total.entered += c.entered;
     total.acked += c.acked;
     total.late += c.late;
@@ -171,8 +171,8 @@ fn compare(cluster: &mut Cluster, shared: &Shared) {
         forget_unpropagated(&mut found);
         assert_equal_state(&expected, &found);
     }
-    for n in &cluster.nodes {
-        n.check_log();
+    for n in &mut cluster.nodes {
+        n.close_log();
     }
     let keys: Vec<String> = shared.book().writes.keys().cloned().collect();
     let has = actions::book_on(cluster, master, &keys);

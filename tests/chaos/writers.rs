@@ -83,8 +83,8 @@ pub fn start(shared: &Arc<Shared>, seed: u64) -> Vec<JoinHandle<()>> {
     writers
 }
 
-/// Settings, and what ends a transaction of ours.
-const LEFT_OUT: &[&str] = &["CONFIG", "PFDEBUG", "DISCARD", "EXEC", "UNWATCH"];
+/// Settings, what ends a transaction of ours, and what a master of 7.0 accepts but a replica of 7.2 does not.
+const LEFT_OUT: &[&str] = &["CONFIG", "PFDEBUG", "DISCARD", "EXEC", "UNWATCH", "XSETID"];
 
 fn words(list: &[&str]) -> Vec<Vec<u8>> {
     list.iter().map(|w| w.as_bytes().to_vec()).collect()
@@ -97,7 +97,11 @@ fn by_chance(rng: &mut Rng) -> Vec<Vec<u8>> {
     let ms = (1 + rng.below(400)).to_string();
     let n = rng.below(300).to_string();
     let m = format!("m{}", rng.below(60));
-    match rng.below(16) {
+    match rng.below(18) {
+        16 | 17 => {
+            let size = 1 + rng.below(30_000);
+            words(&["SET", &format!("load:{n}"), &"large".repeat(size / 5)])
+        }
         0 | 1 => words(&["SET", &format!("load:{n}"), &m, "PX", &ms]),
         2 => words(&["PEXPIRE", &format!("load:{n}"), &ms]),
         3 => {

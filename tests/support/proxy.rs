@@ -3,12 +3,14 @@
 //! One thread accepts, two threads a link copy. All share one `Control`; a test changes it at any time. Byte counts
 //! are of bytes handed on. It must not know what the bytes mean.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::server::free_listener;
 
@@ -55,6 +57,15 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start(target: u16) -> Proxy {
+        Proxy::with_buffers(target, None)
+    }
+
+    /// A proxy whose sockets hold little, so that what does not pass waits in the sender, not in the kernel.
+    pub fn narrow(target: u16) -> Proxy {
+        Proxy::with_buffers(target, Some(16 * 1024))
+    }
+
+    fn with_buffers(target: u16, buffers: Option<usize>) -> Proxy {
         let listener = free_listener();
         let port = listener.local_addr().expect("local_addr").port();
         listener.set_nonblocking(true).expect("set_nonblocking");
@@ -62,7 +73,7 @@ impl Proxy {
         control.cut_after[0].store(-1, Ordering::SeqCst);
         control.cut_after[1].store(-1, Ordering::SeqCst);
         let shared = Arc::clone(&control);
-        let thread = thread::spawn(move || accept_loop(&listener, target, &shared));
+        let thread = thread::spawn(move || accept_loop(&listener, target, buffers, &shared));
         Proxy {
             port,
             control,
@@ -147,7 +158,25 @@ impl Drop for Proxy {
     }
 }
 
-fn accept_loop(listener: &TcpListener, target: u16, control: &Arc<Control>) {
+/// Connects to 127.0.0.1:`target` with receive and send buffers of so many bytes.
+fn connect(target: u16, buffers: Option<usize>) -> io::Result<TcpStream> {
+    let Some(size) = buffers else {
+        return TcpStream::connect(("127.0.0.1", target));
+    };
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    // Before the connection is made, or its window is a large one already.
+    socket.set_recv_buffer_size(size)?;
+    socket.set_send_buffer_size(size)?;
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], target)).into())?;
+    Ok(socket.into())
+}
+
+fn accept_loop(
+    listener: &TcpListener,
+    target: u16,
+    buffers: Option<usize>,
+    control: &Arc<Control>,
+) {
     while !control.stop.load(Ordering::SeqCst) {
         let Ok((near, _)) = listener.accept() else {
             thread::sleep(Duration::from_millis(2));
@@ -157,9 +186,12 @@ fn accept_loop(listener: &TcpListener, target: u16, control: &Arc<Control>) {
         if control.refuse.load(Ordering::SeqCst) {
             continue;
         }
-        let Ok(far) = TcpStream::connect(("127.0.0.1", target)) else {
+        let Ok(far) = connect(target, buffers) else {
             continue;
         };
+        if let Some(size) = buffers {
+            let _ = SockRef::from(&near).set_send_buffer_size(size);
+        }
         let _ = near.set_nonblocking(false);
         let _ = near.set_nodelay(true);
         let _ = far.set_nodelay(true);
