@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, Keeps, Limits, Node, is_ours};
+use super::cluster::{Cluster, Keeps, Node, is_ours};
 use super::ledger::NODES;
 use super::writers::{BOOK_DB, Shared};
 use crate::support::proxy::Dir;
 use crate::support::*;
+
+/// The limit of a replica's output when all has healed: it sends nobody away any more. Bytes.
+const LAST_LIMIT: u64 = 64 << 20;
 
 /// What a round is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -396,7 +399,12 @@ fn repoint(cluster: &mut Cluster, shared: &Shared, rng: &mut Rng) {
 /// A setting of one server changes.
 #[track_caller]
 pub fn configure(cluster: &mut Cluster, rng: &mut Rng) {
-    let node = rng.below(NODES);
+    // The master's settings matter most.
+    let node = if rng.one_in(2) {
+        cluster.master
+    } else {
+        rng.below(NODES)
+    };
     let ours = is_ours(cluster.nodes[node].server.kind);
     let (name, value) = match rng.below(if ours { 8 } else { 7 }) {
         0 => ("repl-diskless-sync", rng.pick(&["yes", "no"]).to_string()),
@@ -447,12 +455,8 @@ pub fn heal(cluster: &mut Cluster) {
     }
     for node in 0..NODES {
         set(cluster, node, "repl-timeout", "60");
-        set(
-            cluster,
-            node,
-            "client-output-buffer-limit",
-            &format!("replica {} 0 0", Limits::START.output),
-        );
-        cluster.nodes[node].limits[0].output = Limits::START.output;
+        let limit = format!("replica {LAST_LIMIT} 0 0");
+        set(cluster, node, "client-output-buffer-limit", &limit);
+        cluster.nodes[node].limits[0].output = LAST_LIMIT;
     }
 }

@@ -11,15 +11,15 @@ use crate::support::server::Scratch;
 use crate::support::*;
 
 /// A server whose pending output passes this is sent away, unless a round sets another limit. Bytes.
-pub const OUTPUT_LIMIT: u64 = 32 << 20;
+pub const OUTPUT_LIMIT: u64 = 4 << 20;
 /// The backlog at the start. Bytes.
 pub const BACKLOG: u64 = 1 << 20;
 /// What the replication buffers may take beyond their limits, bytes: a limit is looked at when the stream grows by a segment,
 /// and what one turn of the loop writes comes on top.
-const BUFFER_SLACK: u64 = 1 << 20;
+const BUFFER_SLACK: u64 = 512 << 10;
 /// Bytes that a server of ours may use beside its replication buffers: twice the data (a loading replica has two), the
 /// clients' buffers, and what the allocator has before there is any data.
-const MEMORY: u64 = 96 << 20;
+const MEMORY: u64 = 64 << 20;
 
 /// What a server's files are worth after a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +111,18 @@ impl Node {
         args.push("--repl-backlog-size".into());
         args.push(BACKLOG.to_string());
         args.extend(kind.feeds_70().iter().map(|a| a.to_string()));
+        let mut any = |name: &str, values: &[&str]| {
+            args.extend([name.to_string(), rng.pick(values).to_string()]);
+        };
+        any("--repl-diskless-sync", &["yes", "no"]);
+        any("--repl-diskless-load", &["disabled", "swapdb"]);
         if is_ours(kind) {
-            args.extend(
-                ["--repl-sync-backoff-max", "2", "--aof-replication-state"].map(Into::into),
+            any("--aof-replication-state", &["yes", "no"]);
+            any(
+                "--repl-overflow-policy",
+                &["disconnect", "spill", "backpressure"],
             );
-            args.push(if rng.one_in(2) { "yes" } else { "no" }.into());
+            any("--repl-sync-backoff-max", &["2"]);
         }
         let words: Vec<&str> = args.iter().map(String::as_str).collect();
         Node {
