@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, Keeps, Node, is_ours};
+use super::cluster::{Cluster, Keeps, Limits, Node, is_ours};
 use super::ledger::NODES;
 use super::writers::{BOOK_DB, Shared};
 use crate::support::proxy::Dir;
@@ -14,7 +14,6 @@ const LAST_LIMIT: u64 = 64 << 20;
 /// What a round is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    Quiet,
     Link,
     Freeze,
     RestartReplica,
@@ -22,13 +21,13 @@ pub enum Action {
     Promote,
     Repoint,
     Snapshot,
+    Overflow,
 }
 
 /// A dozen rounds' actions, shuffled: each kind comes in every episode.
 pub fn deck(rng: &mut Rng) -> Vec<Action> {
     use Action::*;
     let mut deck = vec![
-        Quiet,
         Link,
         Link,
         Freeze,
@@ -40,6 +39,7 @@ pub fn deck(rng: &mut Rng) -> Vec<Action> {
         Promote,
         Repoint,
         Snapshot,
+        Overflow,
     ];
     for i in (1..deck.len()).rev() {
         deck.swap(i, rng.below(i + 1));
@@ -55,13 +55,13 @@ fn ms(rng: &mut Rng, least: usize, most: usize) -> Duration {
 #[track_caller]
 pub fn run(action: Action, cluster: &mut Cluster, shared: &Shared, rng: &mut Rng) {
     match action {
-        Action::Quiet => {}
         Action::Link => link_fault(cluster, rng),
         Action::Freeze => freeze(cluster, rng),
         Action::RestartReplica => restart_replica(cluster, shared, rng),
         Action::RestartMaster => restart_master(cluster, shared, rng),
         Action::Promote => promote(cluster, shared, rng),
         Action::Repoint => repoint(cluster, shared, rng),
+        Action::Overflow => overflow(cluster, rng),
         Action::Snapshot => {
             let node = rng.below(NODES);
             let line = rng.pick(&["BGSAVE", "BGREWRITEAOF"]);
@@ -128,6 +128,45 @@ pub fn heal_link(cluster: &mut Cluster, node: usize) {
         link.heal();
         cluster.note(&format!("the link of {node}: healed"));
     }
+}
+
+/// A replica that misses more than the backlog has, and whose link then takes less than is written: its output passes the
+/// limit during its full sync.
+fn overflow(cluster: &mut Cluster, rng: &mut Rng) {
+    let master = cluster.master;
+    let direct: Vec<usize> = (0..NODES).filter(|n| cluster.direct()[*n]).collect();
+    if direct.is_empty() {
+        return;
+    }
+    let node = direct[rng.below(direct.len())];
+    let n = &mut cluster.nodes[master];
+    n.limits[0] = Limits {
+        output: 256 << 10,
+        backlog: 64 << 10,
+    };
+    let Limits { output, backlog } = n.limits[0];
+    set(cluster, master, "repl-backlog-size", &backlog.to_string());
+    let limit = format!("replica {output} 0 0");
+    set(cluster, master, "client-output-buffer-limit", &limit);
+    if is_ours(cluster.nodes[master].server.kind) {
+        let policy = rng.pick(&["disconnect", "spill", "backpressure"]);
+        cluster.note(&format!("{master}: repl-overflow-policy {policy}"));
+        set(cluster, master, "repl-overflow-policy", policy);
+    }
+    let rate = 50_000 << rng.below(4);
+    cluster.note(&format!(
+        "the link of {node}: gone, then throttled to {rate} bytes a second; {master} has small buffers"
+    ));
+    if let Some(link) = cluster.link(node) {
+        link.refuse(true);
+    }
+    cluster.watch(Duration::from_millis(400));
+    if let Some(link) = cluster.link(node) {
+        link.throttle(rate as u64);
+        link.refuse(false);
+    }
+    cluster.watch(ms(rng, 1000, 4000));
+    heal_link(cluster, node);
 }
 
 fn freeze(cluster: &mut Cluster, rng: &mut Rng) {
@@ -303,6 +342,23 @@ pub fn begin(cluster: &mut Cluster, shared: &Shared) {
 /// The master stops or dies; of the replicas that know where they stand, the one with the highest offset takes over.
 fn promote(cluster: &mut Cluster, shared: &Shared, rng: &mut Rng) {
     let old = cluster.master;
+    // All have fallen silent just before, and nothing can have been acknowledged since; or one after the other, and what some
+    // have not got was acknowledged by others, if by anybody.
+    let at_once = rng.one_in(3);
+    for node in cluster.replicas() {
+        if let Some(link) = cluster.link(node)
+            && (at_once || rng.one_in(2))
+        {
+            link.blackhole(true);
+            cluster.note(&format!("the link of {node}: silent"));
+            if !at_once {
+                std::thread::sleep(ms(rng, 1, 150));
+            }
+        }
+    }
+    if at_once {
+        std::thread::sleep(ms(rng, 20, 300));
+    }
     let replid = cluster.nodes[old]
         .info()
         .remove("master_replid")

@@ -38,7 +38,8 @@ pub struct Node {
     pub parent: Option<usize>,
     pub args: Vec<String>,
     admin: Option<Conn>,
-    /// The limits of its replication buffers, now and in the round before.
+    /// The limits of its replication buffers, and those before, as long as more is there than the new ones allow: at the
+    /// longest until the next round.
     pub limits: [Limits; 2],
     pub stopped: bool,
     /// The most that its replication buffers had beyond their limits, and the most that it used. Bytes.
@@ -387,6 +388,10 @@ impl Cluster {
             };
             let buffers = number("mem_total_replication_buffers");
             let memory = number("used_memory");
+            if buffers <= n.limits[0].most() + BUFFER_SLACK {
+                // Smaller limits have taken effect.
+                n.limits[1] = n.limits[0];
+            }
             let most = n.limits[0].most().max(n.limits[1].most());
             n.most_over = n.most_over.max(buffers as i64 - most as i64);
             n.most_memory = n.most_memory.max(memory);
