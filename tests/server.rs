@@ -20,6 +20,7 @@ mod server {
     mod pubsub;
     mod restore;
     mod set;
+    mod shutdown;
     mod sort;
     mod sorted_set;
     mod startup;
