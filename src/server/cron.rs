@@ -125,6 +125,7 @@ pub fn server_cron(server: &mut Server, _: TimeId) -> Next {
     if server.run_with_period(1000) {
         crate::base::log::set_utc_offset(sys::utc_offset());
         server.migrate.close_timedout(server.clock.unix_s);
+        server.clients.trim_pool();
     }
     if let Some(signal) = sys::shutdown_signal() {
         server.shutdown_on_signal(signal);
@@ -190,7 +191,11 @@ fn clients_cron(server: &mut Server) {
         if server.config.maxmemory_clients != 0 {
             server.update_client_mem_usage_and_bucket(cid);
         }
-        server.close_client_on_output_buffer_limit_reached(cid);
+        if server.clients.get(cid).is_some_and(|c| c.is_replica()) {
+            server.replica_output_limit(cid);
+        } else {
+            server.close_client_on_output_buffer_limit_reached(cid);
+        }
     }
 }
 
@@ -268,9 +273,13 @@ pub fn before_sleep(server: &mut Server) {
         }
     }
     server.acknowledge_before_sleep(synced);
+    server.note_lag();
     server.handle_clients_with_pending_writes();
     if !server.clients.to_close.is_empty() {
         server.free_clients_in_async_queue();
+    }
+    if !server.repl.backpressure.is_empty() {
+        server.backpressure_before_sleep();
     }
     if server.config.maxmemory_clients != 0 {
         server.evict_clients();

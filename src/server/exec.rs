@@ -24,7 +24,6 @@ use crate::server::command::{
     CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG,
     CMD_STALE, CMD_WRITE, CommandId,
 };
-use crate::server::evict::Evicted;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
 use crate::server_log;
@@ -392,10 +391,7 @@ impl Server {
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);
         }
-        if self.config.maxmemory != 0
-            && self.perform_evictions() == Evicted::Fail
-            && counted & CMD_DENYOOM != 0
-        {
+        if self.config.maxmemory != 0 && !self.has_memory_for(cid, counted & CMD_DENYOOM != 0) {
             let text = "-OOM command not allowed when used memory > 'maxmemory'.";
             return Some(self.reject_command(cid, Some(id), text));
         }
