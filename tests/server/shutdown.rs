@@ -32,7 +32,9 @@ fn waits_for_a_replica() {
         } else {
             caller.send(&["SHUTDOWN"]);
         }
-        wait_until("a shutdown", || c.info_int("shutdown_in_milliseconds") > 0);
+        wait_until("a shutdown", || {
+            !c.info("shutdown_in_milliseconds").is_empty()
+        });
         // Reads go on, writes wait: what is to be acknowledged stands still.
         assert_eq!(c.run("GET k"), "2");
         let mut writer = master.connect();
