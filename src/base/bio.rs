@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use crate::base::sys;
+
 /// What there is to do.
 enum Job {
     /// Sync the file; then everything up to the mark is on the disk.
@@ -68,6 +70,7 @@ impl Bio {
             let thread = std::thread::Builder::new()
                 .name("bio_aof".into())
                 .spawn(move || {
+                    sys::block_signals();
                     for job in from {
                         work(job, &shared);
                     }

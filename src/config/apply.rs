@@ -6,6 +6,7 @@ use super::set::ConfigHost;
 use crate::base::log;
 use crate::server::Server;
 use crate::server::client::ClientId;
+use crate::server::crash;
 
 /// An effect of changed values. It runs after all values of one CONFIG SET are in place, and once for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,12 @@ pub enum Apply {
     AppendOnly,
     /// `aof-disable-auto-gc`
     AofHistory,
+    /// `oom-score-adj`, `oom-score-adj-values`
+    OomScoreAdj,
+    /// `watchdog-period`
+    WatchdogPeriod,
+    /// `crash-log-enabled`, `use-exit-on-panic`
+    CrashLog,
 }
 
 impl Apply {
@@ -66,6 +73,9 @@ impl Apply {
             Apply::RequirePass => server.update_default_user_password(),
             Apply::AppendOnly => server.update_append_only()?,
             Apply::AofHistory => server.aof_del_history_files(),
+            Apply::OomScoreAdj => server.update_oom_score_adj()?,
+            Apply::WatchdogPeriod => server.apply_watchdog_period(),
+            Apply::CrashLog => crash::setup(&server.config),
         }
         Ok(())
     }
