@@ -108,6 +108,20 @@ pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+pub fn getpid() -> i32 {
+    // SAFETY: always sound.
+    unsafe { libc::getpid() }
+}
+
+/// In a forked child: it ends when `parent` does, at once if that has ended already.
+pub fn die_with_parent(parent: i32) {
+    // SAFETY: always sound.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    if getppid() != parent {
+        exit_now(1);
+    }
+}
+
 pub fn getppid() -> i32 {
     // SAFETY: always sound.
     unsafe { libc::getppid() }
@@ -120,6 +134,26 @@ pub fn pipe() -> io::Result<(File, File)> {
     check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) })?;
     // SAFETY: both were just opened and belong to nobody else.
     Ok(unsafe { (File::from_raw_fd(fds[0]), File::from_raw_fd(fds[1])) })
+}
+
+/// Reads and writes of this descriptor wait from now on.
+pub fn set_blocking(file: &File) -> io::Result<()> {
+    let fd = file.as_raw_fd();
+    // SAFETY: the kernel checks the descriptor.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags & !libc::O_NONBLOCK) }).map(drop)
+}
+
+/// Sleeps until the descriptor is readable, or for `ms` milliseconds, or until a signal.
+pub fn wait_readable(fd: RawFd, ms: i32) {
+    let mut p = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd, and it lives.
+    unsafe { libc::poll(&mut p, 1, ms) };
 }
 
 /// Sends up to `count` bytes of a file from `offset` on to a socket, inside the kernel. Returns how many it took.
@@ -525,6 +559,7 @@ pub fn setup_child_signal_handlers() {
     install(libc::SIGUSR1, on_child_stop as *const () as usize, 0);
     install(libc::SIGINT, libc::SIG_IGN, 0);
     install(libc::SIGTERM, libc::SIG_DFL, 0);
+    install(libc::SIGALRM, libc::SIG_DFL, 0);
 }
 
 /// Whether the parent asked this child to stop.

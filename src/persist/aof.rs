@@ -38,6 +38,18 @@ impl Server {
     pub(super) fn create_append_only_dir(&self) -> bool {
         let dir = path_of(&self.config.appenddirname);
         match fs::create_dir(&dir) {
+            Ok(()) => match sys::fsync_file_dir(&dir) {
+                Ok(()) => true,
+                Err(e) => {
+                    server_log!(
+                        Level::Warning,
+                        "Fail to fsync the folder of {}: {}",
+                        dir.display(),
+                        strerror(&e)
+                    );
+                    false
+                }
+            },
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !dir.is_dir() => {
                 server_log!(
                     Level::Warning,
@@ -250,7 +262,9 @@ impl Server {
         }
         let policy = self.config.appendfsync;
         if self.aof.buf.is_empty() {
-            let unsynced = self.aof.last_incr_fsync_offset != self.aof.last_incr_size;
+            // A sync that failed is tried again: writes are refused until one succeeds, so none will bring one about.
+            let unsynced = self.aof.last_incr_fsync_offset != self.aof.last_incr_size
+                || self.aof.bio.error().is_some();
             let due = match policy {
                 AppendFsync::EverySec => {
                     self.clock.unix_s > self.aof.last_fsync && self.aof.bio.syncing() == 0

@@ -20,10 +20,11 @@ use crate::server::client::{
     CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::command::{
-    Argv, CMD_ADMIN, CMD_DENYOOM, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH,
-    CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG, CMD_STALE,
-    CMD_WRITE, CommandId,
+    Argv, CMD_ADMIN, CMD_DENYOOM, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_ASYNC_LOADING,
+    CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG,
+    CMD_STALE, CMD_WRITE, CommandId,
 };
+use crate::server::crash::server_panic;
 use crate::server::evict::Evicted;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
@@ -243,6 +244,8 @@ pub struct Exec {
     pub blocked_depth: u32,
     /// The clock must be read before the next command: something slow ran since.
     pub clock_stale: bool,
+    /// Unix ms of the last log line on a master's write that the disk does not take.
+    disk_error_log_ms: i64,
 }
 
 /// What is to become of the connection's further requests.
@@ -255,6 +258,9 @@ pub enum Processed {
     /// Clients are paused: this very request is to be looked at again later.
     Postponed,
 }
+
+/// Milliseconds between two log lines on a master's write that the disk does not take.
+const DISK_ERROR_LOG_MS: i64 = 10_000;
 
 /// Clients with one of these are looked at more closely before a command runs.
 const UNUSUAL_CLIENT: u64 = CLIENT_SLAVE | CLIENT_PUBSUB | CLIENT_MULTI;
@@ -395,6 +401,9 @@ impl Server {
             let text = "-OOM command not allowed when used memory > 'maxmemory'.";
             return Some(self.reject_command(cid, Some(id), text));
         }
+        if client_flags & CLIENT_MASTER != 0 && flags & CMD_WRITE != 0 {
+            self.obey_without_disk();
+        }
         if client_flags & CLIENT_MASTER == 0 || self.loading.is_some() {
             let refused = self.may_refuse(cid, id, counted, client_flags);
             if refused.is_some() {
@@ -453,7 +462,12 @@ impl Server {
                 "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));
         }
-        if self.loading.is_some() && flags & CMD_LOADING == 0 {
+        let refused = self.loading.as_ref().is_some_and(|l| match l.is_async {
+            // The old data set is still served.
+            true => flags & CMD_NO_ASYNC_LOADING != 0,
+            false => flags & CMD_LOADING == 0,
+        });
+        if refused {
             return Some(self.reject_command(
                 cid,
                 Some(id),
@@ -505,17 +519,37 @@ impl Server {
         None
     }
 
-    /// The last save failed, and the configuration takes that for a reason to refuse (writeCommandsDeniedByDiskError).
+    /// A write of our master cannot be refused: a replica that cannot keep it on its disk stops, or says so now and then.
+    fn obey_without_disk(&mut self) {
+        if !(self.persist.last_bgsave_failed || self.aof.write_error().is_some())
+            || self.denied_by_disk_error().is_none()
+        {
+            return;
+        }
+        if !self.config.replica_ignore_disk_write_errors {
+            server_panic(&self.config, "Replica was unable to write command to disk.");
+        }
+        if self.clock.unix_ms > self.exec.disk_error_log_ms + DISK_ERROR_LOG_MS {
+            self.exec.disk_error_log_ms = self.clock.unix_ms;
+            server_log!(
+                Level::Warning,
+                "Replica is applying a command even though it is unable to write to disk."
+            );
+        }
+    }
+
+    /// A save or a write of the append-only file failed, and the configuration takes that for a reason to refuse
+    /// (writeCommandsDeniedByDiskError).
     #[cold]
     fn denied_by_disk_error(&self) -> Option<Cow<'static, str>> {
-        if let Some(errno) = self.aof.write_error() {
+        let denied = self.persist.last_bgsave_failed
+            && self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty();
+        if let Some(errno) = self.aof.write_error().filter(|_| !denied) {
             let e = std::io::Error::from_raw_os_error(errno);
             let text = format!("-MISCONF Errors writing to the AOF file: {}", strerror(&e));
             return Some(text.into());
         }
-        let denied = self.persist.last_bgsave_failed
-            && self.config.stop_writes_on_bgsave_error
-            && !self.config.save.is_empty();
         denied.then_some(Cow::Borrowed(
             "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
              Commands that may modify the data set are disabled, because this instance is configured to report \

@@ -36,6 +36,7 @@ pub mod repl;
 pub mod reply;
 pub mod shutdown;
 pub mod slowlog;
+pub mod spill;
 pub mod startup;
 pub mod stats;
 

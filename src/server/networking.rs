@@ -21,7 +21,7 @@ use crate::server::Server;
 use crate::server::client::{
     BigArg, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER,
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
-    CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output, ReplState,
+    CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output,
 };
 use crate::server::exec::{Args, Processed};
 use crate::server_log;
@@ -555,7 +555,7 @@ impl Server {
             return true;
         }
         match c.repl() {
-            Some(r) if c.is_replica() && r.state == ReplState::Online => {
+            Some(r) if c.is_replica() && r.streams() => {
                 r.reader.is_some_and(|r| self.repl.log.has_pending(r))
             }
             _ => false,
@@ -597,7 +597,7 @@ impl Server {
             } else {
                 let reader = c
                     .repl()
-                    .filter(|r| is_replica && r.state == ReplState::Online)
+                    .filter(|r| is_replica && r.streams())
                     .and_then(|r| r.reader);
                 let Some((reader, bytes)) = reader
                     .and_then(|r| Some((r, self.repl.log.reader_slice(r)?)))
@@ -874,6 +874,10 @@ pub fn address_text(a: Option<socket2::SockAddr>) -> String {
 /// The socket of a client with pending output is writable (sendReplyToClient).
 pub fn send_reply_to_client(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
     let cid = ClientId::from_data(data);
+    // This turn's commands have answered already, but nobody may hear of them before the file has them.
+    if !server.aof.buf.is_empty() {
+        server.flush_append_only_file(false);
+    }
     if !server.write_to_client(cid) {
         return;
     }

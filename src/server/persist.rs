@@ -15,10 +15,19 @@ pub enum ChildKind {
     Aof,
 }
 
+/// Where an RDB child writes to (RDB_CHILD_TYPE_*).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RdbTarget {
+    Disk,
+    /// A pipe, whose other end passes it on to replicas.
+    Sockets,
+}
+
 /// A child at work.
 pub struct Child {
     pub pid: i32,
     pub kind: ChildKind,
+    pub target: RdbTarget,
     /// The read end of the pipe it reports through.
     pub info: File,
     /// Unix seconds of its start.
