@@ -20,12 +20,28 @@ fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
 
 /// Gives the whole pages inside `ptr..ptr + len` back to the kernel; their contents are lost. For memory about to be freed.
 pub fn release_pages(ptr: *mut u8, len: usize) {
-    let page = 4096;
-    let start = (ptr as usize).next_multiple_of(page);
-    let end = (ptr as usize + len) & !(page - 1);
+    let start = (ptr as usize).next_multiple_of(PAGE_SIZE);
+    let end = (ptr as usize + len) & !(PAGE_SIZE - 1);
     if start < end {
-        // SAFETY: only called by an owner that frees the range next, so nobody reads what is thrown away.
+        // SAFETY: the range is about to be freed, or in a saving child done with, so nobody reads what is thrown away.
         unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_DONTNEED) };
+    }
+}
+
+/// Bytes of a page, at the least.
+pub const PAGE_SIZE: usize = 4096;
+
+/// Whether this is a forked child that saves.
+#[inline]
+pub fn is_saving_child() -> bool {
+    IS_CHILD.load(Ordering::Relaxed)
+}
+
+/// In a forked child that saves: gives the whole pages inside these bytes back to the kernel; they must not be read again
+/// (dismissMemory). Elsewhere it does nothing.
+pub fn dismiss_memory(bytes: &[u8]) {
+    if bytes.len() >= PAGE_SIZE && is_saving_child() {
+        release_pages(bytes.as_ptr().cast_mut(), bytes.len());
     }
 }
 
@@ -449,6 +465,7 @@ static SIGNALS_SEEN: AtomicU32 = AtomicU32::new(0);
 static CHILD_SIGNAL: AtomicBool = AtomicBool::new(false);
 static CRASH_HOOK: AtomicUsize = AtomicUsize::new(0);
 static CRASHING: AtomicBool = AtomicBool::new(false);
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
 static WATCHDOG_HOOK: AtomicUsize = AtomicUsize::new(0);
 static EXIT_ON_PANIC: AtomicBool = AtomicBool::new(false);
 
@@ -556,6 +573,7 @@ pub fn set_crash_handlers(hook: Option<fn(&CrashCause)>) {
 
 /// In a forked child: SIGUSR1 asks it to stop (a flag), the other handlers go back to what a child needs.
 pub fn setup_child_signal_handlers() {
+    IS_CHILD.store(true, Ordering::Relaxed);
     install(libc::SIGUSR1, on_child_stop as *const () as usize, 0);
     install(libc::SIGINT, libc::SIG_IGN, 0);
     install(libc::SIGTERM, libc::SIG_DFL, 0);

@@ -19,6 +19,7 @@ use crate::base::sys::strerror;
 use crate::base::sys::{self, ChildExit, Fork};
 use crate::ds::table::Resize;
 use crate::server::Server;
+use crate::server::client::Chunk;
 use crate::server::oom_score::ProcessClass;
 use crate::server::persist::{Child, ChildKind, RdbSaveInfo, RdbTarget};
 use crate::server_log;
@@ -286,6 +287,23 @@ impl Server {
         Ok(pid)
     }
 
+    /// Clients and the replication log are nothing to a child (dismissMemoryInChild). What a client shares with a value
+    /// stays: that is to be saved.
+    fn dismiss_memory_in_child(&self) {
+        for bytes in self.repl.log.segments() {
+            sys::dismiss_memory(bytes);
+        }
+        for c in self.clients.iter() {
+            sys::dismiss_memory(&c.querybuf);
+            sys::dismiss_memory(&c.out.buf);
+            for chunk in &c.out.list {
+                if let Chunk::Bytes(b) = chunk {
+                    sys::dismiss_memory(b);
+                }
+            }
+        }
+    }
+
     /// The child's whole life.
     fn run_child(
         &mut self,
@@ -298,6 +316,7 @@ impl Server {
         self.close_inherited_listening_sockets();
         // A failure is in the log.
         let _ = self.set_oom_score_adj(ProcessClass::Child);
+        self.dismiss_memory_in_child();
         let last = match kind {
             ChildKind::Rdb => InfoKind::RdbCowSize,
             ChildKind::Aof => InfoKind::AofCowSize,
