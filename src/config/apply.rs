@@ -27,6 +27,8 @@ pub enum Apply {
     Maxclients,
     /// `maxmemory`
     Maxmemory,
+    /// `maxmemory-clients`
+    MaxmemoryClients,
     /// `locale-collate`
     LocaleCollate,
     /// `requirepass`
@@ -35,6 +37,8 @@ pub enum Apply {
     AppendOnly,
     /// `aof-disable-auto-gc`
     AofHistory,
+    /// `proc-title-template`
+    ProcTitle,
     /// `oom-score-adj`, `oom-score-adj-values`
     OomScoreAdj,
     /// `watchdog-period`
@@ -69,9 +73,11 @@ impl Apply {
                 }
             }
             Apply::Maxmemory => server.update_maxmemory(),
+            Apply::MaxmemoryClients => server.apply_client_max_memory_usage(),
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
             Apply::AppendOnly => server.update_append_only()?,
+            Apply::ProcTitle => server.set_proc_title(None),
             Apply::AofHistory => server.aof_del_history_files(),
             Apply::OomScoreAdj => server.update_oom_score_adj()?,
             Apply::WatchdogPeriod => server.apply_watchdog_period(),

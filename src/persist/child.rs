@@ -313,6 +313,10 @@ impl Server {
     ) -> ! {
         log::set_role(Role::Child);
         sys::setup_child_signal_handlers();
+        self.set_proc_title(Some(match kind {
+            ChildKind::Rdb => "redis-rdb-bgsave",
+            ChildKind::Aof => "redis-aof-rewrite",
+        }));
         self.close_inherited_listening_sockets();
         // A failure is in the log.
         let _ = self.set_oom_score_adj(ProcessClass::Child);

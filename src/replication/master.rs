@@ -203,6 +203,9 @@ impl Server {
             let m = self.clients.monitors[i];
             self.clients.add_reply_proto(m, &line);
             self.close_client_on_output_buffer_limit_reached(m);
+            if self.config.maxmemory_clients != 0 {
+                self.update_client_mem_usage_and_bucket(m);
+            }
         }
     }
 

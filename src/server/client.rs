@@ -18,6 +18,7 @@ use socket2::Socket;
 use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
 use crate::server::blocked::Waiting;
+use crate::server::client_eviction::MemUsage;
 use crate::server::command::CommandId;
 use crate::server::multi::MultiState;
 use crate::server::pubsub::Subscriptions;
@@ -72,6 +73,9 @@ pub const CLIENT_PROTOCOL_ERROR: u64 = 1 << 50;
 
 /// A replica whose command had a reply, for which there is no place on its link: it is closed.
 pub const CLIENT_REPLY_ON_LINK: u64 = 1 << 51;
+
+/// Was closed since the clients took too much memory; nobody sees it any more.
+pub const CLIENT_EVICTED: u64 = 1 << 53;
 
 /// A client with one of these gets no replies (the exceptions are handled where it matters).
 const NO_REPLY: u64 = CLIENT_CLOSE_ASAP
@@ -516,6 +520,8 @@ pub struct Client {
     pub pubsub: Option<Box<Subscriptions>>,
     /// Write offset that WAIT waits for (woff).
     pub woff: i64,
+    /// What it takes, while there is a limit for that.
+    pub mem: MemUsage,
 }
 
 impl Client {
@@ -637,6 +643,7 @@ impl Clients {
             multi: None,
             pubsub: None,
             woff: 0,
+            mem: MemUsage::default(),
         }));
         self.next_id += 1;
         cid

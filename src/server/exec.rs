@@ -348,6 +348,7 @@ impl Server {
             || self.aof.write_error().is_some()
             || self.config.min_replicas_to_write > 0
             || self.config.maxmemory != 0
+            || self.config.maxmemory_clients != 0
             || !self.clients.monitors.is_empty();
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
@@ -393,6 +394,9 @@ impl Server {
                 return Some(self.reject_command(cid, Some(id), text));
             }
             counted = self.flags_inside_multi(cid, id, flags);
+        }
+        if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
+            return Some(Processed::Stop);
         }
         if self.config.maxmemory != 0
             && self.perform_evictions() == Evicted::Fail

@@ -114,6 +114,8 @@ pub struct Lazyfree {
     to: Option<Sender<Garbage>>,
     done: std::sync::Arc<std::sync::atomic::AtomicU64>,
     sent: u64,
+    /// `done` when the counter was reset.
+    done_before: u64,
 }
 
 /// What is to be freed.
@@ -185,11 +187,21 @@ impl Lazyfree {
 
     /// Objects handed over and not freed yet.
     pub fn pending(&self) -> u64 {
-        self.sent - self.freed().min(self.sent)
+        self.sent - self.done().min(self.sent)
     }
 
-    pub fn freed(&self) -> u64 {
+    fn done(&self) -> u64 {
         self.done.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Objects freed since the counter was reset.
+    pub fn freed(&self) -> u64 {
+        self.done() - self.done_before
+    }
+
+    /// Counts from here on (lazyfreeResetStats).
+    pub fn reset_stats(&mut self) {
+        self.done_before = self.done();
     }
 }
 
