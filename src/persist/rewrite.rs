@@ -257,6 +257,8 @@ impl Server {
                 "Can't rewrite append only file in background: what was written before is not on the disk yet."
             );
             self.aof.last_rewrite_failed = true;
+            // The cron would ask again, and log again, ten times a second.
+            self.aof.consecutive_failures += 1;
             return false;
         }
         if !self.open_new_incr_aof_for_append() {

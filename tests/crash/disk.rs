@@ -272,3 +272,42 @@ fn snapshots_on_a_full_disk() {
     assert_eq!(c.run("DBSIZE"), 53);
     assert!(c.run("GET refused").is_null());
 }
+
+/// A replica cannot refuse its master's writes: it stops, or goes on without the disk if it is told to.
+#[test]
+fn a_replica_on_a_full_disk() {
+    for ignore in ["no", "yes"] {
+        let master = Server::aedile(&[]);
+        let mut replica = Server::aedile(&[
+            "--appendonly",
+            "yes",
+            "--replica-ignore-disk-write-errors",
+            ignore,
+        ]);
+        replica.replicate(master.port);
+        replica.wait_link_up();
+        let mut r = replica.connect();
+        wait_until("the file of the new data set", || {
+            r.info("aof_rewrite_in_progress") == "0" && r.info("aof_rewrite_scheduled") == "0"
+        });
+        limit_files(&replica, Some(incr_size(&replica) + 100_000));
+        let mut m = master.connect();
+        let value = "v".repeat(150_000);
+        m.cmd(&["SET", "big", &value]).assert_ok();
+        let ended = |replica: &mut Server| replica.try_wait().is_some();
+        if ignore == "yes" {
+            wait_until("the failure", || r.info("aof_last_write_status") == "err");
+            m.ok("SET later 1");
+            wait_until("the master's write", || r.run("GET later") == "1");
+            replica.wait_log(
+                "Replica is applying a command even though it is unable to write to disk.",
+            );
+            assert!(!ended(&mut replica));
+        } else {
+            replica.wait_log("Short write while writing to the AOF file");
+            m.ok("SET later 1");
+            wait_until("the replica's end", || ended(&mut replica));
+            replica.wait_log("Guru Meditation: Replica was unable to write command to disk.");
+        }
+    }
+}
