@@ -26,4 +26,5 @@ mod server {
     mod startup;
     mod stream;
     mod transactions;
+    mod wait;
 }

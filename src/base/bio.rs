@@ -5,9 +5,9 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::base::log::Level;
@@ -32,6 +32,8 @@ struct Shared {
     errno: AtomicI32,
     /// The mark of the last sync that succeeded (fsynced_reploff_pending).
     mark: AtomicI64,
+    /// Called by the thread after each job.
+    done: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Shared {
@@ -92,6 +94,9 @@ impl Bio {
                     sys::block_signals();
                     for job in from {
                         work(job, &shared);
+                        if let Some(done) = shared.done.get() {
+                            done();
+                        }
                     }
                 });
             if thread.is_ok() {
@@ -106,6 +111,11 @@ impl Bio {
         if let Some(job) = back {
             work(job, &self.shared);
         }
+    }
+
+    /// `done` is called by the thread whenever it has done a job; only the first that is given counts.
+    pub fn on_done(&self, done: impl Fn() + Send + Sync + 'static) {
+        let _ = self.shared.done.set(Box::new(done));
     }
 
     /// Syncs a file in the background (aof_background_fsync).
@@ -132,6 +142,11 @@ impl Bio {
         self.shared.syncing.load(Ordering::Acquire)
     }
 
+    /// Nothing is left to do.
+    pub fn is_idle(&self) -> bool {
+        self.shared.pending.load(Ordering::Acquire) == 0
+    }
+
     /// The last sync failed with this error number.
     pub fn error(&self) -> Option<i32> {
         Some(self.shared.errno.load(Ordering::Acquire)).filter(|e| *e != 0)
@@ -154,7 +169,7 @@ impl Bio {
 
     /// Waits until everything is done (bioDrainWorker).
     pub fn drain(&self) {
-        while self.shared.pending.load(Ordering::Acquire) > 0 {
+        while !self.is_idle() {
             std::thread::sleep(Duration::from_micros(100));
         }
     }

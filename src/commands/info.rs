@@ -526,7 +526,7 @@ impl Server {
         }
         let active = log.backlog_active();
         let or_zero = |v: i64| if active { v } else { 0 };
-        i.field("master_failover_state", "no-failover");
+        i.field("master_failover_state", r.failover.state.name());
         i.field("master_replid", String::from_utf8_lossy(&r.replid));
         i.field("master_replid2", String::from_utf8_lossy(&r.replid2));
         i.field("master_repl_offset", log.master_repl_offset());

@@ -481,8 +481,7 @@ pub static TABLE: &[Row] = &[
         "propagation-error-behavior",
         MODIFIABLE,
         choice!(propagation_error_behavior, PropagationErrorBehavior),
-    )
-    .accepted(),
+    ),
     // Keys tracking and security.
     row(
         "tracking-table-max-keys",
@@ -611,7 +610,7 @@ pub static TABLE: &[Row] = &[
         IMMUTABLE,
         text!(appenddirname, Some(is_valid_aof_dirname)),
     ),
-    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)),
+    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)).apply(Apply::AppendFsync),
     row(
         "no-appendfsync-on-rewrite",
         MODIFIABLE,

@@ -431,6 +431,7 @@ pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: Client
             }
             Ok(n) => {
                 r.db_off += n as u64;
+                r.ack_time = server.clock.unix_s;
                 server.stats.net_repl_output_bytes += n as u64;
                 server.repl.sync_rate.take(n);
                 if n < want {

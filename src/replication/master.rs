@@ -10,10 +10,11 @@ use crate::server::client::{
     CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ReplState,
     Replica, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
 };
-use crate::server::exec::{Args, OwnedArgs};
+use crate::server::exec::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
-use crate::server::repl::ReplicaState;
+use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
+use crate::wire::psync::{History, Refusal};
 use crate::wire::resp;
 
 use super::id_text;
@@ -217,8 +218,11 @@ impl Server {
             return;
         }
         let psync = args.is(0, "psync");
-        if psync && args.len() > 3 && args.is(3, "failover") {
-            return self.psync_failover_refused(cid, args);
+        if psync && args.len() > 3 && args.is(3, "failover") && !self.accept_failover(cid, args) {
+            return;
+        }
+        if self.repl.failover.state != FailoverState::None {
+            return self.add_reply_error(cid, "-NOMASTERLINK Can't SYNC while failing over");
         }
         if self.repl.master_host.is_some() && self.repl.state != ReplicaState::Connected {
             return self.add_reply_error(
@@ -259,30 +263,6 @@ impl Server {
         self.full_resync(cid);
     }
 
-    fn psync_failover_refused(&mut self, cid: ClientId, args: &Args) {
-        server_log!(
-            Level::Notice,
-            "Failover request received for replid {}.",
-            String::from_utf8_lossy(&args[1])
-        );
-        if self.repl.master_host.is_none() {
-            return self.add_reply_error(cid, "PSYNC FAILOVER can't be sent to a master.");
-        }
-        if !args[1].eq_ignore_ascii_case(&self.repl.replid) {
-            return self.add_reply_error(cid, "PSYNC FAILOVER replid must match my replid.");
-        }
-        self.replication_unset_master();
-        let info = self.client_info_string(cid);
-        server_log!(
-            Level::Notice,
-            "MASTER MODE enabled (failover request from '{}')",
-            info
-        );
-        let words: Vec<&[u8]> = vec![b"PSYNC", &args[1], &args[2]];
-        let plain = OwnedArgs::from_slices(&words);
-        self.sync(cid, &plain.as_args());
-    }
-
     /// Tries to go on where the replica's history ends (masterTryPartialResynchronization).
     fn master_try_partial_resynchronization(
         &mut self,
@@ -291,38 +271,15 @@ impl Server {
         offset: i64,
     ) -> bool {
         let name = self.replication_get_slave_name(cid);
-        let id1 = asked.eq_ignore_ascii_case(&self.repl.replid);
-        let id2 = asked.eq_ignore_ascii_case(&self.repl.replid2);
-        if !id1 && (!id2 || offset > self.repl.second_replid_offset) {
-            if asked.first() == Some(&b'?') {
-                server_log!(Level::Notice, "Full resync requested by replica {}", name);
-            } else if !id2 {
-                server_log!(
-                    Level::Notice,
-                    "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{}', my replication \
-                     IDs are '{}' and '{}')",
-                    String::from_utf8_lossy(asked),
-                    id_text(&self.repl.replid),
-                    id_text(&self.repl.replid2)
-                );
-            } else {
-                server_log!(
-                    Level::Notice,
-                    "Partial resynchronization not accepted: Requested offset for second ID was {}, but I can reply up to {}",
-                    offset,
-                    self.repl.second_replid_offset
-                );
-            }
-            return false;
-        }
-        if !self.repl.log.can_serve(offset) {
-            server_log!(
-                Level::Notice,
-                "Unable to partial resync with replica {} for lack of backlog (Replica request was: {}).",
-                name,
-                offset
-            );
-            if offset > self.repl.log.master_repl_offset() {
+        let history = History {
+            replid: &self.repl.replid,
+            replid2: &self.repl.replid2,
+            second_offset: self.repl.second_replid_offset,
+        };
+        if let Err(why) = history.try_partial(&self.repl.log, asked, offset) {
+            let line = history.log_refusal(why, &name, asked, offset);
+            server_log!(Level::Notice, "{}", line);
+            if why == Refusal::AheadOfMaster {
                 server_log!(
                     Level::Warning,
                     "Warning: replica {} tried to PSYNC with an offset that is greater than the master replication offset.",

@@ -564,7 +564,8 @@ impl Server {
         // The master's history is ours now.
         self.repl.replid = self.repl.master_replid;
         self.clear_replication_id2();
-        drop(self.repl.log.reset(self.repl.master_initial_offset));
+        // -1 where the master counts nothing; then we count.
+        drop(self.repl.log.reset(self.repl.master_initial_offset.max(0)));
         self.create_replication_backlog();
         server_log!(
             Level::Notice,

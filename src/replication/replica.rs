@@ -12,7 +12,7 @@ use crate::base::sys::strerror;
 use crate::server::Server;
 use crate::server::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId};
 use crate::server::persist::RdbLoadInfo;
-use crate::server::repl::ReplicaState;
+use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
 use crate::wire::backlog::OFFSET_BOUND;
 use crate::wire::handshake::{
@@ -230,6 +230,7 @@ impl Server {
             p => p,
         };
         let cached = self.repl.cached_master;
+        let failing_over = self.repl.failover.state == FailoverState::InProgress;
         let params = HandshakeParams {
             masteruser: self.config.masteruser.as_deref(),
             masterauth: self.config.masterauth.as_deref(),
@@ -238,7 +239,7 @@ impl Server {
             cached_master: cached
                 .as_ref()
                 .map(|c| (&c.replid, c.reploff.saturating_add(1))),
-            failover_in_progress: false,
+            failover_in_progress: failing_over,
         };
         let step = f(&mut handshake, &params);
         self.repl.handshake = Some(handshake);
@@ -253,9 +254,20 @@ impl Server {
         if !self.flush_handshake() {
             return;
         }
+        if failing_over
+            && matches!(
+                step.outcome,
+                Outcome::Continue { .. } | Outcome::FullResync(_)
+            )
+        {
+            self.clear_failover_state();
+        }
         match step.outcome {
             Outcome::Pending => {}
-            Outcome::RetryLater | Outcome::Error | Outcome::FailoverRejected => {
+            Outcome::FailoverRejected => {
+                self.abort_failover("Failover target rejected psync request");
+            }
+            Outcome::RetryLater | Outcome::Error => {
                 self.undo_connect_with_master();
                 self.repl.state = ReplicaState::Connect;
             }
@@ -266,20 +278,23 @@ impl Server {
                         // As the log does it: they go on together.
                         self.repl.master_initial_offset = offset.clamp(-OFFSET_BOUND, OFFSET_BOUND);
                     }
-                    None => {
-                        self.repl.master_replid = [0; 40];
-                        self.repl.master_initial_offset = -1;
-                    }
+                    None => self.begin_nameless_history(),
                 }
                 self.begin_transfer();
             }
             Outcome::FallBackToSync => {
-                self.repl.master_replid = [0; 40];
-                self.repl.master_initial_offset = -1;
+                self.begin_nameless_history();
                 self.begin_transfer();
             }
             Outcome::Continue { new_replid } => self.continue_with_master(new_replid),
         }
+    }
+
+    /// The master counts nothing, or what it said made no sense: its stream cannot be asked for again. For our own replicas
+    /// it has a name and offsets all the same, which are ours.
+    fn begin_nameless_history(&mut self) {
+        self.repl.master_replid = self.random.run_id();
+        self.repl.master_initial_offset = -1;
     }
 
     /// Sends what the handshake has to say; false when the link is gone.
@@ -305,7 +320,12 @@ impl Server {
                 Err(e) => {
                     self.repl.handshake_out.clear();
                     let why = strerror(&e);
+                    let asking = self.repl.handshake.as_ref().map(Handshake::state)
+                        == Some(HandshakeState::ReceivePsyncReply);
                     self.handshake_step(|h, _| h.on_write_error(&why));
+                    if asking && self.repl.failover.state == FailoverState::InProgress {
+                        self.abort_failover("Write error to failover target");
+                    }
                     return false;
                 }
             }
@@ -385,8 +405,8 @@ impl Server {
             c.db = db.min(databases - 1);
         }
         let r = c.repl_mut();
-        r.reploff = offset;
-        r.read_reploff = offset;
+        r.reploff = offset.max(0);
+        r.read_reploff = r.reploff;
         r.replid = id;
         // A master without offsets sends a stream that nobody can ask to be continued.
         r.pre_psync = offset == -1;
@@ -443,11 +463,16 @@ impl Server {
             return;
         };
         let offset = r.reploff;
+        let on_disk = self.aof.fsynced_reploff;
         self.with_forced_reply(cid, |s| {
-            s.add_reply_array_len(cid, 3);
+            s.add_reply_array_len(cid, if on_disk == -1 { 3 } else { 5 });
             s.add_reply_bulk(cid, b"REPLCONF");
             s.add_reply_bulk(cid, b"ACK");
             s.add_reply_bulk_long_long(cid, offset);
+            if on_disk != -1 {
+                s.add_reply_bulk(cid, b"FACK");
+                s.add_reply_bulk_long_long(cid, on_disk);
+            }
         });
     }
 
@@ -499,7 +524,9 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
     let n = match read_link(server, file, &mut buf) {
         Ok(n) => n,
         Err(None) => return,
-        Err(Some(why)) => return server.handshake_step(|h, _| h.on_read_error(&why, false)),
+        Err(Some(why)) => {
+            return server.handshake_step(|h, p| h.on_read_error(&why, p.failover_in_progress));
+        }
     };
     server.repl.transfer_lastio = server.clock.unix_s;
     let mut rest = &buf[..n];

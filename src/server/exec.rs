@@ -25,7 +25,6 @@ use crate::server::command::{
     CMD_STALE, CMD_WRITE, CommandId,
 };
 use crate::server::crash::server_panic;
-use crate::server::evict::Evicted;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
 use crate::server_log;
@@ -244,8 +243,6 @@ pub struct Exec {
     pub blocked_depth: u32,
     /// The clock must be read before the next command: something slow ran since.
     pub clock_stale: bool,
-    /// Unix ms of the last log line on a master's write that the disk does not take.
-    disk_error_log_ms: i64,
 }
 
 /// What is to become of the connection's further requests.
@@ -258,9 +255,6 @@ pub enum Processed {
     /// Clients are paused: this very request is to be looked at again later.
     Postponed,
 }
-
-/// Milliseconds between two log lines on a master's write that the disk does not take.
-const DISK_ERROR_LOG_MS: i64 = 10_000;
 
 /// Clients with one of these are looked at more closely before a command runs.
 const UNUSUAL_CLIENT: u64 = CLIENT_SLAVE | CLIENT_PUBSUB | CLIENT_MULTI;
@@ -398,15 +392,15 @@ impl Server {
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);
         }
-        if self.config.maxmemory != 0
-            && self.perform_evictions() == Evicted::Fail
-            && counted & CMD_DENYOOM != 0
-        {
+        if self.config.maxmemory != 0 && !self.has_memory_for(cid, counted & CMD_DENYOOM != 0) {
             let text = "-OOM command not allowed when used memory > 'maxmemory'.";
             return Some(self.reject_command(cid, Some(id), text));
         }
-        if client_flags & CLIENT_MASTER != 0 && flags & CMD_WRITE != 0 {
-            self.obey_without_disk();
+        if client_flags & CLIENT_MASTER != 0
+            && counted & CMD_WRITE != 0
+            && (self.persist.last_bgsave_failed || self.aof.write_error().is_some())
+        {
+            self.master_writes_despite_disk_error();
         }
         if client_flags & CLIENT_MASTER == 0 || self.loading.is_some() {
             let refused = self.may_refuse(cid, id, counted, client_flags);
@@ -523,25 +517,6 @@ impl Server {
         None
     }
 
-    /// A write of our master cannot be refused: a replica that cannot keep it on its disk stops, or says so now and then.
-    fn obey_without_disk(&mut self) {
-        if !(self.persist.last_bgsave_failed || self.aof.write_error().is_some())
-            || self.denied_by_disk_error().is_none()
-        {
-            return;
-        }
-        if !self.config.replica_ignore_disk_write_errors {
-            server_panic(&self.config, "Replica was unable to write command to disk.");
-        }
-        if self.clock.unix_ms > self.exec.disk_error_log_ms + DISK_ERROR_LOG_MS {
-            self.exec.disk_error_log_ms = self.clock.unix_ms;
-            server_log!(
-                Level::Warning,
-                "Replica is applying a command even though it is unable to write to disk."
-            );
-        }
-    }
-
     /// A save or a write of the append-only file failed, and the configuration takes that for a reason to refuse
     /// (writeCommandsDeniedByDiskError).
     #[cold]
@@ -560,6 +535,27 @@ impl Server {
              errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the \
              Redis logs for details about the RDB error.",
         ))
+    }
+
+    /// What the master has done is done: it cannot be refused, only applied without being kept, or not at all
+    /// (`replica-ignore-disk-write-errors`).
+    #[cold]
+    fn master_writes_despite_disk_error(&mut self) {
+        const LOG_INTERVAL_MS: i64 = 10_000;
+        if self.denied_by_disk_error().is_none() {
+            return;
+        }
+        if !self.config.replica_ignore_disk_write_errors {
+            server_panic(&self.config, "Replica was unable to write command to disk.");
+        }
+        let now = self.clock.unix_ms;
+        if now > self.repl.disk_error_logged_ms + LOG_INTERVAL_MS {
+            self.repl.disk_error_logged_ms = now;
+            server_log!(
+                Level::Warning,
+                "Replica is applying a command even though it is unable to write to disk."
+            );
+        }
     }
 
     /// Refuses a request before it runs (rejectCommand).

@@ -82,6 +82,38 @@ pub struct Transfer {
     pub header: LineReader,
 }
 
+/// How far FAILOVER is; `replication::failover` draws it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum FailoverState {
+    #[default]
+    None,
+    /// Until a replica has all that was written.
+    WaitForSync,
+    /// Until the target has taken over; this server is its replica already.
+    InProgress,
+}
+
+impl FailoverState {
+    /// As INFO shows it (getFailoverStateString).
+    pub fn name(self) -> &'static str {
+        match self {
+            FailoverState::None => "no-failover",
+            FailoverState::WaitForSync => "waiting-for-sync",
+            FailoverState::InProgress => "failover-in-progress",
+        }
+    }
+}
+
+/// An attempt to hand the master's role over.
+#[derive(Default)]
+pub struct Failover {
+    pub state: FailoverState,
+    /// Unix ms at which it stops waiting for a replica; 0: never.
+    pub end: i64,
+    /// Then it does so without having waited long enough.
+    pub force: bool,
+    pub target: Option<(String, u16)>,
+}
 /// A diskless transfer under way, on the master's side. See `replication/rdb_pipe.rs`.
 pub struct RdbPipe {
     /// The end that is read, and its event.
@@ -148,8 +180,9 @@ pub struct Repl {
     /// Unix seconds since when there are no replicas.
     pub no_slaves_since: i64,
     pub good_slaves_count: i32,
-    /// Clients in WAIT.
+    /// Clients in WAIT and WAITAOF.
     pub waiting_acks: Vec<ClientId>,
+    pub failover: Failover,
     /// A REPLCONF GETACK is to be sent before the next sleep.
     pub get_ack_from_slaves: bool,
     /// Where a command is put into wire form before it joins the stream.
@@ -163,6 +196,8 @@ pub struct Repl {
     pub paused_io: Vec<PausedIo>,
     /// Unix seconds of the last line end sent to a master while loading.
     pub newline_sent: i64,
+    /// Unix ms of the last log line about a write of the master's that the disk did not take.
+    pub disk_error_logged_ms: i64,
     /// Calls of the replication cron: once a second.
     pub cron_loops: u64,
     /// Clients that are blocked (INFO blocked_clients), postponed ones included.
@@ -205,6 +240,7 @@ impl Repl {
             no_slaves_since: now,
             good_slaves_count: 0,
             waiting_acks: Vec::new(),
+            failover: Failover::default(),
             get_ack_from_slaves: false,
             feed_buf: Vec::new(),
             rdb_generated_by_replication: false,
@@ -212,6 +248,7 @@ impl Repl {
             sync_rate: Rate::default(),
             paused_io: Vec::new(),
             newline_sent: 0,
+            disk_error_logged_ms: 0,
             cron_loops: 0,
             blocked_clients: 0,
             master_host: None,

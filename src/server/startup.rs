@@ -345,7 +345,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     let run_id = random.run_id();
     let replid = random.run_id();
     let clock = CachedClock::new();
-    let el = EventLoop::new(1024).map_err(|e| {
+    let el: EventLoop<Server> = EventLoop::new(1024).map_err(|e| {
         server_log!(
             Level::Warning,
             "Failed creating the event loop. Error message: '{}'",
@@ -353,6 +353,10 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         );
         1
     })?;
+    let aof = crate::server::aof::Aof::default();
+    // Whoever waits for the disk in WAITAOF need not wait for the next event.
+    let waker = el.waker();
+    aof.bio.on_done(move || waker.wake());
     let mut commands = CommandTable::new(FAMILIES, false);
     for line in &config.renamed_commands {
         if let [_, old, new] = line.args.as_slice()
@@ -403,7 +407,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
             last_save: clock.unix_s,
             ..Persist::default()
         },
-        aof: Default::default(),
+        aof,
         loading: None,
         cron: Cron::new(config.hz),
         expire: Default::default(),
