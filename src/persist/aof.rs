@@ -477,23 +477,25 @@ impl Server {
                 Level::Notice,
                 "AOF was enabled during a transaction. An AOF background was scheduled to start when possible."
             );
-        } else if child == Some(ChildKind::Aof) {
-            server_log!(
-                Level::Notice,
-                "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a \
-                 rewrite now."
-            );
-            // That one began without keeping what came after it. The next starts when its end is booked.
-            self.kill_append_only_child();
-            self.aof.rewrite_scheduled = true;
-        } else if !self.rewrite_append_only_file_background() {
-            self.aof.state = AofState::Off;
-            server_log!(
-                Level::Warning,
-                "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for \
-                 more info about the error."
-            );
-            return false;
+        } else {
+            if child == Some(ChildKind::Aof) {
+                server_log!(
+                    Level::Notice,
+                    "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and \
+                     starting a rewrite now."
+                );
+                // That one began without keeping what came after it.
+                self.kill_append_only_child();
+            }
+            if !self.rewrite_append_only_file_background() {
+                self.aof.state = AofState::Off;
+                server_log!(
+                    Level::Warning,
+                    "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs \
+                     for more info about the error."
+                );
+                return false;
+            }
         }
         self.aof.last_fsync = self.clock.unix_s;
         if self.aof.bio.error().is_some() {

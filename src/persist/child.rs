@@ -337,7 +337,8 @@ impl Server {
     }
 
     /// Asks the child that saves to stop and forgets what it has written (killRDBChild). Its end is booked by the next
-    /// [`Server::persistence_cron`], as no error; from here on it neither writes nor renames anything.
+    /// [`Server::persistence_cron`], as no error; from here on it neither writes nor renames anything. That of a rewrite, by
+    /// [`Self::kill_child`], is booked before it returns.
     pub fn kill_rdb_child(&mut self) {
         self.kill_child(ChildKind::Rdb);
     }
@@ -361,11 +362,23 @@ impl Server {
             if child.ended.is_none() {
                 // Stuck in a slow system call: it will not come back from that one.
                 let _ = sys::kill(pid, sys::SIGKILL);
+                if kind == ChildKind::Aof {
+                    sys::wait_for(pid);
+                    child.ended = Some(ChildExit {
+                        pid,
+                        code: None,
+                        signal: Some(sys::SIGKILL),
+                    });
+                }
             }
         }
         match kind {
             ChildKind::Rdb => remove_temp_file(pid),
-            ChildKind::Aof => super::rewrite::remove_temp_files(pid),
+            ChildKind::Aof => {
+                super::rewrite::remove_temp_files(pid);
+                // Whoever ends a rewrite may want to begin another at once.
+                self.check_children_done();
+            }
         }
         self.exec.clock_stale = true;
     }

@@ -55,6 +55,33 @@ fn save_and_restart() {
     assert!(server.log_has("DB loaded from disk"), "{}", server.log());
 }
 
+/// The end of a rewrite that is killed is known at once: another one can begin.
+#[test]
+fn a_killed_rewrite_makes_room() {
+    let server = Server::aedile(&["--appendonly", "yes"]);
+    let mut c = server.connect();
+    c.ok("SET a 1");
+    c.config_set("rdb-key-save-delay", "10000000");
+    for _ in 0..5 {
+        assert!(!c.run("BGREWRITEAOF").is_error());
+        c.config_set("appendonly", "no");
+        assert_eq!(c.info("aof_rewrite_in_progress"), "0");
+        // One without an append-only file, which switching that on ends.
+        assert!(!c.run("BGREWRITEAOF").is_error());
+        c.config_set("appendonly", "yes");
+        assert_eq!(c.info("aof_rewrite_in_progress"), "1");
+        c.config_set("appendonly", "no");
+        c.config_set("appendonly", "yes");
+    }
+    c.config_set("appendonly", "no");
+    c.config_set("rdb-key-save-delay", "0");
+    c.config_set("appendonly", "yes");
+    wait_until("the first base", || {
+        c.info("aof_rewrite_in_progress") == "0"
+    });
+    assert_eq!(c.info("aof_last_bgrewrite_status"), "ok");
+}
+
 /// A child gives memory back as it saves: what it shares with a value that is still to be saved has to stay.
 #[test]
 fn bgsave_of_large_values() {
