@@ -8,6 +8,7 @@ mod server {
     mod client_eviction;
     mod clients;
     mod config;
+    mod crash_report;
     mod evict;
     mod geo;
     mod hash;

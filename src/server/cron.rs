@@ -89,6 +89,7 @@ impl Server {
 /// The timer behind everything periodic (serverCron).
 pub fn server_cron(server: &mut Server, _: TimeId) -> Next {
     let start = crate::base::clock::monotonic_us();
+    server.watchdog_schedule_signal();
     server.update_cached_time();
     server.exec.clock_stale = true;
     server.cron.hz = server.config.hz;
