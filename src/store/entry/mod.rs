@@ -380,6 +380,12 @@ impl Entry {
         self.any_value().map_or(1, |v| v.free_effort())
     }
 
+    /// Whether the value is of this type.
+    #[inline]
+    pub fn is_a(&self, t: Type) -> bool {
+        self.header() & TYPE_MASK == (t as u64) << TYPE_SHIFT
+    }
+
     #[inline]
     pub fn value_type(&self) -> Type {
         match (self.header() >> TYPE_SHIFT) & 0xf {
