@@ -223,6 +223,24 @@ const SIZES: [u8; 256] = {
     sizes
 };
 
+/// The most of these.
+const MAX_BY_FIRST_BYTE: usize = 65;
+
+/// The byte at `p` and the little-endian word `at` bytes behind it.
+///
+/// # Safety
+/// `p + at + 8` is at most the length.
+#[inline(always)]
+unsafe fn first_and_word(b: &[u8], p: usize, at: usize) -> (u8, u64) {
+    debug_assert!(p + at + 8 <= b.len());
+    // SAFETY: by the caller's word both lie within `b`.
+    unsafe {
+        let p = b.as_ptr().add(p);
+        let word = p.add(at).cast::<u64>().read_unaligned();
+        (p.read(), u64::from_le(word))
+    }
+}
+
 /// Bytes of the whole element at `p`.
 #[inline(always)]
 fn entry_size(b: &[u8], p: usize) -> usize {
@@ -310,7 +328,7 @@ fn is_short_text(s: &[u8]) -> bool {
 fn write_short_text(place: &mut [u8], s: &[u8]) {
     let n = s.len();
     place[0] = 0x80 | n as u8;
-    copy_short(&mut place[1..=n], s);
+    copy_short(&mut place[1..n + 1], s);
     place[n + 1] = n as u8 + 1;
 }
 
@@ -636,12 +654,12 @@ impl Listpack {
         let b = self.bytes();
         let n = needle.len();
         let code = 0x80 | n as u8;
-        // Where in the element the word is, what it is to be, and which of its bits do not count.
-        let (at, want, unused) = if WHOLE {
+        // Where in the element the word is, what it is to be, and which of its bits count.
+        let (at, want, mask) = if WHOLE {
             let word = u64::from(code) | short_word(needle) << 8;
-            (0, word, 56 - 8 * n as u32)
+            (0, word, u64::MAX >> (56 - 8 * n))
         } else {
-            (n - 7, word_at(needle, n - 8)?, 0)
+            (n - 7, word_at(needle, n - 8)?, u64::MAX)
         };
         let is_here = |p: usize| {
             b[p] == code
@@ -649,26 +667,32 @@ impl Listpack {
                     .is_some_and(|text| same_bytes(text, needle))
         };
         let mut p = from.0 as usize;
-        // Up to here there is a word to look at; the end mark comes later.
-        let end = b.len().saturating_sub(at + 8);
+        // Up to here there is a word to look at in this element and, when its first byte tells its length, in the next one.
+        let end = b.len().saturating_sub(MAX_BY_FIRST_BYTE + at + 8);
         while p < end {
-            // SAFETY: `p + at + 8` is less than the length.
-            let (first, word) = unsafe {
-                let p = b.as_ptr().add(p);
-                (p.read(), p.add(at).cast::<u64>().read_unaligned())
-            };
-            if (u64::from_le(word) ^ want) << unused == 0 && (WHOLE || is_here(p)) {
+            // SAFETY: `p + MAX_BY_FIRST_BYTE + at + 8` is less than the length.
+            let (first, word) = unsafe { first_and_word(b, p, at) };
+            if word & mask == want && (WHOLE || is_here(p)) {
                 return Some(LpPos(p as u32));
             }
-            p += match SIZES[usize::from(first)] {
-                0 => long_entry_size(b, p),
-                n => usize::from(n),
-            };
-            if PAIRS {
-                if b[p] == EOF {
-                    return None;
+            let next = p + usize::from(SIZES[usize::from(first)]);
+            // SAFETY: as above; `next` is at most MAX_BY_FIRST_BYTE more than `p`.
+            let (first, word) = unsafe { first_and_word(b, next, at) };
+            if !PAIRS && word & mask == want && (WHOLE || is_here(next)) {
+                return Some(LpPos(next as u32));
+            }
+            match SIZES[usize::from(first)] {
+                // So it is, too, when the size of the one at `p` was 0.
+                0 => {
+                    p += entry_size(b, p);
+                    if PAIRS {
+                        if b[p] == EOF {
+                            return None;
+                        }
+                        p += entry_size(b, p);
+                    }
                 }
-                p += entry_size(b, p);
+                n => p = next + usize::from(n),
             }
         }
         while b[p] != EOF {

@@ -29,7 +29,7 @@ const SOME_ROOM: usize = 128;
 const LONG_BULK: usize = 2048;
 
 /// `$`, the index and a line end, for all lengths of two digits at most.
-const BULK_HEADS: [[u8; 8]; 100] = {
+static BULK_HEADS: [[u8; 8]; 100] = {
     let mut heads = [[0; 8]; 100];
     let mut n = 0;
     while n < 100 {
@@ -47,9 +47,8 @@ const BULK_HEADS: [[u8; 8]; 100] = {
 /// `prefix`, a number of one or two digits and a line end; and how long that is.
 #[inline(always)]
 fn short_head(prefix: u8, n: usize) -> Option<([u8; 8], usize)> {
-    let mut head = *BULK_HEADS.get(n)?;
-    head[0] = prefix;
-    Some((head, 4 + usize::from(n >= 10)))
+    let head = u64::from_le_bytes(*BULK_HEADS.get(n)?) ^ u64::from(b'$' ^ prefix);
+    Some((head.to_le_bytes(), 4 + usize::from(n >= 10)))
 }
 
 /// Appends `s` to `buf`, in moves of fixed lengths when it is short: those need no call.

@@ -159,27 +159,26 @@ fn short_number(buf: &[u8], pos: usize) -> Option<(u64, usize)> {
 /// are by far the most common: they are comparisons of four bytes.
 #[inline(always)]
 fn tiny_header(s: &[u8], prefix: u8) -> Option<(usize, &[u8])> {
-    let digit = |c: u8| usize::from(c.wrapping_sub(b'0'));
     let (four, rest) = s.split_first_chunk()?;
-    let [_, a, b, c] = *four;
-    let (a, b, c) = (digit(a), digit(b), digit(c));
     let four = u32::from_le_bytes(*four);
-    let one_digit = u32::from_le_bytes([prefix, 0, b'\r', b'\n']);
-    if four & 0xffff_00ff == one_digit && a <= 9 {
-        return Some((a, rest));
+    // What is as it should be is then zero, and digits are their values; `prefix` goes on top.
+    let but = |shape: [u8; 4]| (four ^ u32::from_le_bytes(shape)).rotate_right(8);
+    let one = but([prefix, b'0', b'\r', b'\n']);
+    if one <= 9 {
+        return Some((one as usize, rest));
     }
-    let two_digits = u32::from_le_bytes([prefix, 0, 0, b'\r']);
-    if four & 0xff00_00ff == two_digits
-        && (1..=9).contains(&a)
+    let two = but([prefix, b'0', b'0', b'\r']);
+    let (a, b) = (two as usize & 0xff, two as usize >> 8);
+    if (1..=9).contains(&a)
         && b <= 9
         && let [b'\n', rest @ ..] = rest
     {
         return Some((a * 10 + b, rest));
     }
+    let three = but([prefix, b'0', b'0', b'0']);
+    let (b, c) = (three as usize >> 8 & 0xff, three as usize >> 16);
     match rest {
-        [b'\r', b'\n', rest @ ..]
-            if four as u8 == prefix && (1..=9).contains(&a) && b <= 9 && c <= 9 =>
-        {
+        [b'\r', b'\n', rest @ ..] if (1..=9).contains(&a) && b <= 9 && c <= 9 => {
             Some((a * 100 + b * 10 + c, rest))
         }
         _ => None,
@@ -202,7 +201,8 @@ impl Parser {
             let Some((len, text)) = tiny_header(rest, b'$') else {
                 break;
             };
-            let Some([b'\r', b'\n', behind @ ..]) = text.get(len..) else {
+            let behind = text.get(len..).and_then(|s| s.split_first_chunk());
+            let Some((b"\r\n", behind)) = behind else {
                 break;
             };
             let start = buf.len() - text.len();

@@ -232,6 +232,7 @@ fn layout(size: usize) -> Layout {
 
 impl Entry {
     /// A new entry without LRU information. `expire` is unix time in ms.
+    #[inline]
     pub fn new(key: &[u8], value: NewValue<'_>, expire: Option<i64>) -> Entry {
         let expire = expire.map(|at| (at, NO_INDEX));
         Entry::build(key, value, expire, 0)
