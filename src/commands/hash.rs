@@ -77,8 +77,9 @@ impl Server {
         cid: ClientId,
         args: &Args,
     ) -> Result<(&mut Clients, Option<ValueRef<'_, Hash>>), Replied> {
-        let slot = self.lookup_typed::<Hash>(cid, &args[1], 0)?;
         let db = self.client_db(cid);
+        let hash = self.dbs[db].keys.hash(&args[1]);
+        let slot = self.lookup_typed_hashed::<Hash>(cid, db, hash, &args[1], 0)?;
         let Server { clients, dbs, .. } = self;
         Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
     }

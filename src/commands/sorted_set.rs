@@ -81,14 +81,15 @@ impl Server {
     }
 
     /// The sorted set at argument 1 for reading, and the clients to answer to. `Ok(None)`: there is none.
-    #[inline]
+    #[inline(always)]
     fn zset_to_read(
         &mut self,
         cid: ClientId,
         args: &Args,
     ) -> Result<(&mut Clients, Option<ValueRef<'_, Zset>>), Replied> {
-        let slot = self.lookup_typed::<Zset>(cid, &args[1], 0)?;
         let db = self.client_db(cid);
+        let hash = self.dbs[db].keys.hash(&args[1]);
+        let slot = self.lookup_typed_hashed::<Zset>(cid, db, hash, &args[1], 0)?;
         let Server { clients, dbs, .. } = self;
         Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
     }

@@ -99,7 +99,7 @@ static SHARED_KEY: LazyLock<KeyHasher> = LazyLock::new(|| {
 });
 
 impl HashKey for SharedHasher {
-    #[inline]
+    #[inline(always)]
     fn hash(&self, key: &[u8]) -> u64 {
         SHARED_KEY.hash(key)
     }
@@ -602,7 +602,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// Adds an element whose key is not in the table.
-    #[inline]
+    #[inline(always)]
     pub fn insert_new(&mut self, hash: u64, element: E) -> Slot {
         if self.is_rehashing() {
             self.rehash_step();

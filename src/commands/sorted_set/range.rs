@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use super::{NOT_A_LEX_RANGE, NOT_A_SCORE_RANGE, add_reply_pair, add_reply_pairs_len};
 use crate::base::num::{D2STRING_SIZE, d2string};
-use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
@@ -182,11 +181,8 @@ fn add_reply_members(
 ) {
     add_reply_pairs_len(clients, cid, with_scores, ranks.len());
     if !with_scores {
-        clients.write_bulks(cid, |w| match z {
-            Zset::Tree(t) if !reverse => {
-                w.bulks(t.range(ranks).map(|(text, _)| LpValue::Str(text)));
-            }
-            _ => z.for_each_in(ranks, reverse, |member, _| w.bulk_value(member)),
+        clients.write_bulks(cid, |w| {
+            z.for_each_in(ranks, reverse, |member, _| w.bulk_value(member));
         });
     } else if clients.resp_version(cid) == 2 {
         clients.write_bulks(cid, |w| {

@@ -594,12 +594,16 @@ impl Tree {
             match node {
                 Node::Leaf(leaf) => return (leaf, left.min(leaf.len)),
                 Node::Inner(children) => {
-                    let mut i = 0;
-                    while left >= children[i].count && i + 1 < children.len() {
-                        left -= children[i].count;
-                        i += 1;
+                    let (last, others) = children.split_last().expect("an inner node has children");
+                    let mut child = last;
+                    for c in others {
+                        if left < c.count {
+                            child = c;
+                            break;
+                        }
+                        left -= c.count;
                     }
-                    node = &children[i].node;
+                    node = &child.node;
                 }
             }
         }
