@@ -33,6 +33,7 @@ mod interop {
     mod load;
     mod partial;
     mod programs;
+    mod sentinel;
     mod shared_bgsave;
     mod transactions;
     mod types;

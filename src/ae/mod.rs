@@ -20,6 +20,8 @@ mod time_event;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::{BitAnd, BitOr};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use file_event::{ClientData, FileId, FileProc, Mask};
@@ -83,13 +85,32 @@ pub struct EventLoop<H> {
     start: Instant,
     stop: bool,
     dont_wait: bool,
+    waker: Waker,
 }
+
+/// Ends the loop's wait from another thread: a turn without events follows.
+#[derive(Clone)]
+pub struct Waker(Arc<mio::Waker>);
+
+impl Waker {
+    /// Any number of calls before the turn count as one.
+    pub fn wake(&self) {
+        // It fails only where the loop is gone.
+        let _ = self.0.wake();
+    }
+}
+
+/// No file has this key and generation.
+const WAKER: mio::Token = mio::Token(usize::MAX);
 
 impl<H: Host> EventLoop<H> {
     /// A loop that takes up to `events` events of the kernel a turn.
     pub fn new(events: usize) -> io::Result<EventLoop<H>> {
+        let poll = mio::Poll::new()?;
+        let waker = Waker(Arc::new(mio::Waker::new(poll.registry(), WAKER)?));
         Ok(EventLoop {
-            poll: mio::Poll::new()?,
+            poll,
+            waker,
             events: mio::Events::with_capacity(events),
             files: Slab::new(),
             generation: 0,
@@ -111,9 +132,22 @@ impl<H: Host> EventLoop<H> {
         self.stop = true;
     }
 
+    /// Sleeps until a file has an event or `ms` milliseconds have passed, and handles nothing: for a host that waits for a
+    /// file of its own from inside a handler, and turns to [`process_events`] in between.
+    pub fn wait_for_file(&self, ms: i32) {
+        if self.ready.is_empty() {
+            crate::base::sys::wait_readable(self.poll.as_raw_fd(), ms);
+        }
+    }
+
     /// While set, no turn waits (aeSetDontWait): there is work to do that no event announces.
     pub fn set_dont_wait(&mut self, yes: bool) {
         self.dont_wait = yes;
+    }
+
+    /// What another thread wakes the loop with.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 
     /// Milliseconds on the loop's monotonic clock.

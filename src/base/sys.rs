@@ -1,6 +1,8 @@
 //! Every call into libc that std and socket2 do not offer, wrapped safely. The only place, with `alloc` and `ds/`, where
 //! `unsafe` may stand. It holds no state but what signal handlers set and read.
 
+mod title;
+
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
@@ -9,6 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+
+pub use title::title_area;
 
 fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
     if rc < 0 {
@@ -120,6 +124,26 @@ pub fn pipe() -> io::Result<(File, File)> {
     check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) })?;
     // SAFETY: both were just opened and belong to nobody else.
     Ok(unsafe { (File::from_raw_fd(fds[0]), File::from_raw_fd(fds[1])) })
+}
+
+/// Reads and writes of this descriptor wait from now on.
+pub fn set_blocking(file: &File) -> io::Result<()> {
+    let fd = file.as_raw_fd();
+    // SAFETY: the kernel checks the descriptor.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags & !libc::O_NONBLOCK) }).map(drop)
+}
+
+/// Sleeps until the descriptor is readable, or for `ms` milliseconds, or until a signal.
+pub fn wait_readable(fd: RawFd, ms: i32) {
+    let mut p = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd, and it lives.
+    unsafe { libc::poll(&mut p, 1, ms) };
 }
 
 /// Sends up to `count` bytes of a file from `offset` on to a socket, inside the kernel. Returns how many it took.

@@ -10,8 +10,8 @@ use crate::server::blocked::{
     PausePurpose,
 };
 use crate::server::client::{
-    BlockType, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_REPLY_OFF,
-    CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, ClientId, ClientType,
+    BlockType, CLIENT_EVICTED, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT, CLIENT_NO_TOUCH,
+    CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, ClientId, ClientType,
 };
 use crate::server::client_info::Running;
 use crate::server::exec::Args;
@@ -21,6 +21,8 @@ pub const BAD_CLIENT_NAME: &str =
     "Client names cannot contain spaces, newlines or special characters.";
 
 const HELP: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
     "GETREDIR",
     "    Return the client ID we are redirecting to when tracking is enabled.",
     "GETNAME",
@@ -59,6 +61,8 @@ const HELP: &[&str] = &[
     "    Set client meta attr. Options are:",
     "    * LIB-NAME: the client lib name.",
     "    * LIB-VER: the client lib version.",
+    "TRACKINGINFO",
+    "    Report tracking status for the current connection.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    Unblock the specified blocked client.",
     "NO-EVICT (ON|OFF)",
@@ -119,8 +123,26 @@ pub fn client_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("pause") && (n == 3 || n == 4) => pause(server, cid, args),
         // Nobody tracks keys.
         _ if is("getredir") && n == 2 => server.clients.add_reply_long_long(cid, -1),
+        _ if is("trackinginfo") && n == 2 => tracking_info(server, cid),
+        _ if is("caching") && n == 3 => server.add_reply_error(
+            cid,
+            "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+        ),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }
+}
+
+/// CLIENT TRACKINGINFO of a client whose keys nobody tracks.
+fn tracking_info(server: &mut Server, cid: ClientId) {
+    let clients = &mut server.clients;
+    clients.add_reply_map_len(cid, 3);
+    clients.add_reply_bulk(cid, b"flags");
+    clients.add_reply_set_len(cid, 1);
+    clients.add_reply_bulk(cid, b"off");
+    clients.add_reply_bulk(cid, b"redirect");
+    clients.add_reply_long_long(cid, -1);
+    clients.add_reply_bulk(cid, b"prefixes");
+    clients.add_reply_array_len(cid, 0);
 }
 
 /// The class named by an argument, or upstream's error.
@@ -136,7 +158,12 @@ fn type_or_reply(server: &mut Server, cid: ClientId, name: &[u8]) -> Option<Clie
 /// Ids of the clients that can be seen: those with a connection, oldest first.
 fn visible(server: &Server) -> Vec<ClientId> {
     let mut ids = server.clients.ids();
-    ids.retain(|id| server.clients.get(*id).is_some_and(|c| !c.has(CLIENT_FAKE)));
+    ids.retain(|id| {
+        server
+            .clients
+            .get(*id)
+            .is_some_and(|c| !c.has(CLIENT_FAKE | CLIENT_EVICTED))
+    });
     ids
 }
 
@@ -208,6 +235,9 @@ fn switch(server: &mut Server, cid: ClientId, args: &Args, flag: u64) {
         } else {
             c.flags &= !flag;
         }
+    }
+    if server.config.maxmemory_clients != 0 {
+        server.update_client_mem_usage_and_bucket(cid);
     }
     server.clients.add_reply_ok(cid);
 }

@@ -33,6 +33,8 @@ use crate::store::zset::Zset;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
 const HELP: &[&str] = &[
+    "AOF-FLUSH-SLEEP <microsec>",
+    "    Server will sleep before flushing the AOF, this is used for testing.",
     "ASSERT",
     "    Crash by assertion failed.",
     "CHANGE-REPL-ID",
@@ -54,6 +56,8 @@ const HELP: &[&str] = &[
     "    Return hash table statistics of the specified Redis database.",
     "HTSTATS-KEY <key> [full]",
     "    Like HTSTATS but for the hash table stored at <key>'s value.",
+    "LOADAOF",
+    "    Flush the AOF buffers on disk and reload the AOF in memory.",
     "REPLICATE <string>",
     "    Replicates the provided string to replicas, allowing data divergence.",
     "LISTPACK <key>",
@@ -106,6 +110,8 @@ const HELP: &[&str] = &[
     "    Enables or disables checksum checks for RDB files and RESTORE's payload.",
     "SLEEP <seconds>",
     "    Stop the server for <seconds>. Decimals allowed.",
+    "CLIENT-EVICTION",
+    "    Show low level client eviction pools info (maxmemory-clients).",
     "PAUSE-CRON <0|1>",
     "    Stop periodic cron job processing.",
     "REPLYBUFFER PEAK-RESET-TIME <NEVER||RESET|time>",
@@ -204,6 +210,12 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("config-rewrite-force-all") && n == 2 => {
             rewrite_config_or_reply(server, cid, true, &[]);
         }
+        _ if is("client-eviction") && n == 2 => match server.client_eviction_report() {
+            Some(text) => server
+                .clients
+                .add_reply_verbatim(cid, text.as_bytes(), "txt"),
+            None => server.add_reply_error(cid, "maxmemory-clients is disabled."),
+        },
         _ if is("mallctl") && n >= 3 => mallctl(server, cid, args),
         _ if is("mallctl-str") && n >= 3 => mallctl_str(server, cid, args),
         _ if is("replybuffer") && n == 4 => replybuffer(server, cid, args),

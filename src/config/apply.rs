@@ -26,14 +26,20 @@ pub enum Apply {
     Maxclients,
     /// `maxmemory`
     Maxmemory,
+    /// `maxmemory-clients`
+    MaxmemoryClients,
     /// `locale-collate`
     LocaleCollate,
     /// `requirepass`
     RequirePass,
     /// `appendonly`
     AppendOnly,
+    /// `appendfsync`
+    AppendFsync,
     /// `aof-disable-auto-gc`
     AofHistory,
+    /// `proc-title-template`
+    ProcTitle,
 }
 
 impl Apply {
@@ -62,9 +68,12 @@ impl Apply {
                 }
             }
             Apply::Maxmemory => server.update_maxmemory(),
+            Apply::MaxmemoryClients => server.apply_client_max_memory_usage(),
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
             Apply::AppendOnly => server.update_append_only()?,
+            Apply::AppendFsync => server.update_append_fsync(),
+            Apply::ProcTitle => server.set_proc_title(None),
             Apply::AofHistory => server.aof_del_history_files(),
         }
         Ok(())

@@ -260,6 +260,13 @@ impl Server {
             };
             if unsynced && due {
                 self.sync_append_only_file(false);
+            } else if !unsynced
+                && self.aof.state == AofState::On
+                && self.aof.bio.is_idle()
+                && self.aof.bio.error().is_none()
+            {
+                // What the stream has gained since the last sync (a PING, a PUBLISH) is not in this file.
+                self.aof.bio.set_mark(self.repl.log.master_repl_offset());
             }
             return;
         }
@@ -417,6 +424,13 @@ impl Server {
                 self.aof.last_fsync = self.clock.unix_s;
             }
             AppendFsync::EverySec | AppendFsync::No => {}
+        }
+    }
+
+    /// `appendfsync` has changed (updateAppendFsync): where the loop itself syncs from now on, no older mark may follow.
+    pub fn update_append_fsync(&mut self) {
+        if self.config.appendfsync == AppendFsync::Always {
+            self.aof.bio.drain();
         }
     }
 

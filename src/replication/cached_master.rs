@@ -29,12 +29,16 @@ impl Server {
         let broken = c.flags & (CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED) != 0;
         c.flags &= !CLIENT_MASTER;
         let db = c.db;
-        let kept = c.repl().filter(|_| !broken).map(|r| CachedMaster {
-            replid: r.replid,
-            // Bytes that were read and not run yet are asked for again.
-            reploff: r.reploff,
-            db,
-        });
+        // The stream of a master that knows no offsets cannot be asked for again.
+        let kept = c
+            .repl()
+            .filter(|r| !broken && !r.pre_psync)
+            .map(|r| CachedMaster {
+                replid: r.replid,
+                // Bytes that were read and not run yet are asked for again.
+                reploff: r.reploff,
+                db,
+            });
         if kept.is_some() {
             server_log!(Level::Notice, "Caching the disconnected master state.");
             self.repl.cached_master = kept;

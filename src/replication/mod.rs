@@ -31,6 +31,17 @@
 
 mod cached_master;
 mod cron;
+mod failover;
+mod full_sync;
 mod master;
+mod payload;
+mod rdb_pipe;
 mod replica;
 mod wait;
+
+pub use failover::FailoverRequest;
+pub use wait::WAITAOF_WITHOUT_AOF;
+/// An id as text: it may be whatever forty bytes a master sent.
+fn id_text(id: &[u8; 40]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(id)
+}

@@ -84,6 +84,17 @@ impl Aof {
 }
 
 impl Server {
+    /// Takes note of what has been synced since the last call; true: the offset has moved. While a first base is made nothing
+    /// counts as on the disk.
+    pub fn refresh_fsynced_reploff(&mut self) -> bool {
+        let aof = &mut self.aof;
+        if aof.state != AofState::On || aof.fsynced_reploff == -1 {
+            return false;
+        }
+        let before = std::mem::replace(&mut aof.fsynced_reploff, aof.bio.mark());
+        before != aof.fsynced_reploff
+    }
+
     /// Adds a command to the buffer (feedAppendOnlyFile); `db` is none for one that touches no keys.
     pub fn feed_append_only_file(&mut self, db: Option<usize>, args: &Args) {
         let aof = &mut self.aof;

@@ -18,9 +18,11 @@ use socket2::Socket;
 use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
 use crate::server::blocked::Waiting;
+use crate::server::client_eviction::MemUsage;
 use crate::server::command::CommandId;
 use crate::server::multi::MultiState;
 use crate::server::pubsub::Subscriptions;
+use crate::server::spill::Spill;
 use crate::wire::backlog::ReaderId;
 use crate::wire::resp::Parser;
 
@@ -71,6 +73,9 @@ pub const CLIENT_PROTOCOL_ERROR: u64 = 1 << 50;
 
 /// A replica whose command had a reply, for which there is no place on its link: it is closed.
 pub const CLIENT_REPLY_ON_LINK: u64 = 1 << 51;
+
+/// Was closed since the clients took too much memory; nobody sees it any more.
+pub const CLIENT_EVICTED: u64 = 1 << 53;
 
 /// A client with one of these gets no replies (the exceptions are handled where it matters).
 const NO_REPLY: u64 = CLIENT_CLOSE_ASAP
@@ -340,6 +345,8 @@ impl Output {
 pub enum BlockType {
     /// WAIT: for replicas to acknowledge.
     Wait,
+    /// WAITAOF: for replicas, and this server, to have it on the disk.
+    WaitAof,
     /// CLIENT PAUSE: the command runs when the pause ends.
     Postpone,
     /// SHUTDOWN waiting for replicas.
@@ -355,11 +362,27 @@ pub struct Block {
     pub kind: BlockType,
     /// Unix ms; 0: for ever.
     pub timeout: i64,
-    /// WAIT: how many replicas, and up to which offset.
+    /// WAIT and WAITAOF: how many replicas, and up to which offset.
     pub num_replicas: i64,
     pub repl_offset: i64,
+    /// WAITAOF: this server's own disk counts too.
+    pub num_local: bool,
     /// The keys and the command of a client that waits for keys.
     pub waiting: Option<Box<Waiting>>,
+}
+
+impl Block {
+    /// One that has no end of its own.
+    pub fn new(kind: BlockType) -> Block {
+        Block {
+            kind,
+            timeout: 0,
+            num_replicas: 0,
+            repl_offset: 0,
+            num_local: false,
+            waiting: None,
+        }
+    }
 }
 
 /// A replica as its master sees it (SLAVE_STATE_*), or the link to our own master.
@@ -405,7 +428,12 @@ pub struct Replica {
     pub db_off: u64,
     pub db_size: u64,
     pub preamble: Vec<u8>,
-    /// Acknowledged offset, and when (unix seconds).
+    /// Diskless: of the chunk under way something has still to come; unix seconds of the last write that was short, 0 when
+    /// none is; and the file with what it did not take of the snapshot.
+    pub rdb_pipe_late: bool,
+    pub repl_last_partial_write: i64,
+    pub rdb_spill: Option<Spill>,
+    /// Acknowledged offset, and when (unix seconds); while the file is sent, when the socket last took some of it.
     pub ack_off: i64,
     pub ack_time: i64,
     pub aof_off: i64,
@@ -429,6 +457,14 @@ pub struct Replica {
     pub replid: [u8; 40],
 }
 
+impl Replica {
+    /// Online, and given the stream: after a diskless sync that begins with its first ACK.
+    #[inline]
+    pub fn streams(&self) -> bool {
+        self.state == ReplState::Online && !self.start_cmd_stream_on_ack
+    }
+}
+
 impl Default for Replica {
     fn default() -> Replica {
         Replica {
@@ -438,6 +474,9 @@ impl Default for Replica {
             db_off: 0,
             db_size: 0,
             preamble: Vec::new(),
+            rdb_pipe_late: false,
+            repl_last_partial_write: 0,
+            rdb_spill: None,
             ack_off: 0,
             ack_time: 0,
             aof_off: 0,
@@ -511,6 +550,8 @@ pub struct Client {
     pub pubsub: Option<Box<Subscriptions>>,
     /// Write offset that WAIT waits for (woff).
     pub woff: i64,
+    /// What it takes, while there is a limit for that.
+    pub mem: MemUsage,
 }
 
 impl Client {
@@ -632,6 +673,7 @@ impl Clients {
             multi: None,
             pubsub: None,
             woff: 0,
+            mem: MemUsage::default(),
         }));
         self.next_id += 1;
         cid
@@ -749,10 +791,10 @@ impl Clients {
 
     #[inline]
     fn put_in_pending_write_queue(c: &mut Client, queue: &mut Vec<ClientId>) {
-        let may = c.replica.as_deref().is_none_or(|r| {
-            matches!(r.state, ReplState::None)
-                || (r.state == ReplState::Online && !r.start_cmd_stream_on_ack)
-        });
+        let may = c
+            .replica
+            .as_deref()
+            .is_none_or(|r| matches!(r.state, ReplState::None) || r.streams());
         if may {
             c.pending_write = true;
             queue.push(c.cid);
@@ -786,6 +828,17 @@ impl Clients {
         }
         // A master is answered only where the caller forces it.
         !c.has(CLIENT_MASTER) || c.has(CLIENT_MASTER_FORCE_REPLY)
+    }
+
+    /// Reply buffers that a burst has left: of each size no more are kept than there are clients.
+    pub fn trim_pool(&mut self) {
+        let most = self.slab.len();
+        for pool in &mut self.pool {
+            if pool.len() > most {
+                pool.truncate(most);
+                pool.shrink_to(2 * most);
+            }
+        }
     }
 
     /// Gives a sent buffer back.

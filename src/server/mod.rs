@@ -11,6 +11,7 @@ pub mod aof;
 pub mod blocked;
 pub mod client;
 pub mod client_buffers;
+pub mod client_eviction;
 pub mod client_info;
 pub mod command;
 pub mod cron;
@@ -27,6 +28,7 @@ pub mod multi;
 pub mod networking;
 pub mod notify;
 pub mod persist;
+pub mod proc_title;
 pub mod propagate;
 pub mod pubsub;
 pub mod reenter;
@@ -34,6 +36,7 @@ pub mod repl;
 pub mod reply;
 pub mod shutdown;
 pub mod slowlog;
+pub mod spill;
 pub mod startup;
 pub mod stats;
 
@@ -76,6 +79,7 @@ pub struct Server {
     /// The program's path and arguments.
     pub executable: PathBuf,
     pub argv: Vec<String>,
+    pub proc_title: proc_title::ProcTitle,
     /// Unix seconds.
     pub start_time: i64,
     /// Bytes in use when the server was set up, before any data (initial_memory_usage).
@@ -86,6 +90,8 @@ pub struct Server {
     /// Changes since the last save.
     pub dirty: i64,
     pub clients: Clients,
+    /// What they take, while there is a limit for that.
+    pub client_memory: client_eviction::ClientMemory,
     pub listeners: Listeners,
     /// The shared read buffer; taken while a request is being run.
     pub read_buf: Vec<u8>,

@@ -214,6 +214,28 @@ fn bug_report_end() {
     );
 }
 
+/// Ends the process where the configuration would rather have no server than one whose data may not be its master's
+/// (serverPanic).
+pub fn server_panic(why: &str) -> ! {
+    bug_report_start();
+    server_log!(
+        Level::Warning,
+        "------------------------------------------------"
+    );
+    server_log!(
+        Level::Warning,
+        "!!! Software Failure. Press left mouse button to continue"
+    );
+    server_log!(Level::Warning, "Guru Meditation: {}", why);
+    server_log!(
+        Level::Warning,
+        "------------------------------------------------"
+    );
+    stack_trace();
+    bug_report_end();
+    sys::abort_quietly()
+}
+
 /// A panic is a bug: it is reported like a failed assertion upstream, and the process ends.
 fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
@@ -329,6 +351,7 @@ fn run(config: Config, argv: Vec<Vec<u8>>) -> i32 {
     {
         server_log!(Level::Warning, "Failed to write PID file: {}", strerror(&e));
     }
+    server.init_proc_title();
     let logo = server.config.always_show_logo
         || (!server.config.syslog_enabled
             && server.config.logfile.is_empty()
@@ -405,7 +428,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     let run_id = random.run_id();
     let replid = random.run_id();
     let clock = CachedClock::new();
-    let el = EventLoop::new(1024).map_err(|e| {
+    let el: EventLoop<Server> = EventLoop::new(1024).map_err(|e| {
         server_log!(
             Level::Warning,
             "Failed creating the event loop. Error message: '{}'",
@@ -413,6 +436,10 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         );
         1
     })?;
+    let aof = crate::server::aof::Aof::default();
+    // Whoever waits for the disk in WAITAOF need not wait for the next event.
+    let waker = el.waker();
+    aof.bio.on_done(move || waker.wake());
     let mut commands = CommandTable::new(FAMILIES, false);
     for line in &config.renamed_commands {
         if let [_, old, new] = line.args.as_slice()
@@ -440,6 +467,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
             .iter()
             .map(|a| String::from_utf8_lossy(a).into_owned())
             .collect(),
+        proc_title: Default::default(),
         start_time: clock.unix_s,
         initial_memory: 0,
         dbs,
@@ -448,6 +476,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         hasher,
         dirty: 0,
         clients: Clients::default(),
+        client_memory: Default::default(),
         listeners: Listeners::default(),
         read_buf: vec![0; PROTO_IOBUF_LEN],
         commands,
@@ -461,7 +490,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
             last_save: clock.unix_s,
             ..Persist::default()
         },
-        aof: Default::default(),
+        aof,
         loading: None,
         cron: Cron::new(config.hz),
         expire: Default::default(),
