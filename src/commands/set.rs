@@ -161,7 +161,9 @@ impl Server {
 /// Adds the arguments from the second on; returns how many were no members.
 #[inline(never)]
 fn add_all(set: &mut Set, args: &Args, limits: &SetLimits) -> i64 {
-    (2..args.len()).map(|i| i64::from(set.add(&args[i], limits))).sum()
+    (2..args.len())
+        .map(|i| i64::from(set.add(&args[i], limits)))
+        .sum()
 }
 
 /// SADD key member [member ...]
