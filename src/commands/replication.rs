@@ -13,6 +13,7 @@ use crate::server::client::{
 use crate::server::exec::Args;
 use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
+use crate::wire::handshake::ResumeRequest;
 
 /// Longest host name or address that a replica may announce (NET_HOST_STR_LEN).
 const NET_HOST_STR_LEN: usize = 256;
@@ -47,7 +48,11 @@ pub fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
         .master_host
         .as_ref()
         .is_some_and(|h| h.eq_ignore_ascii_case(&host));
-    if same && i64::from(server.repl.master_port) == port {
+    let same = same && i64::from(server.repl.master_port) == port;
+    if same && server.consent_to_refused_sync() {
+        return server.add_reply_ok(cid);
+    }
+    if same {
         server_log!(
             Level::Notice,
             "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed."
@@ -144,6 +149,9 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
                 r.capa |= SLAVE_CAPA_EOF;
             } else if args.is(i + 1, "psync2") {
                 r.capa |= SLAVE_CAPA_PSYNC2;
+            } else if let Some(resume) = ResumeRequest::parse(&args[i + 1]) {
+                r.can_resume = true;
+                r.resume = resume;
             }
         } else if args.is(i, "ack") {
             if !server.clients[cid].has(CLIENT_SLAVE) {
@@ -161,6 +169,8 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
                 server.replication_send_ack();
             }
             return;
+        } else if args.is(i, "getlag") {
+            return server.reply_with_lags(cid);
         } else if args.is(i, "rdb-only") {
             let Some(n) = server.get_range_long_or_reply(cid, args, i + 1, 0, 1, None) else {
                 return;

@@ -382,6 +382,11 @@ pub static TABLE: &[Row] = &[
         choice!(repl_diskless_load, ReplDisklessLoad),
     ),
     row(
+        "aof-replication-state",
+        MODIFIABLE,
+        yes_no!(aof_replication_state),
+    ),
+    row(
         "repl-overflow-policy",
         MODIFIABLE,
         choice!(repl_overflow_policy, ReplOverflowPolicy),
@@ -395,6 +400,11 @@ pub static TABLE: &[Row] = &[
         "repl-full-sync-rate",
         MODIFIABLE,
         number!(repl_full_sync_rate, Memory, 0, i64::MAX),
+    ),
+    row(
+        "repl-sync-backoff-max",
+        MODIFIABLE,
+        number!(repl_sync_backoff_max, Integer, 0, 86400),
     ),
     row(
         "repl-resume-full-sync",

@@ -215,6 +215,7 @@ impl Server {
         }
         self.aof.manifest = m;
         self.aof.file = Some(file);
+        self.aof.annotated = None;
         self.aof.last_incr_size = len;
         self.aof.last_incr_fsync_offset = len;
         let verb = if had_incr { "Opening" } else { "Creating" };
@@ -249,6 +250,9 @@ impl Server {
             return;
         }
         let policy = self.config.appendfsync;
+        if self.config.aof_replication_state {
+            self.annotate_replication_state();
+        }
         if self.aof.buf.is_empty() {
             let unsynced = self.aof.last_incr_fsync_offset != self.aof.last_incr_size;
             let due = match policy {
@@ -319,6 +323,22 @@ impl Server {
             self.aof.buf.clear();
         }
         self.sync_append_only_file(syncing);
+    }
+
+    /// Says where the commands so far stand in the replication stream, if that has moved (aof-replication-state). All that is
+    /// in the stream up to this moment has been fed here too, and nothing else; so whoever loads the file up to this line
+    /// stands exactly there.
+    fn annotate_replication_state(&mut self) {
+        if self.aof.file.is_none() {
+            return;
+        }
+        let Some(mark) = self.replication_mark() else {
+            return;
+        };
+        if self.aof.annotated != Some(mark) {
+            mark.annotation(self.aof.annotated.as_ref(), &mut self.aof.buf);
+            self.aof.annotated = Some(mark);
+        }
     }
 
     /// Hands the whole buffer to the kernel: how much it took, and why not all (aofWrite).

@@ -8,6 +8,7 @@ use crate::server::Server;
 use crate::server::client::{CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId};
 use crate::server::repl::{CachedMaster, ReplicaState};
 use crate::server_log;
+use crate::wire::aof::ReplicationMark;
 
 impl Server {
     /// The client that was the link to our master is being freed, or is to be replaced: its state is kept unless the stream
@@ -78,6 +79,29 @@ impl Server {
             reploff: offset,
             db: 0,
         });
+    }
+
+    /// Where our data set stands in the stream right now; none where it is part of no stream that anybody could go on with.
+    pub fn replication_mark(&self) -> Option<ReplicationMark> {
+        let repl = &self.repl;
+        if repl.master_host.is_none() {
+            return repl.log.backlog_active().then(|| ReplicationMark {
+                replid: repl.replid,
+                offset: repl.log.master_repl_offset(),
+                db: repl.slave_seldb.unwrap_or(0),
+            });
+        }
+        let (offset, db, replid) = match repl.master.and_then(|m| self.clients.get(m)) {
+            Some(c) => {
+                let r = c.repl().filter(|r| !r.pre_psync)?;
+                (r.reploff, c.db, repl.replid)
+            }
+            None => {
+                let c = repl.cached_master.as_ref()?;
+                (c.reploff, c.db, c.replid)
+            }
+        };
+        Some(ReplicationMark { replid, offset, db })
     }
 
     /// Forgets it: the history it stands for is over (replicationDiscardCachedMaster).

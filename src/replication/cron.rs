@@ -11,7 +11,7 @@ use crate::server::blocked::PAUSE_ACTION_REPLICA;
 use crate::server::client::ReplState;
 use crate::server::exec::OwnedArgs;
 use crate::server::persist::RdbTarget;
-use crate::server::repl::ReplicaState;
+use crate::server::repl::{ReplicaState, SyncReason};
 use crate::server_log;
 
 impl Server {
@@ -20,6 +20,7 @@ impl Server {
         self.update_failover_status();
         self.replica_timeouts();
         if self.repl.state == ReplicaState::Connect
+            && self.clock.unix_ms >= self.repl.connect_not_before
             && let Some(host) = &self.repl.master_host
         {
             server_log!(
@@ -29,6 +30,9 @@ impl Server {
                 self.repl.master_port
             );
             self.connect_with_master();
+        }
+        if self.repl.state == ReplicaState::Connected {
+            self.diagnose_loop();
         }
         let acks = self
             .repl
@@ -40,6 +44,7 @@ impl Server {
         }
         self.ping_replicas();
         self.disconnect_timed_out_replicas();
+        self.full_syncs_cron();
         self.free_idle_backlog();
         self.replication_start_pending_fork();
         self.remove_rdb_used_to_sync_replicas();
@@ -153,6 +158,7 @@ impl Server {
                 phase,
                 self.replication_get_slave_name(cid)
             );
+            self.clients[cid].repl_mut().lost_for = Some(SyncReason::Timeout);
             self.free_client_async(cid);
         }
         // Whether a replica still reads its snapshot shows only where it has been late; one that waits for a busy disk of
@@ -173,6 +179,7 @@ impl Server {
                 "Disconnecting timedout replica (full sync): {}",
                 self.replication_get_slave_name(cid)
             );
+            self.clients[cid].repl_mut().lost_for = Some(SyncReason::Timeout);
             self.rdb_pipe_replica_gone(cid);
             self.free_client_async(cid);
         }

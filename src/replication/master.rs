@@ -12,7 +12,7 @@ use crate::server::client::{
 };
 use crate::server::exec::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
-use crate::server::repl::{FailoverState, ReplicaState};
+use crate::server::repl::{FailoverState, ReplicaState, SyncReason};
 use crate::server_log;
 use crate::wire::psync::{History, Refusal};
 use crate::wire::resp;
@@ -110,6 +110,7 @@ impl Server {
             }
         }
         self.prepare_replicas_to_write();
+        self.repl.lag.count_write();
         let mut added = false;
         if let Some(db) = db
             && self.repl.slave_seldb != Some(db)
@@ -150,6 +151,7 @@ impl Server {
     /// Adds bytes to the stream as they are, for the backlog and for every replica.
     fn feed_replication_backlog(&mut self, bytes: &[u8]) {
         self.prepare_replicas_to_write();
+        self.repl.lag.count_write();
         if self.repl.log.append(bytes) {
             self.check_replicas_output_limits();
         }
@@ -167,7 +169,7 @@ impl Server {
     fn check_replicas_output_limits(&mut self) {
         for i in 0..self.clients.slaves.len() {
             let cid = self.clients.slaves[i];
-            self.close_client_on_output_buffer_limit_reached(cid);
+            self.replica_output_limit(cid);
         }
     }
 
@@ -250,17 +252,29 @@ impl Server {
                 );
                 return;
             };
-            if self.master_try_partial_resynchronization(cid, &args[1], offset) {
+            let lost = self.repl.lost.take(&name);
+            let Err(why) = self.master_try_partial_resynchronization(cid, &args[1], offset) else {
                 self.stats.sync_partial_ok += 1;
                 return;
-            }
+            };
             if args[1].first() != Some(&b'?') {
                 self.stats.sync_partial_err += 1;
             }
+            if self.try_resume_full_sync(cid) {
+                return;
+            }
+            // What ended its last link is the cause, where the backlog only shows the effect.
+            let reason = match why {
+                SyncReason::FirstSync | SyncReason::BacklogTooShort | SyncReason::ReplidUnknown => {
+                    lost.unwrap_or(why)
+                }
+                _ => why,
+            };
+            self.full_resync(cid, reason);
         } else {
             self.clients[cid].repl_mut().pre_psync = true;
+            self.full_resync(cid, SyncReason::NoPsync);
         }
-        self.full_resync(cid);
     }
 
     /// Tries to go on where the replica's history ends (masterTryPartialResynchronization).
@@ -269,7 +283,7 @@ impl Server {
         cid: ClientId,
         asked: &[u8],
         offset: i64,
-    ) -> bool {
+    ) -> Result<(), SyncReason> {
         let name = self.replication_get_slave_name(cid);
         let history = History {
             replid: &self.repl.replid,
@@ -286,7 +300,13 @@ impl Server {
                     name
                 );
             }
-            return false;
+            return Err(match why {
+                Refusal::FullResyncRequested => SyncReason::FirstSync,
+                Refusal::UnknownId => SyncReason::ReplidUnknown,
+                Refusal::BeyondSecondId => SyncReason::BeyondSecondId,
+                Refusal::LackOfBacklog => SyncReason::BacklogTooShort,
+                Refusal::AheadOfMaster => SyncReason::OffsetAhead,
+            });
         }
         let psync2 = self.clients[cid]
             .repl()
@@ -299,7 +319,7 @@ impl Server {
         self.become_replica(cid, ReplState::Online);
         if !self.write_directly(cid, reply.as_bytes()) {
             self.free_client_async(cid);
-            return true;
+            return Ok(());
         }
         let sent = self.add_reply_replication_backlog(cid, offset);
         server_log!(
@@ -310,7 +330,7 @@ impl Server {
             offset
         );
         self.refresh_good_slaves_count();
-        true
+        Ok(())
     }
 
     /// Lets a replica read the stream from `offset` on; returns how many bytes of the backlog wait for it.
@@ -356,10 +376,23 @@ impl Server {
         c.flags &= !CLIENT_SLAVE;
         let state = c.repl().map_or(ReplState::None, |r| r.state);
         self.rdb_pipe_replica_gone(cid);
+        self.end_backpressure(cid);
         let Some(r) = self.clients.get_mut(cid).and_then(|c| c.replica.take()) else {
             return;
         };
-        if let Some(reader) = r.reader {
+        let in_sync = matches!(
+            r.state,
+            ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd | ReplState::SendBulk
+        );
+        let why = r
+            .lost_for
+            .or(in_sync.then_some(SyncReason::SyncInterrupted));
+        if let Some(why) = why {
+            self.repl.lost.remember(name, why);
+        }
+        if let Some(reader) = r.reader
+            && !self.keep_for_resume(&r, reader)
+        {
             self.repl.log.remove_reader(reader);
         }
         if self.clients.slaves.is_empty() {

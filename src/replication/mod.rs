@@ -33,10 +33,14 @@ mod cached_master;
 mod cron;
 mod failover;
 mod full_sync;
+mod guard;
+mod lag;
 mod master;
+mod overflow;
 mod payload;
 mod rdb_pipe;
 mod replica;
+mod resume;
 mod wait;
 
 pub use failover::FailoverRequest;

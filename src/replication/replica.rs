@@ -17,7 +17,7 @@ use crate::server_log;
 use crate::wire::backlog::OFFSET_BOUND;
 use crate::wire::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, HandshakeState, LineReader, LogLevel, Outcome,
-    Step,
+    ResumeRequest, Step,
 };
 
 impl Server {
@@ -41,6 +41,11 @@ impl Server {
             self.replication_discard_cached_master();
             self.replication_cache_master_using_myself();
         }
+        self.repl.full_sync_consent = true;
+        self.repl.refusal = None;
+        self.repl.link_problem = None;
+        self.repl.connect_not_before = 0;
+        self.discard_partial_payload();
         self.repl.state = ReplicaState::Connect;
         server_log!(Level::Notice, "Connecting to MASTER {}:{}", host, port);
         self.connect_with_master();
@@ -57,6 +62,9 @@ impl Server {
         }
         self.replication_discard_cached_master();
         self.cancel_replication_handshake(false);
+        self.discard_partial_payload();
+        self.repl.link_problem = None;
+        self.repl.refusal = None;
         log::set_role(log::Role::Master);
         self.shift_replication_id();
         // They come back at once, learn the new id and continue.
@@ -199,8 +207,12 @@ impl Server {
             ReplicaState::Transfer | ReplicaState::Connecting | ReplicaState::Handshake => {}
             _ => return false,
         }
+        let in_transfer = self.repl.state == ReplicaState::Transfer;
         self.replication_abort_sync_transfer();
         self.repl.state = ReplicaState::Connect;
+        if reconnect && in_transfer && self.back_off() {
+            return true;
+        }
         if reconnect {
             if let Some(host) = &self.repl.master_host {
                 server_log!(
@@ -212,6 +224,30 @@ impl Server {
             }
             self.connect_with_master();
         }
+        true
+    }
+
+    /// A full sync has failed. True: the next one waits, the longer the more have failed, by a time that differs from replica
+    /// to replica (repl-sync-backoff-max).
+    fn back_off(&mut self) -> bool {
+        let most = i64::from(self.config.repl_sync_backoff_max) * 1000;
+        self.repl.failed_syncs = self.repl.failed_syncs.saturating_add(1);
+        if most == 0 {
+            return false;
+        }
+        let step = 1000i64 << self.repl.failed_syncs.min(20);
+        let step = step.min(most);
+        // Between half of it and all.
+        let jitter =
+            i64::try_from(self.random.next_u64() % (step / 2 + 1).unsigned_abs()).unwrap_or(0);
+        let delay = step / 2 + jitter;
+        self.repl.connect_not_before = self.clock.unix_ms + delay;
+        server_log!(
+            Level::Notice,
+            "The full sync failed {} times in a row: the next attempt is in {} milliseconds",
+            self.repl.failed_syncs,
+            delay
+        );
         true
     }
 
@@ -236,6 +272,15 @@ impl Server {
             cached_master: cached
                 .as_ref()
                 .map(|c| (&c.replid, c.reploff.saturating_add(1))),
+            resume: self.config.repl_resume_full_sync.then(|| {
+                let p = self.repl.partial_payload.as_ref()?;
+                Some(ResumeRequest {
+                    replid: p.replid,
+                    offset: p.offset,
+                    size: p.size,
+                    have: p.read,
+                })
+            }),
             failover_in_progress: failing_over,
         };
         let step = f(&mut handshake, &params);
@@ -265,6 +310,10 @@ impl Server {
                 self.abort_failover("Failover target rejected psync request");
             }
             Outcome::RetryLater | Outcome::Error => {
+                self.undo_connect_with_master();
+                self.repl.state = ReplicaState::Connect;
+            }
+            Outcome::FullResync(history) if self.refuses_full_sync(history) => {
                 self.undo_connect_with_master();
                 self.repl.state = ReplicaState::Connect;
             }
@@ -349,6 +398,8 @@ impl Server {
             self.el.remove_file(file);
         }
         self.repl.handshake = None;
+        self.repl.link_problem = None;
+        self.repl.refusal = None;
         let cid = self.replication_resurrect_cached_master(sock);
         if !self.repl.log.backlog_active() {
             // This instance was restarted, and its history came from the RDB file.
@@ -501,6 +552,7 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
             None => return,
         };
         if let Some(e) = error {
+            server.diagnose_connect_error(&e);
             let why = strerror(&e);
             return server.handshake_step(|h, _| h.on_socket_error(&why));
         }
@@ -534,6 +586,9 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
         let Some(line) = line else {
             continue;
         };
+        if line.first() == Some(&b'-') {
+            server.diagnose_reply(&line);
+        }
         server.handshake_step(|h, p| h.on_reply(&line, p));
         match server.repl.state {
             ReplicaState::Handshake => {}

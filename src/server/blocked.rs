@@ -30,13 +30,15 @@ pub enum PausePurpose {
     ByClientCommand = 0,
     DuringShutdown = 1,
     DuringFailover = 2,
+    /// A replica in a full sync has to catch up.
+    Backpressure = 3,
 }
 
 /// The pauses in force.
 #[derive(Default)]
 pub struct Pause {
     /// Actions held back and until when (unix ms), by purpose.
-    by: [(u32, i64); 3],
+    by: [(u32, i64); 4],
     /// The union of the actions.
     pub actions: u32,
     /// Clients whose command waits for the end, in the order in which they came.

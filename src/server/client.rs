@@ -22,8 +22,10 @@ use crate::server::client_eviction::MemUsage;
 use crate::server::command::CommandId;
 use crate::server::multi::MultiState;
 use crate::server::pubsub::Subscriptions;
+use crate::server::repl::SyncReason;
 use crate::server::spill::Spill;
 use crate::wire::backlog::ReaderId;
+use crate::wire::handshake::ResumeRequest;
 use crate::wire::resp::Parser;
 
 /// Bytes of a reply buffer (PROTO_REPLY_CHUNK_BYTES).
@@ -433,6 +435,16 @@ pub struct Replica {
     pub rdb_pipe_late: bool,
     pub repl_last_partial_write: i64,
     pub rdb_spill: Option<Spill>,
+    /// Part of the stream that it has to get before what its reader has: it was moved out of memory.
+    pub log_spill: Option<Spill>,
+    /// It has not had the whole stream since its full sync began.
+    pub in_full_sync: bool,
+    /// Why it got its last full sync, and why its link is being closed.
+    pub sync_reason: Option<SyncReason>,
+    pub lost_for: Option<SyncReason>,
+    /// It can go on with a snapshot that was interrupted, and what it has of one.
+    pub can_resume: bool,
+    pub resume: Option<ResumeRequest>,
     /// Acknowledged offset, and when (unix seconds); while the file is sent, when the socket last took some of it.
     pub ack_off: i64,
     pub ack_time: i64,
@@ -477,6 +489,12 @@ impl Default for Replica {
             rdb_pipe_late: false,
             repl_last_partial_write: 0,
             rdb_spill: None,
+            log_spill: None,
+            in_full_sync: false,
+            sync_reason: None,
+            lost_for: None,
+            can_resume: false,
+            resume: None,
             ack_off: 0,
             ack_time: 0,
             aof_off: 0,

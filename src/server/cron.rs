@@ -191,7 +191,11 @@ fn clients_cron(server: &mut Server) {
         if server.config.maxmemory_clients != 0 {
             server.update_client_mem_usage_and_bucket(cid);
         }
-        server.close_client_on_output_buffer_limit_reached(cid);
+        if server.clients.get(cid).is_some_and(|c| c.is_replica()) {
+            server.replica_output_limit(cid);
+        } else {
+            server.close_client_on_output_buffer_limit_reached(cid);
+        }
     }
 }
 
@@ -267,9 +271,13 @@ pub fn before_sleep(server: &mut Server) {
             server.el.set_dont_wait(!server.exec.unblocked.is_empty());
         }
     }
+    server.note_lag();
     server.handle_clients_with_pending_writes();
     if !server.clients.to_close.is_empty() {
         server.free_clients_in_async_queue();
+    }
+    if !server.repl.backpressure.is_empty() {
+        server.backpressure_before_sleep();
     }
     if server.config.maxmemory_clients != 0 {
         server.evict_clients();

@@ -4,7 +4,9 @@
 
 pub mod aof;
 pub mod backlog;
+pub mod diagnose;
 pub mod handshake;
+pub mod lag;
 pub mod psync;
 pub mod rdb;
 pub mod resp;
