@@ -47,14 +47,14 @@ pub fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     }
     if n < 8 {
         return match n {
-            4.. => same_ends::<4>(a, b),
-            2.. => same_ends::<2>(a, b),
+            4..=7 => same_ends::<4>(a, b),
+            2..=3 => same_ends::<2>(a, b),
             _ => a == b,
         };
     }
     match n {
-        ..=16 => same_ends::<8>(a, b),
-        ..=32 => same_ends::<16>(a, b),
+        8..=16 => same_ends::<8>(a, b),
+        17..=32 => same_ends::<16>(a, b),
         _ => a == b,
     }
 }
