@@ -18,6 +18,7 @@ mod server {
     mod persist;
     mod protocol;
     mod pubsub;
+    mod replication;
     mod restore;
     mod set;
     mod sort;
