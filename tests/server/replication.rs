@@ -145,9 +145,9 @@ fn an_interrupted_sync_goes_on_where_it_stopped() {
     populate(&m, 2_000, 10_000);
     let r = start(&[]);
     let proxy = Proxy::start(m.port);
-    proxy.cut_after(Dir::Down, 6_000_000);
     r.replicate(proxy.port);
-    wait_until("the cut", || proxy.has_cut());
+    wait_until("a part", || proxy.passed(Dir::Down) > 6_000_000);
+    proxy.cut();
     let mut c = m.connect();
     c.ok("SET meanwhile 1");
     assert_synced(&m, &r);
@@ -181,9 +181,8 @@ fn another_snapshot_is_not_resumed() {
     populate(&m, 1_000, 10_000);
     let r = start(&[]);
     let proxy = Proxy::start(m.port);
-    proxy.cut_after(Dir::Down, 3_000_000);
     r.replicate(proxy.port);
-    wait_until("the cut", || proxy.has_cut());
+    wait_until("a part", || proxy.passed(Dir::Down) > 3_000_000);
     proxy.refuse(true);
     // The snapshot is for the history of this run only.
     let mut c = m.connect();
