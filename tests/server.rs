@@ -8,6 +8,7 @@ mod server {
     mod client_eviction;
     mod clients;
     mod config;
+    mod crash_report;
     mod evict;
     mod geo;
     mod hash;
@@ -21,6 +22,7 @@ mod server {
     mod replication;
     mod restore;
     mod set;
+    mod shutdown;
     mod sort;
     mod sorted_set;
     mod startup;
