@@ -19,6 +19,7 @@ mod server {
     mod persist;
     mod protocol;
     mod pubsub;
+    mod replication;
     mod restore;
     mod set;
     mod shutdown;

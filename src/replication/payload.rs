@@ -484,7 +484,9 @@ impl Server {
     /// Nothing has come: others are served until something does, or until the master has been silent for repl-timeout.
     fn wait_for_payload(&mut self, since_us: u64) -> io::Result<()> {
         self.replication_send_newline_to_master();
-        self.el.wait_for_file(WAIT_MS);
+        if let Some(fd) = self.el.wait_fd() {
+            sys::wait_readable(fd, WAIT_MS);
+        }
         self.process_events_while_blocked();
         if self.repl.sock.is_none() || self.repl.state != ReplicaState::Transfer {
             return Err(io::ErrorKind::ConnectionAborted.into());

@@ -747,10 +747,7 @@ impl Server {
         let changed = self.dirty > dirty;
         if changed || self.exec.leftovers {
             let before = self.repl.log.master_repl_offset();
-            if changed && !self.exec.unusual && !self.exec.leftovers && self.nobody_listens() {
-                // The offset goes on all the same: others take it for a clock of writes.
-                self.repl.log.bump_offset();
-            } else {
+            if self.exec.unusual || self.exec.leftovers || !self.nobody_listens() {
                 self.propagate_call(cid, args, changed);
             }
             let after = self.repl.log.master_repl_offset();
@@ -915,8 +912,6 @@ impl Server {
                 let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
                 let db = self.client_db(cid);
                 self.also_propagate(db, words, target);
-            } else if self.repl.master_host.is_none() && self.loading.is_none() {
-                self.repl.log.bump_offset();
             }
         }
         self.exec.rewrite = None;
