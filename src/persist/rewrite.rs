@@ -267,7 +267,7 @@ impl Server {
         }
     }
 
-    /// Ends a rewrite that runs (killAppendOnlyChild).
+    /// Ends a rewrite that runs, and books that at once: the next one may start (killAppendOnlyChild).
     pub fn kill_append_only_child(&mut self) {
         let child = self.persist.child.as_ref();
         let Some(pid) = child.filter(|c| c.kind == ChildKind::Aof).map(|c| c.pid) else {
@@ -275,7 +275,13 @@ impl Server {
         };
         server_log!(Level::Notice, "Killing running AOF rewrite child: {}", pid);
         self.kill_child(ChildKind::Aof);
+        if let Some(child) = self.persist.child.take()
+            && child.ended.is_none()
+        {
+            sys::wait_for(child.pid);
+        }
         self.aof.rewrite_time_start = None;
+        self.update_dict_resize_policy();
     }
 
     /// Books the end of a rewrite (backgroundRewriteDoneHandler).
