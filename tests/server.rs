@@ -1,10 +1,11 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, sorted sets, payloads that lie, pub/sub, transactions.
+//! hashes, sorted sets, payloads that lie, pub/sub, transactions, memory and eviction.
 
 mod support;
 
 mod server {
     mod client_buffers;
+    mod client_eviction;
     mod clients;
     mod config;
     mod evict;
@@ -13,6 +14,7 @@ mod server {
     mod hyperloglog;
     mod latency;
     mod list;
+    mod memory;
     mod persist;
     mod protocol;
     mod pubsub;

@@ -20,6 +20,7 @@ mod time_event;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::{BitAnd, BitOr};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 pub use file_event::{ClientData, FileId, FileProc, Mask};
@@ -109,6 +110,14 @@ impl<H: Host> EventLoop<H> {
     /// Makes [`main`] return after the current turn (aeStop).
     pub fn stop(&mut self) {
         self.stop = true;
+    }
+
+    /// Sleeps until a file has an event or `ms` milliseconds have passed, and handles nothing: for a host that waits for a
+    /// file of its own from inside a handler, and turns to [`process_events`] in between.
+    pub fn wait_for_file(&self, ms: i32) {
+        if self.ready.is_empty() {
+            crate::base::sys::wait_readable(self.poll.as_raw_fd(), ms);
+        }
     }
 
     /// While set, no turn waits (aeSetDontWait): there is work to do that no event announces.

@@ -5,7 +5,7 @@
 //! is what zmalloc_used_memory is upstream.
 
 use std::alloc::Layout;
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 #[global_allocator]
@@ -174,8 +174,8 @@ pub fn decay() {
     }
 }
 
-/// Gives all unused pages back to the kernel (MEMORY PURGE).
-pub fn purge() {
+/// Gives all unused pages back to the kernel (jemalloc_purge); false when the allocator refuses.
+pub fn purge() -> bool {
     // SAFETY: "arena.4096.purge" (all arenas) takes and gives nothing.
     unsafe {
         tikv_jemalloc_sys::mallctl(
@@ -184,8 +184,32 @@ pub fn purge() {
             std::ptr::null_mut(),
             std::ptr::null_mut(),
             0,
+        ) == 0
+    }
+}
+
+/// Takes a piece of jemalloc's report to the vector behind `text`.
+extern "C" fn append_report(text: *mut c_void, piece: *const c_char) {
+    if text.is_null() || piece.is_null() {
+        return;
+    }
+    // SAFETY: `text` is the vector that malloc_stats handed over and nobody else uses meanwhile; `piece` is terminated.
+    let (text, piece) = unsafe { (&mut *text.cast::<Vec<u8>>(), CStr::from_ptr(piece)) };
+    text.extend_from_slice(piece.to_bytes());
+}
+
+/// The allocator's own report on all it keeps count of.
+pub fn malloc_stats() -> Vec<u8> {
+    let mut text: Vec<u8> = Vec::with_capacity(64 * 1024);
+    // SAFETY: the callback gets the vector, which outlives the call; no options are given.
+    unsafe {
+        tikv_jemalloc_sys::malloc_stats_print(
+            Some(append_report),
+            (&raw mut text).cast(),
+            std::ptr::null(),
         );
     }
+    text
 }
 
 /// A number of jemalloc's control tree, by name, and a new value for it if there is one (DEBUG MALLCTL). `None` is a value
@@ -312,6 +336,14 @@ mod tests {
         assert!(mallctl_str(c"opt.narenas").is_err());
         assert!(mallctl_trigger(c"thread.tcache.flush").is_ok());
         assert!(mallctl_trigger(c"no.such.name").is_err());
+    }
+
+    #[test]
+    fn the_report_is_whole_and_pages_can_be_given_back() {
+        let text = String::from_utf8_lossy(&malloc_stats()).into_owned();
+        assert!(text.contains("Begin jemalloc statistics"), "{text}");
+        assert!(text.contains("End jemalloc statistics"), "{text}");
+        assert!(purge());
     }
 
     #[test]

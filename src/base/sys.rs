@@ -122,6 +122,26 @@ pub fn pipe() -> io::Result<(File, File)> {
     Ok(unsafe { (File::from_raw_fd(fds[0]), File::from_raw_fd(fds[1])) })
 }
 
+/// Reads and writes of this descriptor wait from now on.
+pub fn set_blocking(file: &File) -> io::Result<()> {
+    let fd = file.as_raw_fd();
+    // SAFETY: the kernel checks the descriptor.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags & !libc::O_NONBLOCK) }).map(drop)
+}
+
+/// Sleeps until the descriptor is readable, or for `ms` milliseconds, or until a signal.
+pub fn wait_readable(fd: RawFd, ms: i32) {
+    let mut p = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd, and it lives.
+    unsafe { libc::poll(&mut p, 1, ms) };
+}
+
 /// Sends up to `count` bytes of a file from `offset` on to a socket, inside the kernel. Returns how many it took.
 pub fn sendfile(socket: RawFd, file: &File, offset: u64, count: usize) -> io::Result<usize> {
     let mut off = offset as libc::off_t;

@@ -10,8 +10,8 @@ use crate::server::blocked::{
     PausePurpose,
 };
 use crate::server::client::{
-    BlockType, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_REPLY_OFF,
-    CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, ClientId, ClientType,
+    BlockType, CLIENT_EVICTED, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT, CLIENT_NO_TOUCH,
+    CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, ClientId, ClientType,
 };
 use crate::server::client_info::Running;
 use crate::server::exec::Args;
@@ -136,7 +136,12 @@ fn type_or_reply(server: &mut Server, cid: ClientId, name: &[u8]) -> Option<Clie
 /// Ids of the clients that can be seen: those with a connection, oldest first.
 fn visible(server: &Server) -> Vec<ClientId> {
     let mut ids = server.clients.ids();
-    ids.retain(|id| server.clients.get(*id).is_some_and(|c| !c.has(CLIENT_FAKE)));
+    ids.retain(|id| {
+        server
+            .clients
+            .get(*id)
+            .is_some_and(|c| !c.has(CLIENT_FAKE | CLIENT_EVICTED))
+    });
     ids
 }
 
@@ -208,6 +213,9 @@ fn switch(server: &mut Server, cid: ClientId, args: &Args, flag: u64) {
         } else {
             c.flags &= !flag;
         }
+    }
+    if server.config.maxmemory_clients != 0 {
+        server.update_client_mem_usage_and_bucket(cid);
     }
     server.clients.add_reply_ok(cid);
 }

@@ -129,6 +129,9 @@ impl Server {
         if was_monitor {
             self.clients.monitors.retain(|m| *m != cid);
         }
+        if self.config.maxmemory_clients != 0 {
+            self.update_client_mem_usage_and_bucket(cid);
+        }
     }
 }
 

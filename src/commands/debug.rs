@@ -106,6 +106,8 @@ const HELP: &[&str] = &[
     "    Enables or disables checksum checks for RDB files and RESTORE's payload.",
     "SLEEP <seconds>",
     "    Stop the server for <seconds>. Decimals allowed.",
+    "CLIENT-EVICTION",
+    "    Show low level client eviction pools info (maxmemory-clients).",
     "PAUSE-CRON <0|1>",
     "    Stop periodic cron job processing.",
     "REPLYBUFFER PEAK-RESET-TIME <NEVER||RESET|time>",
@@ -204,6 +206,12 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("config-rewrite-force-all") && n == 2 => {
             rewrite_config_or_reply(server, cid, true, &[]);
         }
+        _ if is("client-eviction") && n == 2 => match server.client_eviction_report() {
+            Some(text) => server
+                .clients
+                .add_reply_verbatim(cid, text.as_bytes(), "txt"),
+            None => server.add_reply_error(cid, "maxmemory-clients is disabled."),
+        },
         _ if is("mallctl") && n >= 3 => mallctl(server, cid, args),
         _ if is("mallctl-str") && n >= 3 => mallctl_str(server, cid, args),
         _ if is("replybuffer") && n == 4 => replybuffer(server, cid, args),

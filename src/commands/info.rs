@@ -9,7 +9,7 @@ use std::fmt::{Display, Write};
 use crate::base::sys::{self, CpuTimes, Who};
 use crate::base::{alloc, clock};
 use crate::config::value::Supervised;
-use crate::server::client::{CLIENT_FAKE, CLIENT_SLAVE, ClientId, ReplState};
+use crate::server::client::{ClientId, ReplState};
 use crate::server::persist::{ChildKind, Loading};
 use crate::server::pubsub::Kind;
 use crate::server::repl::{PayloadEnd, ReplicaState};
@@ -78,6 +78,8 @@ impl InfoSections {
 /// The text while it grows.
 struct Info {
     text: String,
+    /// Bytes in use before the text began to grow.
+    used_memory: usize,
 }
 
 impl Info {
@@ -138,11 +140,6 @@ fn ratio(a: usize, b: usize) -> f64 {
     if b == 0 { 0.0 } else { a as f64 / b as f64 }
 }
 
-/// `a - b` of byte counts, which may be negative.
-fn difference(a: usize, b: usize) -> i64 {
-    a as i64 - b as i64
-}
-
 /// Characters that would break a line of INFO are replaced (getSafeInfoString).
 fn safe_info_string(s: &[u8]) -> String {
     String::from_utf8_lossy(s)
@@ -153,26 +150,6 @@ fn safe_info_string(s: &[u8]) -> String {
         })
         .collect()
 }
-
-/// Where the memory is (redisMemOverhead), in bytes.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct MemOverhead {
-    pub used: usize,
-    pub startup: usize,
-    pub repl_backlog: usize,
-    pub clients_slaves: usize,
-    pub clients_normal: usize,
-    /// Tables, expire indexes and entries' headers of all databases.
-    pub databases: usize,
-    /// All of the above but `used`.
-    pub total: usize,
-    /// `used` without the overhead.
-    pub dataset: usize,
-    pub keys: usize,
-}
-
-/// Header of an entry: what a key costs besides its own bytes and its value's.
-const ENTRY_HEADER: usize = 8;
 
 impl Server {
     /// standalone, cluster or sentinel.
@@ -189,6 +166,7 @@ impl Server {
     /// INFO's text (genRedisInfoString).
     pub fn gen_redis_info_string(&self, sections: &InfoSections) -> String {
         let mut info = Info {
+            used_memory: alloc::used_memory(),
             text: String::with_capacity(8192),
         };
         type Section = fn(&Server, &mut Info);
@@ -303,79 +281,26 @@ impl Server {
         i.field("total_blocking_keys_on_nokey", on_nokey);
     }
 
-    /// Splits the memory in use by what uses it (getMemoryOverheadData).
-    pub fn get_memory_overhead_data(&self) -> MemOverhead {
-        let mut m = MemOverhead {
-            used: alloc::used_memory(),
-            startup: self.initial_memory,
-            ..MemOverhead::default()
-        };
-        // One store holds the backlog and the replicas' output: what is more than the backlog may be is the replicas'.
-        let log = self.repl.log.mem_usage();
-        let backlog = self.repl.log.backlog_size() as usize;
-        if !self.clients.slaves.is_empty() && log > backlog {
-            m.clients_slaves = log - backlog;
-            m.repl_backlog = backlog;
-        } else {
-            m.repl_backlog = log;
-        }
-        m.clients_normal = self
-            .clients
-            .iter()
-            .filter(|c| c.flags & (CLIENT_FAKE | CLIENT_SLAVE) == 0)
-            .map(|c| self.client_memory_usage(c.cid))
-            .sum();
-        for db in &self.dbs {
-            let (table, expires) = db.keys.overhead();
-            m.keys += db.keys.len();
-            m.databases += table + expires + db.keys.len() * ENTRY_HEADER;
-        }
-        m.total = m.startup + m.repl_backlog + m.clients_slaves + m.clients_normal + m.databases;
-        m.dataset = m.used.saturating_sub(m.total);
-        m
-    }
-
-    /// Memory that does not count against maxmemory: the AOF buffer, and what replicas hold of the log beyond the backlog
-    /// (freeMemoryGetNotCountedMemory).
-    pub fn free_memory_get_not_counted_memory(&self) -> usize {
-        let log = self.repl.log.mem_usage();
-        log.saturating_sub(self.repl.log.backlog_size() as usize) + self.aof.buf.capacity()
-    }
-
     fn info_memory(&self, i: &mut Info) {
-        let m = self.get_memory_overhead_data();
-        let peak = self.stats.peak_memory.max(m.used);
-        let rss = sys::resident_memory();
-        let mut a = alloc::allocator_info();
-        // An allocator without statistics: the nearest that is known, as upstream's cron takes it.
-        for (value, known) in [
-            (&mut a.resident, rss),
-            (&mut a.active, rss),
-            (&mut a.allocated, m.used),
-        ] {
-            if *value == 0 {
-                *value = known;
-            }
-        }
-        let net = m.used.saturating_sub(m.startup).max(1);
+        let m = self.get_memory_overhead_data(i.used_memory);
         i.section("Memory");
         i.bytes_and_human("used_memory", m.used as u64);
-        i.bytes_and_human("used_memory_rss", rss as u64);
-        i.bytes_and_human("used_memory_peak", peak as u64);
+        i.bytes_and_human("used_memory_rss", m.rss as u64);
+        i.bytes_and_human("used_memory_peak", m.peak as u64);
         i.put(format_args!(
             "used_memory_peak_perc:{:.2}%\r\n",
-            ratio(m.used, peak) * 100.0
+            m.peak_percentage()
         ));
         i.field("used_memory_overhead", m.total);
         i.field("used_memory_startup", m.startup);
         i.field("used_memory_dataset", m.dataset);
         i.put(format_args!(
             "used_memory_dataset_perc:{:.2}%\r\n",
-            ratio(m.dataset, net) * 100.0
+            m.dataset_percentage()
         ));
-        i.field("allocator_allocated", a.allocated);
-        i.field("allocator_active", a.active);
-        i.field("allocator_resident", a.resident);
+        i.field("allocator_allocated", m.allocator.allocated);
+        i.field("allocator_active", m.allocator.active);
+        i.field("allocator_resident", m.allocator.resident);
         i.bytes_and_human("total_system_memory", sys::total_system_memory());
         // There are no scripts and no functions.
         i.field("used_memory_lua", 0);
@@ -391,14 +316,18 @@ impl Server {
         i.bytes_and_human("used_memory_scripts", 0);
         i.bytes_and_human("maxmemory", self.config.maxmemory);
         i.field("maxmemory_policy", self.config.maxmemory_policy.name());
-        i.f2("allocator_frag_ratio", ratio(a.active, a.allocated));
-        i.field("allocator_frag_bytes", difference(a.active, a.allocated));
-        i.f2("allocator_rss_ratio", ratio(a.resident, a.active));
-        i.field("allocator_rss_bytes", difference(a.resident, a.active));
-        i.f2("rss_overhead_ratio", ratio(rss, a.resident));
-        i.field("rss_overhead_bytes", difference(rss, a.resident));
-        i.f2("mem_fragmentation_ratio", ratio(rss, m.used));
-        i.field("mem_fragmentation_bytes", difference(rss, m.used));
+        let (ratio, bytes) = m.allocator_fragmentation();
+        i.f2("allocator_frag_ratio", ratio);
+        i.field("allocator_frag_bytes", bytes);
+        let (ratio, bytes) = m.allocator_rss();
+        i.f2("allocator_rss_ratio", ratio);
+        i.field("allocator_rss_bytes", bytes);
+        let (ratio, bytes) = m.rss_overhead();
+        i.f2("rss_overhead_ratio", ratio);
+        i.field("rss_overhead_bytes", bytes);
+        let (ratio, bytes) = m.fragmentation();
+        i.f2("mem_fragmentation_ratio", ratio);
+        i.field("mem_fragmentation_bytes", bytes);
         i.field(
             "mem_not_counted_for_evict",
             self.free_memory_get_not_counted_memory(),
@@ -408,7 +337,7 @@ impl Server {
         i.field("mem_clients_slaves", m.clients_slaves);
         i.field("mem_clients_normal", m.clients_normal);
         i.field("mem_cluster_links", 0);
-        i.field("mem_aof_buffer", self.aof.buf.capacity());
+        i.field("mem_aof_buffer", m.aof_buffer);
         i.field("mem_allocator", alloc::name());
         i.field("active_defrag_running", 0);
         i.field("lazyfree_pending_objects", self.persist.lazyfree.pending());

@@ -15,6 +15,7 @@ pub mod info;
 pub mod keyspace;
 pub mod latency;
 pub mod list;
+pub mod memory;
 pub mod migrate;
 pub mod object;
 pub mod persist;

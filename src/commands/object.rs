@@ -1,4 +1,4 @@
-//! OBJECT, which shows how a value is kept, and MEMORY USAGE (objectCommand, memoryCommand of object.c).
+//! OBJECT, which shows how a value is kept (objectCommand of object.c).
 //!
 //! Looking at a key here does not touch its LRU or LFU data.
 
@@ -16,12 +16,6 @@ use crate::store::evict::{
 const SHARED_INTEGERS: i64 = 10_000;
 /// The reference count of a shared object (OBJ_SHARED_REFCOUNT).
 const SHARED_REFCOUNT: i64 = i32::MAX as i64;
-/// Elements that MEMORY USAGE looks at unless it is told a number (OBJ_COMPUTE_SIZE_DEF_SAMPLES).
-const USAGE_DEFAULT_SAMPLES: usize = 5;
-/// What a key costs in the table beside its entry: a slot of a bucket that is half full.
-const TABLE_BYTES_PER_KEY: usize = 2 * size_of::<usize>();
-/// What a key with an expiry costs in the expire index.
-const EXPIRE_INDEX_BYTES_PER_KEY: usize = size_of::<usize>();
 
 const OBJECT_HELP: &[&str] = &[
     "ENCODING <key>",
@@ -36,20 +30,6 @@ const OBJECT_HELP: &[&str] = &[
     "REFCOUNT <key>",
     "    Return the number of references of the value associated with the specified",
     "    <key>.",
-];
-
-const MEMORY_HELP: &[&str] = &[
-    "DOCTOR",
-    "    Return memory problems reports.",
-    "MALLOC-STATS",
-    "    Return internal statistics report from the memory allocator.",
-    "PURGE",
-    "    Attempt to purge dirty pages for reclamation by the allocator.",
-    "STATS",
-    "    Return information about the memory usage of the server.",
-    "USAGE <key> [SAMPLES <count>]",
-    "    Return memory in bytes used by <key> and its value. Nested values are",
-    "    sampled up to <count> times (default: 5, 0 means sample all).",
 ];
 
 /// The reference count that upstream shows.
@@ -122,39 +102,4 @@ pub fn object_command(server: &mut Server, cid: ClientId, args: &Args) {
         )),
     };
     server.add_reply_long_long(cid, n);
-}
-
-/// MEMORY USAGE key [SAMPLES count], MEMORY HELP
-pub fn memory_command(server: &mut Server, cid: ClientId, args: &Args) {
-    if args.len() == 2 && args.is(1, "help") {
-        return server.add_reply_help(cid, args, MEMORY_HELP);
-    }
-    if args.len() < 3 || !args.is(1, "usage") {
-        return server.add_reply_subcommand_syntax_error(cid, args);
-    }
-    let mut samples = USAGE_DEFAULT_SAMPLES;
-    let mut i = 3;
-    while i < args.len() {
-        if !args.is(i, "samples") || i + 1 == args.len() {
-            return server.add_reply_syntax_error(cid);
-        }
-        match server.get_long_long_or_reply(cid, args, i + 1) {
-            None => return,
-            Some(n) if n < 0 => return server.add_reply_syntax_error(cid),
-            Some(0) => samples = usize::MAX,
-            Some(n) => samples = usize::try_from(n).unwrap_or(usize::MAX),
-        }
-        i += 2;
-    }
-    let keys = &server.dbs[server.client_db(cid)].keys;
-    // Expired or not: what is there uses memory.
-    let Some(slot) = keys.find(keys.hash(&args[2]), &args[2]) else {
-        return server.add_reply_null(cid);
-    };
-    let e = keys.at(slot);
-    let mut n = e.mem_usage_by(|v| v.mem_usage_sampled(samples)) + TABLE_BYTES_PER_KEY;
-    if e.expire().is_some() {
-        n += EXPIRE_INDEX_BYTES_PER_KEY;
-    }
-    server.add_reply_long_long(cid, n as i64);
 }

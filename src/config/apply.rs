@@ -26,6 +26,8 @@ pub enum Apply {
     Maxclients,
     /// `maxmemory`
     Maxmemory,
+    /// `maxmemory-clients`
+    MaxmemoryClients,
     /// `locale-collate`
     LocaleCollate,
     /// `requirepass`
@@ -62,6 +64,7 @@ impl Apply {
                 }
             }
             Apply::Maxmemory => server.update_maxmemory(),
+            Apply::MaxmemoryClients => server.apply_client_max_memory_usage(),
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
             Apply::AppendOnly => server.update_append_only()?,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::value::{
     AclPubsubDefault, AppendFsync, ClientBufferLimit, ClusterEndpointType, DeferredLine, LogLevel,
     MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad,
-    SanitizeDumpPayload, SaveParam, Supervised, SyslogFacility, TlsAuthClients,
+    ReplOverflowPolicy, SanitizeDumpPayload, SaveParam, Supervised, SyslogFacility, TlsAuthClients,
 };
 #[cfg(doc)]
 use super::value::{NotifyFlags, ShutdownFlags};
@@ -208,6 +208,16 @@ pub struct Config {
     pub repl_diskless_sync_max_replicas: i32,
     /// `repl-diskless-load`: Whether a replica loads straight from the socket.
     pub repl_diskless_load: ReplDisklessLoad,
+    /// `repl-overflow-policy`: Aedile's own, see the choices.
+    pub repl_overflow_policy: ReplOverflowPolicy,
+    /// `repl-max-full-syncs`: replicas that are in a full sync at once at the most, 0: no limit. Aedile's own.
+    pub repl_max_full_syncs: i32,
+    /// `repl-full-sync-rate`: bytes a second that all full syncs together send, 0: no limit. Aedile's own.
+    pub repl_full_sync_rate: u64,
+    /// `repl-resume-full-sync`: A full sync over disk that was interrupted goes on where it stopped, between two Aediles.
+    pub repl_resume_full_sync: bool,
+    /// `replica-refuse-empty-master`: Don't give a data set up for that of a master that restarted with less. Aedile's own.
+    pub replica_refuse_empty_master: bool,
     /// `repl-ping-replica-period`: Seconds between PINGs to replicas, at least 1.
     pub repl_ping_replica_period: i32,
     /// `repl-timeout`: Seconds of silence after which a replication link is cut, at least 1.
@@ -527,6 +537,11 @@ impl Default for Config {
             repl_diskless_sync_delay: 5,
             repl_diskless_sync_max_replicas: 0,
             repl_diskless_load: ReplDisklessLoad::Disabled,
+            repl_overflow_policy: ReplOverflowPolicy::Disconnect,
+            repl_max_full_syncs: 0,
+            repl_full_sync_rate: 0,
+            repl_resume_full_sync: true,
+            replica_refuse_empty_master: false,
             repl_ping_replica_period: 10,
             repl_timeout: 60,
             repl_disable_tcp_nodelay: false,

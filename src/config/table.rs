@@ -16,8 +16,8 @@ use super::valid::{
 };
 use super::value::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
-    ShutdownFlags, Supervised, SyslogFacility, TlsAuthClients,
+    PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, ReplOverflowPolicy,
+    SanitizeDumpPayload, ShutdownFlags, Supervised, SyslogFacility, TlsAuthClients,
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
@@ -365,26 +365,47 @@ pub static TABLE: &[Row] = &[
         "repl-diskless-sync",
         DEBUG | MODIFIABLE,
         yes_no!(repl_diskless_sync),
-    )
-    .accepted(),
+    ),
     row(
         "repl-diskless-sync-delay",
         MODIFIABLE,
         number!(repl_diskless_sync_delay, Integer, 0, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "repl-diskless-sync-max-replicas",
         MODIFIABLE,
         number!(repl_diskless_sync_max_replicas, Integer, 0, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "repl-diskless-load",
         DEBUG | MODIFIABLE | DENY_LOADING,
         choice!(repl_diskless_load, ReplDisklessLoad),
-    )
-    .accepted(),
+    ),
+    row(
+        "repl-overflow-policy",
+        MODIFIABLE,
+        choice!(repl_overflow_policy, ReplOverflowPolicy),
+    ),
+    row(
+        "repl-max-full-syncs",
+        MODIFIABLE,
+        number!(repl_max_full_syncs, Integer, 0, i32::MAX),
+    ),
+    row(
+        "repl-full-sync-rate",
+        MODIFIABLE,
+        number!(repl_full_sync_rate, Memory, 0, i64::MAX),
+    ),
+    row(
+        "repl-resume-full-sync",
+        MODIFIABLE,
+        yes_no!(repl_resume_full_sync),
+    ),
+    row(
+        "replica-refuse-empty-master",
+        MODIFIABLE,
+        yes_no!(replica_refuse_empty_master),
+    ),
     row(
         "repl-ping-replica-period",
         MODIFIABLE,
@@ -531,7 +552,7 @@ pub static TABLE: &[Row] = &[
         MODIFIABLE,
         number!(maxmemory_clients, MemoryOrPercent, -100, isize::MAX),
     )
-    .accepted(),
+    .apply(Apply::MaxmemoryClients),
     row(
         "lfu-log-factor",
         MODIFIABLE,

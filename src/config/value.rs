@@ -127,6 +127,18 @@ choices! {
 }
 
 choices! {
+    /// `repl-overflow-policy`: what happens to a replica whose pending output passes its limit during a full sync.
+    ReplOverflowPolicy {
+        /// It is disconnected, and starts over.
+        Disconnect = 0,
+        /// What its socket does not take goes into a file.
+        Spill = 1,
+        /// Clients that write are slowed until it has caught up.
+        Backpressure = 2,
+    } { "disconnect" => Disconnect, "spill" => Spill, "backpressure" => Backpressure, }
+}
+
+choices! {
     /// `repl-diskless-load`.
     ReplDisklessLoad {
         /// Through a file.

@@ -19,7 +19,7 @@ use crate::base::sys::strerror;
 use crate::base::sys::{self, ChildExit, Fork};
 use crate::ds::table::Resize;
 use crate::server::Server;
-use crate::server::persist::{Child, ChildKind, RdbSaveInfo};
+use crate::server::persist::{Child, ChildKind, RdbSaveInfo, RdbTarget};
 use crate::server_log;
 
 /// Exit code of a child that was asked to stop (SERVER_CHILD_NOERROR_RETVAL).
@@ -216,7 +216,7 @@ impl Server {
         }
         self.persist.rdb_saves += 1;
         self.persist.last_bgsave_try = mstime().div_euclid(1000);
-        let saved = self.fork_child(ChildKind::Rdb, |server, reporter| {
+        let saved = self.fork_child(ChildKind::Rdb, RdbTarget::Disk, |server, reporter| {
             server.rdb_save_file(path, rsi, Some(reporter))
         });
         match saved {
@@ -243,6 +243,7 @@ impl Server {
     pub(super) fn fork_child(
         &mut self,
         kind: ChildKind,
+        target: RdbTarget,
         work: impl FnOnce(&mut Server, &mut Reporter) -> bool,
     ) -> io::Result<i32> {
         let start = monotonic_us();
@@ -264,6 +265,7 @@ impl Server {
         self.persist.child = Some(Child {
             pid,
             kind,
+            target,
             info: read,
             start: mstime().div_euclid(1000),
             cow_size: 0,
@@ -390,8 +392,13 @@ impl Server {
         let outcome = Outcome::of(exit);
         match child.kind {
             ChildKind::Rdb => {
-                let ok = self.background_save_done(&child, outcome);
-                self.update_slaves_waiting_bgsave(ok);
+                let ok = match child.target {
+                    RdbTarget::Disk => self.background_save_done(&child, outcome),
+                    RdbTarget::Sockets => self.background_transfer_done(outcome),
+                };
+                self.persist.last_bgsave_seconds =
+                    Some((mstime().div_euclid(1000) - child.start).max(0));
+                self.update_slaves_waiting_bgsave(ok, child.target);
             }
             ChildKind::Aof => self.background_rewrite_done(&child, outcome),
         }
@@ -401,7 +408,6 @@ impl Server {
     fn background_save_done(&mut self, child: &Child, outcome: Outcome) -> bool {
         let now = mstime().div_euclid(1000);
         let p = &mut self.persist;
-        p.last_bgsave_seconds = Some((now - child.start).max(0));
         match outcome {
             Outcome::Success => {
                 server_log!(Level::Notice, "Background saving terminated with success");
@@ -428,6 +434,48 @@ impl Server {
             }
         }
         outcome == Outcome::Success
+    }
+
+    /// The end of a child that wrote for replicas (backgroundSaveDoneHandlerSocket).
+    fn background_transfer_done(&mut self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Success => server_log!(
+                Level::Notice,
+                "Background RDB transfer terminated with success"
+            ),
+            Outcome::Error => server_log!(Level::Warning, "Background transfer error"),
+            Outcome::Signal(signal) => server_log!(
+                Level::Warning,
+                "Background transfer terminated by signal {}",
+                signal
+            ),
+        }
+        self.close_rdb_pipe();
+        outcome == Outcome::Success
+    }
+
+    /// Starts a child that writes the snapshot into `pipe` and lives on until the other end of `safe_to_exit` is closed: what
+    /// is in the pipe has to be passed on first (the fork of rdbSaveToSlavesSockets). `req` are the replicas' requirements
+    /// (SLAVE_REQ_*).
+    ///
+    /// # Errors
+    /// The system's: no process.
+    pub fn rdb_save_to_pipe(
+        &mut self,
+        pipe: File,
+        safe_to_exit: File,
+        req: u32,
+        rsi: RdbSaveInfo,
+    ) -> io::Result<i32> {
+        let work = |server: &mut Server, reporter: &mut Reporter| {
+            // Else this process would keep itself alive.
+            server.repl.rdb_pipe = None;
+            let saved = server.rdb_save_rio_with_eof_mark(&pipe, req, rsi, reporter);
+            drop(pipe);
+            let _ = (&safe_to_exit).read(&mut [0]);
+            saved.is_ok()
+        };
+        self.fork_child(ChildKind::Rdb, RdbTarget::Sockets, work)
     }
 
     /// The part of the cron that starts saves and sees to their end; `hz` times a second.

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::{Usage, debug_delay};
@@ -26,14 +26,16 @@ use crate::server::networking::read_query_from_client;
 use crate::server::persist::{Loading, RdbLoadInfo};
 use crate::server::persist::{
     RDBFLAGS_ALLOW_DUP, RDBFLAGS_AOF_PREAMBLE, RDBFLAGS_FEED_REPL, RDBFLAGS_KEEP_CACHE,
+    RDBFLAGS_REPLICATION,
 };
 use crate::server::repl::ReplicaState;
 use crate::server_log;
+use crate::store::db::Db;
 use crate::store::evict::LFU_INIT_VAL;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::rdb::{
     PollPoint, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind, RdbReader, RdbRecord,
-    module_type_name_by_id, no_poll,
+    module_type_name_by_id,
 };
 
 /// Keys without a value that the log names.
@@ -42,6 +44,9 @@ const EMPTY_KEYS_SHOWN: u64 = 10;
 const REPORT_MS: i64 = 5000;
 /// Bytes that a key takes in a file at the least: its type, an empty name, an empty value.
 const MIN_KEY_BYTES: u64 = 3;
+
+/// Waits for a source. See [`Server::rdb_load_stream`].
+pub type Wait<'a> = &'a mut dyn FnMut(&mut Server) -> io::Result<()>;
 
 /// Why a snapshot was not loaded.
 #[derive(Debug)]
@@ -369,6 +374,54 @@ impl Server {
         flags: u32,
     ) -> Result<(RdbLoadInfo, u64), LoadFailure> {
         let mut r = RdbReader::new(file);
+        let would_block = &mut |_: &mut Server| Err(io::ErrorKind::WouldBlock.into());
+        let info = self.rdb_load_records(&mut r, size, flags, None, would_block)?;
+        Ok((info, r.bytes_read()))
+    }
+
+    /// Loads a snapshot from a source that may have nothing to read yet: then `wait` is called, which serves others and
+    /// returns when it is worth another try; its error ends the load. `size` in bytes, 0: not known. With `mark` the snapshot
+    /// is followed by forty bytes; the answer says whether they are these. With `dbs` the keys go there. The caller calls
+    /// [`Self::start_loading`] and [`Self::stop_loading`].
+    ///
+    /// # Errors
+    /// Everything that can be wrong with a snapshot or a source; the log says it.
+    pub fn rdb_load_stream<R: Read>(
+        &mut self,
+        source: R,
+        size: u64,
+        mark: Option<[u8; 40]>,
+        dbs: Option<&mut Vec<Db>>,
+        wait: Wait,
+    ) -> Result<(RdbLoadInfo, bool), LoadFailure> {
+        let mut r = RdbReader::new(source);
+        let load = || {
+            let info = self.rdb_load_records(&mut r, size, RDBFLAGS_REPLICATION, dbs, wait)?;
+            let Some(mark) = mark else {
+                return Ok((info, true));
+            };
+            let mut poll = |p| match p {
+                PollPoint::Progress(_) => Ok(()),
+                PollPoint::WouldBlock => wait(self),
+            };
+            Ok((info, r.read_array::<40>(&mut poll)? == mark))
+        };
+        let loaded = load();
+        if let Err(e) = &loaded {
+            LoadFailure::log(e, Path::new("the link to the master"));
+        }
+        loaded
+    }
+
+    /// The records of a snapshot.
+    fn rdb_load_records<R: Read>(
+        &mut self,
+        r: &mut RdbReader<R>,
+        size: u64,
+        flags: u32,
+        mut dbs: Option<&mut Vec<Db>>,
+        wait: Wait,
+    ) -> Result<RdbLoadInfo, LoadFailure> {
         let verify = self.config.rdbchecksum && !self.debug.skip_checksum_validation;
         r.set_verify_checksum(verify);
         r.set_poll_interval(self.config.loading_process_events_interval_bytes);
@@ -385,7 +438,10 @@ impl Server {
         let usage = Usage::of(self.config.maxmemory_policy);
         let limits = LoadLimits::new(&self.config, self.sanitizes_payloads(None));
         let mut empty = 0u64;
-        let version = r.header(&mut no_poll)?;
+        let version = r.header(&mut |p| match p {
+            PollPoint::Progress(_) => Ok(()),
+            PollPoint::WouldBlock => wait(self),
+        })?;
         // Files without a checksum are older than these fields. One that has them has a damaged version, and a checksum that
         // nobody would look at.
         let refuse_fields = version < RDB_VERSION_CHECKSUM;
@@ -395,7 +451,7 @@ impl Server {
                     self.loading_progress(offset, started);
                     Ok(())
                 }
-                PollPoint::WouldBlock => no_poll(p),
+                PollPoint::WouldBlock => wait(self),
             };
             let k = match r.next_record(&mut key, &mut poll)? {
                 RdbRecord::Key(k) => k,
@@ -419,7 +475,10 @@ impl Server {
                 }
                 RdbRecord::ResizeDb { keys, .. } => {
                     let n = r.plausible_count(keys, MIN_KEY_BYTES);
-                    self.dbs[db].keys.reserve(n);
+                    match dbs.as_deref_mut() {
+                        Some(dbs) => dbs[db].keys.reserve(n),
+                        None => self.dbs[db].keys.reserve(n),
+                    }
                     continue;
                 }
                 RdbRecord::Aux { key, value } => {
@@ -446,7 +505,7 @@ impl Server {
                     break;
                 }
             };
-            let loaded = rdb_load_entry(&mut r, k.rdb_type, &key, k.expire_ms, &limits, &mut poll)?;
+            let loaded = rdb_load_entry(r, k.rdb_type, &key, k.expire_ms, &limits, &mut poll)?;
             let Some(mut e) = loaded else {
                 if empty < EMPTY_KEYS_SHOWN {
                     server_log!(
@@ -473,7 +532,10 @@ impl Server {
                     clock.lru_clock,
                     clock.lfu_minutes(),
                 ));
-                let keys = &mut self.dbs[db].keys;
+                let keys = match dbs.as_deref_mut() {
+                    Some(dbs) => &mut dbs[db].keys,
+                    None => &mut self.dbs[db].keys,
+                };
                 let hash = keys.hash(&key);
                 if keys.find(hash, &key).is_some() {
                     if flags & RDBFLAGS_ALLOW_DUP == 0 {
@@ -501,7 +563,7 @@ impl Server {
                 String::new()
             }
         );
-        Ok((info, r.bytes_read()))
+        Ok(info)
     }
 
     /// A key that was not loaded is deleted in the stream, too: replicas that go on with it may have it.

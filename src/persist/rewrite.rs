@@ -16,7 +16,7 @@ use crate::base::log::Level;
 use crate::base::sys::{self, strerror};
 use crate::server::Server;
 use crate::server::aof::AofState;
-use crate::server::persist::{Child, ChildKind};
+use crate::server::persist::{Child, ChildKind, RdbTarget};
 use crate::server_log;
 use crate::store::rewrite::rewrite_object;
 use crate::wire::aof::{temp_incr_file_name, timestamp_annotation};
@@ -97,7 +97,7 @@ impl Server {
 
     fn write_base<W: Write>(&self, sink: W, reporter: Option<&mut Reporter>) -> io::Result<()> {
         if self.config.aof_use_rdb_preamble {
-            return self.rdb_save_rio(sink, None, true, reporter);
+            return self.rdb_save_rio(sink, 0, None, true, reporter);
         }
         let mut w = BufWriter::with_capacity(WRITE_BUFFER, sink);
         self.rewrite_append_only_file_rio(&mut w, reporter)?;
@@ -232,7 +232,7 @@ impl Server {
             self.aof.fsynced_reploff = 0;
         }
         self.aof.rewrites += 1;
-        let forked = self.fork_child(ChildKind::Aof, |server, reporter| {
+        let forked = self.fork_child(ChildKind::Aof, RdbTarget::Disk, |server, reporter| {
             let path = temp_background_file(std::process::id());
             let ok = server.rewrite_append_only_file(&path, Some(reporter));
             if ok {

@@ -16,6 +16,7 @@ use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
+use crate::server::client::SLAVE_REQ_RDB_EXCLUDE_DATA;
 use crate::server::persist::RdbSaveInfo;
 use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
@@ -124,13 +125,14 @@ impl Walk<'_> {
 
 impl Server {
     /// Writes the data set as an RDB file into `sink` and flushes that (rdbSaveRio). With `rsi` the file tells which stream it
-    /// is a part of. With `aof_base` it says that it is the base of an append-only file.
+    /// is a part of; `req` (SLAVE_REQ_*) may leave the keys out. With `aof_base` it says that it is the base of an append-only file.
     ///
     /// # Errors
     /// The sink's; `Interrupted` where the parent of this child wants it to stop.
     pub(super) fn rdb_save_rio<W: Write>(
         &self,
         sink: W,
+        req: u32,
         rsi: Option<RdbSaveInfo>,
         aof_base: bool,
         reporter: Option<&mut Reporter>,
@@ -159,7 +161,7 @@ impl Server {
         };
         for (id, db) in self.dbs.iter().enumerate() {
             let keys = &db.keys;
-            if keys.is_empty() {
+            if keys.is_empty() || req & SLAVE_REQ_RDB_EXCLUDE_DATA != 0 {
                 continue;
             }
             w.select_db(id as u64)?;
@@ -173,6 +175,24 @@ impl Server {
             done?;
         }
         w.eof()
+    }
+
+    /// The same for a stream, where nobody knows the length before: between a header that announces a random mark, and the
+    /// mark (rdbSaveRioWithEOFMark).
+    ///
+    /// # Errors
+    /// As [`Self::rdb_save_rio`].
+    pub(super) fn rdb_save_rio_with_eof_mark(
+        &mut self,
+        mut sink: &File,
+        req: u32,
+        rsi: RdbSaveInfo,
+        reporter: &mut Reporter,
+    ) -> io::Result<()> {
+        let mark = self.random.run_id();
+        sink.write_all(&[b"$EOF:", &mark[..], b"\r\n"].concat())?;
+        self.rdb_save_rio(sink, req, Some(rsi), false, Some(reporter))?;
+        sink.write_all(&mark)
     }
 
     /// What the file says about itself (rdbSaveInfoAuxFields).
@@ -206,9 +226,9 @@ impl Server {
     ) -> Result<(), SaveError> {
         let file = File::create(path).map_err(at("fopen"))?;
         if self.config.rdb_save_incremental_fsync {
-            self.rdb_save_rio(autosync(&file), rsi, false, reporter)
+            self.rdb_save_rio(autosync(&file), 0, rsi, false, reporter)
         } else {
-            self.rdb_save_rio(&file, rsi, false, reporter)
+            self.rdb_save_rio(&file, 0, rsi, false, reporter)
         }
         .map_err(at("rdbSaveRio"))?;
         file.sync_all().map_err(at("fsync"))?;

@@ -126,6 +126,27 @@ impl Server {
             );
             self.free_client_async(cid);
         }
+        // Whether a replica still reads its snapshot shows only where it has been late; one that waits for a busy disk of
+        // its own reads nothing for a while.
+        let stuck: Vec<_> = self
+            .replicas()
+            .filter(|(_, r)| {
+                r.repl_last_partial_write != 0
+                    && (r.state == ReplState::WaitBgsaveEnd
+                        || r.state == ReplState::SendBulk && r.rdb_spill.is_some())
+                    && now - r.repl_last_partial_write > timeout
+            })
+            .map(|(cid, _)| cid)
+            .collect();
+        for cid in stuck {
+            server_log!(
+                Level::Warning,
+                "Disconnecting timedout replica (full sync): {}",
+                self.replication_get_slave_name(cid)
+            );
+            self.rdb_pipe_replica_gone(cid);
+            self.free_client_async(cid);
+        }
     }
 
     /// A master without replicas gives the backlog up after a while, and with it the history's name: writes from then on

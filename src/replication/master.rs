@@ -1,26 +1,22 @@
 //! The master's side: who may sync and how, the shared snapshot, the stream.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 
 use socket2::Socket;
 
-use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::Level;
-use crate::base::sys::{self, path_of, strerror};
 use crate::server::Server;
 use crate::server::client::{
     CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ReplState,
     Replica, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
 };
 use crate::server::exec::{Args, OwnedArgs};
+use crate::server::persist::{ChildKind, RdbTarget};
 use crate::server::repl::ReplicaState;
 use crate::server_log;
 use crate::wire::resp;
 
-/// Bytes of the RDB file handed to the kernel in one callback: large enough to be cheap, small enough that other clients
-/// get their turn.
-const BULK_CHUNK: usize = 256 * 1024;
+use super::id_text;
 
 impl Server {
     /// `ip:port` of a replica, by what it announced or where it connects from (replicationGetSlaveName).
@@ -207,6 +203,9 @@ impl Server {
             let m = self.clients.monitors[i];
             self.clients.add_reply_proto(m, &line);
             self.close_client_on_output_buffer_limit_reached(m);
+            if self.config.maxmemory_clients != 0 {
+                self.update_client_mem_usage_and_bucket(m);
+            }
         }
     }
 
@@ -368,7 +367,7 @@ impl Server {
     }
 
     /// The client is a replica from now on.
-    fn become_replica(&mut self, cid: ClientId, state: ReplState) {
+    pub(super) fn become_replica(&mut self, cid: ClientId, state: ReplState) {
         let now = self.clock.unix_s;
         let c = &mut self.clients[cid];
         c.flags |= CLIENT_SLAVE;
@@ -381,237 +380,12 @@ impl Server {
 
     /// Bytes that must precede the stream, past all buffers. The socket's buffer is empty at these times, so a short write
     /// means that the link is gone.
-    fn write_directly(&mut self, cid: ClientId, bytes: &[u8]) -> bool {
+    pub(super) fn write_directly(&mut self, cid: ClientId, bytes: &[u8]) -> bool {
         let Some(conn) = self.clients.get(cid).and_then(|c| c.conn.as_ref()) else {
             return false;
         };
         let mut conn: &Socket = conn;
         conn.write(bytes).is_ok_and(|n| n == bytes.len())
-    }
-
-    fn full_resync(&mut self, cid: ClientId) {
-        self.stats.sync_full += 1;
-        if self.config.repl_disable_tcp_nodelay
-            && let Some(conn) = &self.clients[cid].conn
-        {
-            let _ = conn.set_tcp_nodelay(false);
-        }
-        self.become_replica(cid, ReplState::WaitBgsaveStart);
-        if self.clients.slaves.len() == 1 && !self.repl.log.backlog_active() {
-            // What was written while there was no backlog is nowhere: no old id may lead here.
-            self.change_replication_id();
-            self.clear_replication_id2();
-            self.create_replication_backlog();
-            server_log!(
-                Level::Notice,
-                "Replication backlog created, my new replication IDs are '{}' and '{}'",
-                id_text(&self.repl.replid),
-                id_text(&self.repl.replid2)
-            );
-        }
-        if self.persist.child.is_some() {
-            // A snapshot that another replica waits for serves this one too, from the same offset on.
-            let (capa, rdb_only) = self.clients[cid]
-                .repl()
-                .map_or((0, false), |r| (r.capa, r.rdb_only));
-            let other = self.clients.slaves.iter().copied().find(|s| {
-                self.clients
-                    .get(*s)
-                    .and_then(|c| c.repl())
-                    .is_some_and(|r| {
-                        // One that only wants the snapshot has no place in the stream to be shared.
-                        r.state == ReplState::WaitBgsaveEnd
-                            && capa & r.capa == r.capa
-                            && (rdb_only || !r.rdb_only)
-                    })
-            });
-            match other {
-                Some(other) => {
-                    let (reader, offset) = match self.clients[other].repl() {
-                        Some(r) => (r.reader, r.psync_initial_offset),
-                        None => (None, 0),
-                    };
-                    let reader = reader
-                        .filter(|_| !rdb_only)
-                        .and_then(|r| self.repl.log.add_reader_like(r));
-                    self.clients[cid].repl_mut().reader = reader;
-                    self.replication_setup_slave_for_full_resync(cid, offset);
-                    server_log!(Level::Notice, "Waiting for end of BGSAVE for SYNC");
-                }
-                None => server_log!(
-                    Level::Notice,
-                    "Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC"
-                ),
-            }
-        } else {
-            self.start_bgsave_for_replication();
-        }
-    }
-
-    /// Announces the full resync and makes the replica a reader of the stream from this very offset on
-    /// (replicationSetupSlaveForFullResync).
-    fn replication_setup_slave_for_full_resync(&mut self, cid: ClientId, offset: i64) {
-        let reply = format!("+FULLRESYNC {} {offset}\r\n", id_text(&self.repl.replid));
-        let wants_stream = |r: &Replica| r.reader.is_none() && !r.rdb_only;
-        if self.clients[cid].repl().is_some_and(wants_stream) {
-            let reader = self.repl.log.add_reader();
-            self.clients[cid].repl_mut().reader = Some(reader);
-        }
-        let r = self.clients[cid].repl_mut();
-        r.psync_initial_offset = offset;
-        r.state = ReplState::WaitBgsaveEnd;
-        let pre_psync = r.pre_psync;
-        // A snapshot starts in database 0: the stream has to say which one it means.
-        self.repl.slave_seldb = None;
-        if !pre_psync && !self.write_directly(cid, reply.as_bytes()) {
-            self.free_client_async(cid);
-        }
-    }
-
-    /// Forks the child that writes the snapshot for all replicas that wait for one (startBgsaveForReplication).
-    pub fn start_bgsave_for_replication(&mut self) {
-        server_log!(Level::Notice, "Starting BGSAVE for SYNC with target: disk");
-        let info = self.rdb_populate_save_info();
-        let started = match info {
-            Some(info) => {
-                let path = path_of(&self.config.dbfilename);
-                self.rdb_save_background(&path, Some(info))
-            }
-            None => {
-                server_log!(
-                    Level::Warning,
-                    "BGSAVE for replication: replication information not available, can't generate the RDB file right now. \
-                     Try later."
-                );
-                false
-            }
-        };
-        let waiting: Vec<ClientId> = self
-            .clients
-            .slaves
-            .iter()
-            .copied()
-            .filter(|s| {
-                self.clients
-                    .get(*s)
-                    .and_then(|c| c.repl())
-                    .is_some_and(|r| r.state == ReplState::WaitBgsaveStart)
-            })
-            .collect();
-        if started {
-            self.repl.rdb_generated_by_replication = self.config.rdb_del_sync_files;
-            let offset = self.get_psync_initial_offset();
-            for cid in waiting {
-                self.replication_setup_slave_for_full_resync(cid, offset);
-            }
-            return;
-        }
-        server_log!(Level::Warning, "BGSAVE for replication failed");
-        for cid in waiting {
-            self.clients.slaves.retain(|s| *s != cid);
-            let c = &mut self.clients[cid];
-            c.flags &= !CLIENT_SLAVE;
-            c.replica = None;
-            self.add_reply_error(cid, "BGSAVE failed, replication can't continue");
-            self.close_after_reply(cid);
-        }
-    }
-
-    /// The offset that a snapshot forked now ends at (getPsyncInitialOffset).
-    fn get_psync_initial_offset(&self) -> i64 {
-        self.repl.log.master_repl_offset()
-    }
-
-    /// The child has ended: its file goes to those who wait for it, or they are closed (updateSlavesWaitingBgsave).
-    pub fn update_slaves_waiting_bgsave(&mut self, ok: bool) {
-        for cid in self.clients.slaves.clone() {
-            let waits = self
-                .clients
-                .get(cid)
-                .and_then(|c| c.repl())
-                .is_some_and(|r| r.state == ReplState::WaitBgsaveEnd);
-            if !waits {
-                continue;
-            }
-            if !ok {
-                self.free_client_async(cid);
-                server_log!(
-                    Level::Warning,
-                    "SYNC failed. BGSAVE child returned an error"
-                );
-                continue;
-            }
-            let path = path_of(&self.config.dbfilename);
-            let opened = File::open(path).and_then(|f| Ok((f.metadata()?.len(), f)));
-            match opened {
-                Ok((size, f)) => {
-                    let r = self.clients[cid].repl_mut();
-                    r.db_file = Some(f);
-                    r.db_off = 0;
-                    r.db_size = size;
-                    r.state = ReplState::SendBulk;
-                    r.preamble = format!("${size}\r\n").into_bytes();
-                    if let Some(file) = self.clients[cid].file {
-                        self.el.create_file_event(
-                            file,
-                            Mask::WRITABLE,
-                            send_bulk_to_slave,
-                            cid.to_data(),
-                        );
-                    }
-                }
-                Err(e) => {
-                    self.free_client_async(cid);
-                    server_log!(
-                        Level::Warning,
-                        "SYNC failed. Can't open/stat DB after BGSAVE: {}",
-                        strerror(&e)
-                    );
-                }
-            }
-        }
-        // Replicas that came too late for this snapshot need another one.
-        self.replication_start_pending_fork();
-    }
-
-    /// Starts a snapshot if replicas wait for one and none is under way (replicationStartPendingFork).
-    pub fn replication_start_pending_fork(&mut self) {
-        let waiting = self.clients.slaves.iter().any(|s| {
-            self.clients
-                .get(*s)
-                .and_then(|c| c.repl())
-                .is_some_and(|r| r.state == ReplState::WaitBgsaveStart)
-        });
-        if waiting && self.persist.child.is_none() {
-            self.start_bgsave_for_replication();
-        }
-    }
-
-    /// The replica has its snapshot: the stream may flow (replicaPutOnline, replicaStartCommandStream).
-    fn replica_put_online(&mut self, cid: ClientId) {
-        let now = self.clock.unix_s;
-        let name = self.replication_get_slave_name(cid);
-        let rdb_only = self.clients[cid].repl().is_some_and(|r| r.rdb_only);
-        let r = self.clients[cid].repl_mut();
-        if rdb_only {
-            r.state = ReplState::RdbTransmitted;
-            server_log!(
-                Level::Notice,
-                "RDB transfer completed, rdb only replica ({}) should be disconnected asap",
-                name
-            );
-            self.free_client_async(cid);
-            return;
-        }
-        r.state = ReplState::Online;
-        r.ack_time = now;
-        self.refresh_good_slaves_count();
-        server_log!(
-            Level::Notice,
-            "Synchronization with replica {} succeeded",
-            name
-        );
-        self.clients.queue_write(cid);
     }
 
     /// A replica has gone, or is sent away: it is no reader any more (the replica part of freeClient).
@@ -623,7 +397,9 @@ impl Server {
             return;
         };
         c.flags &= !CLIENT_SLAVE;
-        let Some(r) = c.replica.take() else {
+        let state = c.repl().map_or(ReplState::None, |r| r.state);
+        self.rdb_pipe_replica_gone(cid);
+        let Some(r) = self.clients.get_mut(cid).and_then(|c| c.replica.take()) else {
             return;
         };
         if let Some(reader) = r.reader {
@@ -640,11 +416,12 @@ impl Server {
                 .and_then(|c| c.repl())
                 .is_some_and(|r| r.state == ReplState::WaitBgsaveEnd)
         });
-        if self.config.save.is_empty()
-            && r.state == ReplState::WaitBgsaveEnd
-            && self.persist.child.is_some()
-            && !others
-        {
+        let to_disk = self
+            .persist
+            .child
+            .as_ref()
+            .is_some_and(|c| c.kind == ChildKind::Rdb && c.target == RdbTarget::Disk);
+        if self.config.save.is_empty() && state == ReplState::WaitBgsaveEnd && to_disk && !others {
             self.kill_rdb_child();
         }
     }
@@ -661,9 +438,7 @@ impl Server {
     pub fn flush_slaves_output_buffers(&mut self) {
         for cid in self.clients.slaves.clone() {
             let online = self.clients.get(cid).is_some_and(|c| {
-                !c.has(CLIENT_CLOSE_ASAP)
-                    && c.repl()
-                        .is_some_and(|r| r.state == ReplState::Online && !r.start_cmd_stream_on_ack)
+                !c.has(CLIENT_CLOSE_ASAP) && c.repl().is_some_and(Replica::streams)
             });
             if online && self.client_has_pending_replies(cid) {
                 self.write_to_client(cid);
@@ -712,90 +487,5 @@ impl Server {
             (!c.has(CLIENT_MONITOR)).then_some(())?;
             Some((*s, c.repl()?))
         })
-    }
-}
-
-/// An id as text: it may be whatever forty bytes a master sent.
-pub(super) fn id_text(id: &[u8; 40]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(id)
-}
-
-/// The socket of a replica that is being sent the RDB file is writable (sendBulkToSlave).
-pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
-    use std::os::fd::AsRawFd;
-    let cid = ClientId::from_data(data);
-    server.exec.clock_stale = true;
-    let Some(c) = server.clients.get_mut(cid) else {
-        return;
-    };
-    let (Some(conn), Some(r)) = (c.conn.as_ref(), c.replica.as_deref_mut()) else {
-        return;
-    };
-    let mut conn: &Socket = conn;
-    if !r.preamble.is_empty() {
-        match conn.write(&r.preamble) {
-            Ok(n) => {
-                server.stats.net_repl_output_bytes += n as u64;
-                r.preamble.drain(..n);
-                if !r.preamble.is_empty() {
-                    server.el.clear_ready(file, Mask::WRITABLE);
-                    return;
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                server.el.clear_ready(file, Mask::WRITABLE);
-                return;
-            }
-            Err(e) => {
-                server_log!(
-                    Level::Warning,
-                    "Write error sending RDB preamble to replica: {}",
-                    strerror(&e)
-                );
-                return server.free_client_async(cid);
-            }
-        }
-    }
-    let Some(db) = r.db_file.as_ref() else {
-        return;
-    };
-    let left = r.db_size - r.db_off;
-    let want = usize::try_from(left).unwrap_or(BULK_CHUNK).min(BULK_CHUNK);
-    if want > 0 {
-        match sys::sendfile(conn.as_raw_fd(), db, r.db_off, want) {
-            Ok(0) => {
-                server_log!(
-                    Level::Warning,
-                    "Read error sending DB to replica: premature EOF"
-                );
-                return server.free_client_async(cid);
-            }
-            Ok(n) => {
-                r.db_off += n as u64;
-                server.stats.net_repl_output_bytes += n as u64;
-                if n < want {
-                    server.el.clear_ready(file, Mask::WRITABLE);
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                server.el.clear_ready(file, Mask::WRITABLE);
-                return;
-            }
-            Err(e) => {
-                server_log!(
-                    Level::Warning,
-                    "Write error sending DB to replica: {}",
-                    strerror(&e)
-                );
-                return server.free_client_async(cid);
-            }
-        }
-    }
-    if r.db_off == r.db_size {
-        r.db_file = None;
-        server.el.delete_file_event(file, Mask::WRITABLE);
-        server.replica_put_online(cid);
     }
 }

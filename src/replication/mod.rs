@@ -31,6 +31,14 @@
 
 mod cached_master;
 mod cron;
+mod full_sync;
 mod master;
+mod payload;
+mod rdb_pipe;
 mod replica;
 mod wait;
+
+/// An id as text: it may be whatever forty bytes a master sent.
+fn id_text(id: &[u8; 40]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(id)
+}

@@ -1,33 +1,24 @@
 //! The replica's side: connecting, the handshake, the payload, the stream, and becoming a replica or a master.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
-use crate::base::sys::{self, path_of, strerror};
+use crate::base::sys::strerror;
 use crate::server::Server;
 use crate::server::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId};
-use crate::server::networking::PROTO_IOBUF_LEN;
-use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
-use crate::server::repl::{PayloadEnd, ReplicaState, Transfer};
+use crate::server::persist::RdbLoadInfo;
+use crate::server::repl::ReplicaState;
 use crate::server_log;
 use crate::wire::backlog::OFFSET_BOUND;
 use crate::wire::handshake::{
-    BULK_HEADER_LINE_SIZE, BulkHeader, EofMark, HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams,
-    HandshakeState, LineReader, LogLevel, Outcome, Step, parse_bulk_header,
+    HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, HandshakeState, LineReader, LogLevel, Outcome,
+    Step,
 };
-
-/// The payload is forced to the disk every so many bytes, so that the end of a transfer does not wait for all of them
-/// (REPL_MAX_WRITTEN_BEFORE_FSYNC).
-const REPL_MAX_WRITTEN_BEFORE_FSYNC: u64 = 8 * 1024 * 1024;
-/// Bytes of the payload read in one callback.
-const BULK_READ: usize = 4 * PROTO_IOBUF_LEN;
 
 impl Server {
     // Roles -----------------------------------------------------------------------------------------------------------
@@ -185,7 +176,7 @@ impl Server {
     }
 
     /// Closes the link that is not a client yet (undoConnectWithMaster).
-    fn undo_connect_with_master(&mut self) {
+    pub(super) fn undo_connect_with_master(&mut self) {
         if let Some(file) = self.repl.sock_file.take() {
             self.el.remove_file(file);
         }
@@ -193,11 +184,12 @@ impl Server {
         self.repl.handshake = None;
     }
 
-    /// Closes the link and removes what has come of the payload.
+    /// Closes the link. What has come of the payload is kept where the next link may bring the rest, else removed
+    /// (replicationAbortSyncTransfer).
     fn replication_abort_sync_transfer(&mut self) {
         self.undo_connect_with_master();
         if let Some(t) = self.repl.transfer.take() {
-            let _ = std::fs::remove_file(&t.path);
+            self.keep_or_remove_payload(t);
         }
     }
 
@@ -347,234 +339,9 @@ impl Server {
         }
     }
 
-    /// The payload comes next: it goes to a temporary file.
-    fn begin_transfer(&mut self) {
-        let now = self.clock.unix_s;
-        let path = PathBuf::from(format!("temp-{now}.{}.rdb", std::process::id()));
-        let file = match File::options()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .open(&path)
-        {
-            Ok(f) => f,
-            Err(e) => {
-                server_log!(
-                    Level::Warning,
-                    "Opening the temp file needed for MASTER <-> REPLICA synchronization: {}",
-                    strerror(&e)
-                );
-                self.undo_connect_with_master();
-                self.repl.state = ReplicaState::Connect;
-                return;
-            }
-        };
-        self.repl.transfer = Some(Transfer {
-            file,
-            path,
-            end: PayloadEnd::Unknown,
-            read: 0,
-            synced: 0,
-            header: LineReader::new(BULK_HEADER_LINE_SIZE),
-        });
-        self.repl.state = ReplicaState::Transfer;
-        self.repl.transfer_lastio = now;
-        if let Some(f) = self.repl.sock_file {
-            self.el
-                .create_file_event(f, Mask::READABLE, read_sync_bulk_payload, 0);
-        }
-    }
-
-    // The payload -----------------------------------------------------------------------------------------------------
-
-    /// Takes bytes of the payload's header line and of the payload. Returns how many belong to it; the rest is the stream
-    /// that follows. An error ends the transfer.
-    fn take_payload(&mut self, bytes: &[u8]) -> Result<(usize, bool), ()> {
-        self.repl.transfer_lastio = self.clock.unix_s;
-        let Some(t) = self.repl.transfer.as_mut() else {
-            return Err(());
-        };
-        let mut at = 0;
-        while matches!(t.end, PayloadEnd::Unknown) {
-            if at == bytes.len() {
-                return Ok((at, false));
-            }
-            let (n, line) = t.header.feed(&bytes[at..]);
-            at += n;
-            let Some(line) = line else {
-                continue;
-            };
-            let header = parse_bulk_header(line);
-            if let Some(l) = header.log(line, false) {
-                let level = match l.level {
-                    LogLevel::Notice => Level::Notice,
-                    LogLevel::Warning => Level::Warning,
-                };
-                server_log!(level, "{}", l.text);
-            }
-            match header {
-                BulkHeader::Length(n) => t.end = PayloadEnd::Size(n),
-                BulkHeader::EofMark(m) => t.end = PayloadEnd::Mark(EofMark::new(m)),
-                BulkHeader::KeepAlive => {}
-                BulkHeader::Aborted(_) | BulkHeader::Malformed => return Err(()),
-            }
-        }
-        let mine = match &t.end {
-            PayloadEnd::Size(size) => {
-                let left = usize::try_from(size - t.read).unwrap_or(usize::MAX);
-                &bytes[at..at + left.min(bytes.len() - at)]
-            }
-            _ => &bytes[at..],
-        };
-        if let Err(e) = t.file.write_all(mine) {
-            server_log!(
-                Level::Warning,
-                "Write error or short write writing to the DB dump file needed for MASTER <-> REPLICA synchronization: {}",
-                strerror(&e)
-            );
-            return Err(());
-        }
-        t.read += mine.len() as u64;
-        let done = match &mut t.end {
-            PayloadEnd::Size(size) => t.read == *size,
-            PayloadEnd::Mark(m) => {
-                let done = m.push(mine);
-                if done && let Err(e) = t.file.set_len(t.read - 40) {
-                    server_log!(
-                        Level::Warning,
-                        "Error truncating the RDB file received from the master for SYNC: {}",
-                        strerror(&e)
-                    );
-                    return Err(());
-                }
-                done
-            }
-            PayloadEnd::Unknown => false,
-        };
-        if t.read >= t.synced + REPL_MAX_WRITTEN_BEFORE_FSYNC {
-            // Best effort: the file is synced as a whole at the end.
-            let _ = sys::sync_file_range(&t.file, t.synced, t.read - t.synced);
-            t.synced = t.read;
-        }
-        Ok((at + mine.len(), done))
-    }
-
-    /// The payload is complete: it replaces the data set, and its sender becomes our master. `rest` is what came behind it.
-    fn finish_transfer(&mut self, rest: &[u8]) {
-        let Some(t) = self.repl.transfer.take() else {
-            return;
-        };
-        let path = path_of(&self.config.dbfilename);
-        let used_mark = matches!(t.end, PayloadEnd::Mark(_));
-        if self.persist.child.is_some() {
-            server_log!(
-                Level::Notice,
-                "Replica is about to load the RDB file received from the master, but there is a pending RDB child running. \
-                 Killing process {} and removing its temp file to avoid any race",
-                self.persist.child.as_ref().map_or(0, |c| c.pid)
-            );
-            self.kill_rdb_child();
-        }
-        // The file would get what the load does; a new base of it follows.
-        if !self.aof.is_off() {
-            self.stop_append_only();
-        }
-        // From here on the old history is over, for us and for our own replicas.
-        self.replication_discard_cached_master();
-        self.disconnect_slaves();
-        self.free_replication_backlog();
-        server_log!(Level::Notice, "MASTER <-> REPLICA sync: Flushing old data");
-        self.empty_data(None, self.config.replica_lazy_flush);
-        if let Some(f) = self.repl.sock_file {
-            // It would be entered again from the nested event loop.
-            self.el.delete_file_event(f, Mask::READABLE);
-        }
-        server_log!(
-            Level::Notice,
-            "MASTER <-> REPLICA sync: Loading DB in memory"
-        );
-        let renamed = t
-            .file
-            .sync_all()
-            .map_err(|e| (e, "sync the temp DB to disk"))
-            .and_then(|()| {
-                std::fs::rename(&t.path, &path).map_err(|e| (e, "rename the temp DB into place"))
-            });
-        if let Err((e, what)) = renamed {
-            server_log!(
-                Level::Warning,
-                "Failed trying to {} in MASTER <-> REPLICA synchronization: {}",
-                what,
-                strerror(&e)
-            );
-            let _ = std::fs::remove_file(&t.path);
-            self.cancel_replication_handshake(true);
-            return;
-        }
-        if let Err(e) = sys::fsync_file_dir(&path) {
-            server_log!(
-                Level::Warning,
-                "Failed trying to sync DB directory . in MASTER <-> REPLICA synchronization: {}",
-                strerror(&e)
-            );
-        }
-        let loaded = self.rdb_load(&path, RDBFLAGS_REPLICATION);
-        let remove = self.config.rdb_del_sync_files && self.all_persistence_disabled();
-        if remove {
-            server_log!(
-                Level::Notice,
-                "Removing the RDB file obtained from the master. This replica has persistence disabled"
-            );
-            let _ = std::fs::remove_file(&path);
-        }
-        let Ok(info) = loaded else {
-            server_log!(
-                Level::Warning,
-                "Failed trying to load the MASTER synchronization DB from disk, check server logs."
-            );
-            self.empty_data(None, self.config.replica_lazy_flush);
-            self.cancel_replication_handshake(true);
-            return;
-        };
-        let file = self.repl.sock_file.take();
-        let Some(sock) = self.repl.sock.take() else {
-            return;
-        };
-        if let Some(f) = file {
-            self.el.remove_file(f);
-        }
-        self.repl.handshake = None;
-        self.update_cached_time();
-        let Some(cid) = self.replication_create_master_client(sock, info.repl_stream_db) else {
-            self.repl.state = ReplicaState::Connect;
-            return;
-        };
-        self.repl.state = ReplicaState::Connected;
-        self.repl.down_since = 0;
-        // The master's history is ours now.
-        self.repl.replid = self.repl.master_replid;
-        self.clear_replication_id2();
-        drop(self.repl.log.reset(self.repl.master_initial_offset));
-        self.create_replication_backlog();
-        server_log!(
-            Level::Notice,
-            "MASTER <-> REPLICA sync: Finished with success"
-        );
-        if self.config.appendonly {
-            self.restart_aof_after_sync();
-        }
-        if used_mark {
-            // The master waits for this before it sends the stream.
-            self.replication_send_ack();
-        }
-        if !rest.is_empty() {
-            self.feed_master_client(cid, rest);
-        }
-    }
-
     /// The data set has been replaced: the append-only file begins anew (restartAOFAfterSYNC). Without it the server would
     /// not keep what it is configured to keep, so that it cannot go on.
-    fn restart_aof_after_sync(&mut self) {
+    pub(super) fn restart_aof_after_sync(&mut self) {
         const TRIES: u32 = 10;
         for left in (0..TRIES).rev() {
             if self.start_append_only() {
@@ -594,11 +361,6 @@ impl Server {
              Exiting now."
         );
         self.exit(1);
-    }
-
-    /// No save points and no AOF: files on the disk are nobody's data.
-    pub fn all_persistence_disabled(&self) -> bool {
-        self.config.save.is_empty() && !self.config.appendonly
     }
 
     // The link as a client --------------------------------------------------------------------------------------------
@@ -639,7 +401,7 @@ impl Server {
     }
 
     /// Bytes of the stream that were read together with the end of the handshake.
-    fn feed_master_client(&mut self, cid: ClientId, bytes: &[u8]) {
+    pub(super) fn feed_master_client(&mut self, cid: ClientId, bytes: &[u8]) {
         if let Some(c) = self.clients.get_mut(cid) {
             c.querybuf.extend_from_slice(bytes);
             c.repl_mut().read_reploff += bytes.len() as i64;
@@ -749,7 +511,7 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
         match server.repl.state {
             ReplicaState::Handshake => {}
             // What came behind the last line of the handshake belongs to what follows it.
-            ReplicaState::Transfer => return payload_bytes(server, rest),
+            ReplicaState::Transfer => return super::payload::payload_bytes(server, rest),
             ReplicaState::Connected => {
                 if let (Some(cid), false) = (server.repl.master, rest.is_empty()) {
                     server.feed_master_client(cid, rest);
@@ -769,7 +531,11 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
 }
 
 /// One read of the link. `Err(None)`: nothing to read now. `Err(Some(why))`: the link is broken.
-fn read_link(server: &mut Server, file: FileId, buf: &mut [u8]) -> Result<usize, Option<String>> {
+pub(super) fn read_link(
+    server: &mut Server,
+    file: FileId,
+    buf: &mut [u8],
+) -> Result<usize, Option<String>> {
     let Some(sock) = &server.repl.sock else {
         return Err(None);
     };
@@ -789,74 +555,5 @@ fn read_link(server: &mut Server, file: FileId, buf: &mut [u8]) -> Result<usize,
         }
         Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(None),
         Err(e) => Err(Some(strerror(&e))),
-    }
-}
-
-/// The link is readable while the payload comes (readSyncBulkPayload).
-pub(super) fn read_sync_bulk_payload(server: &mut Server, file: FileId, _: ClientData, _: Mask) {
-    server.exec.clock_stale = true;
-    if server.repl.sock_file != Some(file) {
-        return;
-    }
-    let mut buf = [0; BULK_READ];
-    // Of a payload with a size nothing beyond its end is read: that is the stream's.
-    let limit = match server.repl.transfer.as_ref() {
-        Some(Transfer {
-            end: PayloadEnd::Size(size),
-            read,
-            ..
-        }) => usize::try_from(size - read)
-            .unwrap_or(BULK_READ)
-            .clamp(1, BULK_READ),
-        _ => BULK_READ,
-    };
-    match read_link(server, file, &mut buf[..limit]) {
-        Ok(n) => payload_bytes(server, &buf[..n]),
-        Err(None) => {}
-        Err(Some(why)) => {
-            let started = server
-                .repl
-                .transfer
-                .as_ref()
-                .is_some_and(|t| !matches!(t.end, PayloadEnd::Unknown));
-            if started {
-                let why = if why == "Connection closed by peer" {
-                    "connection lost".into()
-                } else {
-                    why
-                };
-                server_log!(
-                    Level::Warning,
-                    "I/O error trying to sync with MASTER: {}",
-                    why
-                );
-            } else {
-                server_log!(
-                    Level::Warning,
-                    "I/O error reading bulk count from MASTER: {}",
-                    why
-                );
-            }
-            server.cancel_replication_handshake(true);
-        }
-    }
-}
-
-fn payload_bytes(server: &mut Server, bytes: &[u8]) {
-    match server.take_payload(bytes) {
-        Ok((n, true)) => server.finish_transfer(&bytes[n..]),
-        Ok((_, false)) => {
-            let empty = server
-                .repl
-                .transfer
-                .as_ref()
-                .is_some_and(|t| matches!(t.end, PayloadEnd::Size(0)));
-            if empty {
-                server.finish_transfer(&[]);
-            }
-        }
-        Err(()) => {
-            server.cancel_replication_handshake(true);
-        }
     }
 }

@@ -18,9 +18,11 @@ use socket2::Socket;
 use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
 use crate::server::blocked::Waiting;
+use crate::server::client_eviction::MemUsage;
 use crate::server::command::CommandId;
 use crate::server::multi::MultiState;
 use crate::server::pubsub::Subscriptions;
+use crate::server::spill::Spill;
 use crate::wire::backlog::ReaderId;
 use crate::wire::resp::Parser;
 
@@ -71,6 +73,9 @@ pub const CLIENT_PROTOCOL_ERROR: u64 = 1 << 50;
 
 /// A replica whose command had a reply, for which there is no place on its link: it is closed.
 pub const CLIENT_REPLY_ON_LINK: u64 = 1 << 51;
+
+/// Was closed since the clients took too much memory; nobody sees it any more.
+pub const CLIENT_EVICTED: u64 = 1 << 53;
 
 /// A client with one of these gets no replies (the exceptions are handled where it matters).
 const NO_REPLY: u64 = CLIENT_CLOSE_ASAP
@@ -393,6 +398,11 @@ pub struct Replica {
     pub db_off: u64,
     pub db_size: u64,
     pub preamble: Vec<u8>,
+    /// Diskless: of the chunk under way something has still to come; unix seconds of the last write that was short, 0 when
+    /// none is; and the file with what it did not take of the snapshot.
+    pub rdb_pipe_late: bool,
+    pub repl_last_partial_write: i64,
+    pub rdb_spill: Option<Spill>,
     /// Acknowledged offset, and when (unix seconds).
     pub ack_off: i64,
     pub ack_time: i64,
@@ -417,6 +427,14 @@ pub struct Replica {
     pub replid: [u8; 40],
 }
 
+impl Replica {
+    /// Online, and given the stream: after a diskless sync that begins with its first ACK.
+    #[inline]
+    pub fn streams(&self) -> bool {
+        self.state == ReplState::Online && !self.start_cmd_stream_on_ack
+    }
+}
+
 impl Default for Replica {
     fn default() -> Replica {
         Replica {
@@ -426,6 +444,9 @@ impl Default for Replica {
             db_off: 0,
             db_size: 0,
             preamble: Vec::new(),
+            rdb_pipe_late: false,
+            repl_last_partial_write: 0,
+            rdb_spill: None,
             ack_off: 0,
             ack_time: 0,
             aof_off: 0,
@@ -499,6 +520,8 @@ pub struct Client {
     pub pubsub: Option<Box<Subscriptions>>,
     /// Write offset that WAIT waits for (woff).
     pub woff: i64,
+    /// What it takes, while there is a limit for that.
+    pub mem: MemUsage,
 }
 
 impl Client {
@@ -620,6 +643,7 @@ impl Clients {
             multi: None,
             pubsub: None,
             woff: 0,
+            mem: MemUsage::default(),
         }));
         self.next_id += 1;
         cid
@@ -737,10 +761,10 @@ impl Clients {
 
     #[inline]
     fn put_in_pending_write_queue(c: &mut Client, queue: &mut Vec<ClientId>) {
-        let may = c.replica.as_deref().is_none_or(|r| {
-            matches!(r.state, ReplState::None)
-                || (r.state == ReplState::Online && !r.start_cmd_stream_on_ack)
-        });
+        let may = c
+            .replica
+            .as_deref()
+            .is_none_or(|r| matches!(r.state, ReplState::None) || r.streams());
         if may {
             c.pending_write = true;
             queue.push(c.cid);

@@ -62,12 +62,12 @@ fn input(c: &Client, running: Option<Running>) -> (usize, usize, usize) {
     if let Some(r) = running {
         return (r.request, PROTO_IOBUF_LEN.saturating_sub(r.request), r.argv);
     }
-    let (mut used, mut size) = (c.querybuf.len(), c.querybuf.capacity());
-    if let Some(big) = &c.big_arg {
-        used += big.buf.len();
-        size += big.buf.capacity();
-    }
     let argv = c.parser.as_deref().map_or(0, |p| p.argv_len());
+    // What came before a big argument counts as arguments.
+    let (used, size) = match &c.big_arg {
+        Some(big) => (big.buf.len(), big.buf.capacity()),
+        None => (c.querybuf.len(), c.querybuf.capacity()),
+    };
     (used, size - used.min(size), argv)
 }
 

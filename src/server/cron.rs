@@ -185,6 +185,9 @@ fn clients_cron(server: &mut Server) {
         server.clients_cron_resize_query_buffer(cid);
         server.clients_cron_resize_output_buffer(cid);
         server.clients_cron_track_expansive_clients(cid);
+        if server.config.maxmemory_clients != 0 {
+            server.update_client_mem_usage_and_bucket(cid);
+        }
         server.close_client_on_output_buffer_limit_reached(cid);
     }
 }
@@ -259,6 +262,10 @@ pub fn before_sleep(server: &mut Server) {
     }
     server.handle_clients_with_pending_writes();
     if !server.clients.to_close.is_empty() {
+        server.free_clients_in_async_queue();
+    }
+    if server.config.maxmemory_clients != 0 {
+        server.evict_clients();
         server.free_clients_in_async_queue();
     }
     server

@@ -85,6 +85,18 @@ impl Server {
         u32::from(now) << 8 | u32::from(counter)
     }
 
+    /// Memory that does not count against maxmemory: the AOF buffer, and what replicas hold of the log beyond the backlog. Else
+    /// the deletions of an eviction would be the reason for the next (freeMemoryGetNotCountedMemory).
+    pub fn free_memory_get_not_counted_memory(&self) -> usize {
+        let aof = if self.aof.is_off() {
+            0
+        } else {
+            self.aof.buf.capacity()
+        };
+        let log = &self.repl.log;
+        log.mem_usage().saturating_sub(log.backlog_mem_limit()) + aof
+    }
+
     /// Bytes above the limit; 0: within it (getMaxmemoryState).
     #[inline]
     fn memory_above_limit(&self) -> u64 {
@@ -121,23 +133,25 @@ impl Server {
 
     #[cold]
     fn evict_bytes(&mut self, above: u64) -> Evicted {
-        let latency = self.latency_start_monitor();
-        let limit_us = eviction_time_limit_us(self.config.maxmemory_eviction_tenacity);
-        let result = self.evict_keys(above, limit_us);
-        let result = match result {
-            Evicted::Fail => self.wait_for_lazyfree(limit_us),
-            r => r,
+        let result = if self.config.maxmemory_policy == MaxmemoryPolicy::NoEviction {
+            Evicted::Fail
+        } else {
+            let latency = self.latency_start_monitor();
+            let start = monotonic_us();
+            let limit_us = eviction_time_limit_us(self.config.maxmemory_eviction_tenacity);
+            let result = match self.evict_keys(above, start, limit_us) {
+                Evicted::Fail => self.wait_for_lazyfree(start, limit_us),
+                r => r,
+            };
+            self.latency_end_monitor("eviction-cycle", latency);
+            result
         };
-        self.latency_end_monitor("eviction-cycle", latency);
         self.note_eviction_state(result);
         result
     }
 
-    fn evict_keys(&mut self, above: u64, limit_us: Option<u64>) -> Evicted {
-        if self.config.maxmemory_policy == MaxmemoryPolicy::NoEviction {
-            return Evicted::Fail;
-        }
-        let start = monotonic_us();
+    /// `start` is the cycle's on the monotonic clock, and `limit_us` how long it may take.
+    fn evict_keys(&mut self, above: u64, start: u64, limit_us: Option<u64>) -> Evicted {
         let lazy = self.config.lazyfree_lazy_eviction;
         let (mut freed, mut keys) = (0_i64, 0_u64);
         while freed < above as i64 {
@@ -156,6 +170,10 @@ impl Server {
             self.propagate_pending_commands();
             keys += 1;
             if keys.is_multiple_of(KEYS_PER_CHECK) {
+                // A long cycle must not keep its deletions from the replicas.
+                if !self.clients.slaves.is_empty() {
+                    self.flush_slaves_output_buffers();
+                }
                 if lazy && self.memory_above_limit() == 0 {
                     break;
                 }
@@ -175,19 +193,24 @@ impl Server {
         }
     }
 
-    /// Nothing is left to evict, but what is being freed in the background may be enough.
-    fn wait_for_lazyfree(&self, limit_us: Option<u64>) -> Evicted {
-        let nap = limit_us.unwrap_or(1000).clamp(50, 1000);
-        while self.persist.lazyfree.pending() > 0 {
+    /// Nothing is left to evict, but what is being freed in the background may be enough: the rest of the cycle's time is
+    /// spent waiting for it.
+    fn wait_for_lazyfree(&mut self, start: u64, limit_us: Option<u64>) -> Evicted {
+        let latency = self.latency_start_monitor();
+        let nap = limit_us.unwrap_or(1000).min(1000);
+        let mut result = Evicted::Fail;
+        while self.persist.lazyfree.pending() > 0
+            && limit_us.is_none_or(|us| monotonic_us() - start < us)
+        {
             if self.memory_above_limit() == 0 {
-                return Evicted::Ok;
+                result = Evicted::Ok;
+                break;
             }
             std::thread::sleep(Duration::from_micros(nap));
         }
-        if self.memory_above_limit() == 0 {
-            return Evicted::Ok;
-        }
-        Evicted::Fail
+        self.exec.clock_stale = true;
+        self.latency_end_monitor("eviction-lazyfree", latency);
+        result
     }
 
     fn note_eviction_state(&mut self, result: Evicted) {

@@ -20,9 +20,9 @@ use crate::server::client::{
     CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::command::{
-    Argv, CMD_ADMIN, CMD_DENYOOM, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_AUTH,
-    CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG, CMD_STALE,
-    CMD_WRITE, CommandId,
+    Argv, CMD_ADMIN, CMD_DENYOOM, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_ASYNC_LOADING,
+    CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG,
+    CMD_STALE, CMD_WRITE, CommandId,
 };
 use crate::server::evict::Evicted;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
@@ -342,6 +342,7 @@ impl Server {
             || self.aof.write_error().is_some()
             || self.config.min_replicas_to_write > 0
             || self.config.maxmemory != 0
+            || self.config.maxmemory_clients != 0
             || !self.clients.monitors.is_empty();
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
@@ -387,6 +388,9 @@ impl Server {
                 return Some(self.reject_command(cid, Some(id), text));
             }
             counted = self.flags_inside_multi(cid, id, flags);
+        }
+        if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
+            return Some(Processed::Stop);
         }
         if self.config.maxmemory != 0
             && self.perform_evictions() == Evicted::Fail
@@ -453,7 +457,12 @@ impl Server {
                 "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));
         }
-        if self.loading.is_some() && flags & CMD_LOADING == 0 {
+        let refused = self.loading.as_ref().is_some_and(|l| match l.is_async {
+            // The old data set is still served.
+            true => flags & CMD_NO_ASYNC_LOADING != 0,
+            false => flags & CMD_LOADING == 0,
+        });
+        if refused {
             return Some(self.reject_command(
                 cid,
                 Some(id),

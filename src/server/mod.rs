@@ -11,6 +11,7 @@ pub mod aof;
 pub mod blocked;
 pub mod client;
 pub mod client_buffers;
+pub mod client_eviction;
 pub mod client_info;
 pub mod command;
 pub mod cron;
@@ -34,6 +35,7 @@ pub mod repl;
 pub mod reply;
 pub mod shutdown;
 pub mod slowlog;
+pub mod spill;
 pub mod startup;
 pub mod stats;
 
@@ -86,6 +88,8 @@ pub struct Server {
     /// Changes since the last save.
     pub dirty: i64,
     pub clients: Clients,
+    /// What they take, while there is a limit for that.
+    pub client_memory: client_eviction::ClientMemory,
     pub listeners: Listeners,
     /// The shared read buffer; taken while a request is being run.
     pub read_buf: Vec<u8>,

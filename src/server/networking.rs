@@ -23,7 +23,7 @@ use crate::server::aof::AofState;
 use crate::server::client::{
     BigArg, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER,
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
-    CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output, ReplState,
+    CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output,
 };
 use crate::server::exec::{Args, Processed};
 use crate::server_log;
@@ -37,6 +37,8 @@ const MAX_ACCEPTS_PER_CALL: usize = 1000;
 const NET_MAX_WRITES_PER_EVENT: usize = 64 * 1024;
 /// A big argument is read in steps of this many bytes: memory follows what has arrived.
 const BIG_READ: usize = 256 * 1024;
+/// Steps in one call, so that a fast sender does not starve the others.
+const BIG_READS: usize = 16;
 /// Bytes that are reserved for a big argument before they have come, at the most, but for a client that has sent as much
 /// before.
 const BIG_RESERVE: usize = 1024 * 1024;
@@ -163,6 +165,9 @@ pub fn read_query_from_client(server: &mut Server, file: FileId, data: ClientDat
         keep_rest(server, cid, &mut parser, &buf[..n], rest);
         server.exec.parser = parser;
         server.exec.parser.reset();
+        if server.config.maxmemory_clients != 0 {
+            server.update_client_mem_usage_and_bucket(cid);
+        }
     } else {
         server.clients[cid].querybuf.extend_from_slice(&buf[..n]);
         server.read_buf = buf;
@@ -343,11 +348,19 @@ fn keep_rest(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[u8]
     }
 }
 
-/// Reads on into a big argument; runs the request when the argument was its last.
+/// Reads on into a big argument, in steps, as long as bytes are there; runs the request when the argument was its last.
 fn read_big_arg(server: &mut Server, cid: ClientId, file: FileId) {
-    let c = &mut server.clients[cid];
-    let Some(mut big) = c.big_arg.take() else {
-        return;
+    for _ in 0..BIG_READS {
+        if !read_big_step(server, cid, file) {
+            return;
+        }
+    }
+}
+
+/// One step of that; true when there is likely to be more of the argument.
+fn read_big_step(server: &mut Server, cid: ClientId, file: FileId) -> bool {
+    let Some(mut big) = server.clients.get_mut(cid).and_then(|c| c.big_arg.take()) else {
+        return false;
     };
     let have = big.buf.len();
     let want = (big.len + 2 - have).min(BIG_READ);
@@ -361,13 +374,24 @@ fn read_big_arg(server: &mut Server, cid: ClientId, file: FileId) {
     let complete = big.buf.len() == big.len + 2;
     let len = big.len;
     let Some(c) = server.clients.get_mut(cid) else {
-        return;
+        return false;
     };
-    if !complete {
-        c.big_arg = Some(big);
-        server.check_query_buffer_limit(cid);
-        return;
+    c.big_arg = Some(big);
+    if server.config.maxmemory_clients != 0 {
+        server.update_client_mem_usage_and_bucket(cid);
+        if complete {
+            // As an argument it would not be counted any more.
+            server.evict_clients();
+        }
     }
+    if !complete {
+        server.check_query_buffer_limit(cid);
+        return n == Some(want) && !server.clients[cid].has(CLIENT_CLOSE_ASAP);
+    }
+    let c = &mut server.clients[cid];
+    let Some(mut big) = c.big_arg.take().filter(|_| !c.has(CLIENT_CLOSE_ASAP)) else {
+        return false;
+    };
     big.buf.resize(len, false);
     // One fat argument is likely not the last.
     c.fat_room = len + 2;
@@ -376,6 +400,7 @@ fn read_big_arg(server: &mut Server, cid: ClientId, file: FileId) {
         p.push_big(big.buf);
     }
     server.process_pending_input(cid);
+    false
 }
 
 impl Server {
@@ -422,6 +447,20 @@ impl Server {
         let buf = std::mem::take(&mut c.querybuf);
         let mut parser = c.parser.take().unwrap_or_default();
         let rest = process_input_buffer(self, cid, &mut parser, &buf);
+        self.keep_pending_input(cid, parser, buf, rest);
+        if self.config.maxmemory_clients != 0 {
+            self.update_client_mem_usage_and_bucket(cid);
+        }
+    }
+
+    /// Keeps what is left of a client's own buffer.
+    fn keep_pending_input(
+        &mut self,
+        cid: ClientId,
+        mut parser: Box<Parser>,
+        buf: Vec<u8>,
+        rest: Rest,
+    ) {
         // What was not consumed stays in the same allocation when nothing was.
         if let (Rest::From(0), Some(c)) = (&rest, self.clients.get_mut(cid)) {
             c.querybuf = buf;
@@ -563,7 +602,7 @@ impl Server {
             return true;
         }
         match c.repl() {
-            Some(r) if c.is_replica() && r.state == ReplState::Online => {
+            Some(r) if c.is_replica() && r.streams() => {
                 r.reader.is_some_and(|r| self.repl.log.has_pending(r))
             }
             _ => false,
@@ -605,7 +644,7 @@ impl Server {
             } else {
                 let reader = c
                     .repl()
-                    .filter(|r| is_replica && r.state == ReplState::Online)
+                    .filter(|r| is_replica && r.streams())
                     .and_then(|r| r.reader);
                 let Some((reader, bytes)) = reader
                     .and_then(|r| Some((r, self.repl.log.reader_slice(r)?)))
@@ -665,6 +704,9 @@ impl Server {
             self.free_client_async(cid);
             return false;
         }
+        if self.config.maxmemory_clients != 0 {
+            self.update_client_mem_usage_and_bucket(cid);
+        }
         true
     }
 
@@ -678,6 +720,7 @@ impl Server {
                 c.pending_free = true;
                 self.clients.to_close.push(cid);
             }
+            self.forget_client_memory(cid);
         }
     }
 
@@ -710,6 +753,7 @@ impl Server {
                 info
             );
         }
+        self.forget_client_memory(cid);
         if self.clients[cid].block.is_some() {
             self.unblock_client(cid);
         }

@@ -15,10 +15,19 @@ pub enum ChildKind {
     Aof,
 }
 
+/// Where an RDB child writes to (RDB_CHILD_TYPE_*).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RdbTarget {
+    Disk,
+    /// A pipe, whose other end passes it on to replicas.
+    Sockets,
+}
+
 /// A child at work.
 pub struct Child {
     pub pid: i32,
     pub kind: ChildKind,
+    pub target: RdbTarget,
     /// The read end of the pipe it reports through.
     pub info: File,
     /// Unix seconds of its start.
@@ -105,6 +114,8 @@ pub struct Lazyfree {
     to: Option<Sender<Garbage>>,
     done: std::sync::Arc<std::sync::atomic::AtomicU64>,
     sent: u64,
+    /// `done` when the counter was reset.
+    done_before: u64,
 }
 
 /// What is to be freed.
@@ -175,11 +186,21 @@ impl Lazyfree {
 
     /// Objects handed over and not freed yet.
     pub fn pending(&self) -> u64 {
-        self.sent - self.freed().min(self.sent)
+        self.sent - self.done().min(self.sent)
     }
 
-    pub fn freed(&self) -> u64 {
+    fn done(&self) -> u64 {
         self.done.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Objects freed since the counter was reset.
+    pub fn freed(&self) -> u64 {
+        self.done() - self.done_before
+    }
+
+    /// Counts from here on (lazyfreeResetStats).
+    pub fn reset_stats(&mut self) {
+        self.done_before = self.done();
     }
 }
 

@@ -277,6 +277,9 @@ impl Server {
         }
         for cid in delivery.long_output {
             self.close_client_on_output_buffer_limit_reached(cid);
+            if self.config.maxmemory_clients != 0 {
+                self.update_client_mem_usage_and_bucket(cid);
+            }
         }
         receivers
     }

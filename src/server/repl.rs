@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use socket2::Socket;
 
-use crate::ae::FileId;
+use crate::ae::{ClientData, FileId, FileProc, Mask};
+use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::wire::backlog::ReplicationLog;
 use crate::wire::handshake::{EofMark, HANDSHAKE_LINE_SIZE, Handshake, LineReader};
@@ -51,17 +52,87 @@ pub enum PayloadEnd {
     Mark(EofMark),
 }
 
-/// An RDB payload on its way from the master.
-pub struct Transfer {
-    /// The temporary file, and its name.
+/// Where a payload goes.
+pub enum PayloadTo {
+    /// Into a temporary file.
+    File { file: File, path: PathBuf },
+    /// Into the data set, as it comes.
+    Parser,
+}
+
+/// The beginning of a payload whose transfer was interrupted. The master may go on with it as long as it has the file.
+pub struct PartialPayload {
     pub file: File,
     pub path: PathBuf,
+    /// Bytes of the whole, and of what is there.
+    pub size: u64,
+    pub read: u64,
+    /// The history that the snapshot is of, and the offset at which it was taken.
+    pub replid: ReplId,
+    pub offset: i64,
+}
+
+/// An RDB payload on its way from the master.
+pub struct Transfer {
+    pub to: PayloadTo,
     pub end: PayloadEnd,
     /// Bytes read, and bytes known to be on the disk.
     pub read: u64,
     pub synced: u64,
     pub header: LineReader,
 }
+
+/// A diskless transfer under way, on the master's side. See `replication/rdb_pipe.rs`.
+pub struct RdbPipe {
+    /// The end that is read, and its event.
+    pub read: File,
+    pub file: FileId,
+    /// The child lives until this is closed; none: all has been read.
+    pub exit: Option<File>,
+    /// Those who take part.
+    pub replicas: Vec<ClientId>,
+    /// The last chunk: its bytes are the first `len`.
+    pub buf: Vec<u8>,
+    pub len: usize,
+    /// Replicas that have not taken all of it.
+    pub writing: usize,
+}
+
+/// Limits how many bytes a second pass, all transfers together. What is not used up is lost after a tenth of a second, so
+/// that there are no bursts.
+#[derive(Default, Debug)]
+pub struct Rate {
+    tokens: u64,
+    at_ms: u64,
+}
+
+impl Rate {
+    /// How many bytes may pass now; `rate` is in bytes per second, 0: no limit. `now_ms` is of a clock that never goes back.
+    pub fn allowance(&mut self, rate: u64, now_ms: u64) -> usize {
+        if rate == 0 {
+            return usize::MAX;
+        }
+        let elapsed = now_ms.saturating_sub(self.at_ms).min(100);
+        let more = u128::from(rate) * u128::from(elapsed) / 1000;
+        if more > 0 {
+            let most = (rate / 10).max(1);
+            self.tokens = self
+                .tokens
+                .saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
+                .min(most);
+            self.at_ms = now_ms;
+        }
+        usize::try_from(self.tokens).unwrap_or(usize::MAX)
+    }
+
+    /// So many bytes have passed.
+    pub fn take(&mut self, bytes: usize) {
+        self.tokens = self.tokens.saturating_sub(bytes as u64);
+    }
+}
+
+/// A handler that rests: where it is to be put back.
+pub type PausedIo = (FileId, Mask, FileProc<Server>, ClientData);
 
 /// Everything replication keeps.
 pub struct Repl {
@@ -85,6 +156,11 @@ pub struct Repl {
     pub feed_buf: Vec<u8>,
     /// The RDB file on the disk is there only because a replica needed it.
     pub rdb_generated_by_replication: bool,
+    /// The diskless transfer under way.
+    pub rdb_pipe: Option<RdbPipe>,
+    /// What repl-full-sync-rate leaves, and the transfers that wait for more of it.
+    pub sync_rate: Rate,
+    pub paused_io: Vec<PausedIo>,
     /// Unix seconds of the last line end sent to a master while loading.
     pub newline_sent: i64,
     /// Calls of the replication cron: once a second.
@@ -104,6 +180,7 @@ pub struct Repl {
     /// Bytes of the handshake that the socket has not taken yet.
     pub handshake_out: Vec<u8>,
     pub transfer: Option<Transfer>,
+    pub partial_payload: Option<PartialPayload>,
     /// Unix seconds of the last input while there is no client yet.
     pub transfer_lastio: i64,
     pub master: Option<ClientId>,
@@ -131,6 +208,9 @@ impl Repl {
             get_ack_from_slaves: false,
             feed_buf: Vec::new(),
             rdb_generated_by_replication: false,
+            rdb_pipe: None,
+            sync_rate: Rate::default(),
+            paused_io: Vec::new(),
             newline_sent: 0,
             cron_loops: 0,
             blocked_clients: 0,
@@ -143,6 +223,7 @@ impl Repl {
             handshake_line: LineReader::new(HANDSHAKE_LINE_SIZE),
             handshake_out: Vec::new(),
             transfer: None,
+            partial_payload: None,
             transfer_lastio: 0,
             master: None,
             cached_master: None,
@@ -151,5 +232,25 @@ impl Repl {
             master_replid: [b'0'; 40],
             connect_now: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_kept_over_time_and_without_bursts() {
+        let mut r = Rate::default();
+        assert_eq!(r.allowance(0, 5), usize::MAX);
+        let (rate, mut sent) = (1_000_000u64, 0u64);
+        for ms in 0..10_000u64 {
+            let n = r.allowance(rate, 1_000_000 + ms).min(3_000);
+            r.take(n);
+            sent += n as u64;
+        }
+        assert!((9_900_000..=10_200_000).contains(&sent), "{sent}");
+        // A pause earns a tenth of a second at the most.
+        assert_eq!(r.allowance(rate, 9_000_000), 100_000);
     }
 }

@@ -451,6 +451,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         hasher,
         dirty: 0,
         clients: Clients::default(),
+        client_memory: Default::default(),
         listeners: Listeners::default(),
         read_buf: vec![0; PROTO_IOBUF_LEN],
         commands,

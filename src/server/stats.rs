@@ -130,11 +130,17 @@ impl Server {
     /// CONFIG RESETSTAT (resetServerStats).
     pub fn reset_server_stats(&mut self) {
         let old = std::mem::take(&mut self.stats);
-        // What describes the present and not the past stays.
-        self.stats.peak_memory = crate::base::alloc::used_memory();
-        self.stats.last_fork_us = 0;
+        // What describes the present and not the past stays, and so do the counters that upstream leaves alone.
+        self.stats.peak_memory = old.peak_memory;
         self.stats.cycle_start_us = old.cycle_start_us;
         self.stats.client_peaks = old.client_peaks;
+        self.stats.acl_access_denied_auth = old.acl_access_denied_auth;
+        self.stats.client_query_buffer_limit_disconnections =
+            old.client_query_buffer_limit_disconnections;
+        self.stats.client_output_buffer_limit_disconnections =
+            old.client_output_buffer_limit_disconnections;
+        self.persist.rdb_saves = 0;
+        self.persist.lazyfree.reset_stats();
         self.commands.reset_stats();
         self.evict.reset_stats();
         self.aof.delayed_fsync = 0;

@@ -34,8 +34,10 @@ pub const REPL_BACKLOG_TRIM_BLOCKS_PER_CALL: usize = 64;
 /// Offsets are kept within this bound on either side of zero. They may come from a file or a master, and no stream ever
 /// gets near it.
 pub const OFFSET_BOUND: i64 = 1 << 62;
-/// What a segment costs beside its bytes, as upstream counts it.
-const SEGMENT_OVERHEAD: usize = 64;
+/// What a segment costs beside its bytes.
+const SEGMENT_OVERHEAD: usize = size_of::<Segment>();
+/// The list of segments gives room back when it holds less than a quarter of what it could, and could hold more than this.
+const LIST_MIN: usize = 64;
 
 /// A run of the stream. Its capacity is fixed when it is made.
 struct Segment {
@@ -94,7 +96,7 @@ pub struct ReplicationLog {
     histlen: Option<u64>,
     /// repl-backlog-size.
     size: u64,
-    /// Sizes of all segments and what they cost beside.
+    /// Sizes of all segments.
     mem: usize,
     readers: Vec<Option<Reader>>,
     reader_count: usize,
@@ -178,7 +180,7 @@ impl ReplicationLog {
             size,
             readers: 0,
         });
-        self.mem += size + SEGMENT_OVERHEAD;
+        self.mem += size;
     }
 
     /// Gives readers that stand in no segment their place, if bytes have come for them.
@@ -228,10 +230,7 @@ impl ReplicationLog {
         let kept = self.segments.split_off(count);
         let gone = std::mem::replace(&mut self.segments, kept);
         self.first_serial += gone.len() as u64;
-        self.mem -= gone
-            .iter()
-            .map(|s| s.size + SEGMENT_OVERHEAD)
-            .sum::<usize>();
+        self.mem -= gone.iter().map(|s| s.size).sum::<usize>();
         Discarded(gone)
     }
 
@@ -331,8 +330,12 @@ impl ReplicationLog {
                         .all(|r| { r.segment.is_none_or(|serial| serial > self.first_serial) })
                 ),
             }
-            self.mem -= first.size + SEGMENT_OVERHEAD;
+            self.mem -= first.size;
             self.segments.pop_front();
+            let room = self.segments.capacity();
+            if room > LIST_MIN && self.segments.len() < room / 4 {
+                self.segments.shrink_to(room / 2);
+            }
             self.first_serial += 1;
         }
     }
@@ -340,7 +343,14 @@ impl ReplicationLog {
     /// Bytes that the log takes, unused room in the tail included: upstream's `repl_buffer_mem`, INFO's
     /// `mem_total_replication_buffers`.
     pub fn mem_usage(&self) -> usize {
-        self.mem
+        self.mem + self.segments.capacity() * SEGMENT_OVERHEAD
+    }
+
+    /// Bytes that a backlog of the configured size takes, its segments' own cost included.
+    pub fn backlog_mem_limit(&self) -> usize {
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        let segments = size / SEGMENT_MIN + 1;
+        size.saturating_add(segments * SEGMENT_OVERHEAD)
     }
 
     /// Number of segments held.
@@ -614,8 +624,9 @@ mod tests {
             next = Some(s.end());
         }
         assert!(log.segments.is_empty() || next == Some(log.master_repl_offset() + 1));
-        let mem: usize = log.segments.iter().map(|s| s.size + SEGMENT_OVERHEAD).sum();
-        assert_eq!(log.mem_usage(), mem);
+        let mem: usize = log.segments.iter().map(|s| s.size).sum();
+        let list = log.segments.capacity() * SEGMENT_OVERHEAD;
+        assert_eq!(log.mem_usage(), mem + list);
         // The backlog.
         let held: usize = log.segments.iter().map(|s| s.bytes.len()).sum();
         if log.backlog_active() {

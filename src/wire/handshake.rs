@@ -497,6 +497,13 @@ pub enum BulkHeader<'a> {
     Length(u64),
     /// The payload ends in these 40 bytes.
     EofMark([u8; REPLID_LEN]),
+    /// Of a payload of `size` bytes those from `from` on follow: the others came over an earlier link. Between Aediles.
+    Resume {
+        /// Bytes of the whole.
+        size: u64,
+        /// Offset of the first byte to come.
+        from: u64,
+    },
     /// The master is still at work: the link lives, another line follows.
     KeepAlive,
     /// The master gave up; its words, without the minus.
@@ -505,7 +512,8 @@ pub enum BulkHeader<'a> {
     Malformed,
 }
 
-/// Reads the line before the RDB payload, given without its end: `$<length>`, `$EOF:<40 bytes>`, `-<error>` or nothing.
+/// Reads the line before the RDB payload, given without its end: `$<length>`, `$EOF:<40 bytes>`,
+/// `$RESUME:<length>:<offset>`, `-<error>` or nothing.
 ///
 /// Stricter than upstream, which takes `$` without a number for an empty payload.
 pub fn parse_bulk_header(line: &[u8]) -> BulkHeader<'_> {
@@ -517,6 +525,17 @@ pub fn parse_bulk_header(line: &[u8]) -> BulkHeader<'_> {
             Some(mark) => BulkHeader::EofMark(*mark),
             None => BulkHeader::Malformed,
         },
+        [b'$', b'R', b'E', b'S', b'U', b'M', b'E', b':', rest @ ..] => {
+            let number = |b: &[u8]| {
+                let plain = !b.is_empty() && b.len() < 19 && b.iter().all(u8::is_ascii_digit);
+                plain.then(|| strtoll(b).unsigned_abs())
+            };
+            let colon = rest.iter().position(|b| *b == b':');
+            match colon.map(|i| (number(&rest[..i]), number(&rest[i + 1..]))) {
+                Some((Some(size), Some(from))) if from <= size => BulkHeader::Resume { size, from },
+                _ => BulkHeader::Malformed,
+            }
+        }
         [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
             match strtoll(digits) {
                 i64::MAX => BulkHeader::Malformed,
@@ -533,7 +552,7 @@ impl BulkHeader<'_> {
     pub fn log(&self, line: &[u8], to_parser: bool) -> Option<LogLine> {
         let to = if to_parser { "to parser" } else { "to disk" };
         match self {
-            BulkHeader::KeepAlive => None,
+            BulkHeader::KeepAlive | BulkHeader::Resume { .. } => None,
             BulkHeader::Length(n) => Some(notice(format!(
                 "MASTER <-> REPLICA sync: receiving {n} bytes from master {to}"
             ))),
@@ -562,6 +581,11 @@ pub struct EofMark {
 }
 
 impl EofMark {
+    /// The bytes to look for.
+    pub fn mark(&self) -> [u8; REPLID_LEN] {
+        self.mark
+    }
+
     /// Looks for `mark`, which came with [`BulkHeader::EofMark`].
     pub fn new(mark: [u8; REPLID_LEN]) -> Self {
         EofMark {

@@ -4,7 +4,7 @@
 //! COMMAND DOCS tell them.
 
 use crate::commands::{
-    command, config, debug, dump, keyspace, latency, object, persist, replication, server, slowlog,
+    command, config, debug, dump, keyspace, latency, memory, persist, replication, server, slowlog,
 };
 use crate::server::command::{
     ACL_CATEGORY_ADMIN, ACL_CATEGORY_CONNECTION, ACL_CATEGORY_DANGEROUS, ACL_CATEGORY_FAST,
@@ -656,8 +656,24 @@ pub static COMMANDS: &[Command] = &[
         },
         subcommands: &[
             Command {
+                name: "memory|doctor",
+                proc: Some(memory::memory_command),
+                arity: 2,
+                acl: ACL_CATEGORY_SLOW,
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_shards",
+                    "response_policy:special",
+                ],
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    ..Docs::new(Group::Server, "4.0.0", "Outputs a memory problems report.")
+                },
+                ..Command::ROW
+            },
+            Command {
                 name: "memory|help",
-                proc: Some(object::memory_command),
+                proc: Some(memory::memory_command),
                 arity: 2,
                 flags: CMD_LOADING | CMD_STALE,
                 acl: ACL_CATEGORY_SLOW,
@@ -672,8 +688,60 @@ pub static COMMANDS: &[Command] = &[
                 ..Command::ROW
             },
             Command {
+                name: "memory|malloc-stats",
+                proc: Some(memory::memory_command),
+                arity: 2,
+                acl: ACL_CATEGORY_SLOW,
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_shards",
+                    "response_policy:special",
+                ],
+                docs: Docs {
+                    complexity: Some("Depends on how much memory is allocated, could be slow"),
+                    ..Docs::new(Group::Server, "4.0.0", "Returns the allocator statistics.")
+                },
+                ..Command::ROW
+            },
+            Command {
+                name: "memory|purge",
+                proc: Some(memory::memory_command),
+                arity: 2,
+                acl: ACL_CATEGORY_SLOW,
+                tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+                docs: Docs {
+                    complexity: Some("Depends on how much memory is allocated, could be slow"),
+                    ..Docs::new(
+                        Group::Server,
+                        "4.0.0",
+                        "Asks the allocator to release memory.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
+                name: "memory|stats",
+                proc: Some(memory::memory_command),
+                arity: 2,
+                acl: ACL_CATEGORY_SLOW,
+                tips: &[
+                    "nondeterministic_output",
+                    "request_policy:all_shards",
+                    "response_policy:special",
+                ],
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    ..Docs::new(
+                        Group::Server,
+                        "4.0.0",
+                        "Returns details about memory usage.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
                 name: "memory|usage",
-                proc: Some(object::memory_command),
+                proc: Some(memory::memory_command),
                 arity: -3,
                 flags: CMD_READONLY,
                 acl: ACL_CATEGORY_READ | ACL_CATEGORY_SLOW,

@@ -1,0 +1,460 @@
+//! A full sync, the master's side: which snapshot serves which replica, on the disk or through a pipe, and sending it
+//! (syncCommand's last part, startBgsaveForReplication, updateSlavesWaitingBgsave, sendBulkToSlave).
+//!
+//! Invariants: a replica becomes a reader of the stream in the call that promises it the snapshot's offset, so that nothing
+//! written after the fork can be missed; at most `repl-max-full-syncs` replicas are beyond WaitBgsaveStart at a time.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use socket2::Socket;
+
+use crate::ae::{ClientData, FileId, Mask};
+use crate::base::log::Level;
+use crate::base::sys::{self, path_of, strerror};
+use crate::server::Server;
+use crate::server::client::{CLIENT_SLAVE, ClientId, ReplState, Replica, SLAVE_CAPA_EOF};
+use crate::server::persist::{ChildKind, RdbTarget};
+use crate::server_log;
+
+use super::id_text;
+
+/// Bytes of the RDB file handed to the kernel in one callback: large enough to be cheap, small enough that other clients
+/// get their turn.
+const BULK_CHUNK: usize = 256 * 1024;
+
+/// What the replicas of one snapshot have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct SnapshotFor {
+    /// What every one of them can do (SLAVE_CAPA_*).
+    capa: u32,
+    /// What every one of them asks for (SLAVE_REQ_*).
+    req: u32,
+}
+
+impl Server {
+    /// A replica that cannot continue gets everything (the last part of syncCommand).
+    pub(super) fn full_resync(&mut self, cid: ClientId) {
+        self.stats.sync_full += 1;
+        if self.config.repl_disable_tcp_nodelay
+            && let Some(conn) = &self.clients[cid].conn
+        {
+            let _ = conn.set_tcp_nodelay(false);
+        }
+        self.become_replica(cid, ReplState::WaitBgsaveStart);
+        if self.clients.slaves.len() == 1 && !self.repl.log.backlog_active() {
+            // What was written while there was no backlog is nowhere: no old id may lead here.
+            self.change_replication_id();
+            self.clear_replication_id2();
+            self.create_replication_backlog();
+            server_log!(
+                Level::Notice,
+                "Replication backlog created, my new replication IDs are '{}' and '{}'",
+                id_text(&self.repl.replid),
+                id_text(&self.repl.replid2)
+            );
+        }
+        let child = self.persist.child.as_ref().map(|c| (c.kind, c.target));
+        match child {
+            Some((ChildKind::Rdb, RdbTarget::Disk)) => self.attach_to_current_bgsave(cid),
+            Some((ChildKind::Rdb, RdbTarget::Sockets)) => server_log!(
+                Level::Notice,
+                "Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC"
+            ),
+            Some((ChildKind::Aof, _)) => server_log!(
+                Level::Notice,
+                "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
+            ),
+            None => {
+                let (capa, req) = self.clients[cid].repl().map_or((0, 0), |r| (r.capa, r.req));
+                if self.config.repl_diskless_sync
+                    && capa & SLAVE_CAPA_EOF != 0
+                    && self.config.repl_diskless_sync_delay > 0
+                {
+                    // The cron starts it, so that others may arrive and share it.
+                    server_log!(Level::Notice, "Delay next BGSAVE for diskless SYNC");
+                } else if self.full_sync_slots() > 0 && self.repl.rdb_pipe.is_none() {
+                    self.start_bgsave_for_replication(SnapshotFor { capa, req });
+                }
+            }
+        }
+    }
+
+    /// A snapshot on its way to the disk that another replica waits for serves this one too, from the same offset on.
+    fn attach_to_current_bgsave(&mut self, cid: ClientId) {
+        let (capa, req, rdb_only) = self.clients[cid]
+            .repl()
+            .map_or((0, 0, false), |r| (r.capa, r.req, r.rdb_only));
+        let room = self.full_sync_slots() > 0;
+        let other = self.clients.slaves.iter().copied().find(|s| {
+            self.replica(*s).is_some_and(|r| {
+                // One that only wants the snapshot has no place in the stream to be shared.
+                r.state == ReplState::WaitBgsaveEnd
+                    && capa & r.capa == r.capa
+                    && req == r.req
+                    && (rdb_only || !r.rdb_only)
+            })
+        });
+        let Some(other) = other.filter(|_| room) else {
+            server_log!(
+                Level::Notice,
+                "Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC"
+            );
+            return;
+        };
+        let (reader, offset) = match self.clients[other].repl() {
+            Some(r) => (r.reader, r.psync_initial_offset),
+            None => (None, 0),
+        };
+        let reader = reader
+            .filter(|_| !rdb_only)
+            .and_then(|r| self.repl.log.add_reader_like(r));
+        self.clients[cid].repl_mut().reader = reader;
+        self.replication_setup_slave_for_full_resync(cid, offset);
+        server_log!(Level::Notice, "Waiting for end of BGSAVE for SYNC");
+    }
+
+    /// Announces the full resync and makes the replica a reader of the stream from this very offset on
+    /// (replicationSetupSlaveForFullResync).
+    fn replication_setup_slave_for_full_resync(&mut self, cid: ClientId, offset: i64) {
+        let reply = format!("+FULLRESYNC {} {offset}\r\n", id_text(&self.repl.replid));
+        let wants_stream = |r: &Replica| r.reader.is_none() && !r.rdb_only;
+        if self.clients[cid].repl().is_some_and(wants_stream) {
+            let reader = self.repl.log.add_reader();
+            self.clients[cid].repl_mut().reader = Some(reader);
+        }
+        let r = self.clients[cid].repl_mut();
+        r.psync_initial_offset = offset;
+        r.state = ReplState::WaitBgsaveEnd;
+        let pre_psync = r.pre_psync;
+        // A snapshot starts in database 0: the stream has to say which one it means.
+        self.repl.slave_seldb = None;
+        if !pre_psync && !self.write_directly(cid, reply.as_bytes()) {
+            self.free_client_async(cid);
+        }
+    }
+
+    /// Forks the child that writes the snapshot for the replicas that wait for one like this (startBgsaveForReplication).
+    fn start_bgsave_for_replication(&mut self, what: SnapshotFor) {
+        // A filtered snapshot must not take the place of the file with everything.
+        let target = if (self.config.repl_diskless_sync || what.req != 0)
+            && what.capa & SLAVE_CAPA_EOF != 0
+        {
+            RdbTarget::Sockets
+        } else {
+            RdbTarget::Disk
+        };
+        server_log!(
+            Level::Notice,
+            "Starting BGSAVE for SYNC with target: {}",
+            match target {
+                RdbTarget::Sockets => "replicas sockets",
+                RdbTarget::Disk => "disk",
+            }
+        );
+        let waiting = self.replicas_waiting_for(what.req);
+        let started = match (self.rdb_populate_save_info(), target) {
+            (Some(rsi), RdbTarget::Disk) => {
+                let path = path_of(&self.config.dbfilename);
+                self.rdb_save_background(&path, Some(rsi))
+            }
+            (Some(rsi), RdbTarget::Sockets) => {
+                self.rdb_save_to_slaves_sockets(what.req, rsi, &waiting)
+            }
+            (None, _) => {
+                server_log!(
+                    Level::Warning,
+                    "BGSAVE for replication: replication information not available, can't generate the RDB file right now. \
+                     Try later."
+                );
+                false
+            }
+        };
+        if started {
+            if target == RdbTarget::Disk {
+                self.repl.rdb_generated_by_replication = self.config.rdb_del_sync_files;
+            }
+            let offset = self.get_psync_initial_offset();
+            for cid in waiting {
+                self.replication_setup_slave_for_full_resync(cid, offset);
+            }
+            return;
+        }
+        server_log!(Level::Warning, "BGSAVE for replication failed");
+        let failed: Vec<ClientId> = self.waiting_replicas().collect();
+        for cid in failed {
+            self.clients.slaves.retain(|s| *s != cid);
+            let c = &mut self.clients[cid];
+            c.flags &= !CLIENT_SLAVE;
+            c.replica = None;
+            self.add_reply_error(cid, "BGSAVE failed, replication can't continue");
+            self.close_after_reply(cid);
+        }
+    }
+
+    /// The offset that a snapshot forked now ends at (getPsyncInitialOffset).
+    fn get_psync_initial_offset(&self) -> i64 {
+        self.repl.log.master_repl_offset()
+    }
+
+    /// The replication side of a client in the list of replicas.
+    fn replica(&self, cid: ClientId) -> Option<&Replica> {
+        self.clients.get(cid)?.repl()
+    }
+
+    /// Replicas that need a snapshot which nobody writes yet.
+    fn waiting_replicas(&self) -> impl Iterator<Item = ClientId> {
+        self.clients.slaves.iter().copied().filter(|s| {
+            self.replica(*s)
+                .is_some_and(|r| r.state == ReplState::WaitBgsaveStart)
+        })
+    }
+
+    /// Those among them whom one snapshot with these requirements serves, as many as may sync at once.
+    fn replicas_waiting_for(&self, req: u32) -> Vec<ClientId> {
+        self.waiting_replicas()
+            .filter(|s| self.replica(*s).is_some_and(|r| r.req == req))
+            .take(self.full_sync_slots())
+            .collect()
+    }
+
+    /// How many more replicas may begin a full sync now (repl-max-full-syncs).
+    fn full_sync_slots(&self) -> usize {
+        let Ok(limit @ 1..) = usize::try_from(self.config.repl_max_full_syncs) else {
+            return usize::MAX;
+        };
+        let busy = self
+            .replicas()
+            .filter(|(_, r)| matches!(r.state, ReplState::WaitBgsaveEnd | ReplState::SendBulk))
+            .count();
+        limit.saturating_sub(busy)
+    }
+
+    /// What the next snapshot has to be, when it is time for one (shouldStartChildReplication): a diskless one waits
+    /// repl-diskless-sync-delay seconds for others to arrive.
+    fn should_start_child_replication(&self) -> Option<SnapshotFor> {
+        // The last transfer's pipe must be empty before another begins.
+        if self.has_active_child_process() || self.repl.rdb_pipe.is_some() {
+            return None;
+        }
+        let first = self.waiting_replicas().next()?;
+        let req = self.replica(first)?.req;
+        let (mut capa, mut max_idle, mut n) = (u32::MAX, 0, 0);
+        for cid in self.replicas_waiting_for(req) {
+            let Some(c) = self.clients.get(cid) else {
+                continue;
+            };
+            capa &= c.repl().map_or(0, |r| r.capa);
+            max_idle = max_idle.max(self.clock.unix_s - c.last_interaction);
+            n += 1;
+        }
+        let enough = usize::try_from(self.config.repl_diskless_sync_max_replicas)
+            .is_ok_and(|most| most > 0 && n >= most);
+        let due = !self.config.repl_diskless_sync
+            || enough
+            || max_idle >= i64::from(self.config.repl_diskless_sync_delay);
+        (n > 0 && due).then_some(SnapshotFor { capa, req })
+    }
+
+    /// Starts a snapshot if replicas wait for one and it is time (replicationStartPendingFork).
+    pub fn replication_start_pending_fork(&mut self) {
+        if let Some(what) = self.should_start_child_replication() {
+            self.start_bgsave_for_replication(what);
+        }
+    }
+
+    /// The child has ended: its file goes to those who wait for it, those who have got it through the pipe are online; or
+    /// they are closed (updateSlavesWaitingBgsave).
+    pub fn update_slaves_waiting_bgsave(&mut self, ok: bool, target: RdbTarget) {
+        for cid in self.clients.slaves.clone() {
+            let waits = self
+                .replica(cid)
+                .is_some_and(|r| r.state == ReplState::WaitBgsaveEnd);
+            if !waits {
+                continue;
+            }
+            if !ok {
+                self.free_client_async(cid);
+                server_log!(
+                    Level::Warning,
+                    "SYNC failed. BGSAVE child returned an error"
+                );
+                continue;
+            }
+            match target {
+                RdbTarget::Sockets => self.streamed_transfer_done(cid),
+                RdbTarget::Disk => self.begin_send_bulk(cid),
+            }
+        }
+        // Replicas that came too late for this snapshot need another one.
+        self.replication_start_pending_fork();
+    }
+
+    /// The whole of a diskless transfer is in the replica's socket, or kept for it in a file.
+    fn streamed_transfer_done(&mut self, cid: ClientId) {
+        let left = self
+            .replica(cid)
+            .and_then(|r| r.rdb_spill.as_ref())
+            .is_some_and(|s| s.pending() > 0);
+        if left {
+            self.clients[cid].repl_mut().state = ReplState::SendBulk;
+            return;
+        }
+        self.streamed_replica_online(cid);
+    }
+
+    /// It goes on with the stream once it has said that it found the end mark: so it need not look for the mark in what
+    /// follows.
+    pub(super) fn streamed_replica_online(&mut self, cid: ClientId) {
+        server_log!(
+            Level::Notice,
+            "Streamed RDB transfer with replica {} succeeded (socket). Waiting for REPLCONF ACK from replica to enable \
+             streaming",
+            self.replication_get_slave_name(cid)
+        );
+        let r = self.clients[cid].repl_mut();
+        r.start_cmd_stream_on_ack = true;
+        r.rdb_spill = None;
+        self.replica_put_online(cid);
+    }
+
+    /// The file is there: it is sent from now on.
+    fn begin_send_bulk(&mut self, cid: ClientId) {
+        let path = path_of(&self.config.dbfilename);
+        let opened = File::open(path).and_then(|f| Ok((f.metadata()?.len(), f)));
+        let (size, f) = match opened {
+            Ok(o) => o,
+            Err(e) => {
+                self.free_client_async(cid);
+                server_log!(
+                    Level::Warning,
+                    "SYNC failed. Can't open/stat DB after BGSAVE: {}",
+                    strerror(&e)
+                );
+                return;
+            }
+        };
+        let r = self.clients[cid].repl_mut();
+        r.db_file = Some(f);
+        r.db_off = 0;
+        r.db_size = size;
+        r.state = ReplState::SendBulk;
+        r.preamble = format!("${size}\r\n").into_bytes();
+        if let Some(file) = self.clients[cid].file {
+            self.el
+                .create_file_event(file, Mask::WRITABLE, send_bulk_to_slave, cid.to_data());
+        }
+    }
+
+    /// The replica has its snapshot: the stream may flow (replicaPutOnline, replicaStartCommandStream).
+    fn replica_put_online(&mut self, cid: ClientId) {
+        let now = self.clock.unix_s;
+        let name = self.replication_get_slave_name(cid);
+        let rdb_only = self.clients[cid].repl().is_some_and(|r| r.rdb_only);
+        let r = self.clients[cid].repl_mut();
+        if rdb_only {
+            r.state = ReplState::RdbTransmitted;
+            server_log!(
+                Level::Notice,
+                "RDB transfer completed, rdb only replica ({}) should be disconnected asap",
+                name
+            );
+            self.free_client_async(cid);
+            return;
+        }
+        r.state = ReplState::Online;
+        r.ack_time = now;
+        self.refresh_good_slaves_count();
+        server_log!(
+            Level::Notice,
+            "Synchronization with replica {} succeeded",
+            name
+        );
+        self.clients.queue_write(cid);
+    }
+}
+
+/// The socket of a replica that is being sent the RDB file is writable (sendBulkToSlave).
+pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
+    use std::os::fd::AsRawFd;
+    let cid = ClientId::from_data(data);
+    server.exec.clock_stale = true;
+    let allowed = server.full_sync_allowance(BULK_CHUNK);
+    if allowed == 0 {
+        return server.pause_full_sync_io(file, Mask::WRITABLE, send_bulk_to_slave, data);
+    }
+    let Some(c) = server.clients.get_mut(cid) else {
+        return;
+    };
+    let (Some(conn), Some(r)) = (c.conn.as_ref(), c.replica.as_deref_mut()) else {
+        return;
+    };
+    let mut conn: &Socket = conn;
+    if !r.preamble.is_empty() {
+        match conn.write(&r.preamble) {
+            Ok(n) => {
+                server.stats.net_repl_output_bytes += n as u64;
+                r.preamble.drain(..n);
+                if !r.preamble.is_empty() {
+                    server.el.clear_ready(file, Mask::WRITABLE);
+                    return;
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                server.el.clear_ready(file, Mask::WRITABLE);
+                return;
+            }
+            Err(e) => {
+                server_log!(
+                    Level::Warning,
+                    "Write error sending RDB preamble to replica: {}",
+                    strerror(&e)
+                );
+                return server.free_client_async(cid);
+            }
+        }
+    }
+    let Some(db) = r.db_file.as_ref() else {
+        return;
+    };
+    let left = r.db_size - r.db_off;
+    let want = usize::try_from(left).unwrap_or(allowed).min(allowed);
+    if want > 0 {
+        match sys::sendfile(conn.as_raw_fd(), db, r.db_off, want) {
+            Ok(0) => {
+                server_log!(
+                    Level::Warning,
+                    "Read error sending DB to replica: premature EOF"
+                );
+                return server.free_client_async(cid);
+            }
+            Ok(n) => {
+                r.db_off += n as u64;
+                server.stats.net_repl_output_bytes += n as u64;
+                server.repl.sync_rate.take(n);
+                if n < want {
+                    server.el.clear_ready(file, Mask::WRITABLE);
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                server.el.clear_ready(file, Mask::WRITABLE);
+                return;
+            }
+            Err(e) => {
+                server_log!(
+                    Level::Warning,
+                    "Write error sending DB to replica: {}",
+                    strerror(&e)
+                );
+                return server.free_client_async(cid);
+            }
+        }
+    }
+    if r.db_off == r.db_size {
+        r.db_file = None;
+        server.el.delete_file_event(file, Mask::WRITABLE);
+        server.replica_put_online(cid);
+    }
+}

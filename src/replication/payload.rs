@@ -1,0 +1,664 @@
+//! A full sync, the replica's side: the snapshot comes over the link, into a file that is loaded when it is whole, or straight
+//! into the data set (readSyncBulkPayload).
+//!
+//! ```text
+//!            $<size> or $EOF:<mark>
+//!   header ─────────┬──────────────► into a temporary file ──whole──► renamed, loaded ──► the link becomes our master
+//!                   │                    │ link lost                                         ▲
+//!                   │                    └► kept: the next sync may bring the rest           │
+//!                   └─ repl-diskless-load ► loaded as it comes: into the emptied data set ───┤
+//!                                           or beside the old one, which is swapped ─────────┘
+//! ```
+//!
+//! Invariants: the old data set goes only when the new one is whole (a file, or a loaded second data set), except where the
+//! user has asked for a diskless load into an empty one; while a load runs, the link has no read handler, since it would be
+//! entered again from the nested event loop.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use socket2::Socket;
+
+use crate::ae::{ClientData, FileId, Mask};
+use crate::base::clock::monotonic_us;
+use crate::base::log::Level;
+use crate::base::sys::{self, path_of, strerror};
+use crate::config::value::ReplDisklessLoad;
+use crate::server::Server;
+use crate::server::networking::PROTO_IOBUF_LEN;
+use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
+use crate::server::repl::{PartialPayload, PayloadEnd, PayloadTo, ReplicaState, Transfer};
+use crate::server_log;
+use crate::store::db::Db;
+use crate::wire::handshake::{
+    BULK_HEADER_LINE_SIZE, BulkHeader, EofMark, LineReader, LogLevel, parse_bulk_header,
+};
+
+use super::replica::read_link;
+
+/// The payload is forced to the disk every so many bytes, so that the end of a transfer does not wait for all of them
+/// (REPL_MAX_WRITTEN_BEFORE_FSYNC).
+const REPL_MAX_WRITTEN_BEFORE_FSYNC: u64 = 8 * 1024 * 1024;
+/// Bytes of the payload read in one callback.
+const BULK_READ: usize = 4 * PROTO_IOBUF_LEN;
+/// Milliseconds that a diskless load sleeps at a time while nothing comes; a client's request ends it earlier.
+const WAIT_MS: i32 = 100;
+
+/// The link as the source of a diskless load: what was read behind the header, then the socket.
+struct LinkSource<'a> {
+    behind_header: &'a [u8],
+    sock: Socket,
+    /// Bytes of the payload to come; none: the payload ends in a mark.
+    left: Option<u64>,
+    /// Bytes that have come so far.
+    got: &'a Cell<u64>,
+}
+
+impl Read for LinkSource<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let most = self
+            .left
+            .map_or(buf.len(), |l| usize::try_from(l).unwrap_or(buf.len()))
+            .min(buf.len());
+        let buf = &mut buf[..most];
+        let n = if self.behind_header.is_empty() {
+            let n = self.sock.read(buf)?;
+            self.got.set(self.got.get() + n as u64);
+            n
+        } else {
+            self.behind_header.read(buf)?
+        };
+        if let Some(left) = self.left.as_mut() {
+            *left -= n as u64;
+        }
+        Ok(n)
+    }
+}
+
+impl Server {
+    // Beginning -------------------------------------------------------------------------------------------------------
+
+    /// Whether the payload is loaded as it comes (useDisklessLoad).
+    fn use_diskless_load(&self) -> bool {
+        match self.config.repl_diskless_load {
+            ReplDisklessLoad::Disabled => false,
+            ReplDisklessLoad::OnEmptyDb => self.dbs.iter().all(|d| d.keys.is_empty()),
+            ReplDisklessLoad::SwapDb => true,
+        }
+    }
+
+    /// The payload comes next: its header first.
+    pub(super) fn begin_transfer(&mut self) {
+        let now = self.clock.unix_s;
+        let to = if self.use_diskless_load() {
+            PayloadTo::Parser
+        } else {
+            match self.open_payload_file() {
+                Ok(file) => file,
+                Err(e) => {
+                    server_log!(
+                        Level::Warning,
+                        "Opening the temp file needed for MASTER <-> REPLICA synchronization: {}",
+                        strerror(&e)
+                    );
+                    self.undo_connect_with_master();
+                    self.repl.state = ReplicaState::Connect;
+                    return;
+                }
+            }
+        };
+        self.repl.transfer = Some(Transfer {
+            to,
+            end: PayloadEnd::Unknown,
+            read: 0,
+            synced: 0,
+            header: LineReader::new(BULK_HEADER_LINE_SIZE),
+        });
+        self.repl.state = ReplicaState::Transfer;
+        self.repl.transfer_lastio = now;
+        if let Some(f) = self.repl.sock_file {
+            self.el
+                .create_file_event(f, Mask::READABLE, read_sync_bulk_payload, 0);
+        }
+    }
+
+    fn open_payload_file(&self) -> io::Result<PayloadTo> {
+        let name = format!("temp-{}.{}.rdb", self.clock.unix_s, std::process::id());
+        let path = PathBuf::from(name);
+        let file = File::options()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(&path)?;
+        Ok(PayloadTo::File { file, path })
+    }
+
+    // What has come of an interrupted transfer -------------------------------------------------------------------------
+
+    /// A transfer ends before its end: an Aedile may send the rest over the next link.
+    pub(super) fn keep_or_remove_payload(&mut self, t: Transfer) {
+        let PayloadTo::File { file, path } = t.to else {
+            return;
+        };
+        match t.end {
+            PayloadEnd::Size(size)
+                if self.config.repl_resume_full_sync
+                    && t.read > 0
+                    && self.repl.master_initial_offset >= 0 =>
+            {
+                self.discard_partial_payload();
+                self.repl.partial_payload = Some(PartialPayload {
+                    file,
+                    path,
+                    size,
+                    read: t.read,
+                    replid: self.repl.master_replid,
+                    offset: self.repl.master_initial_offset,
+                });
+            }
+            _ => drop(fs::remove_file(&path)),
+        }
+    }
+
+    /// Nobody will send the rest.
+    pub fn discard_partial_payload(&mut self) {
+        if let Some(p) = self.repl.partial_payload.take() {
+            let _ = fs::remove_file(&p.path);
+        }
+    }
+
+    /// The master goes on with the snapshot of which we have the beginning. False: that is not what we have.
+    fn resume_payload(&mut self, size: u64, from: u64) -> bool {
+        let mine = self.repl.partial_payload.take_if(|p| {
+            p.size == size
+                && p.read == from
+                && p.replid == self.repl.master_replid
+                && p.offset == self.repl.master_initial_offset
+        });
+        let (Some(p), Some(t)) = (mine, self.repl.transfer.as_mut()) else {
+            return false;
+        };
+        let fresh = std::mem::replace(
+            &mut t.to,
+            PayloadTo::File {
+                file: p.file,
+                path: p.path,
+            },
+        );
+        if let PayloadTo::File { path, .. } = fresh {
+            let _ = fs::remove_file(path);
+        }
+        t.end = PayloadEnd::Size(size);
+        t.read = from;
+        t.synced = from;
+        server_log!(
+            Level::Notice,
+            "MASTER <-> REPLICA sync: going on with the interrupted transfer at byte {} of {}",
+            from,
+            size
+        );
+        true
+    }
+
+    // Into a file -----------------------------------------------------------------------------------------------------
+
+    /// Takes bytes of the payload's header line. Returns how many; the header is done when the payload's end is known then.
+    fn take_payload_header(&mut self, bytes: &[u8]) -> Result<usize, ()> {
+        let mut at = 0;
+        loop {
+            let Some(t) = self.repl.transfer.as_mut() else {
+                return Err(());
+            };
+            if at == bytes.len() || !matches!(t.end, PayloadEnd::Unknown) {
+                return Ok(at);
+            }
+            let (n, line) = t.header.feed(&bytes[at..]);
+            at += n;
+            let Some(line) = line else {
+                continue;
+            };
+            let header = parse_bulk_header(line);
+            if let Some(l) = header.log(line, matches!(t.to, PayloadTo::Parser)) {
+                let level = match l.level {
+                    LogLevel::Notice => Level::Notice,
+                    LogLevel::Warning => Level::Warning,
+                };
+                server_log!(level, "{}", l.text);
+            }
+            match header {
+                BulkHeader::Length(n) => t.end = PayloadEnd::Size(n),
+                BulkHeader::EofMark(m) => t.end = PayloadEnd::Mark(EofMark::new(m)),
+                BulkHeader::KeepAlive => continue,
+                BulkHeader::Resume { size, from } => {
+                    if !self.resume_payload(size, from) {
+                        server_log!(
+                            Level::Warning,
+                            "MASTER <-> REPLICA sync: the master goes on with a transfer that was not begun here"
+                        );
+                        return Err(());
+                    }
+                    continue;
+                }
+                BulkHeader::Aborted(_) | BulkHeader::Malformed => return Err(()),
+            }
+            // Another snapshot than the one that was interrupted.
+            self.discard_partial_payload();
+        }
+    }
+
+    /// Takes bytes of the payload into the file. Returns how many belong to it, the rest is the stream that follows; and
+    /// whether it is whole. An error ends the transfer.
+    fn take_payload(&mut self, bytes: &[u8]) -> Result<(usize, bool), ()> {
+        let Some(t) = self.repl.transfer.as_mut() else {
+            return Err(());
+        };
+        let PayloadTo::File { file, .. } = &mut t.to else {
+            return Err(());
+        };
+        let mine = match &t.end {
+            PayloadEnd::Size(size) => {
+                let left = usize::try_from(size - t.read).unwrap_or(usize::MAX);
+                &bytes[..left.min(bytes.len())]
+            }
+            _ => bytes,
+        };
+        if let Err(e) = file.write_all(mine) {
+            server_log!(
+                Level::Warning,
+                "Write error or short write writing to the DB dump file needed for MASTER <-> REPLICA synchronization: {}",
+                strerror(&e)
+            );
+            return Err(());
+        }
+        t.read += mine.len() as u64;
+        let done = match &mut t.end {
+            PayloadEnd::Size(size) => t.read == *size,
+            PayloadEnd::Mark(m) => {
+                let done = m.push(mine);
+                if done && let Err(e) = file.set_len(t.read - 40) {
+                    server_log!(
+                        Level::Warning,
+                        "Error truncating the RDB file received from the master for SYNC: {}",
+                        strerror(&e)
+                    );
+                    return Err(());
+                }
+                done
+            }
+            PayloadEnd::Unknown => false,
+        };
+        if t.read >= t.synced + REPL_MAX_WRITTEN_BEFORE_FSYNC {
+            // Best effort: the file is synced as a whole at the end.
+            let _ = sys::sync_file_range(file, t.synced, t.read - t.synced);
+            t.synced = t.read;
+        }
+        Ok((mine.len(), done))
+    }
+
+    /// The file is whole: it becomes the data set, and its sender our master. `rest` is what came behind it.
+    fn finish_transfer(&mut self, rest: &[u8]) {
+        let Some(t) = self.repl.transfer.take() else {
+            return;
+        };
+        let PayloadTo::File {
+            file,
+            path: temp_path,
+        } = t.to
+        else {
+            return;
+        };
+        let path = path_of(&self.config.dbfilename);
+        let used_mark = matches!(t.end, PayloadEnd::Mark(_));
+        self.stop_writers_before_load(false);
+        self.replication_attach_to_new_master();
+        server_log!(Level::Notice, "MASTER <-> REPLICA sync: Flushing old data");
+        self.empty_data(None, self.config.replica_lazy_flush);
+        if let Some(f) = self.repl.sock_file {
+            self.el.delete_file_event(f, Mask::READABLE);
+        }
+        server_log!(
+            Level::Notice,
+            "MASTER <-> REPLICA sync: Loading DB in memory"
+        );
+        let renamed = file
+            .sync_all()
+            .map_err(|e| (e, "sync the temp DB to disk"))
+            .and_then(|()| {
+                fs::rename(&temp_path, &path).map_err(|e| (e, "rename the temp DB into place"))
+            });
+        if let Err((e, what)) = renamed {
+            server_log!(
+                Level::Warning,
+                "Failed trying to {} in MASTER <-> REPLICA synchronization: {}",
+                what,
+                strerror(&e)
+            );
+            let _ = fs::remove_file(&temp_path);
+            self.cancel_replication_handshake(true);
+            return;
+        }
+        if let Err(e) = sys::fsync_file_dir(&path) {
+            server_log!(
+                Level::Warning,
+                "Failed trying to sync DB directory . in MASTER <-> REPLICA synchronization: {}",
+                strerror(&e)
+            );
+        }
+        let loaded = self.rdb_load(&path, RDBFLAGS_REPLICATION);
+        let remove = self.config.rdb_del_sync_files && self.all_persistence_disabled();
+        if remove {
+            server_log!(
+                Level::Notice,
+                "Removing the RDB file obtained from the master. This replica has persistence disabled"
+            );
+            let _ = fs::remove_file(&path);
+        }
+        let Ok(info) = loaded else {
+            server_log!(
+                Level::Warning,
+                "Failed trying to load the MASTER synchronization DB from disk, check server logs."
+            );
+            self.empty_data(None, self.config.replica_lazy_flush);
+            self.cancel_replication_handshake(true);
+            return;
+        };
+        self.sync_succeeded(info, used_mark, rest);
+    }
+
+    // Straight into the data set ---------------------------------------------------------------------------------------
+
+    /// Loads the payload as it comes (the diskless half of readSyncBulkPayload). `behind_header` was read with the header.
+    fn load_from_link(&mut self, behind_header: &[u8]) {
+        let Some(t) = self.repl.transfer.as_ref() else {
+            return;
+        };
+        let (size, mark) = match &t.end {
+            PayloadEnd::Size(n) => (*n, None),
+            PayloadEnd::Mark(m) => (0, Some(m.mark())),
+            PayloadEnd::Unknown => return,
+        };
+        let swap = self.config.repl_diskless_load == ReplDisklessLoad::SwapDb;
+        let mine = usize::try_from(size).unwrap_or(usize::MAX);
+        let (mine, rest) = match mark {
+            Some(_) => (behind_header, &[][..]),
+            None => behind_header.split_at(mine.min(behind_header.len())),
+        };
+        let sock = match self.repl.sock.as_ref().map(Socket::try_clone) {
+            Some(Ok(s)) => s,
+            _ => {
+                self.cancel_replication_handshake(true);
+                return;
+            }
+        };
+        self.stop_writers_before_load(true);
+        let mut second: Option<Vec<Db>> = None;
+        if swap {
+            let new = || Db::new(self.hasher.clone());
+            second = Some(self.dbs.iter().map(|_| new()).collect());
+        } else {
+            self.replication_attach_to_new_master();
+            server_log!(Level::Notice, "MASTER <-> REPLICA sync: Flushing old data");
+            self.empty_data(None, self.config.replica_lazy_flush);
+        }
+        if let Some(f) = self.repl.sock_file {
+            self.el.delete_file_event(f, Mask::READABLE);
+        }
+        server_log!(
+            Level::Notice,
+            "MASTER <-> REPLICA sync: Loading DB in memory"
+        );
+        // An older state of the same data set is worth serving meanwhile; another data set is not.
+        let is_async = swap && self.repl.replid == self.repl.master_replid;
+        let got = Cell::new(0);
+        let source = LinkSource {
+            behind_header: mine,
+            sock,
+            left: mark.is_none().then_some(size),
+            got: &got,
+        };
+        self.start_loading(size, is_async);
+        let (mut seen, mut since_us) = (0, monotonic_us());
+        let mut wait = |server: &mut Server| {
+            if got.get() != seen {
+                (seen, since_us) = (got.get(), monotonic_us());
+            }
+            server.wait_for_payload(since_us)
+        };
+        let loaded = self.rdb_load_stream(source, size, mark, second.as_mut(), &mut wait);
+        self.stats.net_repl_input_bytes += got.get();
+        self.stop_loading();
+        let failed = match &loaded {
+            Err(_) => {
+                server_log!(
+                    Level::Warning,
+                    "Failed trying to load the MASTER synchronization DB from socket, check server logs."
+                );
+                true
+            }
+            Ok((_, false)) => {
+                server_log!(Level::Warning, "Replication stream EOF marker is broken");
+                true
+            }
+            Ok(_) => false,
+        };
+        self.update_cached_time();
+        // Given up from inside: a shutdown, or a link that was closed.
+        let link_gone = self.repl.state != ReplicaState::Transfer || self.repl.sock.is_none();
+        let (Ok((info, _)), false) = (loaded, failed || link_gone) else {
+            self.repl.transfer = None;
+            self.cancel_replication_handshake(true);
+            match second {
+                Some(dbs) => {
+                    self.persist.lazyfree.free_databases(dbs);
+                    server_log!(
+                        Level::Notice,
+                        "MASTER <-> REPLICA sync: Discarding temporary DB in background"
+                    );
+                }
+                None => drop(self.empty_data(None, self.config.replica_lazy_flush)),
+            }
+            return;
+        };
+        self.repl.transfer = None;
+        if let Some(dbs) = second {
+            self.replication_attach_to_new_master();
+            server_log!(
+                Level::Notice,
+                "MASTER <-> REPLICA sync: Swapping active DB with loaded DB"
+            );
+            let old = self.swap_main_db_with_temp_db(dbs);
+            self.persist.lazyfree.free_databases(old);
+            server_log!(
+                Level::Notice,
+                "MASTER <-> REPLICA sync: Discarding old DB in background"
+            );
+        }
+        // No file on the disk has these data.
+        self.dirty += 1;
+        self.sync_succeeded(info, mark.is_some(), rest);
+    }
+
+    /// Nothing has come: others are served until something does, or until the master has been silent for repl-timeout.
+    fn wait_for_payload(&mut self, since_us: u64) -> io::Result<()> {
+        self.replication_send_newline_to_master();
+        self.el.wait_for_file(WAIT_MS);
+        self.process_events_while_blocked();
+        if self.repl.sock.is_none() || self.repl.state != ReplicaState::Transfer {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        let silent_s = monotonic_us().saturating_sub(since_us) / 1_000_000;
+        if silent_s > u64::from(self.config.repl_timeout.unsigned_abs()) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+
+    /// The loaded data set takes the place of the served one, which is returned (swapMainDbWithTempDb).
+    fn swap_main_db_with_temp_db(&mut self, temp: Vec<Db>) -> Vec<Db> {
+        let n = self.dbs.len();
+        // For the time of the call both have numbers.
+        self.dbs.extend(temp);
+        for i in 0..n {
+            self.touch_all_watched_keys_in_db(i, Some(n + i));
+            self.scan_database_for_deleted_keys(i, Some(n + i));
+            self.dbs.swap(i, n + i);
+        }
+        let old = self.dbs.split_off(n);
+        for i in 0..n {
+            self.scan_database_for_ready_keys(i);
+        }
+        self.flush_slave_keys_with_expire_list();
+        old
+    }
+
+    // The end ---------------------------------------------------------------------------------------------------------
+
+    /// Whoever writes the old data set to the disk stops: the new one must not be overwritten by it, nor be copied page by
+    /// page for it.
+    fn stop_writers_before_load(&mut self, diskless: bool) {
+        // It would get what the load does; a new base of it follows.
+        if !self.aof.is_off() {
+            self.stop_append_only();
+        }
+        if let Some(child) = self.persist.child.as_ref()
+            && child.kind == crate::server::persist::ChildKind::Rdb
+        {
+            if !diskless {
+                server_log!(
+                    Level::Notice,
+                    "Replica is about to load the RDB file received from the master, but there is a pending RDB child \
+                     running. Killing process {} and removing its temp file to avoid any race",
+                    child.pid
+                );
+            }
+            self.kill_rdb_child();
+        }
+    }
+
+    /// The old history is over, for us and for our own replicas (replicationAttachToNewMaster).
+    fn replication_attach_to_new_master(&mut self) {
+        self.replication_discard_cached_master();
+        self.disconnect_slaves();
+        self.free_replication_backlog();
+    }
+
+    /// The data set is the master's: the link becomes its stream. `rest` came behind the payload.
+    fn sync_succeeded(&mut self, info: RdbLoadInfo, used_mark: bool, rest: &[u8]) {
+        let file = self.repl.sock_file.take();
+        let Some(sock) = self.repl.sock.take() else {
+            return;
+        };
+        if let Some(f) = file {
+            self.el.remove_file(f);
+        }
+        self.repl.handshake = None;
+        self.update_cached_time();
+        let Some(cid) = self.replication_create_master_client(sock, info.repl_stream_db) else {
+            self.repl.state = ReplicaState::Connect;
+            return;
+        };
+        self.repl.state = ReplicaState::Connected;
+        self.repl.down_since = 0;
+        // The master's history is ours now.
+        self.repl.replid = self.repl.master_replid;
+        self.clear_replication_id2();
+        drop(self.repl.log.reset(self.repl.master_initial_offset));
+        self.create_replication_backlog();
+        server_log!(
+            Level::Notice,
+            "MASTER <-> REPLICA sync: Finished with success"
+        );
+        if self.config.appendonly {
+            self.restart_aof_after_sync();
+        }
+        if used_mark {
+            // The master waits for this before it sends the stream.
+            self.replication_send_ack();
+        }
+        if !rest.is_empty() {
+            self.feed_master_client(cid, rest);
+        }
+    }
+
+    /// No save points and no AOF: files on the disk are nobody's data.
+    pub fn all_persistence_disabled(&self) -> bool {
+        self.config.save.is_empty() && !self.config.appendonly
+    }
+}
+
+/// The link is readable while the payload comes (readSyncBulkPayload).
+pub(super) fn read_sync_bulk_payload(server: &mut Server, file: FileId, _: ClientData, _: Mask) {
+    server.exec.clock_stale = true;
+    if server.repl.sock_file != Some(file) {
+        return;
+    }
+    let mut buf = [0; BULK_READ];
+    // Of a payload with a size nothing beyond its end is read: that is the stream's.
+    let limit = match server.repl.transfer.as_ref() {
+        Some(Transfer {
+            end: PayloadEnd::Size(size),
+            read,
+            ..
+        }) => usize::try_from(size - read)
+            .unwrap_or(BULK_READ)
+            .clamp(1, BULK_READ),
+        _ => BULK_READ,
+    };
+    match read_link(server, file, &mut buf[..limit]) {
+        Ok(n) => payload_bytes(server, &buf[..n]),
+        Err(None) => {}
+        Err(Some(why)) => {
+            let started = server
+                .repl
+                .transfer
+                .as_ref()
+                .is_some_and(|t| !matches!(t.end, PayloadEnd::Unknown));
+            if started {
+                let why = if why == "Connection closed by peer" {
+                    "connection lost".into()
+                } else {
+                    why
+                };
+                server_log!(
+                    Level::Warning,
+                    "I/O error trying to sync with MASTER: {}",
+                    why
+                );
+            } else {
+                server_log!(
+                    Level::Warning,
+                    "I/O error reading bulk count from MASTER: {}",
+                    why
+                );
+            }
+            server.cancel_replication_handshake(true);
+        }
+    }
+}
+
+/// Bytes of the link while the payload comes.
+pub(super) fn payload_bytes(server: &mut Server, bytes: &[u8]) {
+    server.repl.transfer_lastio = server.clock.unix_s;
+    let Ok(at) = server.take_payload_header(bytes) else {
+        server.cancel_replication_handshake(true);
+        return;
+    };
+    let bytes = &bytes[at..];
+    match server.repl.transfer.as_ref() {
+        Some(t) if !matches!(t.end, PayloadEnd::Unknown) => {
+            if matches!(t.to, PayloadTo::Parser) {
+                return server.load_from_link(bytes);
+            }
+        }
+        _ => return,
+    }
+    match server.take_payload(bytes) {
+        Ok((n, true)) => server.finish_transfer(&bytes[n..]),
+        Ok((_, false)) => {}
+        Err(()) => {
+            server.cancel_replication_handshake(true);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A file for what a replica's socket does not take: bytes go in at its end and come out in order. It has no name, so it is
+//! gone with the process, and gives its room back whenever it has been read to the end.
+//!
+//! Must not know what the bytes are.
+
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::base::sys;
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct Spill {
+    file: File,
+    read: u64,
+    written: u64,
+}
+
+/// What [`Spill::send`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sent {
+    pub bytes: usize,
+    /// The socket takes no more for now.
+    pub full: bool,
+}
+
+impl Spill {
+    /// An empty one, in the working folder.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn create() -> io::Result<Spill> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let n = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = format!("temp-spill-{}-{n}.tmp", std::process::id());
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(Spill {
+            file,
+            read: 0,
+            written: 0,
+        })
+    }
+
+    /// Bytes that have gone in and not come out.
+    pub fn pending(&self) -> u64 {
+        self.written - self.read
+    }
+
+    /// Adds bytes at the end.
+    ///
+    /// # Errors
+    /// The system's: no room. What went in is then useless, since a part may be missing.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Sends up to `most` of the oldest bytes to a socket that does not block.
+    ///
+    /// # Errors
+    /// The socket's; and an unexpected end of the file.
+    pub fn send(&mut self, socket: RawFd, most: usize) -> io::Result<Sent> {
+        let want = usize::try_from(self.pending()).unwrap_or(most).min(most);
+        if want == 0 {
+            return Ok(Sent {
+                bytes: 0,
+                full: false,
+            });
+        }
+        let n = match sys::sendfile(socket, &self.file, self.read, want) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Sent {
+                    bytes: 0,
+                    full: false,
+                });
+            }
+            Err(e) => return Err(e),
+        };
+        self.read += n as u64;
+        if self.read == self.written {
+            self.file.set_len(0)?;
+            self.file.seek(SeekFrom::Start(0))?;
+            (self.read, self.written) = (0, 0);
+        }
+        Ok(Sent {
+            bytes: n,
+            full: n < want,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn bytes_come_out_in_order_and_the_room_comes_back() {
+        let (a, mut b) = UnixStream::pair().expect("sockets");
+        a.set_nonblocking(true).expect("nonblocking");
+        let mut s = Spill::create().expect("a file");
+        let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
+        let (mut fed, mut got) = (0, Vec::new());
+        let mut was_full = false;
+        while got.len() < bytes.len() {
+            if fed < bytes.len() {
+                let to = (fed + 700_001).min(bytes.len());
+                s.append(&bytes[fed..to]).expect("room");
+                fed = to;
+            }
+            let sent = s.send(a.as_raw_fd(), 200_000).expect("sent");
+            was_full |= sent.full;
+            let mut buf = vec![0; sent.bytes];
+            b.read_exact(&mut buf).expect("all that was sent");
+            got.extend_from_slice(&buf);
+            assert_eq!(s.pending() as usize, fed - got.len());
+        }
+        assert!(got == bytes);
+        assert!(was_full, "the socket was never full");
+        assert_eq!(s.file.metadata().expect("metadata").len(), 0);
+        // And again from the start.
+        s.append(b"more").expect("room");
+        assert_eq!(s.send(a.as_raw_fd(), 10).expect("sent").bytes, 4);
+    }
+}
