@@ -24,5 +24,6 @@ mod server {
     mod sorted_set;
     mod startup;
     mod stream;
+    mod tools;
     mod transactions;
 }

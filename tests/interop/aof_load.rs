@@ -1,0 +1,144 @@
+//! Append-only files of redis-server 7.0.15 load here, and those written here load there; damaged ones come out alike.
+
+use std::path::Path;
+
+use crate::support::conn::encode;
+use crate::support::server::Scratch;
+use crate::support::*;
+
+/// Data of all types, and commands of all kinds.
+fn fill(c: &mut Conn) {
+    for line in [
+        "SET string hello",
+        "SET expires x PX 100000000",
+        "APPEND string more",
+        "RPUSH list a b 3",
+        "SADD ints 1 2 3",
+        "SADD set a b c",
+        "ZADD zset 1 a 2.5 b",
+        "HSET hash f v g w",
+        "XADD stream 1-1 f v",
+        "XADD stream 2-1 f v",
+        "XGROUP CREATE stream g 0",
+        "XREADGROUP GROUP g who COUNT 1 STREAMS stream >",
+        "PFADD hll a b c",
+        "SPOP set",
+        "INCRBYFLOAT float 3.25",
+        "MULTI",
+        "SELECT 3",
+        "SET other db",
+        "EXEC",
+        "SELECT 0",
+    ] {
+        assert!(!c.run(line).is_error(), "{line}");
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("folder");
+    for entry in std::fs::read_dir(from).expect("folder") {
+        let entry = entry.expect("entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copy");
+    }
+}
+
+#[test]
+fn files_cross() {
+    need_redis!();
+    for writer_kind in [Kind::Redis, Kind::Aedile] {
+        for preamble in ["yes", "no"] {
+            let mut args = vec!["--appendonly", "yes", "--aof-use-rdb-preamble", preamble];
+            args.extend(["--aof-timestamp-enabled", "yes"]);
+            args.extend(writer_kind.feeds_70());
+            let writer = Server::start(writer_kind, &args);
+            let mut c = writer.connect();
+            fill(&mut c);
+            c.run("BGREWRITEAOF");
+            wait_until("a rewrite", || {
+                c.info("aof_rewrite_in_progress") == "0" && c.info("aof_rewrite_scheduled") == "0"
+            });
+            for line in [
+                "RPUSH list z",
+                "DEL hash",
+                "EXPIRE string 100000",
+                "SPOP ints",
+                "XACK stream g 1-1",
+                "GETEX expires PERSIST",
+            ] {
+                assert!(!c.run(line).is_error(), "{line}");
+            }
+            let state = dump_state(&mut c);
+            let scratch = Scratch::new();
+            copy_dir(
+                &writer.scratch.join("appendonlydir"),
+                &scratch.join("appendonlydir"),
+            );
+            let mut args = vec!["--appendonly", "yes"];
+            args.extend(writer_kind.other().feeds_70());
+            let reader = Server::start_in(writer_kind.other(), scratch, &args);
+            assert_equal_state(&state, &dump_state(&mut reader.connect()));
+        }
+    }
+}
+
+/// A small file of commands, cut and altered at every byte: both servers refuse it, or both load the same.
+#[test]
+fn damaged_files_come_out_alike() {
+    need_redis!();
+    let mut bytes = encode(&["SELECT", "0"]);
+    for words in [
+        &["SET", "a", "1"][..],
+        &["MULTI"],
+        &["RPUSH", "l", "x", "yy"],
+        &["HSET", "h", "f", ""],
+        &["EXEC"],
+        &["INCR", "a"],
+    ] {
+        bytes.extend(encode(words));
+    }
+    let args = [
+        "--appendonly",
+        "yes",
+        "--enable-debug-command",
+        "yes",
+        "--appendfsync",
+        "no",
+    ];
+    let servers = [Kind::Redis, Kind::Aedile].map(|kind| Server::start(kind, &args));
+    let mut rng = Rng(13);
+    let mut check = |file: &[u8], truncated: &str, what: &str| {
+        let ends = servers.each_ref().map(|s| {
+            let mut c = s.connect();
+            c.config_set("aof-load-truncated", truncated);
+            let path = s.scratch.join("appendonlydir/appendonly.aof.1.incr.aof");
+            std::fs::write(&path, file).expect("written");
+            let reply = c.run("DEBUG LOADAOF");
+            let left = std::fs::metadata(&path).expect("there").len();
+            let state = dump_state(&mut c);
+            // A file that was cut counts as no success in this command.
+            (reply.is_error(), left, state)
+        });
+        assert_eq!(ends[0].0, ends[1].0, "{what}: is it refused?");
+        assert_eq!(ends[0].1, ends[1].1, "{what}: the file's length");
+        // What a refused file leaves behind is nobody's data set.
+        if !ends[0].0 || ends[0].1 < file.len() as u64 {
+            assert_equal_state(&ends[0].2, &ends[1].2);
+        }
+    };
+    for cut in 0..=bytes.len() {
+        for truncated in ["yes", "no"] {
+            check(
+                &bytes[..cut],
+                truncated,
+                &format!("cut at {cut}, aof-load-truncated {truncated}"),
+            );
+        }
+    }
+    for at in 0..bytes.len() {
+        let mut bad = bytes.clone();
+        bad[at] ^= 1 << rng.below(8);
+        check(&bad, "yes", &format!("byte {at} is {:02x}", bad[at]));
+    }
+    let mut c = servers[1].connect();
+    assert_eq!(c.run("PING"), "PONG");
+}
