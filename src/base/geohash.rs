@@ -175,7 +175,8 @@ impl GeoHashBits {
         let step = |mine: u64, others: u64, d: i8| {
             let fill = others >> unused;
             let moved = match d {
-                0 => mine,
+                // Also where the number is one too high for the grid, as that of a point on its far edge is.
+                0 => return mine,
                 1 => mine.wrapping_add(fill.wrapping_add(1)),
                 _ => (mine | fill).wrapping_sub(fill.wrapping_add(1)),
             };

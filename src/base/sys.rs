@@ -1,6 +1,8 @@
 //! Every call into libc that std and socket2 do not offer, wrapped safely. The only place, with `alloc` and `ds/`, where
 //! `unsafe` may stand. It holds no state but what signal handlers set and read.
 
+mod title;
+
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
@@ -9,6 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+
+pub use title::title_area;
 
 fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
     if rc < 0 {

@@ -21,6 +21,8 @@ pub const BAD_CLIENT_NAME: &str =
     "Client names cannot contain spaces, newlines or special characters.";
 
 const HELP: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
     "GETREDIR",
     "    Return the client ID we are redirecting to when tracking is enabled.",
     "GETNAME",
@@ -59,6 +61,8 @@ const HELP: &[&str] = &[
     "    Set client meta attr. Options are:",
     "    * LIB-NAME: the client lib name.",
     "    * LIB-VER: the client lib version.",
+    "TRACKINGINFO",
+    "    Report tracking status for the current connection.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    Unblock the specified blocked client.",
     "NO-EVICT (ON|OFF)",
@@ -119,8 +123,26 @@ pub fn client_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("pause") && (n == 3 || n == 4) => pause(server, cid, args),
         // Nobody tracks keys.
         _ if is("getredir") && n == 2 => server.clients.add_reply_long_long(cid, -1),
+        _ if is("trackinginfo") && n == 2 => tracking_info(server, cid),
+        _ if is("caching") && n == 3 => server.add_reply_error(
+            cid,
+            "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+        ),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }
+}
+
+/// CLIENT TRACKINGINFO of a client whose keys nobody tracks.
+fn tracking_info(server: &mut Server, cid: ClientId) {
+    let clients = &mut server.clients;
+    clients.add_reply_map_len(cid, 3);
+    clients.add_reply_bulk(cid, b"flags");
+    clients.add_reply_set_len(cid, 1);
+    clients.add_reply_bulk(cid, b"off");
+    clients.add_reply_bulk(cid, b"redirect");
+    clients.add_reply_long_long(cid, -1);
+    clients.add_reply_bulk(cid, b"prefixes");
+    clients.add_reply_array_len(cid, 0);
 }
 
 /// The class named by an argument, or upstream's error.

@@ -36,6 +36,8 @@ pub enum Apply {
     AppendOnly,
     /// `aof-disable-auto-gc`
     AofHistory,
+    /// `proc-title-template`
+    ProcTitle,
 }
 
 impl Apply {
@@ -68,6 +70,7 @@ impl Apply {
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
             Apply::AppendOnly => server.update_append_only()?,
+            Apply::ProcTitle => server.set_proc_title(None),
             Apply::AofHistory => server.aof_del_history_files(),
         }
         Ok(())

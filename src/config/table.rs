@@ -191,13 +191,13 @@ pub static TABLE: &[Row] = &[
         number!(databases, Integer, 1, i32::MAX),
     ),
     row("always-show-logo", IMMUTABLE, yes_no!(always_show_logo)),
-    row("set-proc-title", IMMUTABLE, yes_no!(set_proc_title)).accepted(),
+    row("set-proc-title", IMMUTABLE, yes_no!(set_proc_title)),
     row(
         "proc-title-template",
         MODIFIABLE,
         text!(proc_title_template, Some(is_valid_proc_title_template)),
     )
-    .accepted(),
+    .apply(Apply::ProcTitle),
     row("locale-collate", MODIFIABLE, text!(locale_collate)).apply(Apply::LocaleCollate),
     row("hz", MODIFIABLE, number!(hz, Integer, 0, i32::MAX)).apply(Apply::Hz),
     row("dynamic-hz", MODIFIABLE, yes_no!(dynamic_hz)),

@@ -292,6 +292,10 @@ impl Server {
     ) -> ! {
         log::set_role(Role::Child);
         sys::setup_child_signal_handlers();
+        self.set_proc_title(Some(match kind {
+            ChildKind::Rdb => "redis-rdb-bgsave",
+            ChildKind::Aof => "redis-aof-rewrite",
+        }));
         let last = match kind {
             ChildKind::Rdb => InfoKind::RdbCowSize,
             ChildKind::Aof => InfoKind::AofCowSize,

@@ -291,6 +291,7 @@ impl Server {
             list.push(Listener { file: None, ..l });
         }
         self.replace_listeners(list)?;
+        self.set_proc_title(None);
         result
     }
 

@@ -28,6 +28,7 @@ pub mod multi;
 pub mod networking;
 pub mod notify;
 pub mod persist;
+pub mod proc_title;
 pub mod propagate;
 pub mod pubsub;
 pub mod reenter;
@@ -78,6 +79,7 @@ pub struct Server {
     /// The program's path and arguments.
     pub executable: PathBuf,
     pub argv: Vec<String>,
+    pub proc_title: proc_title::ProcTitle,
     /// Unix seconds.
     pub start_time: i64,
     /// Bytes in use when the server was set up, before any data (initial_memory_usage).

@@ -332,6 +332,7 @@ fn run(config: Config, argv: Vec<Vec<u8>>) -> i32 {
     {
         server_log!(Level::Warning, "Failed to write PID file: {}", strerror(&e));
     }
+    server.init_proc_title();
     let logo = server.config.always_show_logo
         || (!server.config.syslog_enabled
             && server.config.logfile.is_empty()
@@ -443,6 +444,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
             .iter()
             .map(|a| String::from_utf8_lossy(a).into_owned())
             .collect(),
+        proc_title: Default::default(),
         start_time: clock.unix_s,
         initial_memory: 0,
         dbs,

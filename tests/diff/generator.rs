@@ -838,6 +838,8 @@ fn word(rng: &mut Rng, kind: &str) -> Vec<u8> {
             0 => format!("k{}", rng.below(8)).into_bytes(),
             _ => format!("g{}", rng.below(4)).into_bytes(),
         },
+        "$lon" if rng.one_in(25) => from(rng, &["180", "-180", "180.1"]),
+        "$lat" if rng.one_in(25) => from(rng, &["85.05112878", "-85.05112878", "85.051129"]),
         "$lon" => coordinate(rng, 180),
         "$lat" => coordinate(rng, 85),
         "$radius" => match rng.below(12) {
@@ -920,8 +922,12 @@ pub fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
     }
     // A few commands are damaged: a word too many, too few, or in the other case.
     match rng.below(40) {
-        // A waiting command's last word is how long it waits.
-        0 if ![&b"BL"[..], b"BR", b"BZ"].contains(&&words[0][..2]) => words.push(value(rng)),
+        // A waiting command's last word is how long it waits; a random one's, how many gigabytes it answers.
+        0 if ![&b"BL"[..], b"BR", b"BZ"].contains(&&words[0][..2])
+            && !words[0].windows(4).any(|w| w == b"RAND") =>
+        {
+            words.push(value(rng));
+        }
         // SPOP without its count takes by chance.
         1 if words.len() > 1 && words[0] != b"SPOP" => {
             words.pop();

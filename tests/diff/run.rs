@@ -79,11 +79,11 @@ impl Pair {
         let bytes = encode(args);
         self.reference.write_raw(&bytes);
         self.tested.write_raw(&bytes);
-        let (a, a_raw) = self.reference.try_read_bytes().expect("reference");
-        let (b, b_raw) = self
-            .tested
-            .try_read_bytes()
-            .unwrap_or_else(|e| panic!("{e} on {}\n{}", show(args), context()));
+        let lost = |who: &str, e: std::io::Error| -> ! {
+            panic!("{who}: {e} on {}\n{}", show(args), context())
+        };
+        let (a, a_raw) = (self.reference.try_read_bytes()).unwrap_or_else(|e| lost("reference", e));
+        let (b, b_raw) = (self.tested.try_read_bytes()).unwrap_or_else(|e| lost("tested", e));
         if a_raw != b_raw && accepted(args, &a, &b).is_none() {
             panic!(
                 "replies differ on {}\n  reference: {a:?}\n  tested:    {b:?}\n{}",
@@ -213,7 +213,9 @@ fn transactions() {
         step += 1;
         let args = generator::command(rng, step);
         let name = String::from_utf8_lossy(&args[0]).to_uppercase();
-        if !["FLUSHDB", "SELECT", "EXEC", "DISCARD"].contains(&&*name) {
+        // Here 7.2 queues what 7.0 refuses: ZRANK has got an option.
+        let newer = name.ends_with("RANK") && args.len() == 4;
+        if !newer && !["FLUSHDB", "SELECT", "EXEC", "DISCARD"].contains(&&*name) {
             return args;
         }
     };

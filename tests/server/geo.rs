@@ -195,3 +195,18 @@ fn an_addition_is_propagated_as_zadd() {
         ]
     );
 }
+
+/// A point on the far edges lies one cell outside the grid, so that a search around it looks elsewhere. So it does upstream.
+#[test]
+fn a_search_around_the_far_corner() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    c.run("ZADD g 1632074807894589 west 1e17 corner");
+    assert_eq!(flat(&c.run("GEODIST g corner west km")), "1801.5802");
+    for center in ["FROMMEMBER corner", "FROMLONLAT 180 85.05112878"] {
+        let found = c.run(&format!("GEOSEARCH g {center} BYRADIUS 4096.127 km"));
+        assert_eq!(flat(&found), "[]");
+    }
+    let line = "GEOSEARCH g FROMLONLAT 179.9 85.05 BYRADIUS 4096.127 km";
+    assert_eq!(flat(&c.run(line)), "[west]");
+}

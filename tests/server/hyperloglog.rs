@@ -99,3 +99,40 @@ fn a_new_estimate_is_propagated_and_a_kept_one_is_not() {
         ["SELECT 0", "PFADD h a b", "PFCOUNT h", "PFMERGE m h"]
     );
 }
+
+/// Upstream adds what comes before the element that meets the damage, and tells no replica.
+#[test]
+fn elements_added_to_a_damaged_value_change_nothing() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for i in 0..100 {
+        c.run(&format!("PFADD whole w{i}"));
+    }
+    let whole = c.run("GET whole").bytes();
+    // The registers behind the cut are gone: an element is good or bad by its own register.
+    let cut = &whole[..16 + (whole.len() - 16) / 2];
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for i in 0..200 {
+        let e = format!("e{i}");
+        c.cmd(&[&b"SET"[..], b"h", cut]).assert_ok();
+        let reply = c.run(&format!("PFADD h {e}"));
+        if reply == 1 {
+            good.push(e);
+        } else if reply.is_error() {
+            reply.assert_error("INVALIDOBJ Corrupted HLL object detected");
+            assert!(c.run("GET h").bytes() == cut, "{e}");
+            bad.push(e);
+        }
+    }
+    assert!(good.len() > 20 && bad.len() > 20, "{good:?} {bad:?}");
+    c.cmd(&[&b"SET"[..], b"h", cut]).assert_ok();
+    let stream = stream_of(&server, |c| {
+        for (g, b) in good.iter().zip(&bad) {
+            c.run(&format!("PFADD h {g} {b}"))
+                .assert_error("INVALIDOBJ Corrupted HLL object detected");
+            assert!(c.run("GET h").bytes() == cut, "{g} {b}");
+        }
+        c.run(&format!("PFADD h {}", good[0]));
+    });
+    assert_eq!(stream[1..], [format!("PFADD h {}", good[0])]);
+}

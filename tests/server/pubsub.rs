@@ -369,9 +369,23 @@ fn events_of_new_missing_and_expired_keys() {
             ("OBJECT ENCODING none", &[]),
         ],
     );
-    // By access, and by the cycle.
     let mut c = server.connect();
     let mut l = server.connect();
+    // Nobody misses a key that came and went while another waits for it: the waiting command alone looks for it.
+    c.config_set("notify-keyspace-events", "Em");
+    l.cmd(&["PSUBSCRIBE", "*"]);
+    let mut waiting = server.connect();
+    waiting.send(&["BLPOP", "list", "0"]);
+    wait_until("BLPOP", || c.info_int("blocked_clients") == 1);
+    let misses = c.info_int("keyspace_misses");
+    c.ok("MULTI");
+    c.run("RPUSH list x");
+    c.run("DEL list");
+    c.run("EXEC");
+    silent(&mut l);
+    assert_eq!(c.info_int("keyspace_misses"), misses);
+    l.cmd(&["PUNSUBSCRIBE"]);
+    // By access, and by the cycle.
     c.config_set("notify-keyspace-events", "Ex");
     l.cmd(&["PSUBSCRIBE", "*"]);
     c.run("DEBUG SET-ACTIVE-EXPIRE 0");

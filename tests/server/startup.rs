@@ -413,3 +413,48 @@ fn empty_values() {
     assert_eq!(c.config_get("save"), "");
     assert_eq!(c.config_get("logfile"), "");
 }
+
+fn title_of(pid: u32) -> String {
+    let raw = std::fs::read(format!("/proc/{pid}/cmdline")).expect("cmdline");
+    let text = String::from_utf8_lossy(&raw).into_owned();
+    text.trim_end_matches('\0').to_string()
+}
+
+#[test]
+fn process_title() {
+    let server = Server::aedile(&["--proc-title-template", "{title} at {listen-addr}"]);
+    let program = Kind::Aedile.program();
+    let program = program.to_string_lossy();
+    let address = format!("127.0.0.1:{}", server.port);
+    assert_eq!(title_of(server.pid()), format!("{program} at {address}"));
+    let mut c = server.connect();
+    // Longer than the command line was, so that it takes the environment's place, which must stay readable; then shorter.
+    let long = "x".repeat(1000);
+    c.config_set("proc-title-template", &format!("{long} {{port}}"));
+    let title = title_of(server.pid());
+    assert!(title.starts_with(&"x".repeat(100)), "{title}");
+    c.config_set("proc-title-template", "short {config-file}");
+    assert_eq!(title_of(server.pid()), "short -");
+    c.cmd(&["CONFIG", "SET", "proc-title-template", "{nosuch}"])
+        .assert_error_prefix("ERR CONFIG SET failed");
+    let port = free_port().to_string();
+    c.config_set("proc-title-template", "{port}");
+    c.config_set("port", &port);
+    assert_eq!(title_of(server.pid()), port);
+    // A child has a title of its own.
+    c.config_set("proc-title-template", "{title} {port}");
+    c.config_set("rdb-key-save-delay", "1000000");
+    c.run("MSET a 1 b 2 c 3");
+    c.run("BGSAVE");
+    let child = wait_for("the child", || {
+        let all = format!("/proc/{0}/task/{0}/children", server.pid());
+        let children = std::fs::read_to_string(all).expect("children");
+        children.split_whitespace().next()?.parse::<u32>().ok()
+    });
+    let wanted = format!("redis-rdb-bgsave {port}");
+    wait_until("its title", || title_of(child) == wanted);
+    c.config_set("rdb-key-save-delay", "0");
+
+    let untitled = Server::aedile(&["--set-proc-title", "no"]);
+    assert!(title_of(untitled.pid()).contains("--set-proc-title\0no"));
+}

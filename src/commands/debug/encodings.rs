@@ -16,6 +16,7 @@ use crate::store::entry::value::Value;
 use crate::store::hash::Hash;
 use crate::store::list::List;
 use crate::store::set::Set;
+use crate::store::zset::Zset;
 
 use super::lookup_or_reply;
 
@@ -45,7 +46,8 @@ fn listpack_of<R>(e: &Entry, f: impl FnOnce(&Listpack) -> R) -> Option<R> {
     match &*e.any_value()? {
         Value::List(List::Listpack(lp))
         | Value::Set(Set::Listpack(lp))
-        | Value::Hash(Hash::Listpack(lp)) => Some(f(lp)),
+        | Value::Hash(Hash::Listpack(lp))
+        | Value::Zset(Zset::Listpack(lp)) => Some(f(lp)),
         _ => None,
     }
 }

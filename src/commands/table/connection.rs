@@ -52,6 +52,26 @@ pub static COMMANDS: &[Command] = &[
         },
         subcommands: &[
             Command {
+                name: "client|caching",
+                proc: Some(client::client_command),
+                arity: 3,
+                flags: CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SENTINEL,
+                acl: ACL_CATEGORY_SLOW | ACL_CATEGORY_CONNECTION,
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    args: &[Arg::one_of(
+                        "mode",
+                        &[Arg::token_only("yes", "YES"), Arg::token_only("no", "NO")],
+                    )],
+                    ..Docs::new(
+                        Group::Connection,
+                        "6.0.0",
+                        "Instructs the server whether to track the keys in the next request.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
                 name: "client|getname",
                 proc: Some(client::client_command),
                 arity: 2,
@@ -391,6 +411,22 @@ pub static COMMANDS: &[Command] = &[
                     complexity: Some("O(1)"),
                     args: &[Arg::new("connection-name", ArgType::String)],
                     ..Docs::new(Group::Connection, "2.6.9", "Sets the connection name.")
+                },
+                ..Command::ROW
+            },
+            Command {
+                name: "client|trackinginfo",
+                proc: Some(client::client_command),
+                arity: 2,
+                flags: CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SENTINEL,
+                acl: ACL_CATEGORY_SLOW | ACL_CATEGORY_CONNECTION,
+                docs: Docs {
+                    complexity: Some("O(1)"),
+                    ..Docs::new(
+                        Group::Connection,
+                        "6.2.0",
+                        "Returns information about server-assisted client-side caching for the connection.",
+                    )
                 },
                 ..Command::ROW
             },

@@ -19,7 +19,7 @@ use crate::server::client::{
 };
 use crate::server::command::CommandId;
 use crate::server::exec::{Args, OwnedArgs};
-use crate::server::lookup::{LOOKUP_NOEXPIRE, LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
+use crate::server::lookup::{LOOKUP_NOEXPIRE, LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
 use crate::store::entry::Type;
 
 /// In what a time-out is given.
@@ -380,7 +380,8 @@ impl Server {
             if !still(self) {
                 continue;
             }
-            let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS | LOOKUP_NOEXPIRE;
+            // A look that nobody notices (LOOKUP_NOEFFECTS).
+            let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS | LOOKUP_NOEXPIRE | LOOKUP_NONOTIFY;
             let there = self
                 .lookup_key(db, &place.1, flags)
                 .map(|slot| self.dbs[db].keys.at(slot).value_type());

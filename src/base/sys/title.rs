@@ -1,0 +1,58 @@
+//! The memory from which the kernel answers `/proc/<pid>/cmdline`, lent as bytes. It knows nothing of what is written there.
+
+use std::ffi::{CStr, c_char};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+unsafe extern "C" {
+    static mut environ: *mut *mut c_char;
+}
+
+/// The process' arguments and, where they follow at once, its environment: start and end addresses.
+fn argument_area() -> Option<(usize, usize)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the program's name in brackets, which may hold spaces; the third is the first one behind it.
+    let mut fields = stat
+        .get(stat.rfind(')')? + 1..)?
+        .split_whitespace()
+        .skip(45);
+    let mut next = || fields.next()?.parse::<usize>().ok();
+    let (args, args_end, env, env_end) = (next()?, next()?, next()?, next()?);
+    if args == 0 || args >= args_end {
+        return None;
+    }
+    let joined = env == args_end && env_end > env;
+    Some((args, if joined { env_end } else { args_end }))
+}
+
+/// Lends the bytes that `ps` and `/proc/<pid>/cmdline` show as the command line, once in the life of a process. The
+/// environment moves elsewhere first, so that variables keep their values. `None`: the kernel does not say where they are,
+/// they have been lent before, or there is no room but for the last byte, which stays zero and is not lent.
+///
+/// To be called before other threads run, and after the arguments have been read: `std::env::args` is spoilt by what is
+/// written.
+pub fn title_area() -> Option<&'static mut [u8]> {
+    static LENT: AtomicBool = AtomicBool::new(false);
+    let (start, end) = argument_area()?;
+    if end - start < 2 || LENT.swap(true, Ordering::SeqCst) {
+        return None;
+    }
+    // SAFETY: environ is null or a list of C strings that ends with null, and no other thread looks at it now. Each string
+    // that lies in the area is replaced by a copy that is never freed.
+    unsafe {
+        let mut at = environ;
+        while !at.is_null() && !(*at).is_null() {
+            if (start..end).contains(&(*at as usize)) {
+                *at = CStr::from_ptr(*at).to_owned().into_raw();
+            }
+            at = at.add(1);
+        }
+    }
+    // SAFETY: the kernel put the process' own arguments and environment here, in writable memory that stays for its life
+    // and that nobody else refers to: `std` copies what it gives out, and the environment has just been moved. Lent once.
+    Some(unsafe {
+        std::slice::from_raw_parts_mut(
+            std::ptr::with_exposed_provenance_mut(start),
+            end - start - 1,
+        )
+    })
+}
