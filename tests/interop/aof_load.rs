@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::need_redis;
 use crate::support::conn::encode;
 use crate::support::server::Scratch;
 use crate::support::*;
@@ -106,7 +107,7 @@ fn damaged_files_come_out_alike() {
     ];
     let servers = [Kind::Redis, Kind::Aedile].map(|kind| Server::start(kind, &args));
     let mut rng = Rng(13);
-    let mut check = |file: &[u8], truncated: &str, what: &str| {
+    let check = |file: &[u8], truncated: &str, what: &str| {
         let ends = servers.each_ref().map(|s| {
             let mut c = s.connect();
             c.config_set("aof-load-truncated", truncated);

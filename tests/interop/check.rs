@@ -1,6 +1,7 @@
 //! `redis-check-rdb` and `redis-check-aof` beside those of redis-server 7.0.15: the same files, sound and damaged, get the
 //! same verdict, exit code and, but for what names versions, the same words.
 
+use crate::need_redis;
 use crate::support::conn::encode;
 use crate::support::server::{Ended, Scratch};
 use crate::support::tools::run_check;
