@@ -455,10 +455,11 @@ impl Server {
         self.aof_del_history_files();
         let loaded = self.load_append_only_files();
         self.unprotect_client(cid);
+        // Loading is no change to propagate, whatever came of it.
+        self.dirty = 0;
         if !matches!(loaded, Ok(AofLoaded::Ok | AofLoaded::Empty)) {
             return Err("Error trying to load the AOF files, check server logs.");
         }
-        self.dirty = 0;
         server_log!(Level::Notice, "Append Only File loaded by DEBUG LOADAOF");
         Ok(())
     }

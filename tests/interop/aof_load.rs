@@ -105,37 +105,48 @@ fn damaged_files_come_out_alike() {
         "--appendfsync",
         "no",
     ];
-    let servers = [Kind::Redis, Kind::Aedile].map(|kind| Server::start(kind, &args));
+    let mut servers = [Kind::Redis, Kind::Aedile].map(|kind| Server::start(kind, &args));
     let mut rng = Rng(13);
-    let check = |file: &[u8], truncated: &str, what: &str| {
-        let ends = servers.each_ref().map(|s| {
+    let mut check = |file: &[u8], truncated: &str, what: &str| {
+        let ends = servers.each_mut().map(|s| {
+            let path = s.scratch.join("appendonlydir/appendonly.aof.1.incr.aof");
             let mut c = s.connect();
             c.config_set("aof-load-truncated", truncated);
-            let path = s.scratch.join("appendonlydir/appendonly.aof.1.incr.aof");
             std::fs::write(&path, file).expect("written");
-            let reply = c.run("DEBUG LOADAOF");
-            let left = std::fs::metadata(&path).expect("there").len();
-            let state = dump_state(&mut c);
-            // A file that was cut counts as no success in this command.
-            (reply.is_error(), left, state)
+            let length = || std::fs::metadata(&path).expect("there").len();
+            let whole = length();
+            let (refused, left) = match c.try_cmd(&["DEBUG", "LOADAOF"]) {
+                Ok(reply) => (reply.is_error(), length()),
+                Err(_) => {
+                    // 7.0 ends when a file is damaged, and when it has cut one.
+                    s.wait_exit();
+                    let left = length();
+                    if left == whole {
+                        std::fs::write(&path, b"").expect("written");
+                    }
+                    s.restart();
+                    (true, left)
+                }
+            };
+            // What a refused file leaves behind is nobody's data set.
+            let loads = !refused || left < whole;
+            let state = loads.then(|| dump_state(&mut s.connect()));
+            (refused, left, state)
         });
-        assert_eq!(ends[0].0, ends[1].0, "{what}: is it refused?");
-        assert_eq!(ends[0].1, ends[1].1, "{what}: the file's length");
-        // What a refused file leaves behind is nobody's data set.
-        if !ends[0].0 || ends[0].1 < file.len() as u64 {
-            assert_equal_state(&ends[0].2, &ends[1].2);
+        let [redis, aedile] = ends;
+        assert_eq!(redis.0, aedile.0, "{what}: is it refused?");
+        assert_eq!(redis.1, aedile.1, "{what}: the file's length");
+        if let (Some(redis), Some(aedile)) = (redis.2, aedile.2) {
+            assert_equal_state(&redis, &aedile);
         }
     };
     for cut in 0..=bytes.len() {
-        for truncated in ["yes", "no"] {
-            check(
-                &bytes[..cut],
-                truncated,
-                &format!("cut at {cut}, aof-load-truncated {truncated}"),
-            );
+        check(&bytes[..cut], "yes", &format!("cut at {cut}"));
+        if cut % 7 == 0 {
+            check(&bytes[..cut], "no", &format!("cut at {cut}, to be refused"));
         }
     }
-    for at in 0..bytes.len() {
+    for at in (0..bytes.len()).step_by(2) {
         let mut bad = bytes.clone();
         bad[at] ^= 1 << rng.below(8);
         check(&bad, "yes", &format!("byte {at} is {:02x}", bad[at]));

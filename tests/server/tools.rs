@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::support::server::Scratch;
+use crate::support::server::{Scratch, free_port};
 use crate::support::tools::run_check;
 use crate::support::*;
 
@@ -209,8 +209,9 @@ fn a_signal_ends_a_load() {
         for signal in [libc::SIGTERM, libc::SIGINT] {
             let log = std::fs::File::create(server.scratch.join("load.log")).expect("log");
             let child = std::process::Command::new(Kind::Aedile.program())
-                .args(["--port", "0", "--appendonly", appendonly])
-                .args(["--key-load-delay", "10000"])
+                .args(["--port", &free_port().to_string(), "--bind", "127.0.0.1"])
+                .args(["--appendonly", appendonly])
+                .args(["--key-load-delay", "2000"])
                 .args(["--loading-process-events-interval-bytes", "1024"])
                 .current_dir(server.scratch.path())
                 .stdout(log)
