@@ -5,5 +5,6 @@ mod support;
 mod diff {
     mod generator;
     mod known;
+    mod listeners;
     mod run;
 }

@@ -35,6 +35,7 @@ mod interop {
     mod load;
     mod partial;
     mod programs;
+    mod sentinel;
     mod shared_bgsave;
     mod transactions;
     mod types;

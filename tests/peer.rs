@@ -3,6 +3,7 @@
 mod support;
 
 mod peer {
+    mod failover;
     mod masters;
     mod replicas;
 }

@@ -26,4 +26,5 @@ mod server {
     mod stream;
     mod tools;
     mod transactions;
+    mod wait;
 }

@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::{BitAnd, BitOr};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use file_event::{ClientData, FileId, FileProc, Mask};
@@ -84,13 +85,32 @@ pub struct EventLoop<H> {
     start: Instant,
     stop: bool,
     dont_wait: bool,
+    waker: Waker,
 }
+
+/// Ends the loop's wait from another thread: a turn without events follows.
+#[derive(Clone)]
+pub struct Waker(Arc<mio::Waker>);
+
+impl Waker {
+    /// Any number of calls before the turn count as one.
+    pub fn wake(&self) {
+        // It fails only where the loop is gone.
+        let _ = self.0.wake();
+    }
+}
+
+/// No file has this key and generation.
+const WAKER: mio::Token = mio::Token(usize::MAX);
 
 impl<H: Host> EventLoop<H> {
     /// A loop that takes up to `events` events of the kernel a turn.
     pub fn new(events: usize) -> io::Result<EventLoop<H>> {
+        let poll = mio::Poll::new()?;
+        let waker = Waker(Arc::new(mio::Waker::new(poll.registry(), WAKER)?));
         Ok(EventLoop {
-            poll: mio::Poll::new()?,
+            poll,
+            waker,
             events: mio::Events::with_capacity(events),
             files: Slab::new(),
             generation: 0,
@@ -123,6 +143,11 @@ impl<H: Host> EventLoop<H> {
     /// While set, no turn waits (aeSetDontWait): there is work to do that no event announces.
     pub fn set_dont_wait(&mut self, yes: bool) {
         self.dont_wait = yes;
+    }
+
+    /// What another thread wakes the loop with.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 
     /// Milliseconds on the loop's monotonic clock.

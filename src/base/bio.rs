@@ -4,9 +4,9 @@
 //! thread to finish what it was given. It knows files and an opaque number that goes with each, nothing of their contents.
 
 use std::fs::File;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What there is to do.
@@ -27,6 +27,8 @@ struct Shared {
     errno: AtomicI32,
     /// The mark of the last sync that succeeded (fsynced_reploff_pending).
     mark: AtomicI64,
+    /// Called by the thread after each job.
+    done: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// The handle of the thread, which is started when it is first needed.
@@ -70,6 +72,9 @@ impl Bio {
                 .spawn(move || {
                     for job in from {
                         work(job, &shared);
+                        if let Some(done) = shared.done.get() {
+                            done();
+                        }
                     }
                 });
             if thread.is_ok() {
@@ -84,6 +89,11 @@ impl Bio {
         if let Some(job) = back {
             work(job, &self.shared);
         }
+    }
+
+    /// `done` is called by the thread whenever it has done a job; only the first that is given counts.
+    pub fn on_done(&self, done: impl Fn() + Send + Sync + 'static) {
+        let _ = self.shared.done.set(Box::new(done));
     }
 
     /// Syncs a file in the background (aof_background_fsync).
@@ -110,6 +120,11 @@ impl Bio {
         self.shared.syncing.load(Ordering::Acquire)
     }
 
+    /// Nothing is left to do.
+    pub fn is_idle(&self) -> bool {
+        self.shared.pending.load(Ordering::Acquire) == 0
+    }
+
     /// The last sync failed with this error number.
     pub fn error(&self) -> Option<i32> {
         Some(self.shared.errno.load(Ordering::Acquire)).filter(|e| *e != 0)
@@ -132,7 +147,7 @@ impl Bio {
 
     /// Waits until everything is done (bioDrainWorker).
     pub fn drain(&self) {
-        while self.shared.pending.load(Ordering::Acquire) > 0 {
+        while !self.is_idle() {
             std::thread::sleep(Duration::from_micros(100));
         }
     }

@@ -12,8 +12,9 @@ use crate::config::value::Supervised;
 use crate::server::client::{ClientId, ReplState};
 use crate::server::persist::{ChildKind, Loading};
 use crate::server::pubsub::Kind;
-use crate::server::repl::{PayloadEnd, ReplicaState};
+use crate::server::repl::{PayloadEnd, ReplicaState, SyncReason};
 use crate::server::{AEDILE_VERSION, REDIS_VERSION, Server};
+use crate::wire::lag::Lag;
 
 /// Sections that INFO shows when it is not told which.
 const DEFAULT_SECTIONS: &[&str] = &[
@@ -526,7 +527,7 @@ impl Server {
         }
         let active = log.backlog_active();
         let or_zero = |v: i64| if active { v } else { 0 };
-        i.field("master_failover_state", "no-failover");
+        i.field("master_failover_state", r.failover.state.name());
         i.field("master_replid", String::from_utf8_lossy(&r.replid));
         i.field("master_replid2", String::from_utf8_lossy(&r.replid2));
         i.field("master_repl_offset", log.master_repl_offset());
@@ -541,6 +542,17 @@ impl Server {
             "repl_backlog_histlen",
             or_zero(log.backlog_histlen() as i64),
         );
+        i.field("repl_stream_writes", r.lag.writes());
+        let reasons: Vec<String> = SyncReason::ALL
+            .iter()
+            .map(|w| format!("{}={}", w.name(), r.full_syncs[*w as usize]))
+            .collect();
+        i.field("full_sync_reasons", reasons.join(","));
+        i.field("full_syncs_resumed", r.resumed_syncs);
+        let mut n = 0;
+        for cid in &self.clients.slaves {
+            n += usize::from(self.info_replica_lag(i, *cid, n));
+        }
     }
 
     /// A replica's side: the link to the master.
@@ -591,6 +603,22 @@ impl Server {
             };
             i.field("master_link_down_since_seconds", down);
         }
+        if let Some(problem) = &r.link_problem {
+            i.field("master_link_problem", problem);
+        }
+        if let Some(refusal) = &r.refusal {
+            i.field(
+                "master_refused_history",
+                format!(
+                    "{}:{}",
+                    String::from_utf8_lossy(&refusal.replid),
+                    refusal.offset
+                ),
+            );
+        }
+        if r.refused_syncs > 0 {
+            i.field("master_refused_syncs", r.refused_syncs);
+        }
         i.field("slave_priority", self.config.replica_priority);
         i.flag("slave_read_only", self.config.replica_read_only);
         i.flag("replica_announced", self.config.replica_announced);
@@ -614,6 +642,26 @@ impl Server {
             r.listening_port,
             r.state.name(),
             r.ack_off
+        ));
+        true
+    }
+
+    /// Aedile's own line of one replica, in the order of the `slave` lines.
+    fn info_replica_lag(&self, i: &mut Info, cid: ClientId, n: usize) -> bool {
+        let Some(r) = self.clients.get(cid).and_then(|c| c.repl()) else {
+            return false;
+        };
+        if r.state.name().is_empty() {
+            return false;
+        }
+        let lag = self.replica_lag(r);
+        let shown = |f: fn(&Lag) -> u64| lag.as_ref().map_or(-1, |l| f(l) as i64);
+        i.put(format_args!(
+            "replica{n}:lag_ms={},lag_bytes={},lag_writes={},sync_reason={}\r\n",
+            shown(|l| l.ms),
+            shown(|l| l.bytes),
+            shown(|l| l.writes),
+            r.sync_reason.map_or("none", |w| w.name())
         ));
         true
     }

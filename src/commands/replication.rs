@@ -1,22 +1,28 @@
-//! REPLICAOF, SYNC, PSYNC, REPLCONF, ROLE, WAIT: arguments in, replies out. What they do is in `replication`.
+//! REPLICAOF, FAILOVER, SYNC, PSYNC, REPLCONF, ROLE, WAIT, WAITAOF: arguments in, replies out. What they do is in `replication`.
 
 use crate::base::log::Level;
 use crate::base::num::string2ll;
 use crate::base::split_args::sdssplitargs;
+use crate::replication::{FailoverRequest, WAITAOF_WITHOUT_AOF};
 use crate::server::Server;
+use crate::server::blocked::TimeoutUnit;
 use crate::server::client::{
-    CLIENT_SLAVE, ClientId, ReplState, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
+    BlockType, CLIENT_SLAVE, ClientId, ReplState, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
     SLAVE_REQ_RDB_EXCLUDE_DATA, SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS,
 };
 use crate::server::exec::Args;
-use crate::server::repl::ReplicaState;
+use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
+use crate::wire::handshake::ResumeRequest;
 
 /// Longest host name or address that a replica may announce (NET_HOST_STR_LEN).
 const NET_HOST_STR_LEN: usize = 256;
 
 /// REPLICAOF host port | NO ONE, and SLAVEOF
 pub fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if server.repl.failover.state != FailoverState::None {
+        return server.add_reply_error(cid, "REPLICAOF not allowed while failing over.");
+    }
     if args.is(1, "no") && args.is(2, "one") {
         if server.repl.master_host.is_some() {
             server.replication_unset_master();
@@ -42,7 +48,11 @@ pub fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
         .master_host
         .as_ref()
         .is_some_and(|h| h.eq_ignore_ascii_case(&host));
-    if same && i64::from(server.repl.master_port) == port {
+    let same = same && i64::from(server.repl.master_port) == port;
+    if same && server.consent_to_refused_sync() {
+        return server.add_reply_ok(cid);
+    }
+    if same {
         server_log!(
             Level::Notice,
             "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed."
@@ -59,6 +69,51 @@ pub fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
         info
     );
     server.add_reply_ok(cid);
+}
+
+/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
+pub fn failover_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if args.len() == 2 && args.is(1, "abort") {
+        if server.repl.failover.state == FailoverState::None {
+            return server.add_reply_error(cid, "No failover in progress.");
+        }
+        server.abort_failover("Failover manually aborted");
+        return server.add_reply_ok(cid);
+    }
+    let mut request = FailoverRequest {
+        target: None,
+        timeout: 0,
+        force: false,
+    };
+    let mut i = 1;
+    while i < args.len() {
+        if args.is(i, "timeout") && i + 1 < args.len() && request.timeout == 0 {
+            let Some(ms) = server.get_long_long_or_reply(cid, args, i + 1) else {
+                return;
+            };
+            if ms <= 0 {
+                return server.add_reply_error(cid, "FAILOVER timeout must be greater than 0");
+            }
+            request.timeout = ms;
+            i += 1;
+        } else if args.is(i, "to") && i + 2 < args.len() && request.target.is_none() {
+            let Some(port) = server.get_long_long_or_reply(cid, args, i + 2) else {
+                return;
+            };
+            let host = String::from_utf8_lossy(&args[i + 1]).into_owned();
+            request.target = Some((host, port));
+            i += 2;
+        } else if args.is(i, "force") && !request.force {
+            request.force = true;
+        } else {
+            return server.add_reply_syntax_error(cid);
+        }
+        i += 1;
+    }
+    match server.start_failover(request) {
+        Ok(()) => server.add_reply_ok(cid),
+        Err(text) => server.add_reply_error(cid, text),
+    }
 }
 
 /// SYNC, and PSYNC id offset
@@ -94,6 +149,9 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
                 r.capa |= SLAVE_CAPA_EOF;
             } else if args.is(i + 1, "psync2") {
                 r.capa |= SLAVE_CAPA_PSYNC2;
+            } else if let Some(resume) = ResumeRequest::parse(&args[i + 1]) {
+                r.can_resume = true;
+                r.resume = resume;
             }
         } else if args.is(i, "ack") {
             if !server.clients[cid].has(CLIENT_SLAVE) {
@@ -111,6 +169,8 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
                 server.replication_send_ack();
             }
             return;
+        } else if args.is(i, "getlag") {
+            return server.reply_with_lags(cid);
         } else if args.is(i, "rdb-only") {
             let Some(n) = server.get_range_long_or_reply(cid, args, i + 1, 0, 1, None) else {
                 return;
@@ -193,22 +253,43 @@ pub fn wait_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(replicas) = server.get_long_long_or_reply(cid, args, 1) else {
         return;
     };
-    let Some(timeout) = string2ll(&args[2]) else {
-        return server.add_reply_error(cid, "timeout is not an integer or out of range");
-    };
-    if timeout < 0 {
-        return server.add_reply_error(cid, "timeout is negative");
-    }
-    let until = match timeout {
-        0 => 0,
-        t => match t.checked_add(server.clock.unix_ms) {
-            Some(t) => t,
-            None => return server.add_reply_error(cid, "timeout is out of range"),
-        },
+    let Some(until) = server.get_timeout_or_reply(cid, &args[2], TimeoutUnit::Milliseconds) else {
+        return;
     };
     let have = server.replication_count_acks_by_offset(server.clients[cid].woff);
     if have >= replicas || server.is_blocking_denied(cid) {
         return server.add_reply_long_long(cid, have);
     }
     server.block_for_replication(cid, until, replicas);
+}
+
+/// WAITAOF numlocal numreplicas timeout
+pub fn waitaof_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(local) = server.get_range_long_or_reply(cid, args, 1, 0, 1, None) else {
+        return;
+    };
+    let text = Some("value is out of range, must be positive");
+    let Some(replicas) = server.get_range_long_or_reply(cid, args, 2, 0, i64::MAX, text) else {
+        return;
+    };
+    let Some(until) = server.get_timeout_or_reply(cid, &args[3], TimeoutUnit::Milliseconds) else {
+        return;
+    };
+    if server.repl.master_host.is_some() {
+        return server.add_reply_error(
+            cid,
+            "WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are \
+             not propagated.",
+        );
+    }
+    if local > 0 && !server.config.appendonly {
+        return server.add_reply_error(cid, WAITAOF_WITHOUT_AOF);
+    }
+    let offset = server.clients[cid].woff;
+    let done = server.replication_count_aof_acks_by_offset(offset) >= replicas
+        && i64::from(server.aof.fsynced_reploff >= offset) >= local;
+    if done || server.is_blocking_denied(cid) {
+        return server.reply_acks(cid, BlockType::WaitAof, offset);
+    }
+    server.block_for_aof_fsync(cid, until, local > 0, replicas);
 }

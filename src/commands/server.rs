@@ -129,14 +129,7 @@ pub fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) {
         );
     }
     // Blocked first: whatever ends the attempt answers those who are blocked on it.
-    let block = Block {
-        kind: BlockType::Shutdown,
-        timeout: 0,
-        num_replicas: 0,
-        repl_offset: 0,
-        waiting: None,
-    };
-    server.block_client(cid, block);
+    server.block_client(cid, Block::new(BlockType::Shutdown));
     if server.prepare_for_shutdown(flags) {
         server.exit(0);
     }

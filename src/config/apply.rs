@@ -34,6 +34,8 @@ pub enum Apply {
     RequirePass,
     /// `appendonly`
     AppendOnly,
+    /// `appendfsync`
+    AppendFsync,
     /// `aof-disable-auto-gc`
     AofHistory,
     /// `proc-title-template`
@@ -70,6 +72,7 @@ impl Apply {
             Apply::Maxclients => update_maxclients(server)?,
             Apply::RequirePass => server.update_default_user_password(),
             Apply::AppendOnly => server.update_append_only()?,
+            Apply::AppendFsync => server.update_append_fsync(),
             Apply::ProcTitle => server.set_proc_title(None),
             Apply::AofHistory => server.aof_del_history_files(),
         }

@@ -208,12 +208,16 @@ pub struct Config {
     pub repl_diskless_sync_max_replicas: i32,
     /// `repl-diskless-load`: Whether a replica loads straight from the socket.
     pub repl_diskless_load: ReplDisklessLoad,
+    /// `aof-replication-state`: The append-only file says where it stands in the replication stream. Aedile's own.
+    pub aof_replication_state: bool,
     /// `repl-overflow-policy`: Aedile's own, see the choices.
     pub repl_overflow_policy: ReplOverflowPolicy,
     /// `repl-max-full-syncs`: replicas that are in a full sync at once at the most, 0: no limit. Aedile's own.
     pub repl_max_full_syncs: i32,
     /// `repl-full-sync-rate`: bytes a second that all full syncs together send, 0: no limit. Aedile's own.
     pub repl_full_sync_rate: u64,
+    /// `repl-sync-backoff-max`: seconds that a replica waits at the most before it tries a failed full sync again, 0: none.
+    pub repl_sync_backoff_max: i32,
     /// `repl-resume-full-sync`: A full sync over disk that was interrupted goes on where it stopped, between two Aediles.
     pub repl_resume_full_sync: bool,
     /// `replica-refuse-empty-master`: Don't give a data set up for that of a master that restarted with less. Aedile's own.
@@ -537,9 +541,11 @@ impl Default for Config {
             repl_diskless_sync_delay: 5,
             repl_diskless_sync_max_replicas: 0,
             repl_diskless_load: ReplDisklessLoad::Disabled,
+            aof_replication_state: false,
             repl_overflow_policy: ReplOverflowPolicy::Disconnect,
             repl_max_full_syncs: 0,
             repl_full_sync_rate: 0,
+            repl_sync_backoff_max: 0,
             repl_resume_full_sync: true,
             replica_refuse_empty_master: false,
             repl_ping_replica_period: 10,

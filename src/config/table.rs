@@ -382,6 +382,11 @@ pub static TABLE: &[Row] = &[
         choice!(repl_diskless_load, ReplDisklessLoad),
     ),
     row(
+        "aof-replication-state",
+        MODIFIABLE,
+        yes_no!(aof_replication_state),
+    ),
+    row(
         "repl-overflow-policy",
         MODIFIABLE,
         choice!(repl_overflow_policy, ReplOverflowPolicy),
@@ -395,6 +400,11 @@ pub static TABLE: &[Row] = &[
         "repl-full-sync-rate",
         MODIFIABLE,
         number!(repl_full_sync_rate, Memory, 0, i64::MAX),
+    ),
+    row(
+        "repl-sync-backoff-max",
+        MODIFIABLE,
+        number!(repl_sync_backoff_max, Integer, 0, 86400),
     ),
     row(
         "repl-resume-full-sync",
@@ -476,14 +486,12 @@ pub static TABLE: &[Row] = &[
         "replica-ignore-disk-write-errors",
         MODIFIABLE,
         yes_no!(replica_ignore_disk_write_errors),
-    )
-    .accepted(),
+    ),
     row(
         "propagation-error-behavior",
         MODIFIABLE,
         choice!(propagation_error_behavior, PropagationErrorBehavior),
-    )
-    .accepted(),
+    ),
     // Keys tracking and security.
     row(
         "tracking-table-max-keys",
@@ -612,7 +620,7 @@ pub static TABLE: &[Row] = &[
         IMMUTABLE,
         text!(appenddirname, Some(is_valid_aof_dirname)),
     ),
-    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)),
+    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)).apply(Apply::AppendFsync),
     row(
         "no-appendfsync-on-rewrite",
         MODIFIABLE,

@@ -122,6 +122,8 @@ pub enum Resize {
     Allow,
     /// Only when the table is badly overfull.
     Avoid,
+    /// It may shrink, but grows only when it holds half again what it has slots for: memory is short.
+    AvoidGrowth,
 }
 
 /// Where an element sits, as found by a look-up. Good until the table changes shape; following a stale one panics.
@@ -625,10 +627,16 @@ impl<E: Element, H: HashKey> Table<E, H> {
         let t = &self.tables[0];
         if t.len == 0 {
             self.start_resize(1);
-        } else if t.len() < BUCKETS_MAX
-            && (self.resize == Resize::Allow || t.used >= t.len() * SLOTS * 3)
-        {
-            self.start_resize(t.len() * 2);
+        } else if t.len() < BUCKETS_MAX {
+            let slots = t.len() * SLOTS;
+            let enough = match self.resize {
+                Resize::Allow => 0,
+                Resize::Avoid => slots * 3,
+                Resize::AvoidGrowth => slots + slots / 2,
+            };
+            if t.used >= enough {
+                self.start_resize(t.len() * 2);
+            }
         }
     }
 
@@ -649,7 +657,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
         if !self.is_rehashing()
             && t.len > 4
             && t.used * 10 < t.len() * SLOTS
-            && self.resize == Resize::Allow
+            && self.resize != Resize::Avoid
         {
             let want = (t.used / (SLOTS - 2) + 1).next_power_of_two();
             self.start_resize(want.max(1));
@@ -1069,14 +1077,14 @@ mod tests {
         Del(u16),
         Step,
         Clear,
-        Avoid(bool),
+        Policy(Resize),
     }
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
             6 => (any::<u16>(), any::<u64>()).prop_map(|(k, v)| Op::Put(k % 600, v)),
             5 => any::<u16>().prop_map(|k| Op::Del(k % 600)),
             1 => Just(Op::Step),
-            1 => any::<bool>().prop_map(Op::Avoid),
+            1 => prop_oneof![Just(Resize::Allow), Just(Resize::Avoid), Just(Resize::AvoidGrowth)].prop_map(Op::Policy),
             1 => any::<u8>().prop_map(|b| if b < 8 { Op::Clear } else { Op::Step }),
         ]
     }
@@ -1099,7 +1107,7 @@ mod tests {
                     }
                     Op::Step => { t.rehash_step(); }
                     Op::Clear => { t.clear(); model.clear(); }
-                    Op::Avoid(yes) => t.set_resize(if yes { Resize::Avoid } else { Resize::Allow }),
+                    Op::Policy(resize) => t.set_resize(resize),
                 }
                 prop_assert_eq!(t.len(), model.len());
             }

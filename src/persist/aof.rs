@@ -221,6 +221,7 @@ impl Server {
         }
         self.aof.manifest = m;
         self.aof.file = Some(file);
+        self.aof.annotated = None;
         self.aof.last_incr_size = len;
         self.aof.last_incr_fsync_offset = len;
         let verb = if had_incr { "Opening" } else { "Creating" };
@@ -255,6 +256,9 @@ impl Server {
             return;
         }
         let policy = self.config.appendfsync;
+        if self.config.aof_replication_state {
+            self.annotate_replication_state();
+        }
         if self.aof.buf.is_empty() {
             let unsynced = self.aof.last_incr_fsync_offset != self.aof.last_incr_size;
             let due = match policy {
@@ -266,6 +270,13 @@ impl Server {
             };
             if unsynced && due {
                 self.sync_append_only_file(false);
+            } else if !unsynced
+                && self.aof.state == AofState::On
+                && self.aof.bio.is_idle()
+                && self.aof.bio.error().is_none()
+            {
+                // What the stream has gained since the last sync (a PING, a PUBLISH) is not in this file.
+                self.aof.bio.set_mark(self.repl.log.master_repl_offset());
             }
             return;
         }
@@ -318,6 +329,22 @@ impl Server {
             self.aof.buf.clear();
         }
         self.sync_append_only_file(syncing);
+    }
+
+    /// Says where the commands so far stand in the replication stream, if that has moved (aof-replication-state). All that is
+    /// in the stream up to this moment has been fed here too, and nothing else; so whoever loads the file up to this line
+    /// stands exactly there.
+    fn annotate_replication_state(&mut self) {
+        if self.aof.file.is_none() {
+            return;
+        }
+        let Some(mark) = self.replication_mark() else {
+            return;
+        };
+        if self.aof.annotated != Some(mark) {
+            mark.annotation(self.aof.annotated.as_ref(), &mut self.aof.buf);
+            self.aof.annotated = Some(mark);
+        }
     }
 
     /// Hands the whole buffer to the kernel: how much it took, and why not all (aofWrite).
@@ -423,6 +450,13 @@ impl Server {
                 self.aof.last_fsync = self.clock.unix_s;
             }
             AppendFsync::EverySec | AppendFsync::No => {}
+        }
+    }
+
+    /// `appendfsync` has changed (updateAppendFsync): where the loop itself syncs from now on, no older mark may follow.
+    pub fn update_append_fsync(&mut self) {
+        if self.config.appendfsync == AppendFsync::Always {
+            self.aof.bio.drain();
         }
     }
 

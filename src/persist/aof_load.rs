@@ -19,7 +19,7 @@ use crate::server::client::{CLIENT_MULTI, ClientId};
 use crate::server::exec::{Args, shown_part};
 use crate::server::persist::RDBFLAGS_AOF_PREAMBLE;
 use crate::server_log;
-use crate::wire::aof::{AOF_ANNOTATION_LINE_MAX_LEN, AofManifest};
+use crate::wire::aof::{AOF_ANNOTATION_LINE_MAX_LEN, AofManifest, MarkReader};
 use crate::wire::resp::Span;
 
 /// Commands between two turns of the event loop.
@@ -68,6 +68,8 @@ struct AofReader {
     offset: u64,
     eof: bool,
     spans: Vec<Span>,
+    /// Where the data set stands in the replication stream.
+    marks: MarkReader,
 }
 
 impl AofReader {
@@ -81,6 +83,7 @@ impl AofReader {
             offset,
             eof: false,
             spans: Vec::new(),
+            marks: MarkReader::default(),
         }
     }
 
@@ -125,9 +128,12 @@ impl AofReader {
             match self.parse() {
                 Ok(Some(len)) => {
                     if self.spans.is_empty() {
+                        let line = &self.buf[self.start..self.start + len];
+                        self.marks.annotation(line);
                         self.start += len;
                         continue;
                     }
+                    self.marks.command();
                     return Ok(());
                 }
                 Ok(None) if self.end - self.start > MAX_COMMAND => return Err(Stop::Format),
@@ -393,6 +399,8 @@ impl Server {
         if size == 0 {
             return Ok(AofLoaded::Empty);
         }
+        // A base does not say where it stands.
+        self.aof.loaded_mark = None;
         // What is loaded must not be written again.
         let state = std::mem::replace(&mut self.aof.state, AofState::Off);
         let mut offset = 0;
@@ -529,6 +537,7 @@ impl Server {
         let in_multi = |s: &Server| s.clients.get(client).is_some_and(|c| c.has(CLIENT_MULTI));
         let valid_up_to = match stop {
             Stop::End if !in_multi(self) => {
+                self.aof.loaded_mark = r.marks.mark();
                 self.loading_progress(r.position(), started);
                 return Ok(AofLoaded::Ok);
             }
@@ -556,7 +565,11 @@ impl Server {
                 );
                 before_multi
             }
-            Stop::End | Stop::ShortRead => r.position(),
+            Stop::End | Stop::ShortRead => {
+                // Whatever is cut off was not run.
+                self.aof.loaded_mark = r.marks.mark();
+                r.position()
+            }
         };
         if self.config.aof_load_truncated {
             server_log!(

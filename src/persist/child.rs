@@ -197,7 +197,7 @@ impl Server {
     }
 
     /// Tables resize freely only while no child shares their pages (updateDictResizePolicy).
-    pub(super) fn update_dict_resize_policy(&mut self) {
+    pub fn update_dict_resize_policy(&mut self) {
         let resize = if self.has_active_child_process() {
             Resize::Avoid
         } else {

@@ -317,15 +317,26 @@ impl Server {
             if now - l.last_report_ms >= REPORT_MS {
                 l.last_report_ms = now;
                 let us = monotonic_us().saturating_sub(started_us).max(1);
-                server_log!(
-                    Level::Notice,
-                    "Loading DB: {:.1}% of {:.1} MB, {:.1} MB/s, {} seconds to go",
-                    offset as f64 * 100.0 / l.total_bytes.max(1) as f64,
-                    l.total_bytes as f64 / 1e6,
-                    // Bytes per microsecond are megabytes per second.
-                    offset as f64 / us as f64,
-                    eta_seconds(offset, l.total_bytes, us)
-                );
+                // Bytes per microsecond are megabytes per second.
+                let rate = offset as f64 / us as f64;
+                if l.total_bytes == 0 {
+                    // It streams in, and nobody knows how much there is.
+                    server_log!(
+                        Level::Notice,
+                        "Loading DB: {:.1} MB, {:.1} MB/s",
+                        offset as f64 / 1e6,
+                        rate
+                    );
+                } else {
+                    server_log!(
+                        Level::Notice,
+                        "Loading DB: {:.1}% of {:.1} MB, {:.1} MB/s, {} seconds to go",
+                        offset as f64 * 100.0 / l.total_bytes as f64,
+                        l.total_bytes as f64 / 1e6,
+                        rate,
+                        eta_seconds(offset, l.total_bytes, us)
+                    );
+                }
             }
         }
         if self.is_replica() && self.repl.state == ReplicaState::Transfer {
@@ -582,7 +593,8 @@ impl Server {
     pub fn load_data_from_disk(&mut self) {
         let start = monotonic_us();
         if self.aof.state == AofState::On {
-            return self.load_append_only_files_at_start(start);
+            self.load_append_only_files_at_start(start);
+            return self.go_on_with_loaded_mark();
         }
         let mut flags = 0;
         if !self.is_replica() {
@@ -621,6 +633,27 @@ impl Server {
         if !goes_on {
             self.free_replication_backlog();
         }
+    }
+
+    /// The append-only file says exactly where it stands in the replication stream: that goes on from there, in both roles.
+    fn go_on_with_loaded_mark(&mut self) {
+        let Some(mark) = self.aof.loaded_mark.take() else {
+            return;
+        };
+        server_log!(
+            Level::Notice,
+            "The append-only file stands at offset {} of the replication history {}",
+            mark.offset,
+            String::from_utf8_lossy(&mark.replid)
+        );
+        if !self.is_replica() {
+            self.create_replication_backlog();
+        }
+        self.replication_restore_from_rdb(RdbLoadInfo {
+            repl_stream_db: Some(mark.db),
+            repl_id: Some(mark.replid),
+            repl_offset: mark.offset,
+        });
     }
 
     /// DEBUG RELOAD: saves, empties and loads the data set; each step but the last can be left out (`save`, `flush`), and with

@@ -200,6 +200,7 @@ impl Server {
             self.aof.last_fsync = self.clock.unix_s;
         }
         self.aof.file = Some(file);
+        self.aof.annotated = None;
         self.aof.last_incr_size = 0;
         self.aof.last_incr_fsync_offset = 0;
         if !first {

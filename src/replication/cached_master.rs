@@ -8,6 +8,7 @@ use crate::server::Server;
 use crate::server::client::{CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId};
 use crate::server::repl::{CachedMaster, ReplicaState};
 use crate::server_log;
+use crate::wire::aof::ReplicationMark;
 
 impl Server {
     /// The client that was the link to our master is being freed, or is to be replaced: its state is kept unless the stream
@@ -29,12 +30,16 @@ impl Server {
         let broken = c.flags & (CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED) != 0;
         c.flags &= !CLIENT_MASTER;
         let db = c.db;
-        let kept = c.repl().filter(|_| !broken).map(|r| CachedMaster {
-            replid: r.replid,
-            // Bytes that were read and not run yet are asked for again.
-            reploff: r.reploff,
-            db,
-        });
+        // The stream of a master that knows no offsets cannot be asked for again.
+        let kept = c
+            .repl()
+            .filter(|r| !broken && !r.pre_psync)
+            .map(|r| CachedMaster {
+                replid: r.replid,
+                // Bytes that were read and not run yet are asked for again.
+                reploff: r.reploff,
+                db,
+            });
         if kept.is_some() {
             server_log!(Level::Notice, "Caching the disconnected master state.");
             self.repl.cached_master = kept;
@@ -74,6 +79,29 @@ impl Server {
             reploff: offset,
             db: 0,
         });
+    }
+
+    /// Where our data set stands in the stream right now; none where it is part of no stream that anybody could go on with.
+    pub fn replication_mark(&self) -> Option<ReplicationMark> {
+        let repl = &self.repl;
+        if repl.master_host.is_none() {
+            return repl.log.backlog_active().then(|| ReplicationMark {
+                replid: repl.replid,
+                offset: repl.log.master_repl_offset(),
+                db: repl.slave_seldb.unwrap_or(0),
+            });
+        }
+        let (offset, db, replid) = match repl.master.and_then(|m| self.clients.get(m)) {
+            Some(c) => {
+                let r = c.repl().filter(|r| !r.pre_psync)?;
+                (r.reploff, c.db, repl.replid)
+            }
+            None => {
+                let c = repl.cached_master.as_ref()?;
+                (c.reploff, c.db, c.replid)
+            }
+        };
+        Some(ReplicationMark { replid, offset, db })
     }
 
     /// Forgets it: the history it stands for is over (replicationDiscardCachedMaster).

@@ -7,16 +7,20 @@ use socket2::Socket;
 use crate::base::log::Level;
 use crate::base::sys::path_of;
 use crate::server::Server;
+use crate::server::blocked::PAUSE_ACTION_REPLICA;
 use crate::server::client::ReplState;
 use crate::server::exec::OwnedArgs;
-use crate::server::repl::ReplicaState;
+use crate::server::persist::RdbTarget;
+use crate::server::repl::{ReplicaState, SyncReason};
 use crate::server_log;
 
 impl Server {
     /// See the head of the file.
     pub fn replication_cron(&mut self) {
+        self.update_failover_status();
         self.replica_timeouts();
         if self.repl.state == ReplicaState::Connect
+            && self.clock.unix_ms >= self.repl.connect_not_before
             && let Some(host) = &self.repl.master_host
         {
             server_log!(
@@ -26,6 +30,9 @@ impl Server {
                 self.repl.master_port
             );
             self.connect_with_master();
+        }
+        if self.repl.state == ReplicaState::Connected {
+            self.diagnose_loop();
         }
         let acks = self
             .repl
@@ -37,6 +44,7 @@ impl Server {
         }
         self.ping_replicas();
         self.disconnect_timed_out_replicas();
+        self.full_syncs_cron();
         self.free_idle_backlog();
         self.replication_start_pending_fork();
         self.remove_rdb_used_to_sync_replicas();
@@ -91,39 +99,66 @@ impl Server {
         let period = u64::try_from(self.config.repl_ping_replica_period)
             .unwrap_or(1)
             .max(1);
-        if self.repl.cron_loops.is_multiple_of(period) && !self.clients.slaves.is_empty() {
+        // It would move the offset that a replica has to reach before the failover's time is up.
+        let held = self.repl.failover.end != 0 && self.is_paused(PAUSE_ACTION_REPLICA);
+        if self.repl.cron_loops.is_multiple_of(period) && !self.clients.slaves.is_empty() && !held {
             let ping = OwnedArgs::from_slices(&[b"PING"]);
             self.replication_feed_slaves(None, &ping.as_args());
         }
-        for (cid, r) in self.replicas() {
-            let presync = matches!(
-                r.state,
-                ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd
-            );
-            if presync && let Some(conn) = self.clients.get(cid).and_then(|c| c.conn.as_ref()) {
+        let now = self.clock.unix_s;
+        // What goes to a socket while a child streams into it is the snapshot.
+        let streaming = self.repl.rdb_pipe.is_some()
+            || self
+                .persist
+                .child
+                .as_ref()
+                .is_some_and(|c| c.target == RdbTarget::Sockets);
+        for i in 0..self.clients.slaves.len() {
+            let cid = self.clients.slaves[i];
+            let Some(c) = self.clients.get_mut(cid) else {
+                continue;
+            };
+            let (Some(conn), Some(r)) = (c.conn.as_ref(), c.replica.as_deref_mut()) else {
+                continue;
+            };
+            let waits = match r.state {
+                ReplState::WaitBgsaveStart => true,
+                ReplState::WaitBgsaveEnd => !streaming,
+                _ => false,
+            };
+            if waits {
                 let mut conn: &Socket = conn;
                 // Best effort: the next second brings another.
                 let _ = conn.write(b"\n");
+                // It waits for us: its own time begins when the file is sent.
+                r.ack_time = now;
             }
         }
     }
 
+    /// Replicas that say nothing any more, or take nothing of their file: a place in the stream that nobody leaves would
+    /// keep all that is written from now on.
     fn disconnect_timed_out_replicas(&mut self) {
         let now = self.clock.unix_s;
         let timeout = i64::from(self.config.repl_timeout);
         let late: Vec<_> = self
             .replicas()
-            .filter(|(_, r)| {
-                r.state == ReplState::Online && !r.pre_psync && now - r.ack_time > timeout
+            .filter(|(_, r)| now - r.ack_time > timeout)
+            .filter_map(|(cid, r)| match r.state {
+                // One that knows no PSYNC acknowledges nothing.
+                ReplState::Online if !r.pre_psync => Some((cid, "streaming sync")),
+                ReplState::SendBulk if r.rdb_spill.is_none() => Some((cid, "full sync")),
+                _ => None,
             })
-            .map(|(cid, _)| cid)
             .collect();
-        for cid in late {
+        for (cid, phase) in late {
             server_log!(
                 Level::Warning,
-                "Disconnecting timedout replica (streaming sync): {}",
+                "Disconnecting timedout replica ({}): {}",
+                phase,
                 self.replication_get_slave_name(cid)
             );
+            self.clients[cid].repl_mut().lost_for = Some(SyncReason::Timeout);
             self.free_client_async(cid);
         }
         // Whether a replica still reads its snapshot shows only where it has been late; one that waits for a busy disk of
@@ -144,6 +179,7 @@ impl Server {
                 "Disconnecting timedout replica (full sync): {}",
                 self.replication_get_slave_name(cid)
             );
+            self.clients[cid].repl_mut().lost_for = Some(SyncReason::Timeout);
             self.rdb_pipe_replica_gone(cid);
             self.free_client_async(cid);
         }

@@ -15,6 +15,7 @@ use crate::base::sys::{self, path_of, strerror};
 use crate::server::Server;
 use crate::server::client::{CLIENT_SLAVE, ClientId, ReplState, Replica, SLAVE_CAPA_EOF};
 use crate::server::persist::{ChildKind, RdbTarget};
+use crate::server::repl::SyncReason;
 use crate::server_log;
 
 use super::id_text;
@@ -34,8 +35,12 @@ struct SnapshotFor {
 
 impl Server {
     /// A replica that cannot continue gets everything (the last part of syncCommand).
-    pub(super) fn full_resync(&mut self, cid: ClientId) {
+    pub(super) fn full_resync(&mut self, cid: ClientId, why: SyncReason) {
         self.stats.sync_full += 1;
+        self.repl.full_syncs[why as usize] += 1;
+        let r = self.clients[cid].repl_mut();
+        r.sync_reason = Some(why);
+        r.in_full_sync = true;
         if self.config.repl_disable_tcp_nodelay
             && let Some(conn) = &self.clients[cid].conn
         {
@@ -198,7 +203,7 @@ impl Server {
     }
 
     /// The replication side of a client in the list of replicas.
-    fn replica(&self, cid: ClientId) -> Option<&Replica> {
+    pub(super) fn replica(&self, cid: ClientId) -> Option<&Replica> {
         self.clients.get(cid)?.repl()
     }
 
@@ -274,6 +279,7 @@ impl Server {
                 continue;
             }
             if !ok {
+                self.clients[cid].repl_mut().lost_for = Some(SyncReason::SnapshotFailed);
                 self.free_client_async(cid);
                 server_log!(
                     Level::Warning,
@@ -334,6 +340,7 @@ impl Server {
                 return;
             }
         };
+        self.keep_snapshot(cid, &f, size);
         let r = self.clients[cid].repl_mut();
         r.db_file = Some(f);
         r.db_off = 0;
@@ -431,6 +438,7 @@ pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: Client
             }
             Ok(n) => {
                 r.db_off += n as u64;
+                r.ack_time = server.clock.unix_s;
                 server.stats.net_repl_output_bytes += n as u64;
                 server.repl.sync_rate.take(n);
                 if n < want {

@@ -10,10 +10,11 @@ use crate::server::client::{
     CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ReplState,
     Replica, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
 };
-use crate::server::exec::{Args, OwnedArgs};
+use crate::server::exec::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
-use crate::server::repl::ReplicaState;
+use crate::server::repl::{FailoverState, ReplicaState, SyncReason};
 use crate::server_log;
+use crate::wire::psync::{History, Refusal};
 use crate::wire::resp;
 
 use super::id_text;
@@ -109,6 +110,7 @@ impl Server {
             }
         }
         self.prepare_replicas_to_write();
+        self.repl.lag.count_write();
         let mut added = false;
         if let Some(db) = db
             && self.repl.slave_seldb != Some(db)
@@ -149,6 +151,7 @@ impl Server {
     /// Adds bytes to the stream as they are, for the backlog and for every replica.
     fn feed_replication_backlog(&mut self, bytes: &[u8]) {
         self.prepare_replicas_to_write();
+        self.repl.lag.count_write();
         if self.repl.log.append(bytes) {
             self.check_replicas_output_limits();
         }
@@ -166,7 +169,7 @@ impl Server {
     fn check_replicas_output_limits(&mut self) {
         for i in 0..self.clients.slaves.len() {
             let cid = self.clients.slaves[i];
-            self.close_client_on_output_buffer_limit_reached(cid);
+            self.replica_output_limit(cid);
         }
     }
 
@@ -217,8 +220,11 @@ impl Server {
             return;
         }
         let psync = args.is(0, "psync");
-        if psync && args.len() > 3 && args.is(3, "failover") {
-            return self.psync_failover_refused(cid, args);
+        if psync && args.len() > 3 && args.is(3, "failover") && !self.accept_failover(cid, args) {
+            return;
+        }
+        if self.repl.failover.state != FailoverState::None {
+            return self.add_reply_error(cid, "-NOMASTERLINK Can't SYNC while failing over");
         }
         if self.repl.master_host.is_some() && self.repl.state != ReplicaState::Connected {
             return self.add_reply_error(
@@ -246,41 +252,29 @@ impl Server {
                 );
                 return;
             };
-            if self.master_try_partial_resynchronization(cid, &args[1], offset) {
+            let lost = self.repl.lost.take(&name);
+            let Err(why) = self.master_try_partial_resynchronization(cid, &args[1], offset) else {
                 self.stats.sync_partial_ok += 1;
                 return;
-            }
+            };
             if args[1].first() != Some(&b'?') {
                 self.stats.sync_partial_err += 1;
             }
+            if self.try_resume_full_sync(cid) {
+                return;
+            }
+            // What ended its last link is the cause, where the backlog only shows the effect.
+            let reason = match why {
+                SyncReason::FirstSync | SyncReason::BacklogTooShort | SyncReason::ReplidUnknown => {
+                    lost.unwrap_or(why)
+                }
+                _ => why,
+            };
+            self.full_resync(cid, reason);
         } else {
             self.clients[cid].repl_mut().pre_psync = true;
+            self.full_resync(cid, SyncReason::NoPsync);
         }
-        self.full_resync(cid);
-    }
-
-    fn psync_failover_refused(&mut self, cid: ClientId, args: &Args) {
-        server_log!(
-            Level::Notice,
-            "Failover request received for replid {}.",
-            String::from_utf8_lossy(&args[1])
-        );
-        if self.repl.master_host.is_none() {
-            return self.add_reply_error(cid, "PSYNC FAILOVER can't be sent to a master.");
-        }
-        if !args[1].eq_ignore_ascii_case(&self.repl.replid) {
-            return self.add_reply_error(cid, "PSYNC FAILOVER replid must match my replid.");
-        }
-        self.replication_unset_master();
-        let info = self.client_info_string(cid);
-        server_log!(
-            Level::Notice,
-            "MASTER MODE enabled (failover request from '{}')",
-            info
-        );
-        let words: Vec<&[u8]> = vec![b"PSYNC", &args[1], &args[2]];
-        let plain = OwnedArgs::from_slices(&words);
-        self.sync(cid, &plain.as_args());
     }
 
     /// Tries to go on where the replica's history ends (masterTryPartialResynchronization).
@@ -289,47 +283,30 @@ impl Server {
         cid: ClientId,
         asked: &[u8],
         offset: i64,
-    ) -> bool {
+    ) -> Result<(), SyncReason> {
         let name = self.replication_get_slave_name(cid);
-        let id1 = asked.eq_ignore_ascii_case(&self.repl.replid);
-        let id2 = asked.eq_ignore_ascii_case(&self.repl.replid2);
-        if !id1 && (!id2 || offset > self.repl.second_replid_offset) {
-            if asked.first() == Some(&b'?') {
-                server_log!(Level::Notice, "Full resync requested by replica {}", name);
-            } else if !id2 {
-                server_log!(
-                    Level::Notice,
-                    "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{}', my replication \
-                     IDs are '{}' and '{}')",
-                    String::from_utf8_lossy(asked),
-                    id_text(&self.repl.replid),
-                    id_text(&self.repl.replid2)
-                );
-            } else {
-                server_log!(
-                    Level::Notice,
-                    "Partial resynchronization not accepted: Requested offset for second ID was {}, but I can reply up to {}",
-                    offset,
-                    self.repl.second_replid_offset
-                );
-            }
-            return false;
-        }
-        if !self.repl.log.can_serve(offset) {
-            server_log!(
-                Level::Notice,
-                "Unable to partial resync with replica {} for lack of backlog (Replica request was: {}).",
-                name,
-                offset
-            );
-            if offset > self.repl.log.master_repl_offset() {
+        let history = History {
+            replid: &self.repl.replid,
+            replid2: &self.repl.replid2,
+            second_offset: self.repl.second_replid_offset,
+        };
+        if let Err(why) = history.try_partial(&self.repl.log, asked, offset) {
+            let line = history.log_refusal(why, &name, asked, offset);
+            server_log!(Level::Notice, "{}", line);
+            if why == Refusal::AheadOfMaster {
                 server_log!(
                     Level::Warning,
                     "Warning: replica {} tried to PSYNC with an offset that is greater than the master replication offset.",
                     name
                 );
             }
-            return false;
+            return Err(match why {
+                Refusal::FullResyncRequested => SyncReason::FirstSync,
+                Refusal::UnknownId => SyncReason::ReplidUnknown,
+                Refusal::BeyondSecondId => SyncReason::BeyondSecondId,
+                Refusal::LackOfBacklog => SyncReason::BacklogTooShort,
+                Refusal::AheadOfMaster => SyncReason::OffsetAhead,
+            });
         }
         let psync2 = self.clients[cid]
             .repl()
@@ -342,7 +319,7 @@ impl Server {
         self.become_replica(cid, ReplState::Online);
         if !self.write_directly(cid, reply.as_bytes()) {
             self.free_client_async(cid);
-            return true;
+            return Ok(());
         }
         let sent = self.add_reply_replication_backlog(cid, offset);
         server_log!(
@@ -353,7 +330,7 @@ impl Server {
             offset
         );
         self.refresh_good_slaves_count();
-        true
+        Ok(())
     }
 
     /// Lets a replica read the stream from `offset` on; returns how many bytes of the backlog wait for it.
@@ -399,10 +376,23 @@ impl Server {
         c.flags &= !CLIENT_SLAVE;
         let state = c.repl().map_or(ReplState::None, |r| r.state);
         self.rdb_pipe_replica_gone(cid);
+        self.end_backpressure(cid);
         let Some(r) = self.clients.get_mut(cid).and_then(|c| c.replica.take()) else {
             return;
         };
-        if let Some(reader) = r.reader {
+        let in_sync = matches!(
+            r.state,
+            ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd | ReplState::SendBulk
+        );
+        let why = r
+            .lost_for
+            .or(in_sync.then_some(SyncReason::SyncInterrupted));
+        if let Some(why) = why {
+            self.repl.lost.remember(name, why);
+        }
+        if let Some(reader) = r.reader
+            && !self.keep_for_resume(&r, reader)
+        {
             self.repl.log.remove_reader(reader);
         }
         if self.clients.slaves.is_empty() {

@@ -31,13 +31,20 @@
 
 mod cached_master;
 mod cron;
+mod failover;
 mod full_sync;
+mod guard;
+mod lag;
 mod master;
+mod overflow;
 mod payload;
 mod rdb_pipe;
 mod replica;
+mod resume;
 mod wait;
 
+pub use failover::FailoverRequest;
+pub use wait::WAITAOF_WITHOUT_AOF;
 /// An id as text: it may be whatever forty bytes a master sent.
 fn id_text(id: &[u8; 40]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(id)

@@ -561,10 +561,15 @@ impl Server {
         };
         self.repl.state = ReplicaState::Connected;
         self.repl.down_since = 0;
+        self.repl.full_sync_consent = false;
+        self.repl.link_problem = None;
+        self.repl.failed_syncs = 0;
+        self.repl.connect_not_before = 0;
         // The master's history is ours now.
         self.repl.replid = self.repl.master_replid;
         self.clear_replication_id2();
-        drop(self.repl.log.reset(self.repl.master_initial_offset));
+        // -1 where the master counts nothing; then we count.
+        drop(self.repl.log.reset(self.repl.master_initial_offset.max(0)));
         self.create_replication_backlog();
         server_log!(
             Level::Notice,

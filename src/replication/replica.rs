@@ -12,12 +12,12 @@ use crate::base::sys::strerror;
 use crate::server::Server;
 use crate::server::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId};
 use crate::server::persist::RdbLoadInfo;
-use crate::server::repl::ReplicaState;
+use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
 use crate::wire::backlog::OFFSET_BOUND;
 use crate::wire::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, HandshakeState, LineReader, LogLevel, Outcome,
-    Step,
+    ResumeRequest, Step,
 };
 
 impl Server {
@@ -41,6 +41,11 @@ impl Server {
             self.replication_discard_cached_master();
             self.replication_cache_master_using_myself();
         }
+        self.repl.full_sync_consent = true;
+        self.repl.refusal = None;
+        self.repl.link_problem = None;
+        self.repl.connect_not_before = 0;
+        self.discard_partial_payload();
         self.repl.state = ReplicaState::Connect;
         server_log!(Level::Notice, "Connecting to MASTER {}:{}", host, port);
         self.connect_with_master();
@@ -57,6 +62,9 @@ impl Server {
         }
         self.replication_discard_cached_master();
         self.cancel_replication_handshake(false);
+        self.discard_partial_payload();
+        self.repl.link_problem = None;
+        self.repl.refusal = None;
         log::set_role(log::Role::Master);
         self.shift_replication_id();
         // They come back at once, learn the new id and continue.
@@ -199,8 +207,12 @@ impl Server {
             ReplicaState::Transfer | ReplicaState::Connecting | ReplicaState::Handshake => {}
             _ => return false,
         }
+        let in_transfer = self.repl.state == ReplicaState::Transfer;
         self.replication_abort_sync_transfer();
         self.repl.state = ReplicaState::Connect;
+        if reconnect && in_transfer && self.back_off() {
+            return true;
+        }
         if reconnect {
             if let Some(host) = &self.repl.master_host {
                 server_log!(
@@ -212,6 +224,30 @@ impl Server {
             }
             self.connect_with_master();
         }
+        true
+    }
+
+    /// A full sync has failed. True: the next one waits, the longer the more have failed, by a time that differs from replica
+    /// to replica (repl-sync-backoff-max).
+    fn back_off(&mut self) -> bool {
+        let most = i64::from(self.config.repl_sync_backoff_max) * 1000;
+        self.repl.failed_syncs = self.repl.failed_syncs.saturating_add(1);
+        if most == 0 {
+            return false;
+        }
+        let step = 1000i64 << self.repl.failed_syncs.min(20);
+        let step = step.min(most);
+        // Between half of it and all.
+        let jitter =
+            i64::try_from(self.random.next_u64() % (step / 2 + 1).unsigned_abs()).unwrap_or(0);
+        let delay = step / 2 + jitter;
+        self.repl.connect_not_before = self.clock.unix_ms + delay;
+        server_log!(
+            Level::Notice,
+            "The full sync failed {} times in a row: the next attempt is in {} milliseconds",
+            self.repl.failed_syncs,
+            delay
+        );
         true
     }
 
@@ -227,6 +263,7 @@ impl Server {
             p => p,
         };
         let cached = self.repl.cached_master;
+        let failing_over = self.repl.failover.state == FailoverState::InProgress;
         let params = HandshakeParams {
             masteruser: self.config.masteruser.as_deref(),
             masterauth: self.config.masterauth.as_deref(),
@@ -235,7 +272,16 @@ impl Server {
             cached_master: cached
                 .as_ref()
                 .map(|c| (&c.replid, c.reploff.saturating_add(1))),
-            failover_in_progress: false,
+            resume: self.config.repl_resume_full_sync.then(|| {
+                let p = self.repl.partial_payload.as_ref()?;
+                Some(ResumeRequest {
+                    replid: p.replid,
+                    offset: p.offset,
+                    size: p.size,
+                    have: p.read,
+                })
+            }),
+            failover_in_progress: failing_over,
         };
         let step = f(&mut handshake, &params);
         self.repl.handshake = Some(handshake);
@@ -250,9 +296,24 @@ impl Server {
         if !self.flush_handshake() {
             return;
         }
+        if failing_over
+            && matches!(
+                step.outcome,
+                Outcome::Continue { .. } | Outcome::FullResync(_)
+            )
+        {
+            self.clear_failover_state();
+        }
         match step.outcome {
             Outcome::Pending => {}
-            Outcome::RetryLater | Outcome::Error | Outcome::FailoverRejected => {
+            Outcome::FailoverRejected => {
+                self.abort_failover("Failover target rejected psync request");
+            }
+            Outcome::RetryLater | Outcome::Error => {
+                self.undo_connect_with_master();
+                self.repl.state = ReplicaState::Connect;
+            }
+            Outcome::FullResync(history) if self.refuses_full_sync(history) => {
                 self.undo_connect_with_master();
                 self.repl.state = ReplicaState::Connect;
             }
@@ -263,20 +324,23 @@ impl Server {
                         // As the log does it: they go on together.
                         self.repl.master_initial_offset = offset.clamp(-OFFSET_BOUND, OFFSET_BOUND);
                     }
-                    None => {
-                        self.repl.master_replid = [0; 40];
-                        self.repl.master_initial_offset = -1;
-                    }
+                    None => self.begin_nameless_history(),
                 }
                 self.begin_transfer();
             }
             Outcome::FallBackToSync => {
-                self.repl.master_replid = [0; 40];
-                self.repl.master_initial_offset = -1;
+                self.begin_nameless_history();
                 self.begin_transfer();
             }
             Outcome::Continue { new_replid } => self.continue_with_master(new_replid),
         }
+    }
+
+    /// The master counts nothing, or what it said made no sense: its stream cannot be asked for again. For our own replicas
+    /// it has a name and offsets all the same, which are ours.
+    fn begin_nameless_history(&mut self) {
+        self.repl.master_replid = self.random.run_id();
+        self.repl.master_initial_offset = -1;
     }
 
     /// Sends what the handshake has to say; false when the link is gone.
@@ -302,7 +366,12 @@ impl Server {
                 Err(e) => {
                     self.repl.handshake_out.clear();
                     let why = strerror(&e);
+                    let asking = self.repl.handshake.as_ref().map(Handshake::state)
+                        == Some(HandshakeState::ReceivePsyncReply);
                     self.handshake_step(|h, _| h.on_write_error(&why));
+                    if asking && self.repl.failover.state == FailoverState::InProgress {
+                        self.abort_failover("Write error to failover target");
+                    }
                     return false;
                 }
             }
@@ -329,6 +398,8 @@ impl Server {
             self.el.remove_file(file);
         }
         self.repl.handshake = None;
+        self.repl.link_problem = None;
+        self.repl.refusal = None;
         let cid = self.replication_resurrect_cached_master(sock);
         if !self.repl.log.backlog_active() {
             // This instance was restarted, and its history came from the RDB file.
@@ -382,8 +453,8 @@ impl Server {
             c.db = db.min(databases - 1);
         }
         let r = c.repl_mut();
-        r.reploff = offset;
-        r.read_reploff = offset;
+        r.reploff = offset.max(0);
+        r.read_reploff = r.reploff;
         r.replid = id;
         // A master without offsets sends a stream that nobody can ask to be continued.
         r.pre_psync = offset == -1;
@@ -440,11 +511,16 @@ impl Server {
             return;
         };
         let offset = r.reploff;
+        let on_disk = self.aof.fsynced_reploff;
         self.with_forced_reply(cid, |s| {
-            s.add_reply_array_len(cid, 3);
+            s.add_reply_array_len(cid, if on_disk == -1 { 3 } else { 5 });
             s.add_reply_bulk(cid, b"REPLCONF");
             s.add_reply_bulk(cid, b"ACK");
             s.add_reply_bulk_long_long(cid, offset);
+            if on_disk != -1 {
+                s.add_reply_bulk(cid, b"FACK");
+                s.add_reply_bulk_long_long(cid, on_disk);
+            }
         });
     }
 
@@ -476,6 +552,7 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
             None => return,
         };
         if let Some(e) = error {
+            server.diagnose_connect_error(&e);
             let why = strerror(&e);
             return server.handshake_step(|h, _| h.on_socket_error(&why));
         }
@@ -496,7 +573,9 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
     let n = match read_link(server, file, &mut buf) {
         Ok(n) => n,
         Err(None) => return,
-        Err(Some(why)) => return server.handshake_step(|h, _| h.on_read_error(&why, false)),
+        Err(Some(why)) => {
+            return server.handshake_step(|h, p| h.on_read_error(&why, p.failover_in_progress));
+        }
     };
     server.repl.transfer_lastio = server.clock.unix_s;
     let mut rest = &buf[..n];
@@ -507,6 +586,9 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
         let Some(line) = line else {
             continue;
         };
+        if line.first() == Some(&b'-') {
+            server.diagnose_reply(&line);
+        }
         server.handshake_step(|h, p| h.on_reply(&line, p));
         match server.repl.state {
             ReplicaState::Handshake => {}

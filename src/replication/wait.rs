@@ -1,35 +1,85 @@
-//! WAIT: a client that waits until enough replicas have acknowledged its writes.
+//! WAIT and WAITAOF: clients that wait until enough replicas have their writes, in memory or on the disk.
+//!
+//! What a client waits for is a number of acknowledgements of one offset: that of its last write. Replicas tell two offsets
+//! with REPLCONF ACK, the one they have applied and the one that is on their disk; this server's own disk is
+//! `aof.fsynced_reploff`. Whoever has waited is answered before the loop sleeps, never from where an acknowledgement comes
+//! in: one pass serves them all.
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::client::{Block, BlockType, ClientId, ReplState};
+use crate::server::client::{Block, BlockType, ClientId, ReplState, Replica};
 use crate::server::exec::OwnedArgs;
 use crate::server_log;
 
+/// WAITAOF wants this server's own disk, and there is no append-only file.
+pub const WAITAOF_WITHOUT_AOF: &str =
+    "WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+
 impl Server {
+    fn count_online(&self, has: impl Fn(&Replica) -> bool) -> i64 {
+        self.replicas()
+            .filter(|(_, r)| r.state == ReplState::Online && has(r))
+            .count() as i64
+    }
+
     /// How many replicas have acknowledged this offset (replicationCountAcksByOffset).
     pub fn replication_count_acks_by_offset(&self, offset: i64) -> i64 {
-        self.replicas()
-            .filter(|(_, r)| r.state == ReplState::Online && r.ack_off >= offset)
-            .count() as i64
+        self.count_online(|r| r.ack_off >= offset)
+    }
+
+    /// How many replicas have this offset on their disk (replicationCountAOFAcksByOffset).
+    pub fn replication_count_aof_acks_by_offset(&self, offset: i64) -> i64 {
+        self.count_online(|r| r.aof_off >= offset)
+    }
+
+    fn count_acks(&self, kind: BlockType, offset: i64) -> i64 {
+        match kind {
+            BlockType::WaitAof => self.replication_count_aof_acks_by_offset(offset),
+            _ => self.replication_count_acks_by_offset(offset),
+        }
+    }
+
+    /// The reply of WAIT or WAITAOF: who has this offset now.
+    pub fn reply_acks(&mut self, cid: ClientId, kind: BlockType, offset: i64) {
+        let n = self.count_acks(kind, offset);
+        self.reply_acks_counted(cid, kind, offset, n);
+    }
+
+    fn reply_acks_counted(&mut self, cid: ClientId, kind: BlockType, offset: i64, replicas: i64) {
+        if kind == BlockType::WaitAof {
+            self.add_reply_array_len(cid, 2);
+            self.add_reply_long_long(cid, i64::from(self.aof.fsynced_reploff >= offset));
+        }
+        self.add_reply_long_long(cid, replicas);
     }
 
     /// Blocks a client until `replicas` have acknowledged its last write, or until `timeout` (unix ms, 0 for ever)
     /// (blockForReplication).
     pub fn block_for_replication(&mut self, cid: ClientId, timeout: i64, replicas: i64) {
-        let offset = self.clients[cid].woff;
-        self.block_client(
-            cid,
-            Block {
-                kind: BlockType::Wait,
-                timeout,
-                num_replicas: replicas,
-                repl_offset: offset,
-                waiting: None,
-            },
-        );
+        let block = Block {
+            timeout,
+            num_replicas: replicas,
+            ..Block::new(BlockType::Wait)
+        };
+        self.block_for_acks(cid, block);
+    }
+
+    /// The same for the disks of `replicas` and, with `local`, for our own (blockForAofFsync).
+    pub fn block_for_aof_fsync(&mut self, cid: ClientId, timeout: i64, local: bool, replicas: i64) {
+        let block = Block {
+            timeout,
+            num_replicas: replicas,
+            num_local: local,
+            ..Block::new(BlockType::WaitAof)
+        };
+        self.block_for_acks(cid, block);
+    }
+
+    fn block_for_acks(&mut self, cid: ClientId, mut block: Block) {
+        block.repl_offset = self.clients[cid].woff;
+        self.block_client(cid, block);
         self.repl.waiting_acks.push(cid);
-        // One request serves all who wait: it is sent before the loop sleeps.
+        // One request serves all who wait: it is sent before the loop sleeps (replicationRequestAckFromSlaves).
         self.repl.get_ack_from_slaves = true;
     }
 
@@ -42,16 +92,32 @@ impl Server {
         server_log!(Level::Debug, "Asked the replicas for an acknowledgement");
     }
 
-    /// Answers those whose replicas have acknowledged (processClientsWaitingReplicas).
+    /// Answers those who have waited long enough (processClientsWaitingReplicas).
     pub fn process_clients_waiting_replicas(&mut self) {
+        // Counts made in this pass, by kind: many wait for much the same offset.
+        let mut counted: [Option<(i64, i64)>; 2] = [None; 2];
         for cid in self.repl.waiting_acks.clone() {
             let Some(b) = self.clients.get(cid).and_then(|c| c.block.as_deref()) else {
                 continue;
             };
-            let (offset, want) = (b.repl_offset, b.num_replicas);
-            let have = self.replication_count_acks_by_offset(offset);
-            if have >= want {
-                self.add_reply_long_long(cid, have);
+            let (kind, offset) = (b.kind, b.repl_offset);
+            let (local, want) = (b.num_local, b.num_replicas);
+            if local && !self.config.appendonly {
+                self.add_reply_error(cid, WAITAOF_WITHOUT_AOF);
+                self.unblock_client(cid);
+                continue;
+            }
+            let memo = &mut counted[usize::from(kind == BlockType::WaitAof)];
+            let have = match *memo {
+                Some((at, n)) if at == offset => n,
+                _ => {
+                    let n = self.count_acks(kind, offset);
+                    *memo = Some((offset, n));
+                    n
+                }
+            };
+            if have >= want && (!local || self.aof.fsynced_reploff >= offset) {
+                self.reply_acks_counted(cid, kind, offset, have);
                 self.unblock_client(cid);
             }
         }

@@ -10,7 +10,7 @@ use crate::base::bio::Bio;
 use crate::server::Server;
 use crate::server::exec::Args;
 use crate::server::persist::ChildKind;
-use crate::wire::aof::{AofManifest, timestamp_annotation};
+use crate::wire::aof::{AofManifest, ReplicationMark, timestamp_annotation};
 use crate::wire::resp;
 
 /// Whether there is an append-only file (AOF_OFF ..).
@@ -33,6 +33,10 @@ pub struct Aof {
     pub manifest: AofManifest,
     /// The database that the file has selected; none: the next command says which.
     pub selected_db: Option<usize>,
+    /// The last annotation about the replication stream in the increment (aof-replication-state).
+    pub annotated: Option<ReplicationMark>,
+    /// Where the files that were loaded stand in the stream, if they say so exactly.
+    pub loaded_mark: Option<ReplicationMark>,
     /// Bytes of all parts, and of the base when it was made.
     pub current_size: u64,
     pub rewrite_base_size: u64,
@@ -84,6 +88,17 @@ impl Aof {
 }
 
 impl Server {
+    /// Takes note of what has been synced since the last call; true: the offset has moved. While a first base is made nothing
+    /// counts as on the disk.
+    pub fn refresh_fsynced_reploff(&mut self) -> bool {
+        let aof = &mut self.aof;
+        if aof.state != AofState::On || aof.fsynced_reploff == -1 {
+            return false;
+        }
+        let before = std::mem::replace(&mut aof.fsynced_reploff, aof.bio.mark());
+        before != aof.fsynced_reploff
+    }
+
     /// Adds a command to the buffer (feedAppendOnlyFile); `db` is none for one that touches no keys.
     pub fn feed_append_only_file(&mut self, db: Option<usize>, args: &Args) {
         let aof = &mut self.aof;

@@ -1,4 +1,4 @@
-//! Clients that wait: for keys ([`keys`]), in WAIT, behind CLIENT PAUSE, in SHUTDOWN (blocked.c, and pauseActions of
+//! Clients that wait: for keys ([`keys`]), in WAIT and WAITAOF, behind CLIENT PAUSE, in SHUTDOWN (blocked.c, and pauseActions of
 //! networking.c).
 //!
 //! A blocked client reads nothing. It is unblocked by the event it waits for, by its time-out, by CLIENT UNBLOCK, or by the
@@ -30,13 +30,15 @@ pub enum PausePurpose {
     ByClientCommand = 0,
     DuringShutdown = 1,
     DuringFailover = 2,
+    /// A replica in a full sync has to catch up.
+    Backpressure = 3,
 }
 
 /// The pauses in force.
 #[derive(Default)]
 pub struct Pause {
     /// Actions held back and until when (unix ms), by purpose.
-    by: [(u32, i64); 3],
+    by: [(u32, i64); 4],
     /// The union of the actions.
     pub actions: u32,
     /// Clients whose command waits for the end, in the order in which they came.
@@ -112,14 +114,7 @@ impl Server {
     /// Lets a client wait until the pause ends (blockPostponeClient). Its command stays in the query buffer as if it had not
     /// been looked at; so the link to our master, too, has not moved on.
     pub fn block_postpone_client(&mut self, cid: ClientId) {
-        let block = Block {
-            kind: BlockType::Postpone,
-            timeout: 0,
-            num_replicas: 0,
-            repl_offset: 0,
-            waiting: None,
-        };
-        self.block_client(cid, block);
+        self.block_client(cid, Block::new(BlockType::Postpone));
         self.pause.postponed.push(cid);
     }
 
@@ -139,7 +134,9 @@ impl Server {
         }
         match block.kind {
             BlockType::Postpone => self.pause.postponed.retain(|p| *p != cid),
-            BlockType::Wait => self.repl.waiting_acks.retain(|p| *p != cid),
+            BlockType::Wait | BlockType::WaitAof => {
+                self.repl.waiting_acks.retain(|p| *p != cid);
+            }
             BlockType::Shutdown => {}
             BlockType::List | BlockType::Zset | BlockType::Stream => {
                 if let Some(w) = &block.waiting {
@@ -189,12 +186,11 @@ impl Server {
                 .unblock_client_on_error(cid, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
         }
         match kind {
-            BlockType::Wait => {
+            BlockType::Wait | BlockType::WaitAof => {
                 let Some(block) = self.take_block(cid) else {
                     return;
                 };
-                let n = self.replication_count_acks_by_offset(block.repl_offset);
-                self.add_reply_long_long(cid, n);
+                self.reply_acks(cid, kind, block.repl_offset);
                 self.exec.unblocked.push(cid);
             }
             BlockType::List | BlockType::Zset | BlockType::Stream => {

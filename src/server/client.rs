@@ -22,8 +22,10 @@ use crate::server::client_eviction::MemUsage;
 use crate::server::command::CommandId;
 use crate::server::multi::MultiState;
 use crate::server::pubsub::Subscriptions;
+use crate::server::repl::SyncReason;
 use crate::server::spill::Spill;
 use crate::wire::backlog::ReaderId;
+use crate::wire::handshake::ResumeRequest;
 use crate::wire::resp::Parser;
 
 /// Bytes of a reply buffer (PROTO_REPLY_CHUNK_BYTES).
@@ -333,6 +335,8 @@ impl Output {
 pub enum BlockType {
     /// WAIT: for replicas to acknowledge.
     Wait,
+    /// WAITAOF: for replicas, and this server, to have it on the disk.
+    WaitAof,
     /// CLIENT PAUSE: the command runs when the pause ends.
     Postpone,
     /// SHUTDOWN waiting for replicas.
@@ -348,11 +352,27 @@ pub struct Block {
     pub kind: BlockType,
     /// Unix ms; 0: for ever.
     pub timeout: i64,
-    /// WAIT: how many replicas, and up to which offset.
+    /// WAIT and WAITAOF: how many replicas, and up to which offset.
     pub num_replicas: i64,
     pub repl_offset: i64,
+    /// WAITAOF: this server's own disk counts too.
+    pub num_local: bool,
     /// The keys and the command of a client that waits for keys.
     pub waiting: Option<Box<Waiting>>,
+}
+
+impl Block {
+    /// One that has no end of its own.
+    pub fn new(kind: BlockType) -> Block {
+        Block {
+            kind,
+            timeout: 0,
+            num_replicas: 0,
+            repl_offset: 0,
+            num_local: false,
+            waiting: None,
+        }
+    }
 }
 
 /// A replica as its master sees it (SLAVE_STATE_*), or the link to our own master.
@@ -403,7 +423,17 @@ pub struct Replica {
     pub rdb_pipe_late: bool,
     pub repl_last_partial_write: i64,
     pub rdb_spill: Option<Spill>,
-    /// Acknowledged offset, and when (unix seconds).
+    /// Part of the stream that it has to get before what its reader has: it was moved out of memory.
+    pub log_spill: Option<Spill>,
+    /// It has not had the whole stream since its full sync began.
+    pub in_full_sync: bool,
+    /// Why it got its last full sync, and why its link is being closed.
+    pub sync_reason: Option<SyncReason>,
+    pub lost_for: Option<SyncReason>,
+    /// It can go on with a snapshot that was interrupted, and what it has of one.
+    pub can_resume: bool,
+    pub resume: Option<ResumeRequest>,
+    /// Acknowledged offset, and when (unix seconds); while the file is sent, when the socket last took some of it.
     pub ack_off: i64,
     pub ack_time: i64,
     pub aof_off: i64,
@@ -447,6 +477,12 @@ impl Default for Replica {
             rdb_pipe_late: false,
             repl_last_partial_write: 0,
             rdb_spill: None,
+            log_spill: None,
+            in_full_sync: false,
+            sync_reason: None,
+            lost_for: None,
+            can_resume: false,
+            resume: None,
             ack_off: 0,
             ack_time: 0,
             aof_off: 0,
@@ -798,6 +834,17 @@ impl Clients {
         }
         // A master is answered only where the caller forces it.
         !c.has(CLIENT_MASTER) || c.has(CLIENT_MASTER_FORCE_REPLY)
+    }
+
+    /// Reply buffers that a burst has left: of each size no more are kept than there are clients.
+    pub fn trim_pool(&mut self) {
+        let most = self.slab.len();
+        for pool in &mut self.pool {
+            if pool.len() > most {
+                pool.truncate(most);
+                pool.shrink_to(2 * most);
+            }
+        }
     }
 
     /// Gives a sent buffer back.

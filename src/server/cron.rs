@@ -6,6 +6,7 @@ use crate::base::log::Level;
 use crate::base::{alloc, sys};
 use crate::server::Server;
 use crate::server::client::{CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PUBSUB, CLIENT_SLAVE};
+use crate::server::repl::FailoverState;
 use crate::server_log;
 
 /// Databases resized or rehashed in one call (CRON_DBS_PER_CALL).
@@ -124,6 +125,7 @@ pub fn server_cron(server: &mut Server, _: TimeId) -> Next {
     if server.run_with_period(1000) {
         crate::base::log::set_utc_offset(sys::utc_offset());
         server.migrate.close_timedout(server.clock.unix_s);
+        server.clients.trim_pool();
     }
     if let Some(signal) = sys::shutdown_signal() {
         server.shutdown_on_signal(signal);
@@ -139,7 +141,8 @@ pub fn server_cron(server: &mut Server, _: TimeId) -> Next {
     databases_cron(server);
     server.persistence_cron();
     // A failover or a lost link wants to be noticed sooner than once a second.
-    if server.run_with_period(1000) || server.repl.connect_now {
+    let failing_over = server.repl.failover.state != FailoverState::None;
+    if server.run_with_period(if failing_over { 100 } else { 1000 }) || server.repl.connect_now {
         server.repl.connect_now = false;
         server.replication_cron();
     }
@@ -188,7 +191,11 @@ fn clients_cron(server: &mut Server) {
         if server.config.maxmemory_clients != 0 {
             server.update_client_mem_usage_and_bucket(cid);
         }
-        server.close_client_on_output_buffer_limit_reached(cid);
+        if server.clients.get(cid).is_some_and(|c| c.is_replica()) {
+            server.replica_output_limit(cid);
+        } else {
+            server.close_client_on_output_buffer_limit_reached(cid);
+        }
     }
 }
 
@@ -228,7 +235,9 @@ pub fn before_sleep(server: &mut Server) {
     if server.debug.active_expire && server.repl.master_host.is_none() && server.loading.is_none() {
         server.active_expire_cycle(crate::server::expire::Cycle::Fast);
     }
+    server.el.set_dont_wait(false);
     if !server.repl.waiting_acks.is_empty() {
+        server.refresh_fsynced_reploff();
         server.process_clients_waiting_replicas();
     }
     if server.blocking.timeout_table_len() > 0 {
@@ -249,20 +258,26 @@ pub fn before_sleep(server: &mut Server) {
     {
         server.send_getack_to_replicas();
     }
+    server.update_failover_status();
     // What is acknowledged is written first.
     if !server.aof.is_off() {
         let start = crate::base::clock::monotonic_us();
         server.flush_append_only_file(false);
         let us = crate::base::clock::monotonic_us() - start;
         server.stats.aof_duration.add(us);
-        if server.aof.state == crate::server::aof::AofState::On && server.aof.fsynced_reploff != -1
-        {
-            server.aof.fsynced_reploff = server.aof.bio.mark();
+        if server.refresh_fsynced_reploff() && !server.repl.waiting_acks.is_empty() {
+            // Their answers go out now; their further requests, which may write again, follow in the next turn.
+            server.process_clients_waiting_replicas();
+            server.el.set_dont_wait(!server.exec.unblocked.is_empty());
         }
     }
+    server.note_lag();
     server.handle_clients_with_pending_writes();
     if !server.clients.to_close.is_empty() {
         server.free_clients_in_async_queue();
+    }
+    if !server.repl.backpressure.is_empty() {
+        server.backpressure_before_sleep();
     }
     if server.config.maxmemory_clients != 0 {
         server.evict_clients();

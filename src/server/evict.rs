@@ -10,9 +10,10 @@ use crate::base::alloc::used_memory;
 use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
 use crate::config::value::MaxmemoryPolicy;
-use crate::ds::table::Slot;
+use crate::ds::table::{Resize, Slot};
 use crate::server::Server;
 use crate::server::blocked::PAUSE_ACTION_EVICT;
+use crate::server::client::ClientId;
 use crate::server::notify::NOTIFY_EVICTED;
 use crate::server_log;
 use crate::store::entry::Entry;
@@ -113,6 +114,38 @@ impl Server {
         self.loading.is_none()
             && !(self.is_replica() && self.config.replica_ignore_maxmemory)
             && self.pause.actions & PAUSE_ACTION_EVICT == 0
+    }
+
+    /// Before a command, while there is a limit: makes room; false when there is none and the command would need some
+    /// (`deny_oom`).
+    pub fn has_memory_for(&mut self, cid: ClientId, deny_oom: bool) -> bool {
+        let fail = self.perform_evictions() == Evicted::Fail;
+        if !deny_oom {
+            return true;
+        }
+        if !fail && !self.has_active_child_process() {
+            self.hold_back_growth(cid);
+        }
+        !fail
+    }
+
+    /// A table that would pass the limit by doubling does not: all the room it takes would have to be evicted at once
+    /// (dictExpandAllowed).
+    fn hold_back_growth(&mut self, cid: ClientId) {
+        let room = (self.config.maxmemory).saturating_sub(used_memory() as u64);
+        let db = self.client_db(cid);
+        let next = 2 * self.dbs[db].keys.overhead().0 as u64;
+        let short = next > room && {
+            let not_counted = self.free_memory_get_not_counted_memory() as u64;
+            let used = (used_memory() as u64).saturating_sub(not_counted);
+            used.saturating_add(next) > self.config.maxmemory
+        };
+        let resize = if short {
+            Resize::AvoidGrowth
+        } else {
+            Resize::Allow
+        };
+        self.dbs[db].keys.set_resize(resize);
     }
 
     /// Deletes keys until memory is within the limit, the time is up, or there is nothing to delete (performEvictions).
@@ -231,6 +264,8 @@ impl Server {
 
     /// CONFIG SET maxmemory takes effect at once (updateMaxmemory).
     pub fn update_maxmemory(&mut self) {
+        // Tables that were held back may grow again, or will be held back anew.
+        self.update_dict_resize_policy();
         if self.config.maxmemory == 0 {
             return;
         }

@@ -24,7 +24,6 @@ use crate::server::command::{
     CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG,
     CMD_STALE, CMD_WRITE, CommandId,
 };
-use crate::server::evict::Evicted;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
 use crate::server_log;
@@ -392,12 +391,15 @@ impl Server {
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);
         }
-        if self.config.maxmemory != 0
-            && self.perform_evictions() == Evicted::Fail
-            && counted & CMD_DENYOOM != 0
-        {
+        if self.config.maxmemory != 0 && !self.has_memory_for(cid, counted & CMD_DENYOOM != 0) {
             let text = "-OOM command not allowed when used memory > 'maxmemory'.";
             return Some(self.reject_command(cid, Some(id), text));
+        }
+        if client_flags & CLIENT_MASTER != 0
+            && counted & CMD_WRITE != 0
+            && (self.persist.last_bgsave_failed || self.aof.write_error().is_some())
+        {
+            self.master_writes_despite_disk_error();
         }
         if client_flags & CLIENT_MASTER == 0 || self.loading.is_some() {
             let refused = self.may_refuse(cid, id, counted, client_flags);
@@ -531,6 +533,27 @@ impl Server {
              errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the \
              Redis logs for details about the RDB error.",
         ))
+    }
+
+    /// What the master has done is done: it cannot be refused, only applied without being kept, or not at all
+    /// (`replica-ignore-disk-write-errors`).
+    #[cold]
+    fn master_writes_despite_disk_error(&mut self) {
+        const LOG_INTERVAL_MS: i64 = 10_000;
+        if self.denied_by_disk_error().is_none() {
+            return;
+        }
+        if !self.config.replica_ignore_disk_write_errors {
+            crate::server::startup::server_panic("Replica was unable to write command to disk.");
+        }
+        let now = self.clock.unix_ms;
+        if now > self.repl.disk_error_logged_ms + LOG_INTERVAL_MS {
+            self.repl.disk_error_logged_ms = now;
+            server_log!(
+                Level::Warning,
+                "Replica is applying a command even though it is unable to write to disk."
+            );
+        }
     }
 
     /// Refuses a request before it runs (rejectCommand).

@@ -11,6 +11,7 @@
 //! sleeps, so that an id never dangles within a call.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::AsRawFd;
 
 use socket2::Socket;
 
@@ -403,6 +404,9 @@ fn read_big_step(server: &mut Server, cid: ClientId, file: FileId) -> bool {
     false
 }
 
+/// Bytes sent from a replica's file at a time.
+const SPILL_STEP: usize = 256 * 1024;
+
 impl Server {
     /// Clients with a connection, replicas included, and without those that are only still to be freed.
     pub fn connected_clients(&self) -> usize {
@@ -603,7 +607,8 @@ impl Server {
         }
         match c.repl() {
             Some(r) if c.is_replica() && r.streams() => {
-                r.reader.is_some_and(|r| self.repl.log.has_pending(r))
+                r.log_spill.as_ref().is_some_and(|s| s.pending() > 0)
+                    || r.reader.is_some_and(|r| self.repl.log.has_pending(r))
             }
             _ => false,
         }
@@ -641,6 +646,18 @@ impl Server {
                     self.clients.recycle(buf);
                 }
                 (asked, result)
+            } else if let Some(spill) = c
+                .replica
+                .as_deref_mut()
+                .filter(|r| is_replica && r.streams())
+                .and_then(|r| r.log_spill.as_mut())
+                .filter(|s| s.pending() > 0)
+            {
+                // Older than what its reader has.
+                let result = spill.send(conn.as_raw_fd(), SPILL_STEP);
+                let full = result.as_ref().is_ok_and(|s| s.full);
+                let n = result.map(|s| s.bytes);
+                (n.as_ref().map_or(0, |n| n + usize::from(full)), n)
             } else {
                 let reader = c
                     .repl()
@@ -809,7 +826,7 @@ impl Server {
     }
 
     /// Whether the client has passed its class's output limit, hard, or soft for too long (checkClientOutputBufferLimits).
-    fn check_client_output_buffer_limits(&mut self, cid: ClientId) -> bool {
+    pub fn check_client_output_buffer_limits(&mut self, cid: ClientId) -> bool {
         let used = self.client_output_memory(cid) as u64;
         let now = self.clock.unix_s;
         let class = match self.clients[cid].client_type() {

@@ -3,6 +3,7 @@
 //! Invariants: `master_host` is some exactly while this server is configured as a replica; `master` and `cached_master` are
 //! never both there; `log` is the one store of the stream, for the backlog and for every replica's output.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -11,8 +12,9 @@ use socket2::Socket;
 use crate::ae::{ClientData, FileId, FileProc, Mask};
 use crate::server::Server;
 use crate::server::client::ClientId;
-use crate::wire::backlog::ReplicationLog;
+use crate::wire::backlog::{ReaderId, ReplicationLog};
 use crate::wire::handshake::{EofMark, HANDSHAKE_LINE_SIZE, Handshake, LineReader};
+use crate::wire::lag::LagIndex;
 
 /// A replication id: 40 hexadecimal characters.
 pub type ReplId = [u8; 40];
@@ -82,6 +84,38 @@ pub struct Transfer {
     pub header: LineReader,
 }
 
+/// How far FAILOVER is; `replication::failover` draws it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum FailoverState {
+    #[default]
+    None,
+    /// Until a replica has all that was written.
+    WaitForSync,
+    /// Until the target has taken over; this server is its replica already.
+    InProgress,
+}
+
+impl FailoverState {
+    /// As INFO shows it (getFailoverStateString).
+    pub fn name(self) -> &'static str {
+        match self {
+            FailoverState::None => "no-failover",
+            FailoverState::WaitForSync => "waiting-for-sync",
+            FailoverState::InProgress => "failover-in-progress",
+        }
+    }
+}
+
+/// An attempt to hand the master's role over.
+#[derive(Default)]
+pub struct Failover {
+    pub state: FailoverState,
+    /// Unix ms at which it stops waiting for a replica; 0: never.
+    pub end: i64,
+    /// Then it does so without having waited long enough.
+    pub force: bool,
+    pub target: Option<(String, u16)>,
+}
 /// A diskless transfer under way, on the master's side. See `replication/rdb_pipe.rs`.
 pub struct RdbPipe {
     /// The end that is read, and its event.
@@ -131,8 +165,109 @@ impl Rate {
     }
 }
 
+/// Why a replica gets a full sync.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SyncReason {
+    /// It has nothing yet.
+    FirstSync,
+    /// It asked with SYNC.
+    NoPsync,
+    ReplidUnknown,
+    /// It has gone on, beyond our promotion, with the history that we had before.
+    BeyondSecondId,
+    BacklogTooShort,
+    /// It has more than we: we have been restarted with older data.
+    OffsetAhead,
+    /// Its link was closed because its output passed client-output-buffer-limit.
+    OutputBufferLimit,
+    /// Its link was closed because it was silent for repl-timeout.
+    Timeout,
+    /// Its last full sync lost the link.
+    SyncInterrupted,
+    /// The snapshot for its last full sync could not be made.
+    SnapshotFailed,
+}
+
+impl SyncReason {
+    /// All, in the order of INFO.
+    pub const ALL: [SyncReason; 10] = [
+        SyncReason::FirstSync,
+        SyncReason::NoPsync,
+        SyncReason::ReplidUnknown,
+        SyncReason::BeyondSecondId,
+        SyncReason::BacklogTooShort,
+        SyncReason::OffsetAhead,
+        SyncReason::OutputBufferLimit,
+        SyncReason::Timeout,
+        SyncReason::SyncInterrupted,
+        SyncReason::SnapshotFailed,
+    ];
+
+    /// The name in INFO and in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            SyncReason::FirstSync => "first_sync",
+            SyncReason::NoPsync => "no_psync",
+            SyncReason::ReplidUnknown => "replid_unknown",
+            SyncReason::BeyondSecondId => "beyond_second_id",
+            SyncReason::BacklogTooShort => "backlog_too_short",
+            SyncReason::OffsetAhead => "offset_ahead",
+            SyncReason::OutputBufferLimit => "output_buffer_limit",
+            SyncReason::Timeout => "timeout",
+            SyncReason::SyncInterrupted => "sync_interrupted",
+            SyncReason::SnapshotFailed => "snapshot_failed",
+        }
+    }
+}
+
+/// Why links to replicas ended, by replica, until they come back. Bounded: the oldest is forgotten.
+#[derive(Default)]
+pub struct LostReplicas(VecDeque<(String, SyncReason)>);
+
+impl LostReplicas {
+    const MOST: usize = 64;
+
+    /// The link to this replica has ended.
+    pub fn remember(&mut self, name: String, why: SyncReason) {
+        self.0.retain(|(n, _)| *n != name);
+        if self.0.len() == Self::MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back((name, why));
+    }
+
+    /// The replica is back.
+    pub fn take(&mut self, name: &str) -> Option<SyncReason> {
+        let i = self.0.iter().position(|(n, _)| n == name)?;
+        self.0.remove(i).map(|(_, why)| why)
+    }
+}
+
+/// The snapshot of the last full sync over disk: a replica that lost the link may have the rest of it.
+pub struct KeptSnapshot {
+    pub file: File,
+    /// Bytes.
+    pub size: u64,
+    /// Its history, and the offset at which it was taken.
+    pub replid: ReplId,
+    pub offset: i64,
+    /// Keeps the stream from the snapshot on, while somebody may come back.
+    pub reader: Option<ReaderId>,
+    /// Unix seconds until when it is kept without being sent.
+    pub until: i64,
+}
+
 /// A handler that rests: where it is to be put back.
 pub type PausedIo = (FileId, Mask, FileProc<Server>, ClientData);
+
+/// A master whose full sync was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal {
+    pub replid: ReplId,
+    pub offset: i64,
+    /// Unix seconds of the last log line about it.
+    pub logged: i64,
+}
 
 /// Everything replication keeps.
 pub struct Repl {
@@ -148,8 +283,9 @@ pub struct Repl {
     /// Unix seconds since when there are no replicas.
     pub no_slaves_since: i64,
     pub good_slaves_count: i32,
-    /// Clients in WAIT.
+    /// Clients in WAIT and WAITAOF.
     pub waiting_acks: Vec<ClientId>,
+    pub failover: Failover,
     /// A REPLCONF GETACK is to be sent before the next sleep.
     pub get_ack_from_slaves: bool,
     /// Where a command is put into wire form before it joins the stream.
@@ -158,11 +294,21 @@ pub struct Repl {
     pub rdb_generated_by_replication: bool,
     /// The diskless transfer under way.
     pub rdb_pipe: Option<RdbPipe>,
+    /// Full syncs by reason ([`SyncReason::ALL`]), and those that went on where they had been interrupted.
+    pub full_syncs: [u64; SyncReason::ALL.len()],
+    pub resumed_syncs: u64,
+    pub lost: LostReplicas,
+    pub lag: LagIndex,
+    pub kept_snapshot: Option<KeptSnapshot>,
+    /// Replicas that slow the writers down (repl-overflow-policy backpressure).
+    pub backpressure: Vec<ClientId>,
     /// What repl-full-sync-rate leaves, and the transfers that wait for more of it.
     pub sync_rate: Rate,
     pub paused_io: Vec<PausedIo>,
     /// Unix seconds of the last line end sent to a master while loading.
     pub newline_sent: i64,
+    /// Unix ms of the last log line about a write of the master's that the disk did not take.
+    pub disk_error_logged_ms: i64,
     /// Calls of the replication cron: once a second.
     pub cron_loops: u64,
     /// Clients that are blocked (INFO blocked_clients), postponed ones included.
@@ -181,6 +327,15 @@ pub struct Repl {
     pub handshake_out: Vec<u8>,
     pub transfer: Option<Transfer>,
     pub partial_payload: Option<PartialPayload>,
+    /// Full syncs that failed one after the other, and when (unix ms) the next attempt may begin.
+    /// The user has asked for this master's data by a REPLICAOF that no sync has followed yet.
+    pub full_sync_consent: bool,
+    pub refusal: Option<Refusal>,
+    pub refused_syncs: u64,
+    /// What is wrong with the link, and the cure.
+    pub link_problem: Option<String>,
+    pub failed_syncs: u32,
+    pub connect_not_before: i64,
     /// Unix seconds of the last input while there is no client yet.
     pub transfer_lastio: i64,
     pub master: Option<ClientId>,
@@ -205,13 +360,21 @@ impl Repl {
             no_slaves_since: now,
             good_slaves_count: 0,
             waiting_acks: Vec::new(),
+            failover: Failover::default(),
             get_ack_from_slaves: false,
             feed_buf: Vec::new(),
             rdb_generated_by_replication: false,
             rdb_pipe: None,
+            full_syncs: [0; SyncReason::ALL.len()],
+            resumed_syncs: 0,
+            lost: LostReplicas::default(),
+            lag: LagIndex::default(),
+            kept_snapshot: None,
+            backpressure: Vec::new(),
             sync_rate: Rate::default(),
             paused_io: Vec::new(),
             newline_sent: 0,
+            disk_error_logged_ms: 0,
             cron_loops: 0,
             blocked_clients: 0,
             master_host: None,
@@ -224,6 +387,12 @@ impl Repl {
             handshake_out: Vec::new(),
             transfer: None,
             partial_payload: None,
+            full_sync_consent: false,
+            refusal: None,
+            refused_syncs: 0,
+            link_problem: None,
+            failed_syncs: 0,
+            connect_not_before: 0,
             transfer_lastio: 0,
             master: None,
             cached_master: None,

@@ -4,7 +4,10 @@
 //! client's buffer; [`Server`] forwards those that need nothing but the client. They write nothing for a client that gets
 //! no replies.
 
+use crate::base::log::Level;
 use crate::base::num::{D2STRING_SIZE, d2string};
+use crate::base::split_args::sdscatrepr;
+use crate::config::value::PropagationErrorBehavior;
 use crate::ds::copy_short;
 use crate::ds::listpack::LpValue;
 use crate::ds::sbuf::SBuf;
@@ -512,37 +515,65 @@ impl Server {
         let Some(c) = self.clients.get(cid) else {
             return;
         };
-        let kind = c.client_type();
-        if matches!(kind, ClientType::Master | ClientType::Slave)
-            && !(kind == ClientType::Slave && c.has(crate::server::client::CLIENT_MONITOR))
-        {
-            self.log_error_of_link(kind, line);
-        }
+        // Who sends it, and to whom: the names of both are in the log.
+        let link = match c.client_type() {
+            _ if c.conn.is_none() && self.loading.is_some() => ("AOF-loading-client", "server"),
+            ClientType::Master => ("replica", "master"),
+            ClientType::Slave => ("master", "replica"),
+            ClientType::Normal | ClientType::Pubsub => return,
+        };
+        self.error_of_link(link, line);
     }
 
+    /// A command of the stream, or of a file, that fails here did not fail where it came from: the data sets may differ.
     #[cold]
-    fn log_error_of_link(&mut self, kind: ClientType, line: &[u8]) {
-        let (to, from) = match kind {
-            ClientType::Master => ("replica", "master"),
-            _ => ("master", "replica"),
-        };
-        let to = if self.loading.is_some() {
-            "AOF-client"
-        } else {
-            to
-        };
+    fn error_of_link(&mut self, (from, to): (&str, &str), line: &[u8]) {
         let name = self.exec.current_cmd.map_or("<unknown>".into(), |id| {
             self.commands.full_name(id).to_string()
         });
+        // The general code is not shown, as its sender has not spelled it.
+        let said = line.strip_prefix(b"-ERR ").unwrap_or(line);
         crate::server_log!(
-            crate::base::log::Level::Warning,
+            Level::Warning,
             "== CRITICAL == This {} is sending an error to its {}: '{}' after processing the command '{}'",
-            to,
             from,
-            String::from_utf8_lossy(&line[1..]),
+            to,
+            String::from_utf8_lossy(&said[..said.len().min(4096)]),
             name
         );
+        if to == "master" {
+            self.show_latest_backlog();
+        }
         self.stats.unexpected_error_replies += 1;
+        use PropagationErrorBehavior::{Panic, PanicOnReplicas};
+        let behavior = self.config.propagation_error_behavior;
+        let fatal = match to {
+            "master" => {
+                self.config.replica_read_only && matches!(behavior, Panic | PanicOnReplicas)
+            }
+            "server" => behavior == Panic,
+            _ => false,
+        };
+        if fatal {
+            crate::server::startup::server_panic(&format!(
+                "This {from} panicked sending an error to its {to} after processing the command '{name}'"
+            ));
+        }
+    }
+
+    /// Logs the end of the stream, to see what led to an error (showLatestBacklog).
+    fn show_latest_backlog(&self) {
+        let bytes = self.repl.log.last_bytes(256);
+        if bytes.is_empty() {
+            return;
+        }
+        let mut shown = Vec::new();
+        sdscatrepr(&mut shown, &bytes);
+        crate::server_log!(
+            Level::Notice,
+            "Latest backlog is: '{}'",
+            String::from_utf8_lossy(&shown)
+        );
     }
 
     pub fn add_reply_syntax_error(&mut self, cid: ClientId) {

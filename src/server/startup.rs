@@ -217,6 +217,28 @@ fn bug_report_end() {
     );
 }
 
+/// Ends the process where the configuration would rather have no server than one whose data may not be its master's
+/// (serverPanic).
+pub fn server_panic(why: &str) -> ! {
+    bug_report_start();
+    server_log!(
+        Level::Warning,
+        "------------------------------------------------"
+    );
+    server_log!(
+        Level::Warning,
+        "!!! Software Failure. Press left mouse button to continue"
+    );
+    server_log!(Level::Warning, "Guru Meditation: {}", why);
+    server_log!(
+        Level::Warning,
+        "------------------------------------------------"
+    );
+    stack_trace();
+    bug_report_end();
+    sys::abort_quietly()
+}
+
 /// A panic is a bug: it is reported like a failed assertion upstream, and the process ends.
 fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
@@ -409,7 +431,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     let run_id = random.run_id();
     let replid = random.run_id();
     let clock = CachedClock::new();
-    let el = EventLoop::new(1024).map_err(|e| {
+    let el: EventLoop<Server> = EventLoop::new(1024).map_err(|e| {
         server_log!(
             Level::Warning,
             "Failed creating the event loop. Error message: '{}'",
@@ -417,6 +439,10 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         );
         1
     })?;
+    let aof = crate::server::aof::Aof::default();
+    // Whoever waits for the disk in WAITAOF need not wait for the next event.
+    let waker = el.waker();
+    aof.bio.on_done(move || waker.wake());
     let mut commands = CommandTable::new(FAMILIES, false);
     for line in &config.renamed_commands {
         if let [_, old, new] = line.args.as_slice()
@@ -467,7 +493,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
             last_save: clock.unix_s,
             ..Persist::default()
         },
-        aof: Default::default(),
+        aof,
         loading: None,
         cron: Cron::new(config.hz),
         expire: Default::default(),

@@ -320,6 +320,68 @@ pub fn timestamp_annotation(out: &mut Vec<u8>, unix_s: i64) {
     out.extend_from_slice(format!("#TS:{unix_s}\r\n").as_bytes());
 }
 
+/// The place in a replication stream that a data set stands at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReplicationMark {
+    pub replid: [u8; 40],
+    pub offset: i64,
+    /// The database that the stream has selected.
+    pub db: usize,
+}
+
+impl ReplicationMark {
+    /// An annotation that says: the commands before this line, and no others, are the stream up to the mark. `before` is the
+    /// last one in the same file: the id is written only where it differs.
+    pub fn annotation(&self, before: Option<&ReplicationMark>, out: &mut Vec<u8>) {
+        if before.is_none_or(|b| b.replid != self.replid) {
+            out.extend_from_slice(b"#REPLID:");
+            out.extend_from_slice(&self.replid);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(format!("#REPL:{}:{}\r\n", self.offset, self.db).as_bytes());
+    }
+}
+
+/// Follows the annotations of a file that is being loaded.
+#[derive(Default)]
+pub struct MarkReader {
+    replid: Option<[u8; 40]>,
+    at: Option<(i64, usize)>,
+}
+
+impl MarkReader {
+    /// An annotation, with its line end.
+    pub fn annotation(&mut self, line: &[u8]) {
+        let line = line.trim_ascii_end();
+        if let Some(id) = line.strip_prefix(b"#REPLID:") {
+            self.replid = id.try_into().ok();
+            self.at = None;
+        } else if let Some(at) = line.strip_prefix(b"#REPL:") {
+            let text = std::str::from_utf8(at).unwrap_or_default();
+            self.at = text.split_once(':').and_then(|(offset, db)| {
+                let offset: i64 = offset.parse().ok().filter(|o| *o >= 0)?;
+                Some((offset, db.parse().ok()?))
+            });
+        }
+    }
+
+    /// A command: what it counts in the stream nobody knows, so that the last mark is worth nothing any more.
+    #[inline]
+    pub fn command(&mut self) {
+        self.at = None;
+    }
+
+    /// Where the data set stands, if that is known exactly.
+    pub fn mark(&self) -> Option<ReplicationMark> {
+        let (offset, db) = self.at?;
+        Some(ReplicationMark {
+            replid: self.replid?,
+            offset,
+            db,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,6 +392,47 @@ mod tests {
             Ok(m) => panic!("{text:?} was read as {m:?}"),
             Err(e) => (e.line, e.reason),
         }
+    }
+
+    #[test]
+    fn a_mark_is_trusted_only_at_the_end() {
+        let mark = ReplicationMark {
+            replid: [b'a'; 40],
+            offset: 1234,
+            db: 3,
+        };
+        let mut text = Vec::new();
+        mark.annotation(None, &mut text);
+        let later = ReplicationMark {
+            offset: 1300,
+            ..mark
+        };
+        later.annotation(Some(&mark), &mut text);
+        let mut r = MarkReader::default();
+        assert_eq!(r.mark(), None);
+        let mut seen = Vec::new();
+        for line in text.split_inclusive(|c| *c == b'\n') {
+            r.annotation(line);
+            seen.push(r.mark());
+        }
+        assert_eq!(seen, [None, Some(mark), Some(later)]);
+        r.annotation(b"#TS:1700000000\r\n");
+        assert_eq!(r.mark(), Some(later));
+        r.command();
+        assert_eq!(r.mark(), None);
+        for bad in [
+            &b"#REPL:"[..],
+            b"#REPL:1",
+            b"#REPL:x:1",
+            b"#REPL:-4:1",
+            b"#REPL:1:-1",
+        ] {
+            r.annotation(bad);
+            assert_eq!(r.mark(), None);
+        }
+        r.annotation(b"#REPLID:short\r\n");
+        r.annotation(b"#REPL:1:1\r\n");
+        assert_eq!(r.mark(), None);
     }
 
     #[test]

@@ -295,6 +295,22 @@ impl ReplicationLog {
             && offset <= self.master_repl_offset.saturating_add(1)
     }
 
+    /// The last bytes of the backlog, `most` of them at the most.
+    pub fn last_bytes(&self, most: usize) -> Vec<u8> {
+        let mut left = most.min(usize::try_from(self.backlog_histlen()).unwrap_or(most));
+        let mut parts: Vec<&[u8]> = Vec::new();
+        for segment in self.segments.iter().rev() {
+            let part = &segment.bytes[segment.bytes.len().saturating_sub(left)..];
+            left -= part.len();
+            parts.push(part);
+            if left == 0 {
+                break;
+            }
+        }
+        parts.reverse();
+        parts.concat()
+    }
+
     /// Changes the backlog's size (resizeReplicationBacklog); below [`REPL_BACKLOG_MIN_SIZE`] that is taken.
     pub fn resize_backlog(&mut self, size: u64) {
         self.size = size.max(REPL_BACKLOG_MIN_SIZE);

@@ -91,8 +91,57 @@ pub struct HandshakeParams<'a> {
     pub announce_ip: Option<&'a [u8]>,
     /// The history to go on with: the cached master's replication id, and the offset of the first byte not yet had.
     pub cached_master: Option<(&'a ReplId, i64)>,
+    /// What there is of a snapshot whose transfer was interrupted; `None`: this replica does not resume.
+    pub resume: Option<Option<ResumeRequest>>,
     /// This is a master that fails over to the instance it connects to.
     pub failover_in_progress: bool,
+}
+
+/// What a replica has of a snapshot whose transfer was interrupted. It is told to the master as a capability: one that does
+/// not know it ignores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResumeRequest {
+    /// The history that the snapshot is of, and the offset at which it was taken.
+    pub replid: ReplId,
+    /// See `replid`.
+    pub offset: i64,
+    /// Bytes of the whole.
+    pub size: u64,
+    /// Bytes that are there.
+    pub have: u64,
+}
+
+/// The capability's name.
+const RESUME: &[u8] = b"resume";
+
+impl ResumeRequest {
+    /// The capability: `resume`, or `resume:<replid>:<offset>:<size>:<have>`.
+    pub fn capability(this: Option<ResumeRequest>) -> Vec<u8> {
+        let Some(r) = this else {
+            return RESUME.to_vec();
+        };
+        let numbers = format!(":{}:{}:{}", r.offset, r.size, r.have);
+        [RESUME, b":", &r.replid[..], numbers.as_bytes()].concat()
+    }
+
+    /// Reads it; `None`: it is another capability, or makes no sense.
+    pub fn parse(capability: &[u8]) -> Option<Option<ResumeRequest>> {
+        let rest = capability.strip_prefix(RESUME)?;
+        if rest.is_empty() {
+            return Some(None);
+        }
+        let (replid, rest) = rest.strip_prefix(b":")?.split_first_chunk()?;
+        let rest = std::str::from_utf8(rest.strip_prefix(b":")?).ok()?;
+        let mut numbers = rest.split(':');
+        let request = ResumeRequest {
+            replid: *replid,
+            offset: numbers.next()?.parse().ok()?,
+            size: numbers.next()?.parse().ok()?,
+            have: numbers.next()?.parse().ok()?,
+        };
+        let sane = numbers.next().is_none() && request.have <= request.size && request.offset >= 0;
+        sane.then_some(Some(request))
+    }
 }
 
 /// Where a step leaves the handshake.
@@ -292,10 +341,12 @@ impl Handshake {
         if let Some(ip) = params.announce_ip {
             push(&mut step.send, &[b"REPLCONF", b"ip-address", ip]);
         }
-        push(
-            &mut step.send,
-            &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"],
-        );
+        let mut capa: Vec<&[u8]> = vec![b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"];
+        let resume = params.resume.map(ResumeRequest::capability);
+        if let Some(resume) = &resume {
+            capa.extend([&b"capa"[..], resume]);
+        }
+        push(&mut step.send, &capa);
         self.state = if self.auth_sent {
             HandshakeState::ReceiveAuthReply
         } else {
@@ -680,6 +731,7 @@ mod tests {
             listening_port: 1,
             announce_ip: Some(b"10.0.0.1"),
             cached_master: Some((ID, 1001)),
+            resume: None,
             failover_in_progress: false,
         }
     }
@@ -748,6 +800,45 @@ mod tests {
         "*5\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n";
     const PORT: &str = "*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6380\r\n";
     const PSYNC_NEW: &str = "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n";
+
+    #[test]
+    fn the_capability_to_resume() {
+        let request = ResumeRequest {
+            replid: *b"0123456789012345678901234567890123456789",
+            offset: 17,
+            size: 1 << 40,
+            have: 4096,
+        };
+        let text = ResumeRequest::capability(Some(request));
+        assert_eq!(ResumeRequest::parse(&text), Some(Some(request)));
+        assert_eq!(ResumeRequest::parse(b"resume"), Some(None));
+        for bad in [
+            &b"eof"[..],
+            b"resume:",
+            b"resumed",
+            b"resume:0123456789012345678901234567890123456789:1:2:3",
+            b"resume:0123456789012345678901234567890123456789:1:3:2:4",
+            b"resume:0123456789012345678901234567890123456789:-1:3:2",
+            b"resume:0123456789012345678901234567890123456789:1:3:99999999999999999999",
+        ] {
+            assert_eq!(ResumeRequest::parse(bad), None);
+        }
+        assert_eq!(
+            parse_bulk_header(b"$RESUME:100:40"),
+            BulkHeader::Resume {
+                size: 100,
+                from: 40
+            }
+        );
+        for bad in [
+            &b"$RESUME:1"[..],
+            b"$RESUME:1:2",
+            b"$RESUME::",
+            b"$RESUME:1:-1",
+        ] {
+            assert_eq!(parse_bulk_header(bad), BulkHeader::Malformed);
+        }
+    }
 
     #[test]
     fn connect() {

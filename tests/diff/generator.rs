@@ -187,6 +187,7 @@ pub const ROWS: &[Row] = &[
     // A negative time-out: they would wait otherwise.
     row(1, "BLPOP|BRPOP $list $list -1|abc"),
     row(1, "BLMOVE $list $list LEFT|WHAT RIGHT -1"),
+    row(1, "BRPOPLPUSH $list $list -1|abc"),
     row(1, "BLMPOP -1 1 $list LEFT|WHAT [COUNT] [$int]"),
     row(2, "OBJECT ENCODING $list"),
     row(2, "DEL $list"),

@@ -681,3 +681,109 @@ fn down_since_the_change_of_masters() {
     let since = c.info_int("master_link_down_since_seconds");
     assert!((0..30).contains(&since), "{since}");
 }
+
+/// A master of the 2.6 kind has no id and no offsets. A replica of it gives the stream both for its own replicas: they resume
+/// a broken link, and go on when it is promoted.
+#[test]
+fn chain_below_a_master_that_only_knows_sync() {
+    let (fake, middle) = replica(&["--repl-diskless-sync-delay", "0"]);
+    let mut peer = fake.accept();
+    peer.handshake();
+    peer.line("-ERR unknown command 'PSYNC'");
+    peer.expect("SYNC");
+    let payload = rdb::file(GOOD);
+    peer.write(format!("\n\n${}\r\n", payload.len()).as_bytes());
+    peer.write(&payload);
+    middle.wait_link_up();
+    let leaf = Server::aedile(&[]);
+    leaf.replicate(middle.port);
+    leaf.wait_link_up();
+    let mut m = middle.connect();
+    let mut l = leaf.connect();
+    peer.write(&encode(&["SET", "streamed", "1"]));
+    wait_until("the stream", || l.run("GET streamed") == "1");
+    let id = m.info("master_replid");
+    assert!(id.len() == 40 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+    assert_eq!(l.info("master_replid"), id);
+    for (n, value) in [(1, "2"), (2, "3")] {
+        m.run("CLIENT KILL TYPE replica");
+        wait_until("a partial resynchronisation", || {
+            m.info_int("sync_partial_ok") == n
+        });
+        peer.write(&encode(&["SET", "streamed", value]));
+        wait_until("the stream", || l.run("GET streamed") == value);
+    }
+    m.ok("REPLICAOF NO ONE");
+    wait_until("a partial resynchronisation", || {
+        m.info_int("sync_partial_ok") == 3
+    });
+    assert_eq!(m.info("master_replid2"), id);
+    m.ok("SET mine 1");
+    assert_synced(&middle, &leaf);
+    assert_eq!(m.info("sync_full"), "1");
+}
+
+/// `propagation-error-behavior`: a command of the master's that fails here.
+#[test]
+fn a_command_of_the_stream_fails() {
+    for (behavior, dies) in [
+        ("ignore", false),
+        ("panic-on-replicas", true),
+        ("panic", true),
+    ] {
+        let (fake, mut server) = replica(&["--propagation-error-behavior", behavior]);
+        let mut peer = good_master_follows(&fake, &server);
+        peer.write(&encode(&["SET", "text", "x"]));
+        peer.write(&encode(&["INCR", "text"]));
+        server.wait_log(
+            "== CRITICAL == This replica is sending an error to its master: 'value is not an integer or out of range' after \
+             processing the command 'incr'",
+        );
+        if dies {
+            assert!(!server.wait_exit().success());
+            assert!(server.log_has(
+                "This replica panicked sending an error to its master after processing the command 'incr'"
+            ));
+        } else {
+            assert!(server.log_has("Latest backlog is: '"));
+            peer.write(&encode(&["SET", "after", "1"]));
+            let mut c = server.connect();
+            wait_until("the stream", || c.run("GET after") == "1");
+            assert_eq!(c.info("unexpected_error_replies"), "1");
+        }
+    }
+}
+
+/// `replica-ignore-disk-write-errors`: the master writes, and this server cannot save.
+#[test]
+fn the_disk_fails_under_the_stream() {
+    for ignore in ["yes", "no"] {
+        let (fake, mut server) = replica(&[
+            "--save",
+            "3600 1",
+            "--replica-ignore-disk-write-errors",
+            ignore,
+        ]);
+        let mut peer = good_master_follows(&fake, &server);
+        let mut c = server.connect();
+        let gone = server.scratch.join("gone");
+        std::fs::create_dir(&gone).expect("a directory");
+        c.config_set("dir", gone.to_str().expect("a path"));
+        std::fs::remove_dir(&gone).expect("an empty directory");
+        c.run("BGSAVE");
+        wait_until("a failed save", || {
+            c.info("rdb_last_bgsave_status") == "err"
+        });
+        for n in 1..=3 {
+            peer.write(&encode(&["SET", "on", &n.to_string()]));
+        }
+        if ignore == "no" {
+            assert!(!server.wait_exit().success());
+            assert!(server.log_has("Replica was unable to write command to disk."));
+            continue;
+        }
+        wait_until("the stream", || c.run("GET on") == "3");
+        let line = "Replica is applying a command even though it is unable to write to disk.";
+        assert_eq!(server.log_count(line), 1);
+    }
+}

@@ -566,3 +566,71 @@ fn limit_during_the_save() {
     d.config_set("rdb-key-save-delay", "0");
     attach(&server);
 }
+
+/// A replica of the 2.6 kind never says where it is: it is not taken for dead, and never counted.
+#[test]
+fn sync_replica_is_silent() {
+    let server = master(&["--repl-timeout", "2", "--repl-ping-replica-period", "1"]);
+    let (_silent, _, _) = attach(&server);
+    let mut old = server.connect();
+    old.write_raw(b"PING\r\n");
+    assert_eq!(old.read(), "PONG");
+    old.write_raw(b"SYNC\r\n");
+    check_payload(&read_payload(&mut old));
+    let mut d = server.connect();
+    wait_until("online", || d.info("slave1").contains("state=online"));
+    server.wait_log("Disconnecting timedout replica (streaming sync): 127.0.0.1:7777");
+    assert_eq!(d.info("connected_slaves"), "1");
+    d.ok("SET streamed yes");
+    assert_eq!(d.run("WAIT 1 10"), 0);
+    let seen = read_until(&mut old, &["REPLCONF", "GETACK", "*"]);
+    assert!(seen.iter().any(|w| w[0] == "PING"));
+    assert!(seen.iter().any(|w| w.join(" ") == "SET streamed yes"));
+}
+
+/// A replica that takes nothing of its file does not keep the stream for ever.
+#[test]
+fn stands_still_in_bulk() {
+    let server = master(&[
+        "--repl-timeout",
+        "1",
+        "--repl-diskless-sync",
+        "no",
+        "--rdbcompression",
+        "no",
+    ]);
+    let mut d = server.connect();
+    d.cmd(&["SET", "big", &"x".repeat(30_000_000)]).assert_ok();
+    let mut c = server.connect();
+    c.send(&["PSYNC", "?", "-1"]);
+    read_fullresync(&mut c);
+    server.wait_log("Disconnecting timedout replica (full sync)");
+    wait_until("the replica to be gone", || {
+        d.info("connected_slaves") == "0"
+    });
+}
+
+/// What a replica announces is what clients and Sentinels are told.
+#[test]
+fn announcements() {
+    let server = master(&[]);
+    let mut c = server.connect();
+    c.ok("REPLCONF listening-port 1234 ip-address replica.example");
+    c.send(&["PSYNC", "?", "-1"]);
+    read_fullresync(&mut c);
+    check_payload(&read_payload(&mut c));
+    let mut d = server.connect();
+    wait_until("online", || {
+        let line = d.info("slave0");
+        line.starts_with("ip=replica.example,port=1234,state=online,offset=")
+    });
+    let role = d.run("ROLE");
+    let replica = &role.items()[2].items()[0];
+    assert_eq!(replica.items()[0], "replica.example");
+    assert_eq!(replica.items()[1], "1234");
+    assert!(server.log_has("Replica replica.example:1234 asks for synchronization"));
+    let long = "x".repeat(256);
+    d.cmd(&["REPLCONF", "ip-address", &long]).assert_error(
+        "ERR REPLCONF ip-address provided by replica instance is too long: 256 bytes",
+    );
+}

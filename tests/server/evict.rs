@@ -448,3 +448,47 @@ fn resetstat_clears_what_counts_up_and_nothing_else() {
     assert!(c.info_int("used_memory_peak") >= 4 << 20);
     assert!(c.info_int("total_commands_processed") < 20);
 }
+
+#[test]
+fn a_table_does_not_grow_past_the_limit() {
+    let server = Server::aedile(&["--latency-tracking", "no"]);
+    let mut c = server.connect();
+    c.ok("CONFIG SET maxmemory-policy allkeys-random");
+    // 25,088 keys fill 4,096 buckets as far as they may be filled.
+    let fill = |c: &mut Conn, range: std::ops::Range<usize>| {
+        let set = |i: usize| vec!["SET".to_string(), format!("k:{i}"), "v".to_string()];
+        let all: Vec<Vec<String>> = range.map(set).collect();
+        assert!(c.pipeline(&all).iter().all(|r| *r == "OK"));
+    };
+    fill(&mut c, 0..25_000);
+    let limit = c.info_int("used_memory") + 100_000;
+    c.ok(&format!("CONFIG SET maxmemory {limit}"));
+    fill(&mut c, 25_000..25_500);
+    assert_eq!(c.run("DBSIZE"), 25_500);
+    assert_eq!(c.info("evicted_keys"), "0");
+    let before = c.info_int("used_memory");
+    assert!(before < limit);
+    // With room it does at the next key.
+    c.ok("CONFIG SET maxmemory 100mb");
+    fill(&mut c, 25_500..25_501);
+    assert!(c.info_int("used_memory") > before + 400_000);
+    assert_eq!(c.run("DBSIZE"), 25_501);
+}
+
+#[test]
+fn a_table_shrinks_although_memory_is_short() {
+    let server = Server::aedile(&["--hz", "100"]);
+    let mut c = server.connect();
+    c.ok("CONFIG SET maxmemory-policy allkeys-random");
+    let before = c.info_int("used_memory");
+    let set = |i: usize| vec!["SET".to_string(), format!("k:{i}"), "v".to_string()];
+    let all: Vec<Vec<String>> = (0..30_000).map(set).collect();
+    c.pipeline(&all);
+    let limit = before + 600_000;
+    c.ok(&format!("CONFIG SET maxmemory {limit}"));
+    // Its buckets take half a megabyte: too much for the keys that have been left.
+    wait_until("the table to shrink", || {
+        c.ok("SET one more");
+        c.info_int("used_memory") < limit - 300_000
+    });
+}

@@ -279,9 +279,16 @@ impl Conn {
     /// Reads once into the buffer; 0 means the peer closed.
     fn fill(&mut self) -> io::Result<usize> {
         let mut chunk = [0u8; 65536];
-        let n = match &mut self.socket {
-            Socket::Tcp(s) => s.read(&mut chunk)?,
-            Socket::Unix(s) => s.read(&mut chunk)?,
+        let n = loop {
+            let read = match &mut self.socket {
+                Socket::Tcp(s) => s.read(&mut chunk),
+                Socket::Unix(s) => s.read(&mut chunk),
+            };
+            match read {
+                // The machine may stop and continue its processes.
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
         };
         self.buf.extend_from_slice(&chunk[..n]);
         Ok(n)

@@ -10,8 +10,8 @@ use crate::server::command::{
     ACL_CATEGORY_LIST, ACL_CATEGORY_READ, ACL_CATEGORY_SET, ACL_CATEGORY_SLOW,
     ACL_CATEGORY_SORTEDSET, ACL_CATEGORY_WRITE, Arg, ArgType, CMD_DENYOOM, CMD_FAST,
     CMD_KEY_ACCESS, CMD_KEY_DELETE, CMD_KEY_INCOMPLETE, CMD_KEY_INSERT, CMD_KEY_OW, CMD_KEY_RM,
-    CMD_KEY_RO, CMD_KEY_RW, CMD_KEY_UPDATE, CMD_LOADING, CMD_MOVABLE_KEYS, CMD_READONLY, CMD_STALE,
-    CMD_TOUCHES_ARBITRARY_KEYS, CMD_WRITE, Command, Docs, Group, KeySpec,
+    CMD_KEY_RO, CMD_KEY_RW, CMD_KEY_UPDATE, CMD_LOADING, CMD_MOVABLE_KEYS, CMD_NOSCRIPT,
+    CMD_READONLY, CMD_STALE, CMD_TOUCHES_ARBITRARY_KEYS, CMD_WRITE, Command, Docs, Group, KeySpec,
 };
 
 /// In alphabetical order.
@@ -806,6 +806,28 @@ pub static COMMANDS: &[Command] = &[
                 Group::Generic,
                 "3.0.0",
                 "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.",
+            )
+        },
+        ..Command::ROW
+    },
+    Command {
+        name: "waitaof",
+        proc: Some(replication::waitaof_command),
+        arity: 4,
+        flags: CMD_NOSCRIPT,
+        acl: ACL_CATEGORY_SLOW | ACL_CATEGORY_CONNECTION,
+        tips: &["request_policy:all_shards", "response_policy:agg_min"],
+        docs: Docs {
+            complexity: Some("O(1)"),
+            args: &[
+                Arg::new("numlocal", ArgType::Integer),
+                Arg::new("numreplicas", ArgType::Integer),
+                Arg::new("timeout", ArgType::Integer),
+            ],
+            ..Docs::new(
+                Group::Generic,
+                "7.2.0",
+                "Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the master and/or replicas.",
             )
         },
         ..Command::ROW

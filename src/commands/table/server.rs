@@ -358,6 +358,38 @@ pub static COMMANDS: &[Command] = &[
         ..Command::ROW
     },
     Command {
+        name: "failover",
+        proc: Some(replication::failover_command),
+        arity: -1,
+        flags: CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE,
+        acl: ACL_CATEGORY_ADMIN | ACL_CATEGORY_SLOW | ACL_CATEGORY_DANGEROUS,
+        docs: Docs {
+            complexity: Some("O(1)"),
+            args: &[
+                Arg::block(
+                    "target",
+                    &[
+                        Arg::new("host", ArgType::String),
+                        Arg::new("port", ArgType::Integer),
+                        Arg::token_only("force", "FORCE").optional(),
+                    ],
+                )
+                .token("TO")
+                .optional(),
+                Arg::token_only("abort", "ABORT").optional(),
+                Arg::new("milliseconds", ArgType::Integer)
+                    .token("TIMEOUT")
+                    .optional(),
+            ],
+            ..Docs::new(
+                Group::Server,
+                "6.2.0",
+                "Starts a coordinated failover from a server to one of its replicas.",
+            )
+        },
+        ..Command::ROW
+    },
+    Command {
         name: "flushall",
         proc: Some(keyspace::flushall_command),
         arity: -1,

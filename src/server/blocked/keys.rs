@@ -115,7 +115,9 @@ impl Blocking {
             BlockType::List => Some(0),
             BlockType::Zset => Some(1),
             BlockType::Stream => Some(2),
-            BlockType::Wait | BlockType::Postpone | BlockType::Shutdown => None,
+            BlockType::Wait | BlockType::WaitAof | BlockType::Postpone | BlockType::Shutdown => {
+                None
+            }
         }
     }
 
@@ -260,11 +262,9 @@ impl Server {
         self.block_client(
             cid,
             Block {
-                kind,
                 timeout,
-                num_replicas: 0,
-                repl_offset: 0,
                 waiting: Some(Box::new(waiting)),
+                ..Block::new(kind)
             },
         );
     }

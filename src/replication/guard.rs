@@ -1,0 +1,171 @@
+//! What a replica tells, and refuses, on its own: a link that will never work is named with its cure, and a master that came
+//! back without its data is not followed into the void (replica-refuse-empty-master).
+//!
+//! Invariant: a refusal changes nothing of the data set or of the history that is known.
+
+use crate::base::log::Level;
+use crate::server::Server;
+use crate::server::client::ClientId;
+use crate::server::repl::Refusal;
+use crate::server_log;
+use crate::wire::diagnose::{self, Ends};
+
+use super::id_text;
+
+/// Milliseconds before a master that was refused is asked again.
+const ASK_AGAIN_MS: i64 = 5000;
+/// Seconds between two log lines on the same refusal.
+const LOG_AGAIN: i64 = 60;
+
+impl Server {
+    /// A problem of the link with its cure: told once, shown in INFO until the link is up.
+    pub(super) fn link_problem(&mut self, text: String) {
+        if self.repl.link_problem.as_ref() != Some(&text) {
+            server_log!(Level::Warning, "MASTER link problem: {}", text);
+            self.repl.link_problem = Some(text);
+        }
+    }
+
+    /// The master has answered with an error.
+    pub(super) fn diagnose_reply(&mut self, line: &[u8]) {
+        let Some(host) = self.repl.master_host.clone() else {
+            return;
+        };
+        let port = self.repl.master_port;
+        if self.master_is_myself() {
+            // Whatever it says, we said it.
+            return self.link_problem(diagnose::myself(&host, port));
+        }
+        let ends = Ends {
+            host: &host,
+            port,
+            has_password: self.config.masterauth.is_some(),
+            has_user: self.config.masteruser.is_some(),
+            master_is_our_replica: self.somebody_replicates_from_here(&host, port),
+        };
+        if let Some(text) = diagnose::diagnose_reply(line, &ends) {
+            self.link_problem(text);
+        }
+    }
+
+    /// A client that has announced the port of our master, from the address of our master.
+    fn somebody_replicates_from_here(&self, host: &str, port: u16) -> bool {
+        let peer = self
+            .repl
+            .sock
+            .as_ref()
+            .and_then(|s| s.peer_addr().ok()?.as_socket())
+            .map(|a| a.ip().to_canonical().to_string());
+        self.clients.ids().into_iter().any(|cid: ClientId| {
+            let Some(r) = self.clients.get(cid).and_then(|c| c.repl()) else {
+                return false;
+            };
+            let ip = self.replica_ip(cid);
+            r.listening_port == port && ip.is_some() && (ip.as_deref() == Some(host) || ip == peer)
+        })
+    }
+
+    /// The connection leads back here.
+    fn master_is_myself(&self) -> bool {
+        let ends = self.repl.sock.as_ref().and_then(|s| {
+            let local = s.local_addr().ok()?.as_socket()?;
+            let peer = s.peer_addr().ok()?.as_socket()?;
+            Some((local.ip(), peer.ip(), peer.port()))
+        });
+        ends.is_some_and(|(local, peer, port)| {
+            diagnose::is_myself(local, peer, port, self.config.port)
+        })
+    }
+
+    /// Once a second while the link is up: does our master replicate from here?
+    pub(super) fn diagnose_loop(&mut self) {
+        let Some(host) = self.repl.master_host.clone() else {
+            return;
+        };
+        let port = self.repl.master_port;
+        let is_loop = self.clients.slaves.iter().any(|s| {
+            self.replica(*s).is_some_and(|r| r.listening_port == port)
+                && self.replica_ip(*s).as_deref() == Some(&host)
+        });
+        if is_loop {
+            self.link_problem(diagnose::replica_loop(&host, port));
+        } else {
+            self.repl.link_problem = None;
+        }
+    }
+
+    /// The connection could not be made.
+    pub(super) fn diagnose_connect_error(&mut self, e: &std::io::Error) {
+        let refused = e.kind() == std::io::ErrorKind::ConnectionRefused;
+        if let Some(host) = self.repl.master_host.clone()
+            && let Some(text) = diagnose::diagnose_connect(refused, &host, self.repl.master_port)
+        {
+            self.link_problem(text);
+        }
+    }
+
+    /// Whether the full sync that the master offers is refused: its history is not ours, and is shorter. A user's REPLICAOF is
+    /// consent, for the sync that follows it.
+    pub(super) fn refuses_full_sync(&mut self, history: Option<([u8; 40], i64)>) -> bool {
+        let Some((id, offset)) = history else {
+            return false;
+        };
+        let (ours, upto) = match &self.repl.cached_master {
+            Some(c) => (c.replid, c.reploff),
+            None => (self.repl.replid, self.repl.log.master_repl_offset()),
+        };
+        let related = id == ours || id == self.repl.replid || id == self.repl.replid2;
+        let empty = self.dbs.iter().all(|d| d.keys.is_empty());
+        if !self.config.replica_refuse_empty_master
+            || self.repl.full_sync_consent
+            || empty
+            || related
+            || offset >= upto
+        {
+            self.repl.refusal = None;
+            return false;
+        }
+        let now = self.clock.unix_s;
+        let told = self
+            .repl
+            .refusal
+            .as_ref()
+            .is_some_and(|r| r.replid == id && now - r.logged < LOG_AGAIN);
+        self.repl.refused_syncs += 1;
+        self.repl.connect_not_before = self.clock.unix_ms + ASK_AGAIN_MS;
+        if !told {
+            let host = self.repl.master_host.clone().unwrap_or_default();
+            let port = self.repl.master_port;
+            server_log!(
+                Level::Warning,
+                "Refusing a full sync: MASTER {}:{} has another history ({} up to {}), shorter than ours ({} up to {}). It has \
+                 probably restarted without its data. This replica keeps what it has; send it REPLICAOF {} {} to accept the \
+                 master's data, or REPLICAOF NO ONE to promote it.",
+                host,
+                port,
+                id_text(&id),
+                offset,
+                id_text(&ours),
+                upto,
+                host,
+                port
+            );
+            self.repl.refusal = Some(Refusal {
+                replid: id,
+                offset,
+                logged: now,
+            });
+        }
+        true
+    }
+
+    /// REPLICAOF with the master that is refused: the user accepts its data. False: none is refused.
+    pub fn consent_to_refused_sync(&mut self) -> bool {
+        if self.repl.refusal.take().is_none() {
+            return false;
+        }
+        self.repl.full_sync_consent = true;
+        self.repl.connect_not_before = 0;
+        true
+    }
+}

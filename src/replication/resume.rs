@@ -1,0 +1,170 @@
+//! A full sync over disk that lost its link goes on where it stopped, between two Aediles: the master keeps the snapshot, and
+//! the stream from it on, for a while; the replica says what it has of it with the capabilities (`ResumeRequest`).
+//!
+//! ```text
+//!   replica                                       master
+//!   REPLCONF capa resume:<id>:<offset>:<size>:<have>
+//!   PSYNC ? -1                                    the same snapshot is there, and the stream from it on
+//!                                                 +FULLRESYNC <id> <offset>
+//!                                                 $RESUME:<size>:<have>
+//!                                                 bytes have..size, then the stream
+//! ```
+//!
+//! Invariants: only the very same file goes on, which its id, offset and size name; the checksum at its end covers the bytes
+//! of both links. A master that has it no more makes a new full sync of it.
+
+use std::fs::File;
+
+use crate::ae::Mask;
+use crate::base::log::Level;
+use crate::server::Server;
+use crate::server::client::{ClientId, ClientType, ReplState, Replica};
+use crate::server::repl::{KeptSnapshot, SyncReason};
+use crate::server_log;
+use crate::wire::backlog::ReaderId;
+
+use super::full_sync::send_bulk_to_slave;
+use super::id_text;
+
+/// Seconds for which a snapshot is kept for a replica that lost the link.
+const KEEP_SNAPSHOT: i64 = 60;
+
+impl Server {
+    /// A snapshot begins to be sent: others, and later links, may need it.
+    pub(super) fn keep_snapshot(&mut self, cid: ClientId, file: &File, size: u64) {
+        let Some(r) = self.replica(cid) else {
+            return;
+        };
+        let offset = r.psync_initial_offset;
+        if !r.can_resume || !self.config.repl_resume_full_sync {
+            return;
+        }
+        let same =
+            |k: &KeptSnapshot| k.offset == offset && k.size == size && k.replid == self.repl.replid;
+        if self.repl.kept_snapshot.as_ref().is_some_and(same) {
+            return;
+        }
+        self.drop_kept_snapshot();
+        let Ok(file) = file.try_clone() else {
+            return;
+        };
+        self.repl.kept_snapshot = Some(KeptSnapshot {
+            file,
+            size,
+            replid: self.repl.replid,
+            offset,
+            reader: None,
+            until: 0,
+        });
+    }
+
+    /// A replica is gone. True: its reader stays, for it may come back for the rest of its snapshot.
+    pub(super) fn keep_for_resume(&mut self, r: &Replica, reader: ReaderId) -> bool {
+        let now = self.clock.unix_s;
+        let Some(k) = self.repl.kept_snapshot.as_mut() else {
+            return false;
+        };
+        if r.state != ReplState::SendBulk
+            || r.db_file.is_none()
+            || !r.can_resume
+            || r.log_spill.is_some()
+            || k.offset != r.psync_initial_offset
+        {
+            return false;
+        }
+        k.until = now + KEEP_SNAPSHOT;
+        if k.reader.is_some() {
+            return false;
+        }
+        k.reader = Some(reader);
+        true
+    }
+
+    fn drop_kept_snapshot(&mut self) {
+        if let Some(reader) = self.repl.kept_snapshot.take().and_then(|k| k.reader) {
+            self.repl.log.remove_reader(reader);
+        }
+    }
+
+    /// Once a second: nobody has come back, or what is kept for it has become too much.
+    pub(super) fn kept_snapshot_cron(&mut self) {
+        let Some(k) = &self.repl.kept_snapshot else {
+            return;
+        };
+        let limit = self.config.client_output_buffer_limit[ClientType::Slave as usize]
+            .hard_limit_bytes
+            .max(self.config.repl_backlog_size);
+        let too_much = k
+            .reader
+            .is_some_and(|r| self.repl.log.pending_memory(r) as u64 > limit);
+        let sent = self
+            .replicas()
+            .any(|(_, r)| r.state == ReplState::SendBulk && r.db_file.is_some());
+        if too_much
+            || k.replid != self.repl.replid
+            || !sent && self.clock.unix_s > k.until
+            || !self.config.repl_resume_full_sync
+        {
+            self.drop_kept_snapshot();
+        }
+    }
+
+    /// Goes on with the snapshot of which the replica has the beginning. False: it cannot be done.
+    pub(super) fn try_resume_full_sync(&mut self, cid: ClientId) -> bool {
+        let r = self.clients[cid].repl_mut();
+        let plain = r.req == 0 && !r.rdb_only && !r.pre_psync;
+        let Some(want) = r.resume.take().filter(|_| plain) else {
+            return false;
+        };
+        let Some(k) = &self.repl.kept_snapshot else {
+            return false;
+        };
+        if k.replid != want.replid
+            || k.replid != self.repl.replid
+            || k.offset != want.offset
+            || k.size != want.size
+            || !self.config.repl_resume_full_sync
+        {
+            return false;
+        }
+        let Ok(file) = k.file.try_clone() else {
+            return false;
+        };
+        let (offset, kept_reader) = (k.offset, k.reader);
+        let reader = match kept_reader {
+            Some(reader) => self.repl.log.add_reader_like(reader),
+            None => self.repl.log.add_reader_at(offset + 1).map(|(r, _)| r),
+        };
+        let Some(reader) = reader else {
+            return false;
+        };
+        self.repl.resumed_syncs += 1;
+        server_log!(
+            Level::Notice,
+            "Replica {} goes on with an interrupted full sync at byte {} of {}",
+            self.replication_get_slave_name(cid),
+            want.have,
+            want.size
+        );
+        self.become_replica(cid, ReplState::SendBulk);
+        let reply = format!("+FULLRESYNC {} {offset}\r\n", id_text(&want.replid));
+        let r = self.clients[cid].repl_mut();
+        r.reader = Some(reader);
+        r.psync_initial_offset = offset;
+        r.in_full_sync = true;
+        r.sync_reason = Some(SyncReason::SyncInterrupted);
+        r.db_file = Some(file);
+        r.db_off = want.have;
+        r.db_size = want.size;
+        r.preamble = format!("$RESUME:{}:{}\r\n", want.size, want.have).into_bytes();
+        if !self.write_directly(cid, reply.as_bytes()) {
+            self.free_client_async(cid);
+            return true;
+        }
+        if let Some(file) = self.clients[cid].file {
+            self.el
+                .create_file_event(file, Mask::WRITABLE, send_bulk_to_slave, cid.to_data());
+        }
+        true
+    }
+}
