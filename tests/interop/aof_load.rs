@@ -51,7 +51,7 @@ fn files_cross() {
             let mut args = vec!["--appendonly", "yes", "--aof-use-rdb-preamble", preamble];
             args.extend(["--aof-timestamp-enabled", "yes"]);
             args.extend(writer_kind.feeds_70());
-            let writer = Server::start(writer_kind, &args);
+            let mut writer = Server::start(writer_kind, &args);
             let mut c = writer.connect();
             fill(&mut c);
             c.run("BGREWRITEAOF");
@@ -69,6 +69,8 @@ fn files_cross() {
                 assert!(!c.run(line).is_error(), "{line}");
             }
             let state = dump_state(&mut c);
+            // A write may wait for a sync in the background; the end of the process does not.
+            writer.terminate();
             let scratch = Scratch::new();
             copy_dir(
                 &writer.scratch.join("appendonlydir"),
@@ -82,21 +84,24 @@ fn files_cross() {
     }
 }
 
-/// A small file of commands, cut and altered at every byte: both servers refuse it, or both load the same.
+/// A small file of commands, cut and altered at every byte: both servers refuse it, or both load the same;
+/// here more is refused of what was altered, never less.
 #[test]
 fn damaged_files_come_out_alike() {
     need_redis!();
     let mut bytes = encode(&["SELECT", "0"]);
+    bytes.extend(encode(&["SET", "a", "1"]));
+    let before = bytes.len() as u64;
     for words in [
-        &["SET", "a", "1"][..],
-        &["MULTI"],
+        &["MULTI"][..],
         &["RPUSH", "l", "x", "yy"],
         &["HSET", "h", "f", ""],
         &["EXEC"],
-        &["INCR", "a"],
     ] {
         bytes.extend(encode(words));
     }
+    let transaction = before + 1..bytes.len() as u64;
+    bytes.extend(encode(&["INCR", "a"]));
     let args = [
         "--appendonly",
         "yes",
@@ -134,8 +139,18 @@ fn damaged_files_come_out_alike() {
             (refused, left, state)
         });
         let [redis, aedile] = ends;
+        if aedile.0 && !redis.0 && what.starts_with("byte") {
+            // Redis overlooks what is wrong about the end of a line.
+            return;
+        }
         assert_eq!(redis.0, aedile.0, "{what}: is it refused?");
-        assert_eq!(redis.1, aedile.1, "{what}: the file's length");
+        // Redis leaves the head of a transaction that is cut, and what it appends then is queued by the next load, and lost.
+        let left = if redis.1 < file.len() as u64 && transaction.contains(&redis.1) {
+            transaction.start - 1
+        } else {
+            redis.1
+        };
+        assert_eq!(left, aedile.1, "{what}: the file's length");
         if let (Some(redis), Some(aedile)) = (redis.2, aedile.2) {
             assert_equal_state(&redis, &aedile);
         }
