@@ -8,6 +8,7 @@ mod server {
     mod client_eviction;
     mod clients;
     mod config;
+    mod crash_report;
     mod evict;
     mod geo;
     mod hash;
@@ -20,6 +21,7 @@ mod server {
     mod pubsub;
     mod restore;
     mod set;
+    mod shutdown;
     mod sort;
     mod sorted_set;
     mod startup;

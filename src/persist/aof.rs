@@ -56,6 +56,18 @@ impl Server {
     pub(super) fn create_append_only_dir(&self) -> bool {
         let dir = path_of(&self.config.appenddirname);
         match fs::create_dir(&dir) {
+            Ok(()) => match sys::fsync_file_dir(&dir) {
+                Ok(()) => true,
+                Err(e) => {
+                    server_log!(
+                        Level::Warning,
+                        "Fail to fsync the folder of {}: {}",
+                        dir.display(),
+                        strerror(&e)
+                    );
+                    false
+                }
+            },
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !dir.is_dir() => {
                 server_log!(
                     Level::Warning,
@@ -260,7 +272,9 @@ impl Server {
             self.annotate_replication_state();
         }
         if self.aof.buf.is_empty() {
-            let unsynced = self.aof.last_incr_fsync_offset != self.aof.last_incr_size;
+            // A sync that failed is tried again: writes are refused until one succeeds, so none will bring one about.
+            let unsynced = self.aof.last_incr_fsync_offset != self.aof.last_incr_size
+                || self.aof.bio.error().is_some();
             let due = match policy {
                 AppendFsync::EverySec => {
                     self.clock.unix_s > self.aof.last_fsync && self.aof.bio.syncing() == 0
@@ -476,15 +490,6 @@ impl Server {
         debug_assert!(self.aof.is_off());
         self.aof.state = AofState::WaitRewrite;
         let child = self.persist.child.as_ref().map(|c| c.kind);
-        if child == Some(ChildKind::Aof) && !self.exec.in_exec {
-            server_log!(
-                Level::Notice,
-                "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a \
-                 rewrite now."
-            );
-            // That one began without keeping what came after it.
-            self.kill_append_only_child();
-        }
         if child.is_some_and(|k| k != ChildKind::Aof) {
             self.aof.rewrite_scheduled = true;
             server_log!(
@@ -498,14 +503,25 @@ impl Server {
                 Level::Notice,
                 "AOF was enabled during a transaction. An AOF background was scheduled to start when possible."
             );
-        } else if !self.rewrite_append_only_file_background() {
-            self.aof.state = AofState::Off;
-            server_log!(
-                Level::Warning,
-                "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for \
-                 more info about the error."
-            );
-            return false;
+        } else {
+            if child == Some(ChildKind::Aof) {
+                server_log!(
+                    Level::Notice,
+                    "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and \
+                     starting a rewrite now."
+                );
+                // That one began without keeping what came after it.
+                self.kill_append_only_child();
+            }
+            if !self.rewrite_append_only_file_background() {
+                self.aof.state = AofState::Off;
+                server_log!(
+                    Level::Warning,
+                    "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs \
+                     for more info about the error."
+                );
+                return false;
+            }
         }
         self.aof.last_fsync = self.clock.unix_s;
         if self.aof.bio.error().is_some() {

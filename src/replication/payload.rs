@@ -125,7 +125,8 @@ impl Server {
     }
 
     fn open_payload_file(&self) -> io::Result<PayloadTo> {
-        let name = format!("temp-{}.{}.rdb", self.clock.unix_s, std::process::id());
+        // Not the name of one of a moment ago, which may be kept.
+        let name = format!("temp-{}.{}.rdb", self.clock.unix_us, std::process::id());
         let path = PathBuf::from(name);
         let file = File::options()
             .create(true)

@@ -24,6 +24,7 @@ use crate::server::command::{
     CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG,
     CMD_STALE, CMD_WRITE, CommandId,
 };
+use crate::server::crash::server_panic;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
 use crate::server_log;
@@ -516,17 +517,18 @@ impl Server {
         None
     }
 
-    /// The last save failed, and the configuration takes that for a reason to refuse (writeCommandsDeniedByDiskError).
+    /// A save or a write of the append-only file failed, and the configuration takes that for a reason to refuse
+    /// (writeCommandsDeniedByDiskError).
     #[cold]
     fn denied_by_disk_error(&self) -> Option<Cow<'static, str>> {
-        if let Some(errno) = self.aof.write_error() {
+        let denied = self.persist.last_bgsave_failed
+            && self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty();
+        if let Some(errno) = self.aof.write_error().filter(|_| !denied) {
             let e = std::io::Error::from_raw_os_error(errno);
             let text = format!("-MISCONF Errors writing to the AOF file: {}", strerror(&e));
             return Some(text.into());
         }
-        let denied = self.persist.last_bgsave_failed
-            && self.config.stop_writes_on_bgsave_error
-            && !self.config.save.is_empty();
         denied.then_some(Cow::Borrowed(
             "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
              Commands that may modify the data set are disabled, because this instance is configured to report \
@@ -544,7 +546,7 @@ impl Server {
             return;
         }
         if !self.config.replica_ignore_disk_write_errors {
-            crate::server::startup::server_panic("Replica was unable to write command to disk.");
+            server_panic(&self.config, "Replica was unable to write command to disk.");
         }
         let now = self.clock.unix_ms;
         if now > self.repl.disk_error_logged_ms + LOG_INTERVAL_MS {

@@ -17,10 +17,8 @@ use socket2::Socket;
 
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{Level, enabled};
-use crate::config::value::AppendFsync;
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
-use crate::server::aof::AofState;
 use crate::server::client::{
     BigArg, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER,
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
@@ -586,14 +584,8 @@ impl Server {
         let c = &mut self.clients[cid];
         if let Some(file) = c.file {
             c.writing = true;
-            let mut mask = Mask::WRITABLE;
-            if self.aof.state == AofState::On && self.config.appendfsync == AppendFsync::Always {
-                // A command that is read in this turn is on the disk only when the turn ends: its reply must not slip out
-                // behind one that is being sent.
-                mask = mask | Mask::BARRIER;
-            }
             self.el
-                .create_file_event(file, mask, send_reply_to_client, cid.to_data());
+                .create_file_event(file, Mask::WRITABLE, send_reply_to_client, cid.to_data());
         }
     }
 
@@ -943,6 +935,10 @@ pub fn address_text(a: Option<socket2::SockAddr>) -> String {
 /// The socket of a client with pending output is writable (sendReplyToClient).
 pub fn send_reply_to_client(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
     let cid = ClientId::from_data(data);
+    // This turn's commands have answered already, but nobody may hear of them before the file has them.
+    if !server.aof.buf.is_empty() {
+        server.flush_append_only_file(false);
+    }
     if !server.write_to_client(cid) {
         return;
     }

@@ -555,9 +555,12 @@ impl Server {
             _ => false,
         };
         if fatal {
-            crate::server::startup::server_panic(&format!(
-                "This {from} panicked sending an error to its {to} after processing the command '{name}'"
-            ));
+            crate::server::crash::server_panic(
+                &self.config,
+                &format!(
+                    "This {from} panicked sending an error to its {to} after processing the command '{name}'"
+                ),
+            );
         }
     }
 
