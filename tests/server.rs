@@ -27,6 +27,7 @@ mod server {
     mod sorted_set;
     mod startup;
     mod stream;
+    mod tools;
     mod transactions;
     mod wait;
 }

@@ -18,7 +18,7 @@ use crate::server::aof::AofState;
 use crate::server::persist::ChildKind;
 use crate::server_log;
 use crate::wire::aof::{
-    AofManifest, manifest_file_name, temp_incr_file_name, temp_manifest_file_name,
+    AofManifest, ManifestError, manifest_file_name, temp_incr_file_name, temp_manifest_file_name,
 };
 
 /// Seconds between two log lines about writes that fail (AOF_WRITE_LOG_ERROR_RATE).
@@ -27,6 +27,24 @@ const AOF_WRITE_LOG_ERROR_RATE: i64 = 30;
 const POSTPONE_MAX: i64 = 2;
 /// A buffer larger than this is given back after a write.
 const KEEP_BUFFER: usize = 64 * 1024;
+
+/// Says what is wrong with a manifest, as the loader and `redis-check-aof` do.
+pub(super) fn log_manifest_error(e: &ManifestError) {
+    server_log!(Level::Warning, "\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
+    if e.line > 0 {
+        server_log!(
+            Level::Warning,
+            "Reading the manifest file, at line {}\n",
+            e.line
+        );
+        server_log!(
+            Level::Warning,
+            ">>> '{}'\n",
+            String::from_utf8_lossy(&e.text)
+        );
+    }
+    server_log!(Level::Warning, "{}\n", e.reason);
+}
 
 impl Server {
     /// A file of the append-only folder.
@@ -124,6 +142,7 @@ impl Server {
 
     /// Reads the manifest at the start (aofLoadManifestFromDisk). A manifest that cannot be read ends the process.
     pub fn aof_load_manifest_from_disk(&mut self) {
+        self.aof.manifest = AofManifest::default();
         let dir = path_of(&self.config.appenddirname);
         if !dir.is_dir() {
             server_log!(
@@ -157,20 +176,7 @@ impl Server {
         match AofManifest::parse(&text) {
             Ok(m) => self.aof.manifest = m,
             Err(e) => {
-                server_log!(Level::Warning, "\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
-                if e.line > 0 {
-                    server_log!(
-                        Level::Warning,
-                        "Reading the manifest file, at line {}\n",
-                        e.line
-                    );
-                    server_log!(
-                        Level::Warning,
-                        ">>> '{}'\n",
-                        String::from_utf8_lossy(&e.text)
-                    );
-                }
-                server_log!(Level::Warning, "{}\n", e.reason);
+                log_manifest_error(&e);
                 self.exit(1);
             }
         }

@@ -16,6 +16,7 @@ use crate::config::load::{ConfigError, load_server_config};
 use crate::config::value::Supervised;
 use crate::config::{Config, ineffective_directives, strerror};
 use crate::ds::table::KeyHasher;
+use crate::persist::check::{redis_check_aof_main, redis_check_rdb_main};
 use crate::server::client::Clients;
 use crate::server::command::CommandTable;
 use crate::server::crash;
@@ -39,6 +40,8 @@ pub fn main() -> i32 {
     let line = parse_command_line(&argv);
     match line.action {
         Action::Serve => {}
+        Action::CheckRdb => return redis_check_rdb_main(&argv),
+        Action::CheckAof => return redis_check_aof_main(&argv),
         Action::Version => return version(),
         Action::Help => return usage(),
         Action::TestMemory(None) => {
