@@ -24,6 +24,8 @@ macro_rules! each_direction {
 }
 
 mod interop {
+    mod aof_load;
+    mod check;
     mod cut;
     mod full_sync;
     // The random commands of tests/diff; what that test alone needs is not used here.

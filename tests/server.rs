@@ -8,6 +8,7 @@ mod server {
     mod client_eviction;
     mod clients;
     mod config;
+    mod crash_report;
     mod evict;
     mod geo;
     mod hash;
@@ -18,12 +19,15 @@ mod server {
     mod persist;
     mod protocol;
     mod pubsub;
+    mod replication;
     mod restore;
     mod set;
+    mod shutdown;
     mod sort;
     mod sorted_set;
     mod startup;
     mod stream;
+    mod tools;
     mod transactions;
     mod wait;
 }

@@ -20,7 +20,7 @@ mod time_event;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::{BitAnd, BitOr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -132,12 +132,10 @@ impl<H: Host> EventLoop<H> {
         self.stop = true;
     }
 
-    /// Sleeps until a file has an event or `ms` milliseconds have passed, and handles nothing: for a host that waits for a
-    /// file of its own from inside a handler, and turns to [`process_events`] in between.
-    pub fn wait_for_file(&self, ms: i32) {
-        if self.ready.is_empty() {
-            crate::base::sys::wait_readable(self.poll.as_raw_fd(), ms);
-        }
+    /// A descriptor that is readable when the kernel has events for this loop: for a host that has to wait inside a handler,
+    /// and turns to [`process_events`] in between. None: there are events already, so there is nothing to wait for.
+    pub fn wait_fd(&self) -> Option<RawFd> {
+        self.ready.is_empty().then(|| self.poll.as_raw_fd())
     }
 
     /// While set, no turn waits (aeSetDontWait): there is work to do that no event announces.

@@ -4,10 +4,15 @@
 //! thread to finish what it was given. It knows files and an opaque number that goes with each, nothing of their contents.
 
 use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use crate::base::log::Level;
+use crate::base::sys;
+use crate::server_log;
 
 /// What there is to do.
 enum Job {
@@ -31,6 +36,30 @@ struct Shared {
     done: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
+impl Shared {
+    /// Takes note of how a sync ended. What is no file on a disk cannot be synced, and has nothing to lose.
+    fn book(&self, done: io::Result<()>, mark: i64) {
+        let errno = match done {
+            Ok(()) => 0,
+            Err(e) => match e.raw_os_error().unwrap_or(libc::EIO) {
+                libc::EBADF | libc::EINVAL => 0,
+                errno => errno,
+            },
+        };
+        let before = self.errno.swap(errno, Ordering::AcqRel);
+        if errno == 0 {
+            self.mark.store(mark, Ordering::Release);
+        } else if before == 0 {
+            let error = io::Error::from_raw_os_error(errno);
+            server_log!(
+                Level::Warning,
+                "Fail to fsync the AOF file: {}",
+                sys::strerror(&error)
+            );
+        }
+    }
+}
+
 /// The handle of the thread, which is started when it is first needed.
 #[derive(Default)]
 pub struct Bio {
@@ -44,15 +73,7 @@ fn work(job: Job, shared: &Shared) {
         Job::Close { file, mark } => (file, mark, false),
     };
     if let Some(mark) = mark {
-        match file.sync_data() {
-            Ok(()) => {
-                shared.errno.store(0, Ordering::Release);
-                shared.mark.store(mark, Ordering::Release);
-            }
-            Err(e) => shared
-                .errno
-                .store(e.raw_os_error().unwrap_or(libc::EIO), Ordering::Release),
-        }
+        shared.book(file.sync_data(), mark);
     }
     drop(file);
     if sync {
@@ -70,6 +91,7 @@ impl Bio {
             let thread = std::thread::Builder::new()
                 .name("bio_aof".into())
                 .spawn(move || {
+                    sys::block_signals();
                     for job in from {
                         work(job, &shared);
                         if let Some(done) = shared.done.get() {
@@ -167,11 +189,14 @@ mod tests {
         bio.close(file());
         bio.drain();
         assert_eq!((bio.mark(), bio.syncing(), bio.error()), (7, 0, None));
-        // What cannot be synced: a pipe.
-        let (_r, w) = crate::base::sys::pipe().expect("a pipe");
-        bio.sync(w, 9);
-        bio.drain();
-        assert_eq!((bio.mark(), bio.error()), (7, Some(libc::EINVAL)));
+        let failed = |errno| Err(io::Error::from_raw_os_error(errno));
+        bio.shared.book(failed(libc::EIO), 9);
+        assert_eq!((bio.mark(), bio.error()), (7, Some(libc::EIO)));
+        bio.shared.book(Ok(()), 10);
+        assert_eq!((bio.mark(), bio.error()), (10, None));
+        bio.shared.book(failed(libc::EINVAL), 11);
+        assert_eq!((bio.mark(), bio.error()), (11, None));
+        bio.shared.book(failed(libc::EIO), 12);
         bio.clear_error();
         assert_eq!(bio.error(), None);
         let _ = std::fs::remove_file(&path);

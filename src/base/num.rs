@@ -88,6 +88,30 @@ pub fn push_ull(out: &mut Vec<u8>, v: u64) {
     out.extend_from_slice(ull2string(&mut [0; LONG_STR_SIZE], v));
 }
 
+/// The value of four to eight digits; `None` for any other text, or length.
+#[inline(always)]
+fn up_to_eight_digits(s: &[u8]) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    let n = s.len();
+    if !(4..=8).contains(&n) {
+        return None;
+    }
+    let low = u64::from(u32::from_le_bytes(*s.first_chunk()?));
+    let high = u64::from(u32::from_le_bytes(*s.last_chunk()?));
+    // The last digit in the top byte, zeros before the first one.
+    let pad = 8 * (8 - n);
+    let word = (low | high << (8 * (n - 4))) << pad | ZEROS & ((1 << pad) - 1);
+    // A byte is a digit when its upper half is 3, also after six are added.
+    let above = word.wrapping_add(0x0606_0606_0606_0606);
+    if (word | above) & 0xf0f0_f0f0_f0f0_f0f0 != ZEROS || word & ZEROS != ZEROS {
+        return None;
+    }
+    // Digits to pairs, pairs to fours, fours to the whole.
+    let pairs = (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(10 << 8 | 1) >> 8;
+    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
+    Some((fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32)
+}
+
 /// Parses a canonical `i64`: `0`, or an optional `-` and digits that do not start with `0`. Anything else (`+1`, ` 1`,
 /// `01`, `-0`, the empty string, an overflow) is `None`. util.c.
 #[inline]
@@ -101,6 +125,9 @@ pub fn string2ll(s: &[u8]) -> Option<i64> {
         // 20 digits are past i64 on either side; 19 cannot overflow a u64.
         [b'1'..=b'9', ..] if digits.len() <= 19 => {}
         _ => return None,
+    }
+    if let Some(v) = up_to_eight_digits(digits) {
+        return Some(if negative { -(v as i64) } else { v as i64 });
     }
     let mut v = 0u64;
     for b in digits {
@@ -178,6 +205,10 @@ fn short_decimal(s: &[u8]) -> Option<f64> {
     };
     if digits.len() > 16 || !digits.first()?.is_ascii_digit() {
         return None;
+    }
+    if let Some(n) = up_to_eight_digits(digits) {
+        let n = n as f64;
+        return Some(if negative { -n } else { n });
     }
     let mut value = 0u64;
     let mut point = None;
@@ -443,6 +474,20 @@ mod tests {
 
     fn g17(v: f64) -> String {
         String::from_utf8(d2string_g17(&mut [0; D2STRING_SIZE], v).to_vec()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn digits_are_read_together_as_one_by_one(s in "[0-9]{0,10}", at in any::<prop::sample::Index>(), c in any::<u8>()) {
+            let fits = (4..=8).contains(&s.len());
+            prop_assert_eq!(up_to_eight_digits(s.as_bytes()), s.parse().ok().filter(|_| fits));
+            if fits && !c.is_ascii_digit() {
+                let mut b = s.into_bytes();
+                let i = at.index(b.len());
+                b[i] = c;
+                prop_assert_eq!(up_to_eight_digits(&b), None);
+            }
+        }
     }
 
     #[test]

@@ -24,12 +24,28 @@ fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
 
 /// Gives the whole pages inside `ptr..ptr + len` back to the kernel; their contents are lost. For memory about to be freed.
 pub fn release_pages(ptr: *mut u8, len: usize) {
-    let page = 4096;
-    let start = (ptr as usize).next_multiple_of(page);
-    let end = (ptr as usize + len) & !(page - 1);
+    let start = (ptr as usize).next_multiple_of(PAGE_SIZE);
+    let end = (ptr as usize + len) & !(PAGE_SIZE - 1);
     if start < end {
-        // SAFETY: only called by an owner that frees the range next, so nobody reads what is thrown away.
+        // SAFETY: the range is about to be freed, or in a saving child done with, so nobody reads what is thrown away.
         unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_DONTNEED) };
+    }
+}
+
+/// Bytes of a page, at the least.
+pub const PAGE_SIZE: usize = 4096;
+
+/// Whether this is a forked child that saves.
+#[inline]
+pub fn is_saving_child() -> bool {
+    IS_CHILD.load(Ordering::Relaxed)
+}
+
+/// In a forked child that saves: gives the whole pages inside these bytes back to the kernel; they must not be read again
+/// (dismissMemory). Elsewhere it does nothing.
+pub fn dismiss_memory(bytes: &[u8]) {
+    if bytes.len() >= PAGE_SIZE && is_saving_child() {
+        release_pages(bytes.as_ptr().cast_mut(), bytes.len());
     }
 }
 
@@ -110,6 +126,20 @@ pub const SIGINT: i32 = libc::SIGINT;
 pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: always sound.
     check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+pub fn getpid() -> i32 {
+    // SAFETY: always sound.
+    unsafe { libc::getpid() }
+}
+
+/// In a forked child: it ends when `parent` does, at once if that has ended already.
+pub fn die_with_parent(parent: i32) {
+    // SAFETY: always sound.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    if getppid() != parent {
+        exit_now(1);
+    }
 }
 
 pub fn getppid() -> i32 {
@@ -439,6 +469,9 @@ static SIGNALS_SEEN: AtomicU32 = AtomicU32::new(0);
 static CHILD_SIGNAL: AtomicBool = AtomicBool::new(false);
 static CRASH_HOOK: AtomicUsize = AtomicUsize::new(0);
 static CRASHING: AtomicBool = AtomicBool::new(false);
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+static WATCHDOG_HOOK: AtomicUsize = AtomicUsize::new(0);
+static EXIT_ON_PANIC: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_shutdown(signal: libc::c_int) {
     if signal == libc::SIGINT && SHUTDOWN_SIGNAL.load(Ordering::SeqCst) == libc::SIGINT {
@@ -457,15 +490,36 @@ extern "C" fn on_child_stop(_: libc::c_int) {
     CHILD_SIGNAL.store(true, Ordering::SeqCst);
 }
 
+/// What a fatal signal came from.
+#[derive(Clone, Copy, Debug)]
+pub struct CrashCause {
+    pub signal: i32,
+    /// The kernel's si_code.
+    pub code: i32,
+    /// The faulting address of SIGSEGV and SIGBUS.
+    pub address: usize,
+    /// Process and user that sent the signal, if somebody did.
+    pub sender: Option<(i32, u32)>,
+}
+
 extern "C" fn on_crash(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     if !CRASHING.swap(true, Ordering::SeqCst) {
         let hook = CRASH_HOOK.load(Ordering::SeqCst);
         if hook != 0 {
-            // SAFETY: only `set_crash_handlers` stores here, a `fn(i32, usize)`.
-            let hook: fn(i32, usize) = unsafe { std::mem::transmute(hook) };
-            // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler.
-            let addr = unsafe { (*info).si_addr() as usize };
-            hook(signal, addr);
+            bound_report();
+            // SAFETY: only `set_crash_handlers` stores here, a `fn(&CrashCause)`.
+            let hook: fn(&CrashCause) = unsafe { std::mem::transmute(hook) };
+            // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler; pid and uid are set when a process sent it.
+            let cause = unsafe {
+                let by_user = (*info).si_code == libc::SI_USER || (*info).si_code == libc::SI_TKILL;
+                CrashCause {
+                    signal,
+                    code: (*info).si_code,
+                    address: (*info).si_addr() as usize,
+                    sender: by_user.then(|| ((*info).si_pid(), (*info).si_uid())),
+                }
+            };
+            hook(&cause);
         }
     }
     // SAFETY: back to the default action, and once more, so that the parent and the core file see the true cause.
@@ -486,12 +540,14 @@ fn install(signal: i32, handler: libc::sighandler_t, flags: i32) {
     }
 }
 
-/// SIGTERM and SIGINT become a flag; SIGHUP and SIGPIPE are ignored (setupSignalHandlers).
+/// SIGTERM and SIGINT become a flag; SIGHUP, SIGPIPE and SIGXFSZ are ignored (setupSignalHandlers).
 pub fn setup_signal_handlers() {
     install(libc::SIGTERM, on_shutdown as *const () as usize, 0);
     install(libc::SIGINT, on_shutdown as *const () as usize, 0);
     install(libc::SIGHUP, libc::SIG_IGN, 0);
     install(libc::SIGPIPE, libc::SIG_IGN, 0);
+    // A file that may not grow is a write error like any other.
+    install(libc::SIGXFSZ, libc::SIG_IGN, 0);
 }
 
 /// Names the file that a second SIGINT removes before it ends the process: a snapshot that is being written. Only the first
@@ -500,8 +556,8 @@ pub fn set_unfinished_file(path: CString) {
     let _ = UNFINISHED_FILE.set(path);
 }
 
-/// Fatal signals call `hook(signal, faulting address)` once and then end the process by the same signal.
-pub fn set_crash_handlers(hook: Option<fn(i32, usize)>) {
+/// Fatal signals call `hook` once and then end the process by the same signal.
+pub fn set_crash_handlers(hook: Option<fn(&CrashCause)>) {
     CRASH_HOOK.store(hook.map_or(0, |h| h as usize), Ordering::SeqCst);
     for s in [
         libc::SIGSEGV,
@@ -521,9 +577,11 @@ pub fn set_crash_handlers(hook: Option<fn(i32, usize)>) {
 
 /// In a forked child: SIGUSR1 asks it to stop (a flag), the other handlers go back to what a child needs.
 pub fn setup_child_signal_handlers() {
+    IS_CHILD.store(true, Ordering::Relaxed);
     install(libc::SIGUSR1, on_child_stop as *const () as usize, 0);
     install(libc::SIGINT, libc::SIG_IGN, 0);
     install(libc::SIGTERM, libc::SIG_DFL, 0);
+    install(libc::SIGALRM, libc::SIG_DFL, 0);
 }
 
 /// Whether the parent asked this child to stop.
@@ -545,10 +603,120 @@ pub fn clear_shutdown_signal() {
     SHUTDOWN_SIGNAL.store(0, Ordering::SeqCst);
 }
 
-/// Ends the process at once by SIGABRT's default action, without another report.
-pub fn abort_quietly() -> ! {
+/// Whether [`end_after_panic`] is an exit, not an abort (use-exit-on-panic).
+pub fn set_exit_on_panic(on: bool) {
+    EXIT_ON_PANIC.store(on, Ordering::SeqCst);
+}
+
+/// Ends the process at once, by SIGABRT's default action unless an exit was asked for, without another report.
+pub fn end_after_panic() -> ! {
     set_crash_handlers(None);
+    if EXIT_ON_PANIC.load(Ordering::SeqCst) {
+        exit_now(1);
+    }
     std::process::abort()
+}
+
+/// Seconds that a report may take: it runs in a process whose memory may be damaged, whose locks may be held.
+const REPORT_SECONDS: u32 = 10;
+
+/// From here on the process has a few seconds to report on its end; then SIGALRM ends it.
+pub fn bound_report() {
+    install(libc::SIGALRM, libc::SIG_DFL, 0);
+    // SAFETY: always sound. The signal may be blocked: we may be inside its handler.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGALRM);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+        libc::alarm(REPORT_SECONDS);
+    }
+}
+
+/// Keeps the calling thread from handling signals: they are the main thread's business.
+pub fn block_signals() {
+    // SAFETY: always sound.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        // A crash is the business of whoever crashes.
+        for s in [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGFPE,
+            libc::SIGILL,
+            libc::SIGABRT,
+        ] {
+            libc::sigdelset(&mut set, s);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+    }
+}
+
+/// A copy of this process, made without libc's handlers for forks: those would wait for locks that the interrupted code may
+/// hold. 0 in the copy.
+fn raw_fork() -> libc::c_long {
+    // SAFETY: as fork(2) without its handlers; the copy only reports and ends by _exit, and an alarm bounds that.
+    unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) }
+}
+
+/// The alarm has rung: a copy of the process, whose parent is gone already, tells where. This process goes on.
+extern "C" fn on_alarm(_: libc::c_int) {
+    // SAFETY: errno is this thread's own; the interrupted code must find it unchanged.
+    let errno = unsafe { *libc::__errno_location() };
+    let pid = raw_fork();
+    if pid == 0 {
+        if raw_fork() == 0 {
+            bound_report();
+            let hook = WATCHDOG_HOOK.load(Ordering::SeqCst);
+            if hook != 0 {
+                // SAFETY: only `start_watchdog` stores here, a `fn()`.
+                let hook: fn() = unsafe { std::mem::transmute(hook) };
+                hook();
+            }
+        }
+        exit_now(0);
+    }
+    if let Ok(pid) = i32::try_from(pid)
+        && pid > 0
+    {
+        wait_for(pid);
+    }
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// When an alarm rings, `hook` is called in a copy of the process, so it can neither hang this one nor find its locks held
+/// for ever. Making the copy takes as long as a fork.
+pub fn start_watchdog(hook: fn()) {
+    WATCHDOG_HOOK.store(hook as usize, Ordering::SeqCst);
+    install(
+        libc::SIGALRM,
+        on_alarm as *const () as usize,
+        libc::SA_RESTART,
+    );
+}
+
+/// No alarm will ring any more.
+pub fn stop_watchdog() {
+    schedule_alarm(0);
+    install(libc::SIGALRM, libc::SIG_IGN, 0);
+}
+
+/// The alarm rings once, after so many milliseconds, unless it is set anew before; 0: never.
+pub fn schedule_alarm(ms: u32) {
+    let it = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: (ms / 1000).into(),
+            tv_usec: (ms % 1000 * 1000).into(),
+        },
+    };
+    // SAFETY: `it` is valid.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &it, std::ptr::null_mut()) };
 }
 
 /// Writes through a null pointer (DEBUG SEGFAULT).

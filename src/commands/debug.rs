@@ -19,6 +19,7 @@ use crate::base::sys;
 use crate::commands::config::rewrite_config_or_reply;
 use crate::ds::table::{Element, HashKey, Slot, Table};
 use crate::server::client::ClientId;
+use crate::server::crash::server_panic;
 use crate::server::exec::{Args, OwnedArgs};
 use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
 use crate::server::{DebugSettings, Server};
@@ -129,7 +130,10 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
     match () {
         _ if is("help") && n == 2 => server.add_reply_help(cid, args, HELP),
         _ if is("segfault") => sys::segfault(),
-        _ if is("panic") => panic!("DEBUG PANIC called at Unix time {}", server.clock.unix_s),
+        _ if is("panic") => {
+            let text = format!("DEBUG PANIC called at Unix time {}", server.clock.unix_s);
+            server_panic(&server.config, &text)
+        }
         _ if is("assert") => assert!(!is("assert"), "DEBUG ASSERT called"),
         _ if is("log") && n == 3 => {
             server_log!(

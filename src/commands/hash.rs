@@ -77,15 +77,16 @@ impl Server {
         cid: ClientId,
         args: &Args,
     ) -> Result<(&mut Clients, Option<ValueRef<'_, Hash>>), Replied> {
-        let slot = self.lookup_typed::<Hash>(cid, &args[1], 0)?;
         let db = self.client_db(cid);
+        let hash = self.dbs[db].keys.hash(&args[1]);
+        let slot = self.lookup_typed_hashed::<Hash>(cid, db, hash, &args[1], 0)?;
         let Server { clients, dbs, .. } = self;
         Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
     }
 
     /// Lets `change` work on the hash at argument 1, a new one if there is none. `None`: it is of another type, or `change`
     /// has answered an error and left it as it was.
-    #[inline]
+    #[inline(always)]
     fn change_hash<R>(
         &mut self,
         cid: ClientId,
@@ -124,7 +125,7 @@ impl Server {
     }
 
     /// A hash has changed by `changes`.
-    #[inline]
+    #[inline(always)]
     fn hash_changed(&mut self, cid: ClientId, args: &Args, event: &str, changes: usize) {
         let db = self.client_db(cid);
         self.signal_modified_key(cid, db, &args[1]);
@@ -153,7 +154,7 @@ pub fn hsetnx_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// Sets the pairs from argument 2 on; answers how many fields are new.
-#[inline]
+#[inline(always)]
 fn hset_generic_command(server: &mut Server, cid: ClientId, args: &Args) -> Option<usize> {
     if args.len() % 2 == 1 {
         server.add_reply_error_arity(cid);
@@ -165,6 +166,12 @@ fn hset_generic_command(server: &mut Server, cid: ClientId, args: &Args) -> Opti
             Ok(usize::from(h.set(&args[2], field_value(args, 3), limits)))
         });
     }
+    set_many(server, cid, args)
+}
+
+/// The same for more than one pair.
+#[inline(never)]
+fn set_many(server: &mut Server, cid: ClientId, args: &Args) -> Option<usize> {
     server.change_hash(cid, args, |h, limits| {
         let lengths = (2..args.len()).map(|i| args[i].len());
         h.try_conversion((args.len() - 2) / 2, lengths, limits);

@@ -47,6 +47,16 @@ fn pop_word(end: End) -> &'static [u8] {
     }
 }
 
+/// Adds the arguments from the second on; returns the length then.
+fn push_all(list: &mut List, args: &Args, end: End, limits: ListLimits) -> usize {
+    let bytes = (2..args.len()).map(|i| args[i].len()).sum();
+    list.grow(limits, bytes, args.len() - 2);
+    for i in 2..args.len() {
+        list.push(end, &args[i], limits);
+    }
+    list.len()
+}
+
 /// An element as a bulk string.
 #[inline]
 fn add_reply_element(clients: &mut Clients, cid: ClientId, v: QlValue<'_>) {
@@ -143,7 +153,7 @@ impl Server {
     }
 
     /// LPUSH and its kin (pushGenericCommand); with `xx` only to a list that is there.
-    #[inline]
+    #[inline(always)]
     fn push_generic_command(&mut self, cid: ClientId, args: &Args, end: End, xx: bool) {
         let db = self.client_db(cid);
         let key = &args[1];
@@ -153,29 +163,21 @@ impl Server {
         };
         let limits = self.list_limits();
         let n = args.len() - 2;
-        let push = |list: &mut List| {
-            if n == 1 {
-                let s = &args[2];
-                list.grow(limits, s.len(), 1);
-                list.push(end, s, limits);
-                return list.len();
-            }
-            let bytes = (2..args.len()).map(|i| args[i].len()).sum();
-            list.grow(limits, bytes, n);
-            for i in 2..args.len() {
-                list.push(end, &args[i], limits);
-            }
-            list.len()
-        };
         let len = match found {
             Some(slot) => match self.dbs[db].keys.value_mut::<List>(slot) {
-                Some(mut list) => push(&mut list),
+                Some(mut list) if n == 1 => {
+                    let s = &args[2];
+                    list.grow(limits, s.len(), 1);
+                    list.push(end, s, limits);
+                    list.len()
+                }
+                Some(mut list) => push_all(&mut list, args, end, limits),
                 None => return,
             },
             None if xx => return self.add_reply_long_long(cid, 0),
             None => {
                 let mut list = List::new();
-                let len = push(&mut list);
+                let len = push_all(&mut list, args, end, limits);
                 let value = NewValue::Value(Value::List(list));
                 self.db_add_hashed(db, hash, key, value, None);
                 len

@@ -165,7 +165,10 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
             // No reply: the replica does not read any.
             return server.replconf_ack(cid, offset, aof);
         } else if args.is(i, "getack") {
-            if server.repl.master.is_some() {
+            if server.is_master_client(cid) {
+                // Answered before the next sleep: by then its own bytes count, and what came before it is written.
+                server.repl.ack_asked = true;
+            } else {
                 server.replication_send_ack();
             }
             return;

@@ -85,8 +85,9 @@ impl Server {
         cid: ClientId,
         args: &Args,
     ) -> Result<(&mut Clients, Option<ValueRef<'_, Set>>), Replied> {
-        let slot = self.lookup_typed::<Set>(cid, &args[1], 0)?;
         let db = self.client_db(cid);
+        let hash = self.dbs[db].keys.hash(&args[1]);
+        let slot = self.lookup_typed_hashed::<Set>(cid, db, hash, &args[1], 0)?;
         let Server { clients, dbs, .. } = self;
         Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
     }
@@ -157,6 +158,14 @@ impl Server {
     }
 }
 
+/// Adds the arguments from the second on; returns how many were no members.
+#[inline(never)]
+fn add_all(set: &mut Set, args: &Args, limits: &SetLimits) -> i64 {
+    (2..args.len())
+        .map(|i| i64::from(set.add(&args[i], limits)))
+        .sum()
+}
+
 /// SADD key member [member ...]
 pub fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
@@ -173,16 +182,15 @@ pub fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
         Some(slot) => {
             if let Some(mut set) = server.dbs[db].keys.value_mut::<Set>(slot) {
                 set.maybe_convert(members, &limits);
-                for i in 2..args.len() {
-                    added += i64::from(set.add(&args[i], &limits));
-                }
+                added = match members {
+                    1 => i64::from(set.add(&args[2], &limits)),
+                    _ => add_all(&mut set, args, &limits),
+                };
             }
         }
         None => {
             let mut set = Set::create(&args[2], members, &limits);
-            for i in 2..args.len() {
-                added += i64::from(set.add(&args[i], &limits));
-            }
+            added = add_all(&mut set, args, &limits);
             server.db_add_hashed(db, hash, key, NewValue::Value(Value::Set(set)), None);
         }
     }

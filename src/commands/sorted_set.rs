@@ -37,6 +37,7 @@ use crate::store::zset::{AddFlags, Added, LexRange, ScoreRange, Zset, ZsetLimits
 /// Random members between two looks at the client's output limit (ZRANDMEMBER_RANDOM_SAMPLE_LIMIT).
 const SAMPLE_LIMIT: u64 = 1000;
 
+const NOT_A_FLOAT: &str = "value is not a valid float";
 const NOT_A_SCORE_RANGE: &str = "min or max is not a float";
 const NOT_A_LEX_RANGE: &str = "min or max not valid string range item";
 
@@ -80,14 +81,15 @@ impl Server {
     }
 
     /// The sorted set at argument 1 for reading, and the clients to answer to. `Ok(None)`: there is none.
-    #[inline]
+    #[inline(always)]
     fn zset_to_read(
         &mut self,
         cid: ClientId,
         args: &Args,
     ) -> Result<(&mut Clients, Option<ValueRef<'_, Zset>>), Replied> {
-        let slot = self.lookup_typed::<Zset>(cid, &args[1], 0)?;
         let db = self.client_db(cid);
+        let hash = self.dbs[db].keys.hash(&args[1]);
+        let slot = self.lookup_typed_hashed::<Zset>(cid, db, hash, &args[1], 0)?;
         let Server { clients, dbs, .. } = self;
         Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
     }
@@ -194,8 +196,93 @@ fn parse_add_options(args: &Args) -> (AddOptions, usize) {
 }
 
 /// ZADD and ZINCRBY (zaddGenericCommand).
-#[inline]
+#[inline(always)]
 fn zadd_generic_command(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
+    let is_option = |s: &[u8]| matches!(s.first(), Some(b'a'..=b'z' | b'A'..=b'Z'));
+    if args.len() == 4 && !is_option(&args[2]) {
+        zadd_one(server, cid, args, incr);
+    } else {
+        zadd_any(server, cid, args, incr);
+    }
+}
+
+/// One pair without options, which is what nearly all ask for.
+#[inline(always)]
+fn zadd_one(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
+    let flags = AddFlags {
+        incr,
+        ..AddFlags::default()
+    };
+    let Some(score) = server.get_double_or_reply(cid, &args[2], NOT_A_FLOAT) else {
+        return;
+    };
+    let db = server.client_db(cid);
+    let (key, member) = (&args[1], &args[3]);
+    let hash = server.dbs[db].keys.hash(key);
+    let Ok(found) = server.lookup_typed_hashed::<Zset>(cid, db, hash, key, LOOKUP_WRITE) else {
+        return;
+    };
+    let limits = server.zset_limits();
+    let done = match found {
+        Some(slot) => match server.dbs[db].keys.value_mut::<Zset>(slot) {
+            Some(mut z) => {
+                z.maybe_convert(1, &limits);
+                z.add(score, member, flags, &limits)
+            }
+            None => return,
+        },
+        None => {
+            let mut z = Zset::create(1, member.len(), &limits);
+            let done = z.add(score, member, flags, &limits);
+            let value = NewValue::Value(Value::Zset(z));
+            server.db_add_hashed(db, hash, key, value, None);
+            done
+        }
+    };
+    let (new, updated) = match done {
+        Ok(Added::New(_)) => (1, 0),
+        Ok(Added::Updated(_)) => (0, 1),
+        _ => (0, 0),
+    };
+    zset_added(server, cid, args, (db, incr), done.ok(), new, new + updated);
+}
+
+/// What follows when members were added to the sorted set at argument 1: the reply, the last result or `answer`, and what
+/// there is to be told of `changes`.
+#[inline(always)]
+fn zset_added(
+    server: &mut Server,
+    cid: ClientId,
+    args: &Args,
+    (db, incr): (usize, bool),
+    last: Option<Added>,
+    answer: i64,
+    changes: i64,
+) {
+    let Some(last) = last else {
+        return server.add_reply_error(cid, "resulting score is not a number (NaN)");
+    };
+    if incr {
+        match last {
+            Added::New(score) | Added::Updated(score) | Added::Same(score) => {
+                server.clients.add_reply_double(cid, score);
+            }
+            Added::Nop => server.add_reply_null(cid),
+        }
+    } else {
+        server.add_reply_long_long(cid, answer);
+    }
+    if changes > 0 {
+        server.dirty += changes;
+        server.signal_modified_key(cid, db, &args[1]);
+        let event = if incr { "zincr" } else { "zadd" };
+        server.notify_keyspace_event(NOTIFY_ZSET, event, &args[1], db);
+    }
+}
+
+/// Any number of pairs, with options.
+#[inline(never)]
+fn zadd_any(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
     let (mut o, first) = parse_add_options(args);
     o.flags.incr |= incr;
     let f = o.flags;
@@ -221,7 +308,7 @@ fn zadd_generic_command(server: &mut Server, cid: ClientId, args: &Args, incr: b
     let mut one = 0.0;
     for i in 0..pairs {
         let arg = &args[first + 2 * i];
-        let Some(score) = server.get_double_or_reply(cid, arg, "value is not a valid float") else {
+        let Some(score) = server.get_double_or_reply(cid, arg, NOT_A_FLOAT) else {
             return;
         };
         if pairs == 1 {
@@ -274,25 +361,8 @@ fn zadd_generic_command(server: &mut Server, cid: ClientId, args: &Args, incr: b
             last
         }
     };
-    let Some(last) = last else {
-        return server.add_reply_error(cid, "resulting score is not a number (NaN)");
-    };
-    if f.incr {
-        match last {
-            Added::New(score) | Added::Updated(score) | Added::Same(score) => {
-                server.clients.add_reply_double(cid, score);
-            }
-            Added::Nop => server.add_reply_null(cid),
-        }
-    } else {
-        server.add_reply_long_long(cid, if o.ch { new + updated } else { new });
-    }
-    if new + updated > 0 {
-        server.dirty += new + updated;
-        server.signal_modified_key(cid, db, key);
-        let event = if f.incr { "zincr" } else { "zadd" };
-        server.notify_keyspace_event(NOTIFY_ZSET, event, key, db);
-    }
+    let answer = if o.ch { new + updated } else { new };
+    zset_added(server, cid, args, (db, f.incr), last, answer, new + updated);
 }
 
 /// ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]

@@ -6,6 +6,7 @@ use super::set::ConfigHost;
 use crate::base::log;
 use crate::server::Server;
 use crate::server::client::ClientId;
+use crate::server::crash;
 
 /// An effect of changed values. It runs after all values of one CONFIG SET are in place, and once for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,12 @@ pub enum Apply {
     AofHistory,
     /// `proc-title-template`
     ProcTitle,
+    /// `oom-score-adj`, `oom-score-adj-values`
+    OomScoreAdj,
+    /// `watchdog-period`
+    WatchdogPeriod,
+    /// `crash-log-enabled`, `use-exit-on-panic`
+    CrashLog,
 }
 
 impl Apply {
@@ -75,6 +82,9 @@ impl Apply {
             Apply::AppendFsync => server.update_append_fsync(),
             Apply::ProcTitle => server.set_proc_title(None),
             Apply::AofHistory => server.aof_del_history_files(),
+            Apply::OomScoreAdj => server.update_oom_score_adj()?,
+            Apply::WatchdogPeriod => server.apply_watchdog_period(),
+            Apply::CrashLog => crash::setup(&server.config),
         }
         Ok(())
     }

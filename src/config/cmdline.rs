@@ -23,6 +23,10 @@ pub enum Action {
     TestMemory(Option<u64>),
     /// Check the system and exit with 0 or 1.
     CheckSystem,
+    /// Be `redis-check-rdb`: the program is called so, and the arguments are the tool's.
+    CheckRdb,
+    /// Be `redis-check-aof`.
+    CheckAof,
 }
 
 /// What the command line says.
@@ -47,10 +51,16 @@ pub fn parse_command_line(args: &[Vec<u8>]) -> CommandLine {
         .split_first()
         .map_or((&[][..], args), |(program, args)| (&program[..], args));
     let program = program.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    let is_called = |name: &[u8]| memchr::memmem::find(program, name).is_some();
     let mut line = CommandLine {
-        action: action(args),
-        sentinel_mode: memchr::memmem::find(program, b"redis-sentinel").is_some()
-            || args.iter().any(|arg| arg == b"--sentinel"),
+        action: if is_called(b"redis-check-rdb") {
+            Action::CheckRdb
+        } else if is_called(b"redis-check-aof") {
+            Action::CheckAof
+        } else {
+            action(args)
+        },
+        sentinel_mode: is_called(b"redis-sentinel") || args.iter().any(|arg| arg == b"--sentinel"),
         config_file: None,
         config_from_stdin: false,
         options: Vec::new(),

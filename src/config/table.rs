@@ -202,7 +202,7 @@ pub static TABLE: &[Row] = &[
     row("hz", MODIFIABLE, number!(hz, Integer, 0, i32::MAX)).apply(Apply::Hz),
     row("dynamic-hz", MODIFIABLE, yes_no!(dynamic_hz)),
     row("activerehashing", MODIFIABLE, yes_no!(activerehashing)),
-    row("crash-log-enabled", MODIFIABLE, yes_no!(crash_log_enabled)),
+    row("crash-log-enabled", MODIFIABLE, yes_no!(crash_log_enabled)).apply(Apply::CrashLog),
     row(
         "crash-memcheck-enabled",
         MODIFIABLE,
@@ -214,13 +214,13 @@ pub static TABLE: &[Row] = &[
         MODIFIABLE | HIDDEN,
         yes_no!(use_exit_on_panic),
     )
-    .accepted(),
+    .apply(Apply::CrashLog),
     row(
         "watchdog-period",
         MODIFIABLE | HIDDEN,
         number!(watchdog_period, Integer, 0, i32::MAX),
     )
-    .accepted(),
+    .apply(Apply::WatchdogPeriod),
     row("disable-thp", IMMUTABLE, yes_no!(disable_thp)),
     row("ignore-warnings", MODIFIABLE, text!(ignore_warnings)).accepted(),
     row(
@@ -255,13 +255,13 @@ pub static TABLE: &[Row] = &[
         MODIFIABLE,
         choice!(oom_score_adj, OomScoreAdj),
     )
-    .accepted(),
+    .apply(Apply::OomScoreAdj),
     row(
         "oom-score-adj-values",
         MODIFIABLE | MULTI_ARG,
         Kind::Special(&special::OOM_SCORE_ADJ_VALUES),
     )
-    .accepted(),
+    .apply(Apply::OomScoreAdj),
     row(
         "shutdown-timeout",
         MODIFIABLE,

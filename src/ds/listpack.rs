@@ -22,7 +22,7 @@ use std::ptr::NonNull;
 
 use crate::base::alloc::size_class;
 use crate::base::num::{LONG_STR_SIZE, ll2string, push_ll, sdigits10, string2ll};
-use crate::ds::copy_short;
+use crate::ds::{copy_short, same_bytes, short_word};
 
 /// Bytes before the first element.
 const HEADER: usize = 6;
@@ -202,17 +202,56 @@ fn encoded_size(b: &[u8], p: usize) -> Option<usize> {
     })
 }
 
+/// Bytes of a whole element by its first byte; 0 where that does not tell: the longer strings, the end mark, and what is no
+/// encoding.
+const SIZES: [u8; 256] = {
+    let mut sizes = [0; 256];
+    let mut first = 0;
+    while first < 256 {
+        sizes[first] = match first {
+            0x00..=0x7F => 2,
+            0x80..=0xBF => (first as u8 & 0x3F) + 2,
+            0xC0..=0xDF => 3,
+            0xF1 => 4,
+            0xF2 => 5,
+            0xF3 => 6,
+            0xF4 => 10,
+            _ => 0,
+        };
+        first += 1;
+    }
+    sizes
+};
+
+/// The most of these.
+const MAX_BY_FIRST_BYTE: usize = 65;
+
+/// The byte at `p` and the little-endian word `at` bytes behind it.
+///
+/// # Safety
+/// `p + at + 8` is at most the length.
+#[inline(always)]
+unsafe fn first_and_word(b: &[u8], p: usize, at: usize) -> (u8, u64) {
+    debug_assert!(p + at + 8 <= b.len());
+    // SAFETY: by the caller's word both lie within `b`.
+    unsafe {
+        let p = b.as_ptr().add(p);
+        let word = p.add(at).cast::<u64>().read_unaligned();
+        (p.read(), u64::from_le(word))
+    }
+}
+
 /// Bytes of the whole element at `p`.
-#[inline]
+#[inline(always)]
 fn entry_size(b: &[u8], p: usize) -> usize {
-    // By hand, as in `decode`.
-    let first = b[p];
-    if first < 0x80 {
-        return 2;
+    match SIZES[usize::from(b[p])] {
+        0 => long_entry_size(b, p),
+        n => usize::from(n),
     }
-    if first < 0xC0 {
-        return usize::from(first & 0x3F) + 2;
-    }
+}
+
+#[cold]
+fn long_entry_size(b: &[u8], p: usize) -> usize {
     let n = encoded_size(b, p).expect("a position within a listpack");
     n + backlen_size(n)
 }
@@ -234,6 +273,15 @@ fn decode(b: &[u8], p: usize) -> (LpValue<'_>, usize) {
             let n = usize::from(v & 0x3F);
             (LpValue::Str(&b[p + 1..p + 1 + n]), 1 + n)
         }
+        // Integers of two, three and four bytes, unless they stand at the end.
+        v @ 0xF1..=0xF3 => match word_at(b, p + 1) {
+            Some(word) => {
+                let n = usize::from(v - 0xEF);
+                let shift = 64 - 8 * n;
+                (LpValue::Int((word << shift) as i64 >> shift), 1 + n)
+            }
+            None => decode_longer(b, p),
+        },
         _ => decode_longer(b, p),
     }
 }
@@ -266,6 +314,22 @@ fn decode_longer(b: &[u8], p: usize) -> (LpValue<'_>, usize) {
         0xF4 => (le(8), 9),
         _ => panic!("not a position within a listpack"),
     }
+}
+
+/// Whether a string is short and does not begin like an integer: then it is an element with one byte before it and one
+/// behind.
+#[inline(always)]
+fn is_short_text(s: &[u8]) -> bool {
+    s.len() < 64 && !matches!(s.first(), Some(b'-' | b'0'..=b'9'))
+}
+
+/// Writes such a string to `place`, which is two bytes longer.
+#[inline(always)]
+fn write_short_text(place: &mut [u8], s: &[u8]) {
+    let n = s.len();
+    place[0] = 0x80 | n as u8;
+    copy_short(&mut place[1..n + 1], s);
+    place[n + 1] = n as u8 + 1;
 }
 
 /// An element about to be written: `head` is its encoding and, for an integer, its value; `tail` a string's content.
@@ -565,45 +629,85 @@ impl Listpack {
     }
 
     /// The first element from `from` on that is `needle`; after each comparison `skip` elements are passed over (lpFind).
+    #[inline(always)]
     pub fn find(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
-        match string2ll(needle) {
-            None if needle.len() < 64 => self.find_short(from, needle, skip),
-            number => self.find_any(from, needle, number, skip),
+        if skip < 2 && is_short_text(needle) {
+            return match (skip, needle.len() < 8) {
+                (0, true) => self.find_short::<true, false>(from, needle),
+                (0, false) => self.find_short::<false, false>(from, needle),
+                (_, true) => self.find_short::<true, true>(from, needle),
+                (_, false) => self.find_short::<false, true>(from, needle),
+            };
         }
+        self.find_any(from, needle, string2ll(needle), skip)
     }
 
     /// A short string that is no integer: it has one encoding, so that most elements are told from it by one word. That is
-    /// the encoding's byte with the whole text when that has no more than seven bytes; else the text's last eight, since
-    /// names are often alike but for their ends.
-    #[inline]
-    fn find_short(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
+    /// the encoding's byte with the whole text when that has no more than seven bytes (`WHOLE`); else the text's last eight,
+    /// since names are often alike but for their ends. `PAIRS`: every other element is passed over.
+    #[inline(never)]
+    fn find_short<const WHOLE: bool, const PAIRS: bool>(
+        &self,
+        from: LpPos,
+        needle: &[u8],
+    ) -> Option<LpPos> {
         let b = self.bytes();
         let n = needle.len();
-        let mut element = [0; 64];
-        element[0] = 0x80 | n as u8;
-        element[1..=n].copy_from_slice(needle);
-        let whole = n < 8;
-        let (at, len) = if whole { (0, n + 1) } else { (n - 7, 8) };
-        let want = word_at(&element, at)?;
-        let mask = u64::MAX >> (64 - 8 * len);
+        let code = 0x80 | n as u8;
+        // Where in the element the word is, what it is to be, and which of its bits count.
+        let (at, want, mask) = if WHOLE {
+            let word = u64::from(code) | short_word(needle) << 8;
+            (0, word, u64::MAX >> (56 - 8 * n))
+        } else {
+            (n - 7, word_at(needle, n - 8)?, u64::MAX)
+        };
+        let is_here = |p: usize| {
+            b[p] == code
+                && b.get(p + 1..p + 1 + n)
+                    .is_some_and(|text| same_bytes(text, needle))
+        };
         let mut p = from.0 as usize;
-        // The end mark has no word behind it.
-        while let Some(word) = word_at(b, p + at) {
-            if (word ^ want) & mask == 0
-                && (whole || b.get(p..=p + n).is_some_and(|e| *e == element[..=n]))
-            {
+        // Up to here there is a word to look at in this element and, when its first byte tells its length, in the next one.
+        let end = b.len().saturating_sub(MAX_BY_FIRST_BYTE + at + 8);
+        while p < end {
+            // SAFETY: `p + MAX_BY_FIRST_BYTE + at + 8` is less than the length.
+            let (first, word) = unsafe { first_and_word(b, p, at) };
+            if word & mask == want && (WHOLE || is_here(p)) {
+                return Some(LpPos(p as u32));
+            }
+            let next = p + usize::from(SIZES[usize::from(first)]);
+            // SAFETY: as above; `next` is at most MAX_BY_FIRST_BYTE more than `p`.
+            let (first, word) = unsafe { first_and_word(b, next, at) };
+            if !PAIRS && word & mask == want && (WHOLE || is_here(next)) {
+                return Some(LpPos(next as u32));
+            }
+            match SIZES[usize::from(first)] {
+                // So it is, too, when the size of the one at `p` was 0.
+                0 => {
+                    p += entry_size(b, p);
+                    if PAIRS {
+                        if b[p] == EOF {
+                            return None;
+                        }
+                        p += entry_size(b, p);
+                    }
+                }
+                n => p = next + usize::from(n),
+            }
+        }
+        while b[p] != EOF {
+            if is_here(p) {
                 return Some(LpPos(p as u32));
             }
             p += entry_size(b, p);
-            for _ in 0..skip {
+            if PAIRS {
                 if b[p] == EOF {
                     return None;
                 }
                 p += entry_size(b, p);
             }
         }
-        // Near the end there is no word to look at.
-        self.find_any(LpPos(p as u32), needle, None, skip)
+        None
     }
 
     fn find_any(
@@ -677,18 +781,11 @@ impl Listpack {
         self.0 = p;
     }
 
-    /// Puts an element at the offset `at`, where one starts or the end mark is.
-    #[inline]
-    fn put(&mut self, at: usize, e: &Encoded<'_>) -> LpPos {
-        self.put_all(at, [e])
-    }
-
-    /// Puts elements one behind the other at the offset `at`, with one change of the allocation.
-    #[inline]
-    fn put_all<const N: usize>(&mut self, at: usize, all: [&Encoded<'_>; N]) -> LpPos {
+    /// Makes room for `n` elements of `size` bytes together at the offset `at`, where an element starts or the end mark is;
+    /// the caller writes them there.
+    #[inline(always)]
+    fn make_room(&mut self, at: usize, size: usize, n: u16) -> &mut [u8] {
         let (total, count) = self.header();
-        let sizes = all.map(Encoded::size);
-        let size: usize = sizes.iter().sum();
         let after = total + size;
         assert!(
             at < total && after <= u32::MAX as usize,
@@ -697,8 +794,10 @@ impl Listpack {
         if after > size_class(total) {
             self.resize(total, after);
         }
+        // What reaches 65535 is "unknown" for good.
+        self.set_header(after, count.saturating_add(n));
         // SAFETY: `at` is below `total`, and `after` bytes are allocated now.
-        let place = unsafe {
+        unsafe {
             let p = self.0.as_ptr();
             if at + 1 == total {
                 p.add(after - 1).write(EOF);
@@ -706,16 +805,33 @@ impl Listpack {
                 std::ptr::copy(p.add(at), p.add(at + size), total - at);
             }
             std::slice::from_raw_parts_mut(p.add(at), size)
-        };
-        let mut rest = place;
-        for (e, size) in all.iter().zip(sizes) {
-            let (place, behind) = std::mem::take(&mut rest).split_at_mut(size);
-            e.write(place);
-            rest = behind;
         }
-        // What reaches 65535 is "unknown" for good.
-        self.set_header(after, count.saturating_add(N as u16));
+    }
+
+    /// Puts an element at the offset `at`, where one starts or the end mark is.
+    fn put(&mut self, at: usize, e: &Encoded<'_>) -> LpPos {
+        e.write(self.make_room(at, e.size(), 1));
         LpPos(at as u32)
+    }
+
+    /// Puts the element that stands for `s` there.
+    #[inline(always)]
+    fn put_str(&mut self, at: usize, s: &[u8]) -> LpPos {
+        if !is_short_text(s) {
+            return self.put(at, &Encoded::str(s));
+        }
+        write_short_text(self.make_room(at, s.len() + 2, 1), s);
+        LpPos(at as u32)
+    }
+
+    /// Puts two elements there, with one change of the allocation.
+    fn put_two(&mut self, at: usize, first: &Encoded<'_>, second: &Encoded<'_>) {
+        let split = first.size();
+        let (a, b) = self
+            .make_room(at, split + second.size(), 2)
+            .split_at_mut(split);
+        first.write(a);
+        second.write(b);
     }
 
     fn put_over(&mut self, p: LpPos, e: &Encoded<'_>) -> LpPos {
@@ -730,14 +846,22 @@ impl Listpack {
     /// Adds `s` at the end (lpAppend).
     #[inline]
     pub fn append(&mut self, s: &[u8]) {
-        self.put(self.total_bytes() - 1, &Encoded::str(s));
+        self.put_str(self.total_bytes() - 1, s);
     }
 
     /// Adds a field and its value at the end.
     #[inline]
     pub fn append_pair(&mut self, field: &[u8], value: &[u8]) {
         let at = self.total_bytes() - 1;
-        self.put_all(at, [&Encoded::str(field), &Encoded::str(value)]);
+        if is_short_text(field) && is_short_text(value) {
+            let split = field.len() + 2;
+            let place = self.make_room(at, split + value.len() + 2, 2);
+            let (a, b) = place.split_at_mut(split);
+            write_short_text(a, field);
+            write_short_text(b, value);
+            return;
+        }
+        self.put_two(at, &Encoded::str(field), &Encoded::str(value));
     }
 
     #[inline]
@@ -756,7 +880,7 @@ impl Listpack {
     /// Adds `s` at the start (lpPrepend).
     #[inline]
     pub fn prepend(&mut self, s: &[u8]) {
-        self.put(HEADER, &Encoded::str(s));
+        self.put_str(HEADER, s);
     }
 
     #[inline]
@@ -775,23 +899,22 @@ impl Listpack {
     }
 
     /// Puts `s` and an element after it before the one at `p`, or at the end: both in one move.
+    #[inline]
     pub fn insert_pair(&mut self, p: Option<LpPos>, s: &[u8], second: LpValue<'_>) {
-        let a = Encoded::str(s);
-        let b = match second {
+        let second = match second {
             LpValue::Int(v) => Encoded::int(v),
             LpValue::Str(s) => Encoded::str(s),
         };
         let at = p.map_or(self.total_bytes() - 1, |p| p.0 as usize);
-        let (split, size) = (a.size(), a.size() + b.size());
-        self.splice(at, 0, size);
-        let (first, rest) = self.bytes_mut()[at..at + size].split_at_mut(split);
-        a.write(first);
-        b.write(rest);
-        let n = self.count();
-        if n != UNKNOWN {
-            // What is too much to count becomes "unknown".
-            self.set_count(n.saturating_add(2));
+        if is_short_text(s) {
+            let split = s.len() + 2;
+            let place = self.make_room(at, split + second.size(), 2);
+            let (a, b) = place.split_at_mut(split);
+            write_short_text(a, s);
+            second.write(b);
+            return;
         }
+        self.put_two(at, &Encoded::str(s), &second);
     }
 
     /// Puts `s` after the element at `p`; the answer is where it is.
@@ -802,6 +925,13 @@ impl Listpack {
 
     /// Puts `s` in place of the element at `p` (lpReplace).
     pub fn replace(&mut self, p: LpPos, s: &[u8]) -> LpPos {
+        let at = p.0 as usize;
+        let size = s.len() + 2;
+        if is_short_text(s) && entry_size(self.bytes(), at) == size {
+            // Nothing moves.
+            write_short_text(&mut self.bytes_mut()[at..at + size], s);
+            return p;
+        }
         self.put_over(p, &Encoded::str(s))
     }
 

@@ -20,6 +20,9 @@ pub fn copy_short(to: &mut [u8], from: &[u8]) {
     match from.len() {
         8..=16 => copy_ends::<8>(to, from),
         17..=32 => copy_ends::<16>(to, from),
+        33..=64 => copy_ends::<32>(to, from),
+        4..=7 => copy_ends::<4>(to, from),
+        2..=3 => copy_ends::<2>(to, from),
         _ => to.copy_from_slice(from),
     }
 }
@@ -35,6 +38,50 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
     }
 }
 
+/// Whether both are the same; without a call when they have a few dozen bytes, as names have.
+#[inline(always)]
+pub fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    let n = a.len();
+    if n != b.len() {
+        return false;
+    }
+    if n < 8 {
+        return match n {
+            4..=7 => same_ends::<4>(a, b),
+            2..=3 => same_ends::<2>(a, b),
+            _ => a == b,
+        };
+    }
+    match n {
+        8..=16 => same_ends::<8>(a, b),
+        17..=32 => same_ends::<16>(a, b),
+        _ => a == b,
+    }
+}
+
+/// Two comparisons that may overlap: `N` bytes at each end, which must be all of it.
+#[inline(always)]
+fn same_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+    a.first_chunk::<N>() == b.first_chunk::<N>() && a.last_chunk::<N>() == b.last_chunk::<N>()
+}
+
+/// Up to seven bytes as one little-endian word.
+#[inline(always)]
+pub fn short_word(s: &[u8]) -> u64 {
+    debug_assert!(s.len() < 8);
+    let n = s.len();
+    if let (Some(low), Some(high)) = (s.first_chunk(), s.last_chunk()) {
+        let high = u64::from(u32::from_le_bytes(*high));
+        return u64::from(u32::from_le_bytes(*low)) | high << (8 * (n - 4));
+    }
+    match *s {
+        [] => 0,
+        [a] => u64::from(a),
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a, b, c, ..] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -44,6 +91,31 @@ mod tests {
             let mut to = vec![0; n];
             super::copy_short(&mut to, &from[..n]);
             assert_eq!(to, from[..n]);
+        }
+    }
+
+    #[test]
+    fn comparisons_of_all_lengths_see_each_byte() {
+        let a: Vec<u8> = (1..=80).collect();
+        for n in 0..a.len() {
+            let mut b = a[..n].to_vec();
+            assert!(super::same_bytes(&a[..n], &b));
+            assert!(!super::same_bytes(&a[..n + 1], &b));
+            for i in 0..n {
+                b[i] ^= 0x80;
+                assert!(!super::same_bytes(&a[..n], &b), "{n} {i}");
+                b[i] ^= 0x80;
+            }
+        }
+    }
+
+    #[test]
+    fn short_words_have_all_their_bytes() {
+        let a = [1, 2, 3, 0xff, 5, 6, 7];
+        for n in 0..=7 {
+            let mut whole = [0; 8];
+            whole[..n].copy_from_slice(&a[..n]);
+            assert_eq!(super::short_word(&a[..n]), u64::from_le_bytes(whole));
         }
     }
 }

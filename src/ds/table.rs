@@ -31,6 +31,7 @@ use std::ptr::NonNull;
 use std::sync::LazyLock;
 
 use crate::base::sys;
+use crate::ds::same_bytes;
 
 /// Elements a bucket holds before it chains.
 const SLOTS: usize = 7;
@@ -98,7 +99,7 @@ static SHARED_KEY: LazyLock<KeyHasher> = LazyLock::new(|| {
 });
 
 impl HashKey for SharedHasher {
-    #[inline]
+    #[inline(always)]
     fn hash(&self, key: &[u8]) -> u64 {
         SHARED_KEY.hash(key)
     }
@@ -300,10 +301,23 @@ impl Buckets {
         unsafe { &mut *self.ptr.as_ptr().add(index) }
     }
 
+    #[inline(always)]
     fn insert_word(&mut self, hash: u64, word: usize) -> NonNull<usize> {
         let index = (hash & self.mask()) as usize;
-        let tag = tag_of(hash);
         self.used += 1;
+        let b = self.bucket_mut(index);
+        let free = !b.meta & b.slots_mask();
+        if free == 0 {
+            return self.insert_word_behind(index, tag_of(hash), word);
+        }
+        let slot = free.trailing_zeros() as usize / 8;
+        b.set(slot, tag_of(hash), word);
+        NonNull::from(&mut b.words[slot])
+    }
+
+    /// The same where the first bucket of the chain is full.
+    #[cold]
+    fn insert_word_behind(&mut self, index: usize, tag: u8, word: usize) -> NonNull<usize> {
         let mut grown = 0;
         let mut b = self.bucket_mut(index);
         let place = loop {
@@ -514,8 +528,33 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// Finds the element with this key; `hash` is [`Table::hash`] of it.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        // The first place to look at by hand: nearly always it is the last one, too.
+        let t = &self.tables[0];
+        if t.len > 0 {
+            let b = t.bucket((hash & t.mask()) as usize);
+            let candidates = b.candidates(tag_of(hash));
+            if candidates != 0 {
+                let slot = candidates.trailing_zeros() as usize / 8;
+                // SAFETY: as in `find_place`.
+                if same_bytes(unsafe { b.element::<E>(slot) }.key(), key) {
+                    return Some(Slot {
+                        word: NonNull::from(&b.words[slot]),
+                        version: self.version,
+                    });
+                }
+            }
+            let others = candidates & candidates.wrapping_sub(1);
+            if others == 0 && b.meta & CHAINED == 0 && !self.is_rehashing() {
+                return None;
+            }
+        }
+        self.find_anywhere(hash, key)
+    }
+
+    #[inline(never)]
+    fn find_anywhere(&self, hash: u64, key: &[u8]) -> Option<Slot> {
         let tag = tag_of(hash);
         let mut t = &self.tables[0];
         loop {
@@ -565,7 +604,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// Adds an element whose key is not in the table.
-    #[inline]
+    #[inline(always)]
     pub fn insert_new(&mut self, hash: u64, element: E) -> Slot {
         if self.is_rehashing() {
             self.rehash_step();

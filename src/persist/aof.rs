@@ -18,7 +18,7 @@ use crate::server::aof::AofState;
 use crate::server::persist::ChildKind;
 use crate::server_log;
 use crate::wire::aof::{
-    AofManifest, manifest_file_name, temp_incr_file_name, temp_manifest_file_name,
+    AofManifest, ManifestError, manifest_file_name, temp_incr_file_name, temp_manifest_file_name,
 };
 
 /// Seconds between two log lines about writes that fail (AOF_WRITE_LOG_ERROR_RATE).
@@ -27,6 +27,24 @@ const AOF_WRITE_LOG_ERROR_RATE: i64 = 30;
 const POSTPONE_MAX: i64 = 2;
 /// A buffer larger than this is given back after a write.
 const KEEP_BUFFER: usize = 64 * 1024;
+
+/// Says what is wrong with a manifest, as the loader and `redis-check-aof` do.
+pub(super) fn log_manifest_error(e: &ManifestError) {
+    server_log!(Level::Warning, "\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
+    if e.line > 0 {
+        server_log!(
+            Level::Warning,
+            "Reading the manifest file, at line {}\n",
+            e.line
+        );
+        server_log!(
+            Level::Warning,
+            ">>> '{}'\n",
+            String::from_utf8_lossy(&e.text)
+        );
+    }
+    server_log!(Level::Warning, "{}\n", e.reason);
+}
 
 impl Server {
     /// A file of the append-only folder.
@@ -38,6 +56,18 @@ impl Server {
     pub(super) fn create_append_only_dir(&self) -> bool {
         let dir = path_of(&self.config.appenddirname);
         match fs::create_dir(&dir) {
+            Ok(()) => match sys::fsync_file_dir(&dir) {
+                Ok(()) => true,
+                Err(e) => {
+                    server_log!(
+                        Level::Warning,
+                        "Fail to fsync the folder of {}: {}",
+                        dir.display(),
+                        strerror(&e)
+                    );
+                    false
+                }
+            },
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !dir.is_dir() => {
                 server_log!(
                     Level::Warning,
@@ -112,6 +142,7 @@ impl Server {
 
     /// Reads the manifest at the start (aofLoadManifestFromDisk). A manifest that cannot be read ends the process.
     pub fn aof_load_manifest_from_disk(&mut self) {
+        self.aof.manifest = AofManifest::default();
         let dir = path_of(&self.config.appenddirname);
         if !dir.is_dir() {
             server_log!(
@@ -145,20 +176,7 @@ impl Server {
         match AofManifest::parse(&text) {
             Ok(m) => self.aof.manifest = m,
             Err(e) => {
-                server_log!(Level::Warning, "\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
-                if e.line > 0 {
-                    server_log!(
-                        Level::Warning,
-                        "Reading the manifest file, at line {}\n",
-                        e.line
-                    );
-                    server_log!(
-                        Level::Warning,
-                        ">>> '{}'\n",
-                        String::from_utf8_lossy(&e.text)
-                    );
-                }
-                server_log!(Level::Warning, "{}\n", e.reason);
+                log_manifest_error(&e);
                 self.exit(1);
             }
         }
@@ -254,7 +272,9 @@ impl Server {
             self.annotate_replication_state();
         }
         if self.aof.buf.is_empty() {
-            let unsynced = self.aof.last_incr_fsync_offset != self.aof.last_incr_size;
+            // A sync that failed is tried again: writes are refused until one succeeds, so none will bring one about.
+            let unsynced = self.aof.last_incr_fsync_offset != self.aof.last_incr_size
+                || self.aof.bio.error().is_some();
             let due = match policy {
                 AppendFsync::EverySec => {
                     self.clock.unix_s > self.aof.last_fsync && self.aof.bio.syncing() == 0
@@ -483,23 +503,25 @@ impl Server {
                 Level::Notice,
                 "AOF was enabled during a transaction. An AOF background was scheduled to start when possible."
             );
-        } else if child == Some(ChildKind::Aof) {
-            server_log!(
-                Level::Notice,
-                "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a \
-                 rewrite now."
-            );
-            // That one began without keeping what came after it. The next starts when its end is booked.
-            self.kill_append_only_child();
-            self.aof.rewrite_scheduled = true;
-        } else if !self.rewrite_append_only_file_background() {
-            self.aof.state = AofState::Off;
-            server_log!(
-                Level::Warning,
-                "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for \
-                 more info about the error."
-            );
-            return false;
+        } else {
+            if child == Some(ChildKind::Aof) {
+                server_log!(
+                    Level::Notice,
+                    "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and \
+                     starting a rewrite now."
+                );
+                // That one began without keeping what came after it.
+                self.kill_append_only_child();
+            }
+            if !self.rewrite_append_only_file_background() {
+                self.aof.state = AofState::Off;
+                server_log!(
+                    Level::Warning,
+                    "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs \
+                     for more info about the error."
+                );
+                return false;
+            }
         }
         self.aof.last_fsync = self.clock.unix_s;
         if self.aof.bio.error().is_some() {

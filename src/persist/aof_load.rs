@@ -456,20 +456,18 @@ impl Server {
     /// # Errors
     /// The reply.
     pub fn debug_loadaof(&mut self, cid: ClientId) -> Result<(), &'static str> {
-        if self.aof.state == AofState::On {
-            self.flush_append_only_file(true);
-        }
+        self.flush_append_only_file(true);
         self.empty_data(None, false);
         self.protect_client(cid);
-        if self.aof.state == AofState::On {
-            self.aof_load_manifest_from_disk();
-        }
+        self.aof_load_manifest_from_disk();
+        self.aof_del_history_files();
         let loaded = self.load_append_only_files();
         self.unprotect_client(cid);
-        if loaded.is_err() {
+        // Loading is no change to propagate, whatever came of it.
+        self.dirty = 0;
+        if !matches!(loaded, Ok(AofLoaded::Ok | AofLoaded::Empty)) {
             return Err("Error trying to load the AOF files, check server logs.");
         }
-        self.dirty = 0;
         server_log!(Level::Notice, "Append Only File loaded by DEBUG LOADAOF");
         Ok(())
     }
@@ -547,14 +545,15 @@ impl Server {
             Stop::Format => {
                 server_log!(
                     Level::Warning,
-                    "Bad file format reading the append only file {}: make a backup of your AOF file, then use \
-                     ./redis-check-aof --fix <filename.manifest>",
+                    "What begins at offset {} of the append only file {} is no command",
+                    r.position(),
                     shown
                 );
                 server_log!(
                     Level::Warning,
-                    "The fault is in the command that begins at offset {}",
-                    r.position()
+                    "Bad file format reading the append only file {}: make a backup of your AOF file, then use \
+                     ./redis-check-aof --fix <filename.manifest>",
+                    shown
                 );
                 return Err(AofLoadFailed);
             }

@@ -19,6 +19,8 @@ use crate::base::sys::strerror;
 use crate::base::sys::{self, ChildExit, Fork};
 use crate::ds::table::Resize;
 use crate::server::Server;
+use crate::server::client::Chunk;
+use crate::server::oom_score::ProcessClass;
 use crate::server::persist::{Child, ChildKind, RdbSaveInfo, RdbTarget};
 use crate::server_log;
 
@@ -248,9 +250,11 @@ impl Server {
     ) -> io::Result<i32> {
         let start = monotonic_us();
         let (read, write) = sys::pipe()?;
+        let parent = sys::getpid();
         let pid = match sys::fork()? {
             Fork::Child => {
-                // The pipe breaks when the parent dies, and so ends the child.
+                // A child that outlived the server would replace files of the next one.
+                sys::die_with_parent(parent);
                 drop(read);
                 self.run_child(kind, write, work)
             }
@@ -283,6 +287,23 @@ impl Server {
         Ok(pid)
     }
 
+    /// Clients and the replication log are nothing to a child (dismissMemoryInChild). What a client shares with a value
+    /// stays: that is to be saved.
+    fn dismiss_memory_in_child(&self) {
+        for bytes in self.repl.log.segments() {
+            sys::dismiss_memory(bytes);
+        }
+        for c in self.clients.iter() {
+            sys::dismiss_memory(&c.querybuf);
+            sys::dismiss_memory(&c.out.buf);
+            for chunk in &c.out.list {
+                if let Chunk::Bytes(b) = chunk {
+                    sys::dismiss_memory(b);
+                }
+            }
+        }
+    }
+
     /// The child's whole life.
     fn run_child(
         &mut self,
@@ -296,6 +317,10 @@ impl Server {
             ChildKind::Rdb => "redis-rdb-bgsave",
             ChildKind::Aof => "redis-aof-rewrite",
         }));
+        self.close_inherited_listening_sockets();
+        // A failure is in the log.
+        let _ = self.set_oom_score_adj(ProcessClass::Child);
+        self.dismiss_memory_in_child();
         let last = match kind {
             ChildKind::Rdb => InfoKind::RdbCowSize,
             ChildKind::Aof => InfoKind::AofCowSize,
@@ -312,7 +337,8 @@ impl Server {
     }
 
     /// Asks the child that saves to stop and forgets what it has written (killRDBChild). Its end is booked by the next
-    /// [`Server::persistence_cron`], as no error; from here on it neither writes nor renames anything.
+    /// [`Server::persistence_cron`], as no error; from here on it neither writes nor renames anything. That of a rewrite, by
+    /// [`Self::kill_child`], is booked before it returns.
     pub fn kill_rdb_child(&mut self) {
         self.kill_child(ChildKind::Rdb);
     }
@@ -336,11 +362,23 @@ impl Server {
             if child.ended.is_none() {
                 // Stuck in a slow system call: it will not come back from that one.
                 let _ = sys::kill(pid, sys::SIGKILL);
+                if kind == ChildKind::Aof {
+                    sys::wait_for(pid);
+                    child.ended = Some(ChildExit {
+                        pid,
+                        code: None,
+                        signal: Some(sys::SIGKILL),
+                    });
+                }
             }
         }
         match kind {
             ChildKind::Rdb => remove_temp_file(pid),
-            ChildKind::Aof => super::rewrite::remove_temp_files(pid),
+            ChildKind::Aof => {
+                super::rewrite::remove_temp_files(pid);
+                // Whoever ends a rewrite may want to begin another at once.
+                self.check_children_done();
+            }
         }
         self.exec.clock_stale = true;
     }

@@ -1,12 +1,13 @@
 //! Persistence: snapshots to and from RDB files (rdb.c, childinfo.c, and the parts of server.c that start and reap children).
 //! Floor 5.
 //!
-//! [`save`] writes a snapshot, [`child`] does so in a forked process and hears from it, [`load`] reads one. The state is in
-//! `server::persist`. Must not know sockets: a full sync is a file that replication asks for here and sends or has received
-//! by itself.
+//! [`save`] writes a snapshot, [`child`] does so in a forked process and hears from it, [`load`] reads one; [`check`] is the
+//! tools that look at files without a server. The state is in `server::persist`. Must not know sockets: a full sync is a file
+//! that replication asks for here and sends or has received by itself.
 
 mod aof;
 mod aof_load;
+pub mod check;
 mod child;
 mod load;
 mod rewrite;

@@ -18,6 +18,7 @@ use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::persist::{Child, ChildKind, RdbTarget};
 use crate::server_log;
+use crate::store::dismiss::dismiss_object;
 use crate::store::rewrite::rewrite_object;
 use crate::wire::aof::{temp_incr_file_name, timestamp_annotation};
 use crate::wire::resp;
@@ -44,6 +45,29 @@ pub(super) fn remove_temp_files(pid: i32) {
     let pid = pid.unsigned_abs();
     let _ = fs::remove_file(temp_background_file(pid));
     let _ = fs::remove_file(temp_file(pid));
+}
+
+/// A writer that counts what went through it.
+struct Counted<W> {
+    inner: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(buf)?;
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        self.bytes += buf.len() as u64;
+        self.inner.write_all(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 impl Server {
@@ -99,7 +123,10 @@ impl Server {
         if self.config.aof_use_rdb_preamble {
             return self.rdb_save_rio(sink, 0, None, true, reporter);
         }
-        let mut w = BufWriter::with_capacity(WRITE_BUFFER, sink);
+        let mut w = Counted {
+            inner: BufWriter::with_capacity(WRITE_BUFFER, sink),
+            bytes: 0,
+        };
         self.rewrite_append_only_file_rio(&mut w, reporter)?;
         w.flush()
     }
@@ -107,7 +134,7 @@ impl Server {
     /// The commands that make the data set (rewriteAppendOnlyFileRio).
     fn rewrite_append_only_file_rio<W: Write>(
         &self,
-        w: &mut W,
+        w: &mut Counted<W>,
         mut reporter: Option<&mut Reporter>,
     ) -> io::Result<()> {
         let mut line = Vec::new();
@@ -135,7 +162,9 @@ impl Server {
                     return;
                 }
                 line.clear();
+                let before = w.bytes;
                 done = rewrite_object(w, e);
+                dismiss_object(e, w.bytes - before);
                 if let (Ok(()), Some(at)) = (&done, e.expire()) {
                     let mut n = itoa::Buffer::new();
                     let words: [&[u8]; 3] = [b"PEXPIREAT", e.name(), n.format(at).as_bytes()];
@@ -222,6 +251,17 @@ impl Server {
         // The next command says which database it is for, since it opens a file.
         self.aof.selected_db = None;
         self.flush_append_only_file(true);
+        if !self.aof.is_off() && !self.aof.buf.is_empty() && self.aof.file.is_some() {
+            // The snapshot would have what these commands did, and the new increment would do it again.
+            server_log!(
+                Level::Warning,
+                "Can't rewrite append only file in background: what was written before is not on the disk yet."
+            );
+            self.aof.last_rewrite_failed = true;
+            // The cron would ask again, and log again, ten times a second.
+            self.aof.consecutive_failures += 1;
+            return false;
+        }
         if !self.open_new_incr_aof_for_append() {
             self.aof.last_rewrite_failed = true;
             return false;

@@ -20,6 +20,7 @@ use crate::server::client::SLAVE_REQ_RDB_EXCLUDE_DATA;
 use crate::server::persist::RdbSaveInfo;
 use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
+use crate::store::dismiss::dismiss_object;
 use crate::store::entry::Entry;
 use crate::store::evict::{estimate_object_idle_time, lfu_decr_and_return};
 use crate::store::rdb_value::{rdb_save_object, rdb_save_object_type};
@@ -95,7 +96,9 @@ impl Walk<'_> {
         }
         w.type_byte(rdb_save_object_type(e, w.version()))?;
         w.string(e.name())?;
+        let before = w.bytes_written();
         rdb_save_object(w, e)?;
+        dismiss_object(e, w.bytes_written() - before);
         if self.delay != 0 {
             debug_delay(self.delay, &mut self.calls);
         }

@@ -19,7 +19,7 @@
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::blocked::{PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose};
+use crate::server::blocked::{PAUSE_ACTION_REPLICA, PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose};
 use crate::server::client::{ClientId, ReplState};
 use crate::server::exec::Args;
 use crate::server::repl::{Failover, FailoverState};
@@ -85,14 +85,41 @@ impl Server {
             force,
             target,
         };
-        // Without it a replica says where it is once a second, and clients would wait for that.
-        self.send_getack_to_replicas();
+        // Without being asked a replica says where it is once a second, and clients would wait for that.
+        if self.synced_target().is_none() && !self.is_paused(PAUSE_ACTION_REPLICA) {
+            self.send_getack_to_replicas();
+        }
         self.pause_actions(
             PausePurpose::DuringFailover,
             i64::MAX,
             PAUSE_ACTIONS_CLIENT_WRITE_SET,
         );
         Ok(())
+    }
+
+    /// The address of the replica to fail over to, if there is one that has all.
+    fn synced_target(&self) -> Option<(String, u16)> {
+        let offset = self.repl.log.master_repl_offset();
+        let synced = |cid: &ClientId| {
+            let r = self.clients.get(*cid).and_then(|c| c.repl());
+            r.is_some_and(|r| r.state == ReplState::Online && r.ack_off == offset)
+        };
+        match &self.repl.failover.target {
+            Some((host, port)) => self
+                .find_replica(host, i64::from(*port))
+                .filter(synced)
+                .map(|_| (host.clone(), *port)),
+            // Any that has all and can be reached.
+            None => self
+                .clients
+                .slaves
+                .iter()
+                .filter(|s| synced(s))
+                .find_map(|s| {
+                    let port = self.clients.get(*s)?.repl()?.listening_port;
+                    Some((self.replica_ip(*s)?, port)).filter(|(_, port)| *port != 0)
+                }),
+        }
     }
 
     /// Gives an attempt up, if there is one; `why` is for the log (abortFailover).
@@ -143,28 +170,7 @@ impl Server {
             }
             return;
         }
-        let offset = self.repl.log.master_repl_offset();
-        let synced = |cid: &ClientId| {
-            let r = self.clients.get(*cid).and_then(|c| c.repl());
-            r.is_some_and(|r| r.state == ReplState::Online && r.ack_off == offset)
-        };
-        let target = match &f.target {
-            Some((host, port)) => self
-                .find_replica(host, i64::from(*port))
-                .filter(synced)
-                .map(|_| (host.clone(), *port)),
-            // Any that has all and can be reached.
-            None => self
-                .clients
-                .slaves
-                .iter()
-                .filter(|s| synced(s))
-                .find_map(|s| {
-                    let port = self.clients.get(*s)?.repl()?.listening_port;
-                    Some((self.replica_ip(*s)?, port)).filter(|(_, port)| *port != 0)
-                }),
-        };
-        if let Some((host, port)) = target {
+        if let Some((host, port)) = self.synced_target() {
             server_log!(
                 Level::Notice,
                 "Failover target {}:{} is synced, failing over.",

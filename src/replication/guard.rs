@@ -104,7 +104,7 @@ impl Server {
         }
     }
 
-    /// Whether the full sync that the master offers is refused: its history is not ours, and is shorter. A user's REPLICAOF is
+    /// Whether the full sync that the master offers is refused: its history is not ours, and not longer. A user's REPLICAOF is
     /// consent, for the sync that follows it.
     pub(super) fn refuses_full_sync(&mut self, history: Option<([u8; 40], i64)>) -> bool {
         let Some((id, offset)) = history else {
@@ -120,7 +120,7 @@ impl Server {
             || self.repl.full_sync_consent
             || empty
             || related
-            || offset >= upto
+            || offset > upto
         {
             self.repl.refusal = None;
             return false;
@@ -138,7 +138,7 @@ impl Server {
             let port = self.repl.master_port;
             server_log!(
                 Level::Warning,
-                "Refusing a full sync: MASTER {}:{} has another history ({} up to {}), shorter than ours ({} up to {}). It has \
+                "Refusing a full sync: MASTER {}:{} has another history ({} up to {}), not longer than ours ({} up to {}). It has \
                  probably restarted without its data. This replica keeps what it has; send it REPLICAOF {} {} to accept the \
                  master's data, or REPLICAOF NO ONE to promote it.",
                 host,

@@ -290,7 +290,10 @@ impl Server {
             replid2: &self.repl.replid2,
             second_offset: self.repl.second_replid_offset,
         };
-        if let Err(why) = history.try_partial(&self.repl.log, asked, offset) {
+        let psync2 = self.clients[cid]
+            .repl()
+            .is_some_and(|r| r.capa & SLAVE_CAPA_PSYNC2 != 0);
+        if let Err(why) = history.try_partial(&self.repl.log, asked, offset, psync2) {
             let line = history.log_refusal(why, &name, asked, offset);
             server_log!(Level::Notice, "{}", line);
             if why == Refusal::AheadOfMaster {
@@ -303,14 +306,12 @@ impl Server {
             return Err(match why {
                 Refusal::FullResyncRequested => SyncReason::FirstSync,
                 Refusal::UnknownId => SyncReason::ReplidUnknown,
-                Refusal::BeyondSecondId => SyncReason::BeyondSecondId,
+                // One that cannot be told the new name has nothing that goes beyond the old one either.
+                Refusal::BeyondSecondId | Refusal::CannotBeRenamed => SyncReason::BeyondSecondId,
                 Refusal::LackOfBacklog => SyncReason::BacklogTooShort,
                 Refusal::AheadOfMaster => SyncReason::OffsetAhead,
             });
         }
-        let psync2 = self.clients[cid]
-            .repl()
-            .is_some_and(|r| r.capa & SLAVE_CAPA_PSYNC2 != 0);
         let reply = if psync2 {
             format!("+CONTINUE {}\r\n", id_text(&self.repl.replid))
         } else {

@@ -10,7 +10,9 @@
 //!       │ +CONTINUE                                                │ is a reader of the log
 //!       ▼                                                          ▼
 //!    Online ◄── the file is sent ── SendBulk ◄── child done ── WaitBgsaveEnd
-//!                                  (send_bulk_to_slave)            │ child failed: closed
+//!      ▲                           (send_bulk_to_slave)            │ │ child failed: closed
+//!      │                                                           │
+//!      └── its first ACK ── (online, no stream yet) ◄── pipe read to its end, child done (rdb_pipe: a diskless sync)
 //! ```
 //!
 //! A master, as its replica sees it ([`replica`], states in `server::repl::ReplicaState`; the steps of the handshake are
@@ -21,6 +23,12 @@
 //!                          ▲                          └──+CONTINUE──────────────────────────────►    │
 //!                          └── any failure, any lost link: again, with what cached_master knows ◄────┘
 //! ```
+//!
+//! Who does what: [`master`] SYNC, PSYNC and the stream; [`full_sync`] which snapshot serves whom, [`rdb_pipe`] one that goes
+//! through a pipe, [`resume`] one that goes on after a lost link, [`overflow`] a replica that cannot keep up meanwhile;
+//! [`wait`] WAIT and WAITAOF, [`failover`] FAILOVER, [`lag`] how far behind replicas are. [`replica`] the link to a master,
+//! [`payload`] the snapshot that comes over it, [`cached_master`] what stays of a lost link, [`guard`] what a replica refuses
+//! and explains. [`cron`] the once-a-second part of all.
 //!
 //! Invariants:
 //! - the stream's bytes and offsets are in one place, `server.repl.log`; a replica's output is a position in it;
@@ -45,6 +53,7 @@ mod wait;
 
 pub use failover::FailoverRequest;
 pub use wait::WAITAOF_WITHOUT_AOF;
+
 /// An id as text: it may be whatever forty bytes a master sent.
 fn id_text(id: &[u8; 40]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(id)

@@ -125,7 +125,8 @@ impl Server {
     }
 
     fn open_payload_file(&self) -> io::Result<PayloadTo> {
-        let name = format!("temp-{}.{}.rdb", self.clock.unix_s, std::process::id());
+        // Not the name of one of a moment ago, which may be kept.
+        let name = format!("temp-{}.{}.rdb", self.clock.unix_us, std::process::id());
         let path = PathBuf::from(name);
         let file = File::options()
             .create(true)
@@ -483,7 +484,9 @@ impl Server {
     /// Nothing has come: others are served until something does, or until the master has been silent for repl-timeout.
     fn wait_for_payload(&mut self, since_us: u64) -> io::Result<()> {
         self.replication_send_newline_to_master();
-        self.el.wait_for_file(WAIT_MS);
+        if let Some(fd) = self.el.wait_fd() {
+            sys::wait_readable(fd, WAIT_MS);
+        }
         self.process_events_while_blocked();
         if self.repl.sock.is_none() || self.repl.state != ReplicaState::Transfer {
             return Err(io::ErrorKind::ConnectionAborted.into());

@@ -36,6 +36,8 @@ impl Server {
         self.config.masterhost = Some(host.as_bytes().to_vec());
         self.config.masterport = port;
         log::set_role(log::Role::Replica);
+        // A failure is in the log, and no reason against the new role.
+        let _ = self.update_oom_score_adj();
         self.cancel_replication_handshake(false);
         if was_master {
             self.replication_discard_cached_master();
@@ -66,6 +68,7 @@ impl Server {
         self.repl.link_problem = None;
         self.repl.refusal = None;
         log::set_role(log::Role::Master);
+        let _ = self.update_oom_score_adj();
         self.shift_replication_id();
         // They come back at once, learn the new id and continue.
         self.disconnect_slaves();

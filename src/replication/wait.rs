@@ -92,6 +92,24 @@ impl Server {
         server_log!(Level::Debug, "Asked the replicas for an acknowledgement");
     }
 
+    /// As a replica: answers the master's request for an acknowledgement, and tells it again when what it asked for has
+    /// reached the disk, so that its clients in WAITAOF need not wait for the next second. `synced`: the disk has more than
+    /// at the last call.
+    pub fn acknowledge_before_sleep(&mut self, synced: bool) {
+        let on_disk = synced && self.repl.ack_when_synced;
+        if !std::mem::take(&mut self.repl.ack_asked) && !on_disk {
+            return;
+        }
+        self.replication_send_ack();
+        let applied = self
+            .repl
+            .master
+            .and_then(|m| self.clients.get(m)?.repl())
+            .map_or(0, |r| r.reploff);
+        let synced = self.aof.fsynced_reploff;
+        self.repl.ack_when_synced = synced != -1 && synced < applied;
+    }
+
     /// Answers those who have waited long enough (processClientsWaitingReplicas).
     pub fn process_clients_waiting_replicas(&mut self) {
         // Counts made in this pass, by kind: many wait for much the same offset.

@@ -207,10 +207,22 @@ impl Output {
         }
     }
 
+    /// Appends the first `n` of eight bytes: the head of a reply, moved as one word.
+    #[inline(always)]
+    pub fn push_head(&mut self, bytes: &[u8; 8], n: usize) {
+        if self.list.is_empty() && self.buf.capacity() - self.buf.len() >= bytes.len() {
+            let end = self.buf.len() + n;
+            self.buf.extend_from_slice(bytes);
+            self.buf.truncate(end);
+            return;
+        }
+        self.push_spill(&bytes[..n]);
+    }
+
     /// Appends bytes behind whatever is there.
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.list.is_empty() && self.buf.len() + bytes.len() <= self.buf.capacity() {
+        if self.list.is_empty() && self.buf.capacity() - self.buf.len() >= bytes.len() {
             self.buf.extend_from_slice(bytes);
             return;
         }

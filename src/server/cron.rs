@@ -89,6 +89,7 @@ impl Server {
 /// The timer behind everything periodic (serverCron).
 pub fn server_cron(server: &mut Server, _: TimeId) -> Next {
     let start = crate::base::clock::monotonic_us();
+    server.watchdog_schedule_signal();
     server.update_cached_time();
     server.exec.clock_stale = true;
     server.cron.hz = server.config.hz;
@@ -236,8 +237,8 @@ pub fn before_sleep(server: &mut Server) {
         server.active_expire_cycle(crate::server::expire::Cycle::Fast);
     }
     server.el.set_dont_wait(false);
+    let mut synced = server.refresh_fsynced_reploff();
     if !server.repl.waiting_acks.is_empty() {
-        server.refresh_fsynced_reploff();
         server.process_clients_waiting_replicas();
     }
     if server.blocking.timeout_table_len() > 0 {
@@ -265,12 +266,14 @@ pub fn before_sleep(server: &mut Server) {
         server.flush_append_only_file(false);
         let us = crate::base::clock::monotonic_us() - start;
         server.stats.aof_duration.add(us);
-        if server.refresh_fsynced_reploff() && !server.repl.waiting_acks.is_empty() {
+        synced |= server.refresh_fsynced_reploff();
+        if synced && !server.repl.waiting_acks.is_empty() {
             // Their answers go out now; their further requests, which may write again, follow in the next turn.
             server.process_clients_waiting_replicas();
             server.el.set_dont_wait(!server.exec.unblocked.is_empty());
         }
     }
+    server.acknowledge_before_sleep(synced);
     server.note_lag();
     server.handle_clients_with_pending_writes();
     if !server.clients.to_close.is_empty() {

@@ -95,7 +95,9 @@ impl Server {
             self.aof.buf.capacity()
         };
         let log = &self.repl.log;
-        log.mem_usage().saturating_sub(log.backlog_mem_limit()) + aof
+        // The notes on how far replicas lag grow with the log, and are bounded.
+        let lag = self.repl.lag.mem_usage();
+        log.mem_usage().saturating_sub(log.backlog_mem_limit()) + lag + aof
     }
 
     /// Bytes above the limit; 0: within it (getMaxmemoryState).

@@ -24,6 +24,7 @@ use crate::server::command::{
     CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG,
     CMD_STALE, CMD_WRITE, CommandId,
 };
+use crate::server::crash::server_panic;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
 use crate::server_log;
@@ -34,8 +35,8 @@ pub struct Args<'a> {
     text: &'a [u8],
     spans: &'a [Span],
     big: &'a [SBuf],
-    /// The request as it came, when that is what we would write ourselves.
-    raw: Option<&'a [u8]>,
+    /// Bytes of `text` that are the request as it came, when that is what we would write ourselves; 0 else.
+    raw_len: usize,
 }
 
 impl<'a> Args<'a> {
@@ -46,7 +47,11 @@ impl<'a> Args<'a> {
             text: parser.inline_text().unwrap_or(buf),
             spans: parser.spans(),
             big: parser.big(),
-            raw: parser.is_canonical().then(|| &buf[..parser.consumed()]),
+            raw_len: if parser.is_canonical() {
+                parser.consumed()
+            } else {
+                0
+            },
         }
     }
 
@@ -57,7 +62,7 @@ impl<'a> Args<'a> {
             text,
             spans,
             big: &[],
-            raw: None,
+            raw_len: 0,
         }
     }
 
@@ -73,7 +78,8 @@ impl<'a> Args<'a> {
     /// The bytes of the request, when they can be passed on as they are.
     #[inline]
     pub fn raw(&self) -> Option<&'a [u8]> {
-        self.raw
+        let raw = self.text.get(..self.raw_len)?;
+        (!raw.is_empty()).then_some(raw)
     }
 
     /// The argument's own buffer, when it has one: to be kept instead of copied.
@@ -88,17 +94,22 @@ impl<'a> Args<'a> {
     }
 
     /// The command's name as one word, when it has at most seven letters and more of the request follows: the letters, and
-    /// the length on top of them.
-    #[inline]
-    fn short_name(&self) -> Option<u64> {
-        let s = *self.spans.first()?;
+    /// the length on top of them. 0: it has not.
+    #[inline(always)]
+    fn short_name(&self) -> u64 {
+        let Some(s) = self.spans.first() else {
+            return 0;
+        };
         let len = s.end.wrapping_sub(s.start);
         if len > 7 {
-            return None;
+            return 0;
         }
-        let eight = self.text.get(s.start as usize..)?.first_chunk::<8>()?;
+        let name = self.text.get(s.start as usize..);
+        let Some(eight) = name.and_then(|name| name.first_chunk::<8>()) else {
+            return 0;
+        };
         let letters = u64::from_le_bytes(*eight) & ((1 << (8 * len)) - 1);
-        Some(letters | u64::from(len) << 56)
+        letters | u64::from(len) << 56
     }
 
     /// Case-insensitive comparison of an argument.
@@ -185,7 +196,7 @@ impl OwnedArgs {
             text: &self.text,
             spans: &self.spans,
             big: &self.big,
-            raw: None,
+            raw_len: 0,
         }
     }
 
@@ -224,7 +235,7 @@ pub struct Exec {
     pub redacted: Vec<usize>,
     /// One of the fields above was set by a command and is to be cleared after it.
     pub leftovers: bool,
-    /// The name that was looked up last, and what it led to.
+    /// The name that was looked up last (0: none yet), and what it led to.
     last_word: u64,
     last_id: Option<CommandId>,
     /// The parser of requests that are whole in the shared read buffer.
@@ -282,7 +293,7 @@ fn allowed_in_pubsub(name: &str) -> bool {
 
 impl Server {
     /// Runs or refuses one request (processCommand). `Done`: the client is still there and neither blocked nor closing.
-    #[inline]
+    #[inline(always)]
     pub fn process_command(&mut self, cid: ClientId, args: &Args) -> Processed {
         let Some(mut id) = self.lookup_cached(args) else {
             return self.no_such_command(cid, args);
@@ -355,14 +366,17 @@ impl Server {
     #[inline]
     fn lookup_cached(&mut self, args: &Args) -> Option<CommandId> {
         let word = args.short_name();
-        if let (Some(id), Some(w)) = (self.exec.last_id, word)
-            && w == self.exec.last_word
-        {
-            return Some(id);
+        if word != 0 && word == self.exec.last_word {
+            return self.exec.last_id;
         }
+        self.lookup_named(word, args)
+    }
+
+    #[inline(never)]
+    fn lookup_named(&mut self, word: u64, args: &Args) -> Option<CommandId> {
         let id = self.commands.lookup(&args[0])?;
-        if let Some(w) = word {
-            self.exec.last_word = w;
+        if word != 0 {
+            self.exec.last_word = word;
             self.exec.last_id = Some(id);
         }
         Some(id)
@@ -516,17 +530,18 @@ impl Server {
         None
     }
 
-    /// The last save failed, and the configuration takes that for a reason to refuse (writeCommandsDeniedByDiskError).
+    /// A save or a write of the append-only file failed, and the configuration takes that for a reason to refuse
+    /// (writeCommandsDeniedByDiskError).
     #[cold]
     fn denied_by_disk_error(&self) -> Option<Cow<'static, str>> {
-        if let Some(errno) = self.aof.write_error() {
+        let denied = self.persist.last_bgsave_failed
+            && self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty();
+        if let Some(errno) = self.aof.write_error().filter(|_| !denied) {
             let e = std::io::Error::from_raw_os_error(errno);
             let text = format!("-MISCONF Errors writing to the AOF file: {}", strerror(&e));
             return Some(text.into());
         }
-        let denied = self.persist.last_bgsave_failed
-            && self.config.stop_writes_on_bgsave_error
-            && !self.config.save.is_empty();
         denied.then_some(Cow::Borrowed(
             "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
              Commands that may modify the data set are disabled, because this instance is configured to report \
@@ -544,7 +559,7 @@ impl Server {
             return;
         }
         if !self.config.replica_ignore_disk_write_errors {
-            crate::server::startup::server_panic("Replica was unable to write command to disk.");
+            server_panic(&self.config, "Replica was unable to write command to disk.");
         }
         let now = self.clock.unix_ms;
         if now > self.repl.disk_error_logged_ms + LOG_INTERVAL_MS {
@@ -679,7 +694,7 @@ impl Server {
     }
 
     /// Runs a command, counts it, and propagates its effect (call).
-    #[inline]
+    #[inline(always)]
     pub fn call(
         &mut self,
         cid: ClientId,
@@ -732,10 +747,7 @@ impl Server {
         let changed = self.dirty > dirty;
         if changed || self.exec.leftovers {
             let before = self.repl.log.master_repl_offset();
-            if changed && !self.exec.unusual && !self.exec.leftovers && self.nobody_listens() {
-                // The offset goes on all the same: others take it for a clock of writes.
-                self.repl.log.bump_offset();
-            } else {
+            if self.exec.unusual || self.exec.leftovers || !self.nobody_listens() {
                 self.propagate_call(cid, args, changed);
             }
             let after = self.repl.log.master_repl_offset();
@@ -900,8 +912,6 @@ impl Server {
                 let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
                 let db = self.client_db(cid);
                 self.also_propagate(db, words, target);
-            } else if self.repl.master_host.is_none() && self.loading.is_none() {
-                self.repl.log.bump_offset();
             }
         }
         self.exec.rewrite = None;

@@ -326,6 +326,12 @@ impl Server {
         }
     }
 
+    /// In a forked child: the sockets are the parent's, whose successor needs their addresses. They are closed here only, not
+    /// deregistered: the event queue is the parent's too (closeChildUnusedResourceAfterFork).
+    pub fn close_inherited_listening_sockets(&mut self) {
+        drop(std::mem::take(&mut self.listeners.list));
+    }
+
     /// "Ready to accept ..." for each kind of listener.
     pub fn log_ready(&self) {
         if self.listeners.has_tcp() {

@@ -32,7 +32,7 @@ impl Server {
     ///
     /// # Errors
     /// The key holds a value of another type: WRONGTYPE has been sent.
-    #[inline]
+    #[inline(always)]
     pub fn lookup_typed<T: SlotValue>(
         &mut self,
         cid: ClientId,
@@ -48,7 +48,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::lookup_typed`].
-    #[inline]
+    #[inline(always)]
     pub fn lookup_typed_hashed<T: SlotValue>(
         &mut self,
         cid: ClientId,
@@ -59,7 +59,7 @@ impl Server {
     ) -> Result<Option<Slot>, Replied> {
         let found = self.lookup_key_hashed(db, hash, key, flags);
         if let Some(slot) = found
-            && self.dbs[db].keys.at(slot).value_type() != T::TYPE
+            && !self.dbs[db].keys.at(slot).is_a(T::TYPE)
         {
             self.add_reply_wrong_type(cid);
             return Err(Replied);

@@ -14,6 +14,7 @@ pub mod client_buffers;
 pub mod client_eviction;
 pub mod client_info;
 pub mod command;
+pub mod crash;
 pub mod cron;
 pub mod evict;
 pub mod exec;
@@ -27,6 +28,7 @@ pub mod migrate;
 pub mod multi;
 pub mod networking;
 pub mod notify;
+pub mod oom_score;
 pub mod persist;
 pub mod proc_title;
 pub mod propagate;
@@ -116,6 +118,7 @@ pub struct Server {
     /// Clients that wait for keys, and the ends of all waiting.
     pub blocking: blocked::Blocking,
     pub debug: DebugSettings,
+    pub oom_score: oom_score::OomScore,
     /// SHUTDOWN is waiting for replicas, or for the loop to end.
     pub shutdown: Option<shutdown::ShutdownState>,
 }

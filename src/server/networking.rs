@@ -935,6 +935,10 @@ pub fn address_text(a: Option<socket2::SockAddr>) -> String {
 /// The socket of a client with pending output is writable (sendReplyToClient).
 pub fn send_reply_to_client(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
     let cid = ClientId::from_data(data);
+    // This turn's commands have answered already, but nobody may hear of them before the file has them.
+    if !server.aof.buf.is_empty() {
+        server.flush_append_only_file(false);
+    }
     if !server.write_to_client(cid) {
         return;
     }

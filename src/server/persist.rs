@@ -135,6 +135,7 @@ impl Lazyfree {
             let started = std::thread::Builder::new()
                 .name("bio_lazy_free".into())
                 .spawn(move || {
+                    crate::base::sys::block_signals();
                     crate::base::alloc::register_thread();
                     for g in from {
                         let n = match g {

@@ -93,9 +93,6 @@ impl Server {
     /// The deletion of an expired or evicted key, as DEL or UNLINK (propagateDeletion).
     pub fn propagate_deletion(&mut self, db: usize, key: &[u8], lazy: bool) {
         if !self.propagation_wanted() {
-            if self.repl.master_host.is_none() && self.loading.is_none() {
-                self.repl.log.bump_offset();
-            }
             return;
         }
         let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };

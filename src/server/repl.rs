@@ -339,6 +339,9 @@ pub struct Repl {
     /// Unix seconds of the last input while there is no client yet.
     pub transfer_lastio: i64,
     pub master: Option<ClientId>,
+    /// The master asks how far we are; and it was told of bytes that were not on the disk yet.
+    pub ack_asked: bool,
+    pub ack_when_synced: bool,
     /// What was known of the master when the link broke: enough to ask for a partial resync.
     pub cached_master: Option<CachedMaster>,
     /// Unix seconds; 0: never was up.
@@ -395,6 +398,8 @@ impl Repl {
             connect_not_before: 0,
             transfer_lastio: 0,
             master: None,
+            ack_asked: false,
+            ack_when_synced: false,
             cached_master: None,
             down_since: 0,
             master_initial_offset: -1,

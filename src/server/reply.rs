@@ -18,7 +18,6 @@ use crate::server::client::{
 };
 use crate::server::exec::Args;
 use crate::store::entry::{Entry, Str};
-use crate::wire::resp;
 
 /// The writer's room is made in steps of this, in bytes.
 const BULK_STEP: usize = 2000;
@@ -33,7 +32,7 @@ const SOME_ROOM: usize = 128;
 const LONG_BULK: usize = 2048;
 
 /// `$`, the index and a line end, for all lengths of two digits at most.
-const BULK_HEADS: [[u8; 8]; 100] = {
+static BULK_HEADS: [[u8; 8]; 100] = {
     let mut heads = [[0; 8]; 100];
     let mut n = 0;
     while n < 100 {
@@ -47,6 +46,36 @@ const BULK_HEADS: [[u8; 8]; 100] = {
     }
     heads
 };
+
+/// `prefix`, a number of one or two digits and a line end; and how long that is.
+#[inline(always)]
+fn short_head(prefix: u8, n: usize) -> Option<([u8; 8], usize)> {
+    let head = u64::from_le_bytes(*BULK_HEADS.get(n)?) ^ u64::from(b'$' ^ prefix);
+    Some((head.to_le_bytes(), 4 + usize::from(n >= 10)))
+}
+
+/// Appends `s` to `buf`, in moves of fixed lengths when it is short: those need no call.
+#[inline(always)]
+fn extend_short(buf: &mut Vec<u8>, s: &[u8]) {
+    match s.len() {
+        8..=16 => extend_ends::<8>(buf, s),
+        17..=32 => extend_ends::<16>(buf, s),
+        33..=64 => extend_ends::<32>(buf, s),
+        4..=7 => extend_ends::<4>(buf, s),
+        _ => buf.extend_from_slice(s),
+    }
+}
+
+/// Two moves that may overlap: `N` bytes at each end, which must be all of `s`.
+#[inline(always)]
+fn extend_ends<const N: usize>(buf: &mut Vec<u8>, s: &[u8]) {
+    if let (Some(first), Some(last)) = (s.first_chunk::<N>(), s.last_chunk::<N>()) {
+        let end = buf.len() + s.len() - N;
+        buf.extend_from_slice(first);
+        buf.truncate(end);
+        buf.extend_from_slice(last);
+    }
+}
 
 /// Writes `s` as a bulk string to the start of `room`; returns its length, 0 when `s` is not short or there is no room.
 #[inline(always)]
@@ -195,6 +224,19 @@ impl BulkWriter<'_> {
     }
 }
 
+/// A header whose number has more than two digits, or a sign.
+#[inline(never)]
+fn push_long_header(out: &mut Output, prefix: u8, n: i64) {
+    let mut b = itoa::Buffer::new();
+    let s = b.format(n).as_bytes();
+    let mut line = [0u8; 24];
+    line[0] = prefix;
+    line[1..1 + s.len()].copy_from_slice(s);
+    line[1 + s.len()] = b'\r';
+    line[2 + s.len()] = b'\n';
+    out.push(&line[..s.len() + 3]);
+}
+
 impl Clients {
     /// Bytes that are RESP already.
     #[inline]
@@ -214,18 +256,10 @@ impl Clients {
     #[inline]
     fn add_header(&mut self, cid: ClientId, prefix: u8, n: i64) {
         if let Some(c) = self.prepare_client_to_write(cid) {
-            let out = &mut c.out;
-            if out.list.is_empty() && out.buf.len() + 24 <= out.buf.capacity() {
-                return resp::push_header(&mut out.buf, prefix, n);
+            match usize::try_from(n).ok().and_then(|n| short_head(prefix, n)) {
+                Some((head, len)) => c.out.push_head(&head, len),
+                None => push_long_header(&mut c.out, prefix, n),
             }
-            let mut b = itoa::Buffer::new();
-            let s = b.format(n).as_bytes();
-            let mut line = [0u8; 24];
-            line[0] = prefix;
-            line[1..1 + s.len()].copy_from_slice(s);
-            line[1 + s.len()] = b'\r';
-            line[2 + s.len()] = b'\n';
-            c.out.push(&line[..s.len() + 3]);
         }
     }
 
@@ -238,14 +272,10 @@ impl Clients {
         let out = &mut c.out;
         let room = out.buf.capacity() - out.buf.len();
         if s.len() < 100 && room >= 128 && out.list.is_empty() {
-            // The common case, with all lengths but one known to the compiler.
-            let (tens, ones) = (b'0' + s.len() as u8 / 10, b'0' + s.len() as u8 % 10);
-            if tens == b'0' {
-                out.buf.extend_from_slice(&[b'$', ones, b'\r', b'\n']);
-            } else {
-                out.buf.extend_from_slice(&[b'$', tens, ones, b'\r', b'\n']);
-            }
-            out.buf.extend_from_slice(s);
+            let end = out.buf.len() + 4 + usize::from(s.len() >= 10);
+            out.buf.extend_from_slice(&BULK_HEADS[s.len()]);
+            out.buf.truncate(end);
+            extend_short(&mut out.buf, s);
             out.buf.extend_from_slice(b"\r\n");
             return;
         }
@@ -555,9 +585,12 @@ impl Server {
             _ => false,
         };
         if fatal {
-            crate::server::startup::server_panic(&format!(
-                "This {from} panicked sending an error to its {to} after processing the command '{name}'"
-            ));
+            crate::server::crash::server_panic(
+                &self.config,
+                &format!(
+                    "This {from} panicked sending an error to its {to} after processing the command '{name}'"
+                ),
+            );
         }
     }
 

@@ -16,8 +16,10 @@ use crate::config::load::{ConfigError, load_server_config};
 use crate::config::value::Supervised;
 use crate::config::{Config, ineffective_directives, strerror};
 use crate::ds::table::KeyHasher;
+use crate::persist::check::{redis_check_aof_main, redis_check_rdb_main};
 use crate::server::client::Clients;
 use crate::server::command::CommandTable;
+use crate::server::crash;
 use crate::server::cron::{Cron, server_cron};
 use crate::server::listen::Listeners;
 use crate::server::multi::Watch;
@@ -38,6 +40,8 @@ pub fn main() -> i32 {
     let line = parse_command_line(&argv);
     match line.action {
         Action::Serve => {}
+        Action::CheckRdb => return redis_check_rdb_main(&argv),
+        Action::CheckAof => return redis_check_aof_main(&argv),
         Action::Version => return version(),
         Action::Help => return usage(),
         Action::TestMemory(None) => {
@@ -162,90 +166,6 @@ fn syslog_hook(level: Level, message: &[u8]) {
         _ => 4,
     };
     sys::syslog(priority, &String::from_utf8_lossy(message));
-}
-
-/// A fatal signal: the report that people look for in the log (sigsegvHandler, bugReportStart).
-fn crash_report(signal: i32, address: usize) {
-    let name = match signal {
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGILL => "SIGILL",
-        libc::SIGABRT => "SIGABRT",
-        _ => "signal",
-    };
-    bug_report_start();
-    server_log!(
-        Level::Warning,
-        "Redis {} crashed by signal: {}, {}",
-        REDIS_VERSION,
-        signal,
-        name
-    );
-    if signal == libc::SIGSEGV || signal == libc::SIGBUS {
-        server_log!(Level::Warning, "Accessing address: {:#x}", address);
-    }
-    stack_trace();
-    bug_report_end();
-}
-
-fn bug_report_start() {
-    log::server_log_raw(
-        Level::Warning,
-        Form::Raw,
-        b"\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n",
-    );
-}
-
-fn stack_trace() {
-    log::server_log_raw(Level::Warning, Form::Raw, b"\n------ STACK TRACE ------\n");
-    let trace = std::backtrace::Backtrace::force_capture().to_string();
-    for l in trace.lines() {
-        log::server_log_raw(Level::Warning, Form::Raw, format!("{l}\n").as_bytes());
-    }
-}
-
-fn bug_report_end() {
-    log::server_log_raw(
-        Level::Warning,
-        Form::Raw,
-        b"\n=== REDIS BUG REPORT END. Make sure to include from START to END. ===\n\n\
-          \x20      Please report the crash by opening an issue of Aedile.\n\n",
-    );
-}
-
-/// Ends the process where the configuration would rather have no server than one whose data may not be its master's
-/// (serverPanic).
-pub fn server_panic(why: &str) -> ! {
-    bug_report_start();
-    server_log!(
-        Level::Warning,
-        "------------------------------------------------"
-    );
-    server_log!(
-        Level::Warning,
-        "!!! Software Failure. Press left mouse button to continue"
-    );
-    server_log!(Level::Warning, "Guru Meditation: {}", why);
-    server_log!(
-        Level::Warning,
-        "------------------------------------------------"
-    );
-    stack_trace();
-    bug_report_end();
-    sys::abort_quietly()
-}
-
-/// A panic is a bug: it is reported like a failed assertion upstream, and the process ends.
-fn install_panic_hook() {
-    std::panic::set_hook(Box::new(|info| {
-        bug_report_start();
-        server_log!(Level::Warning, "=== ASSERTION FAILED ===");
-        server_log!(Level::Warning, "==> {}", info);
-        stack_trace();
-        bug_report_end();
-        sys::abort_quietly();
-    }));
 }
 
 /// The kernel's policy: 0 guesses, 1 always grants, 2 counts.
@@ -396,6 +316,10 @@ fn run(config: Config, argv: Vec<Vec<u8>>) -> i32 {
         notify_systemd("STATUS=Ready to accept connections\n");
         notify_systemd("READY=1\n");
     }
+    if let Err(text) = server.update_oom_score_adj() {
+        server_log!(Level::Warning, "{}", text);
+    }
+    server.apply_watchdog_period();
     ae::main(&mut server);
     0
 }
@@ -412,11 +336,7 @@ fn ascii_art(config: &Config) {
 
 fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     sys::setup_signal_handlers();
-    if config.crash_log_enabled {
-        sys::set_crash_handlers(Some(crash_report));
-        sys::allow_core_dumps();
-        install_panic_hook();
-    }
+    crash::setup(&config);
     let mut random = RandomSource::new();
     let seed = [
         random.next_u64(),
@@ -497,6 +417,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         pause: Default::default(),
         blocking: Default::default(),
         debug: DebugSettings::default(),
+        oom_score: Default::default(),
         shutdown: None,
         config,
     };

@@ -89,7 +89,7 @@ impl List {
 
     /// Gets ready for `n` more elements of `bytes` bytes together: a listpack that they would overfill becomes a quicklist
     /// (listTypeTryConversionAppend).
-    #[inline]
+    #[inline(always)]
     pub fn grow(&mut self, limits: ListLimits, bytes: usize, n: usize) {
         if let List::Listpack(lp) = self
             && node_exceeds_limit(
@@ -144,7 +144,7 @@ impl List {
     }
 
     /// Adds an element at an end, after [`List::grow`] (listTypePush).
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, end: End, s: &[u8], limits: ListLimits) {
         match (self, end) {
             (List::Listpack(lp), End::Head) => lp.prepend(s),

@@ -2,6 +2,7 @@
 //! clients, replication or files.
 
 pub mod db;
+pub mod dismiss;
 pub mod entry;
 pub mod evict;
 pub mod hash;

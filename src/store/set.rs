@@ -83,7 +83,7 @@ impl SetTable {
     }
 
     /// False when it was a member.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, text: &[u8], resize: Resize) -> bool {
         let hash = self.table.hash(text);
         if self.table.find(hash, text).is_some() {
@@ -209,8 +209,16 @@ impl Set {
     }
 
     /// Adds a member; false when it was one (setTypeAdd).
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, text: &[u8], limits: &SetLimits) -> bool {
+        match self {
+            Set::Table(t) => t.add(text, limits.resize),
+            _ => self.add_to_small(text, limits),
+        }
+    }
+
+    #[inline(never)]
+    fn add_to_small(&mut self, text: &[u8], limits: &SetLimits) -> bool {
         match self {
             Set::Table(t) => t.add(text, limits.resize),
             Set::Listpack(lp) => {

@@ -327,12 +327,15 @@ fn place_for(lp: &Listpack, member: &[u8], score: f64) -> Option<LpPos> {
     if !belongs_before(lp.get(before_last), lp.get(last)) {
         return None;
     }
-    let mut elements = lp.iter();
+    let mut p = lp.first()?;
     loop {
-        let p = elements.position();
-        if belongs_before(elements.next()?, elements.next()?) {
+        let at = lp.next(p)?;
+        let its_score = score_of(lp.get(at));
+        // Few scores are equal: the member is looked at only then.
+        if its_score > score || (its_score == score && !is_before(lp.get(p), member)) {
             return Some(p);
         }
+        p = lp.next(at)?;
     }
 }
 

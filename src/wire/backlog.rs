@@ -50,6 +50,13 @@ struct Segment {
     readers: usize,
 }
 
+impl ReplicationLog {
+    /// The bytes of each segment, for what is done to their memory.
+    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
+        self.segments.iter().map(|s| s.bytes.as_slice())
+    }
+}
+
 impl Segment {
     /// Offset past its last byte.
     fn end(&self) -> i64 {

@@ -41,6 +41,11 @@ pub struct LagIndex {
 }
 
 impl LagIndex {
+    /// Bytes that the notes take.
+    pub fn mem_usage(&self) -> usize {
+        self.notes.capacity() * size_of::<Note>()
+    }
+
     /// A command joins the stream.
     #[inline]
     pub fn count_write(&mut self) {

@@ -13,6 +13,10 @@
 //!                                               ^ second_offset: the last byte that may be asked for by A's name
 //! ```
 //!
+//! A replica of Redis 4 or later says that it knows of two names (`capa psync2`), and is told the present one when it goes on.
+//! An older one cannot be told. It would go on under a name that another server may use for other bytes, and be told there
+//! to go on as well: to the second name it is therefore refused.
+//!
 //! Invariant: a replica that is told to go on has, byte for byte, what the master has before the offset asked for.
 
 use crate::wire::backlog::ReplicationLog;
@@ -37,6 +41,8 @@ pub enum Refusal {
     UnknownId,
     /// It is the one before the last promotion, and the replica has more of it than we had.
     BeyondSecondId,
+    /// It is that one, and the replica cannot be told what the history is called now.
+    CannotBeRenamed,
     /// The bytes are not kept any more, or were never kept.
     LackOfBacklog,
     /// It has more than there is.
@@ -44,7 +50,8 @@ pub enum Refusal {
 }
 
 impl History<'_> {
-    /// Whether the stream may go on at `offset`, the first byte that the replica has not got, in the history `asked`.
+    /// Whether the stream may go on at `offset`, the first byte that the replica has not got, in the history `asked`; `psync2`:
+    /// it can be told another name for it.
     ///
     /// # Errors
     /// Why not.
@@ -53,6 +60,7 @@ impl History<'_> {
         log: &ReplicationLog,
         asked: &[u8],
         offset: i64,
+        psync2: bool,
     ) -> Result<(), Refusal> {
         if !asked.eq_ignore_ascii_case(self.replid) {
             if asked.first() == Some(&b'?') {
@@ -63,6 +71,9 @@ impl History<'_> {
             }
             if offset > self.second_offset {
                 return Err(Refusal::BeyondSecondId);
+            }
+            if !psync2 {
+                return Err(Refusal::CannotBeRenamed);
             }
         }
         if log.can_serve(offset) {
@@ -90,6 +101,12 @@ impl History<'_> {
                 "Partial resynchronization not accepted: Requested offset for second ID was {offset}, but I can reply up \
                  to {}",
                 self.second_offset
+            ),
+            Refusal::CannotBeRenamed => format!(
+                "Partial resynchronization not accepted: Replica {name} asked for '{}', which is '{}' now, and it can't change \
+                 its replication ID",
+                text(asked),
+                text(self.replid)
             ),
             Refusal::LackOfBacklog | Refusal::AheadOfMaster => format!(
                 "Unable to partial resync with replica {name} for lack of backlog (Replica request was: {offset})."

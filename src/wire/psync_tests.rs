@@ -21,6 +21,8 @@ struct Link {
 }
 
 struct Node {
+    /// False: as a replica before Redis 4, it cannot be told another name for its history.
+    psync2: bool,
     data: Vec<u8>,
     log: ReplicationLog,
     replid: ReplId,
@@ -95,6 +97,7 @@ impl World {
         for n in 0..nodes {
             let replid = w.new_id();
             w.nodes.push(Node {
+                psync2: true,
                 data: Vec::new(),
                 log: ReplicationLog::new(0),
                 replid,
@@ -312,10 +315,17 @@ impl World {
         let (asked, offset): (&str, i64) = (words[4], words[6].parse().expect("an offset"));
 
         let master = &self.nodes[m];
-        let verdict = master
-            .history()
-            .try_partial(&master.log, asked.as_bytes(), offset);
+        let verdict = master.history().try_partial(
+            &master.log,
+            asked.as_bytes(),
+            offset,
+            self.nodes[n].psync2,
+        );
         let reply = match verdict {
+            Ok(()) if !self.nodes[n].psync2 => {
+                self.seen.partial += 1;
+                b"+CONTINUE".to_vec()
+            }
             Ok(()) => {
                 self.seen.partial += 1;
                 self.seen.by_second_id += u64::from(asked.as_bytes() != master.replid);
@@ -544,6 +554,9 @@ fn long_schedules() {
     let mut seen = Seen::default();
     for round in 0..300 {
         let mut w = World::new(4, if round % 4 == 0 { 5_000 } else { 3 });
+        for n in 0..4 {
+            w.nodes[n].psync2 = round % 3 != 0 || below(2) == 0;
+        }
         let mut path = Vec::new();
         for _ in 0..200 {
             let op = ops[below(ops.len())];
@@ -583,9 +596,12 @@ fn what_is_logged() {
         ("?".into(), -1, Err(Refusal::FullResyncRequested)),
         (String::new(), 1, Err(Refusal::UnknownId)),
     ] {
-        let found = h.try_partial(&log, asked.as_bytes(), offset);
+        let found = h.try_partial(&log, asked.as_bytes(), offset, true);
         assert_eq!(found, verdict, "{asked} {offset}");
     }
+    assert_eq!(h.try_partial(&log, &a, 51, false), Ok(()));
+    let found = h.try_partial(&log, &b, 51, false);
+    assert_eq!(found, Err(Refusal::CannotBeRenamed));
     let line = h.log_refusal(Refusal::UnknownId, "r", c.as_bytes(), 1);
     assert!(line.contains(&format!(
         "(Replica asked for '{c}', my replication IDs are 'aaa"

@@ -238,6 +238,8 @@ fn the_target_refuses() {
         m.connect().ok("SET k v");
         let (mut replica, id, _) = attach(&m, target.port);
         let mut c = m.connect();
+        // It has not acknowledged this one: time to send a write that is held back.
+        c.ok("SET k w");
         c.ok(&format!("FAILOVER TO 127.0.0.1 {}", target.port));
         let mut writer = m.connect();
         writer.send(&["SET", "k", "held"]);

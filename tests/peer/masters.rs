@@ -63,7 +63,7 @@ fn handshake_order() {
         [
             "PING".to_string(),
             format!("REPLCONF LISTENING-PORT {port}"),
-            "REPLCONF CAPA EOF CAPA PSYNC2".to_string()
+            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME".to_string()
         ]
     );
     // Its own history is offered first: a replica may be the master's own former master.
@@ -104,7 +104,7 @@ fn authentication_and_announcements() {
             "AUTH ME PASS WORD",
             "REPLCONF LISTENING-PORT 4321",
             "REPLCONF IP-ADDRESS 10.9.8.7",
-            "REPLCONF CAPA EOF CAPA PSYNC2"
+            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME"
         ]
     );
 }
@@ -759,6 +759,8 @@ fn a_command_of_the_stream_fails() {
 fn the_disk_fails_under_the_stream() {
     for ignore in ["yes", "no"] {
         let (fake, mut server) = replica(&[
+            "--enable-protected-configs",
+            "yes",
             "--save",
             "3600 1",
             "--replica-ignore-disk-write-errors",

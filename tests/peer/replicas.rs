@@ -634,3 +634,30 @@ fn announcements() {
         "ERR REPLCONF ip-address provided by replica instance is too long: 256 bytes",
     );
 }
+
+/// After a promotion the history has another name. A replica that cannot be told it starts anew: under the old name it could
+/// be led astray by the former master.
+#[test]
+fn an_old_replica_after_a_promotion() {
+    let old = master(&[]);
+    let server = Server::aedile(&["--repl-diskless-sync-delay", "0"]);
+    server.replicate(old.port);
+    server.wait_link_up();
+    let mut d = server.connect();
+    let id = d.info("master_replid");
+    wait_until("equal offsets", || {
+        old.connect().info_int("master_repl_offset") == d.info_int("master_repl_offset")
+    });
+    d.ok("REPLICAOF NO ONE");
+    let next = (d.info_int("master_repl_offset") + 1).to_string();
+    let mut c = server.connect();
+    c.send(&["PSYNC", &id, &next]);
+    let (now, _) = read_fullresync(&mut c);
+    assert_eq!(now, d.info("master_replid"));
+    assert_ne!(now, id);
+    let mut c = server.connect();
+    c.ok("REPLCONF capa psync2");
+    c.send(&["PSYNC", &id, &next]);
+    assert_eq!(line(&mut c), format!("+CONTINUE {now}"));
+    assert!(server.log_has("and it can't change its replication ID"));
+}

@@ -55,6 +55,94 @@ fn save_and_restart() {
     assert!(server.log_has("DB loaded from disk"), "{}", server.log());
 }
 
+/// The end of a rewrite that is killed is known at once: another one can begin.
+#[test]
+fn a_killed_rewrite_makes_room() {
+    let server = Server::aedile(&["--appendonly", "yes"]);
+    let mut c = server.connect();
+    c.ok("SET a 1");
+    c.config_set("rdb-key-save-delay", "10000000");
+    assert!(!c.run("BGREWRITEAOF").is_error());
+    for _ in 0..5 {
+        c.config_set("appendonly", "no");
+        assert_eq!(c.info("aof_rewrite_in_progress"), "0");
+        // One without an append-only file, which switching that on ends.
+        assert!(!c.run("BGREWRITEAOF").is_error());
+        c.config_set("appendonly", "yes");
+        assert_eq!(c.info("aof_rewrite_in_progress"), "1");
+        c.config_set("appendonly", "no");
+        c.config_set("appendonly", "yes");
+    }
+    c.config_set("appendonly", "no");
+    c.config_set("rdb-key-save-delay", "0");
+    c.config_set("appendonly", "yes");
+    wait_until("the first base", || {
+        c.info("aof_rewrite_in_progress") == "0"
+    });
+    assert_eq!(c.info("aof_last_bgrewrite_status"), "ok");
+}
+
+/// A child gives memory back as it saves: what it shares with a value that is still to be saved has to stay.
+#[test]
+fn bgsave_of_large_values() {
+    for preamble in ["yes", "no"] {
+        let mut server =
+            Server::aedile(&["--appendonly", "yes", "--aof-use-rdb-preamble", preamble]);
+        let mut c = server.connect();
+        let mut rng = Rng(11);
+        c.config_set("list-compress-depth", "1");
+        for i in 0..20 {
+            let big = rng.bytes(40_000 + i);
+            let key = |name: &str| format!("{name}:{i}").into_bytes();
+            c.cmd(&[b"SET".to_vec(), key("string"), big.clone()])
+                .assert_ok();
+            c.cmd(&[b"COPY".to_vec(), key("string"), key("copy")]);
+            for part in big.chunks(9_000) {
+                c.cmd(&[b"RPUSH".to_vec(), key("list"), part.to_vec()]);
+                c.cmd(&[b"RPUSH".to_vec(), key("list"), vec![b'a'; 9_000]]);
+                c.cmd(&[b"SADD".to_vec(), key("set"), part.to_vec()]);
+                c.cmd(&[b"ZADD".to_vec(), key("zset"), b"1".to_vec(), part.to_vec()]);
+                c.cmd(&[
+                    b"HSET".to_vec(),
+                    key("hash"),
+                    part[..9].to_vec(),
+                    part.to_vec(),
+                ]);
+                c.cmd(&[
+                    b"XADD".to_vec(),
+                    key("stream"),
+                    b"*".to_vec(),
+                    b"f".to_vec(),
+                    part.to_vec(),
+                ]);
+            }
+            for n in 0..500 {
+                let n = format!("{}", n * 1_000_000_000_000_i64);
+                c.cmd(&[b"SADD".to_vec(), key("intset"), n.into_bytes()]);
+            }
+        }
+        // A client that does not read shares values with the data set.
+        let mut slow = server.connect();
+        for i in 0..20 {
+            slow.send(&["GET", &format!("string:{i}")]);
+            slow.send(&["LRANGE", &format!("list:{i}"), "0", "-1"]);
+        }
+        let before = dump_state(&mut c);
+        c.run("BGREWRITEAOF");
+        wait_until("the rewrite", || c.info("aof_rewrite_in_progress") == "0");
+        assert_eq!(c.info("aof_last_bgrewrite_status"), "ok");
+        assert!(!c.run("BGSAVE").is_error());
+        wait_until("the save", || c.info("rdb_bgsave_in_progress") == "0");
+        assert_eq!(c.info("rdb_last_bgsave_status"), "ok");
+        server.kill9();
+        server.restart();
+        assert_equal_state(&before, &dump_state(&mut server.connect()));
+        server.kill9();
+        server.restart_with(&["--appendonly", "no"]);
+        assert_equal_state(&before, &dump_state(&mut server.connect()));
+    }
+}
+
 #[test]
 fn bgsave() {
     let mut server = Server::aedile(&["--rdb-key-save-delay", "200"]);

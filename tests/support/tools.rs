@@ -63,3 +63,18 @@ impl Drop for Background {
         let _ = self.0.wait();
     }
 }
+
+/// `redis-check-rdb` or `redis-check-aof` of a kind, run to its end: the server's program under another name.
+#[track_caller]
+pub fn run_check(
+    kind: super::Kind,
+    name: &str,
+    dir: &std::path::Path,
+    args: &[&str],
+    stdin: &[u8],
+) -> Ended {
+    use std::os::unix::process::CommandExt;
+    let mut command = Command::new(kind.program());
+    command.arg0(name).args(args).current_dir(dir);
+    end_of(command, stdin)
+}

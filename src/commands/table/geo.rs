@@ -68,10 +68,10 @@ pub static COMMANDS: &[Command] = &[
                 Arg::one_of(
                     "unit",
                     &[
-                        Arg::token_only("m", "m"),
-                        Arg::token_only("km", "km"),
-                        Arg::token_only("ft", "ft"),
-                        Arg::token_only("mi", "mi"),
+                        Arg::token_only("m", "M"),
+                        Arg::token_only("km", "KM"),
+                        Arg::token_only("ft", "FT"),
+                        Arg::token_only("mi", "MI"),
                     ],
                 )
                 .optional(),
@@ -157,10 +157,10 @@ pub static COMMANDS: &[Command] = &[
                 Arg::one_of(
                     "unit",
                     &[
-                        Arg::token_only("m", "m"),
-                        Arg::token_only("km", "km"),
-                        Arg::token_only("ft", "ft"),
-                        Arg::token_only("mi", "mi"),
+                        Arg::token_only("m", "M"),
+                        Arg::token_only("km", "KM"),
+                        Arg::token_only("ft", "FT"),
+                        Arg::token_only("mi", "MI"),
                     ],
                 ),
                 Arg::token_only("withcoord", "WITHCOORD").optional(),
@@ -224,10 +224,10 @@ pub static COMMANDS: &[Command] = &[
                 Arg::one_of(
                     "unit",
                     &[
-                        Arg::token_only("m", "m"),
-                        Arg::token_only("km", "km"),
-                        Arg::token_only("ft", "ft"),
-                        Arg::token_only("mi", "mi"),
+                        Arg::token_only("m", "M"),
+                        Arg::token_only("km", "KM"),
+                        Arg::token_only("ft", "FT"),
+                        Arg::token_only("mi", "MI"),
                     ],
                 ),
                 Arg::token_only("withcoord", "WITHCOORD").optional(),
@@ -287,10 +287,10 @@ pub static COMMANDS: &[Command] = &[
                 Arg::one_of(
                     "unit",
                     &[
-                        Arg::token_only("m", "m"),
-                        Arg::token_only("km", "km"),
-                        Arg::token_only("ft", "ft"),
-                        Arg::token_only("mi", "mi"),
+                        Arg::token_only("m", "M"),
+                        Arg::token_only("km", "KM"),
+                        Arg::token_only("ft", "FT"),
+                        Arg::token_only("mi", "MI"),
                     ],
                 ),
                 Arg::token_only("withcoord", "WITHCOORD").optional(),
@@ -352,10 +352,10 @@ pub static COMMANDS: &[Command] = &[
                 Arg::one_of(
                     "unit",
                     &[
-                        Arg::token_only("m", "m"),
-                        Arg::token_only("km", "km"),
-                        Arg::token_only("ft", "ft"),
-                        Arg::token_only("mi", "mi"),
+                        Arg::token_only("m", "M"),
+                        Arg::token_only("km", "KM"),
+                        Arg::token_only("ft", "FT"),
+                        Arg::token_only("mi", "MI"),
                     ],
                 ),
                 Arg::token_only("withcoord", "WITHCOORD").optional(),
@@ -424,10 +424,10 @@ pub static COMMANDS: &[Command] = &[
                                 Arg::one_of(
                                     "unit",
                                     &[
-                                        Arg::token_only("m", "m"),
-                                        Arg::token_only("km", "km"),
-                                        Arg::token_only("ft", "ft"),
-                                        Arg::token_only("mi", "mi"),
+                                        Arg::token_only("m", "M"),
+                                        Arg::token_only("km", "KM"),
+                                        Arg::token_only("ft", "FT"),
+                                        Arg::token_only("mi", "MI"),
                                     ],
                                 ),
                             ],
@@ -440,10 +440,10 @@ pub static COMMANDS: &[Command] = &[
                                 Arg::one_of(
                                     "unit",
                                     &[
-                                        Arg::token_only("m", "m"),
-                                        Arg::token_only("km", "km"),
-                                        Arg::token_only("ft", "ft"),
-                                        Arg::token_only("mi", "mi"),
+                                        Arg::token_only("m", "M"),
+                                        Arg::token_only("km", "KM"),
+                                        Arg::token_only("ft", "FT"),
+                                        Arg::token_only("mi", "MI"),
                                     ],
                                 ),
                             ],
@@ -520,10 +520,10 @@ pub static COMMANDS: &[Command] = &[
                                 Arg::one_of(
                                     "unit",
                                     &[
-                                        Arg::token_only("m", "m"),
-                                        Arg::token_only("km", "km"),
-                                        Arg::token_only("ft", "ft"),
-                                        Arg::token_only("mi", "mi"),
+                                        Arg::token_only("m", "M"),
+                                        Arg::token_only("km", "KM"),
+                                        Arg::token_only("ft", "FT"),
+                                        Arg::token_only("mi", "MI"),
                                     ],
                                 ),
                             ],
@@ -536,10 +536,10 @@ pub static COMMANDS: &[Command] = &[
                                 Arg::one_of(
                                     "unit",
                                     &[
-                                        Arg::token_only("m", "m"),
-                                        Arg::token_only("km", "km"),
-                                        Arg::token_only("ft", "ft"),
-                                        Arg::token_only("mi", "mi"),
+                                        Arg::token_only("m", "M"),
+                                        Arg::token_only("km", "KM"),
+                                        Arg::token_only("ft", "FT"),
+                                        Arg::token_only("mi", "MI"),
                                     ],
                                 ),
                             ],

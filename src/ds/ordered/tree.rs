@@ -130,7 +130,7 @@ impl Leaf {
     #[inline]
     fn lower_bound(&self, score: f64, text: &[u8]) -> usize {
         let scores = self.scores();
-        let from = partition_point(scores.len(), |i| scores[i] < score);
+        let from = scores.partition_point(|s| *s < score);
         if scores.get(from) != Some(&score) {
             return from;
         }
@@ -186,9 +186,8 @@ impl Leaf {
 #[inline]
 fn child_of(children: &[Child], score: f64, text: &[u8]) -> usize {
     // A member that is equal to a child's first is below that child.
-    partition_point(children.len() - 1, |i| {
-        let first = &children[i + 1].first;
-        first.score < score || (first.score == score && first.member.text() <= text)
+    children[1..].partition_point(|c| {
+        c.first.score < score || (c.first.score == score && c.first.member.text() <= text)
     })
 }
 
@@ -460,6 +459,9 @@ impl Tree {
     #[inline]
     pub(super) fn insert(&mut self, score: f64, member: Ref) {
         self.len += 1;
+        if self.insert_into_leaf(Place { score, member }) {
+            return;
+        }
         if let Some(right) = self.root.insert(Place { score, member }, true, true) {
             let root = std::mem::replace(&mut self.root, Node::Inner(Vec::new()));
             let left = Child {
@@ -472,6 +474,38 @@ impl Tree {
             children.push(right);
             self.root = Node::Inner(children);
         }
+    }
+
+    /// Adds a member if its leaf has room; nothing is changed if it has not.
+    #[inline]
+    fn insert_into_leaf(&mut self, p: Place) -> bool {
+        let text = p.member.text();
+        let mut node = &mut self.root;
+        loop {
+            match node {
+                Node::Inner(children) => {
+                    let i = child_of(children, p.score, text);
+                    let child = &mut children[i];
+                    child.count += 1;
+                    node = &mut child.node;
+                }
+                Node::Leaf(leaf) if leaf.len < LEAF_MAX => {
+                    let at = leaf.lower_bound(p.score, text);
+                    leaf.insert(at, p);
+                    return true;
+                }
+                Node::Leaf(_) => break,
+            }
+        }
+        // It was counted too soon.
+        let mut node = &mut self.root;
+        while let Node::Inner(children) = node {
+            let i = child_of(children, p.score, text);
+            let child = &mut children[i];
+            child.count -= 1;
+            node = &mut child.node;
+        }
+        false
     }
 
     fn remove_located(&mut self, mut locate: impl Locate) -> Taken {
@@ -560,12 +594,16 @@ impl Tree {
             match node {
                 Node::Leaf(leaf) => return (leaf, left.min(leaf.len)),
                 Node::Inner(children) => {
-                    let mut i = 0;
-                    while left >= children[i].count && i + 1 < children.len() {
-                        left -= children[i].count;
-                        i += 1;
+                    let (last, others) = children.split_last().expect("an inner node has children");
+                    let mut child = last;
+                    for c in others {
+                        if left < c.count {
+                            child = c;
+                            break;
+                        }
+                        left -= c.count;
                     }
-                    node = &children[i].node;
+                    node = &child.node;
                 }
             }
         }

@@ -65,6 +65,7 @@ impl Keyspace {
     }
 
     /// Adds a key that is not there.
+    #[inline]
     pub fn add(&mut self, hash: u64, entry: Entry) -> Slot {
         let slot = self.table.insert_new(hash, entry);
         let e = self.table.at_mut(slot);

@@ -232,6 +232,7 @@ fn layout(size: usize) -> Layout {
 
 impl Entry {
     /// A new entry without LRU information. `expire` is unix time in ms.
+    #[inline]
     pub fn new(key: &[u8], value: NewValue<'_>, expire: Option<i64>) -> Entry {
         let expire = expire.map(|at| (at, NO_INDEX));
         Entry::build(key, value, expire, 0)
@@ -378,6 +379,12 @@ impl Entry {
             return 1;
         }
         self.any_value().map_or(1, |v| v.free_effort())
+    }
+
+    /// Whether the value is of this type.
+    #[inline]
+    pub fn is_a(&self, t: Type) -> bool {
+        self.header() & TYPE_MASK == (t as u64) << TYPE_SHIFT
     }
 
     #[inline]

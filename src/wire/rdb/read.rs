@@ -277,6 +277,11 @@ impl<R: Read> RdbReader<R> {
         Self::with_buffer(source, vec![0; READ_BUFFER], 0)
     }
 
+    /// A reader with a buffer of `bytes`, no fewer than 64, for a caller that reads a little here and there.
+    pub fn with_buffer_size(source: R, bytes: usize) -> Self {
+        Self::with_buffer(source, vec![0; bytes.max(64)], 0)
+    }
+
     fn with_buffer(source: R, buf: Vec<u8>, end: usize) -> Self {
         RdbReader {
             source,
@@ -321,6 +326,27 @@ impl<R: Read> RdbReader<R> {
     #[inline]
     pub fn bytes_read(&self) -> u64 {
         self.base + self.pos as u64
+    }
+
+    /// Goes on with `source`, whose next byte is at `offset` of the file. What was buffered is dropped, and so is the
+    /// checksum: it is not verified from here on.
+    pub fn resume(&mut self, source: R, offset: u64) {
+        self.source = source;
+        self.base = offset;
+        (self.pos, self.end, self.crc_from) = (0, 0, 0);
+        (self.expire_ms, self.idle, self.freq) = (None, None, None);
+        self.verify_checksum = false;
+        self.next_poll = next_multiple(offset, self.poll_interval);
+    }
+
+    /// Reads on as in a file of this version, whose header was not read or is damaged.
+    pub fn assume_version(&mut self, version: u16) {
+        self.version = version;
+    }
+
+    /// The next byte, if it is buffered already: a look at what follows, which consumes nothing.
+    pub fn peek(&self) -> Option<u8> {
+        self.buf[self.pos..self.end].first().copied()
     }
 
     /// The version in the header; before it is read, [`RDB_VERSION`].
@@ -494,21 +520,20 @@ impl<R: Read> RdbReader<R> {
         }
     }
 
-    /// The next `N` bytes as they are: stream ids, or a mark after the end of the file.
+    /// The next `N` bytes as they are: stream ids, or a mark after the end of the file. Where they are not all there, none is
+    /// consumed.
     #[inline]
     pub fn read_array<const N: usize>(&mut self, poll: Poll<'_>) -> Result<[u8; N], RdbError> {
         let mut a = [0; N];
-        if N <= self.end - self.pos {
-            a.copy_from_slice(&self.buf[self.pos..self.pos + N]);
-            self.pos += N;
-        } else {
-            // Byte by byte over the seam: a payload's buffer may be smaller than N.
-            for b in &mut a {
-                self.ensure(1, poll)?;
-                *b = self.buf[self.pos];
-                self.pos += 1;
+        if N > self.end - self.pos {
+            if self.buf.len() < N {
+                // A payload's buffer may be smaller, and there is nothing behind it.
+                return Err(self.error(RdbErrorKind::ShortRead));
             }
+            self.fill(N, poll)?;
         }
+        a.copy_from_slice(&self.buf[self.pos..self.pos + N]);
+        self.pos += N;
         Ok(a)
     }
 
@@ -743,7 +768,8 @@ impl<R: Read> RdbReader<R> {
         })
     }
 
-    fn eof(&mut self, poll: Poll<'_>) -> Result<RdbChecksum, RdbError> {
+    /// What follows the EOF opcode, for a caller that reads opcodes by itself.
+    pub fn eof(&mut self, poll: Poll<'_>) -> Result<RdbChecksum, RdbError> {
         if self.version < RDB_VERSION_CHECKSUM {
             return Ok(RdbChecksum::Absent);
         }

@@ -1,0 +1,12 @@
+//! Crash proofs: the server is killed at random moments, or its disk is full, and what it has acknowledged is looked for.
+//!
+//! Environment: `CRASH_SEED` (else from the clock; printed), `CRASH_ROUNDS` (rounds of each test that kills; the default
+//! keeps the whole binary well under 90 seconds).
+
+mod support;
+
+mod crash {
+    mod disk;
+    mod kill;
+    mod writers;
+}

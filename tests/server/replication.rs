@@ -1,0 +1,462 @@
+//! Replication between two Aediles: streamed snapshots, and what goes beyond upstream's: resumed syncs, overflow policies,
+//! limits of full syncs, refusal of an emptied master, lags and reasons, named mistakes, restarts from the append-only file.
+
+use std::time::Duration;
+
+use crate::support::proxy::Dir;
+use crate::support::*;
+
+const PLAIN: [&str; 8] = [
+    "--save",
+    "",
+    "--enable-debug-command",
+    "yes",
+    "--rdbcompression",
+    "no",
+    "--repl-diskless-sync-delay",
+    "0",
+];
+
+fn start(more: &[&str]) -> Server {
+    Server::aedile(&[&PLAIN[..], more].concat())
+}
+
+fn populate(s: &Server, keys: usize, bytes: usize) {
+    s.connect()
+        .ok(&format!("DEBUG POPULATE {keys} key {bytes}"));
+}
+
+/// The fields of `replica<n>`.
+fn replica_field(c: &mut Conn, n: usize, field: &str) -> String {
+    let line = c.info(&format!("replica{n}"));
+    let found = line
+        .split(',')
+        .find_map(|f| f.strip_prefix(&format!("{field}=")));
+    found.unwrap_or_default().to_string()
+}
+
+fn reason_count(c: &mut Conn, reason: &str) -> i64 {
+    let line = c.info("full_sync_reasons");
+    let found = line
+        .split(',')
+        .find_map(|f| f.strip_prefix(&format!("{reason}=")));
+    found.and_then(|n| n.parse().ok()).unwrap_or(-1)
+}
+
+/// A replica that loads slowly and one that does not share a streamed snapshot; both end with everything, whether the slow
+/// one holds the other back or gets its part through a file.
+#[test]
+fn a_streamed_snapshot_reaches_a_slow_and_a_fast_replica() {
+    for policy in ["disconnect", "spill"] {
+        let m = start(&[
+            "--repl-diskless-sync",
+            "yes",
+            "--repl-diskless-sync-delay",
+            "30",
+            "--repl-diskless-sync-max-replicas",
+            "2",
+            "--repl-overflow-policy",
+            policy,
+        ]);
+        populate(&m, 3_000, 10_000);
+        let slow = start(&["--repl-diskless-load", "swapdb", "--key-load-delay", "500"]);
+        let fast = start(&[]);
+        for r in [&slow, &fast] {
+            r.replicate(m.port);
+        }
+        wait_until("the snapshot to begin", || {
+            m.log_has("target: replicas sockets")
+        });
+        m.connect().ok("SET during sync");
+        for r in [&slow, &fast] {
+            assert_synced(&m, r);
+            assert_eq!(r.connect().run("GET during"), "sync");
+        }
+        assert!(m.log_has("done reading from pipe, 2 replicas still up"));
+        assert_eq!(m.log_count("Starting BGSAVE for SYNC"), 1);
+    }
+}
+
+/// swapdb: while a newer state of the same history loads, the old one is served.
+#[test]
+fn the_old_data_are_served_while_their_successor_loads() {
+    let m = start(&["--repl-diskless-sync", "yes", "--repl-backlog-size", "16kb"]);
+    let r = start(&["--repl-diskless-load", "swapdb"]);
+    r.replicate(m.port);
+    r.wait_link_up();
+    m.connect().ok("SET old 1");
+    assert_synced(&m, &r);
+    let mut c = m.connect();
+    c.config_set("rdb-key-save-delay", "5000");
+    populate(&m, 400, 10_000);
+    // More than the backlog holds, so that the link that is lost now means a full sync.
+    c.run("CLIENT KILL TYPE replica");
+    c.cmd(&[&b"SET"[..], b"big", &vec![b'x'; 200_000]])
+        .assert_ok();
+    let mut rc = r.connect();
+    wait_until("the asynchronous load", || rc.info("async_loading") == "1");
+    assert_eq!(rc.info("loading"), "0");
+    assert_eq!(rc.run("GET old"), "1");
+    rc.run("REPLICAOF NO ONE").assert_error_prefix("LOADING");
+    c.config_set("rdb-key-save-delay", "0");
+    assert_synced(&m, &r);
+    assert_eq!(rc.info("async_loading"), "0");
+    assert!(r.log_has("Swapping active DB with loaded DB"));
+}
+
+/// A streamed snapshot whose link is cut: the old data stay with swapdb.
+#[test]
+fn a_broken_streamed_load_leaves_the_old_data() {
+    let m = start(&[
+        "--repl-diskless-sync",
+        "yes",
+        "--rdb-key-save-delay",
+        "2000",
+    ]);
+    populate(&m, 1_000, 10_000);
+    let r = start(&["--repl-diskless-load", "swapdb"]);
+    let mut rc = r.connect();
+    rc.ok("SET mine 1");
+    let proxy = Proxy::start(m.port);
+    proxy.cut_after(Dir::Down, 2_000_000);
+    r.replicate(proxy.port);
+    wait_until("the cut", || proxy.has_cut());
+    wait_until("the end of the load", || {
+        r.log_has("Discarding temporary DB in background")
+    });
+    proxy.refuse(true);
+    wait_until("the data", || rc.info("loading") == "0");
+    assert_eq!(rc.run("GET mine"), "1");
+    assert_eq!(rc.run("DBSIZE").int(), 1);
+    m.connect().config_set("rdb-key-save-delay", "0");
+    proxy.refuse(false);
+    assert_synced(&m, &r);
+}
+
+/// A full sync over disk whose link is cut goes on where it stopped, writes of meanwhile included.
+#[test]
+fn an_interrupted_sync_goes_on_where_it_stopped() {
+    let m = start(&[
+        "--repl-diskless-sync",
+        "no",
+        "--repl-full-sync-rate",
+        "20mb",
+    ]);
+    populate(&m, 2_000, 10_000);
+    let r = start(&[]);
+    let proxy = Proxy::start(m.port);
+    r.replicate(proxy.port);
+    wait_until("a part", || proxy.passed(Dir::Down) > 6_000_000);
+    proxy.cut();
+    let mut c = m.connect();
+    c.ok("SET meanwhile 1");
+    assert_synced(&m, &r);
+    assert_eq!(c.info_int("full_syncs_resumed"), 1);
+    assert_eq!(c.info_int("sync_full"), 1);
+    assert_eq!(replica_field(&mut c, 0, "sync_reason"), "sync_interrupted");
+    assert!(r.log_has("going on with the interrupted transfer"));
+    // A whole second transfer would be twenty megabytes more.
+    let sent = c.info_int("total_net_repl_output_bytes");
+    assert!(
+        (20_000_000..30_000_000).contains(&sent),
+        "{sent} bytes sent"
+    );
+    // Nothing of it stays behind.
+    let left = std::fs::read_dir(r.scratch.path()).expect("its folder");
+    for f in left.flatten() {
+        let name = f.file_name().into_string().unwrap_or_default();
+        assert!(!name.starts_with("temp-"), "{name} stayed");
+    }
+}
+
+/// A snapshot that is not the interrupted one is sent whole.
+#[test]
+fn another_snapshot_is_not_resumed() {
+    let m = start(&[
+        "--repl-diskless-sync",
+        "no",
+        "--repl-full-sync-rate",
+        "20mb",
+    ]);
+    populate(&m, 1_000, 10_000);
+    let r = start(&[]);
+    let proxy = Proxy::start(m.port);
+    r.replicate(proxy.port);
+    wait_until("a part", || proxy.passed(Dir::Down) > 3_000_000);
+    proxy.refuse(true);
+    // The snapshot is for the history of this run only.
+    let mut c = m.connect();
+    c.ok("DEBUG CHANGE-REPL-ID");
+    proxy.refuse(false);
+    assert_synced(&m, &r);
+    assert_eq!(c.info_int("full_syncs_resumed"), 0);
+    assert_eq!(c.info_int("sync_full"), 2);
+}
+
+/// The output of a replica in its full sync passes the limit: what the policy says happens, and it ends with everything.
+#[test]
+fn a_full_sync_survives_its_output_limit() {
+    for policy in ["spill", "backpressure"] {
+        let m = start(&[
+            "--repl-diskless-sync",
+            "no",
+            "--repl-overflow-policy",
+            policy,
+            "--client-output-buffer-limit",
+            "replica 2mb 0 0",
+            "--repl-backlog-size",
+            "64kb",
+            "--rdb-key-save-delay",
+            "2000",
+        ]);
+        populate(&m, 500, 100);
+        let r = start(&[]);
+        r.replicate(m.port);
+        wait_until("the snapshot to begin", || {
+            m.log_has("Starting BGSAVE for SYNC")
+        });
+        let port = m.port;
+        let writer = std::thread::spawn(move || {
+            let mut c = Conn::connect(port);
+            c.set_timeout(HANG);
+            let value = vec![b'v'; 10_000];
+            for i in 0..1_500 {
+                c.cmd(&[&b"SET"[..], format!("w{}", i % 300).as_bytes(), &value])
+                    .assert_ok();
+            }
+        });
+        let told = match policy {
+            "spill" => "it goes on through a file",
+            _ => "writes wait until it has caught up",
+        };
+        wait_until("the limit", || m.log_has(told));
+        let mut c = m.connect();
+        // Memory stays near the limit although fifteen megabytes are written.
+        let pending = c.info_int("mem_total_replication_buffers");
+        assert!(pending < 8_000_000, "{pending} bytes are kept");
+        c.config_set("rdb-key-save-delay", "0");
+        writer.join().expect("the writer");
+        assert_synced(&m, &r);
+        assert_eq!(c.info_int("sync_full"), 1);
+        assert!(!m.log_has("overcoming of output buffer limits"));
+    }
+}
+
+/// With the default policy it starts over, and the reason is counted.
+#[test]
+fn an_output_limit_is_a_reason_of_its_own() {
+    let m = start(&[
+        "--repl-diskless-sync",
+        "no",
+        "--client-output-buffer-limit",
+        "replica 1mb 0 0",
+        "--repl-backlog-size",
+        "64kb",
+        "--rdb-key-save-delay",
+        "2000",
+    ]);
+    populate(&m, 500, 100);
+    let r = start(&[]);
+    r.replicate(m.port);
+    wait_until("the snapshot to begin", || {
+        m.log_has("Starting BGSAVE for SYNC")
+    });
+    let mut c = m.connect();
+    let value = vec![b'v'; 100_000];
+    for i in 0..30 {
+        c.cmd(&[&b"SET"[..], format!("w{i}").as_bytes(), &value])
+            .assert_ok();
+    }
+    wait_until("the limit", || {
+        m.log_has("overcoming of output buffer limits")
+    });
+    c.config_set("rdb-key-save-delay", "0");
+    assert_synced(&m, &r);
+    assert!(reason_count(&mut c, "output_buffer_limit") >= 1);
+    assert_eq!(
+        replica_field(&mut c, 0, "sync_reason"),
+        "output_buffer_limit"
+    );
+}
+
+/// At most so many full syncs at once; the others wait, and get theirs.
+#[test]
+fn full_syncs_take_turns() {
+    let m = start(&[
+        "--repl-diskless-sync",
+        "no",
+        "--repl-max-full-syncs",
+        "1",
+        "--repl-full-sync-rate",
+        "10mb",
+    ]);
+    populate(&m, 500, 10_000);
+    let replicas = [start(&[]), start(&[]), start(&[])];
+    for r in &replicas {
+        r.replicate(m.port);
+    }
+    let mut c = m.connect();
+    let mut most = 0;
+    wait_until("all of them", || {
+        let states: Vec<String> = (0..3)
+            .map(|i| c.info(&format!("slave{i}")))
+            .filter(|l| l.contains("state=send_bulk"))
+            .collect();
+        most = most.max(states.len());
+        replicas
+            .iter()
+            .all(|r| r.connect().info("master_link_status") == "up")
+    });
+    assert_eq!(most, 1);
+    for r in &replicas {
+        assert_synced(&m, r);
+    }
+}
+
+/// A master that comes back without its data is refused until the user consents.
+#[test]
+fn an_emptied_master_is_refused() {
+    let mut m = start(&[]);
+    populate(&m, 100, 10);
+    let r = start(&["--replica-refuse-empty-master", "yes"]);
+    r.replicate(m.port);
+    assert_synced(&m, &r);
+    m.kill9();
+    m.restart();
+    assert_eq!(m.connect().run("DBSIZE").int(), 0);
+    r.wait_log("Refusing a full sync");
+    let mut c = r.connect();
+    assert_eq!(c.run("DBSIZE").int(), 100);
+    assert!(c.info_int("master_refused_syncs") >= 1);
+    assert_eq!(c.info("master_link_status"), "down");
+    c.ok(&format!("REPLICAOF 127.0.0.1 {}", m.port));
+    assert_synced(&m, &r);
+    assert_eq!(c.run("DBSIZE").int(), 0);
+    assert_eq!(c.info("master_refused_history"), "");
+}
+
+/// A new master by REPLICAOF is followed, however little it has: that is what was asked for.
+#[test]
+fn an_empty_master_that_was_asked_for_is_accepted() {
+    let m = start(&[]);
+    let r = start(&["--replica-refuse-empty-master", "yes"]);
+    let first = start(&[]);
+    populate(&first, 100, 10);
+    r.replicate(first.port);
+    assert_synced(&first, &r);
+    r.replicate(m.port);
+    assert_synced(&m, &r);
+}
+
+#[test]
+fn a_link_that_cannot_work_names_its_cure() {
+    let m = start(&["--requirepass", "secret"]);
+    let r = start(&[]);
+    let mut c = r.connect();
+    let problem = |c: &mut Conn, text: &str| {
+        wait_until(text, || c.info("master_link_problem").contains(text));
+    };
+    r.replicate(m.port);
+    problem(&mut c, "set masterauth to its requirepass");
+    c.config_set("masterauth", "wrong");
+    problem(&mut c, "has another password");
+    c.config_set("masterauth", "secret");
+    r.wait_link_up();
+    assert_eq!(c.info("master_link_problem"), "");
+    r.replicate(r.port);
+    problem(&mut c, "is this server itself");
+    let free = server::free_port();
+    r.replicate(free);
+    problem(&mut c, "nothing listens at");
+    // Two that replicate from each other.
+    let a = start(&[]);
+    let b = start(&[]);
+    a.replicate(b.port);
+    a.wait_link_up();
+    b.replicate(a.port);
+    problem(&mut b.connect(), "loop of replicas");
+}
+
+/// What a replica has not acknowledged is told in time, bytes and writes.
+#[test]
+fn lag_is_told_in_time_bytes_and_writes() {
+    let m = start(&["--repl-ping-replica-period", "3600"]);
+    let r = start(&[]);
+    r.replicate(m.port);
+    r.wait_link_up();
+    let mut c = m.connect();
+    c.ok("SET a 1");
+    assert_eq!(c.run("WAIT 1 0").int(), 1);
+    wait_until("no lag", || replica_field(&mut c, 0, "lag_bytes") == "0");
+    assert_eq!(replica_field(&mut c, 0, "lag_writes"), "0");
+    assert_eq!(replica_field(&mut c, 0, "lag_ms"), "0");
+    r.sigstop();
+    let writes = c.info_int("repl_stream_writes");
+    for i in 0..7 {
+        c.ok(&format!("SET k{i} value"));
+    }
+    assert_eq!(c.info_int("repl_stream_writes"), writes + 7);
+    assert_eq!(replica_field(&mut c, 0, "lag_writes"), "7");
+    std::thread::sleep(Duration::from_millis(50));
+    let ms: u64 = replica_field(&mut c, 0, "lag_ms")
+        .parse()
+        .expect("a number");
+    assert!(ms >= 50, "{ms}");
+    let rows = c.run("REPLCONF GETLAG *");
+    let row = rows.items()[0].items();
+    assert_eq!(row[1].int(), i64::from(r.port));
+    assert_eq!(row[2].text(), "online");
+    assert_eq!(row[6].int(), 7);
+    r.sigcont();
+    wait_until("no lag again", || {
+        replica_field(&mut c, 0, "lag_writes") == "0"
+    });
+}
+
+/// Restarted from its append-only file, by kill -9 too, a master is still the one its replicas know, and a replica asks for
+/// what it lacks only.
+#[test]
+fn a_restart_from_the_append_only_file_keeps_partial_resync() {
+    let aof = [
+        "--appendonly",
+        "yes",
+        "--aof-replication-state",
+        "yes",
+        "--repl-ping-replica-period",
+        "1",
+    ];
+    let mut m = start(&aof);
+    let mut r = start(&aof);
+    r.replicate(m.port);
+    r.wait_link_up();
+    for i in 0..50 {
+        m.connect().ok(&format!("SET k{i} {i}"));
+    }
+    assert_synced(&m, &r);
+    // Pings are in the stream and not in the file.
+    let pinged = m.connect().info_int("master_repl_offset");
+    wait_until("a ping", || {
+        m.connect().info_int("master_repl_offset") > pinged
+    });
+    r.kill9();
+    m.connect().ok("SET while away");
+    r.restart_with(
+        &[
+            &PLAIN[..],
+            &aof,
+            &["--replicaof", &format!("127.0.0.1 {}", m.port)],
+        ]
+        .concat(),
+    );
+    assert_synced(&m, &r);
+    let mut c = m.connect();
+    assert_eq!(c.info_int("sync_partial_ok"), 1);
+    assert_eq!(c.info_int("sync_full"), 1);
+    m.kill9();
+    m.restart();
+    assert_synced(&m, &r);
+    let mut c = m.connect();
+    assert_eq!(c.info_int("sync_partial_ok"), 1);
+    assert_eq!(c.info_int("sync_full"), 0);
+    assert_eq!(c.run("GET while"), "away");
+}
