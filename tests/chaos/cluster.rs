@@ -13,10 +13,10 @@ use crate::support::*;
 /// A server whose pending output passes this is sent away, unless a round sets another limit. Bytes.
 pub const OUTPUT_LIMIT: u64 = 4 << 20;
 /// The backlog at the start. Bytes.
-pub const BACKLOG: u64 = 1 << 20;
+pub const BACKLOG: u64 = 4 << 20;
 /// What the replication buffers may take beyond their limits, bytes: a limit is looked at when the stream grows by a segment,
 /// and what one turn of the loop writes comes on top.
-const BUFFER_SLACK: u64 = 512 << 10;
+const BUFFER_SLACK: u64 = 256 << 10;
 /// Bytes that a server of ours may use beside its replication buffers: twice the data (a loading replica has two), the
 /// clients' buffers, and what the allocator has before there is any data.
 const MEMORY: u64 = 64 << 20;
