@@ -907,12 +907,10 @@ impl Server {
             self.replication_feed_monitors(cid, args);
         }
         let target = self.propagation_target(self.dirty > dirty);
-        if target != 0 {
-            if self.propagation_wanted() {
-                let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
-                let db = self.client_db(cid);
-                self.also_propagate(db, words, target);
-            }
+        if target != 0 && self.propagation_wanted() {
+            let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
+            let db = self.client_db(cid);
+            self.also_propagate(db, words, target);
         }
         self.exec.rewrite = None;
         self.exec.redacted.clear();

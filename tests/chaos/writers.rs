@@ -199,7 +199,7 @@ fn book_writer(shared: &Shared, number: u64) {
             n += 1;
             let key = format!("w{number}:{n}");
             let value = format!("{}-{}", n * 7919 + number, "v".repeat(n as usize % 50));
-            let waits = n % 2 == 0;
+            let waits = n.is_multiple_of(2);
             let (epoch, lives) = {
                 let book = shared.book();
                 (book.epoch, book.lives)
