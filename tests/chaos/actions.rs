@@ -242,6 +242,30 @@ pub fn book_on(cluster: &mut Cluster, node: usize, keys: &[String]) -> Vec<Optio
     out
 }
 
+/// Whoever is in the master's history has nothing that was lost before: a deposed master that had more was not let in with it.
+#[track_caller]
+pub fn check_lost(cluster: &mut Cluster, shared: &Shared) {
+    let lost = shared.book().lost.clone();
+    let master = cluster.master;
+    let replid = cluster.nodes[master]
+        .info()
+        .remove("master_replid")
+        .unwrap_or_default();
+    if lost.is_empty() {
+        return;
+    }
+    for candidate in cluster.candidates(&replid) {
+        let mut c = cluster.nodes[candidate.node].server.connect();
+        let mut words = vec!["EXISTS"];
+        words.extend(lost.iter().map(String::as_str));
+        c.run(&format!("SELECT {BOOK_DB}"));
+        // It may have begun to load since; then it tells nothing.
+        if let Value::Int(n) = c.cmd(&words) {
+            assert_eq!(n, 0, "{candidate:?} has writes that {master} has not");
+        }
+    }
+}
+
 fn keys_of(shared: &Shared) -> Vec<String> {
     shared.book().writes.keys().cloned().collect()
 }
@@ -301,6 +325,7 @@ fn restart_master(cluster: &mut Cluster, shared: &Shared, rng: &mut Rng) {
         n.remove_data();
     }
     cluster.watch_others(node, ms(rng, 1, 800));
+    shared.book().close();
     cluster.nodes[node].restart(&[]);
     if !keeps {
         shared.book().forget_all();
@@ -367,6 +392,7 @@ fn promote(cluster: &mut Cluster, shared: &Shared, rng: &mut Rng) {
     cluster.nodes[old].sigstop();
     // What writers have been told by now is in the book; what they hear later comes too late.
     std::thread::sleep(Duration::from_millis(30));
+    shared.book().close();
     let candidates = cluster.candidates(&replid);
     let Some(elected) = candidates.iter().copied().max_by_key(|c| c.offset) else {
         cluster.note("nobody can be promoted");
@@ -409,8 +435,11 @@ fn promote(cluster: &mut Cluster, shared: &Shared, rng: &mut Rng) {
     rest.push(old);
     for node in rest {
         if node == old {
-            if killed && !back {
+            // It may have written what nobody has; by the time it is back the new history has passed its offset.
+            if !back {
                 cluster.watch_others(old, ms(rng, 1, 800));
+            }
+            if killed && !back {
                 cluster.nodes[old].restart(&[]);
             } else if !killed {
                 cluster.nodes[old].sigcont();

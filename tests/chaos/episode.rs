@@ -73,6 +73,7 @@ fn run_episode(seed: u64, rounds: usize, total: &mut Counts) {
         for n in &mut cluster.nodes {
             n.limits[1] = n.limits[0];
         }
+        actions::check_lost(&mut cluster, &shared);
         for node in cluster.replicas() {
             if rng.one_in(2) {
                 actions::heal_link(&mut cluster, node);
@@ -94,6 +95,7 @@ fn run_episode(seed: u64, rounds: usize, total: &mut Counts) {
     }
     cluster.note("the writers have stopped");
     settle(&mut cluster);
+    actions::check_lost(&mut cluster, &shared);
     compare(&mut cluster, &shared);
     let book = shared.book();
     let c = &book.counts;

@@ -61,6 +61,8 @@ pub struct Ledger {
     /// Changes whenever a node may have lost or changed what it has acknowledged.
     pub lives: [u64; NODES],
     pub writes: BTreeMap<String, Write>,
+    /// Keys that were lost at promotions: nobody who follows a later master has them.
+    pub lost: Vec<String>,
     pub counts: Counts,
 }
 
@@ -74,6 +76,11 @@ impl Ledger {
         self.counts.entered += 1;
         self.counts.acked += usize::from(write.acked > 0);
         self.writes.insert(key, write);
+    }
+
+    /// The epoch is over: what has not been entered by now comes too late.
+    pub fn close(&mut self) {
+        self.epoch += 1;
     }
 
     /// A new epoch, whose master is at `offset` and has all that is in the book.
@@ -90,6 +97,8 @@ impl Ledger {
     /// The master has lost an unknown part.
     pub fn forget_all(&mut self) {
         self.writes.clear();
+        // It may have come back with something older.
+        self.lost.clear();
     }
 
     /// A node goes through something after which it need not have what it acknowledged.
@@ -157,6 +166,7 @@ impl Ledger {
         );
         for key in lost {
             self.writes.remove(&key);
+            self.lost.push(key);
         }
     }
 
