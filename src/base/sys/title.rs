@@ -24,16 +24,30 @@ fn argument_area() -> Option<(usize, usize)> {
     Some((args, if joined { env_end } else { args_end }))
 }
 
+/// Whether the kernel's command line is this program's: a program that runs this one in its own process (an emulator, an
+/// instrumenting tool) has its own there, and is found by it.
+fn holds_our_arguments() -> bool {
+    let Ok(shown) = std::fs::read("/proc/self/cmdline") else {
+        return false;
+    };
+    let mut ours = Vec::new();
+    for arg in std::env::args_os() {
+        ours.extend_from_slice(arg.as_encoded_bytes());
+        ours.push(0);
+    }
+    shown == ours
+}
+
 /// Lends the bytes that `ps` and `/proc/<pid>/cmdline` show as the command line, once in the life of a process. The
 /// environment moves elsewhere first, so that variables keep their values. `None`: the kernel does not say where they are,
-/// they have been lent before, or there is no room but for the last byte, which stays zero and is not lent.
+/// they are another program's, they have been lent before, or there is no room but for the last byte, which stays zero and is not lent.
 ///
 /// To be called before other threads run, and after the arguments have been read: `std::env::args` is spoilt by what is
 /// written.
 pub fn title_area() -> Option<&'static mut [u8]> {
     static LENT: AtomicBool = AtomicBool::new(false);
     let (start, end) = argument_area()?;
-    if end - start < 2 || LENT.swap(true, Ordering::SeqCst) {
+    if end - start < 2 || !holds_our_arguments() || LENT.swap(true, Ordering::SeqCst) {
         return None;
     }
     // SAFETY: environ is null or a list of C strings that ends with null, and no other thread looks at it now. Each string
