@@ -225,7 +225,7 @@ impl Effects {
                 group.name(),
                 group.last_id.text(&mut [0; STREAM_ID_STR_LEN]),
                 b"ENTRIESREAD",
-                ll2string(&mut [0; LONG_STR_SIZE], group.entries_read),
+                ll2string(&mut [0; LONG_STR_SIZE], group.entries_read_argument()),
             ]));
         }
     }

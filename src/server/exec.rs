@@ -936,12 +936,10 @@ impl Server {
             self.tracking_after_call(id, flags, args);
         }
         let target = self.propagation_target(self.dirty > dirty);
-        if target != 0 {
-            if self.propagation_wanted() {
-                let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
-                let db = self.client_db(cid);
-                self.also_propagate(db, words, target);
-            }
+        if target != 0 && self.propagation_wanted() {
+            let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
+            let db = self.client_db(cid);
+            self.also_propagate(db, words, target);
         }
         self.exec.rewrite = None;
         self.exec.redacted.clear();

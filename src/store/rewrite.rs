@@ -126,7 +126,7 @@ impl<W: Write> Commands<'_, W> {
         }
         self.id(group.last_id);
         self.word(b"ENTRIESREAD");
-        self.number(group.entries_read);
+        self.number(group.entries_read_argument());
         for consumer in group.consumers() {
             if consumer.pel().is_empty() {
                 self.begin(5);

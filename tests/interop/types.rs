@@ -8,7 +8,7 @@ use super::load::master;
 use crate::need_redis;
 use crate::support::conn::encode;
 use crate::support::server::Scratch;
-use crate::support::state::State;
+use crate::support::state::forget_unpropagated;
 use crate::support::*;
 
 each_direction!(all_types_under_load, all_encodings_by_file);
@@ -124,33 +124,6 @@ fn add_large(c: &mut Conn) {
         vec!["XTRIM", "large:stream", "MAXLEN", "650"],
     ] {
         assert!(!c.cmd(&words).is_error(), "{words:?}");
-    }
-}
-
-/// Takes out what neither version tells its replicas about groups: how many entries they have read, and the deliveries by
-/// reading again what is pending already.
-fn forget_unpropagated(state: &mut State) {
-    fn cut(v: &mut Value) {
-        let Value::Array(items) = v else { return };
-        let named = |items: &[Value], name: &str| items.iter().position(|i| *i == name);
-        for name in ["entries-read", "lag"] {
-            if let Some(at) = named(items, name) {
-                items.drain(at..(at + 2).min(items.len()));
-            }
-        }
-        if let Some(Value::Array(pending)) =
-            named(items, "pending").and_then(|i| items.get_mut(i + 1))
-        {
-            for entry in pending {
-                if let Value::Array(parts) = entry {
-                    parts.pop();
-                }
-            }
-        }
-        items.iter_mut().for_each(cut);
-    }
-    for entry in state.values_mut().filter(|e| e.kind == "stream") {
-        cut(&mut entry.value);
     }
 }
 

@@ -683,3 +683,32 @@ fn a_replica_has_the_same_streams_and_groups() {
     assert_eq!(expected.len(), found.len());
     assert!(expected.len() > 50);
 }
+
+/// A counter of entries that runs over the largest number is no argument that XGROUP takes: a replica, and a server that
+/// loads the commands, must hear of the group's position all the same.
+#[test]
+fn a_counter_that_ran_over_is_told_as_unknown() {
+    let args = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"];
+    let mut master = Server::aedile(&args);
+    let replica = Server::aedile(&[]);
+    replica.replicate(master.port);
+    replica.wait_link_up();
+    let mut c = master.connect();
+    c.ok("XGROUP CREATE s g 0 MKSTREAM ENTRIESREAD 9223372036854775807");
+    c.run("XADD s 5-1 f v");
+    c.run("XREADGROUP GROUP g c NOACK STREAMS s >");
+    assert_eq!(c.run("WAIT 1 0"), 1);
+    let position = |c: &mut Conn| {
+        let groups = c.run("XINFO GROUPS s");
+        groups.items()[0].items()[7].text()
+    };
+    assert_eq!(position(&mut replica.connect()), "5-1");
+    c.run("BGREWRITEAOF");
+    wait_until("the rewrite", || {
+        c.info("aof_rewrite_in_progress") == "0" && c.info("aof_rewrite_scheduled") == "0"
+    });
+    drop(c);
+    master.kill9();
+    master.restart();
+    assert_eq!(position(&mut master.connect()), "5-1");
+}

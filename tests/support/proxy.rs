@@ -3,12 +3,14 @@
 //! One thread accepts, two threads a link copy. All share one `Control`; a test changes it at any time. Byte counts
 //! are of bytes handed on. It must not know what the bytes mean.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::server::free_listener;
 
@@ -34,7 +36,16 @@ struct Control {
     throttle: AtomicU64,
     passed: [AtomicU64; 2],
     accepted: AtomicU64,
-    links: Mutex<Vec<TcpStream>>,
+    /// Both ends of the present links, by number.
+    links: Mutex<Vec<(u64, TcpStream)>>,
+}
+
+impl Control {
+    fn cut(&self) {
+        for (_, end) in self.links.lock().expect("links").drain(..) {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 /// A running proxy to 127.0.0.1:`target`.
@@ -46,6 +57,15 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start(target: u16) -> Proxy {
+        Proxy::with_buffers(target, None)
+    }
+
+    /// A proxy whose sockets hold little, so that what does not pass waits in the sender, not in the kernel.
+    pub fn narrow(target: u16) -> Proxy {
+        Proxy::with_buffers(target, Some(16 * 1024))
+    }
+
+    fn with_buffers(target: u16, buffers: Option<usize>) -> Proxy {
         let listener = free_listener();
         let port = listener.local_addr().expect("local_addr").port();
         listener.set_nonblocking(true).expect("set_nonblocking");
@@ -53,7 +73,7 @@ impl Proxy {
         control.cut_after[0].store(-1, Ordering::SeqCst);
         control.cut_after[1].store(-1, Ordering::SeqCst);
         let shared = Arc::clone(&control);
-        let thread = thread::spawn(move || accept_loop(&listener, target, &shared));
+        let thread = thread::spawn(move || accept_loop(&listener, target, buffers, &shared));
         Proxy {
             port,
             control,
@@ -63,8 +83,17 @@ impl Proxy {
 
     /// Closes all links now. New ones are accepted.
     pub fn cut(&self) {
-        for link in self.control.links.lock().expect("links").drain(..) {
-            let _ = link.shutdown(Shutdown::Both);
+        self.control.cut();
+    }
+
+    /// Lifts every fault: from now on bytes pass, those that were held back first.
+    pub fn heal(&self) {
+        self.refuse(false);
+        self.blackhole(false);
+        self.delay(Duration::ZERO);
+        self.throttle(0);
+        for limit in &self.control.cut_after {
+            limit.store(-1, Ordering::SeqCst);
         }
     }
 
@@ -129,19 +158,40 @@ impl Drop for Proxy {
     }
 }
 
-fn accept_loop(listener: &TcpListener, target: u16, control: &Arc<Control>) {
+/// Connects to 127.0.0.1:`target` with receive and send buffers of so many bytes.
+fn connect(target: u16, buffers: Option<usize>) -> io::Result<TcpStream> {
+    let Some(size) = buffers else {
+        return TcpStream::connect(("127.0.0.1", target));
+    };
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    // Before the connection is made, or its window is a large one already.
+    socket.set_recv_buffer_size(size)?;
+    socket.set_send_buffer_size(size)?;
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], target)).into())?;
+    Ok(socket.into())
+}
+
+fn accept_loop(
+    listener: &TcpListener,
+    target: u16,
+    buffers: Option<usize>,
+    control: &Arc<Control>,
+) {
     while !control.stop.load(Ordering::SeqCst) {
         let Ok((near, _)) = listener.accept() else {
             thread::sleep(Duration::from_millis(2));
             continue;
         };
-        control.accepted.fetch_add(1, Ordering::SeqCst);
+        let number = control.accepted.fetch_add(1, Ordering::SeqCst);
         if control.refuse.load(Ordering::SeqCst) {
             continue;
         }
-        let Ok(far) = TcpStream::connect(("127.0.0.1", target)) else {
+        let Ok(far) = connect(target, buffers) else {
             continue;
         };
+        if let Some(size) = buffers {
+            let _ = SockRef::from(&near).set_send_buffer_size(size);
+        }
         let _ = near.set_nonblocking(false);
         let _ = near.set_nodelay(true);
         let _ = far.set_nodelay(true);
@@ -155,17 +205,17 @@ fn accept_loop(listener: &TcpListener, target: u16, control: &Arc<Control>) {
         };
         {
             let mut links = control.links.lock().expect("links");
-            links.push(near3);
-            links.push(far3);
+            links.push((number, near3));
+            links.push((number, far3));
         }
         let shared = Arc::clone(control);
-        thread::spawn(move || copy(near, far2, Dir::Up, &shared));
+        thread::spawn(move || copy(number, near, far2, Dir::Up, &shared));
         let shared = Arc::clone(control);
-        thread::spawn(move || copy(far, near2, Dir::Down, &shared));
+        thread::spawn(move || copy(number, far, near2, Dir::Down, &shared));
     }
 }
 
-fn copy(mut from: TcpStream, mut to: TcpStream, dir: Dir, control: &Control) {
+fn copy(number: u64, mut from: TcpStream, mut to: TcpStream, dir: Dir, control: &Control) {
     let mut buf = [0u8; 16384];
     'link: while let Ok(n) = from.read(&mut buf) {
         if n == 0 {
@@ -209,12 +259,16 @@ fn copy(mut from: TcpStream, mut to: TcpStream, dir: Dir, control: &Control) {
             chunk = &chunk[step..];
         }
         if cut {
-            for link in control.links.lock().expect("links").drain(..) {
-                let _ = link.shutdown(Shutdown::Both);
-            }
+            control.cut();
             break;
         }
     }
+    // A link that has ended is forgotten, or a proxy of many links would run out of files.
+    control
+        .links
+        .lock()
+        .expect("links")
+        .retain(|(n, _)| *n != number);
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
 }

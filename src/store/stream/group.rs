@@ -78,6 +78,12 @@ pub struct Group {
 pub const SCG_INVALID_ENTRIES_READ: i64 = -1;
 
 impl Group {
+    /// The counter as an argument of XGROUP: one that has run over the largest number is not accepted there, and told as
+    /// unknown.
+    pub fn entries_read_argument(&self) -> i64 {
+        self.entries_read.max(SCG_INVALID_ENTRIES_READ)
+    }
+
     pub(super) fn new(name: &[u8], last_id: StreamId, entries_read: i64) -> Group {
         Group {
             name: name.into(),
