@@ -593,6 +593,9 @@ impl Server {
         self.flag_transaction(cid);
         if let Some(id) = id {
             self.commands.stats_mut(id).rejected_calls += 1;
+            if let Some(c) = self.clients.get_mut(cid) {
+                c.last_cmd = Some(id);
+            }
         }
         if id.is_some_and(|id| self.commands.full_name(id) == "exec") {
             self.exec_command_abort(cid, text);

@@ -510,7 +510,7 @@ pub fn configure(cluster: &mut Cluster, rng: &mut Rng) {
                 format!("replica {size} {} 5", size / 2),
             )
         }
-        6 => ("repl-timeout", rng.pick(&["2", "3", "60"]).to_string()),
+        6 => ("repl-timeout", rng.pick(&["2", "3", "20"]).to_string()),
         _ => (
             "repl-overflow-policy",
             rng.pick(&["disconnect", "spill", "backpressure"])

@@ -100,6 +100,9 @@ impl Node {
             "1",
             "--shutdown-timeout",
             "1",
+            // Who loads from a link that has fallen silent takes no REPLICAOF until then: it must end before our patience does.
+            "--repl-timeout",
+            "20",
             "--appendfsync",
             "always",
             "--appendonly",

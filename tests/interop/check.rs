@@ -94,6 +94,11 @@ fn altered_snapshots() {
             bad[at] ^= 1 << rng.below(8);
             dir.write("dump.rdb", &bad);
             let ends = both("redis-check-rdb", &dir, &["dump.rdb"], b"");
+            // Types that came with 7.2.
+            let newer = ["Invalid object type: 20", "Invalid object type: 21"];
+            if newer.iter().any(|t| ends[0].stdout.contains(t)) {
+                continue;
+            }
             let what = format!("byte {at} from {:02x} to {:02x}", bytes[at], bad[at]);
             // Ours may look closer, never less closely.
             if ends[0].status.code() != Some(0) {

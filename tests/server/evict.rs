@@ -331,12 +331,15 @@ fn replicas_and_the_file_are_told_of_each_eviction() {
         watcher.run("PING");
         assert!(watcher.run("EXEC").is_null());
         let dir = master.scratch.join("appendonlydir");
-        let mut text = String::new();
-        for file in std::fs::read_dir(dir).unwrap() {
-            let bytes = std::fs::read(file.unwrap().path()).unwrap();
-            text.push_str(&String::from_utf8_lossy(&bytes));
-        }
-        assert_eq!(text.matches(&format!("\r\n{verb}\r\n")).count(), 101);
+        // Under everysec a write waits up to two seconds for a sync that is under way.
+        wait_until("the deletions in the file", || {
+            let mut text = String::new();
+            for file in std::fs::read_dir(&dir).unwrap() {
+                let bytes = std::fs::read(file.unwrap().path()).unwrap();
+                text.push_str(&String::from_utf8_lossy(&bytes));
+            }
+            text.matches(&format!("\r\n{verb}\r\n")).count() == 101
+        });
         // A file that is read back has the same outcome.
         let mut master = master;
         master.terminate();
