@@ -109,12 +109,20 @@ fn stack_trace() {
 
 /// The name that the C sources have for the function of this frame: people search for it, and so do scripts.
 fn c_name(frame: &str) -> Option<String> {
-    let at = frame.find("aedile::")?;
-    let name = frame[at..]
-        .split("::")
-        .take_while(|part| !part.starts_with('{'))
-        .last()?;
-    if !name.contains('_') {
+    let name = match frame.find("aedile::") {
+        Some(at) => frame[at..]
+            .split("::")
+            .take_while(|part| !part.starts_with('{'))
+            .last()?,
+        // With line tables only, a frame has a function's bare name.
+        None => {
+            let (number, name) = frame.trim_start().split_once(": ")?;
+            number.parse::<u32>().ok()?;
+            name.split('<').next()?
+        }
+    };
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if !name.contains('_') || name.starts_with('_') || !name.chars().all(plain) {
         return None;
     }
     let mut c = String::new();
@@ -179,6 +187,13 @@ mod tests {
             c("  3: aedile::server::cron::server_cron::{{closure}}"),
             "serverCron"
         );
+        assert_eq!(c("   8: debug_command"), "debugCommand");
+        assert_eq!(
+            c("  16: process_events<aedile::server::Server>"),
+            "processEvents"
+        );
+        assert_eq!(c("  26: _start"), "");
+        assert_eq!(c("   4: __GI___clock_nanosleep"), "");
         assert_eq!(c("  3: aedile::ae::main"), "");
         assert_eq!(c("  4: std::sys::backtrace::short_backtrace"), "");
         assert_eq!(c("             at ./src/server/exec.rs:12:3"), "");
