@@ -644,6 +644,7 @@ impl Server {
 
     #[cold]
     fn no_such_subcommand(&mut self, cid: ClientId, parent: CommandId, args: &Args) -> Processed {
+        self.exec.current_cmd = None;
         let mut text = b"unknown subcommand '".to_vec();
         text.extend_from_slice(shown_part(&args[1]));
         text.extend_from_slice(b"'. Try ");
