@@ -28,6 +28,7 @@ mod server {
     mod startup;
     mod stream;
     mod tools;
+    mod tracking;
     mod transactions;
     mod wait;
 }

@@ -10,8 +10,10 @@ use crate::server::blocked::{
     PausePurpose,
 };
 use crate::server::client::{
-    BlockType, CLIENT_EVICTED, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT, CLIENT_NO_TOUCH,
-    CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, ClientId, ClientType,
+    BlockType, CLIENT_CLOSE_ASAP, CLIENT_EVICTED, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT,
+    CLIENT_NO_TOUCH, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_TRACKING,
+    CLIENT_TRACKING_BCAST, CLIENT_TRACKING_BROKEN_REDIR, CLIENT_TRACKING_CACHING,
+    CLIENT_TRACKING_NOLOOP, CLIENT_TRACKING_OPTIN, CLIENT_TRACKING_OPTOUT, ClientId, ClientType,
 };
 use crate::server::client_info::Running;
 use crate::server::exec::Args;
@@ -121,28 +123,163 @@ pub fn client_command(server: &mut Server, cid: ClientId, args: &Args) {
             server.clients.add_reply_ok(cid);
         }
         _ if is("pause") && (n == 3 || n == 4) => pause(server, cid, args),
-        // Nobody tracks keys.
-        _ if is("getredir") && n == 2 => server.clients.add_reply_long_long(cid, -1),
+        _ if is("tracking") && n >= 3 => tracking(server, cid, args),
+        _ if is("caching") && n == 3 => caching(server, cid, args),
+        _ if is("getredir") && n == 2 => {
+            let id = redirection(server, cid);
+            server.clients.add_reply_long_long(cid, id);
+        }
         _ if is("trackinginfo") && n == 2 => tracking_info(server, cid),
-        _ if is("caching") && n == 3 => server.add_reply_error(
-            cid,
-            "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-        ),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }
 }
 
-/// CLIENT TRACKINGINFO of a client whose keys nobody tracks.
+/// CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]
+fn tracking(server: &mut Server, cid: ClientId, args: &Args) {
+    let mut redirect = None;
+    let mut options = 0;
+    let mut prefixes = Vec::new();
+    let mut i = 3;
+    while i < args.len() {
+        let more = i + 1 < args.len();
+        if args.is(i, "redirect") && more {
+            i += 1;
+            if redirect.is_some() {
+                let text = "A client can only redirect to a single other client";
+                return server.add_reply_error(cid, text);
+            }
+            let Some(id) = server.get_long_long_or_reply(cid, args, i) else {
+                return;
+            };
+            // It may go away later, but a wrong number is better told now.
+            let target = server.clients.by_id(id as u64).filter(|t| {
+                let t = server.clients.get(*t);
+                t.is_some_and(|t| !t.has(CLIENT_FAKE | CLIENT_CLOSE_ASAP))
+            });
+            let Some(target) = target else {
+                let text = "The client ID you want redirect to does not exist";
+                return server.add_reply_error(cid, text);
+            };
+            redirect = Some((id as u64, target));
+        } else if args.is(i, "bcast") {
+            options |= CLIENT_TRACKING_BCAST;
+        } else if args.is(i, "optin") {
+            options |= CLIENT_TRACKING_OPTIN;
+        } else if args.is(i, "optout") {
+            options |= CLIENT_TRACKING_OPTOUT;
+        } else if args.is(i, "noloop") {
+            options |= CLIENT_TRACKING_NOLOOP;
+        } else if args.is(i, "prefix") && more {
+            i += 1;
+            prefixes.push(&args[i]);
+        } else {
+            return server.add_reply_syntax_error(cid);
+        }
+        i += 1;
+    }
+    if args.is(2, "on") {
+        let flags = server.clients.get(cid).map_or(0, |c| c.flags);
+        if let Some(text) = why_not_track(flags, options, prefixes.len()) {
+            return server.add_reply_error(cid, text);
+        }
+        if let Some(text) = server.tracking.prefix_collision(cid, &prefixes) {
+            return server.add_reply_error_bytes(cid, &text);
+        }
+        server.enable_tracking(cid, redirect, options, &prefixes);
+    } else if args.is(2, "off") {
+        server.disable_tracking(cid);
+    } else {
+        return server.add_reply_syntax_error(cid);
+    }
+    server.refresh_shortcuts(cid);
+    server.clients.add_reply_ok(cid);
+}
+
+/// Options of CLIENT TRACKING ON that do not go together, or not with how the client, of these flags, tracks already.
+fn why_not_track(flags: u64, options: u64, prefixes: usize) -> Option<&'static str> {
+    const BOTH: u64 = CLIENT_TRACKING_OPTIN | CLIENT_TRACKING_OPTOUT;
+    let bcast = options & CLIENT_TRACKING_BCAST;
+    Some(match () {
+        _ if bcast == 0 && prefixes > 0 => "PREFIX option requires BCAST mode to be enabled",
+        _ if flags & CLIENT_TRACKING != 0 && flags & CLIENT_TRACKING_BCAST != bcast => {
+            "You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with \
+             a different mode."
+        }
+        _ if bcast != 0 && options & BOTH != 0 => "OPTIN and OPTOUT are not compatible with BCAST",
+        _ if options & BOTH == BOTH => "You can't specify both OPTIN mode and OPTOUT mode",
+        _ if options & BOTH != 0 && flags & BOTH & !options != 0 => {
+            "You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with \
+             a different mode."
+        }
+        _ => return None,
+    })
+}
+
+/// CLIENT CACHING YES|NO
+fn caching(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(c) = server.clients.get_mut(cid) else {
+        return;
+    };
+    let text = if !c.has(CLIENT_TRACKING) {
+        "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+    } else if args.is(2, "yes") && !c.has(CLIENT_TRACKING_OPTIN) {
+        "CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
+    } else if args.is(2, "no") && !c.has(CLIENT_TRACKING_OPTOUT) {
+        "CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
+    } else if args.is(2, "yes") || args.is(2, "no") {
+        c.flags |= CLIENT_TRACKING_CACHING;
+        return server.clients.add_reply_ok(cid);
+    } else {
+        return server.add_reply_syntax_error(cid);
+    };
+    server.add_reply_error(cid, text);
+}
+
+/// The id of the client that gets this one's messages; 0: itself, -1: it does not track.
+fn redirection(server: &Server, cid: ClientId) -> i64 {
+    server.tracking.redirection(cid).map_or(-1, |id| id as i64)
+}
+
+/// CLIENT TRACKINGINFO
 fn tracking_info(server: &mut Server, cid: ClientId) {
+    let flags = server.clients.get(cid).map_or(0, |c| c.flags);
+    let has = |f: u64| flags & f == f;
+    let mut words: Vec<&str> = vec![if has(CLIENT_TRACKING) { "on" } else { "off" }];
+    for (flag, word) in [
+        (CLIENT_TRACKING_BCAST, "bcast"),
+        (CLIENT_TRACKING_OPTIN, "optin"),
+        (
+            CLIENT_TRACKING_OPTIN | CLIENT_TRACKING_CACHING,
+            "caching-yes",
+        ),
+        (CLIENT_TRACKING_OPTOUT, "optout"),
+        (
+            CLIENT_TRACKING_OPTOUT | CLIENT_TRACKING_CACHING,
+            "caching-no",
+        ),
+        (CLIENT_TRACKING_NOLOOP, "noloop"),
+        (CLIENT_TRACKING_BROKEN_REDIR, "broken_redirect"),
+    ] {
+        if has(flag) {
+            words.push(word);
+        }
+    }
+    let redirect = redirection(server, cid);
+    let prefixes = server.tracking.prefixes_of(cid);
     let clients = &mut server.clients;
     clients.add_reply_map_len(cid, 3);
     clients.add_reply_bulk(cid, b"flags");
-    clients.add_reply_set_len(cid, 1);
-    clients.add_reply_bulk(cid, b"off");
+    clients.add_reply_set_len(cid, words.len());
+    for w in words {
+        clients.add_reply_bulk(cid, w.as_bytes());
+    }
     clients.add_reply_bulk(cid, b"redirect");
-    clients.add_reply_long_long(cid, -1);
+    clients.add_reply_long_long(cid, redirect);
     clients.add_reply_bulk(cid, b"prefixes");
-    clients.add_reply_array_len(cid, 0);
+    clients.add_reply_array_len(cid, prefixes.len());
+    for p in prefixes {
+        clients.add_reply_bulk(cid, &p);
+    }
 }
 
 /// The class named by an argument, or upstream's error.

@@ -109,6 +109,7 @@ impl Server {
         self.client_set_default_auth(cid);
         self.discard_transaction(cid);
         self.pubsub_unsubscribe_all(cid);
+        self.disable_tracking(cid);
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };

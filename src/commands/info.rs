@@ -272,7 +272,7 @@ impl Server {
         i.field("client_recent_max_input_buffer", max_in);
         i.field("client_recent_max_output_buffer", max_out);
         i.field("blocked_clients", self.repl.blocked_clients);
-        i.field("tracking_clients", 0);
+        i.field("tracking_clients", self.tracking.clients());
         i.field(
             "clients_in_timeout_table",
             self.blocking.timeout_table_len(),
@@ -483,9 +483,9 @@ impl Server {
         i.field("active_defrag_key_misses", 0);
         i.field("total_active_defrag_time", 0);
         i.field("current_active_defrag_time", 0);
-        i.field("tracking_total_keys", 0);
-        i.field("tracking_total_items", 0);
-        i.field("tracking_total_prefixes", 0);
+        i.field("tracking_total_keys", self.tracking.total_keys());
+        i.field("tracking_total_items", self.tracking.total_items());
+        i.field("tracking_total_prefixes", self.tracking.total_prefixes());
         i.field("unexpected_error_replies", s.unexpected_error_replies);
         i.field("total_error_replies", s.total_error_replies);
         i.field("dump_payload_sanitizations", s.dump_payload_sanitizations);

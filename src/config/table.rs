@@ -497,8 +497,7 @@ pub static TABLE: &[Row] = &[
         "tracking-table-max-keys",
         MODIFIABLE,
         number!(tracking_table_max_keys, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "requirepass",
         MODIFIABLE | SENSITIVE,

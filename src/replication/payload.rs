@@ -512,6 +512,7 @@ impl Server {
         for i in 0..n {
             self.scan_database_for_ready_keys(i);
         }
+        self.tracking_invalidate_keys_on_flush(true);
         self.flush_slave_keys_with_expire_list();
         old
     }

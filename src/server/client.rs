@@ -64,6 +64,16 @@ pub const CLIENT_REPLY_OFF: u64 = 1 << 22;
 pub const CLIENT_REPLY_SKIP_NEXT: u64 = 1 << 23;
 pub const CLIENT_REPLY_SKIP: u64 = 1 << 24;
 pub const CLIENT_PROTECTED: u64 = 1 << 28;
+/// CLIENT TRACKING, and its options.
+pub const CLIENT_TRACKING: u64 = 1 << 31;
+/// The client that it redirects its messages to is gone.
+pub const CLIENT_TRACKING_BROKEN_REDIR: u64 = 1 << 32;
+pub const CLIENT_TRACKING_BCAST: u64 = 1 << 33;
+pub const CLIENT_TRACKING_OPTIN: u64 = 1 << 34;
+pub const CLIENT_TRACKING_OPTOUT: u64 = 1 << 35;
+/// CLIENT CACHING has been said for the next command.
+pub const CLIENT_TRACKING_CACHING: u64 = 1 << 36;
+pub const CLIENT_TRACKING_NOLOOP: u64 = 1 << 37;
 /// Its commands may not wait: they run in a transaction or a script.
 pub const CLIENT_DENY_BLOCKING: u64 = 1 << 41;
 pub const CLIENT_NO_EVICT: u64 = 1 << 43;

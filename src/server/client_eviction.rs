@@ -176,6 +176,7 @@ impl Server {
             self.free_client_async(cid);
             self.discard_transaction(cid);
             self.pubsub_unsubscribe_all(cid);
+            self.disable_tracking(cid);
             if let Some(c) = self.clients.get_mut(cid) {
                 c.flags |= CLIENT_EVICTED;
                 c.out.clear();

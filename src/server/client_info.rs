@@ -1,7 +1,6 @@
 //! A client as one line of text: CLIENT LIST, CLIENT INFO, the log (catClientInfoString of networking.c).
 //!
-//! The fields and their order are 7.2's; tools split the line at blanks. What no client here can have yet (tracking)
-//! shows as upstream shows a client without it.
+//! The fields and their order are 7.2's; tools split the line at blanks.
 
 use std::fmt::Write;
 use std::os::fd::AsRawFd;
@@ -10,7 +9,8 @@ use crate::server::Server;
 use crate::server::client::{
     CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_DIRTY_CAS, CLIENT_MASTER,
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_READONLY,
-    CLIENT_SLAVE, CLIENT_UNBLOCKED, CLIENT_UNIX_SOCKET, Client, ClientId,
+    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_TRACKING_BCAST, CLIENT_TRACKING_BROKEN_REDIR,
+    CLIENT_UNBLOCKED, CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::client_buffers::QUERYBUF_IDLE_S;
 use crate::server::exec::Args;
@@ -24,6 +24,9 @@ const FLAG_LETTERS: &[(u64, char)] = &[
     (CLIENT_PUBSUB, 'P'),
     (CLIENT_MULTI, 'x'),
     (CLIENT_BLOCKED, 'b'),
+    (CLIENT_TRACKING, 't'),
+    (CLIENT_TRACKING_BROKEN_REDIR, 'R'),
+    (CLIENT_TRACKING_BCAST, 'B'),
     (CLIENT_DIRTY_CAS, 'd'),
     (CLIENT_CLOSE_AFTER_REPLY, 'c'),
     (CLIENT_UNBLOCKED, 'u'),
@@ -96,6 +99,14 @@ impl Server {
             + argv
             + c.multi.as_deref().map_or(0, MultiState::mem_usage)
             + c.pubsub.as_deref().map_or(0, Subscriptions::mem_usage)
+            + self.tracked_prefixes_memory(c)
+    }
+
+    fn tracked_prefixes_memory(&self, c: &Client) -> usize {
+        if !c.has(CLIENT_TRACKING_BCAST) {
+            return 0;
+        }
+        self.tracking.prefix_memory(c.cid)
     }
 
     /// The line of a client that runs nothing just now, for the log.
@@ -153,6 +164,7 @@ impl Server {
             c.last_cmd
         };
         let cmd = cmd.map_or("NULL", |id| self.commands.full_name(id));
+        let redir = self.tracking.redirection(cid).map_or(-1, |id| id as i64);
         let user = if c.has(CLIENT_MASTER) {
             "(superuser)"
         } else {
@@ -163,7 +175,7 @@ impl Server {
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} \
              qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv} multi-mem={} rbs={} rbp={} obl={} oll={} omem={omem} \
-             tot-mem={total} events={events} cmd={cmd} user={user} redir=-1 resp={} lib-name={} lib-ver={}",
+             tot-mem={total} events={events} cmd={cmd} user={user} redir={} resp={} lib-name={} lib-ver={}",
             c.id,
             self.client_peer(cid),
             self.client_sock(cid),
@@ -181,6 +193,7 @@ impl Server {
             c.reply_peak,
             c.out.buf.len(),
             c.out.list.len() + log_segments,
+            redir,
             c.resp,
             text(&c.lib_name),
             text(&c.lib_ver),

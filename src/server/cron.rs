@@ -139,6 +139,9 @@ pub fn server_cron(server: &mut Server, _: TimeId) -> Next {
         server.log_summary();
     }
     clients_cron(server);
+    if server.tracking.clients() > 0 {
+        server.tracking_limit_used_slots();
+    }
     databases_cron(server);
     server.persistence_cron();
     // A failover or a lost link wants to be noticed sooner than once a second.
@@ -260,6 +263,9 @@ pub fn before_sleep(server: &mut Server) {
         server.send_getack_to_replicas();
     }
     server.update_failover_status();
+    if server.tracking.has_broadcasts() {
+        server.tracking_broadcast_invalidation_messages();
+    }
     // What is acknowledged is written first.
     if !server.aof.is_off() {
         let start = crate::base::clock::monotonic_us();

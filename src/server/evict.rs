@@ -199,7 +199,7 @@ impl Server {
             self.latency_end_monitor("eviction-del", latency);
             freed += before - used_memory() as i64;
             self.stats.evicted_keys += 1;
-            self.touch_watched_key(db, &key);
+            self.key_modified(None, db, &key);
             self.notify_keyspace_event(NOTIFY_EVICTED, "evicted", &key, db);
             self.propagate_deletion(db, &key, lazy);
             self.propagate_pending_commands();

@@ -243,7 +243,7 @@ pub struct Exec {
     /// Flags of the current client, and whether it is authenticated, as its last command left them.
     pub client_flags: u64,
     pub authenticated: bool,
-    /// The server is in a state that may refuse commands, or somebody monitors: see [`Server::refresh_shortcuts`].
+    /// The server is in a state that may refuse commands, or somebody monitors or tracks: see [`Server::refresh_shortcuts`].
     pub unusual: bool,
     /// The current client's look-ups leave LRU data alone.
     pub no_touch: bool,
@@ -353,7 +353,8 @@ impl Server {
             || self.config.min_replicas_to_write > 0
             || self.config.maxmemory != 0
             || self.config.maxmemory_clients != 0
-            || !self.clients.monitors.is_empty();
+            || !self.clients.monitors.is_empty()
+            || self.tracking.clients() > 0;
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
             self.exec.authenticated = c.authenticated;
@@ -405,9 +406,19 @@ impl Server {
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);
         }
-        if self.config.maxmemory != 0 && !self.has_memory_for(cid, counted & CMD_DENYOOM != 0) {
-            let text = "-OOM command not allowed when used memory > 'maxmemory'.";
-            return Some(self.reject_command(cid, Some(id), text));
+        if self.config.maxmemory != 0 {
+            let fits = self.has_memory_for(cid, counted & CMD_DENYOOM != 0);
+            if !self.exec.pending_push_messages.is_empty() {
+                // What it is told of evicted keys is about the time before the command.
+                self.send_pending_push_messages(cid);
+            }
+            if !fits {
+                let text = "-OOM command not allowed when used memory > 'maxmemory'.";
+                return Some(self.reject_command(cid, Some(id), text));
+            }
+        }
+        if self.tracking.clients() > 0 {
+            self.tracking_before_command(cid);
         }
         if client_flags & CLIENT_MASTER != 0
             && counted & CMD_WRITE != 0
@@ -596,6 +607,7 @@ impl Server {
 
     #[cold]
     fn no_such_command(&mut self, cid: ClientId, args: &Args) -> Processed {
+        self.exec.current_cmd = None;
         if args.is(0, "host:") || args.is(0, "post") {
             // A browser was tricked into talking to us.
             let peer = self.client_peer(cid);
@@ -632,6 +644,7 @@ impl Server {
 
     #[cold]
     fn no_such_subcommand(&mut self, cid: ClientId, parent: CommandId, args: &Args) -> Processed {
+        self.exec.current_cmd = None;
         let mut text = b"unknown subcommand '".to_vec();
         text.extend_from_slice(shown_part(&args[1]));
         text.extend_from_slice(b"'. Try ");
@@ -739,11 +752,8 @@ impl Server {
                 self.slowlog_push_entry_if_needed(cid, args, us);
             }
         }
-        if self.exec.unusual
-            && flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0
-            && !self.blocking.is_reprocessing(cid)
-        {
-            self.replication_feed_monitors(cid, args);
+        if self.exec.unusual {
+            self.after_watched_call(cid, id, flags, args);
         }
         let mut woff = None;
         // SAVE sets it back to zero: that is no change to propagate.
@@ -793,6 +803,20 @@ impl Server {
         Self::after_unusual_command(c)
     }
 
+    /// The command is shown to those who monitor, and what it has read is noted for those who track.
+    #[inline(never)]
+    fn after_watched_call(&mut self, cid: ClientId, id: CommandId, flags: u64, args: &Args) {
+        if !self.clients.monitors.is_empty()
+            && flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0
+            && !self.blocking.is_reprocessing(cid)
+        {
+            self.replication_feed_monitors(cid, args);
+        }
+        if self.tracking.clients() > 0 {
+            self.tracking_after_call(id, flags, args);
+        }
+    }
+
     /// The latency monitor has two events for commands: one for those that should never take long.
     #[cold]
     fn sample_command_latency(&mut self, flags: u64, us: u64) {
@@ -815,6 +839,9 @@ impl Server {
     fn after_rejected_command(&mut self, cid: ClientId) -> Processed {
         // It counts as rejected, not as failed.
         self.exec.error_reply_sent = false;
+        if self.tracking.clients() > 0 {
+            self.tracking_forget_caching(cid);
+        }
         if !self.exec.pending_push_messages.is_empty() {
             self.send_pending_push_messages(cid);
         }
@@ -908,6 +935,9 @@ impl Server {
         }
         if flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0 && !self.clients.monitors.is_empty() {
             self.replication_feed_monitors(cid, args);
+        }
+        if self.tracking.clients() > 0 {
+            self.tracking_after_call(id, flags, args);
         }
         let target = self.propagation_target(self.dirty > dirty);
         if target != 0 && self.propagation_wanted() {

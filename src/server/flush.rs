@@ -20,6 +20,7 @@ impl Server {
         } else {
             Resize::Allow
         };
+        self.tracking_invalidate_keys_on_flush(lazy);
         let mut removed = 0;
         let mut old = Vec::new();
         for i in range {

@@ -211,7 +211,7 @@ impl Server {
     /// What follows when a key has been deleted because its time had come.
     pub fn after_expired_key_was_deleted(&mut self, db: usize, key: &[u8], lazy: bool) {
         self.notify_keyspace_event(NOTIFY_EXPIRED, "expired", key, db);
-        self.touch_watched_key(db, key);
+        self.key_modified(None, db, key);
         self.propagate_deletion(db, key, lazy);
         self.stats.expired_keys += 1;
     }
@@ -291,10 +291,10 @@ impl Server {
         self.notify_keyspace_event(NOTIFY_NEW, "new", key, db);
     }
 
-    /// A key was changed: its watchers are told here (signalModifiedKey).
+    /// A client has changed a key: who watches or tracks it is told here (signalModifiedKey).
     #[inline]
-    pub fn signal_modified_key(&mut self, _cid: ClientId, db: usize, key: &[u8]) {
-        self.touch_watched_key(db, key);
+    pub fn signal_modified_key(&mut self, cid: ClientId, db: usize, key: &[u8]) {
+        self.key_modified(Some(cid), db, key);
     }
 
     /// An argument as an integer, or upstream's error to the client (getLongLongFromObjectOrReply).

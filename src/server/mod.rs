@@ -41,6 +41,7 @@ pub mod slowlog;
 pub mod spill;
 pub mod startup;
 pub mod stats;
+pub mod tracking;
 
 use std::path::PathBuf;
 
@@ -104,6 +105,7 @@ pub struct Server {
     pub latency: latency::Latency,
     pub pubsub: pubsub::Pubsub,
     pub watch: multi::Watch,
+    pub tracking: tracking::Tracking,
     /// Connections that MIGRATE keeps.
     pub migrate: migrate::MigrateSockets,
     pub repl: Repl,

@@ -5,7 +5,7 @@
 //! any more.
 //!
 //! Invariants: a client is in the list of a watched key if and only if the key is among its own; no list is empty;
-//! `Watch::total` is the sum of all clients' watched keys; the flags CLIENT_MULTI, CLIENT_DIRTY_CAS and CLIENT_DIRTY_EXEC
+//! `Watch::listeners` is the sum of all clients' watched keys, and one more while tracking listens too; the flags CLIENT_MULTI, CLIENT_DIRTY_CAS and CLIENT_DIRTY_EXEC
 //! tell the state, the [`MultiState`] only holds what belongs to it.
 
 use std::collections::HashMap;
@@ -96,7 +96,8 @@ pub struct Watch {
     hasher: KeyHasher,
     /// By number of the database.
     dbs: Vec<Watchers>,
-    total: usize,
+    /// Who wants to hear of changed keys: nobody pays for it while this is 0.
+    pub(in crate::server) listeners: usize,
 }
 
 impl Watch {
@@ -106,7 +107,7 @@ impl Watch {
             dbs: (0..databases)
                 .map(|_| HashMap::with_hasher(hasher.clone()))
                 .collect(),
-            total: 0,
+            listeners: 0,
         }
     }
 }
@@ -277,7 +278,7 @@ impl Server {
             expired,
         });
         self.watch.dbs[db].entry(name).or_default().push(cid);
-        self.watch.total += 1;
+        self.watch.listeners += 1;
     }
 
     /// The client watches nothing any more; its CLIENT_DIRTY_CAS is the caller's business (unwatchAllKeys).
@@ -292,7 +293,7 @@ impl Server {
         if m.is_empty() {
             c.multi = None;
         }
-        self.watch.total -= watched.len();
+        self.watch.listeners -= watched.len();
         for w in watched {
             let lists = &mut self.watch.dbs[w.db];
             // A list that is being gone through is not there.
@@ -316,16 +317,22 @@ impl Server {
         })
     }
 
-    /// A key has changed: the transactions of those who watch it will not run (touchWatchedKey).
+    /// A key has changed, by a client or, when that is none, by the server itself (signalModifiedKey).
     #[inline]
-    pub fn touch_watched_key(&mut self, db: usize, key: &[u8]) {
-        if self.watch.total > 0 {
-            self.touch_watched_key_now(db, key);
+    pub fn key_modified(&mut self, cid: Option<ClientId>, db: usize, key: &[u8]) {
+        if self.watch.listeners > 0 {
+            self.tell_of_modified_key(cid, db, key);
         }
     }
 
     #[cold]
-    fn touch_watched_key_now(&mut self, db: usize, key: &[u8]) {
+    fn tell_of_modified_key(&mut self, cid: Option<ClientId>, db: usize, key: &[u8]) {
+        self.touch_watched_key(db, key);
+        self.tracking_invalidate_key(cid, key, true);
+    }
+
+    /// The transactions of those who watch a key will not run (touchWatchedKey).
+    fn touch_watched_key(&mut self, db: usize, key: &[u8]) {
         // Out of the index while it is gone through: those who are marked leave it.
         let Some((name, list)) = self.watch.dbs[db].remove_entry(key) else {
             return;

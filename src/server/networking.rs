@@ -22,7 +22,7 @@ use crate::server::Server;
 use crate::server::client::{
     BigArg, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER,
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
-    CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output,
+    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output,
 };
 use crate::server::exec::{Args, Processed};
 use crate::server_log;
@@ -768,6 +768,9 @@ impl Server {
         }
         self.unwatch_all_keys(cid);
         self.pubsub_unsubscribe_all(cid);
+        if flags & CLIENT_TRACKING != 0 {
+            self.disable_tracking(cid);
+        }
         if flags & CLIENT_MONITOR != 0 {
             self.clients.monitors.retain(|m| *m != cid);
         }

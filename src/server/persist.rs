@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::base::sys::ChildExit;
 use crate::server::repl::ReplId;
+use crate::server::tracking::Notes;
 use crate::store::entry::Entry;
 
 /// What a forked child does (CHILD_TYPE_*).
@@ -122,6 +123,7 @@ pub struct Lazyfree {
 enum Garbage {
     Entry(Entry),
     Databases(Vec<crate::store::db::Db>, u64),
+    Notes(Notes),
 }
 
 /// Values of up to this many allocations are freed at once: handing them over costs more (LAZYFREE_THRESHOLD).
@@ -147,6 +149,7 @@ impl Lazyfree {
                                 drop(dbs);
                                 n
                             }
+                            Garbage::Notes(notes) => notes.len() as u64,
                         };
                         done.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
                     }
@@ -173,6 +176,15 @@ impl Lazyfree {
         let n: usize = dbs.iter().map(|d| d.keys.len()).sum();
         self.sent += n as u64;
         self.send(Garbage::Databases(dbs, n as u64));
+    }
+
+    /// Frees the table of tracked keys, in the background when it is large (freeTrackingRadixTreeAsync).
+    pub fn free_notes(&mut self, notes: Notes) {
+        let n = notes.len();
+        if n > LAZYFREE_THRESHOLD {
+            self.sent += n as u64;
+            self.send(Garbage::Notes(notes));
+        }
     }
 
     fn send(&mut self, g: Garbage) {

@@ -18,6 +18,7 @@ impl Server {
         let leftovers = std::mem::take(&mut self.exec.leftovers);
         let force = std::mem::take(&mut self.exec.force_propagate);
         let error = self.exec.error_reply_sent;
+        let messages = std::mem::take(&mut self.exec.pending_push_messages);
         self.update_cached_time();
         self.exec.blocked_depth += 1;
         let mut count = 0;
@@ -43,6 +44,7 @@ impl Server {
         self.exec.leftovers = leftovers;
         self.exec.force_propagate = force;
         self.exec.error_reply_sent = error;
+        self.exec.pending_push_messages = messages;
         self.clock = clock;
         self.exec.clock_stale = true;
         count

@@ -27,6 +27,7 @@ use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::Persist;
 use crate::server::pubsub::Pubsub;
 use crate::server::repl::{Repl, ReplicaState};
+use crate::server::tracking::Tracking;
 use crate::server::{
     AEDILE_VERSION, CONFIG_MIN_RESERVED_FDS, DebugSettings, REDIS_VERSION, Server,
 };
@@ -393,6 +394,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         dbs,
         pubsub: Pubsub::new(&hasher),
         watch: Watch::new(databases, &hasher),
+        tracking: Tracking::new(&hasher),
         hasher,
         dirty: 0,
         clients: Clients::default(),

@@ -415,6 +415,40 @@ pub static COMMANDS: &[Command] = &[
                 ..Command::ROW
             },
             Command {
+                name: "client|tracking",
+                proc: Some(client::client_command),
+                arity: -3,
+                flags: CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SENTINEL,
+                acl: ACL_CATEGORY_SLOW | ACL_CATEGORY_CONNECTION,
+                docs: Docs {
+                    complexity: Some("O(1). Some options may introduce additional complexity."),
+                    args: &[
+                        Arg::one_of(
+                            "status",
+                            &[Arg::token_only("on", "ON"), Arg::token_only("off", "OFF")],
+                        ),
+                        Arg::new("client-id", ArgType::Integer)
+                            .token("REDIRECT")
+                            .optional(),
+                        Arg::new("prefix", ArgType::String)
+                            .token("PREFIX")
+                            .optional()
+                            .multiple()
+                            .multiple_token(),
+                        Arg::token_only("bcast", "BCAST").optional(),
+                        Arg::token_only("optin", "OPTIN").optional(),
+                        Arg::token_only("optout", "OPTOUT").optional(),
+                        Arg::token_only("noloop", "NOLOOP").optional(),
+                    ],
+                    ..Docs::new(
+                        Group::Connection,
+                        "6.0.0",
+                        "Controls server-assisted client-side caching for the connection.",
+                    )
+                },
+                ..Command::ROW
+            },
+            Command {
                 name: "client|trackinginfo",
                 proc: Some(client::client_command),
                 arity: 2,
