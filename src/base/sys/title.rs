@@ -24,18 +24,23 @@ fn argument_area() -> Option<(usize, usize)> {
     Some((args, if joined { env_end } else { args_end }))
 }
 
-/// Whether the kernel's command line is this program's: a program that runs this one in its own process (an emulator, an
-/// instrumenting tool) has its own there, and is found by it.
-fn holds_our_arguments() -> bool {
-    let Ok(shown) = std::fs::read("/proc/self/cmdline") else {
-        return false;
-    };
+/// Whether this program's arguments are in the area: a program that runs this one in its own process (an emulator, an
+/// instrumenting tool) has its own there, and is found by it. What `/proc` says of that such a program may fake.
+fn holds_our_arguments(start: usize, end: usize) -> bool {
     let mut ours = Vec::new();
     for arg in std::env::args_os() {
         ours.extend_from_slice(arg.as_encoded_bytes());
         ours.push(0);
     }
-    shown == ours
+    if ours.len() > end - start {
+        return false;
+    }
+    // SAFETY: the kernel keeps the arguments of the process here, readable for its whole life; nobody writes them before they
+    // are lent.
+    let there = unsafe {
+        std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(start), ours.len())
+    };
+    there == ours
 }
 
 /// Lends the bytes that `ps` and `/proc/<pid>/cmdline` show as the command line, once in the life of a process. The
@@ -47,7 +52,7 @@ fn holds_our_arguments() -> bool {
 pub fn title_area() -> Option<&'static mut [u8]> {
     static LENT: AtomicBool = AtomicBool::new(false);
     let (start, end) = argument_area()?;
-    if end - start < 2 || !holds_our_arguments() || LENT.swap(true, Ordering::SeqCst) {
+    if end - start < 2 || !holds_our_arguments(start, end) || LENT.swap(true, Ordering::SeqCst) {
         return None;
     }
     // SAFETY: environ is null or a list of C strings that ends with null, and no other thread looks at it now. Each string
