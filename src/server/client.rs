@@ -683,7 +683,7 @@ impl Clients {
             out: Output::default(),
             reply_size: PROTO_REPLY_CHUNK_BYTES,
             reply_peak: PROTO_REPLY_CHUNK_BYTES,
-            reply_peak_reset: 0,
+            reply_peak_reset: now.saturating_mul(1000),
             fat_room: 0,
             querybuf_peak: 0,
             pending_write: false,
