@@ -109,17 +109,15 @@ fn stack_trace() {
 
 /// The name that the C sources have for the function of this frame: people search for it, and so do scripts.
 fn c_name(frame: &str) -> Option<String> {
-    let name = match frame.find("aedile::") {
-        Some(at) => frame[at..]
+    let (number, text) = frame.trim_start().split_once(": ")?;
+    number.parse::<u32>().ok()?;
+    let name = match text.split('<').next() {
+        // With line tables only, a frame has a function's bare name.
+        Some(bare) if !bare.is_empty() && !bare.contains("::") => bare,
+        _ => text[text.find("aedile::")?..]
             .split("::")
             .take_while(|part| !part.starts_with('{'))
             .last()?,
-        // With line tables only, a frame has a function's bare name.
-        None => {
-            let (number, name) = frame.trim_start().split_once(": ")?;
-            number.parse::<u32>().ok()?;
-            name.split('<').next()?
-        }
     };
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if !name.contains('_') || name.starts_with('_') || !name.chars().all(plain) {
