@@ -46,7 +46,8 @@ impl Sentinel {
         // Its own clock ticks too slowly for a test: the old master would be noticed after some ten seconds.
         for (name, ms) in [
             ("info-period", "300"),
-            ("ping-period", "100"),
+            // A replica whose INFO is older than five of these is no candidate, and INFO comes once a second by then.
+            ("ping-period", "400"),
             ("ask-period", "100"),
             ("publish-period", "300"),
             ("tilt-period", "1000"),
