@@ -143,6 +143,14 @@ fn damaged_files_come_out_alike() {
             // Redis overlooks what is wrong about the end of a line.
             return;
         }
+        if aedile.0
+            && aedile.1 == file.len() as u64
+            && redis.1 < aedile.1
+            && what.starts_with("byte")
+        {
+            // And takes a line that runs on to the file's end for a cut.
+            return;
+        }
         assert_eq!(redis.0, aedile.0, "{what}: is it refused?");
         // Redis leaves the head of a transaction that is cut, and what it appends then is queued by the next load, and lost.
         let left = if redis.1 < file.len() as u64 && transaction.contains(&redis.1) {
@@ -161,7 +169,7 @@ fn damaged_files_come_out_alike() {
             check(&bytes[..cut], "no", &format!("cut at {cut}, to be refused"));
         }
     }
-    for at in (0..bytes.len()).step_by(2) {
+    for at in 0..bytes.len() {
         let mut bad = bytes.clone();
         bad[at] ^= 1 << rng.below(8);
         check(&bad, "yes", &format!("byte {at} is {:02x}", bad[at]));
