@@ -154,7 +154,7 @@ fn killed_on_a_full_disk() {
         let parts = join(writers, Some(MISCONF));
         server.kill9();
         server.restart();
-        assert!(!server.log_has("Truncating"), "{}", server.log());
+        // The kill may fall between a short write and the cut that follows it: then the load cuts the same tail.
         let mut c = server.connect();
         for ((script, acked, sent), earlier) in parts.iter().zip(earlier) {
             assert!(earlier <= *acked);
