@@ -144,6 +144,32 @@ pub fn string2ll(s: &[u8]) -> Option<i64> {
     }
 }
 
+/// A number as C's strtol reads it in base 10: blanks, a sign, digits; what is too large is the nearest that fits. And how
+/// many bytes of the text it took: none, and zero, where there is no number.
+pub fn strtol(text: &[u8]) -> (i64, usize) {
+    let blanks = text.len() - text.trim_ascii_start().len();
+    let signed = matches!(text.get(blanks), Some(b'-' | b'+'));
+    let start = blanks + usize::from(signed);
+    let digits = text[start..]
+        .iter()
+        .take_while(|c| c.is_ascii_digit())
+        .count();
+    if digits == 0 {
+        return (0, 0);
+    }
+    let negative = signed && text[blanks] == b'-';
+    let n = text[start..start + digits].iter().fold(0i64, |n, c| {
+        let d = i64::from(c - b'0');
+        let n = n.saturating_mul(10);
+        if negative {
+            n.saturating_sub(d)
+        } else {
+            n.saturating_add(d)
+        }
+    });
+    (n, start + digits)
+}
+
 /// Parses a `u64` as stream ids and config values are parsed: a canonical integer, else whatever `strtoull` takes
 /// whole, which means leading blanks, a `+`, leading zeros, and a `-` that negates modulo 2^64 where the text is not
 /// canonical (`-05`, but not `-5`). Overflow is `None`. util.c.
@@ -474,6 +500,16 @@ mod tests {
 
     fn g17(v: f64) -> String {
         String::from_utf8(d2string_g17(&mut [0; D2STRING_SIZE], v).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn numbers_as_c_reads_them() {
+        assert_eq!(strtol(b"12\r\n"), (12, 2));
+        assert_eq!(strtol(b" -7x"), (-7, 3));
+        assert_eq!(strtol(b"+"), (0, 0));
+        assert_eq!(strtol(b""), (0, 0));
+        assert_eq!(strtol(b"99999999999999999999"), (i64::MAX, 20));
+        assert_eq!(strtol(b"-99999999999999999999"), (i64::MIN, 21));
     }
 
     proptest! {

@@ -556,16 +556,19 @@ pub fn set_unfinished_file(path: CString) {
     let _ = UNFINISHED_FILE.set(path);
 }
 
+/// What a program does not survive.
+const CRASH_SIGNALS: [libc::c_int; 5] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGABRT,
+];
+
 /// Fatal signals call `hook` once and then end the process by the same signal.
 pub fn set_crash_handlers(hook: Option<fn(&CrashCause)>) {
     CRASH_HOOK.store(hook.map_or(0, |h| h as usize), Ordering::SeqCst);
-    for s in [
-        libc::SIGSEGV,
-        libc::SIGBUS,
-        libc::SIGFPE,
-        libc::SIGILL,
-        libc::SIGABRT,
-    ] {
+    for s in CRASH_SIGNALS {
         let handler = match hook {
             Some(_) => on_crash as *const () as usize,
             None => libc::SIG_DFL,
@@ -640,13 +643,7 @@ pub fn block_signals() {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut set);
         // A crash is the business of whoever crashes.
-        for s in [
-            libc::SIGSEGV,
-            libc::SIGBUS,
-            libc::SIGFPE,
-            libc::SIGILL,
-            libc::SIGABRT,
-        ] {
+        for s in CRASH_SIGNALS {
             libc::sigdelset(&mut set, s);
         }
         libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());

@@ -232,10 +232,7 @@ impl Server {
             self.exit(1);
         }
         self.aof.manifest = m;
-        self.aof.file = Some(file);
-        self.aof.annotated = None;
-        self.aof.last_incr_size = len;
-        self.aof.last_incr_fsync_offset = len;
+        self.aof.begin_incr(file, len);
         let verb = if had_incr { "Opening" } else { "Creating" };
         server_log!(
             Level::Notice,

@@ -48,6 +48,17 @@ const MIN_KEY_BYTES: u64 = 3;
 /// Waits for a source. See [`Server::rdb_load_stream`].
 pub type Wait<'a> = &'a mut dyn FnMut(&mut Server) -> io::Result<()>;
 
+/// For the reader: waits where the source has nothing, and tells nobody of the progress.
+fn wait_only<'a>(
+    server: &'a mut Server,
+    wait: Wait<'a>,
+) -> impl FnMut(PollPoint) -> io::Result<()> + 'a {
+    move |p| match p {
+        PollPoint::Progress(_) => Ok(()),
+        PollPoint::WouldBlock => wait(server),
+    }
+}
+
 /// Why a snapshot was not loaded.
 #[derive(Debug)]
 pub enum LoadFailure {
@@ -411,11 +422,10 @@ impl Server {
             let Some(mark) = mark else {
                 return Ok((info, true));
             };
-            let mut poll = |p| match p {
-                PollPoint::Progress(_) => Ok(()),
-                PollPoint::WouldBlock => wait(self),
-            };
-            Ok((info, r.read_array::<40>(&mut poll)? == mark))
+            Ok((
+                info,
+                r.read_array::<40>(&mut wait_only(self, wait))? == mark,
+            ))
         };
         let loaded = load();
         if let Err(e) = &loaded {
@@ -449,10 +459,7 @@ impl Server {
         let usage = Usage::of(self.config.maxmemory_policy);
         let limits = LoadLimits::new(&self.config, self.sanitizes_payloads(None));
         let mut empty = 0u64;
-        let version = r.header(&mut |p| match p {
-            PollPoint::Progress(_) => Ok(()),
-            PollPoint::WouldBlock => wait(self),
-        })?;
+        let version = r.header(&mut wait_only(self, wait))?;
         // Files without a checksum are older than these fields. One that has them has a damaged version, and a checksum that
         // nobody would look at.
         let refuse_fields = version < RDB_VERSION_CHECKSUM;
@@ -486,10 +493,9 @@ impl Server {
                 }
                 RdbRecord::ResizeDb { keys, .. } => {
                     let n = r.plausible_count(keys, MIN_KEY_BYTES);
-                    match dbs.as_deref_mut() {
-                        Some(dbs) => dbs[db].keys.reserve(n),
-                        None => self.dbs[db].keys.reserve(n),
-                    }
+                    dbs.as_deref_mut().unwrap_or(&mut self.dbs)[db]
+                        .keys
+                        .reserve(n);
                     continue;
                 }
                 RdbRecord::Aux { key, value } => {
@@ -543,10 +549,7 @@ impl Server {
                     clock.lru_clock,
                     clock.lfu_minutes(),
                 ));
-                let keys = match dbs.as_deref_mut() {
-                    Some(dbs) => &mut dbs[db].keys,
-                    None => &mut self.dbs[db].keys,
-                };
+                let keys = &mut dbs.as_deref_mut().unwrap_or(&mut self.dbs)[db].keys;
                 let hash = keys.hash(&key);
                 if keys.find(hash, &key).is_some() {
                     if flags & RDBFLAGS_ALLOW_DUP == 0 {

@@ -228,10 +228,7 @@ impl Server {
             self.aof.bio.sync_and_close(old, mark);
             self.aof.last_fsync = self.clock.unix_s;
         }
-        self.aof.file = Some(file);
-        self.aof.annotated = None;
-        self.aof.last_incr_size = 0;
-        self.aof.last_incr_fsync_offset = 0;
+        self.aof.begin_incr(file, 0);
         if !first {
             self.aof.manifest = m;
         }

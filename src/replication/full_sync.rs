@@ -341,15 +341,46 @@ impl Server {
             }
         };
         self.keep_snapshot(cid, &f, size);
-        let r = self.clients[cid].repl_mut();
-        r.db_file = Some(f);
-        r.db_off = 0;
+        self.send_snapshot(cid, f, size, 0, format!("${size}\r\n"));
+    }
+
+    /// The bytes of a snapshot from `from` on are sent from now on, behind the header line.
+    pub(super) fn send_snapshot(
+        &mut self,
+        cid: ClientId,
+        snapshot: File,
+        size: u64,
+        from: u64,
+        header: String,
+    ) {
+        let c = &mut self.clients[cid];
+        let file = c.file;
+        let r = c.repl_mut();
+        r.db_file = Some(snapshot);
+        r.db_off = from;
         r.db_size = size;
         r.state = ReplState::SendBulk;
-        r.preamble = format!("${size}\r\n").into_bytes();
-        if let Some(file) = self.clients[cid].file {
+        r.preamble = header.into_bytes();
+        if let Some(file) = file {
             self.el
                 .create_file_event(file, Mask::WRITABLE, send_bulk_to_slave, cid.to_data());
+        }
+    }
+
+    /// Nothing of the snapshot (of `what`) was taken: the socket is full, or the link is gone.
+    fn snapshot_not_sent(&mut self, cid: ClientId, file: FileId, what: &str, e: &io::Error) {
+        match e.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => self.el.clear_ready(file, Mask::WRITABLE),
+            _ => {
+                server_log!(
+                    Level::Warning,
+                    "Write error sending {} to replica: {}",
+                    what,
+                    strerror(e)
+                );
+                self.free_client_async(cid);
+            }
         }
     }
 
@@ -382,7 +413,7 @@ impl Server {
 }
 
 /// The socket of a replica that is being sent the RDB file is writable (sendBulkToSlave).
-pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
+fn send_bulk_to_slave(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
     use std::os::fd::AsRawFd;
     let cid = ClientId::from_data(data);
     server.exec.clock_stale = true;
@@ -407,19 +438,7 @@ pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: Client
                     return;
                 }
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                server.el.clear_ready(file, Mask::WRITABLE);
-                return;
-            }
-            Err(e) => {
-                server_log!(
-                    Level::Warning,
-                    "Write error sending RDB preamble to replica: {}",
-                    strerror(&e)
-                );
-                return server.free_client_async(cid);
-            }
+            Err(e) => return server.snapshot_not_sent(cid, file, "RDB preamble", &e),
         }
     }
     let Some(db) = r.db_file.as_ref() else {
@@ -445,19 +464,7 @@ pub(super) fn send_bulk_to_slave(server: &mut Server, file: FileId, data: Client
                     server.el.clear_ready(file, Mask::WRITABLE);
                 }
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => return,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                server.el.clear_ready(file, Mask::WRITABLE);
-                return;
-            }
-            Err(e) => {
-                server_log!(
-                    Level::Warning,
-                    "Write error sending DB to replica: {}",
-                    strerror(&e)
-                );
-                return server.free_client_async(cid);
-            }
+            Err(e) => return server.snapshot_not_sent(cid, file, "DB", &e),
         }
     }
     if r.db_off == r.db_size {

@@ -56,13 +56,16 @@ impl Server {
             .as_ref()
             .and_then(|s| s.peer_addr().ok()?.as_socket())
             .map(|a| a.ip().to_canonical().to_string());
-        self.clients.ids().into_iter().any(|cid: ClientId| {
-            let Some(r) = self.clients.get(cid).and_then(|c| c.repl()) else {
-                return false;
-            };
-            let ip = self.replica_ip(cid);
-            r.listening_port == port && ip.is_some() && (ip.as_deref() == Some(host) || ip == peer)
+        let mut ids = self.clients.ids().into_iter();
+        ids.any(|cid| {
+            self.sits_at(cid, host, port) || peer.iter().any(|p| self.sits_at(cid, p, port))
         })
+    }
+
+    /// A client that is a replica, or is about to become one, and listens at this address.
+    fn sits_at(&self, cid: ClientId, host: &str, port: u16) -> bool {
+        self.replica(cid).is_some_and(|r| r.listening_port == port)
+            && self.replica_ip(cid).as_deref() == Some(host)
     }
 
     /// The connection leads back here.
@@ -83,11 +86,8 @@ impl Server {
             return;
         };
         let port = self.repl.master_port;
-        let is_loop = self.clients.slaves.iter().any(|s| {
-            self.replica(*s).is_some_and(|r| r.listening_port == port)
-                && self.replica_ip(*s).as_deref() == Some(&host)
-        });
-        if is_loop {
+        let mut replicas = self.clients.slaves.iter();
+        if replicas.any(|s| self.sits_at(*s, &host, port)) {
             self.link_problem(diagnose::replica_loop(&host, port));
         } else {
             self.repl.link_problem = None;

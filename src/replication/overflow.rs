@@ -74,20 +74,15 @@ impl Server {
             return Ok(());
         };
         let first = r.log_spill.is_none();
-        let mut spill = match r.log_spill.take() {
-            Some(s) => s,
-            None => Spill::create()?,
-        };
         let mut moved = 0;
         while moved < SPILL_STEP
             && let Some(bytes) = self.repl.log.reader_slice(reader).filter(|b| !b.is_empty())
         {
             let n = bytes.len();
-            spill.append(bytes)?;
+            Spill::append_to(&mut r.log_spill, bytes)?;
             self.repl.log.advance(reader, n);
             moved += n;
         }
-        r.log_spill = Some(spill);
         if first {
             server_log!(
                 Level::Notice,

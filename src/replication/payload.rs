@@ -313,16 +313,8 @@ impl Server {
         let path = path_of(&self.config.dbfilename);
         let used_mark = matches!(t.end, PayloadEnd::Mark(_));
         self.stop_writers_before_load(false);
-        self.replication_attach_to_new_master();
-        server_log!(Level::Notice, "MASTER <-> REPLICA sync: Flushing old data");
-        self.empty_data(None, self.config.replica_lazy_flush);
-        if let Some(f) = self.repl.sock_file {
-            self.el.delete_file_event(f, Mask::READABLE);
-        }
-        server_log!(
-            Level::Notice,
-            "MASTER <-> REPLICA sync: Loading DB in memory"
-        );
+        self.flush_old_data();
+        self.loading_begins();
         let renamed = file
             .sync_all()
             .map_err(|e| (e, "sync the temp DB to disk"))
@@ -399,17 +391,9 @@ impl Server {
             let new = || Db::new(self.hasher.clone());
             second = Some(self.dbs.iter().map(|_| new()).collect());
         } else {
-            self.replication_attach_to_new_master();
-            server_log!(Level::Notice, "MASTER <-> REPLICA sync: Flushing old data");
-            self.empty_data(None, self.config.replica_lazy_flush);
+            self.flush_old_data();
         }
-        if let Some(f) = self.repl.sock_file {
-            self.el.delete_file_event(f, Mask::READABLE);
-        }
-        server_log!(
-            Level::Notice,
-            "MASTER <-> REPLICA sync: Loading DB in memory"
-        );
+        self.loading_begins();
         // An older state of the same data set is worth serving meanwhile; another data set is not.
         let is_async = swap && self.repl.replid == self.repl.master_replid;
         let got = Cell::new(0);
@@ -546,6 +530,24 @@ impl Server {
         self.replication_discard_cached_master();
         self.disconnect_slaves();
         self.free_replication_backlog();
+    }
+
+    /// The old data set goes before the new one is loaded in its place.
+    fn flush_old_data(&mut self) {
+        self.replication_attach_to_new_master();
+        server_log!(Level::Notice, "MASTER <-> REPLICA sync: Flushing old data");
+        self.empty_data(None, self.config.replica_lazy_flush);
+    }
+
+    /// A load is next: the link's handler would be entered again from the nested event loop.
+    fn loading_begins(&mut self) {
+        if let Some(f) = self.repl.sock_file {
+            self.el.delete_file_event(f, Mask::READABLE);
+        }
+        server_log!(
+            Level::Notice,
+            "MASTER <-> REPLICA sync: Loading DB in memory"
+        );
     }
 
     /// The data set is the master's: the link becomes its stream. `rest` came behind the payload.

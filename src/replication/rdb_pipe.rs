@@ -96,7 +96,6 @@ impl Server {
             replicas: replicas.to_vec(),
             buf: vec![0; CHUNK],
             len: 0,
-            writing: 0,
         });
         let pid = self.rdb_save_to_pipe(write, exit_read, req, rsi)?;
         self.el
@@ -126,22 +125,28 @@ impl Server {
     /// This replica has nothing of the chunk to come any more: with the last of them the pipe is read again
     /// (rdbPipeWriteHandlerConnRemoved).
     fn rdb_pipe_write_done(&mut self, cid: ClientId) {
-        let Some(pipe) = self.repl.rdb_pipe.as_mut() else {
-            return;
-        };
-        let late = self
+        if let Some(r) = self
             .clients
             .get_mut(cid)
             .and_then(|c| c.replica.as_deref_mut())
-            .is_some_and(|r| std::mem::take(&mut r.rdb_pipe_late));
-        if late {
-            pipe.writing = pipe.writing.saturating_sub(1);
+        {
+            r.rdb_pipe_late = false;
         }
-        if pipe.writing == 0 && pipe.exit.is_some() {
-            let file = pipe.file;
+        if let Some(pipe) = &self.repl.rdb_pipe
+            && pipe.exit.is_some()
+            && !self.is_rdb_pipe_held()
+        {
             self.el
-                .create_file_event(file, Mask::READABLE, rdb_pipe_read_handler, 0);
+                .create_file_event(pipe.file, Mask::READABLE, rdb_pipe_read_handler, 0);
         }
+    }
+
+    /// Somebody has a part of the chunk to come.
+    fn is_rdb_pipe_held(&self) -> bool {
+        let replicas = self.repl.rdb_pipe.iter().flat_map(|p| &p.replicas);
+        replicas
+            .filter_map(|r| self.replica(*r))
+            .any(|r| r.rdb_pipe_late)
     }
 
     /// Passes the chunk on to everybody. Returns how many replicas are left.
@@ -183,24 +188,13 @@ impl Server {
             let r = c.repl_mut();
             r.repl_last_partial_write = now;
             if spills {
-                let kept = match r.rdb_spill.as_mut() {
-                    Some(spill) => spill.append(&chunk[n..]),
-                    None => Spill::create().and_then(|mut s| {
-                        s.append(&chunk[n..])?;
-                        r.rdb_spill = Some(s);
-                        Ok(())
-                    }),
-                };
-                if let Err(e) = kept {
+                if let Err(e) = Spill::append_to(&mut r.rdb_spill, &chunk[n..]) {
                     self.spill_failed(cid, &e);
                     continue;
                 }
             } else {
                 r.db_off = n as u64;
                 r.rdb_pipe_late = true;
-                if let Some(pipe) = self.repl.rdb_pipe.as_mut() {
-                    pipe.writing += 1;
-                }
             }
             if let Some(file) = file {
                 self.el.create_file_event(
@@ -351,7 +345,6 @@ fn rdb_pipe_read_handler(server: &mut Server, file: FileId, data: ClientData, _:
             return;
         };
         pipe.buf = chunk;
-        let held = pipe.writing > 0;
         if alive == 0 {
             server_log!(
                 Level::Warning,
@@ -360,7 +353,7 @@ fn rdb_pipe_read_handler(server: &mut Server, file: FileId, data: ClientData, _:
             server.el.delete_file_event(file, Mask::READABLE);
             return server.kill_rdb_child();
         }
-        if held {
+        if server.is_rdb_pipe_held() {
             return server.el.delete_file_event(file, Mask::READABLE);
         }
     }

@@ -15,7 +15,6 @@
 
 use std::fs::File;
 
-use crate::ae::Mask;
 use crate::base::log::Level;
 use crate::server::Server;
 use crate::server::client::{ClientId, ClientType, ReplState, Replica};
@@ -23,7 +22,6 @@ use crate::server::repl::{KeptSnapshot, SyncReason};
 use crate::server_log;
 use crate::wire::backlog::ReaderId;
 
-use super::full_sync::send_bulk_to_slave;
 use super::id_text;
 
 /// Seconds for which a snapshot is kept for a replica that lost the link.
@@ -153,18 +151,12 @@ impl Server {
         r.psync_initial_offset = offset;
         r.in_full_sync = true;
         r.sync_reason = Some(SyncReason::SyncInterrupted);
-        r.db_file = Some(file);
-        r.db_off = want.have;
-        r.db_size = want.size;
-        r.preamble = format!("$RESUME:{}:{}\r\n", want.size, want.have).into_bytes();
         if !self.write_directly(cid, reply.as_bytes()) {
             self.free_client_async(cid);
             return true;
         }
-        if let Some(file) = self.clients[cid].file {
-            self.el
-                .create_file_event(file, Mask::WRITABLE, send_bulk_to_slave, cid.to_data());
-        }
+        let header = format!("$RESUME:{}:{}\r\n", want.size, want.have);
+        self.send_snapshot(cid, file, want.size, want.have, header);
         true
     }
 }

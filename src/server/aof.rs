@@ -78,6 +78,14 @@ impl Aof {
         self.state == AofState::Off
     }
 
+    /// Another increment is written to from now on; it has `len` bytes, and those are on the disk.
+    pub fn begin_incr(&mut self, file: File, len: u64) {
+        self.file = Some(file);
+        self.annotated = None;
+        self.last_incr_size = len;
+        self.last_incr_fsync_offset = len;
+    }
+
     /// A write or a sync has failed: the error number. No write is accepted until it is mended.
     pub fn write_error(&self) -> Option<i32> {
         if self.is_off() {

@@ -5,8 +5,8 @@
 //! any more.
 //!
 //! Invariants: a client is in the list of a watched key if and only if the key is among its own; no list is empty;
-//! `Watch::listeners` is the sum of all clients' watched keys, and one more while tracking listens too; the flags CLIENT_MULTI, CLIENT_DIRTY_CAS and CLIENT_DIRTY_EXEC
-//! tell the state, the [`MultiState`] only holds what belongs to it.
+//! `Watch::listeners` is the sum of all clients' watched keys, and one more while tracking listens too; the flags CLIENT_MULTI,
+//! CLIENT_DIRTY_CAS and CLIENT_DIRTY_EXEC tell the state, the [`MultiState`] only holds what belongs to it.
 
 use std::collections::HashMap;
 use std::rc::Rc;

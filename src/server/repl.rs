@@ -128,8 +128,6 @@ pub struct RdbPipe {
     /// The last chunk: its bytes are the first `len`.
     pub buf: Vec<u8>,
     pub len: usize,
-    /// Replicas that have not taken all of it.
-    pub writing: usize,
 }
 
 /// Limits how many bytes a second pass, all transfers together. What is not used up is lost after a tenth of a second, so

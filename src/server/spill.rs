@@ -63,6 +63,17 @@ impl Spill {
         Ok(())
     }
 
+    /// Adds bytes at the end of the one in `slot`; there is one from the first on.
+    ///
+    /// # Errors
+    /// As [`Self::create`] and [`Self::append`].
+    pub fn append_to(slot: &mut Option<Spill>, bytes: &[u8]) -> io::Result<()> {
+        match slot {
+            Some(spill) => spill.append(bytes),
+            None => slot.insert(Spill::create()?).append(bytes),
+        }
+    }
+
     /// Sends up to `most` of the oldest bytes to a socket that does not block.
     ///
     /// # Errors

@@ -16,6 +16,7 @@
 
 use std::fmt;
 
+use crate::base::num::strtol;
 use crate::base::split_args::{sdscatrepr, sdsneedsrepr, sdssplitargs};
 
 /// The longest line of a manifest, in bytes (MANIFEST_MAX_LINE).
@@ -100,23 +101,6 @@ fn path_is_base_name(name: &[u8]) -> bool {
     !name.contains(&b'/') && !name.contains(&b'\\')
 }
 
-/// A number as C's atoll reads it: blanks, a sign, digits, and nothing where they end.
-fn atoll(text: &[u8]) -> i64 {
-    let text = text.trim_ascii_start();
-    let (negative, digits) = match text.first() {
-        Some(b'-') => (true, &text[1..]),
-        Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let n = digits
-        .iter()
-        .take_while(|c| c.is_ascii_digit())
-        .fold(0i64, |n, c| {
-            n.saturating_mul(10).saturating_add(i64::from(c - b'0'))
-        });
-    if negative { -n } else { n }
-}
-
 impl AofManifest {
     /// Reads a manifest (aofLoadManifestFromFile).
     ///
@@ -191,7 +175,7 @@ impl AofManifest {
                 }
                 name = Some(value.clone());
             } else if key.eq_ignore_ascii_case(b"seq") {
-                seq = atoll(value);
+                seq = strtol(value).0;
             } else if key.eq_ignore_ascii_case(b"type") {
                 kind = value.first().copied().unwrap_or(0);
             }

@@ -21,6 +21,7 @@
 
 use memchr::memchr;
 
+use crate::base::num::strtol;
 use crate::wire::resp;
 
 /// Characters of a replication id (CONFIG_RUN_ID_SIZE).
@@ -511,7 +512,7 @@ pub fn parse_fullresync(line: &[u8]) -> Option<(ReplId, i64)> {
     let at = memchr(b' ', line)?;
     let rest = &line[at + 1..];
     let id = ReplId::try_from(&rest[..memchr(b' ', rest)?]).ok()?;
-    Some((id, strtoll(&rest[REPLID_LEN + 1..])))
+    Some((id, strtol(&rest[REPLID_LEN + 1..]).0))
 }
 
 /// The new id out of `+CONTINUE <40 bytes>`, if there is one of that length (a master of PSYNC2).
@@ -519,26 +520,6 @@ pub fn parse_continue(line: &[u8]) -> Option<ReplId> {
     let rest = line.get(b"+CONTINUE ".len()..)?;
     let end = rest.iter().position(|b| matches!(b, b'\r' | b'\n'));
     ReplId::try_from(&rest[..end.unwrap_or(rest.len())]).ok()
-}
-
-/// strtoll in base 10: leading white space, sign, digits; what follows is ignored, what is too large saturates.
-fn strtoll(s: &[u8]) -> i64 {
-    let s = s.trim_ascii_start();
-    let (negative, digits) = match s {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, s),
-    };
-    let digits = digits.iter().take_while(|d| d.is_ascii_digit());
-    digits.fold(0i64, |v, d| {
-        let d = i64::from(d - b'0');
-        let v = v.saturating_mul(10);
-        if negative {
-            v.saturating_sub(d)
-        } else {
-            v.saturating_add(d)
-        }
-    })
 }
 
 /// What precedes the RDB payload.
@@ -579,7 +560,7 @@ pub fn parse_bulk_header(line: &[u8]) -> BulkHeader<'_> {
         [b'$', b'R', b'E', b'S', b'U', b'M', b'E', b':', rest @ ..] => {
             let number = |b: &[u8]| {
                 let plain = !b.is_empty() && b.len() < 19 && b.iter().all(u8::is_ascii_digit);
-                plain.then(|| strtoll(b).unsigned_abs())
+                plain.then(|| strtol(b).0.unsigned_abs())
             };
             let colon = rest.iter().position(|b| *b == b':');
             match colon.map(|i| (number(&rest[..i]), number(&rest[i + 1..]))) {
@@ -588,7 +569,7 @@ pub fn parse_bulk_header(line: &[u8]) -> BulkHeader<'_> {
             }
         }
         [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            match strtoll(digits) {
+            match strtol(digits).0 {
                 i64::MAX => BulkHeader::Malformed,
                 n => BulkHeader::Length(n.unsigned_abs()),
             }

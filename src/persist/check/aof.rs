@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::rdb::check_rdb;
 use super::{folder_of, shown};
+use crate::base::num::strtol;
 use crate::base::sys::{path_of, strerror};
 use crate::persist::aof::log_manifest_error;
 use crate::wire::aof::{AOF_ANNOTATION_LINE_MAX_LEN, AofManifest, MANIFEST_MAX_LINE};
@@ -90,31 +91,6 @@ impl Input {
         self.pos += n - left;
         Ok(n - left)
     }
-}
-
-/// A number as C's strtol reads it, and how many bytes of the text it took; none is zero.
-fn strtol(text: &[u8]) -> (i64, usize) {
-    let blanks = text.len() - text.trim_ascii_start().len();
-    let signed = matches!(text.get(blanks), Some(b'-' | b'+'));
-    let start = blanks + usize::from(signed);
-    let digits = text[start..]
-        .iter()
-        .take_while(|c| c.is_ascii_digit())
-        .count();
-    if digits == 0 {
-        return (0, 0);
-    }
-    let negative = signed && text[blanks] == b'-';
-    let n = text[start..start + digits].iter().fold(0i64, |n, c| {
-        let d = i64::from(c - b'0');
-        let n = n.saturating_mul(10);
-        if negative {
-            n.saturating_sub(d)
-        } else {
-            n.saturating_add(d)
-        }
-    });
-    (n, start + digits)
 }
 
 /// What is asked for and what was found so far.
@@ -442,16 +418,13 @@ impl AofCheck<'_> {
         let mut head = Vec::new();
         match File::open(path).and_then(|f| f.take(n).read_to_end(&mut head)) {
             Ok(_) => Ok(head),
-            Err(e) => {
-                say!(
-                    self,
-                    "Cannot open file {}: {}",
-                    path.display(),
-                    strerror(&e)
-                );
-                Err(Stop)
-            }
+            Err(e) => Err(self.cannot_open(path, &e)),
         }
+    }
+
+    fn cannot_open(&mut self, path: &Path, e: &io::Error) -> Stop {
+        say!(self, "Cannot open file {}: {}", path.display(), strerror(e));
+        Stop
     }
 
     /// Whether a file begins as a snapshot does (fileIsRDB).
@@ -466,15 +439,7 @@ impl AofCheck<'_> {
         let opened = File::open(path);
         let mut r = match opened {
             Ok(f) => Input::new(f, 0),
-            Err(e) => {
-                say!(
-                    self,
-                    "Cannot open file {}: {}",
-                    path.display(),
-                    strerror(&e)
-                );
-                return Err(Stop);
-            }
+            Err(e) => return Err(self.cannot_open(path, &e)),
         };
         loop {
             match r.line(MANIFEST_MAX_LINE) {
@@ -593,19 +558,4 @@ pub fn redis_check_aof_main(argv: &[Vec<u8>]) -> i32 {
         }
     };
     i32::from(check.check(file).is_err())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_as_c_reads_them() {
-        assert_eq!(strtol(b"12\r\n"), (12, 2));
-        assert_eq!(strtol(b" -7x"), (-7, 3));
-        assert_eq!(strtol(b"+"), (0, 0));
-        assert_eq!(strtol(b""), (0, 0));
-        assert_eq!(strtol(b"99999999999999999999"), (i64::MAX, 20));
-        assert_eq!(strtol(b"-99999999999999999999"), (i64::MIN, 21));
-    }
 }
