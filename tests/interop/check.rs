@@ -4,6 +4,7 @@
 use crate::need_redis;
 use crate::support::conn::encode;
 use crate::support::server::{Ended, Scratch};
+use crate::support::state::small_snapshot;
 use crate::support::tools::run_check;
 use crate::support::*;
 
@@ -27,27 +28,7 @@ fn assert_same_code(ends: &[Ended; 2], what: &str) {
 fn snapshot(checksum: bool) -> Vec<u8> {
     let onoff = if checksum { "yes" } else { "no" };
     let server = Server::start(Kind::Redis, &["--rdbchecksum", onoff]);
-    let mut c = server.connect();
-    for line in [
-        "SET string hello",
-        "SET number 12345",
-        "SET expires x PX 100000000",
-        "SET compressed aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "RPUSH list a b 3",
-        "SADD ints 1 2 3",
-        "SADD set a b c",
-        "ZADD zset 1 a 2.5 b",
-        "HSET hash f v g w",
-        "XADD stream 1-1 f v",
-        "XGROUP CREATE stream g 0",
-        "XREADGROUP GROUP g who STREAMS stream >",
-        "SELECT 3",
-        "SET other db",
-    ] {
-        assert!(!c.run(line).is_error(), "{line}");
-    }
-    c.ok("SAVE");
-    std::fs::read(server.rdb_path()).expect("a snapshot")
+    small_snapshot(&server)
 }
 
 #[test]

@@ -133,20 +133,26 @@ fn a_broken_streamed_load_leaves_the_old_data() {
     assert_synced(&m, &r);
 }
 
-/// A full sync over disk whose link is cut goes on where it stopped, writes of meanwhile included.
-#[test]
-fn an_interrupted_sync_goes_on_where_it_stopped() {
+/// A master with keys of ten thousand bytes, and a replica that has got more than `bytes` of its snapshot over disk.
+fn half_synced(keys: usize, bytes: u64) -> (Server, Server, Proxy) {
     let m = start(&[
         "--repl-diskless-sync",
         "no",
         "--repl-full-sync-rate",
         "20mb",
     ]);
-    populate(&m, 2_000, 10_000);
+    populate(&m, keys, 10_000);
     let r = start(&[]);
     let proxy = Proxy::start(m.port);
     r.replicate(proxy.port);
-    wait_until("a part", || proxy.passed(Dir::Down) > 6_000_000);
+    wait_until("a part", || proxy.passed(Dir::Down) > bytes);
+    (m, r, proxy)
+}
+
+/// A full sync over disk whose link is cut goes on where it stopped, writes of meanwhile included.
+#[test]
+fn an_interrupted_sync_goes_on_where_it_stopped() {
+    let (m, r, proxy) = half_synced(2_000, 6_000_000);
     proxy.cut();
     let mut c = m.connect();
     c.ok("SET meanwhile 1");
@@ -172,17 +178,7 @@ fn an_interrupted_sync_goes_on_where_it_stopped() {
 /// A snapshot that is not the interrupted one is sent whole.
 #[test]
 fn another_snapshot_is_not_resumed() {
-    let m = start(&[
-        "--repl-diskless-sync",
-        "no",
-        "--repl-full-sync-rate",
-        "20mb",
-    ]);
-    populate(&m, 1_000, 10_000);
-    let r = start(&[]);
-    let proxy = Proxy::start(m.port);
-    r.replicate(proxy.port);
-    wait_until("a part", || proxy.passed(Dir::Down) > 3_000_000);
+    let (m, r, proxy) = half_synced(1_000, 3_000_000);
     proxy.refuse(true);
     // The snapshot is for the history of this run only.
     let mut c = m.connect();
@@ -193,28 +189,34 @@ fn another_snapshot_is_not_resumed() {
     assert_eq!(c.info_int("sync_full"), 2);
 }
 
+/// A master whose snapshot for its replica has begun, and takes a second.
+fn snapshot_begun(policy: &str, limit: &str) -> (Server, Server) {
+    let m = start(&[
+        "--repl-diskless-sync",
+        "no",
+        "--repl-overflow-policy",
+        policy,
+        "--client-output-buffer-limit",
+        limit,
+        "--repl-backlog-size",
+        "64kb",
+        "--rdb-key-save-delay",
+        "2000",
+    ]);
+    populate(&m, 500, 100);
+    let r = start(&[]);
+    r.replicate(m.port);
+    wait_until("the snapshot to begin", || {
+        m.log_has("Starting BGSAVE for SYNC")
+    });
+    (m, r)
+}
+
 /// The output of a replica in its full sync passes the limit: what the policy says happens, and it ends with everything.
 #[test]
 fn a_full_sync_survives_its_output_limit() {
     for policy in ["spill", "backpressure"] {
-        let m = start(&[
-            "--repl-diskless-sync",
-            "no",
-            "--repl-overflow-policy",
-            policy,
-            "--client-output-buffer-limit",
-            "replica 2mb 0 0",
-            "--repl-backlog-size",
-            "64kb",
-            "--rdb-key-save-delay",
-            "2000",
-        ]);
-        populate(&m, 500, 100);
-        let r = start(&[]);
-        r.replicate(m.port);
-        wait_until("the snapshot to begin", || {
-            m.log_has("Starting BGSAVE for SYNC")
-        });
+        let (m, r) = snapshot_begun(policy, "replica 2mb 0 0");
         let port = m.port;
         let writer = std::thread::spawn(move || {
             let mut c = Conn::connect(port);
@@ -245,22 +247,7 @@ fn a_full_sync_survives_its_output_limit() {
 /// With the default policy it starts over, and the reason is counted.
 #[test]
 fn an_output_limit_is_a_reason_of_its_own() {
-    let m = start(&[
-        "--repl-diskless-sync",
-        "no",
-        "--client-output-buffer-limit",
-        "replica 1mb 0 0",
-        "--repl-backlog-size",
-        "64kb",
-        "--rdb-key-save-delay",
-        "2000",
-    ]);
-    populate(&m, 500, 100);
-    let r = start(&[]);
-    r.replicate(m.port);
-    wait_until("the snapshot to begin", || {
-        m.log_has("Starting BGSAVE for SYNC")
-    });
+    let (m, r) = snapshot_begun("disconnect", "replica 1mb 0 0");
     let mut c = m.connect();
     let value = vec![b'v'; 100_000];
     for i in 0..30 {

@@ -3,33 +3,13 @@
 use std::os::unix::process::ExitStatusExt;
 
 use crate::support::server::{Scratch, free_port};
+use crate::support::state::small_snapshot;
 use crate::support::tools::run_check;
 use crate::support::*;
 
 /// A snapshot of all types in two databases.
 fn snapshot(args: &[&str]) -> Vec<u8> {
-    let server = Server::aedile(args);
-    let mut c = server.connect();
-    for line in [
-        "SET string hello",
-        "SET number 12345",
-        "SET expires x PX 100000000",
-        "SET compressed aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "RPUSH list a b 3",
-        "SADD ints 1 2 3",
-        "SADD set a b c",
-        "ZADD zset 1 a 2.5 b",
-        "HSET hash f v g w",
-        "XADD stream 1-1 f v",
-        "XGROUP CREATE stream g 0",
-        "XREADGROUP GROUP g who STREAMS stream >",
-        "SELECT 3",
-        "SET other db",
-        "SAVE",
-    ] {
-        assert!(!c.run(line).is_error(), "{line}");
-    }
-    std::fs::read(server.rdb_path()).expect("a snapshot")
+    small_snapshot(&Server::aedile(args))
 }
 
 /// A running server refuses every snapshot that is cut or altered anywhere, says where, and goes on.

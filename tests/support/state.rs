@@ -366,3 +366,29 @@ pub fn synced_states(master: &Server, replica: &Server) -> (State, State) {
     });
     (dump_state(&mut m), dump_state(&mut r))
 }
+
+/// Fills an empty server with a little of all types, in two databases, and returns the snapshot that it saves.
+#[track_caller]
+pub fn small_snapshot(server: &Server) -> Vec<u8> {
+    let mut c = server.connect();
+    for line in [
+        "SET string hello",
+        "SET number 12345",
+        "SET expires x PX 100000000",
+        "SET compressed aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "RPUSH list a b 3",
+        "SADD ints 1 2 3",
+        "SADD set a b c",
+        "ZADD zset 1 a 2.5 b",
+        "HSET hash f v g w",
+        "XADD stream 1-1 f v",
+        "XGROUP CREATE stream g 0",
+        "XREADGROUP GROUP g who STREAMS stream >",
+        "SELECT 3",
+        "SET other db",
+        "SAVE",
+    ] {
+        assert!(!c.run(line).is_error(), "{line}");
+    }
+    std::fs::read(server.rdb_path()).expect("a snapshot")
+}
