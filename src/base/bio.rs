@@ -1,7 +1,9 @@
-//! The thread that syncs the append-only file, so that the loop need not wait for the disk (the AOF half of bio.c).
+//! The threads that sync and close files of the append-only kind, so that the loop need not wait for the disk (the AOF half
+//! of bio.c).
 //!
-//! Invariants: jobs are done in order; an error stays until somebody takes note of it; dropping the handle leaves the
-//! thread to finish what it was given. It knows files and an opaque number that goes with each, nothing of their contents.
+//! Invariants: syncs are done in order by one thread, closes by another, since giving back the blocks of a large file must
+//! not hold up a sync; an error stays until somebody takes note of it; dropping the handle leaves the threads to finish what
+//! they were given. They know files and an opaque number that goes with each sync, nothing of the files' contents.
 
 use std::fs::File;
 use std::io;
@@ -18,21 +20,23 @@ use crate::server_log;
 enum Job {
     /// Sync the file; then everything up to the mark is on the disk.
     Sync { file: File, mark: i64 },
-    /// The same, and close it; or close it alone, which can take as long when the file has no name any more.
-    Close { file: File, mark: Option<i64> },
+    /// The same for a file that is not written to any more: nobody's next write waits for this one.
+    SyncAndClose { file: File, mark: i64 },
+    /// Close it alone, which can take long when the file has no name any more.
+    Close(File),
 }
 
 #[derive(Default)]
 struct Shared {
     /// Sync jobs that are not done (bioPendingJobsOfType).
     syncing: AtomicU64,
-    /// All jobs that are not done.
+    /// Jobs of either kind that sync and are not done.
     pending: AtomicU64,
     /// The system's number of the last error of a sync; 0: the last one succeeded.
     errno: AtomicI32,
     /// The mark of the last sync that succeeded (fsynced_reploff_pending).
     mark: AtomicI64,
-    /// Called by the thread after each job.
+    /// Called by the thread after each sync.
     done: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -60,43 +64,57 @@ impl Shared {
     }
 }
 
-/// The handle of the thread, which is started when it is first needed.
-#[derive(Default)]
-pub struct Bio {
+/// A thread and the way to it; it is started when it is first needed.
+struct Worker {
+    name: &'static str,
     to: Option<Sender<Job>>,
+}
+
+/// The handle of the threads.
+pub struct Bio {
+    syncs: Worker,
+    closes: Worker,
     shared: Arc<Shared>,
 }
 
-fn work(job: Job, shared: &Shared) {
-    let (file, mark, sync) = match job {
-        Job::Sync { file, mark } => (file, Some(mark), true),
-        Job::Close { file, mark } => (file, mark, false),
-    };
-    if let Some(mark) = mark {
-        shared.book(file.sync_data(), mark);
+impl Default for Bio {
+    fn default() -> Bio {
+        let worker = |name| Worker { name, to: None };
+        Bio {
+            syncs: worker("bio_aof"),
+            closes: worker("bio_close_file"),
+            shared: Arc::default(),
+        }
     }
-    drop(file);
-    if sync {
-        shared.syncing.fetch_sub(1, Ordering::Release);
-    }
-    shared.pending.fetch_sub(1, Ordering::Release);
 }
 
-impl Bio {
-    fn send(&mut self, job: Job) {
-        self.shared.pending.fetch_add(1, Ordering::Relaxed);
+fn work(job: Job, shared: &Shared) {
+    match job {
+        Job::Sync { file, mark } => {
+            shared.book(file.sync_data(), mark);
+            drop(file);
+            shared.syncing.fetch_sub(1, Ordering::Release);
+        }
+        Job::SyncAndClose { file, mark } => shared.book(file.sync_data(), mark),
+        Job::Close(file) => return drop(file),
+    }
+    shared.pending.fetch_sub(1, Ordering::Release);
+    if let Some(done) = shared.done.get() {
+        done();
+    }
+}
+
+impl Worker {
+    fn send(&mut self, job: Job, shared: &Arc<Shared>) {
         if self.to.is_none() {
             let (to, from) = channel();
-            let shared = self.shared.clone();
+            let theirs = shared.clone();
             let thread = std::thread::Builder::new()
-                .name("bio_aof".into())
+                .name(self.name.into())
                 .spawn(move || {
                     sys::block_signals();
                     for job in from {
-                        work(job, &shared);
-                        if let Some(done) = shared.done.get() {
-                            done();
-                        }
+                        work(job, &theirs);
                     }
                 });
             if thread.is_ok() {
@@ -109,11 +127,13 @@ impl Bio {
         };
         // Without a thread it is done here and now.
         if let Some(job) = back {
-            work(job, &self.shared);
+            work(job, shared);
         }
     }
+}
 
-    /// `done` is called by the thread whenever it has done a job; only the first that is given counts.
+impl Bio {
+    /// `done` is called by the thread whenever it has done a sync; only the first that is given counts.
     pub fn on_done(&self, done: impl Fn() + Send + Sync + 'static) {
         let _ = self.shared.done.set(Box::new(done));
     }
@@ -121,28 +141,28 @@ impl Bio {
     /// Syncs a file in the background (aof_background_fsync).
     pub fn sync(&mut self, file: File, mark: i64) {
         self.shared.syncing.fetch_add(1, Ordering::Relaxed);
-        self.send(Job::Sync { file, mark });
+        self.shared.pending.fetch_add(1, Ordering::Relaxed);
+        self.syncs.send(Job::Sync { file, mark }, &self.shared);
     }
 
     /// Syncs and closes a file in the background (aof_background_fsync_and_close).
     pub fn sync_and_close(&mut self, file: File, mark: i64) {
-        self.send(Job::Close {
-            file,
-            mark: Some(mark),
-        });
+        self.shared.pending.fetch_add(1, Ordering::Relaxed);
+        self.syncs
+            .send(Job::SyncAndClose { file, mark }, &self.shared);
     }
 
     /// Closes a file in the background: freeing the blocks of one that was unlinked can take long (bg_unlink).
     pub fn close(&mut self, file: File) {
-        self.send(Job::Close { file, mark: None });
+        self.closes.send(Job::Close(file), &self.shared);
     }
 
-    /// Syncs that are not done.
+    /// Syncs of a file that is written to which are not done.
     pub fn syncing(&self) -> u64 {
         self.shared.syncing.load(Ordering::Acquire)
     }
 
-    /// Nothing is left to do.
+    /// Nothing is left to sync.
     pub fn is_idle(&self) -> bool {
         self.shared.pending.load(Ordering::Acquire) == 0
     }
@@ -167,7 +187,7 @@ impl Bio {
         self.shared.mark.store(mark, Ordering::Release);
     }
 
-    /// Waits until everything is done (bioDrainWorker).
+    /// Waits until nothing is left to sync (bioDrainWorker).
     pub fn drain(&self) {
         while !self.is_idle() {
             std::thread::sleep(Duration::from_micros(100));

@@ -214,6 +214,7 @@ pub struct Server {
     pub port: u16,
     pub scratch: Scratch,
     args: Vec<String>,
+    env: Vec<(String, OsString)>,
     child: Option<Child>,
 }
 
@@ -240,11 +241,23 @@ impl Server {
     /// Like [`Server::start`] in a directory the caller has prepared.
     #[track_caller]
     pub fn start_in(kind: Kind, scratch: Scratch, args: &[&str]) -> Server {
+        Server::start_with_env(kind, scratch, args, Vec::new())
+    }
+
+    /// Like [`Server::start_in`] with more in its environment.
+    #[track_caller]
+    pub fn start_with_env(
+        kind: Kind,
+        scratch: Scratch,
+        args: &[&str],
+        env: Vec<(String, OsString)>,
+    ) -> Server {
         let mut server = Server {
             kind,
             port: 0,
             scratch,
             args: args.iter().map(|s| s.to_string()).collect(),
+            env,
             child: None,
         };
         for _ in 0..20 {
@@ -279,6 +292,7 @@ impl Server {
             .arg("--dir")
             .arg(self.scratch.path())
             .args(&self.args[first..])
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(self.scratch.path())
             .stdin(stdin)
             .stdout(log.try_clone().expect("log file"))
