@@ -1,6 +1,8 @@
 //! Every call into libc that std and socket2 do not offer, wrapped safely. The only place, with `alloc` and `ds/`, where
 //! `unsafe` may stand. It holds no state but what signal handlers set and read.
 
+mod crash;
+mod memtest;
 mod title;
 
 use std::ffi::{CStr, CString};
@@ -12,6 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
+pub use crash::{
+    CodePlace, CrashCause, Exhibit, Registers, code_place, end_with_report, exhibit, peek,
+    segfault, set_crash_handlers, set_exit_on_panic, show,
+};
+pub use memtest::{MemoryTest, Progress, fast_memory_test};
 pub use title::title_area;
 
 fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
@@ -467,11 +474,8 @@ static SHUTDOWN_SIGNAL: AtomicI32 = AtomicI32::new(0);
 static UNFINISHED_FILE: OnceLock<CString> = OnceLock::new();
 static SIGNALS_SEEN: AtomicU32 = AtomicU32::new(0);
 static CHILD_SIGNAL: AtomicBool = AtomicBool::new(false);
-static CRASH_HOOK: AtomicUsize = AtomicUsize::new(0);
-static CRASHING: AtomicBool = AtomicBool::new(false);
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 static WATCHDOG_HOOK: AtomicUsize = AtomicUsize::new(0);
-static EXIT_ON_PANIC: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_shutdown(signal: libc::c_int) {
     if signal == libc::SIGINT && SHUTDOWN_SIGNAL.load(Ordering::SeqCst) == libc::SIGINT {
@@ -490,47 +494,8 @@ extern "C" fn on_child_stop(_: libc::c_int) {
     CHILD_SIGNAL.store(true, Ordering::SeqCst);
 }
 
-/// What a fatal signal came from.
-#[derive(Clone, Copy, Debug)]
-pub struct CrashCause {
-    pub signal: i32,
-    /// The kernel's si_code.
-    pub code: i32,
-    /// The faulting address of SIGSEGV and SIGBUS.
-    pub address: usize,
-    /// Process and user that sent the signal, if somebody did.
-    pub sender: Option<(i32, u32)>,
-}
-
-extern "C" fn on_crash(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    if !CRASHING.swap(true, Ordering::SeqCst) {
-        let hook = CRASH_HOOK.load(Ordering::SeqCst);
-        if hook != 0 {
-            bound_report();
-            // SAFETY: only `set_crash_handlers` stores here, a `fn(&CrashCause)`.
-            let hook: fn(&CrashCause) = unsafe { std::mem::transmute(hook) };
-            // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler; pid and uid are set when a process sent it.
-            let cause = unsafe {
-                let by_user = (*info).si_code == libc::SI_USER || (*info).si_code == libc::SI_TKILL;
-                CrashCause {
-                    signal,
-                    code: (*info).si_code,
-                    address: (*info).si_addr() as usize,
-                    sender: by_user.then(|| ((*info).si_pid(), (*info).si_uid())),
-                }
-            };
-            hook(&cause);
-        }
-    }
-    // SAFETY: back to the default action, and once more, so that the parent and the core file see the true cause.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
-    }
-}
-
 fn install(signal: i32, handler: libc::sighandler_t, flags: i32) {
-    // SAFETY: a zeroed sigaction is valid; the handlers above only touch atomics (the crash one is a last resort).
+    // SAFETY: a zeroed sigaction is valid; the handlers only touch atomics (the crash one is a last resort).
     unsafe {
         let mut act: libc::sigaction = std::mem::zeroed();
         libc::sigemptyset(&mut act.sa_mask);
@@ -554,28 +519,6 @@ pub fn setup_signal_handlers() {
 /// call counts.
 pub fn set_unfinished_file(path: CString) {
     let _ = UNFINISHED_FILE.set(path);
-}
-
-/// What a program does not survive.
-const CRASH_SIGNALS: [libc::c_int; 5] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGILL,
-    libc::SIGABRT,
-];
-
-/// Fatal signals call `hook` once and then end the process by the same signal.
-pub fn set_crash_handlers(hook: Option<fn(&CrashCause)>) {
-    CRASH_HOOK.store(hook.map_or(0, |h| h as usize), Ordering::SeqCst);
-    for s in CRASH_SIGNALS {
-        let handler = match hook {
-            Some(_) => on_crash as *const () as usize,
-            None => libc::SIG_DFL,
-        };
-        let flags = libc::SA_NODEFER | libc::SA_RESETHAND | libc::SA_SIGINFO;
-        install(s, handler, flags);
-    }
 }
 
 /// In a forked child: SIGUSR1 asks it to stop (a flag), the other handlers go back to what a child needs.
@@ -606,36 +549,6 @@ pub fn clear_shutdown_signal() {
     SHUTDOWN_SIGNAL.store(0, Ordering::SeqCst);
 }
 
-/// Whether [`end_after_panic`] is an exit, not an abort (use-exit-on-panic).
-pub fn set_exit_on_panic(on: bool) {
-    EXIT_ON_PANIC.store(on, Ordering::SeqCst);
-}
-
-/// Ends the process at once, by SIGABRT's default action unless an exit was asked for, without another report.
-pub fn end_after_panic() -> ! {
-    set_crash_handlers(None);
-    if EXIT_ON_PANIC.load(Ordering::SeqCst) {
-        exit_now(1);
-    }
-    std::process::abort()
-}
-
-/// Seconds that a report may take: it runs in a process whose memory may be damaged, whose locks may be held.
-const REPORT_SECONDS: u32 = 10;
-
-/// From here on the process has a few seconds to report on its end; then SIGALRM ends it.
-pub fn bound_report() {
-    install(libc::SIGALRM, libc::SIG_DFL, 0);
-    // SAFETY: always sound. The signal may be blocked: we may be inside its handler.
-    unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut set);
-        libc::sigaddset(&mut set, libc::SIGALRM);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-        libc::alarm(REPORT_SECONDS);
-    }
-}
-
 /// Keeps the calling thread from handling signals: they are the main thread's business.
 pub fn block_signals() {
     // SAFETY: always sound.
@@ -643,7 +556,7 @@ pub fn block_signals() {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut set);
         // A crash is the business of whoever crashes.
-        for s in CRASH_SIGNALS {
+        for s in crash::CRASH_SIGNALS {
             libc::sigdelset(&mut set, s);
         }
         libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
@@ -664,7 +577,7 @@ extern "C" fn on_alarm(_: libc::c_int) {
     let pid = raw_fork();
     if pid == 0 {
         if raw_fork() == 0 {
-            bound_report();
+            crash::bound_report();
             let hook = WATCHDOG_HOOK.load(Ordering::SeqCst);
             if hook != 0 {
                 // SAFETY: only `start_watchdog` stores here, a `fn()`.
@@ -714,12 +627,6 @@ pub fn schedule_alarm(ms: u32) {
     };
     // SAFETY: `it` is valid.
     unsafe { libc::setitimer(libc::ITIMER_REAL, &it, std::ptr::null_mut()) };
-}
-
-/// Writes through a null pointer (DEBUG SEGFAULT).
-pub fn segfault() {
-    // SAFETY: not at all, that is its purpose: the crash report is to be seen.
-    unsafe { std::ptr::null_mut::<u8>().wrapping_add(8).write_volatile(1) };
 }
 
 /// False while strings are compared by the rules of some country.

@@ -164,6 +164,16 @@ impl Server {
         }
     }
 
+    /// INFO's text for a report of a crash.
+    pub fn info_for_crash_report(&self) -> String {
+        self.gen_redis_info_string(&InfoSections::all())
+    }
+
+    /// The directives that a report of a crash shows.
+    pub fn config_for_crash_report(&self) -> Vec<u8> {
+        crate::config::rewrite::get_config_debug_info(&self.config)
+    }
+
     /// INFO's text (genRedisInfoString).
     pub fn gen_redis_info_string(&self, sections: &InfoSections) -> String {
         let mut info = Info {

@@ -93,6 +93,15 @@ impl<'a> Args<'a> {
         (0..self.len()).map(|i| &self[i])
     }
 
+    /// An argument, if it is where it should be: for a report of a crash in the middle of something.
+    pub fn get(&self, i: usize) -> Option<&[u8]> {
+        let s = self.spans.get(i)?;
+        if s.start == BIG {
+            return self.big.get(s.end as usize).map(SBuf::as_slice);
+        }
+        self.text.get(s.start as usize..s.end as usize)
+    }
+
     /// The command's name as one word, when it has at most seven letters and more of the request follows: the letters, and
     /// the length on top of them. 0: it has not.
     #[inline(always)]

@@ -12,11 +12,13 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::Socket;
 
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{Level, enabled};
+use crate::base::sys::{self, Exhibit};
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::client::{
@@ -24,6 +26,7 @@ use crate::server::client::{
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
     CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output,
 };
+use crate::server::crash::log_arguments;
 use crate::server::exec::{Args, Processed};
 use crate::server_log;
 use crate::wire::resp::{Limits, MAX_REQUEST, Parsed, Parser, ProtocolError};
@@ -228,14 +231,39 @@ fn process_input_buffer(
     buf: &[u8],
 ) -> Rest {
     server.refresh_shortcuts(cid);
-    let rest = run_requests(server, cid, parser, buf);
+    let start = AtomicUsize::new(0);
+    let mut running = Running {
+        parser,
+        buf,
+        start: &start,
+    };
+    let rest = sys::exhibit(Exhibit::Request, &mut running, Running::show, |r| {
+        run_requests(server, cid, r)
+    });
     server.exec.current_client = None;
     rest
 }
 
+/// Requests that run, as the report of a crash may see them.
+struct Running<'a> {
+    parser: &'a mut Parser,
+    buf: &'a [u8],
+    /// Where in `buf` the one begins that runs. Atomic, so that it is not kept in a register.
+    start: &'a AtomicUsize,
+}
+
+impl Running<'_> {
+    fn show(&mut self, _: usize) {
+        let request = self.buf.get(self.start.load(Ordering::Relaxed)..);
+        log_arguments(&Args::of(self.parser, request.unwrap_or_default()));
+    }
+}
+
 /// The loop of [`process_input_buffer`].
 #[inline]
-fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[u8]) -> Rest {
+fn run_requests(server: &mut Server, cid: ClientId, running: &mut Running) -> Rest {
+    let parser = &mut *running.parser;
+    let buf = running.buf;
     let mut start = 0;
     while let Some(c) = server.clients.get(cid) {
         const STOP: u64 =
@@ -258,6 +286,7 @@ fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[
                 break parsed;
             }
             let args = Args::of(parser, request);
+            running.start.store(start, Ordering::Relaxed);
             let done = server.process_command(cid, &args);
             if done == Processed::Postponed {
                 return Rest::From(start);

@@ -266,6 +266,16 @@ fn run(config: Config, argv: Vec<Vec<u8>>) -> i32 {
         Ok(s) => s,
         Err(code) => return code,
     };
+    sys::exhibit(
+        sys::Exhibit::State,
+        &mut server,
+        Server::show_state,
+        |server| serve(server, background),
+    )
+}
+
+/// The life of a server that has been made. Returns the exit code.
+fn serve(server: &mut Server, background: bool) -> i32 {
     if (background || server.config.pidfile.is_some())
         && let Some(path) = pid_file_path(&server.config)
         && let Err(e) = std::fs::write(&path, format!("{}\n", std::process::id()))
@@ -321,7 +331,7 @@ fn run(config: Config, argv: Vec<Vec<u8>>) -> i32 {
         server_log!(Level::Warning, "{}", text);
     }
     server.apply_watchdog_period();
-    ae::main(&mut server);
+    ae::main(server);
     0
 }
 

@@ -5,10 +5,10 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use crate::support::server::Scratch;
+use crate::support::tools::preload;
 use crate::support::{Kind, Server, wait_until};
 
 /// The disk of one server; it lies in the server's folder.
@@ -16,29 +16,12 @@ pub struct Disk {
     control: PathBuf,
 }
 
-fn compile(dir: &Path) -> PathBuf {
-    let library = dir.join("slow_sync.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/assets/slow_sync.c");
-    let done = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
-        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-        .arg(&library)
-        .arg(source)
-        .output()
-        .expect("a C compiler");
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    library
-}
-
 impl Disk {
     /// A server on such a disk, which is quick and sound at first.
     #[track_caller]
     pub fn server(args: &[&str]) -> (Disk, Server) {
         let scratch = Scratch::new();
-        let library = compile(scratch.path());
+        let library = preload(scratch.path(), "slow_sync");
         let control = scratch.join("sync.control");
         let env: Vec<(String, OsString)> = vec![
             ("LD_PRELOAD".into(), library.into()),

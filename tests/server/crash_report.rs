@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
+use crate::support::conn::encode;
 use crate::support::*;
 
 const DEBUG: [&str; 2] = ["--enable-debug-command", "yes"];
@@ -34,12 +35,144 @@ fn fatal_signals_are_reported() {
         );
         assert!(report.contains("------ STACK TRACE ------"), "{report}");
     }
+}
+
+/// All of these are there, in this order.
+#[track_caller]
+fn assert_in_order(report: &str, parts: &[&str]) {
+    let mut at = 0;
+    for part in parts {
+        match report[at..].find(part) {
+            Some(n) => at += n + part.len(),
+            None => panic!("{part:?} is not where it should be in:\n{report}"),
+        }
+    }
+}
+
+#[test]
+fn a_crash_tells_all_it_knows() {
     let mut server = Server::aedile(&DEBUG);
-    let _ = server.connect().try_cmd(&["DEBUG", "SEGFAULT"]);
+    let mut c = server.connect();
+    c.ok("CLIENT SETNAME crasher");
+    server.connect().ok("SET before 1");
+    let mut other = server.connect();
+    other.ok("CLIENT SETNAME bystander");
+    let long = "x".repeat(1000);
+    let mut bytes = encode(&["SET", "pipelined", "1"]);
+    bytes.extend(encode(&["DEBUG", "SEGFAULT", &long, "auth", "secret"]));
+    bytes.extend(encode(&["SET", "never", "1"]));
+    c.write_raw(&bytes);
     assert_eq!(server.wait_exit().signal(), Some(libc::SIGSEGV));
     let report = report_of(&server);
-    assert!(report.contains("Accessing address: 0x8"), "{report}");
-    assert!(report.contains("(debugCommand)"), "{report}");
+    assert_in_order(
+        &report,
+        &[
+            "crashed by signal: 11, si_code: 1",
+            "Accessing address: 0x8",
+            "Crashed running the instruction at: 0x",
+            "\n------ STACK TRACE ------\n",
+            "Backtrace:\n",
+            "(debugCommand)",
+            "\n------ REGISTERS ------\n",
+            "\n------ INFO OUTPUT ------\n# Server\r\n",
+            "# Keyspace\r\ndb0:keys=2",
+            "\n------ CLIENT LIST OUTPUT ------\nid=",
+            " name=bystander ",
+            "\n------ CURRENT CLIENT INFO ------\nid=",
+            " name=crasher ",
+            " cmd=debug ",
+            "\nargc: '5'\n",
+            "argv[0]: '\"DEBUG\"'\n",
+            "argv[1]: '\"SEGFAULT\"'\n",
+            &format!("argv[2]: '\"{}\"'\n", &long[..128]),
+            "argv[3]: '\"auth\"'\n",
+            "\n------ MODULES INFO OUTPUT ------\n",
+            "\n------ CONFIG DEBUG OUTPUT ------\n",
+            "replica-read-only yes\n",
+            "\n------ FAST MEMORY TEST ------\n",
+            "*** Preparing to test memory region ",
+            "Fast memory test PASSED",
+            "\n------ DUMPING CODE AROUND EIP ------\n",
+            "dump of function (hexdump of ",
+        ],
+    );
+    assert!(!report.contains("secret"), "{report}");
+    if cfg!(target_arch = "x86_64") {
+        let line = report.lines().find_map(|l| l.strip_prefix("RIP:"));
+        let rip = line.expect("RIP").split(' ').next().expect("a number");
+        let rip = u64::from_str_radix(rip, 16).expect("a number");
+        let at = format!("Crashed running the instruction at: {rip:#x}\n");
+        assert!(report.contains(&at), "{report}");
+        assert!(report.contains(") -> "), "{report}");
+    }
+}
+
+/// A report that fails itself ends the process by the first signal; so does one that hangs, and one of a thread that has no
+/// part in the server's state says so.
+#[test]
+fn a_fault_in_the_report_is_the_end() {
+    let start = |what: &str, args: &[&str]| {
+        let scratch = server::Scratch::new();
+        let library = tools::preload(scratch.path(), "fault_in_report");
+        let env = vec![
+            ("LD_PRELOAD".into(), library.into()),
+            ("FAULT_IN_REPORT".into(), what.into()),
+        ];
+        Server::start_with_env(Kind::Aedile, scratch, args, env)
+    };
+    for what in ["crash", "hang"] {
+        let mut server = start(what, &DEBUG);
+        let _ = server.connect().try_cmd(&["DEBUG", "SEGFAULT"]);
+        assert_eq!(server.wait_exit().signal(), Some(libc::SIGSEGV), "{what}");
+        let log = server.log();
+        assert_eq!(server.log_count("BUG REPORT START"), 1, "{log}");
+        assert_in_order(&log, &["STACK TRACE", "(debugCommand)", "REGISTERS"]);
+        assert!(!log.contains("BUG REPORT END"), "{log}");
+    }
+    let mut server = start("thread", &["--appendonly", "yes"]);
+    let mut c = server.connect();
+    c.ok("SET a 1");
+    assert_eq!(server.wait_exit().signal(), Some(libc::SIGSEGV));
+    let report = report_of(&server);
+    assert_in_order(
+        &report,
+        &[
+            "Accessing address: 0x10",
+            "STACK TRACE",
+            "REGISTERS",
+            "another thread than the server's own",
+            "DUMPING CODE",
+        ],
+    );
+    assert!(!report.contains("INFO OUTPUT"), "{report}");
+}
+
+/// The child that saves is reported on like the server, and the server goes on.
+#[test]
+fn a_crash_of_a_child() {
+    let server = Server::aedile(&DEBUG);
+    let mut c = server.connect();
+    c.ok("SET a 1");
+    c.config_set("rdb-key-save-delay", "10000000");
+    assert!(!c.run("BGSAVE").is_error());
+    let children = format!("/proc/{0}/task/{0}/children", server.pid());
+    let child: i32 = wait_for("the child", || {
+        fs::read_to_string(&children).ok()?.trim().parse().ok()
+    });
+    wait_until("its memory", || {
+        // By then it has its own signal handlers.
+        fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|t| t.contains("bgsave"))
+    });
+    // SAFETY: kill takes no pointers; the pid is of our child's child, which is reaped only when it has ended.
+    assert_eq!(unsafe { libc::kill(child, libc::SIGSEGV) }, 0);
+    server.wait_log("Background saving terminated by signal 11");
+    let report = report_of(&server);
+    assert_in_order(
+        &report,
+        &["crashed by signal: 11", "STACK TRACE", "INFO OUTPUT"],
+    );
+    assert!(report.contains("Not tested"), "{report}");
+    assert_eq!(c.run("GET a"), "1");
 }
 
 #[test]
@@ -57,21 +190,51 @@ fn panics_and_assertions_are_reported() {
             } else {
                 assert_eq!(status.signal(), Some(libc::SIGABRT));
             }
-            let report = report_of(&server);
-            assert!(report.contains(text), "{report}");
-            assert!(report.contains("STACK TRACE"), "{report}");
+            assert_in_order(
+                &report_of(&server),
+                &[
+                    text,
+                    "STACK TRACE",
+                    "(debugCommand)",
+                    "INFO OUTPUT",
+                    "CLIENT LIST OUTPUT",
+                    "CURRENT CLIENT INFO",
+                    &format!("argv[1]: '\"{word}\"'"),
+                    "MODULES INFO OUTPUT",
+                    "Fast memory test PASSED",
+                ],
+            );
+            assert_eq!(server.log_count("BUG REPORT START"), 1);
             assert!(!server.log_has("crashed by signal"));
         }
     }
 }
 
 #[test]
-fn without_the_crash_log_nothing_is_reported() {
+fn what_is_reported_is_a_choice() {
     let mut server = Server::aedile(&DEBUG);
     server.connect().config_set("crash-log-enabled", "no");
     let _ = server.connect().try_cmd(&["DEBUG", "SEGFAULT"]);
     assert_eq!(server.wait_exit().signal(), Some(libc::SIGSEGV));
     assert!(!server.log_has("BUG REPORT"), "{}", server.log());
+    // What failed is always said.
+    for (word, text) in [
+        ("PANIC", "Guru Meditation: "),
+        ("ASSERT", "ASSERTION FAILED"),
+    ] {
+        server.restart();
+        server.connect().config_set("crash-log-enabled", "no");
+        let _ = server.connect().try_cmd(&["DEBUG", word]);
+        assert_eq!(server.wait_exit().signal(), Some(libc::SIGABRT));
+        assert!(report_of(&server).contains(text), "{}", server.log());
+        assert!(!server.log_has("------ "), "{}", server.log());
+    }
+    server.restart();
+    server.connect().config_set("crash-memcheck-enabled", "no");
+    let _ = server.connect().try_cmd(&["DEBUG", "SEGFAULT"]);
+    assert_eq!(server.wait_exit().signal(), Some(libc::SIGSEGV));
+    assert_in_order(&report_of(&server), &["INFO OUTPUT", "DUMPING CODE"]);
+    assert!(!server.log_has("MEMORY TEST"), "{}", server.log());
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! redis-cli and redis-benchmark as a test drives them.
+//! Other programs as a test drives them: redis-cli, redis-benchmark, the C compiler.
 //!
 //! Owns nothing that outlives a call. Paths come from `REDIS_CLI` and `REDIS_BENCHMARK`, else PATH.
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::server::{Ended, die_with_parent, end_of};
@@ -10,6 +11,25 @@ fn program(variable: &str, name: &str) -> std::ffi::OsString {
     std::env::var_os(variable)
         .filter(|v| !v.is_empty())
         .unwrap_or_else(|| name.into())
+}
+
+/// Makes a library for LD_PRELOAD in `dir` out of `tests/assets/NAME.c`.
+#[track_caller]
+pub fn preload(dir: &Path, name: &str) -> PathBuf {
+    let library = dir.join(format!("{name}.so"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/assets/{name}.c"));
+    let done = Command::new(program("CC", "cc"))
+        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+        .arg(&library)
+        .arg(source)
+        .output()
+        .expect("a C compiler");
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    library
 }
 
 /// A redis-cli command line, not yet started.
