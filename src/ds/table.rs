@@ -467,6 +467,16 @@ impl<E: Element, H: HashKey> Table<E, H> {
         (buckets(&self.tables[0]) + buckets(&self.tables[1])) * size_of::<Bucket>()
     }
 
+    /// In a forked child that saves: gives the arrays' memory back, and with it all elements are lost to it (dismissMemory).
+    /// Elsewhere it does nothing.
+    pub fn dismiss(&self) {
+        for t in &self.tables {
+            if t.len > 0 && sys::is_saving_child() {
+                sys::release_pages(t.ptr.as_ptr().cast(), Buckets::layout(t.len()).size());
+            }
+        }
+    }
+
     /// Buckets, elements and chained buckets of one of the two arrays (0: the main one, 1: the target of a rehash), for
     /// DEBUG HTSTATS.
     pub fn array_stats(&self, which: usize) -> (usize, usize, usize) {

@@ -10,11 +10,11 @@
 use std::borrow::Cow;
 
 use crate::base::sys::{PAGE_SIZE, dismiss_memory, is_saving_child};
-use crate::ds::quicklist::NodeRef;
+use crate::ds::quicklist::{NodeRef, Quicklist};
 use crate::ds::sbuf::SBuf;
 use crate::store::entry::Entry;
 use crate::store::entry::value::Value;
-use crate::store::hash::{Hash, HashValue};
+use crate::store::hash::Hash;
 use crate::store::list::List;
 use crate::store::set::Set;
 use crate::store::stream::Stream;
@@ -31,8 +31,8 @@ fn worth_it(size_hint: u64, parts: usize) -> bool {
     size_hint / (parts.max(1) as u64) >= PAGE_SIZE as u64
 }
 
-/// Gives the value's memory back; it must not be read again. `size_hint` is about how many bytes it took in the file. Tables
-/// of many small members stay: they have no pages of their own.
+/// Gives the value's memory back; it must not be read again. `size_hint` is about how many bytes it took in the file. Small
+/// members stay: they have no pages of their own.
 pub fn dismiss_object(e: &Entry, size_hint: u64) {
     if size_hint < PAGE_SIZE as u64 || !is_saving_child() {
         return;
@@ -49,24 +49,43 @@ pub fn dismiss_object(e: &Entry, size_hint: u64) {
         | Value::Zset(Zset::Listpack(lp))
         | Value::Hash(Hash::Listpack(lp)) => dismiss_memory(lp.bytes()),
         Value::Set(Set::Intset(s)) => dismiss_memory(s.bytes()),
-        Value::List(List::Quicklist(q)) if worth_it(size_hint, q.node_count()) => {
-            for (node, _) in q.nodes() {
-                match node {
-                    NodeRef::Packed(Cow::Borrowed(b)) | NodeRef::Plain(b) => dismiss_memory(b),
-                    NodeRef::Lzf { data, .. } => dismiss_memory(data),
-                    NodeRef::Packed(Cow::Owned(_)) => {}
-                }
+        Value::List(List::Quicklist(q)) => dismiss_quicklist(q, size_hint),
+        Value::Set(Set::Table(t)) => {
+            if worth_it(size_hint, t.len()) {
+                t.iter().for_each(dismiss_memory);
             }
+            t.table().dismiss();
         }
-        Value::Hash(h) if worth_it(size_hint, h.len()) => {
-            for (_, v) in h.iter() {
-                if let HashValue::Buf(b) = v {
-                    dismiss_buf(b);
-                }
+        Value::Zset(Zset::Tree(t)) => {
+            if worth_it(size_hint, t.len()) {
+                t.iter().for_each(|(member, _)| dismiss_memory(member));
             }
+            t.table().dismiss();
+        }
+        Value::Hash(Hash::Table(t)) => {
+            if worth_it(size_hint, t.len()) {
+                t.table().for_each(|field| match field.buf() {
+                    Some(b) => dismiss_buf(b),
+                    // Fields themselves are mostly short.
+                    None => dismiss_memory(field.value()),
+                });
+            }
+            t.table().dismiss();
         }
         Value::Stream(s) => dismiss_stream(s, size_hint),
-        Value::List(_) | Value::Set(_) | Value::Zset(_) | Value::Hash(_) => {}
+    }
+}
+
+fn dismiss_quicklist(q: &Quicklist, size_hint: u64) {
+    if !worth_it(size_hint, q.node_count()) {
+        return;
+    }
+    for (node, _) in q.nodes() {
+        match node {
+            NodeRef::Packed(Cow::Borrowed(b)) | NodeRef::Plain(b) => dismiss_memory(b),
+            NodeRef::Lzf { data, .. } => dismiss_memory(data),
+            NodeRef::Packed(Cow::Owned(_)) => {}
+        }
     }
 }
 

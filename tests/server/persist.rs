@@ -1,5 +1,6 @@
 //! Saving, loading, refusing damaged files, expiry, SHUTDOWN.
 
+use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::support::server::{Scratch, free_port, run_to_end};
@@ -140,6 +141,104 @@ fn bgsave_of_large_values() {
         server.kill9();
         server.restart_with(&["--appendonly", "no"]);
         assert_equal_state(&before, &dump_state(&mut server.connect()));
+    }
+}
+
+/// What a child has saved is its own no more, for each type of value (so it is not copied when the parent writes to it).
+#[test]
+fn a_child_gives_back_what_it_has_saved() {
+    const MB: u64 = 1 << 20;
+    let rss = |pid: u32| -> u64 {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        let line = text.lines().find_map(|l| l.strip_prefix("Rss:"));
+        let kb = line.and_then(|l| l.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        kb.unwrap_or(0) * 1024
+    };
+    let big = |i: usize| [format!("{i:08}").into_bytes(), vec![b'v'; 12_000]].concat();
+    let many = |name: &str, words: &dyn Fn(usize) -> Vec<Vec<u8>>| -> Vec<Vec<Vec<u8>>> {
+        let head = [name.as_bytes().to_vec(), b"key".to_vec()];
+        (0..1600).map(|i| [&head[..], &words(i)].concat()).collect()
+    };
+    // The value, and how much of it can be had back at the least.
+    let mut kinds = vec![
+        ("list", many("RPUSH", &|i| vec![big(i)]), 14 * MB),
+        ("set", many("SADD", &|i| vec![big(i)]), 10 * MB),
+        (
+            "sorted set",
+            many("ZADD", &|i| vec![b"1".to_vec(), big(i)]),
+            10 * MB,
+        ),
+        (
+            "hash",
+            many("HSET", &|i| vec![i.to_string().into_bytes(), big(i)]),
+            10 * MB,
+        ),
+        (
+            "hash of large values",
+            (0..400)
+                .map(|i| {
+                    let value = vec![b'v'; 50_000];
+                    let words = [b"HSET".to_vec(), b"key".to_vec()];
+                    [&words[..], &[i.to_string().into_bytes(), value]].concat()
+                })
+                .collect(),
+            14 * MB,
+        ),
+        (
+            "stream",
+            many("XADD", &|_| vec![b"*".to_vec(), b"f".to_vec(), big(0)]),
+            10 * MB,
+        ),
+        (
+            "string",
+            vec![vec![b"SET".to_vec(), b"key".to_vec(), vec![b'v'; 20 << 20]]],
+            18 * MB,
+        ),
+    ];
+    // Small members: only the table itself.
+    for (name, command) in [
+        ("table of a set", "SADD"),
+        ("table of a sorted set", "ZADD"),
+    ] {
+        let mut commands = Vec::new();
+        for i in 0..500 {
+            let mut words = vec![command.as_bytes().to_vec(), b"key".to_vec()];
+            for n in 0..1000 {
+                if command == "ZADD" {
+                    words.push(b"0".to_vec());
+                }
+                words.push(format!("m{}", i * 1000 + n).into_bytes());
+            }
+            commands.push(words);
+        }
+        kinds.push((name, commands, 4 * MB));
+    }
+    let server = Server::aedile(&["--rdbcompression", "no"]);
+    let mut c = server.connect();
+    for (name, commands, least) in kinds {
+        for command in commands.chunks(50) {
+            assert!(c.pipeline(command).iter().all(|r| !r.is_error()), "{name}");
+        }
+        // The child stops when it has saved the key.
+        c.config_set("rdb-key-save-delay", "60000000");
+        assert!(!c.run("BGSAVE").is_error());
+        let children = format!("/proc/{0}/task/{0}/children", server.pid());
+        let child: u32 = wait_for("the child", || {
+            fs::read_to_string(&children).ok()?.trim().parse().ok()
+        });
+        let parent = rss(server.pid());
+        wait_until(
+            &format!("{name}: {least} of the parent's {parent} bytes from the child"),
+            || (1..parent.saturating_sub(least)).contains(&rss(child)),
+        );
+        c.config_set("rdb-key-save-delay", "0");
+        // SAFETY: kill takes no pointers; the pid is of our child's child, which is reaped only when it has ended.
+        assert_eq!(
+            unsafe { libc::kill(child as libc::pid_t, libc::SIGUSR1) },
+            0
+        );
+        wait_until("its end", || c.info("rdb_bgsave_in_progress") == "0");
+        c.ok("FLUSHALL");
     }
 }
 
