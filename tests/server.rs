@@ -21,6 +21,7 @@ mod server {
     mod pubsub;
     mod replication;
     mod restore;
+    mod salvage;
     mod set;
     mod shutdown;
     mod sort;
