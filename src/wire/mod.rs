@@ -4,9 +4,11 @@
 
 pub mod aof;
 pub mod backlog;
+pub mod backoff;
 pub mod diagnose;
 pub mod handshake;
 pub mod lag;
 pub mod psync;
 pub mod rdb;
 pub mod resp;
+pub mod ring;
