@@ -364,6 +364,66 @@ fn a_link_that_cannot_work_names_its_cure() {
     problem(&mut b.connect(), "loop of replicas");
 }
 
+/// A replica that has more of its master's history than the one that is promoted has gone another way from there: it begins
+/// anew, though the promoted one has long passed its offset.
+#[test]
+fn a_replica_ahead_of_the_promoted_one_begins_anew() {
+    let quiet = ["--repl-ping-replica-period", "3600"];
+    let (m, ahead, behind) = (start(&quiet), start(&quiet), start(&quiet));
+    populate(&m, 100, 10);
+    let proxy = Proxy::start(m.port);
+    behind.replicate(proxy.port);
+    ahead.replicate(m.port);
+    assert_synced(&m, &ahead);
+    assert_synced(&m, &behind);
+    proxy.blackhole(true);
+    let mut c = m.connect();
+    for i in 0..10 {
+        c.ok(&format!("SET only:{i} ahead"));
+    }
+    assert_synced(&m, &ahead);
+    let (mut a, mut b) = (ahead.connect(), behind.connect());
+    b.ok("REPLICAOF NO ONE");
+    let switch = b.info_int("second_repl_offset");
+    assert!(a.info_int("slave_repl_offset") >= switch + 100);
+    // As many bytes as the other one has, so that only the rule tells the histories apart.
+    for i in 0..20 {
+        b.ok(&format!("SET only:{i} behnd"));
+    }
+    assert!(b.info_int("master_repl_offset") > a.info_int("slave_repl_offset"));
+    ahead.replicate(behind.port);
+    assert_synced(&behind, &ahead);
+    assert_eq!(a.run("GET only:0"), "behnd");
+    assert_eq!(b.info_int("sync_full"), 1);
+    assert_eq!(b.info_int("sync_partial_ok"), 0);
+    assert_eq!(reason_count(&mut b, "beyond_second_id"), 1);
+    // The former master has all of the others' history and more of its own.
+    m.replicate(behind.port);
+    assert_synced(&behind, &m);
+    assert_eq!(m.connect().run("GET only:0"), "behnd");
+    assert_eq!(reason_count(&mut b, "beyond_second_id"), 2);
+}
+
+/// A BITFIELD whose operations all overflow changes no bit, but may make the string longer, or make it: the replica is told.
+#[test]
+fn a_string_that_a_failed_bitfield_has_made_is_replicated() {
+    let m = start(&[]);
+    let r = start(&[]);
+    r.replicate(m.port);
+    r.wait_link_up();
+    let mut c = m.connect();
+    assert!(c.run("BITFIELD new OVERFLOW FAIL SET u2 30 9").items()[0].is_null());
+    c.ok("SET old a");
+    c.run("BITFIELD old OVERFLOW FAIL INCRBY u2 30 9");
+    assert_eq!(c.run("STRLEN new"), 4);
+    assert_eq!(c.run("STRLEN old"), 4);
+    assert_synced(&m, &r);
+    let offset = c.info_int("master_repl_offset");
+    // What changes nothing at all is not passed on.
+    c.run("BITFIELD old OVERFLOW FAIL INCRBY u2 30 9");
+    assert_eq!(c.info_int("master_repl_offset"), offset);
+}
+
 /// Each replicates from the next one.
 fn chain(servers: &[&Server]) {
     for pair in servers.windows(2).rev() {
