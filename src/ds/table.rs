@@ -31,7 +31,7 @@ use std::ptr::NonNull;
 use std::sync::LazyLock;
 
 use crate::base::sys;
-use crate::ds::same_bytes;
+use crate::ds::{prefetch, same_bytes};
 
 /// Elements a bucket holds before it chains.
 const SLOTS: usize = 7;
@@ -488,6 +488,33 @@ impl<E: Element, H: HashKey> Table<E, H> {
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash(key)
+    }
+
+    /// Brings near the bucket where an element of this hash is looked for. For callers that know ahead of time what they are
+    /// going to touch: a look-up in a large table is little else than waiting for this line, and for the element's.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        for t in &self.tables {
+            if t.len > 0 {
+                prefetch(t.bucket((hash & t.mask()) as usize));
+            }
+        }
+    }
+
+    /// Brings near the head of what may be the element of this hash; its bucket should have come by then.
+    #[inline]
+    pub fn prefetch_element(&self, hash: u64) {
+        let t = &self.tables[usize::from(self.is_rehashing())];
+        if t.len == 0 {
+            return;
+        }
+        let b = t.bucket((hash & t.mask()) as usize);
+        let candidates = b.candidates(tag_of(hash));
+        if candidates != 0 {
+            let p = b.words[candidates.trailing_zeros() as usize / 8] as *const u8;
+            prefetch(p);
+            prefetch(p.wrapping_add(64));
+        }
     }
 
     /// Finds an element for its removal.

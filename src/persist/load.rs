@@ -5,6 +5,7 @@
 //! keeps no slot of a table while the event loop may run. What the file claims sizes nothing: only bytes that have come do. A
 //! file that is refused leaves keys behind that were read before the fault; the caller decides what becomes of them.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -31,6 +32,7 @@ use crate::server::persist::{
 use crate::server::repl::ReplicaState;
 use crate::server_log;
 use crate::store::db::Db;
+use crate::store::entry::Entry;
 use crate::store::evict::LFU_INIT_VAL;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::rdb::{
@@ -44,6 +46,19 @@ const EMPTY_KEYS_SHOWN: u64 = 10;
 const REPORT_MS: i64 = 5000;
 /// Bytes that a key takes in a file at the least: its type, an empty name, an empty value.
 const MIN_KEY_BYTES: u64 = 3;
+
+/// Keys that are read and not yet added: while more of the file is read, the line of the table where each belongs comes from
+/// memory, which is else half of a large load.
+const PENDING_KEYS: usize = 16;
+
+/// A key that waits.
+struct PendingKey {
+    db: usize,
+    hash: u64,
+    /// Bytes consumed when it was read.
+    offset: u64,
+    entry: Entry,
+}
 
 /// Waits for a source. See [`Server::rdb_load_stream`].
 pub type Wait<'a> = &'a mut dyn FnMut(&mut Server) -> io::Result<()>;
@@ -443,6 +458,65 @@ impl Server {
         mut dbs: Option<&mut Vec<Db>>,
         wait: Wait,
     ) -> Result<RdbLoadInfo, LoadFailure> {
+        let mut pending = VecDeque::with_capacity(PENDING_KEYS + 1);
+        let read = self.read_records(r, size, flags, dbs.as_deref_mut(), wait, &mut pending);
+        // What is wrong with a key that waits comes before what is wrong behind it.
+        self.add_pending(&mut pending, PENDING_KEYS, dbs, flags)?;
+        let (info, empty) = read?;
+        server_log!(
+            Level::Notice,
+            "Done loading RDB, keys loaded: {}, keys expired: {}{}.",
+            self.persist.last_load_keys_loaded,
+            self.persist.last_load_keys_expired,
+            if empty > 0 {
+                format!(", empty keys skipped: {empty}")
+            } else {
+                String::new()
+            }
+        );
+        Ok(info)
+    }
+
+    /// Adds the first `n` of the keys that wait, or all that there are.
+    fn add_pending(
+        &mut self,
+        pending: &mut VecDeque<PendingKey>,
+        n: usize,
+        mut dbs: Option<&mut Vec<Db>>,
+        flags: u32,
+    ) -> Result<(), LoadFailure> {
+        for PendingKey {
+            db,
+            hash,
+            offset,
+            entry,
+        } in pending.drain(..n.min(pending.len()))
+        {
+            let keys = &mut dbs.as_deref_mut().unwrap_or(&mut self.dbs)[db].keys;
+            if keys.find(hash, entry.name()).is_some() {
+                if flags & RDBFLAGS_ALLOW_DUP == 0 {
+                    let key = entry.name().to_vec();
+                    return Err(LoadFailure::DuplicateKey { offset, key, db });
+                }
+                drop(keys.remove(hash, entry.name()));
+            }
+            keys.add(hash, entry);
+            self.persist.last_load_keys_loaded += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads the records; keys go to `pending` first, and on from there while more come. Returns, too, how many keys without a
+    /// value were left out.
+    fn read_records<R: Read>(
+        &mut self,
+        r: &mut RdbReader<R>,
+        size: u64,
+        flags: u32,
+        mut dbs: Option<&mut Vec<Db>>,
+        wait: Wait,
+        pending: &mut VecDeque<PendingKey>,
+    ) -> Result<(RdbLoadInfo, u64), LoadFailure> {
         let verify = self.config.rdbchecksum && !self.debug.skip_checksum_validation;
         r.set_verify_checksum(verify);
         r.set_poll_interval(self.config.loading_process_events_interval_bytes);
@@ -549,35 +623,25 @@ impl Server {
                     clock.lru_clock,
                     clock.lfu_minutes(),
                 ));
-                let keys = &mut dbs.as_deref_mut().unwrap_or(&mut self.dbs)[db].keys;
-                let hash = keys.hash(&key);
-                if keys.find(hash, &key).is_some() {
-                    if flags & RDBFLAGS_ALLOW_DUP == 0 {
-                        let offset = r.bytes_read();
-                        return Err(LoadFailure::DuplicateKey { offset, key, db });
-                    }
-                    drop(keys.remove(hash, &key));
+                let keys = &dbs.as_deref().unwrap_or(&self.dbs)[db].keys;
+                let hash = keys.hash(e.name());
+                keys.prefetch_bucket(hash);
+                pending.push_back(PendingKey {
+                    db,
+                    hash,
+                    offset: r.bytes_read(),
+                    entry: e,
+                });
+                if pending.len() > PENDING_KEYS {
+                    self.add_pending(pending, 1, dbs.as_deref_mut(), flags)?;
                 }
-                keys.add(hash, e);
-                self.persist.last_load_keys_loaded += 1;
             }
             if self.config.key_load_delay != 0 {
                 debug_delay(self.config.key_load_delay, &mut delays);
             }
         }
         self.stats.dump_payload_sanitizations += limits.sanitizations();
-        server_log!(
-            Level::Notice,
-            "Done loading RDB, keys loaded: {}, keys expired: {}{}.",
-            self.persist.last_load_keys_loaded,
-            self.persist.last_load_keys_expired,
-            if empty > 0 {
-                format!(", empty keys skipped: {empty}")
-            } else {
-                String::new()
-            }
-        );
-        Ok(info)
+        Ok((info, empty))
     }
 
     /// A key that was not loaded is deleted in the stream, too: replicas that go on with it may have it.

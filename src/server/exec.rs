@@ -28,6 +28,7 @@ use crate::server::crash::server_panic;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 use crate::server::repl::ReplicaState;
 use crate::server_log;
+use crate::wire::ahead::Ahead;
 use crate::wire::resp::{BIG, Parser, Span};
 
 /// The arguments of a running command.
@@ -52,6 +53,17 @@ impl<'a> Args<'a> {
             } else {
                 0
             },
+        }
+    }
+
+    /// A request as servers write it, parsed by [`crate::wire::ahead::Ahead`].
+    #[inline]
+    pub fn whole(text: &'a [u8], spans: &'a [Span]) -> Args<'a> {
+        Args {
+            text,
+            spans,
+            big: &[],
+            raw_len: text.len(),
         }
     }
 
@@ -240,6 +252,8 @@ pub struct Exec {
     last_id: Option<CommandId>,
     /// The parser of requests that are whole in the shared read buffer.
     pub parser: Parser,
+    /// The next requests of the master's stream.
+    pub ahead: Ahead,
     /// Flags of the current client, and whether it is authenticated, as its last command left them.
     pub client_flags: u64,
     pub authenticated: bool,

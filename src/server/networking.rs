@@ -250,6 +250,12 @@ fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[
             authenticated: c.authenticated,
             is_master,
         };
+        if is_master
+            && !parser.in_request()
+            && let Some(rest) = run_stream(server, cid, buf, &mut start)
+        {
+            return rest;
+        }
         // The common case stays in this loop: a command that is done leaves its client as it was.
         let parsed = loop {
             let request = &buf[start..];
@@ -305,6 +311,38 @@ fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[
         }
     }
     Rest::Gone
+}
+
+/// Runs the requests of our master that are whole and as servers write them, up to the first that is not, a group at a time:
+/// what a group is going to touch is on its way while the ones before it run. Says what is left where it may not go on.
+fn run_stream(server: &mut Server, cid: ClientId, buf: &[u8], start: &mut usize) -> Option<Rest> {
+    let mut ahead = std::mem::take(&mut server.exec.ahead);
+    let rest = loop {
+        let group = &buf[*start..];
+        ahead.parse(group);
+        if ahead.is_empty() {
+            break None;
+        }
+        server.prefetch(cid, &ahead, group);
+        let rest = (0..ahead.len()).find_map(|i| {
+            let (request, spans) = ahead.get(i, group);
+            let done = server.process_command(cid, &Args::whole(request, spans));
+            if done == Processed::Postponed {
+                return Some(Rest::From(*start));
+            }
+            server.command_from_master_processed(cid, request);
+            *start += request.len();
+            (done == Processed::Stop).then(|| match server.clients.get(cid) {
+                Some(_) => Rest::From(*start),
+                None => Rest::Gone,
+            })
+        });
+        if rest.is_some() {
+            break rest;
+        }
+    };
+    server.exec.ahead = ahead;
+    rest
 }
 
 /// What [`process_input_buffer`] left.

@@ -2,6 +2,7 @@
 //! master's answer to it. Floor 2: no sockets, no clocks, no keyspace; everything here is driven by its caller and tested
 //! without a server.
 
+pub mod ahead;
 pub mod aof;
 pub mod backlog;
 pub mod backoff;

@@ -185,40 +185,54 @@ fn tiny_header(s: &[u8], prefix: u8) -> Option<(usize, &[u8])> {
     }
 }
 
+/// A canonical request of short arguments that is all there, parsed in one go, with nothing kept in between: its spans go
+/// behind those that are there, and its length is returned. None, and no span is added, when it is anything else.
+#[inline(always)]
+pub(super) fn whole_request(
+    buf: &[u8],
+    authenticated: bool,
+    spans: &mut Vec<Span>,
+) -> Option<usize> {
+    let (n, mut rest) = tiny_header(buf, b'*')?;
+    if n == 0 || (n > 10 && !authenticated) {
+        return None;
+    }
+    let before = spans.len();
+    for _ in 0..n {
+        let Some((len, text)) = tiny_header(rest, b'$') else {
+            break;
+        };
+        let behind = text.get(len..).and_then(|s| s.split_first_chunk());
+        let Some((b"\r\n", behind)) = behind else {
+            break;
+        };
+        let start = buf.len() - text.len();
+        spans.push(Span {
+            start: start as u32,
+            end: (start + len) as u32,
+        });
+        rest = behind;
+    }
+    if spans.len() - before < n {
+        spans.truncate(before);
+        return None;
+    }
+    Some(buf.len() - rest.len())
+}
+
 impl Parser {
-    /// The common case, a canonical request of short arguments that is all there: parsed in one go, with nothing kept in
-    /// between. False, and nothing is noted, when it is anything else.
+    /// The common case, see [`whole_request`]. False, and nothing is noted, when it is anything else.
     #[inline(always)]
     fn parse_whole(&mut self, buf: &[u8], limits: &Limits) -> bool {
-        let Some((n, mut rest)) = tiny_header(buf, b'*') else {
-            return false;
-        };
-        if n == 0 || (n > 10 && !limits.authenticated) {
-            return false;
-        }
         debug_assert!(self.spans.is_empty() && buf.len() <= MAX_REQUEST);
-        for _ in 0..n {
-            let Some((len, text)) = tiny_header(rest, b'$') else {
-                break;
-            };
-            let behind = text.get(len..).and_then(|s| s.split_first_chunk());
-            let Some((b"\r\n", behind)) = behind else {
-                break;
-            };
-            let start = buf.len() - text.len();
-            self.spans.push(Span {
-                start: start as u32,
-                end: (start + len) as u32,
-            });
-            rest = behind;
+        match whole_request(buf, limits.authenticated, &mut self.spans) {
+            Some(len) => {
+                self.kind = Kind::Whole;
+                self.pos = len;
+                true
+            }
+            None => false,
         }
-        if self.spans.len() < n {
-            self.spans.clear();
-            return false;
-        }
-        self.kind = Kind::Whole;
-        self.pos = buf.len() - rest.len();
-        true
     }
 
     /// Ready for a new request; keeps its memory.

@@ -47,6 +47,18 @@ impl Keyspace {
         self.table.find(hash, key)
     }
 
+    /// See [`Table::prefetch_bucket`].
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        self.table.prefetch_bucket(hash);
+    }
+
+    /// See [`Table::prefetch_element`].
+    #[inline]
+    pub fn prefetch_element(&self, hash: u64) {
+        self.table.prefetch_element(hash);
+    }
+
     #[inline]
     pub fn at(&self, slot: Slot) -> &Entry {
         self.table.at(slot)
