@@ -186,18 +186,20 @@ fn tiny_header(s: &[u8], prefix: u8) -> Option<(usize, &[u8])> {
 }
 
 /// A canonical request of short arguments that is all there, parsed in one go, with nothing kept in between: its spans go
-/// behind those that are there, and its length is returned. None, and no span is added, when it is anything else.
+/// behind the `before` ones that are there, and what follows it is returned. None, and no span is added, when it is anything
+/// else.
 #[inline(always)]
-pub(super) fn whole_request(
-    buf: &[u8],
+pub(super) fn whole_request<'a>(
+    buf: &'a [u8],
     authenticated: bool,
     spans: &mut Vec<Span>,
-) -> Option<usize> {
+    before: usize,
+) -> Option<&'a [u8]> {
+    debug_assert_eq!(spans.len(), before);
     let (n, mut rest) = tiny_header(buf, b'*')?;
     if n == 0 || (n > 10 && !authenticated) {
         return None;
     }
-    let before = spans.len();
     for _ in 0..n {
         let Some((len, text)) = tiny_header(rest, b'$') else {
             break;
@@ -213,11 +215,11 @@ pub(super) fn whole_request(
         });
         rest = behind;
     }
-    if spans.len() - before < n {
+    if spans.len() < before + n {
         spans.truncate(before);
         return None;
     }
-    Some(buf.len() - rest.len())
+    Some(rest)
 }
 
 impl Parser {
@@ -225,14 +227,12 @@ impl Parser {
     #[inline(always)]
     fn parse_whole(&mut self, buf: &[u8], limits: &Limits) -> bool {
         debug_assert!(self.spans.is_empty() && buf.len() <= MAX_REQUEST);
-        match whole_request(buf, limits.authenticated, &mut self.spans) {
-            Some(len) => {
-                self.kind = Kind::Whole;
-                self.pos = len;
-                true
-            }
-            None => false,
-        }
+        let Some(rest) = whole_request(buf, limits.authenticated, &mut self.spans, 0) else {
+            return false;
+        };
+        self.kind = Kind::Whole;
+        self.pos = buf.len() - rest.len();
+        true
     }
 
     /// Ready for a new request; keeps its memory.
