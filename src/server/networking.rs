@@ -261,16 +261,20 @@ fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[
         // The common case stays in this loop: a command that is done leaves its client as it was.
         let parsed = loop {
             let request = &buf[start..];
-            let parsed = parser.parse(request, &limits);
-            if parsed != Parsed::Request {
-                break parsed;
-            }
-            let args = Args::of(parser, request);
+            let (args, n) = match parser.whole(request, &limits) {
+                Some(n) => (Args::whole(request, parser.spans(), n), n),
+                None => {
+                    let parsed = parser.parse(request, &limits);
+                    if parsed != Parsed::Request {
+                        break parsed;
+                    }
+                    (Args::of(parser, request), parser.consumed())
+                }
+            };
             let done = server.process_command(cid, &args);
             if done == Processed::Postponed {
                 return Rest::From(start);
             }
-            let n = parser.consumed();
             if is_master {
                 server.command_from_master_processed(cid, &request[..n]);
             }
@@ -361,7 +365,8 @@ fn run_groups(
         server.prefetch(cid, ahead, group);
         for i in 0..ahead.len() {
             let (request, spans) = ahead.get(i, group);
-            let done = server.process_command(cid, &Args::whole(request, spans));
+            let done =
+                server.process_command(cid, &Args::whole(&buf[*start..], spans, request.len()));
             if done == Processed::Postponed {
                 return Some(Rest::From(*start));
             }

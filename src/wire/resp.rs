@@ -94,8 +94,6 @@ enum Kind {
     Unknown,
     Inline,
     Multibulk,
-    /// A multi-bulk that [`Parser::parse_whole`] has dealt with: nothing but `spans` and `pos` is set.
-    Whole,
 }
 
 /// The state of one request.
@@ -223,31 +221,32 @@ pub(super) fn whole_request<'a>(
 }
 
 impl Parser {
-    /// The common case, see [`whole_request`]. False, and nothing is noted, when it is anything else.
+    /// The common case, to be tried before [`Parser::parse`] where no request has begun: a whole request in the form that
+    /// servers write. Its length; the parser knows its spans and nothing else of it, and the next one may follow. None, and
+    /// nothing is noted, when it is anything else.
     #[inline(always)]
-    fn parse_whole(&mut self, buf: &[u8], limits: &Limits) -> bool {
-        debug_assert!(self.spans.is_empty() && buf.len() <= MAX_REQUEST);
-        let Some(rest) = whole_request(buf, limits.authenticated, &mut self.spans, 0) else {
-            return false;
-        };
-        self.kind = Kind::Whole;
-        self.pos = buf.len() - rest.len();
-        true
+    pub fn whole(&mut self, buf: &[u8], limits: &Limits) -> Option<usize> {
+        if self.kind != Kind::Unknown {
+            return None;
+        }
+        debug_assert!(buf.len() <= MAX_REQUEST);
+        self.spans.clear();
+        let rest = whole_request(buf, limits.authenticated, &mut self.spans, 0)?;
+        Some(buf.len() - rest.len())
     }
 
     /// Ready for a new request; keeps its memory.
     #[inline]
     pub fn reset(&mut self) {
-        let whole = self.kind == Kind::Whole;
-        self.kind = Kind::Unknown;
-        self.spans.clear();
-        if !whole {
+        if self.kind != Kind::Unknown {
             self.reset_rest();
         }
     }
 
     #[cold]
     fn reset_rest(&mut self) {
+        self.kind = Kind::Unknown;
+        self.spans.clear();
         self.bulk_len = None;
         self.pos = 0;
         self.searched = 0;
@@ -320,12 +319,10 @@ impl Parser {
             let Some(&first) = buf.first() else {
                 return Parsed::Incomplete;
             };
+            self.spans.clear();
             if first != b'*' {
                 self.kind = Kind::Inline;
                 return self.parse_inline(buf, limits);
-            }
-            if self.parse_whole(buf, limits) {
-                return Parsed::Request;
             }
             self.pos = 0;
             let n = match short_number(buf, 1) {
@@ -344,8 +341,6 @@ impl Parser {
                 return Parsed::Empty;
             }
             self.remaining = n;
-        } else if self.kind == Kind::Whole {
-            return Parsed::Request;
         } else if self.kind == Kind::Inline {
             if self.complete {
                 return Parsed::Request;
