@@ -13,7 +13,7 @@ use crate::server::client::{
 use crate::server::exec::Args;
 use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
-use crate::wire::handshake::ResumeRequest;
+use crate::wire::handshake::{HEARS_BEHIND, ResumeRequest, parse_behind};
 
 /// Longest host name or address that a replica may announce (NET_HOST_STR_LEN).
 const NET_HOST_STR_LEN: usize = 256;
@@ -126,6 +126,7 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len().is_multiple_of(2) {
         return server.add_reply_syntax_error(cid);
     }
+    let mut reply = "OK";
     let mut i = 1;
     while i < args.len() {
         if args.is(i, "listening-port") {
@@ -152,6 +153,9 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
             } else if let Some(resume) = ResumeRequest::parse(&args[i + 1]) {
                 r.can_resume = true;
                 r.resume = resume;
+            } else if let Some(marks) = parse_behind(&args[i + 1]) {
+                server.replica_tells_behind(cid, marks);
+                reply = HEARS_BEHIND;
             }
         } else if args.is(i, "ack") {
             if !server.clients[cid].has(CLIENT_SLAVE) {
@@ -162,6 +166,10 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
             };
             let fack = args.len() > i + 3 && args.is(i + 2, "fack");
             let aof = if fack { string2ll(&args[i + 3]) } else { None };
+            let at = if fack { i + 4 } else { i + 2 };
+            if at + 1 < args.len() && args.is(at, "behind") {
+                server.replica_tells_behind(cid, &args[at + 1]);
+            }
             // No reply: the replica does not read any.
             return server.replconf_ack(cid, offset, aof);
         } else if args.is(i, "getack") {
@@ -199,7 +207,7 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
         i += 2;
     }
-    server.add_reply_ok(cid);
+    server.add_reply_status(cid, reply);
 }
 
 /// ROLE

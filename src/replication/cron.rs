@@ -24,23 +24,21 @@ impl Server {
             && let Some(host) = &self.repl.master_host
         {
             server_log!(
-                Level::Notice,
+                self.asking_level(),
                 "Connecting to MASTER {}:{}",
                 host,
                 self.repl.master_port
             );
             self.connect_with_master();
         }
-        if self.repl.state == ReplicaState::Connected {
-            self.diagnose_loop();
-        }
+        self.diagnose_loop();
         let acks = self
             .repl
             .master
             .and_then(|m| self.clients.get(m)?.repl())
             .is_some_and(|r| !r.pre_psync);
         if acks {
-            self.replication_send_ack();
+            self.send_ack_of_the_second();
         }
         self.ping_replicas();
         self.disconnect_timed_out_replicas();

@@ -6,16 +6,18 @@
 use crate::base::log::Level;
 use crate::server::Server;
 use crate::server::client::ClientId;
-use crate::server::repl::Refusal;
+use crate::server::repl::{Refusal, ReplicaState};
 use crate::server_log;
+use crate::wire::backoff::backoff_ms;
 use crate::wire::diagnose::{self, Ends};
+use crate::wire::handshake::Outcome;
 
 use super::id_text;
 
-/// Milliseconds before a master that was refused is asked again.
-const ASK_AGAIN_MS: i64 = 5000;
+/// The most milliseconds before a master that was refused is asked again, unless repl-sync-backoff-max is longer.
+const ASK_AGAIN_MS: i64 = 60_000;
 /// Seconds between two log lines on the same refusal.
-const LOG_AGAIN: i64 = 60;
+const LOG_AGAIN: i64 = 3600;
 
 impl Server {
     /// A problem of the link with its cure: told once, shown in INFO until the link is up.
@@ -43,6 +45,11 @@ impl Server {
             has_user: self.config.masteruser.is_some(),
             master_is_our_replica: self.somebody_replicates_from_here(&host, port),
         };
+        if line.starts_with(b"-NOMASTERLINK")
+            && let Some(text) = self.ring_problem()
+        {
+            return self.link_problem(text);
+        }
         if let Some(text) = diagnose::diagnose_reply(line, &ends) {
             self.link_problem(text);
         }
@@ -80,11 +87,41 @@ impl Server {
         })
     }
 
-    /// Once a second while the link is up: does our master replicate from here?
+    /// What we tell our master of those behind us.
+    pub(super) fn marks_behind(&self) -> String {
+        let replicas = !self.clients.slaves.is_empty();
+        self.repl.ring.tell(self.repl.cron_loops, replicas)
+    }
+
+    /// A replica, or somebody who wants to be one, has told who is behind it.
+    pub fn replica_tells_behind(&mut self, cid: ClientId, marks: &[u8]) {
+        let name = self.replication_get_slave_name(cid);
+        self.repl.ring.hear(marks, &name, self.repl.cron_loops);
+    }
+
+    /// The line for the loop of replicas that this server is part of.
+    fn ring_problem(&self) -> Option<String> {
+        let host = self.repl.master_host.as_deref()?;
+        let ring = self.repl.ring.ring(self.repl.cron_loops)?;
+        Some(diagnose::ring(
+            host,
+            self.repl.master_port,
+            ring.servers,
+            &ring.replica,
+        ))
+    }
+
+    /// Once a second: is there a master at the end of our chain, or do we replicate from ourselves?
     pub(super) fn diagnose_loop(&mut self) {
         let Some(host) = self.repl.master_host.clone() else {
             return;
         };
+        if let Some(text) = self.ring_problem() {
+            return self.link_problem(text);
+        }
+        if self.repl.state != ReplicaState::Connected {
+            return;
+        }
         let port = self.repl.master_port;
         let mut replicas = self.clients.slaves.iter();
         if replicas.any(|s| self.sits_at(*s, &host, port)) {
@@ -132,7 +169,13 @@ impl Server {
             .as_ref()
             .is_some_and(|r| r.replid == id && now - r.logged < LOG_AGAIN);
         self.repl.refused_syncs += 1;
-        self.repl.connect_not_before = self.clock.unix_ms + ASK_AGAIN_MS;
+        let times = self.repl.refusal.map_or(0, |r| r.times).saturating_add(1);
+        let most = i64::from(self.config.repl_sync_backoff_max) * 1000;
+        let delay = backoff_ms(times, most.max(ASK_AGAIN_MS), self.random.next_u64());
+        self.repl.connect_not_before = self.clock.unix_ms + delay;
+        if let Some(r) = &mut self.repl.refusal {
+            r.times = times;
+        }
         if !told {
             let host = self.repl.master_host.clone().unwrap_or_default();
             let port = self.repl.master_port;
@@ -154,9 +197,27 @@ impl Server {
                 replid: id,
                 offset,
                 logged: now,
+                times,
             });
         }
         true
+    }
+
+    /// The level of what is logged about an attempt to connect: a master that was refused is asked again and again.
+    pub(super) fn asking_level(&self) -> Level {
+        match self.repl.refusal {
+            Some(_) => Level::Verbose,
+            None => Level::Notice,
+        }
+    }
+
+    /// Whether a step of the handshake tells nothing new: the master was refused, and offers what it offered then.
+    pub(super) fn asks_a_refused_master(&self, outcome: &Outcome) -> bool {
+        self.repl.refusal.is_some_and(|r| match outcome {
+            Outcome::FullResync(Some((id, _))) => *id == r.replid,
+            Outcome::Pending | Outcome::RetryLater | Outcome::Error => true,
+            _ => false,
+        })
     }
 
     /// REPLICAOF with the master that is refused: the user accepts its data. False: none is refused.

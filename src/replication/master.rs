@@ -370,6 +370,7 @@ impl Server {
     pub fn free_replica(&mut self, cid: ClientId) {
         let name = self.replication_get_slave_name(cid);
         server_log!(Level::Notice, "Connection with replica {} lost.", name);
+        self.repl.ring.gone(&name);
         self.clients.slaves.retain(|s| *s != cid);
         let Some(c) = self.clients.get_mut(cid) else {
             return;

@@ -15,6 +15,7 @@ use crate::server::persist::RdbLoadInfo;
 use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
 use crate::wire::backlog::OFFSET_BOUND;
+use crate::wire::backoff::backoff_ms;
 use crate::wire::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, HandshakeState, LineReader, LogLevel, Outcome,
     ResumeRequest, Step,
@@ -46,6 +47,7 @@ impl Server {
         self.repl.full_sync_consent = true;
         self.repl.refusal = None;
         self.repl.link_problem = None;
+        self.repl.ring.begin(self.repl.cron_loops);
         self.repl.connect_not_before = 0;
         self.discard_partial_payload();
         self.repl.state = ReplicaState::Connect;
@@ -66,6 +68,7 @@ impl Server {
         self.cancel_replication_handshake(false);
         self.discard_partial_payload();
         self.repl.link_problem = None;
+        self.repl.ring.begin(self.repl.cron_loops);
         self.repl.refusal = None;
         log::set_role(log::Role::Master);
         let _ = self.update_oom_score_adj();
@@ -156,7 +159,7 @@ impl Server {
             self.el
                 .create_file_event(file, Mask::WRITABLE, sync_with_master, 0);
         }
-        server_log!(Level::Notice, "MASTER <-> REPLICA sync started");
+        server_log!(self.asking_level(), "MASTER <-> REPLICA sync started");
         true
     }
 
@@ -238,12 +241,7 @@ impl Server {
         if most == 0 {
             return false;
         }
-        let step = 1000i64 << self.repl.failed_syncs.min(20);
-        let step = step.min(most);
-        // Between half of it and all.
-        let jitter =
-            i64::try_from(self.random.next_u64() % (step / 2 + 1).unsigned_abs()).unwrap_or(0);
-        let delay = step / 2 + jitter;
+        let delay = backoff_ms(self.repl.failed_syncs, most, self.random.next_u64());
         self.repl.connect_not_before = self.clock.unix_ms + delay;
         server_log!(
             Level::Notice,
@@ -266,6 +264,7 @@ impl Server {
             p => p,
         };
         let cached = self.repl.cached_master;
+        let behind = self.marks_behind();
         let failing_over = self.repl.failover.state == FailoverState::InProgress;
         let params = HandshakeParams {
             masteruser: self.config.masteruser.as_deref(),
@@ -284,12 +283,16 @@ impl Server {
                     have: p.read,
                 })
             }),
+            behind: &behind,
             failover_in_progress: failing_over,
         };
         let step = f(&mut handshake, &params);
+        self.repl.master_hears_behind = handshake.hears_behind();
         self.repl.handshake = Some(handshake);
+        let quiet = self.asks_a_refused_master(&step.outcome);
         for l in &step.logs {
             let level = match l.level {
+                LogLevel::Notice if quiet => Level::Verbose,
                 LogLevel::Notice => Level::Notice,
                 LogLevel::Warning => Level::Warning,
             };
@@ -507,6 +510,20 @@ impl Server {
 
     /// Tells the master how far we are (replicationSendAck).
     pub fn replication_send_ack(&mut self) {
+        self.send_ack_and("");
+    }
+
+    /// The acknowledgement that is due each second. It tells a master that reads it who is behind us: a REPLCONF of its own
+    /// would be answered, in the midst of the stream.
+    pub(super) fn send_ack_of_the_second(&mut self) {
+        let behind = match self.repl.master_hears_behind {
+            true => self.marks_behind(),
+            false => String::new(),
+        };
+        self.send_ack_and(&behind);
+    }
+
+    fn send_ack_and(&mut self, behind: &str) {
         let Some(cid) = self.repl.master else {
             return;
         };
@@ -516,13 +533,18 @@ impl Server {
         let offset = r.reploff;
         let on_disk = self.aof.fsynced_reploff;
         self.with_forced_reply(cid, |s| {
-            s.add_reply_array_len(cid, if on_disk == -1 { 3 } else { 5 });
+            let words = 3 + 2 * usize::from(on_disk != -1) + 2 * usize::from(!behind.is_empty());
+            s.add_reply_array_len(cid, words);
             s.add_reply_bulk(cid, b"REPLCONF");
             s.add_reply_bulk(cid, b"ACK");
             s.add_reply_bulk_long_long(cid, offset);
             if on_disk != -1 {
                 s.add_reply_bulk(cid, b"FACK");
                 s.add_reply_bulk_long_long(cid, on_disk);
+            }
+            if !behind.is_empty() {
+                s.add_reply_bulk(cid, b"BEHIND");
+                s.add_reply_bulk(cid, behind.as_bytes());
             }
         });
     }

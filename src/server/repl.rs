@@ -15,6 +15,7 @@ use crate::server::client::ClientId;
 use crate::wire::backlog::{ReaderId, ReplicationLog};
 use crate::wire::handshake::{EofMark, HANDSHAKE_LINE_SIZE, Handshake, LineReader};
 use crate::wire::lag::LagIndex;
+use crate::wire::ring::RingWatch;
 
 /// A replication id: 40 hexadecimal characters.
 pub type ReplId = [u8; 40];
@@ -265,6 +266,8 @@ pub struct Refusal {
     pub offset: i64,
     /// Unix seconds of the last log line about it.
     pub logged: i64,
+    /// Refusals in a row.
+    pub times: u32,
 }
 
 /// Everything replication keeps.
@@ -325,13 +328,17 @@ pub struct Repl {
     pub handshake_out: Vec<u8>,
     pub transfer: Option<Transfer>,
     pub partial_payload: Option<PartialPayload>,
-    /// Full syncs that failed one after the other, and when (unix ms) the next attempt may begin.
     /// The user has asked for this master's data by a REPLICAOF that no sync has followed yet.
     pub full_sync_consent: bool,
     pub refusal: Option<Refusal>,
     pub refused_syncs: u64,
     /// What is wrong with the link, and the cure.
     pub link_problem: Option<String>,
+    /// What is heard of those behind this server, and the loop that it may be part of; time is in `cron_loops`.
+    pub ring: RingWatch,
+    /// The master reads who is behind us.
+    pub master_hears_behind: bool,
+    /// Full syncs that failed one after the other, and when (unix ms) the next attempt may begin.
     pub failed_syncs: u32,
     pub connect_not_before: i64,
     /// Unix seconds of the last input while there is no client yet.
@@ -351,7 +358,7 @@ pub struct Repl {
 }
 
 impl Repl {
-    pub fn new(replid: ReplId, backlog_size: u64, now: i64) -> Repl {
+    pub fn new(run_id: &ReplId, replid: ReplId, backlog_size: u64, now: i64) -> Repl {
         Repl {
             replid,
             replid2: [b'0'; 40],
@@ -392,6 +399,8 @@ impl Repl {
             refusal: None,
             refused_syncs: 0,
             link_problem: None,
+            ring: RingWatch::new(run_id),
+            master_hears_behind: false,
             failed_syncs: 0,
             connect_not_before: 0,
             transfer_lastio: 0,

@@ -384,7 +384,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         .map(|_| crate::store::db::Db::new(hasher.clone()))
         .collect();
     let databases = dbs.len();
-    let repl = Repl::new(replid, config.repl_backlog_size, clock.unix_s);
+    let repl = Repl::new(&run_id, replid, config.repl_backlog_size, clock.unix_s);
     let mut server = Server {
         el,
         clock,

@@ -67,6 +67,18 @@ pub fn replica_loop(host: &str, port: u16) -> String {
     )
 }
 
+/// The line for a loop of so many replicas, this server one of them; `replica` is the one that replicates from here.
+pub fn ring(host: &str, port: u16, servers: u32, replica: &str) -> String {
+    match servers {
+        0 | 1 => myself(host, port),
+        2 => replica_loop(host, port),
+        n => format!(
+            "loop of {n} replicas: {host}:{port}, from which we replicate, gets its data by way of {replica}, which replicates \
+             from here: make one of them a master (REPLICAOF NO ONE)"
+        ),
+    }
+}
+
 /// Whether a connection leads back to this very server: both ends have one address, and the port is one we listen on.
 pub fn is_myself(local: IpAddr, peer: IpAddr, peer_port: u16, our_port: u16) -> bool {
     local == peer && peer_port == our_port

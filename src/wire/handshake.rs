@@ -94,6 +94,8 @@ pub struct HandshakeParams<'a> {
     pub cached_master: Option<(&'a ReplId, i64)>,
     /// What there is of a snapshot whose transfer was interrupted; `None`: this replica does not resume.
     pub resume: Option<Option<ResumeRequest>>,
+    /// What to tell of those behind this replica (`wire::ring`); may be empty.
+    pub behind: &'a str,
     /// This is a master that fails over to the instance it connects to.
     pub failover_in_progress: bool,
 }
@@ -142,6 +144,28 @@ impl ResumeRequest {
         };
         let sane = numbers.next().is_none() && request.have <= request.size && request.offset >= 0;
         sane.then_some(Some(request))
+    }
+}
+
+/// The capability that tells who is behind a replica, or only that it would tell: `behind`, or `behind:<marks>`. A master
+/// that reads it says so in its reply, and is told more with the acknowledgements; others ignore it.
+const BEHIND: &[u8] = b"behind";
+/// The status with which a master answers a REPLCONF with that capability.
+pub const HEARS_BEHIND: &str = "OK behind";
+
+fn behind_capability(marks: &str) -> Vec<u8> {
+    match marks {
+        "" => BEHIND.to_vec(),
+        _ => [BEHIND, b":", marks.as_bytes()].concat(),
+    }
+}
+
+/// The marks in that capability; `None`: it is another one.
+pub fn parse_behind(capability: &[u8]) -> Option<&[u8]> {
+    match capability.strip_prefix(BEHIND)? {
+        [] => Some(&[]),
+        [b':', marks @ ..] => Some(marks),
+        _ => None,
     }
 }
 
@@ -239,6 +263,8 @@ pub struct Handshake {
     ip_sent: bool,
     /// The id sent with PSYNC.
     asked: Option<ReplId>,
+    /// The master reads who is behind us.
+    hears_behind: bool,
 }
 
 impl Default for Handshake {
@@ -255,7 +281,13 @@ impl Handshake {
             auth_sent: false,
             ip_sent: false,
             asked: None,
+            hears_behind: false,
         }
+    }
+
+    /// The master has said that it reads who is behind us.
+    pub fn hears_behind(&self) -> bool {
+        self.hears_behind
     }
 
     /// The present state.
@@ -316,6 +348,7 @@ impl Handshake {
             }
             ReceiveCapaReply => {
                 self.state = SendPsync;
+                self.hears_behind = line.strip_prefix(b"+") == Some(HEARS_BEHIND.as_bytes());
                 self.send_psync(optional("capa", is_error, line), params)
             }
             ReceivePsyncReply => {
@@ -347,6 +380,8 @@ impl Handshake {
         if let Some(resume) = &resume {
             capa.extend([&b"capa"[..], resume]);
         }
+        let behind = behind_capability(params.behind);
+        capa.extend([&b"capa"[..], &behind]);
         push(&mut step.send, &capa);
         self.state = if self.auth_sent {
             HandshakeState::ReceiveAuthReply
@@ -713,6 +748,7 @@ mod tests {
             announce_ip: Some(b"10.0.0.1"),
             cached_master: Some((ID, 1001)),
             resume: None,
+            behind: "",
             failover_in_progress: false,
         }
     }
@@ -777,8 +813,7 @@ mod tests {
         }
     }
 
-    const CAPA: &str =
-        "*5\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n";
+    const CAPA: &str = "*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n$4\r\ncapa\r\n$6\r\nbehind\r\n";
     const PORT: &str = "*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6380\r\n";
     const PSYNC_NEW: &str = "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n";
 
@@ -818,6 +853,35 @@ mod tests {
             b"$RESUME:1:-1",
         ] {
             assert_eq!(parse_bulk_header(bad), BulkHeader::Malformed);
+        }
+    }
+
+    #[test]
+    fn the_capability_to_tell_who_is_behind() {
+        assert_eq!(parse_behind(&behind_capability("")), Some(&b""[..]));
+        assert_eq!(parse_behind(&behind_capability("a,b")), Some(&b"a,b"[..]));
+        for other in [&b"behindx"[..], b"resume", b"", b"behin"] {
+            assert_eq!(parse_behind(other), None);
+        }
+        let p = HandshakeParams {
+            behind: "a,b",
+            ..params()
+        };
+        let mut h = Handshake::new();
+        h.on_connected();
+        let sent = h.on_reply(b"+PONG", &p).send;
+        assert!(sent.ends_with(b"$4\r\ncapa\r\n$10\r\nbehind:a,b\r\n"));
+        // Only a master that says so is told more.
+        for (reply, hears) in [
+            ("+OK", false),
+            ("+OK behind", true),
+            ("+OK behindx", false),
+            ("-OK behind", false),
+            ("OK behind", false),
+        ] {
+            let mut h = in_state(HandshakeState::ReceiveCapaReply, &p);
+            h.on_reply(reply.as_bytes(), &p);
+            assert_eq!(h.hears_behind(), hears, "{reply}");
         }
     }
 

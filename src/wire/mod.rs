@@ -5,9 +5,11 @@
 pub mod ahead;
 pub mod aof;
 pub mod backlog;
+pub mod backoff;
 pub mod diagnose;
 pub mod handshake;
 pub mod lag;
 pub mod psync;
 pub mod rdb;
 pub mod resp;
+pub mod ring;

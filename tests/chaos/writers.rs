@@ -137,7 +137,9 @@ fn command(rng: &mut Rng, step: usize) -> Vec<Vec<u8>> {
         if name == "FLUSHDB" && !rng.one_in(40) {
             continue;
         }
-        if !LEFT_OUT.contains(&&*name) {
+        // One that fails may make a string longer all the same, and a real master does not tell its replicas.
+        let fails = name == "BITFIELD" && words.iter().any(|w| w.eq_ignore_ascii_case(b"FAIL"));
+        if !LEFT_OUT.contains(&&*name) && !fails {
             return words;
         }
     }

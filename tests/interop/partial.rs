@@ -151,6 +151,36 @@ fn backlog_too_small(master_kind: Kind, replica_kind: Kind) {
     assert_eq!(c.info("sync_partial_err"), "2");
 }
 
+/// What one Aedile tells another, a real master of a chain passes over: no error, no word in its log.
+#[test]
+fn a_real_master_of_a_chain_is_not_disturbed() {
+    crate::need_redis!();
+    let m = master(
+        Kind::Redis,
+        &["--loglevel", "debug", "--repl-ping-replica-period", "1"],
+    );
+    populate(&m, 100);
+    let (mid, last) = (master(Kind::Aedile, &[]), master(Kind::Aedile, &[]));
+    mid.replicate(m.port);
+    mid.wait_link_up();
+    last.replicate(mid.port);
+    last.wait_link_up();
+    // A link that is made when there is a replica behind already, and some seconds of acknowledgements.
+    assert_eq!(mid.connect().run("CLIENT KILL TYPE master"), 1);
+    let mut c = m.connect();
+    for i in 0..30 {
+        c.ok(&format!("SET during {i}"));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_synced(&m, &last);
+    assert_eq!(c.info("total_error_replies"), "0");
+    assert_eq!(c.info("unexpected_error_replies"), "0");
+    for word in ["Unrecognized", "CRITICAL", "rror"] {
+        assert!(!m.log_has(word), "{}", m.log());
+    }
+    assert_eq!(c.run("WAIT 1 5000"), 1);
+}
+
 /// Without replicas the backlog goes after its ttl, and the history with it.
 fn backlog_freed(master_kind: Kind, replica_kind: Kind) {
     let m = master(master_kind, &["--repl-backlog-ttl", "1"]);

@@ -63,7 +63,7 @@ fn handshake_order() {
         [
             "PING".to_string(),
             format!("REPLCONF LISTENING-PORT {port}"),
-            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME".to_string()
+            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME CAPA BEHIND".to_string()
         ]
     );
     // Its own history is offered first: a replica may be the master's own former master.
@@ -104,7 +104,7 @@ fn authentication_and_announcements() {
             "AUTH ME PASS WORD",
             "REPLCONF LISTENING-PORT 4321",
             "REPLCONF IP-ADDRESS 10.9.8.7",
-            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME"
+            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME CAPA BEHIND"
         ]
     );
 }
@@ -788,4 +788,96 @@ fn the_disk_fails_under_the_stream() {
         let line = "Replica is applying a command even though it is unable to write to disk.";
         assert_eq!(server.log_count(line), 1);
     }
+}
+
+/// Only a master that says that it reads them is told of the servers behind its replica; others see the acknowledgements that
+/// they know, and the capability that they ignore.
+#[test]
+fn who_is_behind_is_told_to_those_who_read_it() {
+    for reads in [false, true] {
+        let fake = FakeMaster::new();
+        let server = Server::aedile(&[]);
+        let below = Server::aedile(&[]);
+        below.replicate(server.port);
+        below.wait_link_up();
+        server.replicate(fake.port);
+        let mut peer = fake.accept();
+        peer.expect("PING");
+        peer.line("+PONG");
+        peer.expect("REPLCONF LISTENING-PORT");
+        peer.line("+OK");
+        let capa = peer.expect("REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME CAPA BEHIND:");
+        let run_id = server.connect().info("run_id");
+        let mark = run_id[..16].to_uppercase();
+        assert!(capa.contains(&format!("BEHIND:{mark}.")), "{capa}");
+        peer.line(if reads { "+OK behind" } else { "+OK" });
+        peer.expect("PSYNC");
+        peer.line(&format!("+FULLRESYNC {ID} 100"));
+        let payload = rdb::file(GOOD);
+        peer.write(format!("${}\r\n", payload.len()).as_bytes());
+        peer.write(&payload);
+        // Its replica comes back; then it is told of each second, if at all.
+        below.wait_link_up();
+        for _ in 0..3 {
+            let mut ack = peer.expect("REPLCONF ACK");
+            while reads && !ack.contains("BEHIND") {
+                ack = peer.expect("REPLCONF ACK");
+            }
+            let words: Vec<&str> = ack.split(' ').collect();
+            if reads {
+                assert_eq!(words[3], "BEHIND", "{ack}");
+                assert!(
+                    words[4].starts_with(&mark) && words[4].ends_with(".1"),
+                    "{ack}"
+                );
+            } else {
+                assert_eq!(words.len(), 3, "{ack}");
+            }
+        }
+    }
+}
+
+/// A master that is refused is asked again ever more seldom, and quietly.
+#[test]
+fn a_refused_master_is_asked_ever_more_seldom() {
+    let fake = FakeMaster::new();
+    let server = Server::aedile(&["--replica-refuse-empty-master", "yes"]);
+    server.replicate(fake.port);
+    let mut peer = fake.accept();
+    peer.serve_full(ID, 1000, GOOD);
+    follows(&mut peer, &server, 1000);
+    drop(peer);
+    let offer = || {
+        let mut peer = fake.accept();
+        peer.handshake();
+        peer.line(&format!("+FULLRESYNC {ID2} 1"));
+        peer.conn.expect_close();
+        std::time::Instant::now()
+    };
+    let times: Vec<_> = (0..3).map(|_| offer()).collect();
+    let gaps: Vec<u128> = times
+        .windows(2)
+        .map(|t| (t[1] - t[0]).as_millis())
+        .collect();
+    // At least half of two seconds, and of four; the clocks of both are not one.
+    for (gap, least) in gaps.iter().zip([900, 1900]) {
+        assert!(*gap >= least, "{gaps:?}");
+    }
+    let mut c = server.connect();
+    assert_eq!(c.info_int("master_refused_syncs"), 3);
+    assert_eq!(c.run("GET from"), "master");
+    assert_eq!(server.log_count("Refusing a full sync"), 1);
+    // Once for the first full sync, once for the link that was lost and refused.
+    assert_eq!(server.log_count("MASTER <-> REPLICA sync started"), 2);
+    assert_eq!(server.log_count("Trying a partial resynchronization"), 2);
+    // Its data again: it is followed, and the log says so.
+    let mut peer = fake.accept();
+    peer.handshake();
+    peer.line(&format!("+FULLRESYNC {ID} 2000"));
+    let payload = rdb::file(GOOD);
+    peer.write(format!("${}\r\n", payload.len()).as_bytes());
+    peer.write(&payload);
+    follows(&mut peer, &server, 2000);
+    assert_eq!(c.info("master_refused_history"), "");
+    assert_eq!(server.log_count("Full resync from master"), 3);
 }

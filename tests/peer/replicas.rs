@@ -661,3 +661,221 @@ fn an_old_replica_after_a_promotion() {
     assert_eq!(line(&mut c), format!("+CONTINUE {now}"));
     assert!(server.log_has("and it can't change its replication ID"));
 }
+
+const ID: &str = "1234567890123456789012345678901234567890";
+const OTHER: &str = "abcdefabcdefabcdefabcdefabcdefabcdefabcd";
+const NO_ID: &str = "0000000000000000000000000000000000000000";
+
+/// Follows a scripted master of the history `id` that gives it a snapshot at `offset` and the stream after it; the master's end
+/// of the link.
+fn follow(server: &Server, fake: &FakeMaster, id: &str, offset: i64, stream: &[u8]) -> Peer {
+    server.replicate(fake.port);
+    let mut peer = fake.accept();
+    peer.serve_full(id, offset, &[("k", "v", None)]);
+    server.wait_link_up();
+    peer.write(stream);
+    let mut c = server.connect();
+    wait_until("the stream", || {
+        c.info_int("slave_repl_offset") == offset + stream.len() as i64
+    });
+    peer
+}
+
+/// What the server answers to a PSYNC: the first line, without what is different each time.
+fn psync(server: &Server, id: &str, offset: i64) -> String {
+    let mut c = server.connect();
+    c.ok("REPLCONF capa eof capa psync2");
+    c.send(&["PSYNC", id, &offset.to_string()]);
+    let answer = line(&mut c);
+    let word = answer.split(' ').next().unwrap_or_default();
+    if word == "+CONTINUE" {
+        let now = server.connect().info("master_replid");
+        assert_eq!(answer, format!("+CONTINUE {now}"));
+    }
+    word.to_string()
+}
+
+/// Every answer in the table must be what it says.
+#[track_caller]
+fn psync_table(server: &Server, what: &str, table: &[(&str, i64, bool)]) {
+    let found: Vec<_> = table
+        .iter()
+        .map(|(id, offset, _)| (*id, *offset, psync(server, id, *offset) == "+CONTINUE"))
+        .collect();
+    assert_eq!(found, table, "{what}");
+}
+
+fn sets(n: usize) -> Vec<u8> {
+    (0..n)
+        .flat_map(|i| encode(&["SET", &format!("k{i}"), "value"]))
+        .collect()
+}
+
+/// What a promoted server may be asked for by the name that its history had, byte by byte around each end: no more than what
+/// it had when it left its master, though it has written as much itself since; and no less.
+#[test]
+fn how_far_the_former_name_reaches() {
+    let fake = FakeMaster::new();
+    let server = Server::aedile(&["--repl-diskless-sync-delay", "0"]);
+    let stream = sets(10);
+    let peer = follow(&server, &fake, ID, 1000, &stream);
+    let switch = 1000 + stream.len() as i64;
+    // Still a replica: one name, and the backlog from the snapshot on.
+    psync_table(
+        &server,
+        "a replica",
+        &[
+            (ID, 1000, false),
+            (ID, 1001, true),
+            (ID, switch, true),
+            (ID, switch + 1, true),
+            (ID, switch + 2, false),
+            (NO_ID, 1001, false),
+        ],
+    );
+    let mut c = server.connect();
+    assert_eq!(c.info("master_replid2"), NO_ID);
+    assert_eq!(c.info_int("second_repl_offset"), -1);
+    c.ok("REPLICAOF NO ONE");
+    drop(peer);
+    let new = c.info("master_replid");
+    assert_ne!(new, ID);
+    assert_eq!(c.info("master_replid2"), ID);
+    assert_eq!(c.info_int("second_repl_offset"), switch + 1);
+    for i in 0..20 {
+        c.ok(&format!("SET mine:{i} value"));
+    }
+    c.config_set("repl-ping-replica-period", "3600");
+    let end = c.info_int("master_repl_offset");
+    assert!(end > switch + 200);
+    psync_table(
+        &server,
+        "promoted",
+        &[
+            (ID, 1000, false),
+            (ID, 1001, true),
+            (ID, switch, true),
+            (ID, switch + 1, true),
+            (ID, switch + 2, false),
+            (ID, switch + 100, false),
+            (ID, end, false),
+            (ID, end + 1, false),
+            (ID, -1, false),
+            (&new, 1000, false),
+            (&new, 1001, true),
+            (&new, switch + 1, true),
+            (&new, switch + 2, true),
+            (&new, end + 1, true),
+            (&new, end + 2, false),
+            (NO_ID, switch, false),
+            (&ID[..39], switch, false),
+        ],
+    );
+    assert!(server.log_has(&format!(
+        "Requested offset for second ID was {}, but I can reply up to {}",
+        switch + 2,
+        switch + 1
+    )));
+    let reasons = c.info("full_sync_reasons");
+    // The four above, and the name of nothing at all, which is what a replica has for its second.
+    assert!(reasons.contains("beyond_second_id=5,"), "{reasons}");
+}
+
+/// A former name is forgotten with the history that it was a name of.
+#[test]
+fn a_former_name_is_forgotten_with_its_history() {
+    let server = Server::aedile(&["--repl-diskless-sync-delay", "0"]);
+    let (first, second) = (FakeMaster::new(), FakeMaster::new());
+    let stream = sets(10);
+    let end = 1000 + stream.len() as i64;
+    let _one = follow(&server, &first, ID, 1000, &stream);
+    server.connect().ok("REPLICAOF NO ONE");
+    psync_table(&server, "promoted", &[(ID, end + 1, true)]);
+    // Another history at the same offsets: no byte of it is one of the first.
+    let _two = follow(&server, &second, OTHER, 1000, &stream);
+    let mut c = server.connect();
+    assert_eq!(c.info("master_replid"), OTHER);
+    assert_eq!(c.info("master_replid2"), NO_ID);
+    assert_eq!(c.info_int("second_repl_offset"), -1);
+    psync_table(
+        &server,
+        "another history",
+        &[(ID, 1001, false), (ID, end + 1, false), (OTHER, 1001, true)],
+    );
+    c.ok("REPLICAOF NO ONE");
+    assert_eq!(c.info("master_replid2"), OTHER);
+    psync_table(
+        &server,
+        "promoted again",
+        &[
+            (ID, end, false),
+            (OTHER, end, true),
+            (OTHER, end + 1, true),
+            (OTHER, end + 2, false),
+        ],
+    );
+    // A promotion of a promoted server: one former name is all that is known.
+    let id = c.info("master_replid");
+    let third = FakeMaster::new();
+    server.replicate(third.port);
+    let mut peer = third.accept();
+    let asked = peer.handshake();
+    assert_eq!(asked, format!("PSYNC {} {}", id.to_uppercase(), end + 1));
+    peer.line(&format!("+CONTINUE {ID}"));
+    server.wait_link_up();
+    assert_eq!(c.info("master_replid"), ID);
+    assert_eq!(c.info("master_replid2"), id);
+    assert_eq!(c.info_int("second_repl_offset"), end + 1);
+    psync_table(
+        &server,
+        "told another name",
+        &[
+            (OTHER, end, false),
+            (&id, end + 1, true),
+            (&id, end + 2, false),
+            (ID, end + 1, true),
+        ],
+    );
+    // Nobody is there for so long that the backlog is given up.
+    c.ok("REPLICAOF NO ONE");
+    c.config_set("repl-backlog-ttl", "1");
+    wait_until("the backlog's end", || c.info("repl_backlog_active") == "0");
+    let last = c.info("master_replid");
+    assert_eq!(c.info("master_replid2"), NO_ID);
+    assert_eq!(c.info_int("second_repl_offset"), -1);
+    psync_table(
+        &server,
+        "no backlog",
+        &[(ID, end + 1, false), (&last, end + 1, false)],
+    );
+}
+
+/// A master that was restarted from its snapshot knows the name that its history had, up to where the snapshot ends.
+#[test]
+fn the_former_name_after_a_restart() {
+    let mut server = Server::aedile(&["--repl-diskless-sync-delay", "0", "--save", ""]);
+    let fake = FakeMaster::new();
+    let stream = sets(10);
+    let end = 1000 + stream.len() as i64;
+    let _peer = follow(&server, &fake, ID, 1000, &stream);
+    let mut c = server.connect();
+    c.ok("REPLICAOF NO ONE");
+    let id = c.info("master_replid");
+    c.ok("SAVE");
+    server.kill9();
+    server.restart();
+    let mut c = server.connect();
+    assert_eq!(c.info("master_replid2"), id);
+    assert_eq!(c.info_int("second_repl_offset"), end + 1);
+    c.ok("SET one more");
+    psync_table(
+        &server,
+        "restarted",
+        &[
+            (&id, end, false),
+            (&id, end + 1, true),
+            (&id, end + 2, false),
+            (ID, end + 1, false),
+        ],
+    );
+}

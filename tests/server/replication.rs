@@ -364,6 +364,183 @@ fn a_link_that_cannot_work_names_its_cure() {
     problem(&mut b.connect(), "loop of replicas");
 }
 
+/// A replica that has more of its master's history than the one that is promoted has gone another way from there: it begins
+/// anew, though the promoted one has long passed its offset.
+#[test]
+fn a_replica_ahead_of_the_promoted_one_begins_anew() {
+    let quiet = ["--repl-ping-replica-period", "3600"];
+    let (m, ahead, behind) = (start(&quiet), start(&quiet), start(&quiet));
+    populate(&m, 100, 10);
+    let proxy = Proxy::start(m.port);
+    behind.replicate(proxy.port);
+    ahead.replicate(m.port);
+    assert_synced(&m, &ahead);
+    assert_synced(&m, &behind);
+    proxy.blackhole(true);
+    let mut c = m.connect();
+    for i in 0..10 {
+        c.ok(&format!("SET only:{i} ahead"));
+    }
+    assert_synced(&m, &ahead);
+    let (mut a, mut b) = (ahead.connect(), behind.connect());
+    b.ok("REPLICAOF NO ONE");
+    let switch = b.info_int("second_repl_offset");
+    assert!(a.info_int("slave_repl_offset") >= switch + 100);
+    // As many bytes as the other one has, so that only the rule tells the histories apart.
+    for i in 0..20 {
+        b.ok(&format!("SET only:{i} behnd"));
+    }
+    assert!(b.info_int("master_repl_offset") > a.info_int("slave_repl_offset"));
+    ahead.replicate(behind.port);
+    assert_synced(&behind, &ahead);
+    assert_eq!(a.run("GET only:0"), "behnd");
+    assert_eq!(b.info_int("sync_full"), 1);
+    assert_eq!(b.info_int("sync_partial_ok"), 0);
+    assert_eq!(reason_count(&mut b, "beyond_second_id"), 1);
+    // The former master has all of the others' history and more of its own.
+    m.replicate(behind.port);
+    assert_synced(&behind, &m);
+    assert_eq!(m.connect().run("GET only:0"), "behnd");
+    assert_eq!(reason_count(&mut b, "beyond_second_id"), 2);
+}
+
+/// A BITFIELD whose operations all overflow changes no bit, but may make the string longer, or make it: the replica is told.
+#[test]
+fn a_string_that_a_failed_bitfield_has_made_is_replicated() {
+    let m = start(&[]);
+    let r = start(&[]);
+    r.replicate(m.port);
+    r.wait_link_up();
+    let mut c = m.connect();
+    assert!(c.run("BITFIELD new OVERFLOW FAIL SET u2 30 9").items()[0].is_null());
+    c.ok("SET old a");
+    c.run("BITFIELD old OVERFLOW FAIL INCRBY u2 30 9");
+    assert_eq!(c.run("STRLEN new"), 4);
+    assert_eq!(c.run("STRLEN old"), 4);
+    assert_synced(&m, &r);
+    let offset = c.info_int("master_repl_offset");
+    // What changes nothing at all is not passed on.
+    c.run("BITFIELD old OVERFLOW FAIL INCRBY u2 30 9");
+    assert_eq!(c.info_int("master_repl_offset"), offset);
+}
+
+/// Each replicates from the next one.
+fn chain(servers: &[&Server]) {
+    for pair in servers.windows(2).rev() {
+        pair[0].replicate(pair[1].port);
+        pair[0].wait_link_up();
+    }
+}
+
+#[track_caller]
+fn all_name_the_loop(servers: &[&Server]) {
+    let text = format!("loop of {} replicas", servers.len());
+    for (i, s) in servers.iter().enumerate() {
+        let mut c = s.connect();
+        let mut problem = String::new();
+        wait_until(&text, || {
+            problem = c.info("master_link_problem");
+            problem.starts_with(&text)
+        });
+        // Whom we replicate from, and who replicates from here.
+        let of = |i: usize| format!("127.0.0.1:{}", servers[i % servers.len()].port);
+        let (master, replica) = (of(i + 1), of(i + servers.len() - 1));
+        assert!(
+            problem.contains(&format!(": {master}, from which")),
+            "{problem}"
+        );
+        assert!(
+            problem.contains(&format!("by way of {replica}, which")),
+            "{problem}"
+        );
+        assert!(problem.ends_with("(REPLICAOF NO ONE)"), "{problem}");
+        s.wait_log(&format!("MASTER link problem: {text}"));
+    }
+}
+
+/// The master of a chain becomes a replica of its last one: all links are up, and nobody is a master.
+#[test]
+fn a_loop_of_replicas_with_links_is_named() {
+    for n in [3, 4] {
+        let servers: Vec<Server> = (0..n).map(|_| start(&[])).collect();
+        let all: Vec<&Server> = servers.iter().collect();
+        chain(&all);
+        all[n - 1].replicate(all[0].port);
+        all_name_the_loop(&all);
+        for s in &all {
+            let mut c = s.connect();
+            assert_eq!(c.info("master_link_status"), "up");
+            // Said once, not each second.
+            assert_eq!(s.log_count("MASTER link problem: loop of"), 1);
+        }
+        all[1].connect().ok("REPLICAOF NO ONE");
+        all[1].connect().ok("SET it goes-on");
+        for s in &all {
+            let mut c = s.connect();
+            wait_until("no problem", || c.info("master_link_problem").is_empty());
+        }
+        assert_synced(all[1], all[2]);
+    }
+}
+
+/// Servers that are configured in a circle never get a link at all.
+#[test]
+fn a_loop_of_replicas_without_links_is_named() {
+    for n in [3, 4] {
+        let servers: Vec<Server> = (0..n).map(|_| start(&[])).collect();
+        let all: Vec<&Server> = servers.iter().collect();
+        // Each has another history, and none a link when it is asked for one.
+        for (i, s) in all.iter().enumerate() {
+            s.sigstop();
+            s.connect()
+                .send(&["REPLICAOF", "127.0.0.1", &all[(i + 1) % n].port.to_string()]);
+        }
+        for s in &all {
+            s.sigcont();
+        }
+        all_name_the_loop(&all);
+        all[1].connect().ok("REPLICAOF NO ONE");
+        all[1].connect().ok("SET it goes-on");
+        for s in &all {
+            let mut c = s.connect();
+            wait_until("no problem", || c.info("master_link_problem").is_empty());
+        }
+        assert_synced(all[1], all[2]);
+    }
+}
+
+/// A healthy chain is turned round and round: nobody ever sees a loop.
+#[test]
+fn a_chain_that_is_rearranged_is_no_loop() {
+    let servers: Vec<Server> = (0..4).map(|_| start(&[])).collect();
+    let all: Vec<&Server> = servers.iter().collect();
+    chain(&all);
+    let mut order: Vec<&Server> = all.clone();
+    for round in 0..6 {
+        // The last one's master is promoted, or the first one is, and the others follow in another order.
+        let k = if round % 2 == 0 { 2 } else { 0 };
+        let next = order.remove(k);
+        order.rotate_left(1);
+        order.push(next);
+        next.connect().ok("REPLICAOF NO ONE");
+        for pair in order.windows(2).rev() {
+            pair[0].replicate(pair[1].port);
+        }
+        for s in &order[..3] {
+            s.wait_link_up();
+        }
+        next.connect().ok(&format!("SET round {round}"));
+        std::thread::sleep(Duration::from_millis(700 * round));
+    }
+    assert_synced(order[3], order[0]);
+    for s in &order[..3] {
+        assert_eq!(s.connect().info("master_link_problem"), "");
+    }
+    for s in &all {
+        assert!(!s.log_has("loop of"), "{}", s.log());
+    }
+}
+
 /// What a replica has not acknowledged is told in time, bytes and writes.
 #[test]
 fn lag_is_told_in_time_bytes_and_writes() {

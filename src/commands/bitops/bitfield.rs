@@ -234,8 +234,9 @@ impl Server {
     fn bitfield_write(&mut self, cid: ClientId, args: &Args, ops: &[BitfieldOp], maxbit: u64) {
         let db = self.client_db(cid);
         let key = &args[1];
-        let mut changes = 0;
+        let (mut changes, mut longer) = (0, false);
         let run = |s: &mut [u8], grown: bool| {
+            longer = grown;
             let mut answers = Vec::with_capacity(ops.len());
             for o in ops {
                 let old = get_bitfield(s, o.offset, o.field);
@@ -275,6 +276,11 @@ impl Server {
             self.signal_modified_key(cid, db, key);
             self.notify_keyspace_event(NOTIFY_STRING, "setbit", key, db);
             self.dirty += changes;
+        } else if longer {
+            // No operation took place, for all overflowed, and still the string is another, or is there now. Upstream keeps
+            // that to itself, and its replicas differ from then on.
+            self.signal_modified_key(cid, db, key);
+            self.dirty += 1;
         }
     }
 }
