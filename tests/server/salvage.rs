@@ -60,7 +60,7 @@ fn populate(c: &mut Conn) -> usize {
             vec![b"*".to_vec(), b"n".to_vec(), text(i.to_string())],
         );
     }
-    for _ in 0..6 {
+    for _ in 0..14 {
         add("SET", vec![rng.bytes(500_000)]);
     }
     // Large ones: members of few bytes that look like much else.

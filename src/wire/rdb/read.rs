@@ -260,6 +260,8 @@ pub struct RdbReader<R: Read> {
     version: u16,
     poll_interval: u64,
     next_poll: u64,
+    /// See [`RdbReader::set_limit`].
+    limit: u64,
     total_len: Option<u64>,
     /// A string that is longer than `buf`.
     long: Vec<u8>,
@@ -295,6 +297,7 @@ impl<R: Read> RdbReader<R> {
             version: RDB_VERSION,
             poll_interval: 0,
             next_poll: u64::MAX,
+            limit: u64::MAX,
             total_len: None,
             long: Vec::new(),
             plain: Vec::new(),
@@ -337,6 +340,11 @@ impl<R: Read> RdbReader<R> {
         (self.expire_ms, self.idle, self.freq) = (None, None, None);
         self.verify_checksum = false;
         self.next_poll = next_multiple(offset, self.poll_interval);
+    }
+
+    /// A string that ends beyond this offset is a short read at once, before any of it is gathered.
+    pub fn set_limit(&mut self, offset: u64) {
+        self.limit = offset;
     }
 
     /// Reads on as in a file of this version, whose header was not read or is damaged.
@@ -465,6 +473,9 @@ impl<R: Read> RdbReader<R> {
     }
 
     fn addressable(&self, n: u64) -> Result<usize, RdbError> {
+        if n > self.limit.saturating_sub(self.bytes_read()) {
+            return Err(self.error(RdbErrorKind::ShortRead));
+        }
         match usize::try_from(n) {
             Ok(len) if len <= isize::MAX as usize => Ok(len),
             _ => Err(self.error(RdbErrorKind::TooLong(n))),

@@ -235,17 +235,35 @@ fn string_size(b: &[u8]) -> Option<u64> {
     })
 }
 
-/// The type of the key at `b`, with what may precede it, and how far from there its value begins. `None`: it cannot be told
-/// by these bytes alone.
-pub(super) fn value_ahead(b: &[u8]) -> Option<(u8, u64)> {
+/// What the first bytes of a key say.
+pub(super) struct KeyAhead {
+    pub(super) rdb_type: u8,
+    /// How far from there the name begins, and its length, if it stands there as it is.
+    pub(super) name: Option<(u64, u64)>,
+    /// How far from there the value begins.
+    pub(super) value: u64,
+}
+
+/// The key at `b`, with what may precede it. `None`: these bytes are no key, or there is more before it.
+pub(super) fn key_ahead(b: &[u8]) -> Option<KeyAhead> {
     let skip = match *b.first()? {
         RDB_OPCODE_EXPIRETIME_MS => 9,
         RDB_OPCODE_EXPIRETIME => 5,
         _ => 0,
     };
-    let t = *b.get(skip)?;
-    let size = string_size(b.get(skip + 1..)?)?;
-    rdb_is_object_type(t).then_some((t, size.saturating_add(skip as u64 + 1)))
+    let rdb_type = *b.get(skip).filter(|t| rdb_is_object_type(**t))?;
+    let from = skip as u64 + 1;
+    let name = b.get(skip + 1..)?;
+    Some(KeyAhead {
+        rdb_type,
+        name: length_at(name).map(|(len, n)| (from + n as u64, len)),
+        value: from.saturating_add(string_size(name)?),
+    })
+}
+
+/// The length of the plain string at `b`, and where its bytes begin.
+pub(super) fn plain_string(b: &[u8]) -> Option<(u64, u64)> {
+    length_at(b).map(|(len, n)| (len, n as u64))
 }
 
 /// Whether a value of this type can begin at `b`, by its first count or length and what must stand behind it.

@@ -7,14 +7,17 @@ use std::fs::File;
 use std::rc::Rc;
 
 use super::record::{
-    Kind, Part, Window, may_be_record, may_be_value, next_item, read_full_at, value_ahead,
+    Kind, Part, Window, key_ahead, may_be_record, may_be_value, next_item, plain_string,
+    read_full_at,
 };
 use crate::config::fields::Config;
 use crate::store::rdb_value::LoadLimits;
-use crate::wire::rdb::{RDB_VERSION_CHECKSUM, RdbReader};
+use crate::wire::rdb::{RDB_TYPE_STRING, RDB_VERSION_CHECKSUM, RdbReader};
 
 /// Sound keys in a row that make a place to begin again.
 pub(super) const CHAIN: usize = 4;
+/// So many where a name is no text: compressed values have much that looks like short strings.
+const BINARY_CHAIN: usize = 16;
 /// Records of a chain at the most.
 const CHAIN_ITEMS_MAX: usize = 64;
 /// The search goes through so many times the file at the most ...
@@ -25,6 +28,10 @@ pub(super) const MORE: u64 = 1 << 30;
 const TRY_MAX: u64 = 64 << 20;
 /// What a try counts besides what it reads.
 const TRY_COST: u64 = 16;
+/// A key with a longer name is no place to begin at.
+const NAME_MAX: u64 = 64 * 1024;
+/// Longer plain strings are passed over.
+const SKIP_MIN: u64 = 512;
 /// Bytes of the file that are in memory.
 const WINDOW: usize = 256 * 1024;
 /// Bytes behind a place that its first look may need.
@@ -46,6 +53,20 @@ struct Chain {
 pub(super) struct Anchor {
     pub(super) at: u64,
     pub(super) names: Vec<(Vec<u8>, u8)>,
+}
+
+fn is_text(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|s| !s.contains(char::is_control))
+}
+
+/// What comes of a record by its first bytes.
+enum Ahead {
+    /// It cannot be one.
+    No,
+    /// It has to be read.
+    Read,
+    /// A plain string so long that it is passed over: its bytes say nothing.
+    Skip { name: Vec<u8>, end: u64 },
 }
 
 /// The search through one file.
@@ -94,29 +115,54 @@ impl<'a> Search<'a> {
 
     /// The chain that begins at `at`, if one does.
     fn chain_at(&mut self, at: u64, window: &Rc<Window>) -> Option<Chain> {
-        let allowed = self.budget.min(TRY_MAX);
-        let part = Part::near(self.file, at, allowed, window.clone());
-        let r = &mut self.reader;
-        r.resume(part, at);
+        let mut left = self.budget.min(TRY_MAX);
         let mut chain = Chain {
             starts: vec![at],
             names: Vec::new(),
             is_whole: false,
         };
         let mut name = Vec::new();
+        let (mut from, mut pos) = (at, at);
+        let part = |from, left| Part::near(self.file, from, left, window.clone());
+        self.reader.resume(part(at, left), at);
+        self.reader.set_limit(self.len.min(at + left));
+        // What was gone through, or had to be fetched for a value that is not all there.
+        let cost = |r: &mut RdbReader<Part>, from: u64| {
+            (r.bytes_read() - from).max(r.source_mut().fetched) + TRY_COST
+        };
         let begins = loop {
-            let Ok(item) = next_item(r, &self.limits, &mut name) else {
-                break false;
+            let (end, kind) = match self.ahead(pos, window) {
+                Ahead::No => break false,
+                Ahead::Skip { name, end } => {
+                    left = left.saturating_sub(cost(&mut self.reader, from));
+                    self.reader.resume(part(end, left), end);
+                    self.reader.set_limit(self.len.min(end + left));
+                    from = end;
+                    let rdb_type = RDB_TYPE_STRING;
+                    (
+                        end,
+                        Kind::Key {
+                            name,
+                            rdb_type,
+                            expires: false,
+                        },
+                    )
+                }
+                Ahead::Read => match next_item(&mut self.reader, &self.limits, &mut name) {
+                    Ok(item) => (item.end, item.kind),
+                    Err(_) => break false,
+                },
             };
+            pos = end;
             let nth = chain.starts.len();
-            chain.is_whole = match item.kind {
+            chain.is_whole = match kind {
                 Kind::Select(_) if nth == 1 => true,
                 Kind::Resize(_) if nth == 2 => chain.is_whole,
                 _ => chain.is_whole && nth > 2,
             };
-            match item.kind {
+            match kind {
                 // One key would be given up, and none is nothing to go on with.
-                Kind::End(_) => break item.end == self.len && chain.names.len() > 1,
+                Kind::End(_) => break end == self.len && chain.names.len() > 1,
                 // Zeros are keys without names.
                 Kind::Key { name, .. } if name.is_empty() => break false,
                 Kind::Key { name, .. } if chain.names.iter().any(|(n, _)| *n == name) => {
@@ -125,18 +171,60 @@ impl<'a> Search<'a> {
                 Kind::Key { name, rdb_type, .. } => chain.names.push((name, rdb_type)),
                 _ => {}
             }
-            chain.starts.push(item.end);
-            if chain.names.len() == CHAIN {
+            chain.starts.push(end);
+            let texts = chain.names.iter().all(|(name, _)| is_text(name));
+            if chain.names.len() == if texts { CHAIN } else { BINARY_CHAIN } {
                 break true;
             }
             if chain.starts.len() > CHAIN_ITEMS_MAX {
                 break false;
             }
         };
-        // What was gone through, or had to be fetched for a value that is not all there.
-        let cost = (r.bytes_read() - at).max(r.source_mut().fetched) + TRY_COST;
-        self.budget = self.budget.saturating_sub(cost);
+        left = left.saturating_sub(cost(&mut self.reader, from));
+        let spent = self.budget.min(TRY_MAX) - left;
+        self.charge(spent);
         begins.then_some(chain)
+    }
+
+    /// What the first bytes of the record at `at`, of its name and of its value say, so that nothing long is read in vain: in a
+    /// text every other byte may be a length.
+    fn ahead(&self, at: u64, window: &Window) -> Ahead {
+        let (mut look, mut value) = ([0; LOOK], [0; LOOK]);
+        let Some(key) = key_ahead(self.bytes_at(at, window, &mut look)) else {
+            return Ahead::Read;
+        };
+        let place = at.saturating_add(key.value);
+        if key.value > NAME_MAX || place >= self.len {
+            return Ahead::No;
+        }
+        let left = self.len - place;
+        let value = self.bytes_at(place, window, &mut value);
+        if !may_be_value(key.rdb_type, value, left) {
+            return Ahead::No;
+        }
+        match (key.rdb_type, key.name, plain_string(value)) {
+            (RDB_TYPE_STRING, Some((from, len)), Some((n, head))) if n > SKIP_MIN => {
+                let end = place.saturating_add(head).saturating_add(n);
+                // No longer than NAME_MAX.
+                let mut name = vec![0; len as usize];
+                let had = read_full_at(self.file, &mut name, at + from);
+                match had {
+                    Ok(had) if had == name.len() && end <= self.len => Ahead::Skip { name, end },
+                    _ => Ahead::No,
+                }
+            }
+            _ => Ahead::Read,
+        }
+    }
+
+    /// Up to [`LOOK`] bytes of the file from `at` on.
+    fn bytes_at<'b>(&self, at: u64, window: &'b Window, buf: &'b mut [u8; LOOK]) -> &'b [u8] {
+        let there = window.from(at);
+        if there.len() >= LOOK {
+            return &there[..LOOK];
+        }
+        let n = read_full_at(self.file, buf, at).unwrap_or(0);
+        &buf[..n]
     }
 
     /// The file from `at` on, in memory: [`LOOK`] bytes at the least, but at the file's end.
@@ -155,29 +243,6 @@ impl<'a> Search<'a> {
         let w = Rc::new(Window { at, bytes });
         self.window = Some(w.clone());
         Some(w)
-    }
-
-    /// Whether the value of the key at `at` can be one, so that its name need not be read in vain: in a text every other
-    /// byte may be a length.
-    fn value_is_likely(&mut self, look: &[u8], at: u64, window: &Window) -> bool {
-        let Some((rdb_type, ahead)) = value_ahead(look) else {
-            return true;
-        };
-        let place = at.saturating_add(ahead);
-        let left = self.len.saturating_sub(place);
-        if left == 0 {
-            return false;
-        }
-        self.charge(TRY_COST);
-        let there = window.from(place);
-        if there.len() >= LOOK || there.len() as u64 == left {
-            return may_be_value(rdb_type, &there[..there.len().min(LOOK)], left);
-        }
-        let mut bytes = [0; LOOK];
-        match read_full_at(self.file, &mut bytes, place) {
-            Ok(n) => may_be_value(rdb_type, &bytes[..n], left),
-            Err(_) => false,
-        }
     }
 
     /// The first place from `from` on where a chain begins, and the chain; not beyond `upto`.
@@ -200,7 +265,6 @@ impl<'a> Search<'a> {
                 let at = base + i as u64;
                 let look = &bytes[i..bytes.len().min(i + LOOK)];
                 if may_be_record(look, self.len - at - 1, self.mark)
-                    && self.value_is_likely(look, at, &window)
                     && let Some(chain) = self.chain_at(at, &window)
                 {
                     return Some(chain);
