@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::ledger::Counts;
 use super::writers::{self, Shared};
 use crate::need_redis;
-use crate::support::state::{forget_unpropagated, synced_states};
+use crate::support::state::{forget_sign_of_zero, forget_unpropagated, synced_states};
 use crate::support::*;
 
 const ROUNDS: usize = 12;
@@ -171,6 +171,8 @@ fn compare(cluster: &mut Cluster, shared: &Shared) {
             synced_states(&cluster.nodes[master].server, &cluster.nodes[node].server);
         forget_unpropagated(&mut expected);
         forget_unpropagated(&mut found);
+        forget_sign_of_zero(&mut expected);
+        forget_sign_of_zero(&mut found);
         assert_equal_state(&expected, &found);
     }
     for n in &mut cluster.nodes {
