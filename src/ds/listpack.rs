@@ -667,32 +667,50 @@ impl Listpack {
                     .is_some_and(|text| same_bytes(text, needle))
         };
         let mut p = from.0 as usize;
-        // Up to here there is a word to look at in this element and, when its first byte tells its length, in the next one.
-        let end = b.len().saturating_sub(MAX_BY_FIRST_BYTE + at + 8);
+        // Elements of a group, which share the questions whether they end before the end, and whether their first bytes
+        // tell their lengths: one whose does not seems to have none, and so is the group's last one as well.
+        let group = if PAIRS { 2 } else { 4 };
+        let end = b
+            .len()
+            .saturating_sub((group - 1) * MAX_BY_FIRST_BYTE + at + 8);
         while p < end {
-            // SAFETY: `p + MAX_BY_FIRST_BYTE + at + 8` is less than the length.
-            let (first, word) = unsafe { first_and_word(b, p, at) };
+            let (mut q, mut size) = (p, 0);
+            for i in 0..group {
+                // SAFETY: `p + (group - 1) * MAX_BY_FIRST_BYTE + at + 8` is less than the length, and each of the elements
+                // before this one moved `q` by MAX_BY_FIRST_BYTE at the most.
+                let (first, word) = unsafe { first_and_word(b, q, at) };
+                if (!PAIRS || i == 0) && word & mask == want && (WHOLE || is_here(q)) {
+                    return Some(LpPos(q as u32));
+                }
+                size = usize::from(SIZES[usize::from(first)]);
+                q += size;
+            }
+            if size > 0 {
+                p = q;
+            } else if PAIRS {
+                p += entry_size(b, p);
+                if b[p] == EOF {
+                    return None;
+                }
+                p += entry_size(b, p);
+            } else {
+                p = q + long_entry_size(b, q);
+            }
+        }
+        // One by one while there is a word, and the end mark is not the next byte.
+        let end = b.len().saturating_sub(at + 8);
+        while p < end {
+            // SAFETY: `p + at + 8` is less than the length.
+            let (_, word) = unsafe { first_and_word(b, p, at) };
             if word & mask == want && (WHOLE || is_here(p)) {
                 return Some(LpPos(p as u32));
             }
-            let next = p + usize::from(SIZES[usize::from(first)]);
-            // SAFETY: as above; `next` is at most MAX_BY_FIRST_BYTE more than `p`.
-            let (first, word) = unsafe { first_and_word(b, next, at) };
-            if !PAIRS && word & mask == want && (WHOLE || is_here(next)) {
-                return Some(LpPos(next as u32));
-            }
-            match SIZES[usize::from(first)] {
-                // So it is, too, when the size of the one at `p` was 0.
-                0 => {
-                    p += entry_size(b, p);
-                    if PAIRS {
-                        if b[p] == EOF {
-                            return None;
-                        }
-                        p += entry_size(b, p);
-                    }
+            p += entry_size(b, p);
+            if PAIRS {
+                if b[p] == EOF {
+                    return None;
                 }
-                n => p = next + usize::from(n),
+                p += entry_size(b, p);
             }
         }
         while b[p] != EOF {

@@ -24,9 +24,10 @@
 //! SCAN's guarantee: an element present during the whole of an iteration is returned at least once, however the table grows
 //! or shrinks in between, because all elements of one chain are returned together and the cursor counts in reversed bits.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::hash::Hasher;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::LazyLock;
 
@@ -41,6 +42,8 @@ const TAGS: u64 = 0x0080_8080_8080_8080;
 /// The same without slot 6, which is a pointer in a chained bucket.
 const TAGS_CHAINED: u64 = 0x0000_8080_8080_8080;
 const CHAINED: u64 = 1 << 56;
+/// Bucket arrays from this size on are asked for zeroed.
+const ZEROED_BYTES: usize = 32 * 1024;
 /// Bucket arrays from this size on give their pages back to the kernel as soon as they are freed.
 const RELEASE_BYTES: usize = 256 * 1024;
 
@@ -137,7 +140,8 @@ pub struct Slot {
 #[repr(C, align(64))]
 struct Bucket {
     meta: u64,
-    words: [usize; SLOTS],
+    /// Written before they are full or a link, never read else: a new array has but its `meta`s set.
+    words: [MaybeUninit<usize>; SLOTS],
 }
 
 impl Bucket {
@@ -159,7 +163,7 @@ impl Bucket {
     #[inline]
     fn next(&self) -> Option<NonNull<Bucket>> {
         if self.meta & CHAINED != 0 {
-            NonNull::new(self.words[SLOTS - 1] as *mut Bucket)
+            NonNull::new(self.word(SLOTS - 1) as *mut Bucket)
         } else {
             None
         }
@@ -180,15 +184,30 @@ impl Bucket {
         x.wrapping_sub(LOW) & !x & TAGS
     }
 
+    /// The word of a full slot, or the link of a chained bucket.
+    #[inline(always)]
+    fn word(&self, slot: usize) -> usize {
+        debug_assert!(slot == SLOTS - 1 && self.meta & CHAINED != 0 || self.tag(slot) != 0);
+        // SAFETY: `set` wrote it before it set the tag; a link was written by `link`.
+        unsafe { self.words[slot].assume_init() }
+    }
+
+    #[inline(always)]
     fn set(&mut self, slot: usize, tag: u8, word: usize) {
         let shift = slot * 8;
         self.meta = (self.meta & !(0xff << shift)) | (u64::from(tag) << shift);
-        self.words[slot] = word;
+        self.words[slot].write(word);
+    }
+
+    /// Makes the last slot, which is moved away, the link to `next`.
+    fn link(&mut self, next: NonNull<Bucket>) {
+        self.clear(SLOTS - 1);
+        self.words[SLOTS - 1].write(next.as_ptr() as usize);
+        self.meta |= CHAINED;
     }
 
     fn clear(&mut self, slot: usize) {
         self.meta &= !(0xff << (slot * 8));
-        self.words[slot] = 0;
     }
 
     fn tag(&self, slot: usize) -> u8 {
@@ -255,11 +274,24 @@ impl Buckets {
 
     fn alloc(len: usize) -> Buckets {
         let layout = Self::layout(len);
+        // A large array comes zeroed from the system, and is not touched. Of a small one the words are left as they are.
+        let zeroed = layout.size() >= ZEROED_BYTES;
         // SAFETY: the layout has a non-zero size, since len is at least one.
-        let p = unsafe { alloc_zeroed(layout) } as *mut Bucket;
+        let p = unsafe {
+            match zeroed {
+                true => alloc_zeroed(layout),
+                false => alloc(layout),
+            }
+        } as *mut Bucket;
         let Some(ptr) = NonNull::new(p) else {
             handle_alloc_error(layout)
         };
+        if !zeroed {
+            for i in 0..len {
+                // SAFETY: the array has `len` buckets.
+                unsafe { (&raw mut (*ptr.as_ptr().add(i)).meta).write(0) };
+            }
+        }
         debug_assert!(len <= BUCKETS_MAX);
         Buckets {
             ptr,
@@ -280,6 +312,12 @@ impl Buckets {
             unsafe { dealloc(self.ptr.as_ptr().cast(), layout) };
         }
         *self = Buckets::none();
+    }
+
+    /// Seven eighths of the slots are taken: chains are rare up to there, and the array stays small.
+    #[inline(always)]
+    fn is_well_filled(&self) -> bool {
+        self.used * 8 >= self.len() * (SLOTS * 7)
     }
 
     #[inline]
@@ -312,7 +350,7 @@ impl Buckets {
         }
         let slot = free.trailing_zeros() as usize / 8;
         b.set(slot, tag_of(hash), word);
-        NonNull::from(&mut b.words[slot])
+        NonNull::from(&mut b.words[slot]).cast()
     }
 
     /// The same where the first bucket of the chain is full.
@@ -325,15 +363,14 @@ impl Buckets {
             if free != 0 {
                 let slot = free.trailing_zeros() as usize / 8;
                 b.set(slot, tag, word);
-                break NonNull::from(&mut b.words[slot]);
+                break NonNull::from(&mut b.words[slot]).cast();
             }
             if b.meta & CHAINED == 0 {
                 // Full: its last element moves to a new bucket behind it, and the last word becomes the link.
                 let mut child = Buckets::alloc(1);
                 let c = child.bucket_mut(0);
-                c.set(0, b.tag(SLOTS - 1), b.words[SLOTS - 1]);
-                b.set(SLOTS - 1, 0, child.ptr.as_ptr() as usize);
-                b.meta |= CHAINED;
+                c.set(0, b.tag(SLOTS - 1), b.word(SLOTS - 1));
+                b.link(child.ptr);
                 grown += 1;
             }
             match b.next_mut() {
@@ -357,7 +394,7 @@ impl Buckets {
                 None => unreachable!("the depth was just walked"),
             }
         }
-        let word = b.words[slot];
+        let word = b.word(slot);
         b.clear(slot);
         if b.meta & CHAINED != 0 {
             let hole: *mut Bucket = b;
@@ -374,7 +411,7 @@ impl Buckets {
                 if let Some(last) = (*before).next() {
                     let last = last.as_ptr();
                     if let Some(from) = bits((*last).full()).next() {
-                        let (tag, moved) = ((*last).tag(from), (*last).words[from]);
+                        let (tag, moved) = ((*last).tag(from), (*last).word(from));
                         (*last).clear(from);
                         (*hole).set(slot, tag, moved);
                     }
@@ -511,7 +548,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
         let b = t.bucket((hash & t.mask()) as usize);
         let candidates = b.candidates(tag_of(hash));
         if candidates != 0 {
-            let p = b.words[candidates.trailing_zeros() as usize / 8] as *const u8;
+            let p = b.word(candidates.trailing_zeros() as usize / 8) as *const u8;
             prefetch(p);
             prefetch(p.wrapping_add(64));
         }
@@ -567,7 +604,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
                 // SAFETY: as in `find_place`.
                 if same_bytes(unsafe { b.element::<E>(slot) }.key(), key) {
                     return Some(Slot {
-                        word: NonNull::from(&b.words[slot]),
+                        word: NonNull::from(&b.words[slot]).cast(),
                         version: self.version,
                     });
                 }
@@ -595,7 +632,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
                         // SAFETY: as in `find_place`.
                         if unsafe { b.element::<E>(slot) }.key() == key {
                             return Some(Slot {
-                                word: NonNull::from(&b.words[slot]),
+                                word: NonNull::from(&b.words[slot]).cast(),
                                 version: self.version,
                             });
                         }
@@ -647,6 +684,32 @@ impl<E: Element, H: HashKey> Table<E, H> {
         }
     }
 
+    /// Adds the element that `make` gives unless there is one with this key; false when there is.
+    #[inline(always)]
+    pub fn insert_if_absent(&mut self, hash: u64, key: &[u8], make: impl FnOnce() -> E) -> bool {
+        // By hand where one bucket tells, and has room.
+        let t = &mut self.tables[0];
+        if self.rehash_next == NO_REHASH && !t.is_well_filled() {
+            let b = t.bucket_mut((hash & t.mask()) as usize);
+            let free = !b.meta & TAGS;
+            if b.candidates(tag_of(hash)) == 0 && b.meta & CHAINED == 0 && free != 0 {
+                b.set(
+                    free.trailing_zeros() as usize / 8,
+                    tag_of(hash),
+                    into_word(make()),
+                );
+                t.used += 1;
+                self.version += 1;
+                return true;
+            }
+        }
+        if self.find(hash, key).is_some() {
+            return false;
+        }
+        self.insert_new(hash, make());
+        true
+    }
+
     /// Takes the element with this key out of the table.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<E> {
         if self.is_rehashing() {
@@ -682,8 +745,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
         if self.is_rehashing() {
             return;
         }
-        // Seven eighths of the slots: chains stay rare, and the array stays small.
-        if t.used >= t.len() * SLOTS - t.len() * SLOTS / 8 {
+        if t.is_well_filled() {
             self.grow();
         }
     }
@@ -792,7 +854,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
             // to tables[1] before the bucket is cleared or freed.
             unsafe {
                 for slot in bits((*b).full()) {
-                    let word = (*b).words[slot];
+                    let word = (*b).word(slot);
                     let element = &*(&raw const word).cast::<E>();
                     let hash = self.hasher.hash(element.key());
                     self.tables[1].insert_word(hash, word);
@@ -987,7 +1049,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
                     // SAFETY: each element is read out once and its bucket is freed or forgotten right after.
                     unsafe {
                         for slot in bits((*b).full()) {
-                            drop(from_word::<E>((*b).words[slot]));
+                            drop(from_word::<E>((*b).word(slot)));
                         }
                         let next = (*b).next();
                         if b != head {
@@ -1140,6 +1202,7 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Op {
         Put(u16, u64),
+        Add(u16, u64),
         Del(u16),
         Step,
         Clear,
@@ -1148,7 +1211,8 @@ mod tests {
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
             6 => (any::<u16>(), any::<u64>()).prop_map(|(k, v)| Op::Put(k % 600, v)),
-            5 => any::<u16>().prop_map(|k| Op::Del(k % 600)),
+            6 => (any::<u16>(), any::<u64>()).prop_map(|(k, v)| Op::Add(k % 600, v)),
+            9 => any::<u16>().prop_map(|k| Op::Del(k % 600)),
             1 => Just(Op::Step),
             1 => prop_oneof![Just(Resize::Allow), Just(Resize::Avoid), Just(Resize::AvoidGrowth)].prop_map(Op::Policy),
             1 => any::<u8>().prop_map(|b| if b < 8 { Op::Clear } else { Op::Step }),
@@ -1165,11 +1229,20 @@ mod tests {
                     Op::Put(k, v) => {
                         let key = k.to_string();
                         prop_assert_eq!(put(&mut t, key.as_bytes(), v), model.insert(k, v).is_none());
+                    let again = t.hash(key.as_bytes());
+                    prop_assert!(!t.insert_if_absent(again, key.as_bytes(), || Item::new(b"", 0)));
                     }
                     Op::Del(k) => {
                         let key = k.to_string();
                         let h = t.hash(key.as_bytes());
                         prop_assert_eq!(t.remove(h, key.as_bytes()).map(|i| i.value()), model.remove(&k));
+                    }
+                    Op::Add(k, v) => {
+                        let key = k.to_string();
+                        let h = t.hash(key.as_bytes());
+                        let added = t.insert_if_absent(h, key.as_bytes(), || Item::new(key.as_bytes(), v));
+                        prop_assert_eq!(added, !model.contains_key(&k));
+                        model.entry(k).or_insert(v);
                     }
                     Op::Step => { t.rehash_step(); }
                     Op::Clear => { t.clear(); model.clear(); }

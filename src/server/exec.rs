@@ -56,14 +56,14 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// A request as servers write it, parsed by [`crate::wire::ahead::Ahead`].
+    /// A request in the form that servers write: the first `len` bytes of `text`.
     #[inline]
-    pub fn whole(text: &'a [u8], spans: &'a [Span]) -> Args<'a> {
+    pub fn whole(text: &'a [u8], spans: &'a [Span], len: usize) -> Args<'a> {
         Args {
             text,
             spans,
             big: &[],
-            raw_len: text.len(),
+            raw_len: len,
         }
     }
 

@@ -22,10 +22,11 @@ use crate::server::Server;
 use crate::server::client::{
     BigArg, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER,
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
-    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output,
+    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_UNIX_SOCKET, Client, ClientId, ClientType, Output,
 };
 use crate::server::exec::{Args, Processed};
 use crate::server_log;
+use crate::wire::ahead::Ahead;
 use crate::wire::resp::{Limits, MAX_REQUEST, Parsed, Parser, ProtocolError};
 
 /// Bytes read at a time (PROTO_IOBUF_LEN).
@@ -228,18 +229,24 @@ fn process_input_buffer(
     buf: &[u8],
 ) -> Rest {
     server.refresh_shortcuts(cid);
-    let rest = run_requests(server, cid, parser, buf);
+    let is_master = |c: &Client| c.flags & CLIENT_MASTER != 0;
+    let rest = match server.clients.get(cid).is_some_and(is_master) {
+        true => run_stream(server, cid, parser, buf),
+        false => run_requests(server, cid, parser, buf),
+    };
     server.exec.current_client = None;
     rest
 }
 
-/// The loop of [`process_input_buffer`].
+/// A client that is in such a state runs no further request now.
+const STOP: u64 =
+    CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED;
+
+/// The loop of [`process_input_buffer`]. Of our master it runs one request.
 #[inline]
 fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[u8]) -> Rest {
     let mut start = 0;
     while let Some(c) = server.clients.get(cid) {
-        const STOP: u64 =
-            CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED;
         if c.flags & STOP != 0 || c.block.is_some() || (start >= buf.len() && !parser.in_request())
         {
             return Rest::From(start);
@@ -250,25 +257,24 @@ fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[
             authenticated: c.authenticated,
             is_master,
         };
-        if is_master
-            && !parser.in_request()
-            && let Some(rest) = run_stream(server, cid, buf, &mut start)
-        {
-            return rest;
-        }
+        let goes_on = limits.authenticated && !is_master;
         // The common case stays in this loop: a command that is done leaves its client as it was.
         let parsed = loop {
             let request = &buf[start..];
-            let parsed = parser.parse(request, &limits);
-            if parsed != Parsed::Request {
-                break parsed;
-            }
-            let args = Args::of(parser, request);
+            let (args, n) = match parser.whole(request, &limits) {
+                Some(n) => (Args::whole(request, parser.spans(), n), n),
+                None => {
+                    let parsed = parser.parse(request, &limits);
+                    if parsed != Parsed::Request {
+                        break parsed;
+                    }
+                    (Args::of(parser, request), parser.consumed())
+                }
+            };
             let done = server.process_command(cid, &args);
             if done == Processed::Postponed {
                 return Rest::From(start);
             }
-            let n = parser.consumed();
             if is_master {
                 server.command_from_master_processed(cid, &request[..n]);
             }
@@ -283,11 +289,12 @@ fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[
             if start >= buf.len() {
                 return Rest::From(start);
             }
-            if !limits.authenticated {
+            if !goes_on {
                 break Parsed::Request;
             }
         };
         match parsed {
+            Parsed::Request if is_master => return Rest::From(start),
             // AUTH may have changed the limits.
             Parsed::Request => {}
             Parsed::Empty => {
@@ -313,36 +320,64 @@ fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[
     Rest::Gone
 }
 
-/// Runs the requests of our master that are whole and as servers write them, up to the first that is not, a group at a time:
-/// what a group is going to touch is on its way while the ones before it run. Says what is left where it may not go on.
-fn run_stream(server: &mut Server, cid: ClientId, buf: &[u8], start: &mut usize) -> Option<Rest> {
-    let mut ahead = std::mem::take(&mut server.exec.ahead);
-    let rest = loop {
+/// The same for our master, whose requests are nearly always whole and as servers write them: those run a group at a time, so
+/// that what a group is going to touch is on its way while the ones before it run.
+#[inline(never)]
+fn run_stream(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[u8]) -> Rest {
+    let mut start = 0;
+    loop {
+        match server.clients.get(cid) {
+            Some(c) if c.flags & STOP == 0 && c.block.is_none() => {}
+            Some(_) => return Rest::From(start),
+            None => return Rest::Gone,
+        }
+        if !parser.in_request() {
+            let mut ahead = std::mem::take(&mut server.exec.ahead);
+            let rest = run_groups(server, cid, &mut ahead, buf, &mut start);
+            server.exec.ahead = ahead;
+            if let Some(rest) = rest {
+                return rest;
+            }
+        }
+        match run_requests(server, cid, parser, &buf[start..]) {
+            Rest::From(n) if n == 0 || start + n == buf.len() => return Rest::From(start + n),
+            Rest::From(n) => start += n,
+            other => return other,
+        }
+    }
+}
+
+/// Runs requests from `start` on, up to the first that is not whole or of another form. Says what is left where it may not go
+/// on.
+fn run_groups(
+    server: &mut Server,
+    cid: ClientId,
+    ahead: &mut Ahead,
+    buf: &[u8],
+    start: &mut usize,
+) -> Option<Rest> {
+    loop {
         let group = &buf[*start..];
         ahead.parse(group);
         if ahead.is_empty() {
-            break None;
+            return None;
         }
-        server.prefetch(cid, &ahead, group);
-        let rest = (0..ahead.len()).find_map(|i| {
+        server.prefetch(cid, ahead, group);
+        for i in 0..ahead.len() {
             let (request, spans) = ahead.get(i, group);
-            let done = server.process_command(cid, &Args::whole(request, spans));
+            let done =
+                server.process_command(cid, &Args::whole(&buf[*start..], spans, request.len()));
             if done == Processed::Postponed {
                 return Some(Rest::From(*start));
             }
             server.command_from_master_processed(cid, request);
             *start += request.len();
-            (done == Processed::Stop).then(|| match server.clients.get(cid) {
-                Some(_) => Rest::From(*start),
-                None => Rest::Gone,
-            })
-        });
-        if rest.is_some() {
-            break rest;
+            if done == Processed::Stop {
+                let gone = server.clients.get(cid).is_none();
+                return Some(if gone { Rest::Gone } else { Rest::From(*start) });
+            }
         }
-    };
-    server.exec.ahead = ahead;
-    rest
+    }
 }
 
 /// What [`process_input_buffer`] left.

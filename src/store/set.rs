@@ -86,12 +86,9 @@ impl SetTable {
     #[inline(always)]
     pub fn add(&mut self, text: &[u8], resize: Resize) -> bool {
         let hash = self.table.hash(text);
-        if self.table.find(hash, text).is_some() {
-            return false;
-        }
         self.table.set_resize(resize);
-        self.table.insert_new(hash, Member::new(text));
-        true
+        self.table
+            .insert_if_absent(hash, text, || Member::new(text))
     }
 
     #[inline]
@@ -174,7 +171,7 @@ impl Set {
     fn convert_to_table(&mut self, capacity: usize) {
         let mut t = SetTable::new(capacity.max(self.len()));
         for v in self.iter() {
-            v.with_bytes(|text| t.add(text, Resize::Allow));
+            v.with_bytes(|text| t.table.insert_new(t.table.hash(text), Member::new(text)));
         }
         *self = Set::Table(Box::new(t));
     }

@@ -32,17 +32,18 @@ impl Ahead {
     pub fn parse(&mut self, buf: &[u8]) {
         self.spans.clear();
         self.requests.clear();
-        let mut start = 0;
+        let mut rest = buf;
         while self.requests.len() < AHEAD_MAX {
-            let Some(len) = whole_request(&buf[start..], true, &mut self.spans) else {
+            let before = self.spans.len();
+            let Some(behind) = whole_request(rest, true, &mut self.spans, before) else {
                 break;
             };
             self.requests.push(Request {
-                start,
-                end: start + len,
+                start: buf.len() - rest.len(),
+                end: buf.len() - behind.len(),
                 spans_end: self.spans.len(),
             });
-            start += len;
+            rest = behind;
         }
     }
 

@@ -94,8 +94,6 @@ enum Kind {
     Unknown,
     Inline,
     Multibulk,
-    /// A multi-bulk that [`Parser::parse_whole`] has dealt with: nothing but `spans` and `pos` is set.
-    Whole,
 }
 
 /// The state of one request.
@@ -186,18 +184,20 @@ fn tiny_header(s: &[u8], prefix: u8) -> Option<(usize, &[u8])> {
 }
 
 /// A canonical request of short arguments that is all there, parsed in one go, with nothing kept in between: its spans go
-/// behind those that are there, and its length is returned. None, and no span is added, when it is anything else.
+/// behind the `before` ones that are there, and what follows it is returned. None, and no span is added, when it is anything
+/// else.
 #[inline(always)]
-pub(super) fn whole_request(
-    buf: &[u8],
+pub(super) fn whole_request<'a>(
+    buf: &'a [u8],
     authenticated: bool,
     spans: &mut Vec<Span>,
-) -> Option<usize> {
+    before: usize,
+) -> Option<&'a [u8]> {
+    debug_assert_eq!(spans.len(), before);
     let (n, mut rest) = tiny_header(buf, b'*')?;
     if n == 0 || (n > 10 && !authenticated) {
         return None;
     }
-    let before = spans.len();
     for _ in 0..n {
         let Some((len, text)) = tiny_header(rest, b'$') else {
             break;
@@ -213,41 +213,40 @@ pub(super) fn whole_request(
         });
         rest = behind;
     }
-    if spans.len() - before < n {
+    if spans.len() < before + n {
         spans.truncate(before);
         return None;
     }
-    Some(buf.len() - rest.len())
+    Some(rest)
 }
 
 impl Parser {
-    /// The common case, see [`whole_request`]. False, and nothing is noted, when it is anything else.
+    /// The common case, to be tried before [`Parser::parse`] where no request has begun: a whole request in the form that
+    /// servers write. Its length; the parser knows its spans and nothing else of it, and the next one may follow. None, and
+    /// nothing is noted, when it is anything else.
     #[inline(always)]
-    fn parse_whole(&mut self, buf: &[u8], limits: &Limits) -> bool {
-        debug_assert!(self.spans.is_empty() && buf.len() <= MAX_REQUEST);
-        match whole_request(buf, limits.authenticated, &mut self.spans) {
-            Some(len) => {
-                self.kind = Kind::Whole;
-                self.pos = len;
-                true
-            }
-            None => false,
+    pub fn whole(&mut self, buf: &[u8], limits: &Limits) -> Option<usize> {
+        if self.kind != Kind::Unknown {
+            return None;
         }
+        debug_assert!(buf.len() <= MAX_REQUEST);
+        self.spans.clear();
+        let rest = whole_request(buf, limits.authenticated, &mut self.spans, 0)?;
+        Some(buf.len() - rest.len())
     }
 
     /// Ready for a new request; keeps its memory.
     #[inline]
     pub fn reset(&mut self) {
-        let whole = self.kind == Kind::Whole;
-        self.kind = Kind::Unknown;
-        self.spans.clear();
-        if !whole {
+        if self.kind != Kind::Unknown {
             self.reset_rest();
         }
     }
 
     #[cold]
     fn reset_rest(&mut self) {
+        self.kind = Kind::Unknown;
+        self.spans.clear();
         self.bulk_len = None;
         self.pos = 0;
         self.searched = 0;
@@ -320,12 +319,10 @@ impl Parser {
             let Some(&first) = buf.first() else {
                 return Parsed::Incomplete;
             };
+            self.spans.clear();
             if first != b'*' {
                 self.kind = Kind::Inline;
                 return self.parse_inline(buf, limits);
-            }
-            if self.parse_whole(buf, limits) {
-                return Parsed::Request;
             }
             self.pos = 0;
             let n = match short_number(buf, 1) {
@@ -344,8 +341,6 @@ impl Parser {
                 return Parsed::Empty;
             }
             self.remaining = n;
-        } else if self.kind == Kind::Whole {
-            return Parsed::Request;
         } else if self.kind == Kind::Inline {
             if self.complete {
                 return Parsed::Request;
