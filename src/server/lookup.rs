@@ -321,11 +321,17 @@ impl Server {
     /// An argument as an integer, or upstream's error to the client (getLongLongFromObjectOrReply).
     #[inline]
     pub fn get_long_long_or_reply(&mut self, cid: ClientId, args: &Args, i: usize) -> Option<i64> {
-        let n = crate::base::num::string2ll(&args[i]);
-        if n.is_none() {
-            self.add_reply_error(cid, "value is not an integer or out of range");
+        match crate::base::num::string2ll(&args[i]) {
+            None => self.no_integer(cid),
+            n => n,
         }
-        n
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_integer(&mut self, cid: ClientId) -> Option<i64> {
+        self.add_reply_error(cid, "value is not an integer or out of range");
+        None
     }
 
     /// An argument as an integer in a range, with upstream's errors (getRangeLongFromObjectOrReply).
