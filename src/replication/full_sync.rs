@@ -66,11 +66,7 @@ impl Server {
                 Level::Notice,
                 "Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC"
             ),
-            Some((ChildKind::Aof, _)) => server_log!(
-                Level::Notice,
-                "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
-            ),
-            None => {
+            other => {
                 let (capa, req) = self.clients[cid].repl().map_or((0, 0), |r| (r.capa, r.req));
                 if self.config.repl_diskless_sync
                     && capa & SLAVE_CAPA_EOF != 0
@@ -78,6 +74,11 @@ impl Server {
                 {
                     // The cron starts it, so that others may arrive and share it.
                     server_log!(Level::Notice, "Delay next BGSAVE for diskless SYNC");
+                } else if other.is_some() {
+                    server_log!(
+                        Level::Notice,
+                        "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
+                    );
                 } else if self.full_sync_slots() > 0 && self.repl.rdb_pipe.is_none() {
                     self.start_bgsave_for_replication(SnapshotFor { capa, req });
                 }
