@@ -15,6 +15,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
+use super::short_word;
 use super::table::Element;
 
 /// The longest text inside the word, in bytes.
@@ -68,10 +69,8 @@ impl Member {
     #[inline]
     pub fn new(text: &[u8]) -> Member {
         if text.len() <= INLINE_MAX {
-            let mut w = [0u8; 8];
-            w[0] = 1 | (text.len() as u8) << 1;
-            w[1..1 + text.len()].copy_from_slice(text);
-            return Member(NonZeroU64::new(u64::from_ne_bytes(w)).unwrap_or(NonZeroU64::MIN));
+            let w = short_word(text) << 8 | (text.len() as u64) << 1 | 1;
+            return Member(NonZeroU64::new(w.to_le()).unwrap_or(NonZeroU64::MIN));
         }
         Member::allocate(text)
     }

@@ -249,7 +249,8 @@ impl Set {
 
     #[cold]
     fn convert_and_add(&mut self, text: &[u8], limits: &SetLimits) -> bool {
-        self.convert_to_table(self.len() + 1);
+        // It grows: with room for as many again it does not begin with a rehash.
+        self.convert_to_table(self.len() * 2);
         self.add(text, limits)
     }
 
