@@ -24,7 +24,7 @@ fn latency(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("latency/{what}/1 connection"));
         for (server, name) in &servers {
             let mut conn = server.connect();
-            populate(server, 10);
+            populate(server, 0..10);
             group.bench_function(*name, |b| {
                 b.iter(|| {
                     conn.write_raw(&request);

@@ -14,7 +14,7 @@ fn save(c: &mut Criterion) {
     group.sample_size(10);
     for (kind, name) in kinds() {
         let server = Server::start(kind, &[]);
-        populate(&server, KEYS);
+        populate(&server, 0..KEYS);
         let mut conn = server.connect();
         group.bench_function(name, |b| b.iter(|| conn.ok("SAVE")));
     }
@@ -27,7 +27,7 @@ fn load(c: &mut Criterion) {
     group.sample_size(10);
     for (kind, name) in kinds() {
         let server = Server::start(kind, &["--enable-debug-command", "yes"]);
-        populate(&server, KEYS);
+        populate(&server, 0..KEYS);
         let mut conn = server.connect();
         conn.ok("SAVE");
         group.bench_function(name, |b| b.iter(|| conn.ok("DEBUG RELOAD NOSAVE")));
@@ -42,7 +42,7 @@ fn start(c: &mut Criterion) {
     group.sample_size(10);
     for (kind, name) in kinds() {
         let mut server = Server::start(kind, &[]);
-        populate(&server, KEYS);
+        populate(&server, 0..KEYS);
         server.connect().ok("SAVE");
         server.kill9();
         group.bench_function(name, |b| {

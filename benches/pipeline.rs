@@ -26,7 +26,7 @@ fn pipeline(c: &mut Criterion) {
         .map(|(kind, name)| (Server::start(kind, &[]), name))
         .collect();
     for (server, _) in &servers {
-        populate(server, 1000);
+        populate(server, 0..1000);
     }
     for (what, words, reply) in REQUESTS {
         for depth in [10, 100, 1000] {

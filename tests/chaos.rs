@@ -3,8 +3,9 @@
 //!
 //! Environment:
 //! - `CHAOS_SEED`: the first episode's seed (default: from the clock). Printed, with the log of actions, on failure.
-//! - `CHAOS_ROUNDS`: how many rounds (default: a dozen). Every dozen is an episode of its own, with new servers and the next
-//!   seed: a failure in the fifth is run again by its seed alone, and a dozen rounds.
+//! - `CHAOS_ROUNDS`: how many rounds (default: a dozen).
+//! - `CHAOS_EPISODE`: how many of them the same servers go through (default: a dozen). Then comes another episode, with new
+//!   servers and the next seed: a failure in the fifth is run again by its seed alone, and the rounds of one episode.
 
 mod support;
 

@@ -7,6 +7,7 @@ pub mod support;
 
 pub use support::{Kind, Server};
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// The kinds that can be started here, with the name they bear in reports.
@@ -29,11 +30,11 @@ pub fn criterion() -> criterion::Criterion {
         .configure_from_args()
 }
 
-/// Writes `count` keys of 32 bytes.
-pub fn populate(server: &Server, count: usize) {
+/// Writes keys of 32 bytes, by these numbers.
+pub fn populate(server: &Server, keys: Range<usize>) {
     let mut c = server.connect();
-    for from in (0..count).step_by(1000) {
-        let cmds: Vec<Vec<String>> = (from..count.min(from + 1000))
+    for from in keys.clone().step_by(1000) {
+        let cmds: Vec<Vec<String>> = (from..keys.end.min(from + 1000))
             .map(|i| vec!["SET".into(), format!("key:{i:012}"), format!("{i:032}")])
             .collect();
         c.pipeline(&cmds);

@@ -19,6 +19,7 @@ use crate::server::client::{CLIENT_MULTI, ClientId};
 use crate::server::exec::{Args, shown_part};
 use crate::server::persist::RDBFLAGS_AOF_PREAMBLE;
 use crate::server_log;
+use crate::wire::ahead::Ahead;
 use crate::wire::aof::{AOF_ANNOTATION_LINE_MAX_LEN, AofManifest, MarkReader};
 use crate::wire::resp::Span;
 
@@ -67,7 +68,12 @@ struct AofReader {
     /// Where in the file `buf` begins.
     offset: u64,
     eof: bool,
+    /// Of the command at `start`, when `ahead` has it not.
     spans: Vec<Span>,
+    /// The next commands, which begin at `group` in `buf`, as far as they are whole and plain; `nth` of them are consumed.
+    ahead: Ahead,
+    group: usize,
+    nth: usize,
     /// Where the data set stands in the replication stream.
     marks: MarkReader,
 }
@@ -83,6 +89,9 @@ impl AofReader {
             offset,
             eof: false,
             spans: Vec::new(),
+            ahead: Ahead::default(),
+            group: 0,
+            nth: 0,
             marks: MarkReader::default(),
         }
     }
@@ -122,20 +131,31 @@ impl AofReader {
         }
     }
 
-    /// The next command's words as spans of [`Self::text`]; annotations are passed over.
-    fn next(&mut self) -> Result<(), Stop> {
+    /// Finds the next command; annotations are passed over. True: it is the first of a group, see [`Self::group`].
+    fn next(&mut self) -> Result<bool, Stop> {
+        let mut new = false;
+        if self.nth == self.ahead.len() {
+            (self.group, self.nth) = (self.start, 0);
+            self.ahead.parse(&self.buf[self.start..self.end]);
+            new = !self.ahead.is_empty();
+            if !new {
+                self.next_alone()?;
+            }
+        }
+        self.marks.command();
+        Ok(new)
+    }
+
+    /// The next command by itself, its words as spans of what begins at `start`.
+    fn next_alone(&mut self) -> Result<(), Stop> {
         loop {
             match self.parse() {
-                Ok(Some(len)) => {
-                    if self.spans.is_empty() {
-                        let line = &self.buf[self.start..self.start + len];
-                        self.marks.annotation(line);
-                        self.start += len;
-                        continue;
-                    }
-                    self.marks.command();
-                    return Ok(());
+                Ok(Some(len)) if self.spans.is_empty() => {
+                    let line = &self.buf[self.start..self.start + len];
+                    self.marks.annotation(line);
+                    self.start += len;
                 }
+                Ok(Some(_)) => return Ok(()),
                 Ok(None) if self.end - self.start > MAX_COMMAND => return Err(Stop::Format),
                 Ok(None) => match self.fill() {
                     Ok(true) => {}
@@ -148,9 +168,29 @@ impl AofReader {
         }
     }
 
-    /// The bytes that the spans are about.
-    fn text(&self) -> &[u8] {
-        &self.buf[self.start..self.end]
+    /// The commands that are known ahead, and the bytes that they are in.
+    fn group(&self) -> (&Ahead, &[u8]) {
+        (&self.ahead, &self.buf[self.group..self.end])
+    }
+
+    /// The command that [`Self::next`] has found: bytes that it lies in, and its words as spans of these.
+    fn command(&self) -> (&[u8], &[Span]) {
+        if self.nth < self.ahead.len() {
+            let (ahead, text) = self.group();
+            ahead.get(self.nth, text)
+        } else {
+            (&self.buf[self.start..self.end], &self.spans)
+        }
+    }
+
+    /// It has run: the next one may be looked for.
+    fn consume(&mut self) {
+        let (_, spans) = self.command();
+        // The last word, and the line end after it.
+        self.start += spans.last().map_or(0, |s| s.end as usize + 2);
+        if self.nth < self.ahead.len() {
+            self.nth += 1;
+        }
     }
 
     /// Parses what begins at `start`: the length of a whole command (or annotation, then there are no spans), `None` when
@@ -199,11 +239,6 @@ impl AofReader {
             at = end + 2;
         }
         Ok(Some(at))
-    }
-
-    /// The command's last byte, and the line end after it.
-    fn command_len(&self) -> usize {
-        self.spans.last().map_or(0, |s| s.end as usize + 2)
     }
 }
 
@@ -500,10 +535,16 @@ impl Server {
                 self.loading_progress(r.position(), started);
             }
             commands += 1;
-            if let Err(stop) = r.next() {
-                break stop;
+            match r.next() {
+                Ok(false) => {}
+                Ok(true) => {
+                    let (ahead, text) = r.group();
+                    self.prefetch(client, ahead, text);
+                }
+                Err(stop) => break stop,
             }
-            let args = Args::of_spans(r.text(), &r.spans);
+            let (text, spans) = r.command();
+            let args = Args::of_spans(text, spans);
             let found = self.commands.lookup(&args[0]);
             let id = match found {
                 Some(id) if self.commands.row(id).has_subcommands() && args.len() > 1 => {
@@ -529,7 +570,7 @@ impl Server {
                 before_multi = r.position();
             }
             self.run_loaded_command(client, id, &args);
-            r.start += r.command_len();
+            r.consume();
             if self.config.key_load_delay != 0 {
                 debug_delay(self.config.key_load_delay, &mut delays);
             }
@@ -632,12 +673,12 @@ mod tests {
         let mut commands = Vec::new();
         loop {
             match r.next() {
-                Ok(()) => {
-                    let text = r.text();
-                    let words = r.spans.iter();
+                Ok(_) => {
+                    let (text, spans) = r.command();
+                    let words = spans.iter();
                     let words = words.map(|s| text[s.start as usize..s.end as usize].to_vec());
                     commands.push(words.collect());
-                    r.start += r.command_len();
+                    r.consume();
                 }
                 Err(stop) => {
                     let how = match stop {
@@ -671,6 +712,23 @@ mod tests {
             let want = if cut % one.len() == 0 { "end" } else { "short" };
             assert_eq!(how, want, "cut at {cut}");
         }
+    }
+
+    /// Plain commands come from groups, others alone, and annotations between them.
+    #[test]
+    fn groups_and_others_keep_their_order() {
+        let (mut text, mut want) = (Vec::new(), Vec::new());
+        for i in 0..100usize {
+            if i % 23 == 5 {
+                text.extend(format!("#TS:{i}\r\n").bytes());
+            }
+            let word = i
+                .to_string()
+                .repeat(if i % 31 == 7 { 600 } else { 1 + i % 5 });
+            text.extend(format!("*2\r\n$3\r\nGET\r\n${}\r\n{word}\r\n", word.len()).bytes());
+            want.push(vec![b"GET".to_vec(), word.into_bytes()]);
+        }
+        assert_eq!(read(&text), (want, text.len() as u64, "end"));
     }
 
     #[test]

@@ -7,11 +7,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
 use super::save::temp_file;
+use crate::ae::{ClientData, FileId, Mask};
 use crate::base::alloc;
 use crate::base::clock::{monotonic_us, mstime};
 use crate::base::log::{self, Level, Role};
@@ -32,6 +34,9 @@ const CONFIG_BGSAVE_RETRY_DELAY: i64 = 5;
 const CHILD_COW_DUTY_CYCLE: u64 = 100;
 /// How long a child that was told to stop is waited for, in steps of a millisecond.
 const KILL_WAIT_MS: u32 = 20;
+/// How often, and after which pause, it is looked for a child that has closed its files: its last steps take less than that.
+const REAP_TRIES: u32 = 20;
+const REAP_PAUSE: Duration = Duration::from_micros(50);
 
 /// What a report is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -266,11 +271,17 @@ impl Server {
         self.stats.last_fork_us = us;
         self.stats.fork_rate_gb_s =
             alloc::used_memory() as f64 * 1e6 / us as f64 / (1u64 << 30) as f64;
+        let info_file = self.el.add_file(read.as_raw_fd()).ok();
+        if let Some(file) = info_file {
+            self.el
+                .create_file_event(file, Mask::READABLE, child_has_reported, 0);
+        }
         self.persist.child = Some(Child {
             pid,
             kind,
             target,
             info: read,
+            info_file,
             start: mstime().div_euclid(1000),
             cow_size: 0,
             cow_peak: 0,
@@ -325,8 +336,9 @@ impl Server {
             ChildKind::Rdb => InfoKind::RdbCowSize,
             ChildKind::Aof => InfoKind::AofCowSize,
         };
+        // The pipe is closed by the end of the process, not before: so the server is told when all but that is done.
+        let mut reporter = Reporter::new(pipe, kind);
         let saved = catch_unwind(AssertUnwindSafe(|| {
-            let mut reporter = Reporter::new(pipe, kind);
             work(self, &mut reporter) && reporter.send(last, 0).is_ok()
         }));
         sys::exit_now(match saved {
@@ -336,8 +348,8 @@ impl Server {
         })
     }
 
-    /// Asks the child that saves to stop and forgets what it has written (killRDBChild). Its end is booked by the next
-    /// [`Server::persistence_cron`], as no error; from here on it neither writes nor renames anything. That of a rewrite, by
+    /// Asks the child that saves to stop and forgets what it has written (killRDBChild). Its end is booked by the next turn of
+    /// the loop, or the next [`Server::persistence_cron`], as no error; from here on it neither writes nor renames anything. That of a rewrite, by
     /// [`Self::kill_child`], is booked before it returns.
     pub fn kill_rdb_child(&mut self) {
         self.kill_child(ChildKind::Rdb);
@@ -383,13 +395,18 @@ impl Server {
         self.exec.clock_stale = true;
     }
 
-    /// Takes in what the child has reported (receiveChildInfo).
-    fn receive_child_info(&mut self) {
+    /// Takes in what the child has reported (receiveChildInfo). True: it will report no more, since it has ended.
+    fn receive_child_info(&mut self) -> bool {
         let Some(child) = self.persist.child.as_mut() else {
-            return;
+            return false;
         };
         let mut record = [0; INFO_LEN];
-        while let Ok(INFO_LEN) = child.info.read(&mut record) {
+        loop {
+            match child.info.read(&mut record) {
+                Ok(INFO_LEN) => {}
+                Ok(n) => return n == 0,
+                Err(_) => return false,
+            }
             let Some(info) = Info::decode(&record) else {
                 continue;
             };
@@ -403,6 +420,19 @@ impl Server {
                 InfoKind::RdbCowSize => self.persist.last_cow_size = child.cow_peak,
                 InfoKind::AofCowSize => self.aof.last_cow_size = child.cow_peak,
             }
+        }
+    }
+
+    /// The child has closed its end of the pipe, which is one of the last things that a process does: its end is booked now,
+    /// not at the next cron, for replicas and others wait for it.
+    fn reap_child_soon(&mut self) {
+        let ending = self.persist.child.as_ref().map(|c| c.pid);
+        for _ in 0..REAP_TRIES {
+            self.check_children_done();
+            if self.persist.child.as_ref().map(|c| c.pid) != ending {
+                return;
+            }
+            std::thread::sleep(REAP_PAUSE);
         }
     }
 
@@ -430,6 +460,9 @@ impl Server {
         let Some(child) = self.persist.child.take() else {
             return;
         };
+        if let Some(file) = child.info_file {
+            self.el.remove_file(file);
+        }
         self.update_dict_resize_policy();
         let outcome = Outcome::of(exit);
         match child.kind {
@@ -580,6 +613,23 @@ impl Server {
 /// Removes what a child that did not finish has written (rdbRemoveTempFile).
 fn remove_temp_file(pid: i32) {
     let _ = fs::remove_file(temp_file(pid.unsigned_abs()));
+}
+
+/// The child has reported, or has ended.
+fn child_has_reported(server: &mut Server, file: FileId, _: ClientData, _: Mask) {
+    let mine = server.persist.child.as_ref();
+    if mine.is_none_or(|c| c.info_file != Some(file)) {
+        return;
+    }
+    server.exec.clock_stale = true;
+    server.el.clear_ready(file, Mask::READABLE);
+    if server.receive_child_info() {
+        server.el.delete_file_event(file, Mask::READABLE);
+        // What follows a child's end is not for the middle of a load.
+        if server.loading.is_none() {
+            server.reap_child_soon();
+        }
+    }
 }
 
 #[cfg(test)]

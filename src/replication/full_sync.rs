@@ -17,6 +17,7 @@ use crate::server::client::{CLIENT_SLAVE, ClientId, ReplState, Replica, SLAVE_CA
 use crate::server::persist::{ChildKind, RdbTarget};
 use crate::server::repl::SyncReason;
 use crate::server_log;
+use crate::wire::backlog::ReaderId;
 
 use super::id_text;
 
@@ -66,11 +67,7 @@ impl Server {
                 Level::Notice,
                 "Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC"
             ),
-            Some((ChildKind::Aof, _)) => server_log!(
-                Level::Notice,
-                "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
-            ),
-            None => {
+            other => {
                 let (capa, req) = self.clients[cid].repl().map_or((0, 0), |r| (r.capa, r.req));
                 if self.config.repl_diskless_sync
                     && capa & SLAVE_CAPA_EOF != 0
@@ -78,6 +75,11 @@ impl Server {
                 {
                     // The cron starts it, so that others may arrive and share it.
                     server_log!(Level::Notice, "Delay next BGSAVE for diskless SYNC");
+                } else if other.is_some() {
+                    server_log!(
+                        Level::Notice,
+                        "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
+                    );
                 } else if self.full_sync_slots() > 0 && self.repl.rdb_pipe.is_none() {
                     self.start_bgsave_for_replication(SnapshotFor { capa, req });
                 }
@@ -100,23 +102,38 @@ impl Server {
                     && (rdb_only || !r.rdb_only)
             })
         });
-        let Some(other) = other.filter(|_| room) else {
+        // All who wait for it have been promised the same offset.
+        let offset = other
+            .filter(|_| room)
+            .and_then(|s| Some(self.replica(s)?.psync_initial_offset));
+        let place = offset.and_then(|offset| match rdb_only {
+            true => Some((None, offset)),
+            false => Some((Some(self.reader_behind_snapshot(offset)?), offset)),
+        });
+        let Some((reader, offset)) = place else {
             server_log!(
                 Level::Notice,
                 "Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC"
             );
             return;
         };
-        let (reader, offset) = match self.clients[other].repl() {
-            Some(r) => (r.reader, r.psync_initial_offset),
-            None => (None, 0),
-        };
-        let reader = reader
-            .filter(|_| !rdb_only)
-            .and_then(|r| self.repl.log.add_reader_like(r));
         self.clients[cid].repl_mut().reader = reader;
         self.replication_setup_slave_for_full_resync(cid, offset);
         server_log!(Level::Notice, "Waiting for end of BGSAVE for SYNC");
+    }
+
+    /// A reader of the stream from right behind a snapshot that was taken at `offset`. One that waits for it may stand there
+    /// still; it does not when its output was moved into a file (`overflow`), for the file is its own.
+    fn reader_behind_snapshot(&mut self, offset: i64) -> Option<ReaderId> {
+        let first = offset.saturating_add(1);
+        let there = self.replicas().find_map(|(_, r)| {
+            let reader = r.reader.filter(|_| r.state == ReplState::WaitBgsaveEnd)?;
+            (self.repl.log.reader_position(reader) == Some(first)).then_some(reader)
+        });
+        match there {
+            Some(reader) => self.repl.log.add_reader_like(reader),
+            None => self.repl.log.add_reader_at(first).map(|(reader, _)| reader),
+        }
     }
 
     /// Announces the full resync and makes the replica a reader of the stream from this very offset on

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::ae::FileId;
 use crate::base::sys::ChildExit;
 use crate::server::repl::ReplId;
 use crate::server::tracking::Notes;
@@ -31,6 +32,8 @@ pub struct Child {
     pub target: RdbTarget,
     /// The read end of the pipe it reports through.
     pub info: File,
+    /// Its event, at which the child's end shows at once; none: the cron looks for it.
+    pub info_file: Option<FileId>,
     /// Unix seconds of its start.
     pub start: i64,
     /// Its last report: bytes of copied memory now and at the most, keys done, keys in all.

@@ -266,6 +266,19 @@ pub fn check_lost(cluster: &mut Cluster, shared: &Shared) {
     }
 }
 
+/// A long run forgets its oldest writes, on the servers and in the book: neither grows with the rounds.
+pub fn shorten_book(cluster: &mut Cluster, shared: &Shared) {
+    let old = shared.book().shorten();
+    let master = cluster.master;
+    let mut c = cluster.nodes[master].server.connect();
+    c.ok(&format!("SELECT {BOOK_DB}"));
+    for chunk in old.chunks(500) {
+        let mut words = vec!["UNLINK"];
+        words.extend(chunk.iter().map(String::as_str));
+        assert!(!c.cmd(&words).is_error());
+    }
+}
+
 fn keys_of(shared: &Shared) -> Vec<String> {
     shared.book().writes.keys().cloned().collect()
 }

@@ -21,6 +21,9 @@ const BUFFER_SLACK: u64 = 256 << 10;
 /// clients' buffers, and what the allocator has before there is any data.
 const MEMORY: u64 = 64 << 20;
 
+/// Bytes that it may have in physical memory beside these buffers: what it uses, and what it has freed and not given back yet.
+const RESIDENT: u64 = 2 * MEMORY;
+
 /// What a server's files are worth after a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeps {
@@ -45,6 +48,8 @@ pub struct Node {
     /// The most that its replication buffers had beyond their limits, and the most that it used. Bytes.
     pub most_over: i64,
     pub most_memory: u64,
+    /// The most that it had in physical memory, by its own account; bytes.
+    pub most_resident: u64,
     /// Log lines that tell what has happened, and how often.
     pub events: BTreeMap<&'static str, usize>,
 }
@@ -139,6 +144,7 @@ impl Node {
             stopped: false,
             most_over: i64::MIN,
             most_memory: 0,
+            most_resident: 0,
             events: BTreeMap::new(),
         }
     }
@@ -398,6 +404,8 @@ impl Cluster {
             let most = n.limits[0].most().max(n.limits[1].most());
             n.most_over = n.most_over.max(buffers as i64 - most as i64);
             n.most_memory = n.most_memory.max(memory);
+            let resident = number("used_memory_rss");
+            n.most_resident = n.most_resident.max(resident);
             assert!(
                 buffers <= most + BUFFER_SLACK,
                 "server {i}: {buffers} bytes of replication buffers, with limits of {:?}",
@@ -406,6 +414,11 @@ impl Cluster {
             assert!(
                 memory <= most + MEMORY,
                 "server {i}: {memory} bytes of memory, with limits of {:?}",
+                n.limits
+            );
+            assert!(
+                resident <= most + RESIDENT,
+                "server {i}: {resident} bytes resident, with limits of {:?}",
                 n.limits
             );
         }

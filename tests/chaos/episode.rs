@@ -1,19 +1,23 @@
-//! A dozen rounds with fresh servers, and what must be true in the end.
+//! A dozen rounds with fresh servers, or as many as are asked for, and what must be true in the end.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::actions::{self, Action};
-use super::cluster::Cluster;
+use super::cluster::{Cluster, is_ours};
 use super::ledger::Counts;
 use super::writers::{self, Shared};
 use crate::need_redis;
-use crate::support::state::{forget_unpropagated, synced_states};
+use crate::support::state::{forget_sign_of_zero, forget_unpropagated, synced_states};
 use crate::support::*;
 
 const ROUNDS: usize = 12;
 /// Keys at the start, so that a full sync takes its time on a slow link.
 const KEYS: usize = 3000;
+/// Bytes of memory that the test itself may use in the end, however long it was.
+const OWN_MEMORY: u64 = 256 << 20;
+/// Files and sockets that a server of ours may have open in the end: replicas, writers, its files, and what the loop needs.
+const OPEN_FILES: usize = 100;
 /// Bound on a hang: after it, servers that are not equal are not going to be.
 const SETTLE: Duration = Duration::from_secs(180);
 
@@ -21,27 +25,41 @@ const SETTLE: Duration = Duration::from_secs(180);
 fn all_are_equal_and_promises_are_kept() {
     need_redis!();
     let seed = seed_from_env("CHAOS_SEED");
-    let rounds = std::env::var("CHAOS_ROUNDS")
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(ROUNDS);
+    let number = |name: &str| {
+        let value = std::env::var(name).ok().and_then(|v| v.parse().ok());
+        value.unwrap_or(ROUNDS)
+    };
+    let rounds = number("CHAOS_ROUNDS");
+    let length = number("CHAOS_EPISODE").max(1);
     let mut done = 0;
     let mut total = Counts::default();
     for episode in 0u64.. {
         if done >= rounds {
             break;
         }
-        let n = ROUNDS.min(rounds - done);
+        let n = length.min(rounds - done);
         run_episode(seed.wrapping_add(episode), n, &mut total);
         done += n;
     }
-    println!("{done} rounds from CHAOS_SEED={seed}: {total:?}");
+    let own = own_memory();
+    println!(
+        "{done} rounds from CHAOS_SEED={seed}: {total:?}; the test has {} KB",
+        own >> 10
+    );
+    assert!(own < OWN_MEMORY, "the test has grown to {own} bytes");
     // A test that promised nothing would prove nothing.
     assert!(total.entered > 100, "{total:?}");
     if rounds >= ROUNDS {
         assert!(total.promotions > 0, "{total:?}");
         assert!(total.covered + total.promised > 0, "{total:?}");
     }
+}
+
+/// Bytes of this process that are in memory.
+fn own_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("statm");
+    let pages = text.split(' ').nth(1).and_then(|v| v.parse::<u64>().ok());
+    pages.expect("a number") * 4096
 }
 
 fn populate(cluster: &mut Cluster) {
@@ -59,7 +77,7 @@ fn populate(cluster: &mut Cluster) {
 
 fn run_episode(seed: u64, rounds: usize, total: &mut Counts) {
     // Shown only when the test fails.
-    println!("episode with CHAOS_SEED={seed} CHAOS_ROUNDS={rounds}");
+    println!("episode with CHAOS_SEED={seed} CHAOS_ROUNDS={rounds} CHAOS_EPISODE={rounds}");
     let mut rng = Rng(seed);
     let mut cluster = Cluster::start(&mut rng);
     populate(&mut cluster);
@@ -68,12 +86,18 @@ fn run_episode(seed: u64, rounds: usize, total: &mut Counts) {
     let writers = writers::start(&shared, seed);
     let guard = StopOnDrop(&shared);
     cluster.watch(Duration::from_millis(500));
-    for (round, action) in actions::deck(&mut rng).into_iter().take(rounds).enumerate() {
+    let mut deck = Vec::new();
+    for round in 0..rounds {
+        if deck.is_empty() {
+            deck = actions::deck(&mut rng);
+        }
+        let action = deck.remove(0);
         cluster.note(&format!("round {}: {action:?}", round + 1));
         for n in &mut cluster.nodes {
             n.limits[1] = n.limits[0];
         }
         actions::check_lost(&mut cluster, &shared);
+        actions::shorten_book(&mut cluster, &shared);
         for node in cluster.replicas() {
             if rng.one_in(2) {
                 actions::heal_link(&mut cluster, node);
@@ -102,9 +126,10 @@ fn run_episode(seed: u64, rounds: usize, total: &mut Counts) {
     println!("  {c:?}");
     for (i, n) in cluster.nodes.iter().enumerate() {
         println!(
-            "  {i}: at most {} KB of buffers beyond the limit, {} KB of memory; {:?}",
+            "  {i}: at most {} KB of buffers beyond the limit, {} KB of memory, {} KB resident; {:?}",
             n.most_over >> 10,
             n.most_memory >> 10,
+            n.most_resident >> 10,
             n.events
         );
     }
@@ -171,10 +196,17 @@ fn compare(cluster: &mut Cluster, shared: &Shared) {
             synced_states(&cluster.nodes[master].server, &cluster.nodes[node].server);
         forget_unpropagated(&mut expected);
         forget_unpropagated(&mut found);
+        forget_sign_of_zero(&mut expected);
+        forget_sign_of_zero(&mut found);
         assert_equal_state(&expected, &found);
     }
     for n in &mut cluster.nodes {
         n.close_log();
+        if is_ours(n.server.kind) {
+            let open = std::fs::read_dir(format!("/proc/{}/fd", n.server.pid()));
+            let open = open.expect("the server's files").count();
+            assert!(open < OPEN_FILES, "{open} files are open");
+        }
     }
     let keys: Vec<String> = shared.book().writes.keys().cloned().collect();
     let has = actions::book_on(cluster, master, &keys);

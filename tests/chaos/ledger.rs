@@ -16,6 +16,10 @@ use std::collections::BTreeMap;
 /// How many servers there are.
 pub const NODES: usize = 4;
 
+/// Writes that are kept in the book, and of those that were lost.
+const WRITES_MOST: usize = 8_000;
+const LOST_MOST: usize = 2_000;
+
 /// One write.
 #[derive(Clone, Debug)]
 pub struct Write {
@@ -92,6 +96,24 @@ impl Ledger {
             // Who was counted was counted in another life of the master: the offset alone speaks from now on.
             w.acked = 0;
         }
+    }
+
+    /// When there is too much, the older half is promised no more; its keys.
+    pub fn shorten(&mut self) -> Vec<String> {
+        let most = self.lost.len().saturating_sub(LOST_MOST);
+        self.lost.drain(..most);
+        if self.writes.len() <= WRITES_MOST {
+            return Vec::new();
+        }
+        let mut keys: Vec<String> = self.writes.keys().cloned().collect();
+        // Each writer counts its own, and they write alike.
+        let number = |k: &String| k.split(':').nth(1).and_then(|n| n.parse::<u64>().ok());
+        keys.sort_by_key(number);
+        keys.truncate(keys.len() / 2);
+        for key in &keys {
+            self.writes.remove(key);
+        }
+        keys
     }
 
     /// The master has lost an unknown part.
@@ -188,6 +210,30 @@ impl Ledger {
             missing[..missing.len().min(10)].join("\n")
         );
     }
+}
+
+#[test]
+fn the_book_forgets_the_oldest() {
+    let mut l = Ledger::default();
+    for n in 0..=WRITES_MOST {
+        let write = Write {
+            value: String::new(),
+            bound: 0,
+            acked: 0,
+            lives: [0; NODES],
+        };
+        l.writes.insert(format!("w{}:{}", n % 2, n / 2), write);
+        l.lost.push(n.to_string());
+    }
+    let gone = l.shorten();
+    assert_eq!(gone.len() + l.writes.len(), WRITES_MOST + 1);
+    assert!(
+        l.writes
+            .contains_key(&format!("w1:{}", WRITES_MOST / 2 - 1))
+    );
+    assert!(gone.contains(&"w0:0".to_string()) && gone.contains(&"w1:9".to_string()));
+    assert_eq!(l.lost.len(), LOST_MOST);
+    assert!(l.shorten().is_empty());
 }
 
 #[test]

@@ -581,6 +581,59 @@ fn stream_one_byte_at_a_time() {
     assert_eq!(c.run("GET slow"), "a\r\nb");
 }
 
+/// Requests of all forms and lengths, many in one segment and cut anywhere: whole ones run in groups, and nothing may be
+/// lost, run twice or counted wrong where a group ends.
+#[test]
+fn stream_in_bursts() {
+    let (fake, server) = replica(&["--databases", "2"]);
+    let mut peer = good_master_follows(&fake, &server);
+    let mut c = server.connect();
+    let mut stream = encode(&["SELECT", "0"]);
+    let (mut db, mut counters) = (0, [0; 2]);
+    for i in 0..900usize {
+        let next = match i * 7919 % 13 {
+            0 => b"\r\n".to_vec(),
+            1 => encode(&["SET", &format!("long:{i}"), &"v".repeat(990 + i % 20)]),
+            2 => encode(&["PING"]),
+            3 => {
+                db = 1 - db;
+                encode(&["SELECT", &db.to_string()])
+            }
+            4 => {
+                counters[db] += 2;
+                let incr = encode(&["INCR", "counter"]);
+                [encode(&["MULTI"]), incr.clone(), incr, encode(&["EXEC"])].concat()
+            }
+            _ => {
+                counters[db] += 1;
+                encode(&["INCR", "counter"])
+            }
+        };
+        stream.extend(next);
+    }
+    stream.extend(encode(&["SET", "last", "x"]));
+    let before = c.info_int("slave_repl_offset");
+    let mut rest = &stream[..];
+    for i in 1usize.. {
+        let (now, behind) = rest.split_at(rest.len().min(i * i * 31 % 4001));
+        peer.write(now);
+        rest = behind;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let end = before + stream.len() as i64;
+    wait_until("the stream", || c.info_int("slave_repl_offset") == end);
+    for (db, n) in counters.iter().enumerate() {
+        c.ok(&format!("SELECT {db}"));
+        assert_eq!(c.run("GET counter"), n.to_string().as_str());
+    }
+    c.ok(&format!("SELECT {db}"));
+    assert_eq!(c.run("GET last"), "x");
+    peer.write(&encode(&["REPLCONF", "GETACK", "*"]));
+    peer.wait_ack(end);
+}
+
 /// repl-timeout while the payload stands still.
 #[test]
 fn payload_that_stands_still() {

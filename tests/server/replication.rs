@@ -244,6 +244,39 @@ fn a_full_sync_survives_its_output_limit() {
     }
 }
 
+/// Who joins a snapshot on its way gets all that was written since it began, though the one that it was begun for has had the
+/// beginning of that moved into a file of its own: from the backlog where that reaches so far, else with the next snapshot.
+#[test]
+fn who_joins_a_snapshot_gets_the_stream_from_its_beginning() {
+    for (backlog, snapshots) in [("64kb", 2), ("100mb", 1)] {
+        let (m, r) = snapshot_begun("spill", "replica 1mb 0 0");
+        let mut c = m.connect();
+        c.config_set("repl-backlog-size", backlog);
+        let value = vec![b'v'; 100_000];
+        let mut n = 0;
+        while !m.log_has("it goes on through a file") {
+            // Each key once: what is missed cannot be mended by a later write.
+            c.cmd(&[&b"SET"[..], format!("w{n}").as_bytes(), &value])
+                .assert_ok();
+            n += 1;
+        }
+        let late = start(&[]);
+        late.replicate(m.port);
+        wait_until("the second replica", || {
+            m.log_has("Can't attach the replica") || m.log_has("Waiting for end of BGSAVE for SYNC")
+        });
+        assert_eq!(c.info("rdb_bgsave_in_progress"), "1");
+        c.config_set("rdb-key-save-delay", "0");
+        assert_synced(&m, &r);
+        assert_synced(&m, &late);
+        assert_eq!(
+            m.log_count("Starting BGSAVE for SYNC"),
+            snapshots,
+            "{backlog}"
+        );
+    }
+}
+
 /// With the default policy it starts over, and the reason is counted.
 #[test]
 fn an_output_limit_is_a_reason_of_its_own() {
