@@ -24,11 +24,23 @@ pub const LOOKUP_NOEXPIRE: u8 = 8;
 /// A miss is no event (LOOKUP_NONOTIFY).
 pub const LOOKUP_NONOTIFY: u8 = 16;
 
+/// A table of so many bytes is not found in the caches of most processors.
+const UNCACHED_BYTES: usize = 1 << 20;
+
 /// An error has been sent to the client: there is nothing left to do for the command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Replied;
 
 impl Server {
+    /// Whether it pays to parse this client's next requests before the first one runs: it is our master, or its keys are too
+    /// many for the processor's caches. A client that may have to authenticate is not trusted that far.
+    pub fn looks_ahead(&self, cid: ClientId) -> bool {
+        self.clients.get(cid).is_some_and(|c| {
+            let many = self.dbs[c.db].keys.table().mem_usage() >= UNCACHED_BYTES;
+            c.flags & CLIENT_MASTER != 0 || c.authenticated && many
+        })
+    }
+
     /// Brings near what the first keys of these requests lead to, as far as they look like keys: all buckets at once, then all
     /// entries. Nothing depends on it but the time that the requests take.
     pub fn prefetch(&self, cid: ClientId, requests: &Ahead, buf: &[u8]) {

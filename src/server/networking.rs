@@ -24,7 +24,7 @@ use crate::server::Server;
 use crate::server::client::{
     BigArg, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER,
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
-    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_UNIX_SOCKET, Client, ClientId, ClientType, Output,
+    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output,
 };
 use crate::server::crash::log_arguments;
 use crate::server::exec::{Args, Processed};
@@ -232,10 +232,9 @@ fn process_input_buffer(
     buf: &[u8],
 ) -> Rest {
     server.refresh_shortcuts(cid);
-    let is_master = |c: &Client| c.flags & CLIENT_MASTER != 0;
-    let rest = match server.clients.get(cid).is_some_and(is_master) {
+    let rest = match server.looks_ahead(cid) {
         true => run_stream(server, cid, parser, buf),
-        false => run_requests(server, cid, parser, buf),
+        false => run_requests::<false>(server, cid, parser, buf),
     };
     server.exec.current_client = None;
     rest
@@ -260,9 +259,14 @@ impl Running<'_> {
 const STOP: u64 =
     CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED;
 
-/// The requests of [`process_input_buffer`]; of our master one.
+/// The requests of [`process_input_buffer`], or the first `ONE` of them.
 #[inline]
-fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[u8]) -> Rest {
+fn run_requests<const ONE: bool>(
+    server: &mut Server,
+    cid: ClientId,
+    parser: &mut Parser,
+    buf: &[u8],
+) -> Rest {
     let start = AtomicUsize::new(0);
     let mut running = Running {
         parser,
@@ -270,13 +274,13 @@ fn run_requests(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[
         start: &start,
     };
     sys::exhibit(Exhibit::Request, &mut running, Running::show, |r| {
-        run_each(server, cid, r)
+        run_each::<ONE>(server, cid, r)
     })
 }
 
 /// The loop of [`run_requests`].
 #[inline]
-fn run_each(server: &mut Server, cid: ClientId, running: &mut Running) -> Rest {
+fn run_each<const ONE: bool>(server: &mut Server, cid: ClientId, running: &mut Running) -> Rest {
     let parser = &mut *running.parser;
     let buf = running.buf;
     let mut start = 0;
@@ -291,7 +295,6 @@ fn run_each(server: &mut Server, cid: ClientId, running: &mut Running) -> Rest {
             authenticated: c.authenticated,
             is_master,
         };
-        let goes_on = limits.authenticated && !is_master;
         // The common case stays in this loop: a command that is done leaves its client as it was.
         let parsed = loop {
             let request = &buf[start..];
@@ -324,12 +327,14 @@ fn run_each(server: &mut Server, cid: ClientId, running: &mut Running) -> Rest {
             if start >= buf.len() {
                 return Rest::From(start);
             }
-            if !goes_on {
+            if ONE {
+                return Rest::From(start);
+            }
+            if !limits.authenticated {
                 break Parsed::Request;
             }
         };
         match parsed {
-            Parsed::Request if is_master => return Rest::From(start),
             // AUTH may have changed the limits.
             Parsed::Request => {}
             Parsed::Empty => {
@@ -355,29 +360,37 @@ fn run_each(server: &mut Server, cid: ClientId, running: &mut Running) -> Rest {
     Rest::Gone
 }
 
-/// The same for our master, whose requests are nearly always whole and as servers write them: those run a group at a time, so
-/// that what a group is going to touch is on its way while the ones before it run.
+/// The same where it pays to look ahead, see [`Server::looks_ahead`]: whole requests run a group at a time, so that what a
+/// group is going to touch is on its way while the ones before it run.
 #[inline(never)]
 fn run_stream(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[u8]) -> Rest {
     let mut start = 0;
     loop {
+        // One by itself: there may be no other, and what cannot run in a group runs like this.
+        match run_requests::<true>(server, cid, parser, &buf[start..]) {
+            Rest::From(0) => return Rest::From(start),
+            Rest::From(n) => start += n,
+            Rest::BigArg { start: n, len } => {
+                return Rest::BigArg {
+                    start: start + n,
+                    len,
+                };
+            }
+            Rest::Gone => return Rest::Gone,
+        }
         match server.clients.get(cid) {
-            Some(c) if c.flags & STOP == 0 && c.block.is_none() => {}
+            Some(c) if c.flags & STOP == 0 && c.block.is_none() && start < buf.len() => {}
             Some(_) => return Rest::From(start),
             None => return Rest::Gone,
         }
-        if !parser.in_request() {
-            let mut ahead = std::mem::take(&mut server.exec.ahead);
-            let rest = run_groups(server, cid, &mut ahead, buf, &mut start);
-            server.exec.ahead = ahead;
-            if let Some(rest) = rest {
-                return rest;
-            }
+        if parser.in_request() {
+            continue;
         }
-        match run_requests(server, cid, parser, &buf[start..]) {
-            Rest::From(n) if n == 0 || start + n == buf.len() => return Rest::From(start + n),
-            Rest::From(n) => start += n,
-            other => return other,
+        let mut ahead = std::mem::take(&mut server.exec.ahead);
+        let rest = run_groups(server, cid, &mut ahead, buf, &mut start);
+        server.exec.ahead = ahead;
+        if let Some(rest) = rest {
+            return rest;
         }
     }
 }
@@ -398,21 +411,70 @@ fn run_groups(
             return None;
         }
         server.prefetch(cid, ahead, group);
-        for i in 0..ahead.len() {
-            let (request, spans) = ahead.get(i, group);
-            let done =
-                server.process_command(cid, &Args::whole(&buf[*start..], spans, request.len()));
-            if done == Processed::Postponed {
-                return Some(Rest::From(*start));
-            }
-            server.command_from_master_processed(cid, request);
-            *start += request.len();
-            if done == Processed::Stop {
-                let gone = server.clients.get(cid).is_none();
-                return Some(if gone { Rest::Gone } else { Rest::From(*start) });
-            }
+        let nth = AtomicUsize::new(0);
+        let mut running = RunningGroup {
+            ahead,
+            buf: group,
+            nth: &nth,
+        };
+        let rest = sys::exhibit(Exhibit::Request, &mut running, RunningGroup::show, |g| {
+            run_group(server, cid, g, start)
+        });
+        if rest.is_some() {
+            return rest;
         }
     }
+}
+
+/// A group that runs, as the report of a crash may see it.
+struct RunningGroup<'a> {
+    ahead: &'a Ahead,
+    buf: &'a [u8],
+    /// Which request of it. See [`Running`].
+    nth: &'a AtomicUsize,
+}
+
+impl RunningGroup<'_> {
+    fn show(&mut self, _: usize) {
+        let nth = self.nth.load(Ordering::Relaxed);
+        if nth < self.ahead.len() {
+            let (request, spans) = self.ahead.get(nth, self.buf);
+            log_arguments(&Args::whole(request, spans, request.len()));
+        }
+    }
+}
+
+fn run_group(
+    server: &mut Server,
+    cid: ClientId,
+    group: &RunningGroup,
+    start: &mut usize,
+) -> Option<Rest> {
+    let is_master = server
+        .clients
+        .get(cid)
+        .is_some_and(|c| c.has(CLIENT_MASTER));
+    let mut at = 0;
+    for nth in 0..group.ahead.len() {
+        group.nth.store(nth, Ordering::Relaxed);
+        let (request, spans) = group.ahead.get(nth, group.buf);
+        // With what follows: a name is compared as a word of eight bytes.
+        let args = Args::whole(&group.buf[at..], spans, request.len());
+        let done = server.process_command(cid, &args);
+        if done == Processed::Postponed {
+            return Some(Rest::From(*start));
+        }
+        if is_master {
+            server.command_from_master_processed(cid, request);
+        }
+        at += request.len();
+        *start += request.len();
+        if done == Processed::Stop {
+            let gone = server.clients.get(cid).is_none();
+            return Some(if gone { Rest::Gone } else { Rest::From(*start) });
+        }
+    }
+    None
 }
 
 /// What [`process_input_buffer`] left.
