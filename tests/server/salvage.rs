@@ -206,14 +206,16 @@ fn what_is_away_from_the_damage_stays() {
             "cut",
             Box::new(|b| {
                 b.truncate(at(0.8));
-                vec![at(0.8)..bytes.len()]
+                let lost = at(0.8)..bytes.len();
+                vec![lost]
             }),
         ),
         (
             "middle lost",
             Box::new(|b| {
                 b.drain(at(0.4)..at(0.5));
-                vec![at(0.4)..at(0.5)]
+                let lost = at(0.4)..at(0.5);
+                vec![lost]
             }),
         ),
     ];

@@ -455,6 +455,7 @@ impl<R: Read> RdbReader<R> {
 
     /// Consumes `n` bytes: out of the buffer where they fit in it, else gathered in `self.long`.
     fn take_bytes(&mut self, n: u64, poll: Poll<'_>) -> Result<&[u8], RdbError> {
+        self.within_limit(n)?;
         let n = self.addressable(n)?;
         if n <= self.buf.len() {
             self.ensure(n, poll)?;
@@ -472,10 +473,15 @@ impl<R: Read> RdbReader<R> {
         Ok(&self.long)
     }
 
-    fn addressable(&self, n: u64) -> Result<usize, RdbError> {
+    #[inline]
+    fn within_limit(&self, n: u64) -> Result<(), RdbError> {
         if n > self.limit.saturating_sub(self.bytes_read()) {
             return Err(self.error(RdbErrorKind::ShortRead));
         }
+        Ok(())
+    }
+
+    fn addressable(&self, n: u64) -> Result<usize, RdbError> {
         match usize::try_from(n) {
             Ok(len) if len <= isize::MAX as usize => Ok(len),
             _ => Err(self.error(RdbErrorKind::TooLong(n))),
@@ -618,6 +624,7 @@ impl<R: Read> RdbReader<R> {
         out.clear();
         match self.string_head(poll)? {
             StringHead::Plain(n) => {
+                self.within_limit(n)?;
                 let n = self.addressable(n)?;
                 if n <= self.buf.len() {
                     self.ensure(n, poll)?;

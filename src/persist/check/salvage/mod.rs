@@ -4,8 +4,9 @@
 //! The format has no marks between records, so after damage the next record has to be found by its structure. Wrong keys are
 //! worse than lost ones; these rules follow from it:
 //!
-//! - A place where reading can begin again starts a chain of [`search::CHAIN`] keys with different names that are texts, or
-//!   of [`search::BINARY_CHAIN`], each value checked in depth, or a chain that reaches the end mark exactly at the end of the file.
+//! - A place where reading can begin again starts a chain of [`search::CHAIN`] keys with different names, nearly all of them
+//!   texts, or of [`search::BINARY_CHAIN`], each value checked in depth, or a chain that reaches the end mark exactly at the
+//!   end of the file.
 //! - The first key after such a place is given up: what precedes it (an expiry, half a name) may be lost. Only if the place
 //!   begins with the selection of a database and its sizes it is whole. Where other chains begin within it or the next,
 //!   everything is given up until all of them agree.

@@ -16,7 +16,7 @@ use crate::wire::rdb::{RDB_TYPE_STRING, RDB_VERSION_CHECKSUM, RdbReader};
 
 /// Sound keys in a row that make a place to begin again.
 pub(super) const CHAIN: usize = 4;
-/// So many where a name is no text: compressed values have much that looks like short strings.
+/// So many where more than one name is no text: compressed values have much that looks like short strings.
 const BINARY_CHAIN: usize = 16;
 /// Records of a chain at the most.
 const CHAIN_ITEMS_MAX: usize = 64;
@@ -172,8 +172,14 @@ impl<'a> Search<'a> {
                 _ => {}
             }
             chain.starts.push(end);
-            let texts = chain.names.iter().all(|(name, _)| is_text(name));
-            if chain.names.len() == if texts { CHAIN } else { BINARY_CHAIN } {
+            // The first name may be chance that runs into the true ones.
+            let texts = chain.names.iter().filter(|(name, _)| is_text(name)).count();
+            let enough = if texts + 1 >= CHAIN {
+                CHAIN
+            } else {
+                BINARY_CHAIN
+            };
+            if chain.names.len() >= enough {
                 break true;
             }
             if chain.starts.len() > CHAIN_ITEMS_MAX {
