@@ -869,6 +869,13 @@ impl Clients {
         }
     }
 
+    /// Frees all buffers that no client uses.
+    pub fn empty_pool(&mut self) {
+        for pool in &mut self.pool {
+            *pool = Vec::new();
+        }
+    }
+
     /// Gives a sent buffer back.
     pub fn recycle(&mut self, mut buf: Vec<u8>) {
         let size = buf.capacity();

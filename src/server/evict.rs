@@ -156,7 +156,12 @@ impl Server {
         if !self.is_safe_to_perform_evictions() {
             return Evicted::Ok;
         }
-        let above = self.memory_above_limit();
+        let mut above = self.memory_above_limit();
+        if above > 0 {
+            // Rather than keys: what a burst of messages about evicted keys has left would else evict more of them.
+            self.clients.empty_pool();
+            above = self.memory_above_limit();
+        }
         if above == 0 {
             if self.evict.exceeded_since.is_some() {
                 self.note_eviction_state(Evicted::Ok);

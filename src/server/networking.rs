@@ -11,6 +11,7 @@
 //! sleeps, so that an id never dangles within a call.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -958,6 +959,12 @@ impl Server {
         }
         if let Some(file) = c.file.take() {
             self.el.remove_file(file);
+        }
+        if let Some(conn) = &c.conn
+            && self.persist.child.is_some()
+        {
+            // The child has the socket too: until it ends, our closing it would not be seen.
+            let _ = conn.shutdown(Shutdown::Both);
         }
         let buf = std::mem::take(&mut c.out.buf);
         self.clients.recycle(buf);

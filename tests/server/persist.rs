@@ -515,6 +515,22 @@ fn failed_bgsave_stops_writes() {
     let _ = c.run("SHUTDOWN ABORT");
 }
 
+/// A child has the clients' sockets, too: what the server closes is closed at once all the same.
+#[test]
+fn a_client_killed_during_a_save_sees_it() {
+    let server = Server::aedile(&[]);
+    let (mut c, mut other) = (server.connect(), server.connect());
+    c.ok("SET k v");
+    c.config_set("rdb-key-save-delay", "60000000");
+    c.run("BGSAVE");
+    let id = other.run("CLIENT ID").int();
+    assert_eq!(c.run(&format!("CLIENT KILL ID {id}")), 1);
+    other.expect_close();
+    assert_eq!(c.info("rdb_bgsave_in_progress"), "1");
+    c.config_set("rdb-key-save-delay", "0");
+    c.ok("FLUSHALL");
+}
+
 #[test]
 fn flushall_and_dbsize() {
     let server = Server::aedile(&[]);
