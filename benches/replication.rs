@@ -104,7 +104,7 @@ fn full_sync(c: &mut Criterion) {
                 there = keys;
                 group.throughput(Throughput::Elements(keys as u64));
                 group.bench_function(
-                    BenchmarkId::new(format!("{server} {way}"), format!("{}k", keys / 1000)),
+                    BenchmarkId::new(format!("{server} {way}"), format!("{:03}k", keys / 1000)),
                     |b| {
                         b.iter_custom(|rounds| {
                             let mut spent = Duration::ZERO;

@@ -195,6 +195,7 @@ impl Server {
             return;
         }
         if self.clock.unix_s - self.repl.no_slaves_since > limit {
+            self.drop_kept_snapshot();
             self.change_replication_id();
             self.clear_replication_id2();
             self.free_replication_backlog();

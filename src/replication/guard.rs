@@ -1,6 +1,9 @@
 //! What a replica tells, and refuses, on its own: a link that will never work is named with its cure, and a master that came
 //! back without its data is not followed into the void (replica-refuse-empty-master).
 //!
+//! A loop of replicas is found by the marks of `wire::ring`. They go to the master with the handshake, for a loop need not have
+//! a single link that is up, and then with the acknowledgement of each second.
+//!
 //! Invariant: a refusal changes nothing of the data set or of the history that is known.
 
 use crate::base::log::Level;

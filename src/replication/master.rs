@@ -167,6 +167,7 @@ impl Server {
     }
 
     fn check_replicas_output_limits(&mut self) {
+        self.kept_snapshot_limit();
         for i in 0..self.clients.slaves.len() {
             let cid = self.clients.slaves[i];
             self.replica_output_limit(cid);

@@ -78,28 +78,36 @@ impl Server {
         true
     }
 
-    fn drop_kept_snapshot(&mut self) {
+    pub(super) fn drop_kept_snapshot(&mut self) {
         if let Some(reader) = self.repl.kept_snapshot.take().and_then(|k| k.reader) {
             self.repl.log.remove_reader(reader);
         }
     }
 
-    /// Once a second: nobody has come back, or what is kept for it has become too much.
+    /// The log has grown: what is kept for a replica that may come back is bounded as if it were there.
+    #[inline]
+    pub(super) fn kept_snapshot_limit(&mut self) {
+        let kept = self.repl.kept_snapshot.as_ref();
+        if let Some(reader) = kept.and_then(|k| k.reader) {
+            let limit = self.config.client_output_buffer_limit[ClientType::Slave as usize]
+                .hard_limit_bytes
+                .max(self.config.repl_backlog_size);
+            if self.repl.log.pending_memory(reader) as u64 > limit {
+                self.drop_kept_snapshot();
+            }
+        }
+    }
+
+    /// Once a second: nobody has come back.
     pub(super) fn kept_snapshot_cron(&mut self) {
+        self.kept_snapshot_limit();
         let Some(k) = &self.repl.kept_snapshot else {
             return;
         };
-        let limit = self.config.client_output_buffer_limit[ClientType::Slave as usize]
-            .hard_limit_bytes
-            .max(self.config.repl_backlog_size);
-        let too_much = k
-            .reader
-            .is_some_and(|r| self.repl.log.pending_memory(r) as u64 > limit);
         let sent = self
             .replicas()
             .any(|(_, r)| r.state == ReplState::SendBulk && r.db_file.is_some());
-        if too_much
-            || k.replid != self.repl.replid
+        if k.replid != self.repl.replid
             || !sent && self.clock.unix_s > k.until
             || !self.config.repl_resume_full_sync
         {

@@ -91,7 +91,8 @@ const LEFT_OUT: &[&str] = &[
 
 /// The same by their arguments: a BITFIELD that fails may make a string longer all the same, and a real master does not tell its
 /// replicas; a real master of 7.0 takes any number of entries read by a group; and a real replica may fail to sort numbers when
-/// the command before named one beyond all doubles, for it takes that one's error for its own.
+/// the command before named one beyond all doubles, for it takes that one's error for its own. Nor may a number that stands
+/// where an offset is wanted make a string of hundreds of megabytes, which would be no leak of memory.
 fn left_out_with(name: &str, words: &[Vec<u8>]) -> bool {
     let has = |word: &str| {
         words
@@ -99,7 +100,7 @@ fn left_out_with(name: &str, words: &[Vec<u8>]) -> bool {
             .any(|w| w.eq_ignore_ascii_case(word.as_bytes()))
     };
     match name {
-        "BITFIELD" => has("FAIL"),
+        "BITFIELD" => has("FAIL") || words.iter().any(|w| w.len() > 8),
         "XGROUP" => has("ENTRIESREAD"),
         "SORT" => !has("ALPHA"),
         _ => false,

@@ -189,6 +189,43 @@ fn another_snapshot_is_not_resumed() {
     assert_eq!(c.info_int("sync_full"), 2);
 }
 
+/// What is kept for a replica that may come back for the rest of its snapshot never passes the limit of its output, and goes
+/// with the backlog when nobody comes back at all.
+#[test]
+fn what_is_kept_for_an_interrupted_sync_is_bounded() {
+    let (m, _r, proxy) = half_synced(1_000, 3_000_000);
+    let mut c = m.connect();
+    c.config_set("client-output-buffer-limit", "replica 2mb 0 0");
+    c.config_set("repl-backlog-size", "64kb");
+    proxy.refuse(true);
+    wait_until("the replica to be gone", || {
+        c.info("connected_slaves") == "0"
+    });
+    // Faster than any cron.
+    let value = vec![b'v'; 100_000];
+    let mut most = 0;
+    for i in 0..200 {
+        c.cmd(&[&b"SET"[..], format!("w{i}").as_bytes(), &value])
+            .assert_ok();
+        most = most.max(c.info_int("mem_total_replication_buffers"));
+    }
+    assert!((1_500_000..2_500_000).contains(&most), "{most}");
+}
+
+#[test]
+fn what_is_kept_for_an_interrupted_sync_goes_with_the_backlog() {
+    let (m, r, proxy) = half_synced(1_000, 3_000_000);
+    let mut c = m.connect();
+    c.config_set("repl-backlog-ttl", "1");
+    proxy.refuse(true);
+    wait_until("the backlog's end", || c.info("repl_backlog_active") == "0");
+    assert_eq!(c.info_int("mem_total_replication_buffers"), 0);
+    c.ok("SET in no-stream");
+    proxy.refuse(false);
+    assert_synced(&m, &r);
+    assert_eq!(c.info_int("full_syncs_resumed"), 0);
+}
+
 /// A master whose snapshot for its replica has begun, and takes a second.
 fn snapshot_begun(policy: &str, limit: &str) -> (Server, Server) {
     let m = start(&[
