@@ -371,3 +371,70 @@ fn select_and_swapdb_bounds() {
     c.run("SWAPDB 0 4")
         .assert_error("ERR DB index is out of range");
 }
+
+/// Above so many keys the requests of a pipeline run in groups: the answers are those that they get one by one, whatever the
+/// requests are and wherever a segment ends.
+#[test]
+fn pipelines_over_many_keys() {
+    let many = Server::aedile(&["--enable-debug-command", "yes"]);
+    let few = Server::aedile(&[]);
+    many.connect().ok("DEBUG POPULATE 200000 filler 8");
+    let mut pipeline = Vec::new();
+    for i in 0..600usize {
+        let key = format!("key:{}", i * 7 % 50);
+        pipeline.extend(match i * 7919 % 17 {
+            0 => encode(&["SET", &key, &"v".repeat(990 + i % 20)]),
+            1 => b"PING inline\r\n\r\n".to_vec(),
+            2 => [
+                encode(&["MULTI"]),
+                encode(&["INCR", "n"]),
+                encode(&["EXEC"]),
+            ]
+            .concat(),
+            3 => encode(&["GET"]),
+            4 => encode(&["SET", "big", &"b".repeat(40_000)]),
+            5 => encode(&["STRLEN", "big"]),
+            6 => encode(&["NO", "SUCH"]),
+            7 => [
+                encode(&["SELECT", "1"]),
+                encode(&["INCR", "n"]),
+                encode(&["SELECT", "0"]),
+            ]
+            .concat(),
+            8 => encode(&["RPUSH", "list", &key]),
+            9 => encode(&["BLPOP", "list", "0.01"]),
+            10 => encode(&["DEL", &key]),
+            _ => encode(&["GET", &key]),
+        });
+    }
+    pipeline.extend(encode(&["QUIT"]));
+    pipeline.extend(encode(&["SET", "after", "quit"]));
+    let answers = |server: &Server, step: usize| {
+        let mut c = server.connect();
+        let mut writer = c.try_clone().expect("a second handle");
+        let bytes = pipeline.clone();
+        let writing = std::thread::spawn(move || {
+            bytes.chunks(step).for_each(|part| {
+                let _ = writer.try_write_raw(part);
+            });
+        });
+        let got = c.expect_close();
+        writing.join().expect("the writer");
+        got
+    };
+    let expected = answers(&few, usize::MAX);
+    assert!(expected.ends_with(b"+OK\r\n") && expected.len() > 20_000);
+    assert_eq!(answers(&many, 3001).len(), expected.len());
+    let mut c = many.connect();
+    assert_eq!(c.run("EXISTS after"), 0);
+    for again in [1 << 14, 100, usize::MAX] {
+        for (s, step) in [(&few, usize::MAX), (&many, again)] {
+            let mut c = s.connect();
+            c.run("DEL n list big");
+            (0..50).for_each(|i| drop(c.run(&format!("DEL key:{i}"))));
+            c.ok("SELECT 1");
+            c.run("DEL n");
+            assert!(answers(s, step) == expected, "in steps of {step}");
+        }
+    }
+}
