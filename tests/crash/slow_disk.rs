@@ -308,6 +308,7 @@ fn switched_off_and_on_on_a_slow_disk() {
     assert!(silent(&mut c, Duration::from_millis(300)));
     disk.heal();
     c.read().assert_ok();
+    disk.wait_healed(INCR);
     let mut other = server.connect();
     disk.hang(INCR, || {
         c.config_set("appendonly", "yes");

@@ -77,6 +77,15 @@ impl Disk {
         });
     }
 
+    /// Waits until no sync of `pattern` hangs any more: one that has not yet seen that all is well again would go on to hang
+    /// under the next rule.
+    #[track_caller]
+    pub fn wait_healed(&self, pattern: &str) {
+        wait_until(&format!("the syncs of {pattern}"), || {
+            self.count("begin sync", pattern) == self.count("end sync", pattern)
+        });
+    }
+
     /// Holds the syncs of `pattern`, and waits until one hangs; `write` brings one about.
     #[track_caller]
     pub fn hang(&self, pattern: &str, write: impl FnOnce()) {
