@@ -188,7 +188,9 @@ impl Writer {
     pub fn start(port: u16, script: Script) -> Writer {
         let progress = Arc::new(Progress::default());
         let (p, s) = (progress.clone(), script.clone());
-        let thread = std::thread::spawn(move || write(port, &s, &p));
+        // Here and now: a thread that gets its turn late would meet the server that comes after this one, and write for ever.
+        let conn = Conn::try_connect(port).ok();
+        let thread = std::thread::spawn(move || write(conn?, &s, &p));
         Writer {
             script,
             progress,
@@ -217,10 +219,7 @@ impl Writer {
 
 /// Sends steps until the connection breaks or an error comes. A step that is refused is not taken, and
 /// nor is any behind it.
-fn write(port: u16, script: &Script, progress: &Progress) -> Option<String> {
-    let Ok(mut conn) = Conn::try_connect(port) else {
-        return None;
-    };
+fn write(mut conn: Conn, script: &Script, progress: &Progress) -> Option<String> {
     let mut state = State::new();
     let mut next = script.steps();
     let mut rng = Rng(!script.seed);
