@@ -666,6 +666,14 @@ impl Listpack {
                 && b.get(p + 1..p + 1 + n)
                     .is_some_and(|text| same_bytes(text, needle))
         };
+        // The next element to look at behind the one at `p`; none when the end comes before it.
+        let behind = |p: usize| {
+            let next = p + entry_size(b, p);
+            match PAIRS {
+                false => Some(next),
+                true => (b[next] != EOF).then(|| next + entry_size(b, next)),
+            }
+        };
         let mut p = from.0 as usize;
         // Elements of a group, which share the questions whether they end before the end, and whether their first bytes
         // tell their lengths: one whose does not seems to have none, and so is the group's last one as well.
@@ -685,17 +693,11 @@ impl Listpack {
                 size = usize::from(SIZES[usize::from(first)]);
                 q += size;
             }
-            if size > 0 {
-                p = q;
-            } else if PAIRS {
-                p += entry_size(b, p);
-                if b[p] == EOF {
-                    return None;
-                }
-                p += entry_size(b, p);
-            } else {
-                p = q + long_entry_size(b, q);
-            }
+            p = match (size, PAIRS) {
+                (1.., _) => q,
+                (_, true) => behind(p)?,
+                (_, false) => behind(q)?,
+            };
         }
         // One by one while there is a word, and the end mark is not the next byte.
         let end = b.len().saturating_sub(at + 8);
@@ -705,25 +707,13 @@ impl Listpack {
             if word & mask == want && (WHOLE || is_here(p)) {
                 return Some(LpPos(p as u32));
             }
-            p += entry_size(b, p);
-            if PAIRS {
-                if b[p] == EOF {
-                    return None;
-                }
-                p += entry_size(b, p);
-            }
+            p = behind(p)?;
         }
         while b[p] != EOF {
             if is_here(p) {
                 return Some(LpPos(p as u32));
             }
-            p += entry_size(b, p);
-            if PAIRS {
-                if b[p] == EOF {
-                    return None;
-                }
-                p += entry_size(b, p);
-            }
+            p = behind(p)?;
         }
         None
     }

@@ -485,16 +485,21 @@ impl Server {
         mut dbs: Option<&mut Vec<Db>>,
         flags: u32,
     ) -> Result<(), LoadFailure> {
-        for PendingKey {
-            db,
-            hash,
-            offset,
-            entry,
-        } in pending.drain(..n.min(pending.len()))
-        {
+        for _ in 0..n {
+            let Some(next) = pending.pop_front() else {
+                break;
+            };
+            let PendingKey {
+                db,
+                hash,
+                offset,
+                entry,
+            } = next;
             let keys = &mut dbs.as_deref_mut().unwrap_or(&mut self.dbs)[db].keys;
             if keys.find(hash, entry.name()).is_some() {
                 if flags & RDBFLAGS_ALLOW_DUP == 0 {
+                    // What was read behind it is not taken.
+                    pending.clear();
                     let key = entry.name().to_vec();
                     return Err(LoadFailure::DuplicateKey { offset, key, db });
                 }

@@ -25,7 +25,7 @@ use crate::server::Server;
 use crate::server::client::{
     BigArg, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER,
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
-    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_UNIX_SOCKET, ClientId, ClientType, Output,
+    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_UNIX_SOCKET, Client, ClientId, ClientType, Output,
 };
 use crate::server::crash::log_arguments;
 use crate::server::exec::{Args, Processed};
@@ -256,11 +256,15 @@ impl Running<'_> {
     }
 }
 
-/// A client that is in such a state runs no further request now.
-const STOP: u64 =
-    CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED;
+/// Whether the client is in a state in which it runs no further request now.
+#[inline]
+fn runs_nothing(c: &Client) -> bool {
+    const STOP: u64 =
+        CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED;
+    c.flags & STOP != 0 || c.block.is_some()
+}
 
-/// The requests of [`process_input_buffer`], or the first `ONE` of them.
+/// The requests of [`process_input_buffer`]; with `ONE` only the first of them.
 #[inline]
 fn run_requests<const ONE: bool>(
     server: &mut Server,
@@ -286,8 +290,7 @@ fn run_each<const ONE: bool>(server: &mut Server, cid: ClientId, running: &mut R
     let buf = running.buf;
     let mut start = 0;
     while let Some(c) = server.clients.get(cid) {
-        if c.flags & STOP != 0 || c.block.is_some() || (start >= buf.len() && !parser.in_request())
-        {
+        if runs_nothing(c) || (start >= buf.len() && !parser.in_request()) {
             return Rest::From(start);
         }
         let is_master = c.flags & CLIENT_MASTER != 0;
@@ -320,15 +323,9 @@ fn run_each<const ONE: bool>(server: &mut Server, cid: ClientId, running: &mut R
             start += n;
             parser.reset();
             if done == Processed::Stop {
-                return match server.clients.get(cid) {
-                    Some(_) => Rest::From(start),
-                    None => Rest::Gone,
-                };
+                return Rest::of(server, cid, start);
             }
-            if start >= buf.len() {
-                return Rest::From(start);
-            }
-            if ONE {
+            if ONE || start >= buf.len() {
                 return Rest::From(start);
             }
             if !limits.authenticated {
@@ -379,10 +376,8 @@ fn run_stream(server: &mut Server, cid: ClientId, parser: &mut Parser, buf: &[u8
             }
             Rest::Gone => return Rest::Gone,
         }
-        match server.clients.get(cid) {
-            Some(c) if c.flags & STOP == 0 && c.block.is_none() && start < buf.len() => {}
-            Some(_) => return Rest::From(start),
-            None => return Rest::Gone,
+        if start >= buf.len() || server.clients.get(cid).is_none_or(runs_nothing) {
+            return Rest::of(server, cid, start);
         }
         if parser.in_request() {
             continue;
@@ -471,8 +466,7 @@ fn run_group(
         at += request.len();
         *start += request.len();
         if done == Processed::Stop {
-            let gone = server.clients.get(cid).is_none();
-            return Some(if gone { Rest::Gone } else { Rest::From(*start) });
+            return Some(Rest::of(server, cid, *start));
         }
     }
     None
@@ -488,6 +482,16 @@ enum Rest {
         start: usize,
         len: usize,
     },
+}
+
+impl Rest {
+    /// What is left from `start` on, if the client is still there.
+    fn of(server: &Server, cid: ClientId, start: usize) -> Rest {
+        match server.clients.get(cid) {
+            Some(_) => Rest::From(start),
+            None => Rest::Gone,
+        }
+    }
 }
 
 /// Keeps an unfinished request with its client.

@@ -531,6 +531,27 @@ fn a_client_killed_during_a_save_sees_it() {
     c.ok("FLUSHALL");
 }
 
+/// A key that comes twice ends a load: what came before it stays, what comes behind it is not taken.
+#[test]
+fn a_key_that_comes_twice_is_refused() {
+    let server = Server::aedile(&["--enable-debug-command", "yes"]);
+    let mut c = server.connect();
+    let mut file = b"REDIS0011\xfe\x00".to_vec();
+    let before = (0..40).map(|i| format!("k{i:02}"));
+    for key in before.chain(["k05".into(), "behind".into()]) {
+        file.extend([0, key.len() as u8]);
+        file.extend(key.bytes());
+        file.extend(b"\x01v");
+    }
+    // Eight zeros for a checksum: there is none.
+    file.extend(b"\xff\0\0\0\0\0\0\0\0");
+    std::fs::write(server.rdb_path(), file).expect("the file");
+    assert!(c.run("DEBUG RELOAD NOSAVE").is_error());
+    assert_eq!(c.run("DBSIZE"), 40);
+    assert_eq!(c.run("EXISTS behind"), 0);
+    assert!(server.log_has("duplicated key 'k05'"));
+}
+
 #[test]
 fn flushall_and_dbsize() {
     let server = Server::aedile(&[]);

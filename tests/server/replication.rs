@@ -543,14 +543,20 @@ fn a_loop_of_replicas_with_links_is_named() {
             // Said once, not each second.
             assert_eq!(s.log_count("MASTER link problem: loop of"), 1);
         }
-        all[1].connect().ok("REPLICAOF NO ONE");
-        all[1].connect().ok("SET it goes-on");
-        for s in &all {
-            let mut c = s.connect();
-            wait_until("no problem", || c.info("master_link_problem").is_empty());
-        }
-        assert_synced(all[1], all[2]);
+        a_promotion_ends_the_loop(&all);
     }
+}
+
+/// One of them becomes a master: nobody complains any more, and the others follow.
+#[track_caller]
+fn a_promotion_ends_the_loop(all: &[&Server]) {
+    all[1].connect().ok("REPLICAOF NO ONE");
+    all[1].connect().ok("SET it goes-on");
+    for s in all {
+        let mut c = s.connect();
+        wait_until("no problem", || c.info("master_link_problem").is_empty());
+    }
+    assert_synced(all[1], all[2]);
 }
 
 /// Servers that are configured in a circle never get a link at all.
@@ -569,13 +575,7 @@ fn a_loop_of_replicas_without_links_is_named() {
             s.sigcont();
         }
         all_name_the_loop(&all);
-        all[1].connect().ok("REPLICAOF NO ONE");
-        all[1].connect().ok("SET it goes-on");
-        for s in &all {
-            let mut c = s.connect();
-            wait_until("no problem", || c.info("master_link_problem").is_empty());
-        }
-        assert_synced(all[1], all[2]);
+        a_promotion_ends_the_loop(&all);
     }
 }
 
