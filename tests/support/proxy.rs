@@ -27,6 +27,8 @@ pub enum Dir {
 struct Control {
     stop: AtomicBool,
     refuse: AtomicBool,
+    /// The next cut by `cut_after` refuses what comes after it.
+    refuse_when_cut: AtomicBool,
     blackhole: AtomicBool,
     /// Bytes per direction before the link is cut; negative means no limit.
     cut_after: [AtomicI64; 2],
@@ -100,6 +102,12 @@ impl Proxy {
     /// Cuts the links once `n` more bytes have passed in `dir`; once.
     pub fn cut_after(&self, dir: Dir, n: u64) {
         self.control.cut_after[dir as usize].store(n as i64, Ordering::SeqCst);
+    }
+
+    /// The same, and from that very moment on new connections are refused: whoever was cut stays as it is then.
+    pub fn cut_after_and_refuse(&self, dir: Dir, n: u64) {
+        self.control.refuse_when_cut.store(true, Ordering::SeqCst);
+        self.cut_after(dir, n);
     }
 
     /// True when a `cut_after` has done its work.
@@ -238,6 +246,9 @@ fn copy(number: u64, mut from: TcpStream, mut to: TcpStream, dir: Dir, control: 
         if left >= 0 {
             if chunk.len() as i64 >= left {
                 chunk = &chunk[..left as usize];
+                if control.refuse_when_cut.swap(false, Ordering::SeqCst) {
+                    control.refuse.store(true, Ordering::SeqCst);
+                }
                 limit.store(-1, Ordering::SeqCst);
                 cut = true;
             } else {
