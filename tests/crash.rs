@@ -9,6 +9,7 @@ mod support;
 mod crash {
     mod disk;
     mod kill;
+    mod payload;
     mod slow_disk;
     mod slow_sync;
     mod writers;

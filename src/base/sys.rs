@@ -10,9 +10,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 pub use crash::{
     CodePlace, CrashCause, Exhibit, Registers, code_place, end_with_report, exhibit, peek,
@@ -420,6 +421,48 @@ pub fn populate_program() {
 /// A path out of a directive's bytes.
 pub fn path_of(bytes: &[u8]) -> PathBuf {
     std::ffi::OsStr::from_bytes(bytes).into()
+}
+
+/// An empty file without a name in the working folder, to be read and written: it goes with its last descriptor.
+///
+/// # Errors
+/// The system's.
+pub fn nameless_file() -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true);
+    match options.custom_flags(libc::O_TMPFILE).open(".") {
+        // These are what file systems and kernels without it say.
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {}
+        done => return done,
+    }
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let n = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = format!("temp-{}-{n}.tmp", std::process::id());
+    let file = options.custom_flags(0).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+/// Locks a file for this process and those that it forks, as long as one of them has this descriptor (flock).
+///
+/// # Errors
+/// `WouldBlock`: another has it; or the system's, where files cannot be locked.
+pub fn lock_file(file: &File) -> io::Result<()> {
+    // SAFETY: a descriptor that is open.
+    match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether there is a process of this number.
+pub fn process_exists(pid: u32) -> bool {
+    let Ok(pid @ 1..) = i32::try_from(pid) else {
+        return false;
+    };
+    // SAFETY: signal 0 is sent to nobody.
+    let found = unsafe { libc::kill(pid, 0) } == 0;
+    found || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
 }
 
 /// Makes a renaming of this path last (fsyncFileDir of util.c): syncs its folder. Folders that cannot be synced are left

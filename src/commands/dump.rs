@@ -17,8 +17,7 @@ use crate::store::rdb_value::{
     LoadLimits, Loaded, rdb_load_object, rdb_save_object, rdb_save_object_type,
 };
 use crate::wire::rdb::{
-    RDB_VERSION, RdbReader, RdbWriter, RdbWriterOptions, create_dump_payload, no_poll,
-    verify_dump_payload,
+    RdbReader, RdbWriter, RdbWriterOptions, create_dump_payload, no_poll, verify_dump_payload,
 };
 
 /// DUMP key
@@ -34,7 +33,7 @@ pub fn dump_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// The payload that makes a value (createDumpPayload). None when it cannot be written: it must not be sent in part.
 pub fn dump_payload(server: &Server, e: &Entry) -> Option<Vec<u8>> {
-    let version = u16::try_from(server.config.rdb_save_version).unwrap_or(RDB_VERSION);
+    let version = server.config.rdb_save_version.of_files();
     let mut w = RdbWriter::in_memory(RdbWriterOptions {
         version,
         compression: server.config.rdbcompression,

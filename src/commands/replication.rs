@@ -13,7 +13,7 @@ use crate::server::client::{
 use crate::server::exec::Args;
 use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
-use crate::wire::handshake::{HEARS_BEHIND, ResumeRequest, parse_behind};
+use crate::wire::capabilities::{Capability, HEARS_BEHIND, rdb_version_of_server};
 
 /// Longest host name or address that a replica may announce (NET_HOST_STR_LEN).
 const NET_HOST_STR_LEN: usize = 256;
@@ -146,17 +146,25 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
             server.clients[cid].repl_mut().announced_ip = ip.to_vec();
         } else if args.is(i, "capa") {
             let r = server.clients[cid].repl_mut();
-            if args.is(i + 1, "eof") {
-                r.capa |= SLAVE_CAPA_EOF;
-            } else if args.is(i + 1, "psync2") {
-                r.capa |= SLAVE_CAPA_PSYNC2;
-            } else if let Some(resume) = ResumeRequest::parse(&args[i + 1]) {
-                r.can_resume = true;
-                r.resume = resume;
-            } else if let Some(marks) = parse_behind(&args[i + 1]) {
-                server.replica_tells_behind(cid, marks);
-                reply = HEARS_BEHIND;
+            match Capability::parse(&args[i + 1]) {
+                Capability::Eof => r.capa |= SLAVE_CAPA_EOF,
+                Capability::Psync2 => r.capa |= SLAVE_CAPA_PSYNC2,
+                Capability::Rdb(version) => r.rdb_version = version,
+                Capability::Resume(resume) => {
+                    r.can_resume = true;
+                    r.resume = resume;
+                }
+                Capability::Behind(marks) => {
+                    server.replica_tells_behind(cid, marks);
+                    reply = HEARS_BEHIND;
+                }
+                Capability::Unknown => {}
             }
+        } else if args.is(i, "version") {
+            let Some(version) = rdb_version_of_server(&args[i + 1]) else {
+                return server.add_reply_error(cid, "Unrecognized version format");
+            };
+            server.clients[cid].repl_mut().rdb_version = version;
         } else if args.is(i, "ack") {
             if !server.clients[cid].has(CLIENT_SLAVE) {
                 return;

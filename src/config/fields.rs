@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use super::value::{
     AclPubsubDefault, AppendFsync, ClientBufferLimit, ClusterEndpointType, DeferredLine, LogLevel,
-    MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad,
-    ReplOverflowPolicy, SanitizeDumpPayload, SaveParam, Supervised, SyslogFacility, TlsAuthClients,
+    MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion,
+    ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, SaveParam, Supervised,
+    SyslogFacility, TlsAuthClients,
 };
 #[cfg(doc)]
 use super::value::{NotifyFlags, ShutdownFlags};
@@ -183,9 +184,9 @@ pub struct Config {
     pub key_load_delay: i32,
     /// `loading-process-events-interval-bytes`: Bytes loaded between two turns of the event loop, 1024 or more.
     pub loading_process_events_interval_bytes: u64,
-    /// `rdb-save-version`: RDB version that is written, 9..=11. Aedile's own: lets an older server load the file or
-    /// replicate from here.
-    pub rdb_save_version: i32,
+    /// `rdb-save-version`: RDB version that is written. Aedile's own: lets an older server load the file or replicate from
+    /// here.
+    pub rdb_save_version: RdbSaveVersion,
 
     // Replication.
     /// `replicaof`: Host of the master; `None`: this server is a master. REPLICAOF and failover keep it up to date.
@@ -530,7 +531,7 @@ impl Default for Config {
             rdb_key_save_delay: 0,
             key_load_delay: 0,
             loading_process_events_interval_bytes: 2 << 20,
-            rdb_save_version: 11,
+            rdb_save_version: RdbSaveVersion::Auto,
             masterhost: None,
             masterport: 6379,
             masterauth: None,

@@ -532,6 +532,7 @@ mod tests {
             ("logfile", "a\0b", "a"),
             ("proc-title-template", "{title} x", "{title} x"),
             ("rdb-save-version", "9", "9"),
+            ("rdb-save-version", "AUTO", "auto"),
         ];
         for (name, value, shown) in cases {
             let mut config = Config::default();
@@ -600,7 +601,7 @@ mod tests {
             (
                 "rdb-save-version",
                 "12",
-                "argument must be between 9 and 11 inclusive",
+                "argument(s) must be one of the following: auto, 9, 10, 11",
             ),
             (
                 "loglevel",

@@ -16,8 +16,9 @@ use super::valid::{
 };
 use super::value::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, ReplOverflowPolicy,
-    SanitizeDumpPayload, ShutdownFlags, Supervised, SyslogFacility, TlsAuthClients,
+    PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
+    ReplOverflowPolicy, SanitizeDumpPayload, ShutdownFlags, Supervised, SyslogFacility,
+    TlsAuthClients,
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
@@ -338,7 +339,7 @@ pub static TABLE: &[Row] = &[
     row(
         "rdb-save-version",
         MODIFIABLE,
-        number!(rdb_save_version, Integer, 9, 11),
+        choice!(rdb_save_version, RdbSaveVersion),
     ),
     // Replication.
     row(

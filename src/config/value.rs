@@ -4,6 +4,7 @@
 //! is the one that CONFIG GET answers. Nothing here knows of files, clients or the server.
 
 use crate::base::log::Level;
+use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
 
 /// Declares a named choice: an enum, its names as a configuration file spells them, and both conversions.
 macro_rules! choices {
@@ -136,6 +137,38 @@ choices! {
         /// Clients that write are slowed until it has caught up.
         Backpressure = 2,
     } { "disconnect" => Disconnect, "spill" => Spill, "backpressure" => Backpressure, }
+}
+
+choices! {
+    /// `rdb-save-version`.
+    RdbSaveVersion {
+        /// The newest for files, for a full sync what its replicas read.
+        Auto = 0,
+        /// That of Redis 5 and 6.
+        V9 = 9,
+        /// That of Redis 7.0.
+        V10 = 10,
+        /// That of Redis 7.2.
+        V11 = 11,
+    } { "auto" => Auto, "9" => V9, "10" => V10, "11" => V11, }
+}
+
+impl RdbSaveVersion {
+    /// The RDB version of files and of DUMP's payloads.
+    pub fn of_files(self) -> u16 {
+        match self {
+            RdbSaveVersion::Auto => RDB_VERSION,
+            fixed => fixed as u16,
+        }
+    }
+
+    /// The RDB version of a full sync for replicas that read versions up to `reads`.
+    pub fn of_full_sync(self, reads: u16) -> u16 {
+        match self {
+            RdbSaveVersion::Auto => reads.clamp(RDB_VERSION_MIN_WRITTEN, RDB_VERSION),
+            fixed => fixed as u16,
+        }
+    }
 }
 
 choices! {

@@ -12,7 +12,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use super::save::temp_file;
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::alloc;
 use crate::base::clock::{monotonic_us, mstime};
@@ -23,8 +22,10 @@ use crate::ds::table::Resize;
 use crate::server::Server;
 use crate::server::client::Chunk;
 use crate::server::oom_score::ProcessClass;
-use crate::server::persist::{Child, ChildKind, RdbSaveInfo, RdbTarget};
+use crate::server::persist::{Child, ChildKind, RdbSaveInfo, RdbTarget, SnapshotForm};
+use crate::server::temp_file;
 use crate::server_log;
+use crate::wire::rdb::RDB_VERSION;
 
 /// Exit code of a child that was asked to stop (SERVER_CHILD_NOERROR_RETVAL).
 const SERVER_CHILD_NOERROR_RETVAL: i32 = 255;
@@ -223,16 +224,58 @@ impl Server {
         }
         self.persist.rdb_saves += 1;
         self.persist.last_bgsave_try = mstime().div_euclid(1000);
-        let saved = self.fork_child(ChildKind::Rdb, RdbTarget::Disk, |server, reporter| {
+        let version = self.config.rdb_save_version.of_files();
+        let forked = self.fork_child(ChildKind::Rdb, RdbTarget::Disk, |server, reporter| {
             server.rdb_save_file(path, rsi, Some(reporter))
         });
-        match saved {
+        self.background_save_started(forked, version, None)
+    }
+
+    /// Starts to save in a child to a file without a name, for replicas that cannot read the version of `dbfilename`, which is
+    /// left alone. False: as with [`Self::rdb_save_background`], or there can be no such file.
+    pub fn rdb_save_background_nameless(&mut self, form: SnapshotForm) -> bool {
+        if self.has_active_child_process() {
+            return false;
+        }
+        let made = sys::nameless_file().and_then(|file| Ok((file.try_clone()?, file)));
+        let (file, written) = match made {
+            Ok(files) => files,
+            Err(e) => {
+                server_log!(
+                    Level::Warning,
+                    "Failed opening a file without a name for the replicas' snapshot: {}",
+                    strerror(&e)
+                );
+                return false;
+            }
+        };
+        self.persist.rdb_saves += 1;
+        let forked = self.fork_child(ChildKind::Rdb, RdbTarget::Disk, |server, reporter| {
+            server.rdb_save_nameless(&written, form, reporter)
+        });
+        self.background_save_started(forked, form.version, Some(file))
+    }
+
+    /// Books the start of a child that saves to a file; false: there is none.
+    fn background_save_started(
+        &mut self,
+        forked: io::Result<i32>,
+        version: u16,
+        nameless: Option<File>,
+    ) -> bool {
+        match forked {
             Ok(pid) => {
+                if let Some(child) = self.persist.child.as_mut() {
+                    child.rdb_version = version;
+                    child.nameless = nameless;
+                }
                 server_log!(Level::Notice, "Background saving started by pid {}", pid);
                 true
             }
             Err(e) => {
-                self.persist.last_bgsave_failed = true;
+                if nameless.is_none() {
+                    self.persist.last_bgsave_failed = true;
+                }
                 server_log!(
                     Level::Warning,
                     "Can't save in background: fork: {}",
@@ -280,6 +323,8 @@ impl Server {
             pid,
             kind,
             target,
+            rdb_version: RDB_VERSION,
+            nameless: None,
             info: read,
             info_file,
             start: mstime().div_euclid(1000),
@@ -473,26 +518,30 @@ impl Server {
                 };
                 self.persist.last_bgsave_seconds =
                     Some((mstime().div_euclid(1000) - child.start).max(0));
-                self.update_slaves_waiting_bgsave(ok, child.target);
+                self.update_slaves_waiting_bgsave(ok, child.target, child.nameless);
             }
             ChildKind::Aof => self.background_rewrite_done(&child, outcome),
         }
     }
 
-    /// Books the end of a BGSAVE (backgroundSaveDoneHandlerDisk). True: the file is there.
+    /// Books the end of a BGSAVE (backgroundSaveDoneHandlerDisk). True: the file is there. One without a name is nobody's
+    /// backup: it says nothing about what is saved.
     fn background_save_done(&mut self, child: &Child, outcome: Outcome) -> bool {
         let now = mstime().div_euclid(1000);
+        let is_backup = child.nameless.is_none();
         let p = &mut self.persist;
         match outcome {
             Outcome::Success => {
                 server_log!(Level::Notice, "Background saving terminated with success");
-                self.dirty -= child.dirty_before;
-                p.last_save = now;
-                p.last_bgsave_failed = false;
+                if is_backup {
+                    self.dirty -= child.dirty_before;
+                    p.last_save = now;
+                    p.last_bgsave_failed = false;
+                }
             }
             Outcome::Error => {
                 server_log!(Level::Warning, "Background saving error");
-                p.last_bgsave_failed = true;
+                p.last_bgsave_failed |= is_backup;
             }
             Outcome::Signal(signal) => {
                 server_log!(
@@ -501,7 +550,7 @@ impl Server {
                     signal
                 );
                 if signal != sys::SIGUSR1 && !child.killed {
-                    p.last_bgsave_failed = true;
+                    p.last_bgsave_failed |= is_backup;
                 }
                 let start = self.latency_start_monitor();
                 remove_temp_file(child.pid);
@@ -530,8 +579,7 @@ impl Server {
     }
 
     /// Starts a child that writes the snapshot into `pipe` and lives on until the other end of `safe_to_exit` is closed: what
-    /// is in the pipe has to be passed on first (the fork of rdbSaveToSlavesSockets). `req` are the replicas' requirements
-    /// (SLAVE_REQ_*).
+    /// is in the pipe has to be passed on first (the fork of rdbSaveToSlavesSockets).
     ///
     /// # Errors
     /// The system's: no process.
@@ -539,18 +587,21 @@ impl Server {
         &mut self,
         pipe: File,
         safe_to_exit: File,
-        req: u32,
-        rsi: RdbSaveInfo,
+        form: SnapshotForm,
     ) -> io::Result<i32> {
         let work = |server: &mut Server, reporter: &mut Reporter| {
             // Else this process would keep itself alive.
             server.repl.rdb_pipe = None;
-            let saved = server.rdb_save_rio_with_eof_mark(&pipe, req, rsi, reporter);
+            let saved = server.rdb_save_rio_with_eof_mark(&pipe, form, reporter);
             drop(pipe);
             let _ = (&safe_to_exit).read(&mut [0]);
             saved.is_ok()
         };
-        self.fork_child(ChildKind::Rdb, RdbTarget::Sockets, work)
+        let pid = self.fork_child(ChildKind::Rdb, RdbTarget::Sockets, work)?;
+        if let Some(child) = self.persist.child.as_mut() {
+            child.rdb_version = form.version;
+        }
+        Ok(pid)
     }
 
     /// The part of the cron that starts saves and sees to their end; `hz` times a second.
@@ -612,7 +663,7 @@ impl Server {
 
 /// Removes what a child that did not finish has written (rdbRemoveTempFile).
 fn remove_temp_file(pid: i32) {
-    let _ = fs::remove_file(temp_file(pid.unsigned_abs()));
+    let _ = fs::remove_file(temp_file::rdb(pid.unsigned_abs()));
 }
 
 /// The child has reported, or has ended.

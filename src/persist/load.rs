@@ -36,8 +36,8 @@ use crate::store::entry::Entry;
 use crate::store::evict::LFU_INIT_VAL;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::rdb::{
-    PollPoint, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind, RdbReader, RdbRecord,
-    module_type_name_by_id,
+    PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind, RdbReader, RdbRecord,
+    module_type_name_by_id, parse_header,
 };
 
 /// Keys without a value that the log names.
@@ -746,16 +746,21 @@ impl Server {
         if save && !self.rdb_save_to_dbfilename() {
             return Err("-ERR".into());
         }
+        let path = super::db_path(&self.config).to_owned();
+        if let Err(e) = check_header(&path) {
+            // What is in memory would be gone for nothing.
+            e.log(&path);
+            return Err(RELOAD_ERROR.into());
+        }
         if flush {
             self.empty_data(None, false);
         }
-        let path = super::db_path(&self.config).to_owned();
         let flags = if merge { RDBFLAGS_ALLOW_DUP } else { 0 };
         self.protect_client(cid);
         let loaded = self.rdb_load(&path, flags);
         self.unprotect_client(cid);
         if loaded.is_err() {
-            return Err("Error trying to load the RDB dump, check server logs.".into());
+            return Err(RELOAD_ERROR.into());
         }
         server_log!(Level::Notice, "DB reloaded by DEBUG RELOAD");
         Ok(())
@@ -788,6 +793,25 @@ impl Server {
             self.clients.queue_write(cid);
         }
     }
+}
+
+/// What DEBUG RELOAD answers where the file cannot be loaded.
+const RELOAD_ERROR: &str = "Error trying to load the RDB dump, check server logs.";
+
+/// Whether there is a file that begins as one that is read here.
+fn check_header(path: &Path) -> Result<(), LoadFailure> {
+    let mut file = File::open(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => LoadFailure::NotExist,
+        _ => LoadFailure::Open(e),
+    })?;
+    let mut header = [0; RDB_HEADER_LEN];
+    let at = |kind| RdbError { offset: 0, kind };
+    file.read_exact(&mut header).map_err(|e| match e.kind() {
+        io::ErrorKind::UnexpectedEof => at(RdbErrorKind::ShortRead),
+        kind => at(RdbErrorKind::Io(kind)),
+    })?;
+    parse_header(&header).map_err(at)?;
+    Ok(())
 }
 
 fn no_module(id: u64, offset: u64) -> LoadFailure {

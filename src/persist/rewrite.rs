@@ -7,7 +7,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::child::{Outcome, Reporter};
 use super::save::autosync;
@@ -16,7 +16,8 @@ use crate::base::log::Level;
 use crate::base::sys::{self, strerror};
 use crate::server::Server;
 use crate::server::aof::AofState;
-use crate::server::persist::{Child, ChildKind, RdbTarget};
+use crate::server::persist::{Child, ChildKind, RdbTarget, SnapshotForm};
+use crate::server::temp_file;
 use crate::server_log;
 use crate::store::dismiss::dismiss_object;
 use crate::store::rewrite::rewrite_object;
@@ -30,21 +31,11 @@ const AOF_REWRITE_LIMITE_MAX_MINUTES: i64 = 60;
 /// Bytes that are gathered before a write.
 const WRITE_BUFFER: usize = 256 * 1024;
 
-/// What process `pid` writes in the background, before it gets its name.
-fn temp_background_file(pid: u32) -> PathBuf {
-    PathBuf::from(format!("temp-rewriteaof-bg-{pid}.aof"))
-}
-
-/// What process `pid` writes at first.
-fn temp_file(pid: u32) -> PathBuf {
-    PathBuf::from(format!("temp-rewriteaof-{pid}.aof"))
-}
-
 /// Removes what a child has left (aofRemoveTempFile).
 pub(super) fn remove_temp_files(pid: i32) {
     let pid = pid.unsigned_abs();
-    let _ = fs::remove_file(temp_background_file(pid));
-    let _ = fs::remove_file(temp_file(pid));
+    let _ = fs::remove_file(temp_file::aof_background(pid));
+    let _ = fs::remove_file(temp_file::aof(pid));
 }
 
 /// A writer that counts what went through it.
@@ -78,8 +69,8 @@ impl Server {
         path: &Path,
         reporter: Option<&mut Reporter>,
     ) -> bool {
-        let temp = temp_file(std::process::id());
-        let file = match File::create(&temp) {
+        let temp = temp_file::aof(std::process::id());
+        let file = match temp_file::create(&temp) {
             Ok(f) => f,
             Err(e) => {
                 server_log!(
@@ -121,7 +112,11 @@ impl Server {
 
     fn write_base<W: Write>(&self, sink: W, reporter: Option<&mut Reporter>) -> io::Result<()> {
         if self.config.aof_use_rdb_preamble {
-            return self.rdb_save_rio(sink, 0, None, true, reporter);
+            let form = SnapshotForm {
+                aof_base: true,
+                ..self.snapshot_form(None)
+            };
+            return self.rdb_save_rio(sink, form, reporter);
         }
         let mut w = Counted {
             inner: BufWriter::with_capacity(WRITE_BUFFER, sink),
@@ -271,7 +266,7 @@ impl Server {
         }
         self.aof.rewrites += 1;
         let forked = self.fork_child(ChildKind::Aof, RdbTarget::Disk, |server, reporter| {
-            let path = temp_background_file(std::process::id());
+            let path = temp_file::aof_background(std::process::id());
             let ok = server.rewrite_append_only_file(&path, Some(reporter));
             if ok {
                 server_log!(
@@ -389,7 +384,7 @@ impl Server {
         let mut m = self.aof.manifest.clone();
         let base = m.new_base(&filename, self.config.aof_use_rdb_preamble);
         let base_path = self.aof_path(&base);
-        let temp = temp_background_file(pid.unsigned_abs());
+        let temp = temp_file::aof_background(pid.unsigned_abs());
         let start = self.latency_start_monitor();
         if let Err(e) = fs::rename(&temp, &base_path) {
             server_log!(

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::child::Reporter;
 use super::{Usage, debug_delay};
@@ -17,13 +17,14 @@ use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
 use crate::server::client::SLAVE_REQ_RDB_EXCLUDE_DATA;
-use crate::server::persist::RdbSaveInfo;
-use crate::server::{REDIS_VERSION, Server};
+use crate::server::persist::{RdbSaveInfo, SnapshotForm};
+use crate::server::{REDIS_VERSION, Server, temp_file};
 use crate::server_log;
 use crate::store::dismiss::dismiss_object;
 use crate::store::entry::Entry;
 use crate::store::evict::{estimate_object_idle_time, lfu_decr_and_return};
 use crate::store::rdb_value::{rdb_save_object, rdb_save_object_type};
+use crate::wire::payload::BulkHeader;
 use crate::wire::rdb::{Paced, RdbWriter, RdbWriterOptions};
 
 /// Bytes written between two syncs (REDIS_AUTOSYNC_BYTES).
@@ -32,11 +33,6 @@ const AUTOSYNC_BYTES: u64 = 4 << 20;
 const REPORT_KEYS: u64 = 1024;
 /// Milliseconds between two reports.
 const REPORT_MS: i64 = 1000;
-
-/// The name under which process `pid` writes.
-pub(super) fn temp_file(pid: u32) -> PathBuf {
-    PathBuf::from(format!("temp-{pid}.rdb"))
-}
 
 /// A file that is synced each [`AUTOSYNC_BYTES`], so that the last sync does not stall (rioSetAutoSync).
 pub(super) fn autosync(file: &File) -> Autosynced<'_> {
@@ -127,30 +123,37 @@ impl Walk<'_> {
 }
 
 impl Server {
-    /// Writes the data set as an RDB file into `sink` and flushes that (rdbSaveRio). With `rsi` the file tells which stream it
-    /// is a part of; `req` (SLAVE_REQ_*) may leave the keys out. With `aof_base` it says that it is the base of an append-only file.
+    /// The form of a snapshot for this server's own disk.
+    pub(super) fn snapshot_form(&self, rsi: Option<RdbSaveInfo>) -> SnapshotForm {
+        SnapshotForm {
+            version: self.config.rdb_save_version.of_files(),
+            req: 0,
+            rsi,
+            aof_base: false,
+        }
+    }
+
+    /// Writes the data set as an RDB file into `sink` and flushes that (rdbSaveRio).
     ///
     /// # Errors
     /// The sink's; `Interrupted` where the parent of this child wants it to stop.
     pub(super) fn rdb_save_rio<W: Write>(
         &self,
         sink: W,
-        req: u32,
-        rsi: Option<RdbSaveInfo>,
-        aof_base: bool,
+        form: SnapshotForm,
         reporter: Option<&mut Reporter>,
     ) -> io::Result<()> {
         let c = &self.config;
         let mut w = RdbWriter::new(
             sink,
             RdbWriterOptions {
-                version: c.rdb_save_version as u16,
+                version: form.version,
                 compression: c.rdbcompression,
                 checksum: c.rdbchecksum,
             },
         );
         w.magic()?;
-        self.rdb_save_info_aux_fields(&mut w, rsi, aof_base)?;
+        self.rdb_save_info_aux_fields(&mut w, form)?;
         let mut walk = Walk {
             usage: Usage::of(c.maxmemory_policy),
             lru_clock: self.clock.lru_clock,
@@ -164,7 +167,7 @@ impl Server {
         };
         for (id, db) in self.dbs.iter().enumerate() {
             let keys = &db.keys;
-            if keys.is_empty() || req & SLAVE_REQ_RDB_EXCLUDE_DATA != 0 {
+            if keys.is_empty() || form.req & SLAVE_REQ_RDB_EXCLUDE_DATA != 0 {
                 continue;
             }
             w.select_db(id as u64)?;
@@ -188,13 +191,12 @@ impl Server {
     pub(super) fn rdb_save_rio_with_eof_mark(
         &mut self,
         mut sink: &File,
-        req: u32,
-        rsi: RdbSaveInfo,
+        form: SnapshotForm,
         reporter: &mut Reporter,
     ) -> io::Result<()> {
         let mark = self.random.run_id();
-        sink.write_all(&[b"$EOF:", &mark[..], b"\r\n"].concat())?;
-        self.rdb_save_rio(sink, req, Some(rsi), false, Some(reporter))?;
+        sink.write_all(BulkHeader::EofMark(mark).line().as_bytes())?;
+        self.rdb_save_rio(sink, form, Some(reporter))?;
         sink.write_all(&mark)
     }
 
@@ -202,8 +204,7 @@ impl Server {
     fn rdb_save_info_aux_fields<W: Write>(
         &self,
         w: &mut RdbWriter<W>,
-        rsi: Option<RdbSaveInfo>,
-        aof_base: bool,
+        form: SnapshotForm,
     ) -> io::Result<()> {
         w.aux(b"redis-ver", REDIS_VERSION.as_bytes())?;
         w.aux_int(b"redis-bits", 64)?;
@@ -211,13 +212,13 @@ impl Server {
         w.aux_int(b"used-mem", alloc::used_memory() as i64)?;
         if let Some(RdbSaveInfo {
             repl_stream_db: Some(db),
-        }) = rsi
+        }) = form.rsi
         {
             w.aux_int(b"repl-stream-db", db as i64)?;
             w.aux(b"repl-id", &self.repl.replid)?;
             w.aux_int(b"repl-offset", self.repl.log.master_repl_offset())?;
         }
-        w.aux_int(b"aof-base", i64::from(aof_base))
+        w.aux_int(b"aof-base", i64::from(form.aof_base))
     }
 
     /// Writes the snapshot into `path`, and it is on the disk (rdbSaveInternal).
@@ -227,16 +228,47 @@ impl Server {
         rsi: Option<RdbSaveInfo>,
         reporter: Option<&mut Reporter>,
     ) -> Result<(), SaveError> {
-        let file = File::create(path).map_err(at("fopen"))?;
-        if self.config.rdb_save_incremental_fsync {
-            self.rdb_save_rio(autosync(&file), 0, rsi, false, reporter)
-        } else {
-            self.rdb_save_rio(&file, 0, rsi, false, reporter)
-        }
-        .map_err(at("rdbSaveRio"))?;
+        let file = temp_file::create(path).map_err(at("fopen"))?;
+        self.rdb_save_paced(&file, self.snapshot_form(rsi), reporter)
+            .map_err(at("rdbSaveRio"))?;
         file.sync_all().map_err(at("fsync"))?;
         sys::drop_page_cache(&file);
         Ok(())
+    }
+
+    /// Writes the snapshot into `file`, and to the disk as it goes where rdb-save-incremental-fsync says so.
+    fn rdb_save_paced(
+        &self,
+        file: &File,
+        form: SnapshotForm,
+        reporter: Option<&mut Reporter>,
+    ) -> io::Result<()> {
+        if self.config.rdb_save_incremental_fsync {
+            self.rdb_save_rio(autosync(file), form, reporter)
+        } else {
+            self.rdb_save_rio(file, form, reporter)
+        }
+    }
+
+    /// Writes a snapshot that only replicas will read. It is not forced to the disk: it does not outlive this process. False:
+    /// it failed, and the log says why.
+    pub(super) fn rdb_save_nameless(
+        &self,
+        file: &File,
+        form: SnapshotForm,
+        reporter: &mut Reporter,
+    ) -> bool {
+        let saved = self.rdb_save_paced(file, form, Some(reporter));
+        if let Err(e) = &saved
+            && !sys::child_stop_asked()
+        {
+            server_log!(
+                Level::Warning,
+                "Write error while saving DB for replicas to a file without a name: {}",
+                strerror(e)
+            );
+        }
+        saved.is_ok()
     }
 
     /// Writes the snapshot under a temporary name, then gives it the name `path` (rdbSave, without its bookkeeping). False:
@@ -247,7 +279,7 @@ impl Server {
         rsi: Option<RdbSaveInfo>,
         reporter: Option<&mut Reporter>,
     ) -> bool {
-        let temp = temp_file(std::process::id());
+        let temp = temp_file::rdb(std::process::id());
         if let Ok(path) = CString::new(temp.as_os_str().as_bytes()) {
             sys::set_unfinished_file(path);
         }

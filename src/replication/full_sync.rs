@@ -14,10 +14,11 @@ use crate::base::log::Level;
 use crate::base::sys::{self, path_of, strerror};
 use crate::server::Server;
 use crate::server::client::{CLIENT_SLAVE, ClientId, ReplState, Replica, SLAVE_CAPA_EOF};
-use crate::server::persist::{ChildKind, RdbTarget};
+use crate::server::persist::{ChildKind, RdbTarget, SnapshotForm};
 use crate::server::repl::SyncReason;
 use crate::server_log;
 use crate::wire::backlog::ReaderId;
+use crate::wire::payload::BulkHeader;
 
 use super::id_text;
 
@@ -32,6 +33,28 @@ struct SnapshotFor {
     capa: u32,
     /// What every one of them asks for (SLAVE_REQ_*).
     req: u32,
+    /// The newest RDB version that every one of them reads.
+    reads: u16,
+}
+
+impl SnapshotFor {
+    /// What serves this one replica.
+    fn one(r: &Replica) -> SnapshotFor {
+        SnapshotFor {
+            capa: r.capa,
+            req: r.req,
+            reads: r.rdb_version,
+        }
+    }
+
+    /// What serves this one too.
+    fn and(self, r: &Replica) -> SnapshotFor {
+        SnapshotFor {
+            capa: self.capa & r.capa,
+            req: self.req,
+            reads: self.reads.min(r.rdb_version),
+        }
+    }
 }
 
 impl Server {
@@ -68,9 +91,9 @@ impl Server {
                 "Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC"
             ),
             other => {
-                let (capa, req) = self.clients[cid].repl().map_or((0, 0), |r| (r.capa, r.req));
+                let what = SnapshotFor::one(self.clients[cid].repl_mut());
                 if self.config.repl_diskless_sync
-                    && capa & SLAVE_CAPA_EOF != 0
+                    && what.capa & SLAVE_CAPA_EOF != 0
                     && self.config.repl_diskless_sync_delay > 0
                 {
                     // The cron starts it, so that others may arrive and share it.
@@ -81,7 +104,7 @@ impl Server {
                         "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
                     );
                 } else if self.full_sync_slots() > 0 && self.repl.rdb_pipe.is_none() {
-                    self.start_bgsave_for_replication(SnapshotFor { capa, req });
+                    self.start_bgsave_for_replication(what);
                 }
             }
         }
@@ -89,10 +112,13 @@ impl Server {
 
     /// A snapshot on its way to the disk that another replica waits for serves this one too, from the same offset on.
     fn attach_to_current_bgsave(&mut self, cid: ClientId) {
-        let (capa, req, rdb_only) = self.clients[cid]
-            .repl()
-            .map_or((0, 0, false), |r| (r.capa, r.req, r.rdb_only));
-        let room = self.full_sync_slots() > 0;
+        let Some(r) = self.clients[cid].repl() else {
+            return;
+        };
+        let (capa, req, rdb_only) = (r.capa, r.req, r.rdb_only);
+        let written = self.persist.child.as_ref().map(|c| c.rdb_version);
+        let readable = written.is_some_and(|v| v <= self.version_for(r.rdb_version));
+        let room = self.full_sync_slots() > 0 && readable;
         let other = self.clients.slaves.iter().copied().find(|s| {
             self.replica(*s).is_some_and(|r| {
                 // One that only wants the snapshot has no place in the stream to be shared.
@@ -156,6 +182,11 @@ impl Server {
         }
     }
 
+    /// The RDB version of a full sync for a replica that reads versions up to this one.
+    fn version_for(&self, reads: u16) -> u16 {
+        self.config.rdb_save_version.of_full_sync(reads)
+    }
+
     /// Forks the child that writes the snapshot for the replicas that wait for one like this (startBgsaveForReplication).
     fn start_bgsave_for_replication(&mut self, what: SnapshotFor) {
         // A filtered snapshot must not take the place of the file with everything.
@@ -175,13 +206,27 @@ impl Server {
             }
         );
         let waiting = self.replicas_waiting_for(what.req);
+        // What has come meanwhile may read less.
+        let readers = waiting.iter().filter_map(|s| self.replica(*s));
+        let what = readers.fold(what, SnapshotFor::and);
+        let version = self.version_for(what.reads);
+        let named = version == self.config.rdb_save_version.of_files();
         let started = match (self.rdb_populate_save_info(), target) {
-            (Some(rsi), RdbTarget::Disk) => {
+            (Some(rsi), RdbTarget::Disk) if named => {
                 let path = path_of(&self.config.dbfilename);
                 self.rdb_save_background(&path, Some(rsi))
             }
-            (Some(rsi), RdbTarget::Sockets) => {
-                self.rdb_save_to_slaves_sockets(what.req, rsi, &waiting)
+            (Some(rsi), target) => {
+                let form = SnapshotForm {
+                    version,
+                    req: what.req,
+                    rsi: Some(rsi),
+                    aof_base: false,
+                };
+                match target {
+                    RdbTarget::Disk => self.rdb_save_background_nameless(form),
+                    RdbTarget::Sockets => self.rdb_save_to_slaves_sockets(form, &waiting),
+                }
             }
             (None, _) => {
                 server_log!(
@@ -193,7 +238,7 @@ impl Server {
             }
         };
         if started {
-            if target == RdbTarget::Disk {
+            if target == RdbTarget::Disk && named {
                 self.repl.rdb_generated_by_replication = self.config.rdb_del_sync_files;
             }
             let offset = self.get_psync_initial_offset();
@@ -260,13 +305,13 @@ impl Server {
             return None;
         }
         let first = self.waiting_replicas().next()?;
-        let req = self.replica(first)?.req;
-        let (mut capa, mut max_idle, mut n) = (u32::MAX, 0, 0);
-        for cid in self.replicas_waiting_for(req) {
-            let Some(c) = self.clients.get(cid) else {
+        let mut what = SnapshotFor::one(self.replica(first)?);
+        let (mut max_idle, mut n) = (0, 0);
+        for cid in self.replicas_waiting_for(what.req) {
+            let Some((c, r)) = self.clients.get(cid).and_then(|c| Some((c, c.repl()?))) else {
                 continue;
             };
-            capa &= c.repl().map_or(0, |r| r.capa);
+            what = what.and(r);
             max_idle = max_idle.max(self.clock.unix_s - c.last_interaction);
             n += 1;
         }
@@ -275,7 +320,7 @@ impl Server {
         let due = !self.config.repl_diskless_sync
             || enough
             || max_idle >= i64::from(self.config.repl_diskless_sync_delay);
-        (n > 0 && due).then_some(SnapshotFor { capa, req })
+        (n > 0 && due).then_some(what)
     }
 
     /// Starts a snapshot if replicas wait for one and it is time (replicationStartPendingFork).
@@ -285,9 +330,14 @@ impl Server {
         }
     }
 
-    /// The child has ended: its file goes to those who wait for it, those who have got it through the pipe are online; or
-    /// they are closed (updateSlavesWaitingBgsave).
-    pub fn update_slaves_waiting_bgsave(&mut self, ok: bool, target: RdbTarget) {
+    /// The child has ended: its file, which may have no name, goes to those who wait for it, those who have got it through the
+    /// pipe are online; or they are closed (updateSlavesWaitingBgsave).
+    pub fn update_slaves_waiting_bgsave(
+        &mut self,
+        ok: bool,
+        target: RdbTarget,
+        nameless: Option<File>,
+    ) {
         for cid in self.clients.slaves.clone() {
             let waits = self
                 .replica(cid)
@@ -306,7 +356,7 @@ impl Server {
             }
             match target {
                 RdbTarget::Sockets => self.streamed_transfer_done(cid),
-                RdbTarget::Disk => self.begin_send_bulk(cid),
+                RdbTarget::Disk => self.begin_send_bulk(cid, nameless.as_ref()),
             }
         }
         // Replicas that came too late for this snapshot need another one.
@@ -342,9 +392,12 @@ impl Server {
     }
 
     /// The file is there: it is sent from now on.
-    fn begin_send_bulk(&mut self, cid: ClientId) {
-        let path = path_of(&self.config.dbfilename);
-        let opened = File::open(path).and_then(|f| Ok((f.metadata()?.len(), f)));
+    fn begin_send_bulk(&mut self, cid: ClientId, nameless: Option<&File>) {
+        let opened = match nameless {
+            Some(f) => f.try_clone(),
+            None => File::open(path_of(&self.config.dbfilename)),
+        };
+        let opened = opened.and_then(|f| Ok((f.metadata()?.len(), f)));
         let (size, f) = match opened {
             Ok(o) => o,
             Err(e) => {
@@ -357,19 +410,18 @@ impl Server {
                 return;
             }
         };
-        self.keep_snapshot(cid, &f, size);
-        self.send_snapshot(cid, f, size, 0, format!("${size}\r\n"));
+        let kept = self.keep_snapshot(cid, &f, size);
+        self.clients[cid].repl_mut().snapshot = kept;
+        let header = match kept {
+            Some(id) => BulkHeader::Snapshot { id, size },
+            None => BulkHeader::Length(size),
+        };
+        self.send_snapshot(cid, f, header);
     }
 
-    /// The bytes of a snapshot from `from` on are sent from now on, behind the header line.
-    pub(super) fn send_snapshot(
-        &mut self,
-        cid: ClientId,
-        snapshot: File,
-        size: u64,
-        from: u64,
-        header: String,
-    ) {
+    /// The bytes of a snapshot are sent from now on, those that the header announces, behind it.
+    pub(super) fn send_snapshot(&mut self, cid: ClientId, snapshot: File, header: BulkHeader<'_>) {
+        let (from, size) = header.range();
         let c = &mut self.clients[cid];
         let file = c.file;
         let r = c.repl_mut();
@@ -377,7 +429,7 @@ impl Server {
         r.db_off = from;
         r.db_size = size;
         r.state = ReplState::SendBulk;
-        r.preamble = header.into_bytes();
+        r.preamble = header.line().into_bytes();
         if let Some(file) = file {
             self.el
                 .create_file_event(file, Mask::WRITABLE, send_bulk_to_slave, cid.to_data());

@@ -10,14 +10,14 @@
 //!                                           or beside the old one, which is swapped ─────────┘
 //! ```
 //!
-//! Invariants: the old data set goes only when the new one is whole (a file, or a loaded second data set), except where the
-//! user has asked for a diskless load into an empty one; while a load runs, the link has no read handler, since it would be
-//! entered again from the nested event loop.
+//! Invariants: the old data set goes only when the new one is whole (a file whose checksum is right, or a loaded second data
+//! set), except where the user has asked for a diskless load into an empty one, and never for a file that this server cannot
+//! read by its header; the file on the disk is replaced only by one that has been loaded. While a load runs, the link has no
+//! read handler, since it would be entered again from the nested event loop.
 
 use std::cell::Cell;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 
 use socket2::Socket;
 
@@ -26,15 +26,17 @@ use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
 use crate::base::sys::{self, path_of, strerror};
 use crate::config::value::ReplDisklessLoad;
-use crate::server::Server;
 use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
 use crate::server::repl::{PartialPayload, PayloadEnd, PayloadTo, ReplicaState, Transfer};
+use crate::server::{Server, temp_file};
 use crate::server_log;
 use crate::store::db::Db;
-use crate::wire::handshake::{
-    BULK_HEADER_LINE_SIZE, BulkHeader, EofMark, LineReader, LogLevel, parse_bulk_header,
-};
+use crate::wire::capabilities::SnapshotId;
+use crate::wire::diagnose;
+use crate::wire::handshake::{BULK_HEADER_LINE_SIZE, LineReader, LogLevel, REPLID_LEN};
+use crate::wire::payload::{BulkHeader, EofMark, parse_bulk_header};
+use crate::wire::rdb::{FrameCheck, RDB_HEADER_LEN, RdbErrorKind};
 
 use super::replica::read_link;
 
@@ -93,7 +95,7 @@ impl Server {
     pub(super) fn begin_transfer(&mut self) {
         let now = self.clock.unix_s;
         let to = if self.use_diskless_load() {
-            PayloadTo::Parser
+            PayloadTo::Parser { held: Vec::new() }
         } else {
             match self.open_payload_file() {
                 Ok(file) => file,
@@ -114,6 +116,8 @@ impl Server {
             end: PayloadEnd::Unknown,
             read: 0,
             synced: 0,
+            snapshot: None,
+            frame: FrameCheck::new(0),
             header: LineReader::new(BULK_HEADER_LINE_SIZE),
         });
         self.repl.state = ReplicaState::Transfer;
@@ -124,15 +128,14 @@ impl Server {
         }
     }
 
+    /// Where the payload goes, if it can become `dbfilename` at the end.
     fn open_payload_file(&self) -> io::Result<PayloadTo> {
+        if path_of(&self.config.dbfilename).is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
         // Not the name of one of a moment ago, which may be kept.
-        let name = format!("temp-{}.{}.rdb", self.clock.unix_us, std::process::id());
-        let path = PathBuf::from(name);
-        let file = File::options()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .open(&path)?;
+        let path = temp_file::payload(self.clock.unix_us);
+        let file = temp_file::create(&path)?;
         Ok(PayloadTo::File { file, path })
     }
 
@@ -143,24 +146,60 @@ impl Server {
         let PayloadTo::File { file, path } = t.to else {
             return;
         };
-        match t.end {
-            PayloadEnd::Size(size)
-                if self.config.repl_resume_full_sync
-                    && t.read > 0
-                    && self.repl.master_initial_offset >= 0 =>
+        match (t.end, t.snapshot) {
+            (PayloadEnd::Size(size), Some(snapshot))
+                if self.config.repl_resume_full_sync && t.read > 0 =>
             {
                 self.discard_partial_payload();
                 self.repl.partial_payload = Some(PartialPayload {
                     file,
                     path,
+                    snapshot,
                     size,
                     read: t.read,
-                    replid: self.repl.master_replid,
-                    offset: self.repl.master_initial_offset,
+                    frame: t.frame,
                 });
             }
             _ => drop(fs::remove_file(&path)),
         }
+    }
+
+    /// What has come is not what was sent, or cannot be kept here: nothing may go on with it.
+    fn discard_transfer(&mut self) {
+        if let Some(t) = self.repl.transfer.take()
+            && let PayloadTo::File { path, .. } = t.to
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+
+    /// The process ends: nothing of a payload stays on the disk.
+    pub fn discard_payloads(&mut self) {
+        self.discard_transfer();
+        self.discard_partial_payload();
+        if let Some(path) = self.repl.loading_payload.take() {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// The payload is no RDB file that can be loaded here, or not the one that was sent. Nothing has been changed by it.
+    fn payload_refused(&mut self, why: &RdbErrorKind) {
+        let from = match self.repl.transfer.as_ref().map(|t| &t.to) {
+            Some(PayloadTo::Parser { .. }) => "socket",
+            _ => "disk",
+        };
+        self.discard_transfer();
+        server_log!(
+            Level::Warning,
+            "MASTER <-> REPLICA sync: the payload cannot be loaded, the data set stays as it is: {}",
+            why
+        );
+        server_log!(
+            Level::Warning,
+            "Failed trying to load the MASTER synchronization DB from {}, check server logs.",
+            from
+        );
+        self.link_problem(diagnose::payload_refused(why));
     }
 
     /// Nobody will send the rest.
@@ -171,13 +210,11 @@ impl Server {
     }
 
     /// The master goes on with the snapshot of which we have the beginning. False: that is not what we have.
-    fn resume_payload(&mut self, size: u64, from: u64) -> bool {
-        let mine = self.repl.partial_payload.take_if(|p| {
-            p.size == size
-                && p.read == from
-                && p.replid == self.repl.master_replid
-                && p.offset == self.repl.master_initial_offset
-        });
+    fn resume_payload(&mut self, snapshot: SnapshotId, size: u64, from: u64) -> bool {
+        let mine = self
+            .repl
+            .partial_payload
+            .take_if(|p| p.snapshot == snapshot && p.size == size && p.read == from);
         let (Some(p), Some(t)) = (mine, self.repl.transfer.as_mut()) else {
             return false;
         };
@@ -192,6 +229,8 @@ impl Server {
             let _ = fs::remove_file(path);
         }
         t.end = PayloadEnd::Size(size);
+        t.snapshot = Some(snapshot);
+        t.frame = p.frame;
         t.read = from;
         t.synced = from;
         server_log!(
@@ -221,7 +260,7 @@ impl Server {
                 continue;
             };
             let header = parse_bulk_header(line);
-            if let Some(l) = header.log(line, matches!(t.to, PayloadTo::Parser)) {
+            if let Some(l) = header.log(line, matches!(t.to, PayloadTo::Parser { .. })) {
                 let level = match l.level {
                     LogLevel::Notice => Level::Notice,
                     LogLevel::Warning => Level::Warning,
@@ -230,10 +269,17 @@ impl Server {
             }
             match header {
                 BulkHeader::Length(n) => t.end = PayloadEnd::Size(n),
-                BulkHeader::EofMark(m) => t.end = PayloadEnd::Mark(EofMark::new(m)),
+                BulkHeader::Snapshot { id, size } => {
+                    t.end = PayloadEnd::Size(size);
+                    t.snapshot = Some(id);
+                }
+                BulkHeader::EofMark(m) => {
+                    t.end = PayloadEnd::Mark(EofMark::new(m));
+                    t.frame = FrameCheck::new(REPLID_LEN);
+                }
                 BulkHeader::KeepAlive => continue,
-                BulkHeader::Resume { size, from } => {
-                    if !self.resume_payload(size, from) {
+                BulkHeader::Resume { id, size, from } => {
+                    if !self.resume_payload(id, size, from) {
                         server_log!(
                             Level::Warning,
                             "MASTER <-> REPLICA sync: the master goes on with a transfer that was not begun here"
@@ -271,6 +317,13 @@ impl Server {
                 "Write error or short write writing to the DB dump file needed for MASTER <-> REPLICA synchronization: {}",
                 strerror(&e)
             );
+            // A part of it may be in the file.
+            self.discard_transfer();
+            self.link_problem(diagnose::local_disk(&strerror(&e)));
+            return Err(());
+        }
+        if let Err(why) = t.frame.push(mine) {
+            self.payload_refused(&why);
             return Err(());
         }
         t.read += mine.len() as u64;
@@ -278,7 +331,7 @@ impl Server {
             PayloadEnd::Size(size) => t.read == *size,
             PayloadEnd::Mark(m) => {
                 let done = m.push(mine);
-                if done && let Err(e) = file.set_len(t.read - 40) {
+                if done && let Err(e) = file.set_len(t.read.saturating_sub(REPLID_LEN as u64)) {
                     server_log!(
                         Level::Warning,
                         "Error truncating the RDB file received from the master for SYNC: {}",
@@ -300,6 +353,17 @@ impl Server {
 
     /// The file is whole: it becomes the data set, and its sender our master. `rest` is what came behind it.
     fn finish_transfer(&mut self, rest: &[u8]) {
+        let sound = match self.repl.transfer.as_ref().map(|t| t.frame.finish()) {
+            // Files whose checksums are not looked at are loaded as they are.
+            Some(Err(RdbErrorKind::ChecksumMismatch { .. })) if !self.config.rdbchecksum => Ok(()),
+            Some(sound) => sound,
+            None => return,
+        };
+        if let Err(why) = sound {
+            self.payload_refused(&why);
+            self.cancel_replication_handshake(true);
+            return;
+        }
         let Some(t) = self.repl.transfer.take() else {
             return;
         };
@@ -312,55 +376,83 @@ impl Server {
         };
         let path = path_of(&self.config.dbfilename);
         let used_mark = matches!(t.end, PayloadEnd::Mark(_));
-        self.stop_writers_before_load(false);
-        self.flush_old_data();
-        self.loading_begins();
-        let renamed = file
-            .sync_all()
-            .map_err(|e| (e, "sync the temp DB to disk"))
-            .and_then(|()| {
-                fs::rename(&temp_path, &path).map_err(|e| (e, "rename the temp DB into place"))
-            });
-        if let Err((e, what)) = renamed {
+        if let Err(e) = file.sync_all() {
             server_log!(
                 Level::Warning,
-                "Failed trying to {} in MASTER <-> REPLICA synchronization: {}",
-                what,
+                "Failed trying to sync the temp DB to disk in MASTER <-> REPLICA synchronization: {}",
                 strerror(&e)
             );
             let _ = fs::remove_file(&temp_path);
+            self.link_problem(diagnose::local_disk(&strerror(&e)));
             self.cancel_replication_handshake(true);
             return;
         }
-        if let Err(e) = sys::fsync_file_dir(&path) {
+        self.stop_writers_before_load(false);
+        self.flush_old_data();
+        self.loading_begins();
+        self.repl.loading_payload = Some(temp_path.clone());
+        let loaded = self.rdb_load(&temp_path, RDBFLAGS_REPLICATION);
+        self.repl.loading_payload = None;
+        let Ok(info) = loaded else {
+            server_log!(
+                Level::Warning,
+                "Failed trying to load the MASTER synchronization DB from disk, check server logs."
+            );
+            let _ = fs::remove_file(&temp_path);
+            self.empty_data(None, self.config.replica_lazy_flush);
+            self.cancel_replication_handshake(true);
+            return;
+        };
+        if self.config.rdb_del_sync_files && self.all_persistence_disabled() {
+            server_log!(
+                Level::Notice,
+                "Removing the RDB file obtained from the master. This replica has persistence disabled"
+            );
+            let _ = fs::remove_file(&temp_path);
+            let _ = fs::remove_file(&path);
+        } else if let Err(e) = fs::rename(&temp_path, &path) {
+            server_log!(
+                Level::Warning,
+                "Failed trying to rename the temp DB into place in MASTER <-> REPLICA synchronization: {}",
+                strerror(&e)
+            );
+            let _ = fs::remove_file(&temp_path);
+            // No file on the disk has these data.
+            self.dirty += 1;
+        } else if let Err(e) = sys::fsync_file_dir(&path) {
             server_log!(
                 Level::Warning,
                 "Failed trying to sync DB directory . in MASTER <-> REPLICA synchronization: {}",
                 strerror(&e)
             );
         }
-        let loaded = self.rdb_load(&path, RDBFLAGS_REPLICATION);
-        let remove = self.config.rdb_del_sync_files && self.all_persistence_disabled();
-        if remove {
-            server_log!(
-                Level::Notice,
-                "Removing the RDB file obtained from the master. This replica has persistence disabled"
-            );
-            let _ = fs::remove_file(&path);
-        }
-        let Ok(info) = loaded else {
-            server_log!(
-                Level::Warning,
-                "Failed trying to load the MASTER synchronization DB from disk, check server logs."
-            );
-            self.empty_data(None, self.config.replica_lazy_flush);
-            self.cancel_replication_handshake(true);
-            return;
-        };
         self.sync_succeeded(info, used_mark, rest);
     }
 
     // Straight into the data set ---------------------------------------------------------------------------------------
+
+    /// Loads the payload as it comes once enough of it is there to tell that it can be read: until then the old data set stays.
+    fn load_from_link_if_readable(&mut self) {
+        let Some(t) = self.repl.transfer.as_mut() else {
+            return;
+        };
+        let PayloadTo::Parser { held } = &mut t.to else {
+            return;
+        };
+        // A shorter payload is none: the load will say so.
+        let all_there = matches!(t.end, PayloadEnd::Size(n) if n <= held.len() as u64);
+        if held.len() < RDB_HEADER_LEN && !all_there {
+            return;
+        }
+        let held = std::mem::take(held);
+        match t.frame.push(&held) {
+            Ok(()) => self.load_from_link(&held),
+            Err(why) => {
+                self.payload_refused(&why);
+                self.cancel_replication_handshake(true);
+            }
+        }
+    }
 
     /// Loads the payload as it comes (the diskless half of readSyncBulkPayload). `behind_header` was read with the header.
     fn load_from_link(&mut self, behind_header: &[u8]) {
@@ -657,10 +749,11 @@ pub(super) fn payload_bytes(server: &mut Server, bytes: &[u8]) {
         return;
     };
     let bytes = &bytes[at..];
-    match server.repl.transfer.as_ref() {
+    match server.repl.transfer.as_mut() {
         Some(t) if !matches!(t.end, PayloadEnd::Unknown) => {
-            if matches!(t.to, PayloadTo::Parser) {
-                return server.load_from_link(bytes);
+            if let PayloadTo::Parser { held } = &mut t.to {
+                held.extend_from_slice(bytes);
+                return server.load_from_link_if_readable();
             }
         }
         _ => return,

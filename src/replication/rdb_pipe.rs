@@ -22,7 +22,7 @@ use crate::base::sys::{self, strerror};
 use crate::config::value::ReplOverflowPolicy;
 use crate::server::Server;
 use crate::server::client::{ClientId, ReplState};
-use crate::server::persist::RdbSaveInfo;
+use crate::server::persist::SnapshotForm;
 use crate::server::repl::RdbPipe;
 use crate::server::spill::Spill;
 use crate::server_log;
@@ -49,14 +49,13 @@ impl Server {
     /// none could be made (then the log says why).
     pub(super) fn rdb_save_to_slaves_sockets(
         &mut self,
-        req: u32,
-        rsi: RdbSaveInfo,
+        form: SnapshotForm,
         replicas: &[ClientId],
     ) -> bool {
         if self.has_active_child_process() || self.repl.rdb_pipe.is_some() {
             return false;
         }
-        match self.open_rdb_pipe(req, rsi, replicas) {
+        match self.open_rdb_pipe(form, replicas) {
             Ok(pid) => {
                 server_log!(
                     Level::Notice,
@@ -77,12 +76,7 @@ impl Server {
         }
     }
 
-    fn open_rdb_pipe(
-        &mut self,
-        req: u32,
-        rsi: RdbSaveInfo,
-        replicas: &[ClientId],
-    ) -> io::Result<i32> {
+    fn open_rdb_pipe(&mut self, form: SnapshotForm, replicas: &[ClientId]) -> io::Result<i32> {
         let (read, write) = sys::pipe()?;
         let (exit_read, exit_write) = sys::pipe()?;
         // The child has nothing else to do than to wait for its turn.
@@ -97,7 +91,7 @@ impl Server {
             buf: vec![0; CHUNK],
             len: 0,
         });
-        let pid = self.rdb_save_to_pipe(write, exit_read, req, rsi)?;
+        let pid = self.rdb_save_to_pipe(write, exit_read, form)?;
         self.el
             .create_file_event(file, Mask::READABLE, rdb_pipe_read_handler, 0);
         Ok(pid)

@@ -16,9 +16,10 @@ use crate::server::repl::{FailoverState, ReplicaState};
 use crate::server_log;
 use crate::wire::backlog::OFFSET_BOUND;
 use crate::wire::backoff::backoff_ms;
+use crate::wire::capabilities::ResumeRequest;
 use crate::wire::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, HandshakeState, LineReader, LogLevel, Outcome,
-    ResumeRequest, Step,
+    Step,
 };
 
 impl Server {
@@ -277,9 +278,7 @@ impl Server {
             resume: self.config.repl_resume_full_sync.then(|| {
                 let p = self.repl.partial_payload.as_ref()?;
                 Some(ResumeRequest {
-                    replid: p.replid,
-                    offset: p.offset,
-                    size: p.size,
+                    snapshot: p.snapshot,
                     have: p.read,
                 })
             }),

@@ -3,17 +3,22 @@
 //!
 //! ```text
 //!   replica                                       master
-//!   REPLCONF capa resume:<id>:<offset>:<size>:<have>
+//!                                                 +FULLRESYNC <id> <offset>
+//!                                                 $SNAPSHOT:<snapshot>:<size>
+//!                                                 bytes 0..have; the link breaks
+//!   REPLCONF capa resume:<snapshot>:<have>
 //!   PSYNC ? -1                                    the same snapshot is there, and the stream from it on
 //!                                                 +FULLRESYNC <id> <offset>
-//!                                                 $RESUME:<size>:<have>
+//!                                                 $RESUME:<snapshot>:<size>:<have>
 //!                                                 bytes have..size, then the stream
 //! ```
 //!
-//! Invariants: only the very same file goes on, which its id, offset and size name; the checksum at its end covers the bytes
-//! of both links. A master that has it no more makes a new full sync of it.
+//! Invariants: only the very same file goes on, and each file has a name of its own: an idle master may make several snapshots at
+//! one offset and of one size. The checksum at its end covers the bytes of both links. A master that has it no more makes a
+//! new full sync of it.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 
 use crate::base::log::Level;
 use crate::server::Server;
@@ -21,6 +26,8 @@ use crate::server::client::{ClientId, ClientType, ReplState, Replica};
 use crate::server::repl::{KeptSnapshot, SyncReason};
 use crate::server_log;
 use crate::wire::backlog::ReaderId;
+use crate::wire::capabilities::SnapshotId;
+use crate::wire::payload::BulkHeader;
 
 use super::id_text;
 
@@ -28,25 +35,32 @@ use super::id_text;
 const KEEP_SNAPSHOT: i64 = 60;
 
 impl Server {
-    /// A snapshot begins to be sent: others, and later links, may need it.
-    pub(super) fn keep_snapshot(&mut self, cid: ClientId, file: &File, size: u64) {
-        let Some(r) = self.replica(cid) else {
-            return;
-        };
+    /// A snapshot begins to be sent to a replica that may come back for the rest of it: the name under which it is kept. None:
+    /// it is not.
+    pub(super) fn keep_snapshot(
+        &mut self,
+        cid: ClientId,
+        file: &File,
+        size: u64,
+    ) -> Option<SnapshotId> {
+        let r = self.replica(cid)?;
         let offset = r.psync_initial_offset;
         if !r.can_resume || !self.config.repl_resume_full_sync {
-            return;
+            return None;
         }
-        let same =
-            |k: &KeptSnapshot| k.offset == offset && k.size == size && k.replid == self.repl.replid;
-        if self.repl.kept_snapshot.as_ref().is_some_and(same) {
-            return;
+        // While it is open nothing else gets its place on the disk.
+        let place = |f: &File| f.metadata().ok().map(|m| (m.dev(), m.ino()));
+        let this = place(file)?;
+        if let Some(k) = &self.repl.kept_snapshot
+            && place(&k.file) == Some(this)
+        {
+            return Some(k.id);
         }
+        let file = file.try_clone().ok()?;
         self.drop_kept_snapshot();
-        let Ok(file) = file.try_clone() else {
-            return;
-        };
+        let id = self.random.run_id();
         self.repl.kept_snapshot = Some(KeptSnapshot {
+            id,
             file,
             size,
             replid: self.repl.replid,
@@ -54,6 +68,7 @@ impl Server {
             reader: None,
             until: 0,
         });
+        Some(id)
     }
 
     /// A replica is gone. True: its reader stays, for it may come back for the rest of its snapshot.
@@ -62,12 +77,7 @@ impl Server {
         let Some(k) = self.repl.kept_snapshot.as_mut() else {
             return false;
         };
-        if r.state != ReplState::SendBulk
-            || r.db_file.is_none()
-            || !r.can_resume
-            || r.log_spill.is_some()
-            || k.offset != r.psync_initial_offset
-        {
+        if r.state != ReplState::SendBulk || r.log_spill.is_some() || r.snapshot != Some(k.id) {
             return false;
         }
         k.until = now + KEEP_SNAPSHOT;
@@ -125,10 +135,9 @@ impl Server {
         let Some(k) = &self.repl.kept_snapshot else {
             return false;
         };
-        if k.replid != want.replid
+        if k.id != want.snapshot
             || k.replid != self.repl.replid
-            || k.offset != want.offset
-            || k.size != want.size
+            || want.have > k.size
             || !self.config.repl_resume_full_sync
         {
             return false;
@@ -136,7 +145,7 @@ impl Server {
         let Ok(file) = k.file.try_clone() else {
             return false;
         };
-        let (offset, kept_reader) = (k.offset, k.reader);
+        let (id, size, offset, kept_reader) = (k.id, k.size, k.offset, k.reader);
         let reader = match kept_reader {
             Some(reader) => self.repl.log.add_reader_like(reader),
             None => self.repl.log.add_reader_at(offset + 1).map(|(r, _)| r),
@@ -150,21 +159,26 @@ impl Server {
             "Replica {} goes on with an interrupted full sync at byte {} of {}",
             self.replication_get_slave_name(cid),
             want.have,
-            want.size
+            size
         );
         self.become_replica(cid, ReplState::SendBulk);
-        let reply = format!("+FULLRESYNC {} {offset}\r\n", id_text(&want.replid));
+        let reply = format!("+FULLRESYNC {} {offset}\r\n", id_text(&self.repl.replid));
         let r = self.clients[cid].repl_mut();
         r.reader = Some(reader);
         r.psync_initial_offset = offset;
         r.in_full_sync = true;
         r.sync_reason = Some(SyncReason::SyncInterrupted);
+        r.snapshot = Some(id);
         if !self.write_directly(cid, reply.as_bytes()) {
             self.free_client_async(cid);
             return true;
         }
-        let header = format!("$RESUME:{}:{}\r\n", want.size, want.have);
-        self.send_snapshot(cid, file, want.size, want.have, header);
+        let header = BulkHeader::Resume {
+            id,
+            size,
+            from: want.have,
+        };
+        self.send_snapshot(cid, file, header);
         true
     }
 }

@@ -25,7 +25,7 @@ use crate::server::pubsub::Subscriptions;
 use crate::server::repl::SyncReason;
 use crate::server::spill::Spill;
 use crate::wire::backlog::ReaderId;
-use crate::wire::handshake::ResumeRequest;
+use crate::wire::capabilities::{RDB_VERSION_UNTOLD, ResumeRequest, SnapshotId};
 use crate::wire::resp::Parser;
 
 /// Bytes of a reply buffer (PROTO_REPLY_CHUNK_BYTES).
@@ -455,6 +455,10 @@ pub struct Replica {
     /// It can go on with a snapshot that was interrupted, and what it has of one.
     pub can_resume: bool,
     pub resume: Option<ResumeRequest>,
+    /// The name of the snapshot that is being sent, if it may go on with it after an interruption.
+    pub snapshot: Option<SnapshotId>,
+    /// The newest RDB version that it reads, as far as it has told.
+    pub rdb_version: u16,
     /// Acknowledged offset, and when (unix seconds); while the file is sent, when the socket last took some of it.
     pub ack_off: i64,
     pub ack_time: i64,
@@ -505,6 +509,8 @@ impl Default for Replica {
             lost_for: None,
             can_resume: false,
             resume: None,
+            snapshot: None,
+            rdb_version: RDB_VERSION_UNTOLD,
             ack_off: 0,
             ack_time: 0,
             aof_off: 0,

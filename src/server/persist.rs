@@ -30,6 +30,10 @@ pub struct Child {
     pub pid: i32,
     pub kind: ChildKind,
     pub target: RdbTarget,
+    /// The RDB version that it writes, in whatever it writes.
+    pub rdb_version: u16,
+    /// It writes into this file, which has no name: replicas wait for it that cannot read what `dbfilename` is written in.
+    pub nameless: Option<File>,
     /// The read end of the pipe it reports through.
     pub info: File,
     /// Its event, at which the child's end shows at once; none: the cron looks for it.
@@ -65,6 +69,19 @@ pub struct Loading {
     pub last_report_ms: i64,
     /// An asynchronous load serves the old data meanwhile.
     pub is_async: bool,
+}
+
+/// What a snapshot has in it and how it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotForm {
+    /// RDB version.
+    pub version: u16,
+    /// Parts that are left out (SLAVE_REQ_*).
+    pub req: u32,
+    /// The stream that it is part of; none: it does not say.
+    pub rsi: Option<RdbSaveInfo>,
+    /// It says that it is the base of an append-only file.
+    pub aof_base: bool,
 }
 
 /// What a save was asked for by (SAVE, BGSAVE, a full sync): the aux field repl-stream-db and ids go with it.

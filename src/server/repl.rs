@@ -13,8 +13,11 @@ use crate::ae::{ClientData, FileId, FileProc, Mask};
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::wire::backlog::{ReaderId, ReplicationLog};
-use crate::wire::handshake::{EofMark, HANDSHAKE_LINE_SIZE, Handshake, LineReader};
+use crate::wire::capabilities::SnapshotId;
+use crate::wire::handshake::{HANDSHAKE_LINE_SIZE, Handshake, LineReader};
 use crate::wire::lag::LagIndex;
+use crate::wire::payload::EofMark;
+use crate::wire::rdb::FrameCheck;
 use crate::wire::ring::RingWatch;
 
 /// A replication id: 40 hexadecimal characters.
@@ -59,26 +62,30 @@ pub enum PayloadEnd {
 pub enum PayloadTo {
     /// Into a temporary file.
     File { file: File, path: PathBuf },
-    /// Into the data set, as it comes.
-    Parser,
+    /// Into the data set, as it comes; the first bytes are held back until the file's header is known.
+    Parser { held: Vec<u8> },
 }
 
 /// The beginning of a payload whose transfer was interrupted. The master may go on with it as long as it has the file.
 pub struct PartialPayload {
     pub file: File,
     pub path: PathBuf,
-    /// Bytes of the whole, and of what is there.
+    /// The snapshot's name; bytes of the whole, and of what is there.
+    pub snapshot: SnapshotId,
     pub size: u64,
     pub read: u64,
-    /// The history that the snapshot is of, and the offset at which it was taken.
-    pub replid: ReplId,
-    pub offset: i64,
+    /// What is known of the file so far.
+    pub frame: FrameCheck,
 }
 
 /// An RDB payload on its way from the master.
 pub struct Transfer {
     pub to: PayloadTo,
     pub end: PayloadEnd,
+    /// The snapshot's name, if the master may send the rest of it over another link.
+    pub snapshot: Option<SnapshotId>,
+    /// Tells whether what has come is a whole RDB file.
+    pub frame: FrameCheck,
     /// Bytes read, and bytes known to be on the disk.
     pub read: u64,
     pub synced: u64,
@@ -244,6 +251,7 @@ impl LostReplicas {
 
 /// The snapshot of the last full sync over disk: a replica that lost the link may have the rest of it.
 pub struct KeptSnapshot {
+    pub id: SnapshotId,
     pub file: File,
     /// Bytes.
     pub size: u64,
@@ -328,6 +336,8 @@ pub struct Repl {
     pub handshake_out: Vec<u8>,
     pub transfer: Option<Transfer>,
     pub partial_payload: Option<PartialPayload>,
+    /// The file of a payload that is being loaded.
+    pub loading_payload: Option<PathBuf>,
     /// The user has asked for this master's data by a REPLICAOF that no sync has followed yet.
     pub full_sync_consent: bool,
     pub refusal: Option<Refusal>,
@@ -395,6 +405,7 @@ impl Repl {
             handshake_out: Vec::new(),
             transfer: None,
             partial_payload: None,
+            loading_payload: None,
             full_sync_consent: false,
             refusal: None,
             refused_syncs: 0,

@@ -57,8 +57,9 @@ impl Server {
         }
     }
 
-    /// Ends the process.
+    /// Ends the process. What has come of a master's snapshot is of no use to the next one.
     pub fn exit(&mut self, code: i32) -> ! {
+        self.discard_payloads();
         std::process::exit(code)
     }
 

@@ -3,10 +3,9 @@
 //!
 //! Must not know what the bytes are.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::sys;
 
@@ -32,15 +31,7 @@ impl Spill {
     /// # Errors
     /// The system's.
     pub fn create() -> io::Result<Spill> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let n = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = format!("temp-spill-{}-{n}.tmp", std::process::id());
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
-        fs::remove_file(&path)?;
+        let file = sys::nameless_file()?;
         Ok(Spill {
             file,
             read: 0,

@@ -27,6 +27,7 @@ use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::Persist;
 use crate::server::pubsub::Pubsub;
 use crate::server::repl::{Repl, ReplicaState};
+use crate::server::temp_file;
 use crate::server::tracking::Tracking;
 use crate::server::{
     AEDILE_VERSION, CONFIG_MIN_RESERVED_FDS, DebugSettings, REDIS_VERSION, Server,
@@ -318,6 +319,7 @@ fn serve(server: &mut Server, background: bool) -> i32 {
         return 1;
     }
     server_log!(Level::Notice, "Server initialized");
+    temp_file::remove_abandoned();
     server.aof_load_manifest_from_disk();
     server.load_data_from_disk();
     server.aof_open_if_needed_on_server_start();

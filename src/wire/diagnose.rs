@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use crate::wire::rdb::{RDB_VERSION, RdbErrorKind};
+
 /// What is known of the two ends of a link.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends<'a> {
@@ -87,6 +89,29 @@ pub fn is_myself(local: IpAddr, peer: IpAddr, peer_port: u16, our_port: u16) -> 
 /// The line for a master that is this server itself.
 pub fn myself(host: &str, port: u16) -> String {
     format!("{host}:{port} is this server itself: correct replicaof, or send REPLICAOF NO ONE")
+}
+
+/// The line for a full sync whose payload is no file that can be loaded here.
+pub fn payload_refused(why: &RdbErrorKind) -> String {
+    match why {
+        RdbErrorKind::UnsupportedVersion(v) => format!(
+            "the master sends RDB version {v}, and this server reads {RDB_VERSION} at the most: replicate from an older server, or \
+             have the master write an older version (rdb-save-version, if it is an Aedile)"
+        ),
+        RdbErrorKind::BadMagic => format!(
+            "the master's full sync does not begin as an RDB file of Redis does: is it a server of another kind?"
+        ),
+        why => format!(
+            "the master's full sync came damaged ({why}): look at the network, and at the master's disk"
+        ),
+    }
+}
+
+/// The line for a full sync that the disk here does not take.
+pub fn local_disk(why: &str) -> String {
+    format!(
+        "a full sync cannot be kept on the disk here ({why}): look at dir, dbfilename and the space that is left"
+    )
 }
 
 /// The line for a connection that the system refused; none for other errors.

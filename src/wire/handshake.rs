@@ -22,6 +22,7 @@
 use memchr::memchr;
 
 use crate::base::num::strtol;
+use crate::wire::capabilities::{Capability, HEARS_BEHIND, ResumeRequest};
 use crate::wire::resp;
 
 /// Characters of a replication id (CONFIG_RUN_ID_SIZE).
@@ -100,75 +101,6 @@ pub struct HandshakeParams<'a> {
     pub failover_in_progress: bool,
 }
 
-/// What a replica has of a snapshot whose transfer was interrupted. It is told to the master as a capability: one that does
-/// not know it ignores it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResumeRequest {
-    /// The history that the snapshot is of, and the offset at which it was taken.
-    pub replid: ReplId,
-    /// See `replid`.
-    pub offset: i64,
-    /// Bytes of the whole.
-    pub size: u64,
-    /// Bytes that are there.
-    pub have: u64,
-}
-
-/// The capability's name.
-const RESUME: &[u8] = b"resume";
-
-impl ResumeRequest {
-    /// The capability: `resume`, or `resume:<replid>:<offset>:<size>:<have>`.
-    pub fn capability(this: Option<ResumeRequest>) -> Vec<u8> {
-        let Some(r) = this else {
-            return RESUME.to_vec();
-        };
-        let numbers = format!(":{}:{}:{}", r.offset, r.size, r.have);
-        [RESUME, b":", &r.replid[..], numbers.as_bytes()].concat()
-    }
-
-    /// Reads it; `None`: it is another capability, or makes no sense.
-    pub fn parse(capability: &[u8]) -> Option<Option<ResumeRequest>> {
-        let rest = capability.strip_prefix(RESUME)?;
-        if rest.is_empty() {
-            return Some(None);
-        }
-        let (replid, rest) = rest.strip_prefix(b":")?.split_first_chunk()?;
-        let rest = std::str::from_utf8(rest.strip_prefix(b":")?).ok()?;
-        let mut numbers = rest.split(':');
-        let request = ResumeRequest {
-            replid: *replid,
-            offset: numbers.next()?.parse().ok()?,
-            size: numbers.next()?.parse().ok()?,
-            have: numbers.next()?.parse().ok()?,
-        };
-        let sane = numbers.next().is_none() && request.have <= request.size && request.offset >= 0;
-        sane.then_some(Some(request))
-    }
-}
-
-/// The capability that tells who is behind a replica, or only that it would tell: `behind`, or `behind:<marks>`. A master
-/// that reads it says so in its reply, and is told more with the acknowledgements; others ignore it.
-const BEHIND: &[u8] = b"behind";
-/// The status with which a master answers a REPLCONF with that capability.
-pub const HEARS_BEHIND: &str = "OK behind";
-
-fn behind_capability(marks: &str) -> Vec<u8> {
-    match marks {
-        "" => BEHIND.to_vec(),
-        _ => [BEHIND, b":", marks.as_bytes()].concat(),
-    }
-}
-
-/// The marks in that capability; `None`: it is another one.
-pub fn parse_behind(capability: &[u8]) -> Option<&[u8]> {
-    match capability.strip_prefix(BEHIND)? {
-        [] => Some(&[]),
-        [b':', marks @ ..] => Some(marks),
-        _ => None,
-    }
-}
-
 /// Where a step leaves the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -228,14 +160,14 @@ impl Step {
     }
 }
 
-fn notice(text: impl Into<String>) -> LogLine {
+pub(super) fn notice(text: impl Into<String>) -> LogLine {
     LogLine {
         level: LogLevel::Notice,
         text: text.into(),
     }
 }
 
-fn warning(text: impl Into<String>) -> LogLine {
+pub(super) fn warning(text: impl Into<String>) -> LogLine {
     LogLine {
         level: LogLevel::Warning,
         text: text.into(),
@@ -247,11 +179,11 @@ fn push(out: &mut Vec<u8>, args: &[&[u8]]) {
 }
 
 /// A line as upstream's C strings see it: up to the first NUL.
-fn c_string(line: &[u8]) -> &[u8] {
+pub(super) fn c_string(line: &[u8]) -> &[u8] {
     memchr(0, line).map_or(line, |n| &line[..n])
 }
 
-fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+pub(super) fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
@@ -375,13 +307,12 @@ impl Handshake {
         if let Some(ip) = params.announce_ip {
             push(&mut step.send, &[b"REPLCONF", b"ip-address", ip]);
         }
-        let mut capa: Vec<&[u8]> = vec![b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"];
-        let resume = params.resume.map(ResumeRequest::capability);
-        if let Some(resume) = &resume {
-            capa.extend([&b"capa"[..], resume]);
+        let offer = Capability::offer(params.resume, params.behind);
+        let offer: Vec<Vec<u8>> = offer.iter().map(Capability::word).collect();
+        let mut capa: Vec<&[u8]> = vec![b"REPLCONF"];
+        for word in &offer {
+            capa.extend([&b"capa"[..], word]);
         }
-        let behind = behind_capability(params.behind);
-        capa.extend([&b"capa"[..], &behind]);
         push(&mut step.send, &capa);
         self.state = if self.auth_sent {
             HandshakeState::ReceiveAuthReply
@@ -557,124 +488,6 @@ pub fn parse_continue(line: &[u8]) -> Option<ReplId> {
     ReplId::try_from(&rest[..end.unwrap_or(rest.len())]).ok()
 }
 
-/// What precedes the RDB payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BulkHeader<'a> {
-    /// The payload is of so many bytes.
-    Length(u64),
-    /// The payload ends in these 40 bytes.
-    EofMark([u8; REPLID_LEN]),
-    /// Of a payload of `size` bytes those from `from` on follow: the others came over an earlier link. Between Aediles.
-    Resume {
-        /// Bytes of the whole.
-        size: u64,
-        /// Offset of the first byte to come.
-        from: u64,
-    },
-    /// The master is still at work: the link lives, another line follows.
-    KeepAlive,
-    /// The master gave up; its words, without the minus.
-    Aborted(&'a [u8]),
-    /// Anything else.
-    Malformed,
-}
-
-/// Reads the line before the RDB payload, given without its end: `$<length>`, `$EOF:<40 bytes>`,
-/// `$RESUME:<length>:<offset>`, `-<error>` or nothing.
-///
-/// Stricter than upstream, which takes `$` without a number for an empty payload.
-pub fn parse_bulk_header(line: &[u8]) -> BulkHeader<'_> {
-    let line = c_string(line);
-    match line {
-        [] => BulkHeader::KeepAlive,
-        [b'-', why @ ..] => BulkHeader::Aborted(why),
-        [b'$', b'E', b'O', b'F', b':', mark @ ..] => match mark.first_chunk() {
-            Some(mark) => BulkHeader::EofMark(*mark),
-            None => BulkHeader::Malformed,
-        },
-        [b'$', b'R', b'E', b'S', b'U', b'M', b'E', b':', rest @ ..] => {
-            let number = |b: &[u8]| {
-                let plain = !b.is_empty() && b.len() < 19 && b.iter().all(u8::is_ascii_digit);
-                plain.then(|| strtol(b).0.unsigned_abs())
-            };
-            let colon = rest.iter().position(|b| *b == b':');
-            match colon.map(|i| (number(&rest[..i]), number(&rest[i + 1..]))) {
-                Some((Some(size), Some(from))) if from <= size => BulkHeader::Resume { size, from },
-                _ => BulkHeader::Malformed,
-            }
-        }
-        [b'$', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            match strtol(digits).0 {
-                i64::MAX => BulkHeader::Malformed,
-                n => BulkHeader::Length(n.unsigned_abs()),
-            }
-        }
-        _ => BulkHeader::Malformed,
-    }
-}
-
-impl BulkHeader<'_> {
-    /// What upstream logs about this header, which was read from `line`; `to_parser`: the payload is loaded as it comes,
-    /// not stored in a file.
-    pub fn log(&self, line: &[u8], to_parser: bool) -> Option<LogLine> {
-        let to = if to_parser { "to parser" } else { "to disk" };
-        match self {
-            BulkHeader::KeepAlive | BulkHeader::Resume { .. } => None,
-            BulkHeader::Length(n) => Some(notice(format!(
-                "MASTER <-> REPLICA sync: receiving {n} bytes from master {to}"
-            ))),
-            BulkHeader::EofMark(_) => Some(notice(format!(
-                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF {to}"
-            ))),
-            BulkHeader::Aborted(why) => Some(warning(format!(
-                "MASTER aborted replication with an error: {}",
-                text(why)
-            ))),
-            BulkHeader::Malformed => Some(warning(format!(
-                "Bad protocol from MASTER, the first byte is not '$' (we received '{}'), are you \
-                 sure the host and port are right?",
-                text(c_string(line))
-            ))),
-        }
-    }
-}
-
-/// Finds the 40 bytes that end a payload of unknown length.
-#[derive(Clone, Debug)]
-pub struct EofMark {
-    mark: [u8; REPLID_LEN],
-    /// The last bytes seen, the newest at the end.
-    last: [u8; REPLID_LEN],
-}
-
-impl EofMark {
-    /// The bytes to look for.
-    pub fn mark(&self) -> [u8; REPLID_LEN] {
-        self.mark
-    }
-
-    /// Looks for `mark`, which came with [`BulkHeader::EofMark`].
-    pub fn new(mark: [u8; REPLID_LEN]) -> Self {
-        EofMark {
-            mark,
-            last: [0; REPLID_LEN],
-        }
-    }
-
-    /// Takes the next bytes of the stream, and tells whether they end in the mark. The master sends nothing after it
-    /// before it hears of the replica, so the mark can only be at the end of what was read.
-    pub fn push(&mut self, bytes: &[u8]) -> bool {
-        match bytes.last_chunk() {
-            Some(tail) => self.last = *tail,
-            None => {
-                self.last.copy_within(bytes.len().., 0);
-                self.last[REPLID_LEN - bytes.len()..].copy_from_slice(bytes);
-            }
-        }
-        self.last == self.mark
-    }
-}
-
 /// Collects one line out of bytes that come piecemeal, as syncReadLine does with a buffer of `size` bytes: at most
 /// `size - 1` characters; a longer line is cut there, and its rest is the next line.
 #[derive(Clone, Debug)]
@@ -813,56 +626,12 @@ mod tests {
         }
     }
 
-    const CAPA: &str = "*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n$4\r\ncapa\r\n$6\r\nbehind\r\n";
+    const CAPA: &str = "*9\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n$4\r\ncapa\r\n$6\r\nrdb:11\r\n$4\r\ncapa\r\n$6\r\nbehind\r\n";
     const PORT: &str = "*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6380\r\n";
     const PSYNC_NEW: &str = "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n";
 
     #[test]
-    fn the_capability_to_resume() {
-        let request = ResumeRequest {
-            replid: *b"0123456789012345678901234567890123456789",
-            offset: 17,
-            size: 1 << 40,
-            have: 4096,
-        };
-        let text = ResumeRequest::capability(Some(request));
-        assert_eq!(ResumeRequest::parse(&text), Some(Some(request)));
-        assert_eq!(ResumeRequest::parse(b"resume"), Some(None));
-        for bad in [
-            &b"eof"[..],
-            b"resume:",
-            b"resumed",
-            b"resume:0123456789012345678901234567890123456789:1:2:3",
-            b"resume:0123456789012345678901234567890123456789:1:3:2:4",
-            b"resume:0123456789012345678901234567890123456789:-1:3:2",
-            b"resume:0123456789012345678901234567890123456789:1:3:99999999999999999999",
-        ] {
-            assert_eq!(ResumeRequest::parse(bad), None);
-        }
-        assert_eq!(
-            parse_bulk_header(b"$RESUME:100:40"),
-            BulkHeader::Resume {
-                size: 100,
-                from: 40
-            }
-        );
-        for bad in [
-            &b"$RESUME:1"[..],
-            b"$RESUME:1:2",
-            b"$RESUME::",
-            b"$RESUME:1:-1",
-        ] {
-            assert_eq!(parse_bulk_header(bad), BulkHeader::Malformed);
-        }
-    }
-
-    #[test]
     fn the_capability_to_tell_who_is_behind() {
-        assert_eq!(parse_behind(&behind_capability("")), Some(&b""[..]));
-        assert_eq!(parse_behind(&behind_capability("a,b")), Some(&b"a,b"[..]));
-        for other in [&b"behindx"[..], b"resume", b"", b"behin"] {
-            assert_eq!(parse_behind(other), None);
-        }
         let p = HandshakeParams {
             behind: "a,b",
             ..params()
@@ -1396,64 +1165,6 @@ mod tests {
         let mut h = in_state(HandshakeState::ReceivePingReply, &params());
         let step = h.on_reply(b"-bad\0hidden", &params());
         assert_eq!(step.logs, [w("Error reply to PING from master: '-bad'")]);
-    }
-
-    #[test]
-    fn bulk_headers() {
-        let mark = text(ID);
-        let eof = format!("$EOF:{mark}");
-        let long = format!("$EOF:{mark}more");
-        let cases: &[(&str, BulkHeader<'_>)] = &[
-            ("", BulkHeader::KeepAlive),
-            ("$0", BulkHeader::Length(0)),
-            ("$123456789012", BulkHeader::Length(123456789012)),
-            (&eof, BulkHeader::EofMark(*ID)),
-            (&long, BulkHeader::EofMark(*ID)),
-            ("-ERR no", BulkHeader::Aborted(b"ERR no")),
-            ("-", BulkHeader::Aborted(b"")),
-            ("$EOF:short", BulkHeader::Malformed),
-            ("$", BulkHeader::Malformed),
-            ("$-1", BulkHeader::Malformed),
-            ("$12x", BulkHeader::Malformed),
-            ("$99999999999999999999", BulkHeader::Malformed),
-            ("+OK", BulkHeader::Malformed),
-            ("REDIS0011", BulkHeader::Malformed),
-        ];
-        for (line, want) in cases {
-            assert_eq!(parse_bulk_header(line.as_bytes()), *want, "{line}");
-        }
-        let log = |line: &[u8], to_parser| parse_bulk_header(line).log(line, to_parser);
-        assert_eq!(log(b"", true), None);
-        assert_eq!(
-            log(b"$5", false),
-            Some(n(
-                "MASTER <-> REPLICA sync: receiving 5 bytes from master to disk"
-            ))
-        );
-        let want = "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser";
-        assert_eq!(log(eof.as_bytes(), true), Some(n(want)));
-        assert_eq!(
-            log(b"-ERR x", true),
-            Some(w("MASTER aborted replication with an error: ERR x"))
-        );
-        let want = "Bad protocol from MASTER, the first byte is not '$' (we received '+OK'), are you sure the host and port are right?";
-        assert_eq!(log(b"+OK", true), Some(w(want)));
-    }
-
-    #[test]
-    fn the_eof_mark_is_found_however_it_is_cut() {
-        let stream = [b"REDIS0011 and so on, 0123456789".as_slice(), ID].concat();
-        for step in 1..=stream.len() {
-            let mut m = EofMark::new(*ID);
-            let found: Vec<bool> = stream.chunks(step).map(|c| m.push(c)).collect();
-            let (last, before) = found.split_last().unwrap();
-            assert!(*last && before.iter().all(|f| !f), "{step}");
-        }
-        let mut m = EofMark::new(*ID);
-        assert!(!m.push(&ID[..39]));
-        assert!(!m.push(b"x"));
-        assert!(!m.push(b""));
-        assert!(m.push(ID));
     }
 
     #[test]

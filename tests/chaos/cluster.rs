@@ -119,7 +119,6 @@ impl Node {
         args.push(format!("replica {OUTPUT_LIMIT} 0 0"));
         args.push("--repl-backlog-size".into());
         args.push(BACKLOG.to_string());
-        args.extend(kind.feeds_70().iter().map(|a| a.to_string()));
         let mut any = |name: &str, values: &[&str]| {
             args.extend([name.to_string(), rng.pick(values).to_string()]);
         };

@@ -10,7 +10,7 @@ const WRITERS: usize = 3;
 const MISCONF: &str = "MISCONF Errors writing to the AOF file:";
 
 /// No file of the server may grow beyond `bytes`; none: all may again.
-fn limit_files(server: &Server, bytes: Option<u64>) {
+pub fn limit_files(server: &Server, bytes: Option<u64>) {
     let limit = libc::rlimit {
         rlim_cur: bytes.unwrap_or(libc::RLIM_INFINITY),
         rlim_max: libc::RLIM_INFINITY,

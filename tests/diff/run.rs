@@ -373,7 +373,7 @@ fn dump_and_restore() {
     let seed = seed_from_env("DIFF_SEED");
     println!("DIFF_SEED={seed}");
     let reference = Server::redis(&[]);
-    let tested = Server::start(Kind::Aedile, Kind::Aedile.feeds_70());
+    let tested = Server::start(Kind::Aedile, Kind::Aedile.writes_for_70());
     let mut conns = [reference.connect(), tested.connect()];
     let mut rng = Rng(seed);
     let mut values: Vec<Vec<u8>> = ["", "0", "-1", "12345", "9223372036854775807", "1.5", "abc"]

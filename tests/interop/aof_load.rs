@@ -50,7 +50,7 @@ fn files_cross() {
         for preamble in ["yes", "no"] {
             let mut args = vec!["--appendonly", "yes", "--aof-use-rdb-preamble", preamble];
             args.extend(["--aof-timestamp-enabled", "yes"]);
-            args.extend(writer_kind.feeds_70());
+            args.extend(writer_kind.writes_for_70());
             let mut writer = Server::start(writer_kind, &args);
             let mut c = writer.connect();
             fill(&mut c);
@@ -77,7 +77,7 @@ fn files_cross() {
                 &scratch.join("appendonlydir"),
             );
             let mut args = vec!["--appendonly", "yes"];
-            args.extend(writer_kind.other().feeds_70());
+            args.extend(writer_kind.other().writes_for_70());
             let reader = Server::start_in(writer_kind.other(), scratch, &args);
             assert_equal_state(&state, &dump_state(&mut reader.connect()));
         }

@@ -132,7 +132,6 @@ pub fn master(kind: Kind, extra: &[&str]) -> Server {
         "--enable-debug-command",
         "yes",
     ];
-    args.extend(kind.feeds_70());
     args.extend(extra);
     Server::start(kind, &args)
 }

@@ -77,15 +77,11 @@ impl Drop for Sentinel {
 }
 
 /// A server with a configuration file, which a Sentinel wants to rewrite.
-fn node(kind: Kind, feeds_70: bool) -> Server {
+fn node(kind: Kind) -> Server {
     let scratch = Scratch::new();
     let conf = scratch.write("redis.conf", "repl-ping-replica-period 1\n");
-    let mut args = vec![conf.to_str().expect("a path").to_string()];
-    if feeds_70 {
-        args.extend(kind.feeds_70().iter().map(|a| a.to_string()));
-    }
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    Server::start_in(kind, scratch, &args)
+    let conf = conf.to_str().expect("a path");
+    Server::start_in(kind, scratch, &[conf])
 }
 
 fn killed_master_is_replaced(kinds: [Kind; 3]) {
@@ -96,8 +92,7 @@ fn killed_master_is_replaced(kinds: [Kind; 3]) {
         runs(&Sentinel::program()),
         "redis-server is there, but no redis-sentinel"
     );
-    let mixed = kinds.contains(&Kind::Redis);
-    let [mut master, a, b] = kinds.map(|k| node(k, mixed));
+    let [mut master, a, b] = kinds.map(node);
     populate(&master, 1000);
     for r in [&a, &b] {
         r.replicate(master.port);

@@ -171,7 +171,7 @@ fn all_encodings_by_file(writer_kind: Kind, reader_kind: Kind) {
             }
         }
         let mut args = vec!["--enable-debug-command", "yes"];
-        args.extend(kind.feeds_70());
+        args.extend(kind.writes_for_70());
         let server = Server::start_in(kind, scratch, &args);
         let mut c = server.connect();
         if file.is_none() {

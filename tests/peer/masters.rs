@@ -63,7 +63,7 @@ fn handshake_order() {
         [
             "PING".to_string(),
             format!("REPLCONF LISTENING-PORT {port}"),
-            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME CAPA BEHIND".to_string()
+            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RDB:11 CAPA RESUME CAPA BEHIND".to_string()
         ]
     );
     // Its own history is offered first: a replica may be the master's own former master.
@@ -104,7 +104,7 @@ fn authentication_and_announcements() {
             "AUTH ME PASS WORD",
             "REPLCONF LISTENING-PORT 4321",
             "REPLCONF IP-ADDRESS 10.9.8.7",
-            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME CAPA BEHIND"
+            "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RDB:11 CAPA RESUME CAPA BEHIND"
         ]
     );
 }
@@ -394,35 +394,62 @@ fn wrong_bulk_headers() {
     }
 }
 
-/// Payloads that do not load. With the payload on disk the old data set is still there.
+/// Gives a payload on the next link, and hangs up when the replica has.
+#[track_caller]
+fn give_payload(fake: &FakeMaster, payload: &[u8]) {
+    let mut peer = fake.accept();
+    peer.handshake();
+    peer.line(&format!("+FULLRESYNC {ID} 100"));
+    peer.write(format!("${}\r\n", payload.len()).as_bytes());
+    peer.write(payload);
+    peer.conn.expect_close();
+}
+
+/// Payloads that cannot be read by their first bytes: nothing of the old data set goes, in memory or on the disk, however
+/// the payload is loaded, and whoever looks is told why.
 #[test]
 fn bad_payloads() {
     let whole = rdb::file(GOOD);
     let mut magic = whole.clone();
     magic[0] = b'X';
     let mut version = whole.clone();
-    version[5..9].copy_from_slice(b"9999");
-    let mut payloads = vec![magic, version, b"hello world, this is not it".to_vec()];
+    version[5..9].copy_from_slice(b"0012");
+    let mut payloads = vec![
+        (magic, "does not begin as an RDB file"),
+        (version, "RDB version 12"),
+        (b"hello world, this is not it".to_vec(), "does not begin as"),
+    ];
     if stand_in().is_none() {
         // Upstream exits when a payload on disk is too short; Aedile goes on.
-        payloads.push(b"REDIS".to_vec());
+        payloads.push((b"REDIS".to_vec(), "Unexpected EOF"));
     }
-    for payload in payloads {
-        let (fake, server) = replica(&[]);
-        let mut peer = fake.accept();
-        peer.handshake();
-        peer.line(&format!("+FULLRESYNC {ID} 100"));
-        peer.write(format!("${}\r\n", payload.len()).as_bytes());
-        peer.write(&payload);
-        peer.conn.expect_close();
-        let mut c = server.connect();
-        assert_eq!(c.info("master_link_status"), "down");
-        server.wait_log("Failed trying to load the MASTER synchronization DB from disk");
-        good_master_follows(&fake, &server);
+    for load in ["disabled", "on-empty-db", "swapdb"] {
+        for (payload, why) in &payloads {
+            let (fake, server) = replica(&["--repl-diskless-load", load]);
+            let mut c = server.connect();
+            if load == "on-empty-db" {
+                // With data it would go through a file.
+                c.ok("FLUSHALL");
+            }
+            give_payload(&fake, payload);
+            let from = if load == "disabled" { "disk" } else { "socket" };
+            server.wait_log(&format!(
+                "Failed trying to load the MASTER synchronization DB from {from}"
+            ));
+            assert_eq!(c.info("master_link_status"), "down");
+            if stand_in().is_none() && load != "on-empty-db" {
+                assert!(!server.log_has("Flushing old data"), "{load} {why}");
+                keeps_old(&server);
+                let problem = c.info("master_link_problem");
+                assert!(problem.contains(why), "{load}: {problem}, not {why}");
+            }
+            good_master_follows(&fake, &server);
+        }
     }
 }
 
-/// Damage behind a good start: a wrong checksum, and a payload that ends too early (in swapdb mode, old data stays).
+/// Damage behind a good start: a wrong checksum, and a payload that ends too early. From a file nothing is loaded, so that
+/// the old data stay, and the old snapshot too: a restart finds them.
 #[test]
 fn damaged_payloads() {
     let whole = rdb::file(GOOD);
@@ -438,16 +465,49 @@ fn damaged_payloads() {
                 // Upstream exits when a checksum is wrong or a payload on disk ends too early; Aedile goes on.
                 continue;
             }
-            let (fake, server) = replica(&["--repl-diskless-load", load]);
-            let mut peer = fake.accept();
-            peer.handshake();
-            peer.line(&format!("+FULLRESYNC {ID} 100"));
-            peer.write(format!("${}\r\n", payload.len()).as_bytes());
-            peer.write(payload);
-            drop(peer);
+            let (fake, mut server) = replica(&["--repl-diskless-load", load]);
+            server.connect().ok("SAVE");
+            give_payload(&fake, payload);
+            if stand_in().is_none() && load == "disabled" {
+                keeps_old(&server);
+                assert!(!server.log_has("Flushing old data"));
+                server.kill9();
+                server.restart();
+                assert_eq!(server.connect().run("GET old"), "value");
+                server.replicate(fake.port);
+            }
             good_master_follows(&fake, &server);
         }
     }
+}
+
+/// A payload in either form whose bytes come one by one is checked as a whole; a file on the disk takes the place of the old
+/// one only when it has been loaded.
+#[test]
+fn the_old_snapshot_stays_until_the_new_one_is_loaded() {
+    // Whole and sound, but with a database that is not there.
+    let mut body = rdb::body(GOOD);
+    body.extend_from_slice(b"\xfe\x07\0\x01k\x01v\xff");
+    let sum = rdb::crc64(&body).to_le_bytes();
+    let payload = [&body[..], &sum].concat();
+    let (fake, mut server) = replica(&["--databases", "4"]);
+    server.connect().ok("SAVE");
+    let before = std::fs::read(server.rdb_path()).expect("a snapshot");
+    give_payload(&fake, &payload);
+    server.wait_log("Failed trying to load the MASTER synchronization DB from disk");
+    if stand_in().is_none() {
+        assert_eq!(
+            std::fs::read(server.rdb_path()).expect("a snapshot"),
+            before
+        );
+        server.kill9();
+        server.restart();
+        assert_eq!(server.connect().run("GET old"), "value");
+        server.replicate(fake.port);
+    }
+    good_master_follows(&fake, &server);
+    let after = std::fs::read(server.rdb_path()).expect("a snapshot");
+    assert_eq!(after, rdb::file(GOOD));
 }
 
 /// In swapdb mode a payload cut short by the link leaves the old data set, from the same history or not.
@@ -859,7 +919,7 @@ fn who_is_behind_is_told_to_those_who_read_it() {
         peer.line("+PONG");
         peer.expect("REPLCONF LISTENING-PORT");
         peer.line("+OK");
-        let capa = peer.expect("REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME CAPA BEHIND:");
+        let capa = peer.expect("REPLCONF CAPA EOF CAPA PSYNC2 CAPA RDB:11 CAPA RESUME CAPA BEHIND:");
         let run_id = server.connect().info("run_id");
         let mark = run_id[..16].to_uppercase();
         assert!(capa.contains(&format!("BEHIND:{mark}.")), "{capa}");

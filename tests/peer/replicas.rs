@@ -52,9 +52,10 @@ fn read_payload(c: &mut Conn) -> Vec<u8> {
         payload.truncate(payload.len() - 40);
         payload
     } else {
+        // $<length>, or $SNAPSHOT:<name>:<length>
         let len: usize = header
             .strip_prefix('$')
-            .and_then(|n| n.parse().ok())
+            .and_then(|n| n.rsplit(':').next()?.parse().ok())
             .unwrap_or_else(|| panic!("{header}"));
         c.read_exact(len).expect("payload")
     }
@@ -879,4 +880,109 @@ fn the_former_name_after_a_restart() {
             (ID, end + 1, false),
         ],
     );
+}
+
+/// A replica that has said what it reads by these lines and asks for everything; the version of what it gets is to be read.
+fn asks_for_all(server: &Server, said: &[&str]) -> Conn {
+    let mut c = server.connect();
+    c.ok("REPLCONF capa eof");
+    for line in said {
+        c.ok(line);
+    }
+    c.send(&["PSYNC", "?", "-1"]);
+    c
+}
+
+fn version_sent(c: &mut Conn) -> String {
+    read_fullresync(c);
+    let payload = read_payload(c);
+    check_payload(&payload);
+    String::from_utf8_lossy(&payload[5..9]).into_owned()
+}
+
+/// By default every replica gets what it can read: what says nothing is taken for a Redis 7.0. Both ways of a full sync.
+#[test]
+fn each_replica_gets_a_version_that_it_reads() {
+    if stand_in().is_some() {
+        return;
+    }
+    for diskless in ["yes", "no"] {
+        let server = master(&["--repl-diskless-sync", diskless]);
+        let mut d = server.connect();
+        d.ok("SAVE");
+        for (said, want) in [
+            (&[][..], "0010"),
+            (&["REPLCONF capa rdb:11"], "0011"),
+            (&["REPLCONF capa rdb:12"], "0011"),
+            (&["REPLCONF capa rdb:9"], "0009"),
+            (&["REPLCONF capa rdb:1"], "0009"),
+            (&["REPLCONF version 8.1.0"], "0011"),
+            (&["REPLCONF version 7.0.15"], "0010"),
+            (&["REPLCONF version 6.2.1"], "0009"),
+        ] {
+            let mut c = asks_for_all(&server, said);
+            assert_eq!(version_sent(&mut c), want, "{diskless} {said:?}");
+            drop(c);
+            wait_until("it to be gone", || d.info("connected_slaves") == "0");
+            // The server's own file stays what it is, whoever asks.
+            let file = std::fs::read(server.rdb_path()).expect("a snapshot");
+            assert_eq!(&file[..9], b"REDIS0011");
+        }
+        d.run("REPLCONF version x").assert_error_prefix("ERR");
+        // A number is for all, and for files.
+        d.config_set("rdb-save-version", "9");
+        let mut c = asks_for_all(&server, &["REPLCONF capa rdb:11"]);
+        assert_eq!(version_sent(&mut c), "0009");
+        drop(c);
+        wait_until("it to be gone", || d.info("connected_slaves") == "0");
+        wait_until("no child", || d.info("rdb_bgsave_in_progress") == "0");
+        d.ok("SAVE");
+        let file = std::fs::read(server.rdb_path()).expect("a snapshot");
+        assert_eq!(&file[..9], b"REDIS0009");
+    }
+}
+
+/// One snapshot for several is written for the oldest of them.
+#[test]
+fn a_shared_snapshot_is_written_for_the_oldest() {
+    if stand_in().is_some() {
+        return;
+    }
+    for diskless in ["yes", "no"] {
+        let server = master(&["--repl-diskless-sync", diskless]);
+        let mut d = server.connect();
+        // Another child holds the snapshot up until all have come.
+        d.config_set("rdb-key-save-delay", "10000000");
+        d.ok("BGREWRITEAOF");
+        let mut new = asks_for_all(&server, &["REPLCONF capa rdb:11"]);
+        let mut old = asks_for_all(&server, &["REPLCONF version 6.2.1"]);
+        wait_until("both", || d.info("connected_slaves") == "2");
+        d.config_set("rdb-key-save-delay", "0");
+        server.end_children();
+        assert_eq!(version_sent(&mut new), "0009", "{diskless}");
+        assert_eq!(version_sent(&mut old), "0009", "{diskless}");
+        assert_eq!(d.info_int("sync_full"), 2);
+    }
+}
+
+/// A snapshot under way serves those who can read it, and no others.
+#[test]
+fn a_snapshot_under_way_is_joined_by_those_who_read_it() {
+    if stand_in().is_some() {
+        return;
+    }
+    let server = master(&["--repl-diskless-sync", "no"]);
+    let mut d = server.connect();
+    d.config_set("rdb-key-save-delay", "20000");
+    let mut first = asks_for_all(&server, &["REPLCONF capa rdb:10"]);
+    wait_until("a snapshot", || d.info("rdb_bgsave_in_progress") == "1");
+    let mut newer = asks_for_all(&server, &["REPLCONF capa rdb:11"]);
+    server.wait_log("Waiting for end of BGSAVE for SYNC");
+    let mut older = asks_for_all(&server, &["REPLCONF capa rdb:9"]);
+    server.wait_log("Can't attach the replica to the current BGSAVE");
+    d.config_set("rdb-key-save-delay", "0");
+    assert_eq!(version_sent(&mut first), "0010");
+    assert_eq!(version_sent(&mut newer), "0010");
+    assert_eq!(version_sent(&mut older), "0009");
+    assert_eq!(d.info("total_forks"), "2");
 }

@@ -48,8 +48,8 @@ impl Kind {
         }
     }
 
-    /// Options that make this server's RDB readable by a 7.0 replica.
-    pub fn feeds_70(self) -> &'static [&'static str] {
+    /// Options that make this server's files, and its DUMP payloads, readable by a 7.0. Its full syncs are so by themselves.
+    pub fn writes_for_70(self) -> &'static [&'static str] {
         if self == Kind::Aedile && stand_in().is_none() {
             &["--rdb-save-version", "10"]
         } else {
@@ -348,6 +348,18 @@ impl Server {
         // SAFETY: kill takes no pointers; the pid is that of a child we have not reaped, so it is not another's.
         let rc = unsafe { libc::kill(self.pid() as libc::pid_t, signal) };
         assert_eq!(rc, 0, "kill");
+    }
+
+    /// Asks the children that save to stop, as the server itself does.
+    pub fn end_children(&self) {
+        let pid = self.pid();
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let children = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        for child in children.split_whitespace() {
+            let child: libc::pid_t = child.parse().expect("a pid");
+            // SAFETY: kill takes no pointers; a child of our child that has just ended is still unreaped, or its signal is lost.
+            unsafe { libc::kill(child, libc::SIGUSR1) };
+        }
     }
 
     pub fn sigstop(&self) {

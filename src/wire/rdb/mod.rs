@@ -1,10 +1,11 @@
 //! The RDB file format: versions 1 to 11 are read, 9 to 11 are written.
 //!
-//! Owns the layout ([`format`]), a writer and a reader of its primitives and records ([`write`], [`read`]), and the
-//! framing of DUMP payloads. Must not know the store, files or processes: what a hash looks like in memory, and when a
+//! Owns the layout ([`format`]), a writer and a reader of its primitives and records ([`write`], [`read`]), a look at
+//! header and checksum of bytes that pass by ([`frame`]), and the framing of DUMP payloads. Must not know the store, files or processes: what a hash looks like in memory, and when a
 //! save runs, is decided above. Source: rdb.c, rdb.h and cluster.c (DUMP, RESTORE) of Redis 7.2.
 
 pub mod format;
+pub mod frame;
 pub mod read;
 pub mod write;
 
@@ -12,6 +13,7 @@ pub mod write;
 mod tests;
 
 pub use format::*;
+pub use frame::{FrameCheck, parse_header};
 pub use read::{
     Poll, PollPoint, RdbChecksum, RdbError, RdbErrorKind, RdbKey, RdbReader, RdbRecord, RdbString,
     no_poll,

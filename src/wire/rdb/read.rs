@@ -22,6 +22,7 @@ use std::fmt;
 use std::io::{self, Empty, Read};
 
 use super::format::*;
+use super::frame::parse_header;
 use crate::base::crc::Crc64;
 use crate::base::lzf::lzf_decompress;
 use crate::base::num::push_ll;
@@ -693,19 +694,10 @@ impl<R: Read> RdbReader<R> {
     /// The header; returns the version, `1..=`[`RDB_VERSION`].
     pub fn header(&mut self, poll: Poll<'_>) -> Result<u16, RdbError> {
         let h: [u8; RDB_HEADER_LEN] = self.read_array(poll)?;
-        let (magic, digits) = h.split_at(RDB_MAGIC.len());
-        if magic != RDB_MAGIC || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(RdbError {
-                offset: 0,
-                kind: RdbErrorKind::BadMagic,
-            });
-        }
-        let version = digits
-            .iter()
-            .fold(0u16, |v, d| v * 10 + u16::from(d - b'0'));
-        if !(1..=RDB_VERSION).contains(&version) {
-            return Err(self.error(RdbErrorKind::UnsupportedVersion(u32::from(version))));
-        }
+        let version = parse_header(&h).map_err(|kind| match kind {
+            RdbErrorKind::BadMagic => RdbError { offset: 0, kind },
+            kind => self.error(kind),
+        })?;
         self.version = version;
         Ok(version)
     }
