@@ -36,8 +36,8 @@ use crate::store::entry::Entry;
 use crate::store::evict::LFU_INIT_VAL;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::rdb::{
-    PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind, RdbReader, RdbRecord,
-    module_type_name_by_id, parse_header,
+    PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
+    RdbReader, RdbRecord, module_type_name_by_id, parse_header,
 };
 
 /// Keys without a value that the log names.

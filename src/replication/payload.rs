@@ -60,6 +60,9 @@ struct LinkSource<'a> {
 
 impl Read for LinkSource<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.left == Some(0) {
+            return Ok(0);
+        }
         let most = self
             .left
             .map_or(buf.len(), |l| usize::try_from(l).unwrap_or(buf.len()))
@@ -439,13 +442,16 @@ impl Server {
         let PayloadTo::Parser { held } = &mut t.to else {
             return;
         };
-        // A shorter payload is none: the load will say so.
-        let all_there = matches!(t.end, PayloadEnd::Size(n) if n <= held.len() as u64);
-        if held.len() < RDB_HEADER_LEN && !all_there {
+        let short = matches!(t.end, PayloadEnd::Size(n) if n < RDB_HEADER_LEN as u64);
+        if held.len() < RDB_HEADER_LEN && !short {
             return;
         }
         let held = std::mem::take(held);
-        match t.frame.push(&held) {
+        let readable = match short {
+            true => Err(RdbErrorKind::ShortRead),
+            false => t.frame.push(&held),
+        };
+        match readable {
             Ok(()) => self.load_from_link(&held),
             Err(why) => {
                 self.payload_refused(&why);

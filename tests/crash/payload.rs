@@ -9,12 +9,16 @@ use crate::support::{Conn, Server, assert_synced, wait_until};
 /// A master with 1,000 keys of ten thousand bytes that syncs over disk, slowly, and says nothing by itself.
 fn master() -> Server {
     let m = Server::aedile(&[
+        "--rdbcompression",
+        "no",
         "--repl-diskless-sync",
         "no",
         "--repl-full-sync-rate",
         "20mb",
         "--repl-ping-replica-period",
         "3600",
+        "--enable-debug-command",
+        "yes",
     ]);
     let mut c = m.connect();
     c.ok("DEBUG POPULATE 1000 key 10000");
@@ -47,7 +51,10 @@ fn is_whole(m: &Server, r: &mut Server) {
     }
     r.kill9();
     r.restart_with(&[]);
-    assert_eq!(r.connect().run("DBSIZE").int(), m.connect().run("DBSIZE").int());
+    assert_eq!(
+        r.connect().run("DBSIZE").int(),
+        m.connect().run("DBSIZE").int()
+    );
 }
 
 /// The disk takes a part of a chunk and no more, for a moment: what came behind the part must not be taken for what belongs

@@ -27,7 +27,10 @@ fn pair(m: &Server, r: &Server, password: Option<&str>) {
     ] {
         assert!(!mc.run(line).is_error(), "{line}");
     }
-    assert!(!rc.run(&format!("REPLICAOF 127.0.0.1 {}", m.port)).is_error());
+    assert!(
+        !rc.run(&format!("REPLICAOF 127.0.0.1 {}", m.port))
+            .is_error()
+    );
     wait_until("the link", || rc.info("master_link_status") == "up");
     mc.ok("SET behind it");
     wait_until("the stream", || rc.run("GET behind") == "it");

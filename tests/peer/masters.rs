@@ -1,5 +1,7 @@
 //! Scripted masters. After each misbehaviour a good master on the same port must be synchronised with.
 
+use std::time::Duration;
+
 use crate::support::conn::encode;
 use crate::support::*;
 
@@ -405,6 +407,17 @@ fn give_payload(fake: &FakeMaster, payload: &[u8]) {
     peer.conn.expect_close();
 }
 
+/// The replica is killed, finds its old data on the disk, and is told to follow again.
+#[track_caller]
+fn restarts_with_old(fake: &FakeMaster, server: &mut Server) {
+    server.kill9();
+    // Links of the one that was killed.
+    while fake.try_accept(Duration::ZERO).is_some() {}
+    server.restart();
+    assert_eq!(server.connect().run("GET old"), "value");
+    server.replicate(fake.port);
+}
+
 /// Payloads that cannot be read by their first bytes: nothing of the old data set goes, in memory or on the disk, however
 /// the payload is loaded, and whoever looks is told why.
 #[test]
@@ -425,12 +438,13 @@ fn bad_payloads() {
     }
     for load in ["disabled", "on-empty-db", "swapdb"] {
         for (payload, why) in &payloads {
-            let (fake, server) = replica(&["--repl-diskless-load", load]);
+            let fake = FakeMaster::new();
+            let server = Server::aedile(&["--repl-diskless-load", load]);
             let mut c = server.connect();
-            if load == "on-empty-db" {
-                // With data it would go through a file.
-                c.ok("FLUSHALL");
+            if load != "on-empty-db" {
+                c.ok("SET old value");
             }
+            server.replicate(fake.port);
             give_payload(&fake, payload);
             let from = if load == "disabled" { "disk" } else { "socket" };
             server.wait_log(&format!(
@@ -471,10 +485,7 @@ fn damaged_payloads() {
             if stand_in().is_none() && load == "disabled" {
                 keeps_old(&server);
                 assert!(!server.log_has("Flushing old data"));
-                server.kill9();
-                server.restart();
-                assert_eq!(server.connect().run("GET old"), "value");
-                server.replicate(fake.port);
+                restarts_with_old(&fake, &mut server);
             }
             good_master_follows(&fake, &server);
         }
@@ -500,10 +511,7 @@ fn the_old_snapshot_stays_until_the_new_one_is_loaded() {
             std::fs::read(server.rdb_path()).expect("a snapshot"),
             before
         );
-        server.kill9();
-        server.restart();
-        assert_eq!(server.connect().run("GET old"), "value");
-        server.replicate(fake.port);
+        restarts_with_old(&fake, &mut server);
     }
     good_master_follows(&fake, &server);
     let after = std::fs::read(server.rdb_path()).expect("a snapshot");
@@ -919,7 +927,8 @@ fn who_is_behind_is_told_to_those_who_read_it() {
         peer.line("+PONG");
         peer.expect("REPLCONF LISTENING-PORT");
         peer.line("+OK");
-        let capa = peer.expect("REPLCONF CAPA EOF CAPA PSYNC2 CAPA RDB:11 CAPA RESUME CAPA BEHIND:");
+        let capa =
+            peer.expect("REPLCONF CAPA EOF CAPA PSYNC2 CAPA RDB:11 CAPA RESUME CAPA BEHIND:");
         let run_id = server.connect().info("run_id");
         let mark = run_id[..16].to_uppercase();
         assert!(capa.contains(&format!("BEHIND:{mark}.")), "{capa}");
