@@ -17,7 +17,7 @@ use crate::server::blocked::{PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTION_CLIENT_WRITE}
 use crate::server::client::{
     CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_MULTI,
     CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE,
-    CLIENT_UNIX_SOCKET, Client, ClientId,
+    CLIENT_TRACKING_CACHING, CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::command::{
     Argv, CMD_ADMIN, CMD_DENYOOM, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_ASYNC_LOADING,
@@ -241,13 +241,11 @@ pub struct Exec {
     /// Where the running command is propagated to even if it changed nothing (PROPAGATE_*).
     pub(super) force_propagate: u8,
     /// The running command is not propagated, whatever it changes.
-    prevent_propagation: bool,
+    pub(super) prevent_propagation: bool,
     /// EXEC is running its commands.
     pub in_exec: bool,
     /// Messages published to the current client while its command runs: they follow the reply.
     pub pending_push_messages: Vec<u8>,
-    /// Propagated commands of one call are not wrapped in MULTI (propagate_no_multi).
-    pub propagate_no_multi: bool,
     /// The running command has answered with an error.
     pub error_reply_sent: bool,
     /// Clients whose postponed command can run again.
@@ -384,6 +382,8 @@ impl Server {
             self.exec.no_touch = c.has(CLIENT_NO_TOUCH) || self.persist.child.is_some();
         }
         self.exec.current_client = Some(cid);
+        // An error that nobody's command was answered with (a time-out's, say) is not that of the next one.
+        self.exec.error_reply_sent = false;
     }
 
     /// The command that is called; pipelines repeat one, so the last is tried first.
@@ -879,16 +879,37 @@ impl Server {
 
     #[cold]
     fn after_unusual_command(c: &mut Client) -> Processed {
-        let f = c.flags;
-        // CLIENT REPLY SKIP covers the command after it.
-        c.flags &= !(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
-        if f & CLIENT_REPLY_SKIP_NEXT != 0 {
-            c.flags |= CLIENT_REPLY_SKIP;
-        }
-        if f & (CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY) != 0 || c.block.is_some() {
+        if c.block.is_some() {
+            // It is not over: the reply comes when the waiting ends.
             return Processed::Stop;
         }
-        Processed::Done
+        c.shift_reply_skip();
+        match c.has(CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY) {
+            true => Processed::Stop,
+            false => Processed::Done,
+        }
+    }
+
+    /// An empty request is one, too, for what is said of the next one only (resetClient).
+    #[cold]
+    pub(super) fn after_empty_request(&mut self, cid: ClientId) {
+        self.exec.current_cmd = None;
+        if self.tracking.clients() > 0 {
+            self.tracking_forget_caching(cid);
+        }
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.shift_reply_skip();
+            self.exec.client_flags = c.flags;
+        }
+    }
+
+    /// A command that has waited is over, its reply written (resetClient).
+    #[cold]
+    pub(super) fn after_waiting(&mut self, cid: ClientId) {
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.shift_reply_skip();
+            c.flags &= !CLIENT_TRACKING_CACHING;
+        }
     }
 
     /// Queues the running command behind what it propagates besides, or sends it at once when there is nothing else.

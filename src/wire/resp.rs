@@ -91,12 +91,16 @@ pub enum Parsed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    /// No byte of a request has been looked at: all but `spans` is as in a new parser.
     Unknown,
     Inline,
+    /// A multi-bulk whose first line has not ended.
+    Header,
     Multibulk,
 }
 
 /// The state of one request.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub struct Parser {
     kind: Kind,
     /// Arguments still to come.
@@ -225,13 +229,13 @@ impl Parser {
     /// servers write. Its length; the parser knows its spans and nothing else of it, and the next one may follow. None, and
     /// nothing is noted, when it is anything else.
     #[inline(always)]
-    pub fn whole(&mut self, buf: &[u8], limits: &Limits) -> Option<usize> {
+    pub fn whole(&mut self, buf: &[u8], authenticated: bool) -> Option<usize> {
         if self.kind != Kind::Unknown {
             return None;
         }
         debug_assert!(buf.len() <= MAX_REQUEST);
         self.spans.clear();
-        let rest = whole_request(buf, limits.authenticated, &mut self.spans, 0)?;
+        let rest = whole_request(buf, authenticated, &mut self.spans, 0)?;
         Some(buf.len() - rest.len())
     }
 
@@ -247,6 +251,7 @@ impl Parser {
     fn reset_rest(&mut self) {
         self.kind = Kind::Unknown;
         self.spans.clear();
+        self.remaining = 0;
         self.bulk_len = None;
         self.pos = 0;
         self.searched = 0;
@@ -315,7 +320,7 @@ impl Parser {
     /// arguments that were taken out.
     #[inline]
     pub fn parse(&mut self, buf: &[u8], limits: &Limits) -> Parsed {
-        if self.kind == Kind::Unknown {
+        if matches!(self.kind, Kind::Unknown | Kind::Header) {
             let Some(&first) = buf.first() else {
                 return Parsed::Incomplete;
             };
@@ -324,7 +329,6 @@ impl Parser {
                 self.kind = Kind::Inline;
                 return self.parse_inline(buf, limits);
             }
-            self.pos = 0;
             let n = match short_number(buf, 1) {
                 Some((n, next)) if n > 0 && (n <= 10 || n <= 16384 && limits.authenticated) => {
                     self.pos = next;
@@ -421,6 +425,8 @@ impl Parser {
 
     #[cold]
     fn multibulk_header(&mut self, buf: &[u8], limits: &Limits) -> Result<i64, Parsed> {
+        // From here on there is something to remember: where the search for the line's end goes on.
+        self.kind = Kind::Header;
         let end = self.line_end(buf, ProtocolError::TooBigCount)?;
         let n = crate::base::num::string2ll(&buf[1..end])
             .filter(|n| *n <= i64::from(i32::MAX))
