@@ -309,6 +309,9 @@ struct Streams {
     log: VecDeque<String>,
     seed: u64,
     round: usize,
+    /// Connections that have ended, and bytes that all have heard from the server under test.
+    ended: usize,
+    heard: usize,
 }
 
 impl Streams {
@@ -330,6 +333,8 @@ impl Streams {
             log: VecDeque::new(),
             seed,
             round: 0,
+            ended: 0,
+            heard: 0,
         }
     }
 
@@ -369,6 +374,7 @@ impl Streams {
                 if (a.closed == b.closed || (c.quits && b.closed))
                     && (a.heard == b.heard || comparable(&a.heard) == comparable(&b.heard))
                 {
+                    self.heard += b.heard.len();
                     a.heard.clear();
                     b.heard.clear();
                     break;
@@ -410,6 +416,7 @@ impl Streams {
         let c = &mut self.clients[me];
         if c.pending.is_empty() && c.left == 0 || c.links.iter().all(|l| l.closed) {
             self.note(format!("{me}: closed"));
+            self.ended += 1;
             self.clients[me] = Client::open(&self.servers, rng);
             self.barrier(2);
             return;
@@ -484,6 +491,8 @@ fn cut_and_interleaved() {
     s.control("CLIENT UNPAUSE");
     s.barrier(2);
     s.compare();
+    println!("{} connections ended, {} bytes heard", s.ended, s.heard);
+    assert!(s.ended > rounds / 200 && s.heard > rounds);
     for name in [
         "set", "get", "append", "del", "exists", "incr", "mset", "ping", "echo", "hset",
     ] {
