@@ -3,6 +3,7 @@
 mod support;
 
 mod diff {
+    mod fragments;
     mod generator;
     mod known;
     mod listeners;

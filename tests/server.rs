@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, sorted sets, payloads that lie, pub/sub, transactions, memory and eviction.
+//! hashes, sorted sets, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other.
 
 mod support;
 
@@ -16,6 +16,7 @@ mod server {
     mod latency;
     mod list;
     mod memory;
+    mod neighbours;
     mod persist;
     mod protocol;
     mod pubsub;

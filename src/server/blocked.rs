@@ -149,7 +149,10 @@ impl Server {
 
     /// Lets a client go on: its requests are looked at again before the next sleep (unblockClient).
     pub fn unblock_client(&mut self, cid: ClientId) {
-        if self.take_block(cid).is_some() {
+        if let Some(block) = self.take_block(cid) {
+            if block.kind != BlockType::Postpone {
+                self.after_waiting(cid);
+            }
             self.exec.unblocked.push(cid);
         }
     }
@@ -191,6 +194,7 @@ impl Server {
                     return;
                 };
                 self.reply_acks(cid, kind, block.repl_offset);
+                self.after_waiting(cid);
                 self.exec.unblocked.push(cid);
             }
             BlockType::List | BlockType::Zset | BlockType::Stream => {
@@ -199,6 +203,7 @@ impl Server {
                 if let Some(w) = waiting {
                     self.update_stats_on_unblock(cid, &w, false);
                 }
+                self.after_waiting(cid);
                 self.exec.unblocked.push(cid);
             }
             BlockType::Postpone | BlockType::Shutdown => {}
@@ -214,6 +219,7 @@ impl Server {
         if let Some(w) = &block.waiting {
             self.update_stats_on_unblock(cid, w, true);
         }
+        self.after_waiting(cid);
         self.exec.unblocked.push(cid);
     }
 }

@@ -607,6 +607,15 @@ impl Client {
         self.flags & flag != 0
     }
 
+    /// A request is over: CLIENT REPLY SKIP covers the one after it.
+    pub fn shift_reply_skip(&mut self) {
+        let next = self.has(CLIENT_REPLY_SKIP_NEXT);
+        self.flags &= !(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+        if next {
+            self.flags |= CLIENT_REPLY_SKIP;
+        }
+    }
+
     pub fn is_replica(&self) -> bool {
         self.has(CLIENT_SLAVE)
     }

@@ -3,6 +3,40 @@
 //!
 //! A command is a `fn(&mut Server, ClientId, &Args)`; its arguments are slices of the query buffer, which is taken out of
 //! the server while the command runs, so nothing is copied or allocated per argument.
+//!
+//! # State that all clients share
+//!
+//! What one request sets here, no other may find. All of it, by who sets it and what ends it; "nested" says what becomes of it
+//! while [`Server::process_events_while_blocked`] serves others in the middle of a command. None of it belongs to a client: one
+//! that is freed, blocked or postponed takes nothing along and leaves nothing. What is said of a client's next request
+//! (CLIENT REPLY SKIP, CLIENT CACHING) is in its own flags; it ends with the request ([`Server::after_empty_request`],
+//! `after_unusual_command`), or, when that waits, with the reply ([`Server::after_waiting`]).
+//!
+//! | state | set by | cleared by | nested |
+//! |---|---|---|---|
+//! | `Server::read_buf` | a read, which takes it out | put back; what a request has not used is copied to its client | another is made |
+//! | `parser` | a read, which takes it out | `Parser::reset` after each request and after the read; half a request takes the parser along to its client (`keep_rest`), a first line that has not ended too; after a protocol error it is reset with the rest of the read unread | a new one |
+//! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
+//! | `current_client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
+//! | `client_flags`, `authenticated` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
+//! | `no_touch`, `unusual` | `refresh_shortcuts` alone: so whatever changes them within a pipeline calls it (commands with CMD_ADMIN, EXEC with one of them, CLIENT TRACKING, RESET) | the next one | looked at again |
+//! | `current_cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
+//! | `error_reply_sent` | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
+//! | `rewrite`, `redacted`, `force_propagate`, `prevent_propagation` | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and sets none | put aside |
+//! | `also_propagate` | the running command; expiry and eviction, also outside of one | sent after the command, or at the end of the unit; expiry and eviction send what they queue | put aside |
+//! | `pending_push_messages` | what is published or invalidated while `current_client` is who hears it | sent behind the command's reply, refused or not; before it for what eviction says | put aside |
+//! | `leftovers` | whoever sets one of the five rows above | `call`. Left set it costs a look, no more | put aside |
+//! | `in_exec` | EXEC around its commands | EXEC | put aside |
+//! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
+//! | `last_word`, `last_id` | a look-up by name | never: the command table does not change | stays |
+//! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still |
+//! | `fake_clients`, `blocked_depth` | counters | in pairs | stay |
+//! | `Blocking::just_blocked` | a command that waits for keys | `call`, at once: in a unit, and from a file, nothing may wait | never set across one |
+//! | `Blocking::ready` | a key that somebody waits for | after the command or the unit | put aside: served after the outer command |
+//! | `Blocking::serving`, `reprocessing` | around a waiting command that runs again | the same function. Postponed by a pause, the command goes back in front of its client's query buffer | never set: what waits does not load |
+//! | `Repl::feed_buf` | a command that is no raw copy | emptied before each use | never in use |
+//! | reply buffers of `Clients` | a sent buffer, or a freed client's | emptied when given back | shared |
+//! | `Clients::pending_write`, `to_close` | replies, marks | before the loop sleeps; a client with CLIENT_PROTECTED, whose command is the outer one, is skipped | shared |
 
 use std::borrow::Cow;
 use std::ops::Index;
@@ -17,7 +51,7 @@ use crate::server::blocked::{PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTION_CLIENT_WRITE}
 use crate::server::client::{
     CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_MULTI,
     CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE,
-    CLIENT_UNIX_SOCKET, Client, ClientId,
+    CLIENT_TRACKING_CACHING, CLIENT_UNIX_SOCKET, Client, ClientId,
 };
 use crate::server::command::{
     Argv, CMD_ADMIN, CMD_DENYOOM, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_ASYNC_LOADING,
@@ -241,13 +275,11 @@ pub struct Exec {
     /// Where the running command is propagated to even if it changed nothing (PROPAGATE_*).
     pub(super) force_propagate: u8,
     /// The running command is not propagated, whatever it changes.
-    prevent_propagation: bool,
+    pub(super) prevent_propagation: bool,
     /// EXEC is running its commands.
     pub in_exec: bool,
     /// Messages published to the current client while its command runs: they follow the reply.
     pub pending_push_messages: Vec<u8>,
-    /// Propagated commands of one call are not wrapped in MULTI (propagate_no_multi).
-    pub propagate_no_multi: bool,
     /// The running command has answered with an error.
     pub error_reply_sent: bool,
     /// Clients whose postponed command can run again.
@@ -384,6 +416,8 @@ impl Server {
             self.exec.no_touch = c.has(CLIENT_NO_TOUCH) || self.persist.child.is_some();
         }
         self.exec.current_client = Some(cid);
+        // An error that nobody's command was answered with (a time-out's, say) is not that of the next one.
+        self.exec.error_reply_sent = false;
     }
 
     /// The command that is called; pipelines repeat one, so the last is tried first.
@@ -879,16 +913,37 @@ impl Server {
 
     #[cold]
     fn after_unusual_command(c: &mut Client) -> Processed {
-        let f = c.flags;
-        // CLIENT REPLY SKIP covers the command after it.
-        c.flags &= !(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
-        if f & CLIENT_REPLY_SKIP_NEXT != 0 {
-            c.flags |= CLIENT_REPLY_SKIP;
-        }
-        if f & (CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY) != 0 || c.block.is_some() {
+        if c.block.is_some() {
+            // It is not over: the reply comes when the waiting ends.
             return Processed::Stop;
         }
-        Processed::Done
+        c.shift_reply_skip();
+        match c.has(CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY) {
+            true => Processed::Stop,
+            false => Processed::Done,
+        }
+    }
+
+    /// An empty request is one, too, for what is said of the next one only (resetClient).
+    #[cold]
+    pub(super) fn after_empty_request(&mut self, cid: ClientId) {
+        self.exec.current_cmd = None;
+        if self.tracking.clients() > 0 {
+            self.tracking_forget_caching(cid);
+        }
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.shift_reply_skip();
+            self.exec.client_flags = c.flags;
+        }
+    }
+
+    /// A command that has waited is over, its reply written (resetClient).
+    #[cold]
+    pub(super) fn after_waiting(&mut self, cid: ClientId) {
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.shift_reply_skip();
+            c.flags &= !CLIENT_TRACKING_CACHING;
+        }
     }
 
     /// Queues the running command behind what it propagates besides, or sends it at once when there is nothing else.
@@ -1000,7 +1055,6 @@ impl Server {
             self.exec.error_reply_sent = false;
             self.exec.rewrite = None;
             self.exec.redacted.clear();
-            self.exec.also_propagate.clear();
             self.exec.force_propagate = 0;
             self.exec.prevent_propagation = false;
         }

@@ -294,17 +294,18 @@ fn run_each<const ONE: bool>(server: &mut Server, cid: ClientId, running: &mut R
             return Rest::From(start);
         }
         let is_master = c.flags & CLIENT_MASTER != 0;
-        let limits = Limits {
-            max_bulk_len: server.config.proto_max_bulk_len as u64,
-            authenticated: c.authenticated,
-            is_master,
-        };
         // The common case stays in this loop: a command that is done leaves its client as it was.
         let parsed = loop {
             let request = &buf[start..];
-            let (args, n) = match parser.whole(request, &limits) {
+            let (args, n) = match parser.whole(request, server.exec.authenticated) {
                 Some(n) => (Args::whole(request, parser.spans(), n), n),
                 None => {
+                    // As the last command left them: AUTH and RESET are requests like others.
+                    let limits = Limits {
+                        max_bulk_len: server.config.proto_max_bulk_len as u64,
+                        authenticated: server.exec.authenticated,
+                        is_master,
+                    };
                     let parsed = parser.parse(request, &limits);
                     if parsed != Parsed::Request {
                         break parsed;
@@ -328,12 +329,9 @@ fn run_each<const ONE: bool>(server: &mut Server, cid: ClientId, running: &mut R
             if ONE || start >= buf.len() {
                 return Rest::From(start);
             }
-            if !limits.authenticated {
-                break Parsed::Request;
-            }
         };
         match parsed {
-            // AUTH may have changed the limits.
+            // It has run.
             Parsed::Request => {}
             Parsed::Empty => {
                 let n = parser.consumed();
@@ -346,6 +344,7 @@ fn run_each<const ONE: bool>(server: &mut Server, cid: ClientId, running: &mut R
                 }
                 start += n;
                 parser.reset();
+                server.after_empty_request(cid);
             }
             Parsed::BigArg(len) if !is_master => return Rest::BigArg { start, len },
             Parsed::BigArg(_) | Parsed::Incomplete => return Rest::From(start),
@@ -717,6 +716,8 @@ impl Server {
                 String::from_utf8_lossy(&dump)
             );
         }
+        // No command has failed by it.
+        self.exec.error_reply_sent = false;
         let c = &mut self.clients[cid];
         c.flags |= CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR;
         c.querybuf = Vec::new();

@@ -73,7 +73,7 @@ impl Server {
                 .exec
                 .current_cmd
                 .is_some_and(|id| self.commands.row(id).flags & CMD_TOUCHES_ARBITRARY_KEYS != 0);
-        let wrap = ops.len() > 1 && !self.exec.propagate_no_multi && !arbitrary;
+        let wrap = ops.len() > 1 && !arbitrary;
         if wrap {
             // A SELECT comes with the next command, inside the transaction.
             let multi = OwnedArgs::from_slices(&[b"MULTI"]);

@@ -1,4 +1,8 @@
 //! Serving clients from inside a long operation (processEventsWhileBlocked of networking.c).
+//!
+//! What a running command has set in the state that all share (the table is in [`crate::server::exec`]) is put aside, so
+//! that the commands of others find it as if nothing ran, and is put back as it was: nothing goes from the outer one to the
+//! inner ones, nor back.
 
 use crate::ae::{self, Flags};
 use crate::server::Server;
@@ -10,15 +14,19 @@ impl Server {
     pub fn process_events_while_blocked(&mut self) -> usize {
         // The clients' commands have a time of their own; the outer one's stays what it was.
         let clock = self.clock;
-        let parser = std::mem::take(&mut self.exec.parser);
-        let (client, cmd) = (self.exec.current_client.take(), self.exec.current_cmd);
-        let rewrite = self.exec.rewrite.take();
-        let queued = std::mem::take(&mut self.exec.also_propagate);
-        let redacted = std::mem::take(&mut self.exec.redacted);
-        let leftovers = std::mem::take(&mut self.exec.leftovers);
-        let force = std::mem::take(&mut self.exec.force_propagate);
-        let error = self.exec.error_reply_sent;
-        let messages = std::mem::take(&mut self.exec.pending_push_messages);
+        let e = &mut self.exec;
+        let (client, cmd) = (e.current_client.take(), e.current_cmd.take());
+        let rewrite = e.rewrite.take();
+        let queued = std::mem::take(&mut e.also_propagate);
+        let redacted = std::mem::take(&mut e.redacted);
+        let leftovers = std::mem::take(&mut e.leftovers);
+        let force = std::mem::take(&mut e.force_propagate);
+        let prevent = std::mem::take(&mut e.prevent_propagation);
+        let in_exec = std::mem::take(&mut e.in_exec);
+        let error = std::mem::take(&mut e.error_reply_sent);
+        let messages = std::mem::take(&mut e.pending_push_messages);
+        // Who waits for what the outer one has added is served after it, as ever.
+        let ready = self.blocking.put_ready_keys_aside();
         self.update_cached_time();
         self.exec.blocked_depth += 1;
         let mut count = 0;
@@ -33,18 +41,22 @@ impl Server {
         }
         self.while_blocked_cron();
         self.exec.blocked_depth -= 1;
-        self.exec.parser = parser;
+        self.blocking.put_ready_keys_back(ready);
         if let Some(cid) = client {
             self.refresh_shortcuts(cid);
         }
-        self.exec.current_cmd = cmd;
-        self.exec.rewrite = rewrite;
-        self.exec.also_propagate = queued;
-        self.exec.redacted = redacted;
-        self.exec.leftovers = leftovers;
-        self.exec.force_propagate = force;
-        self.exec.error_reply_sent = error;
-        self.exec.pending_push_messages = messages;
+        let e = &mut self.exec;
+        e.current_client = client;
+        e.current_cmd = cmd;
+        e.rewrite = rewrite;
+        e.also_propagate = queued;
+        e.redacted = redacted;
+        e.leftovers = leftovers;
+        e.force_propagate = force;
+        e.prevent_propagation = prevent;
+        e.in_exec = in_exec;
+        e.error_reply_sent = error;
+        e.pending_push_messages = messages;
         self.clock = clock;
         self.exec.clock_stale = true;
         count

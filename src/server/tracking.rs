@@ -373,7 +373,8 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        if !c.has(CLIENT_TRACKING_CACHING) || c.has(CLIENT_MULTI) {
+        // A command that waits has it still before it.
+        if !c.has(CLIENT_TRACKING_CACHING) || c.has(CLIENT_MULTI) || c.block.is_some() {
             return;
         }
         let cmd = self.exec.current_cmd;

@@ -91,8 +91,11 @@ pub enum Parsed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    /// No byte of a request has been looked at: all but `spans` is as in a new parser.
     Unknown,
     Inline,
+    /// A multi-bulk whose first line has not ended.
+    Header,
     Multibulk,
 }
 
@@ -225,13 +228,13 @@ impl Parser {
     /// servers write. Its length; the parser knows its spans and nothing else of it, and the next one may follow. None, and
     /// nothing is noted, when it is anything else.
     #[inline(always)]
-    pub fn whole(&mut self, buf: &[u8], limits: &Limits) -> Option<usize> {
+    pub fn whole(&mut self, buf: &[u8], authenticated: bool) -> Option<usize> {
         if self.kind != Kind::Unknown {
             return None;
         }
         debug_assert!(buf.len() <= MAX_REQUEST);
         self.spans.clear();
-        let rest = whole_request(buf, limits.authenticated, &mut self.spans, 0)?;
+        let rest = whole_request(buf, authenticated, &mut self.spans, 0)?;
         Some(buf.len() - rest.len())
     }
 
@@ -247,6 +250,7 @@ impl Parser {
     fn reset_rest(&mut self) {
         self.kind = Kind::Unknown;
         self.spans.clear();
+        self.remaining = 0;
         self.bulk_len = None;
         self.pos = 0;
         self.searched = 0;
@@ -315,7 +319,7 @@ impl Parser {
     /// arguments that were taken out.
     #[inline]
     pub fn parse(&mut self, buf: &[u8], limits: &Limits) -> Parsed {
-        if self.kind == Kind::Unknown {
+        if matches!(self.kind, Kind::Unknown | Kind::Header) {
             let Some(&first) = buf.first() else {
                 return Parsed::Incomplete;
             };
@@ -324,7 +328,6 @@ impl Parser {
                 self.kind = Kind::Inline;
                 return self.parse_inline(buf, limits);
             }
-            self.pos = 0;
             let n = match short_number(buf, 1) {
                 Some((n, next)) if n > 0 && (n <= 10 || n <= 16384 && limits.authenticated) => {
                     self.pos = next;
@@ -421,6 +424,8 @@ impl Parser {
 
     #[cold]
     fn multibulk_header(&mut self, buf: &[u8], limits: &Limits) -> Result<i64, Parsed> {
+        // From here on there is something to remember: where the search for the line's end goes on.
+        self.kind = Kind::Header;
         let end = self.line_end(buf, ProtocolError::TooBigCount)?;
         let n = crate::base::num::string2ll(&buf[1..end])
             .filter(|n| *n <= i64::from(i32::MAX))
@@ -561,6 +566,54 @@ mod tests {
             .collect()
     }
 
+    /// All that a parser is. A new field belongs in here, and in `reset`.
+    fn all_of(p: &Parser) -> impl PartialEq + std::fmt::Debug + use<> {
+        let Parser {
+            kind,
+            remaining,
+            bulk_len,
+            pos,
+            searched,
+            spans,
+            inline,
+            big,
+            canonical,
+            complete,
+        } = p;
+        let big: Vec<Vec<u8>> = big.iter().map(|b| b.as_slice().to_vec()).collect();
+        let sizes = (*remaining, *bulk_len, *pos, *searched);
+        let texts = (spans.clone(), inline.clone(), big);
+        (*kind, sizes, texts, *canonical, *complete)
+    }
+
+    /// Pieces of what peers send, whole and broken.
+    fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let piece = prop_oneof![
+            (1usize..20_000, 0usize..40).prop_map(|(n, len)| {
+                let mut b = format!("*{n}\r\n").into_bytes();
+                for _ in 0..n.min(5) {
+                    push_bulk(&mut b, &b"a".repeat(len));
+                }
+                b
+            }),
+            proptest::collection::vec("[a-z]{0,9}", 1..4).prop_map(|words| [
+                words.join(" ").as_bytes(),
+                b"\r\n"
+            ]
+            .concat()),
+            Just(b"*1234567890".to_vec()),
+            Just(b"*0000000000000000000001\r".to_vec()),
+            Just(b"*16385\r\n$16385\r\n".to_vec()),
+            Just(b"*2\r\n$3\r\nGET\r\n$40000\r\nabc".to_vec()),
+            Just(b"*1\r\n$x\r\n".to_vec()),
+            Just(b"\"\r\n".to_vec()),
+            Just(b"*0\r\n".to_vec()),
+            Just(b"\n".to_vec()),
+            proptest::collection::vec(any::<u8>(), 0..30),
+        ];
+        proptest::collection::vec(piece, 1..4)
+    }
+
     fn one(buf: &[u8], limits: &Limits) -> (Parsed, Vec<Vec<u8>>) {
         let mut p = Parser::default();
         let r = p.parse(buf, limits);
@@ -654,7 +707,58 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_first_line_that_has_not_ended_is_a_request() {
+        let mut p = Parser::default();
+        for head in [&b"*"[..], b"*1", b"*1234567890", b"*1234567890\r"] {
+            assert_eq!(p.parse(head, &OPEN), Parsed::Incomplete);
+            assert!(p.in_request(), "{head:?}");
+            assert_eq!(p.whole(b"*1\r\n$4\r\nPING\r\n", true), None);
+        }
+        p.reset();
+        assert!(!p.in_request());
+        assert_eq!(p.parse(b"PING\r\n", &OPEN), Parsed::Request);
+        assert_eq!(args(&p, b""), [b"PING"]);
+    }
+
     proptest! {
+        /// Whatever became of the bytes it was used for, nothing of them is left after a reset: neither in its fields nor in
+        /// what it makes of the next ones.
+        #[test]
+        fn a_parser_is_as_new_after_a_reset(
+            before in pieces(), after in pieces(), cuts in proptest::collection::vec(1usize..30, 1..20),
+            authenticated in any::<bool>(), is_master in any::<bool>())
+        {
+            let limits = Limits { authenticated, is_master, ..OPEN };
+            let (before, after) = (before.concat(), after.concat());
+            let mut p = Parser::default();
+            let mut end = 0;
+            let mut cuts = cuts.into_iter().cycle();
+            while end < before.len() {
+                end = (end + cuts.next().unwrap_or(1)).min(before.len());
+                if p.whole(&before[..end], authenticated).is_some() {
+                    continue;
+                }
+                match p.parse(&before[..end], &limits) {
+                    Parsed::Incomplete => {}
+                    Parsed::BigArg(n) if n < 100_000 && end % 2 == 0 => {
+                        p.push_big(SBuf::from_slice(&b"v".repeat(n)));
+                        break;
+                    }
+                    _ => break,
+                }
+            }
+            p.reset();
+            // Those of a request that was whole stay until the next one is looked at.
+            p.spans.clear();
+            let mut fresh = Parser::default();
+            prop_assert_eq!(all_of(&p), all_of(&fresh));
+            let limits = &limits;
+            prop_assert_eq!(p.whole(&after, authenticated), fresh.whole(&after, authenticated));
+            prop_assert_eq!(p.parse(&after, limits), fresh.parse(&after, limits));
+            prop_assert_eq!(all_of(&p), all_of(&fresh));
+        }
+
         #[test]
         fn a_request_cut_anywhere_is_the_same_request(
             want in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 1..12),

@@ -250,6 +250,49 @@ fn pings() {
     assert!(server.connect().info_int("master_repl_offset") >= offset + 28);
 }
 
+/// A replica that loads sends line ends, and then what it has processed, in pieces as small as may be, beside clients whose
+/// requests come in pieces too: all of it is read as it was sent, and the link stays.
+#[test]
+fn acknowledged_in_pieces_beside_clients() {
+    let server = master(&["--repl-timeout", "600", "--repl-ping-replica-period", "600"]);
+    let (mut replica, _, offset) = attach(&server);
+    let mut c = server.connect();
+    let turn = |c: &mut Conn| {
+        for _ in 0..2 {
+            assert_eq!(c.run("PING"), "PONG");
+        }
+    };
+    let mut clients: Vec<Conn> = (0..2).map(|_| server.connect()).collect();
+    // Nothing is written, so these are beyond what there is: they are taken as they are.
+    for (i, cut) in (0..40).chain(0..40).enumerate() {
+        let acked = offset + 1 + i as i64;
+        let ack = encode(&["REPLCONF", "ACK", &acked.to_string()]);
+        let wire = [b"\n", &ack[..]].concat();
+        let cut = cut % wire.len();
+        let heads: [&[u8]; 3] = [b"*1234567890", b"*1234567\r", b"PING"];
+        for (n, client) in clients.iter_mut().enumerate() {
+            *client = server.connect();
+            client.write_raw(heads[(i + n) % 3]);
+            turn(&mut c);
+        }
+        replica.write_raw(&wire[..cut]);
+        turn(&mut c);
+        let mut pipelines = server.connect();
+        pipelines.write_raw(b"EXISTS a\r\nEXISTS b\r\nEXISTS *3");
+        assert_eq!(
+            (pipelines.read(), pipelines.read()),
+            (Value::Int(0), Value::Int(0))
+        );
+        replica.write_raw(&wire[cut..]);
+        let wanted = format!(",offset={acked},");
+        wait_until(&format!("{wanted} (cut at {cut})"), || {
+            c.info("slave0").contains(&wanted) || c.info_int("connected_slaves") == 0
+        });
+        assert_eq!(c.info_int("connected_slaves"), 1, "cut at {cut}");
+    }
+    assert!(!server.log_has("Replica generated a reply"));
+}
+
 #[test]
 fn getack_and_replconf_errors() {
     let server = master(&[]);

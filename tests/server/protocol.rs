@@ -438,3 +438,125 @@ fn pipelines_over_many_keys() {
         }
     }
 }
+
+/// First lines of requests that have not ended, as far as they may come.
+const HALF_HEADERS: &[&[u8]] = &[
+    b"*",
+    b"*1234567890",
+    b"*1234567890\r",
+    b"*16385",
+    b"*10000000000000000000000000000000000000000",
+];
+
+/// A connection that has sent the beginning of a request, and the server has read it.
+fn half_sent(server: &Server, head: &[u8]) -> Conn {
+    let mut half = server.connect();
+    half.write_raw(head);
+    let mut other = server.connect();
+    for _ in 0..2 {
+        // As a multi-bulk: what is inline, or long, is looked at in another way.
+        let _ = other.run("PING");
+    }
+    half
+}
+
+/// What has come of a request's first line is its connection's alone, with or without a password.
+#[test]
+fn a_header_that_has_not_ended_stays_with_its_connection() {
+    for password in [false, true] {
+        let args: &[&str] = if password {
+            &["--requirepass", "secret"]
+        } else {
+            &[]
+        };
+        let server = Server::aedile(args);
+        let mut known = server.connect();
+        if password {
+            known.ok("AUTH secret");
+        }
+        for head in HALF_HEADERS {
+            let shown = String::from_utf8_lossy(head);
+            // Who has not authenticated yet gets an answer, and can do so.
+            let _half = half_sent(&server, head);
+            let mut c = server.connect();
+            c.write_raw(b"PING\r\n");
+            let wanted: &[u8] = match password {
+                true => b"-NOAUTH Authentication required.",
+                false => b"+PONG",
+            };
+            assert_eq!(c.read_line().expect("a reply"), wanted, "{shown}");
+            let _half = half_sent(&server, head);
+            c.write_raw(b"AUTH secret\r\n");
+            assert_eq!(c.read().is_error(), !password, "{shown}");
+
+            // Two requests are two.
+            known.ok("SET x 1");
+            known.ok("SET precious 1");
+            let _half = half_sent(&server, head);
+            known.write_raw(b"DEL x\r\nEXISTS precious\r\n");
+            assert_eq!((known.read(), known.read()), (Value::Int(1), Value::Int(1)));
+
+            // A count that is too long for the short way.
+            let mut many: Vec<String> = vec!["EXISTS".into()];
+            many.extend(std::iter::repeat_n("precious".into(), 16_385));
+            let _half = half_sent(&server, head);
+            assert_eq!(known.cmd(&many), 16_385, "{shown}");
+
+            // An empty line, which a replica sends while it loads, is one by itself.
+            let _half = half_sent(&server, head);
+            known.write_raw(b"\n");
+            known.write_raw(&encode(&["ECHO", "a", "b", "c"]));
+            known
+                .read()
+                .assert_error("ERR wrong number of arguments for 'echo' command");
+            known.write_raw(b"\n*1\r\n$4\r\nPING\r\n");
+            assert_eq!(known.read(), "PONG", "{shown}");
+        }
+    }
+}
+
+/// The end of a first line is looked for where the search has stopped, however often it stops, and a peer that goes away
+/// meanwhile leaves nothing.
+#[test]
+fn a_header_that_comes_in_pieces_is_one() {
+    let server = Server::aedile(&[]);
+    let mut many: Vec<String> = vec!["EXISTS".into()];
+    many.extend(std::iter::repeat_n("k".into(), 16_399));
+    let request = encode(&many);
+    for cut in 0..b"*16400\r\n".len() {
+        let mut c = half_sent(&server, &request[..cut]);
+        drop(half_sent(&server, b"*99999"));
+        c.write_raw(&request[cut..cut + 1]);
+        drop(half_sent(&server, b"*9999\r"));
+        c.write_raw(&request[cut + 1..]);
+        assert_eq!(c.read(), 0, "cut at {cut}");
+        assert_eq!(c.run("PING"), "PONG");
+    }
+}
+
+/// Within one read, too, a request is judged by what the one before it has left.
+#[test]
+fn limits_follow_auth_and_reset() {
+    let server = Server::aedile(&["--requirepass", "secret"]);
+    let many = encode(&["EXISTS"; 12]);
+    let mut c = server.connect();
+    c.write_raw(&[b"AUTH secret\r\n", &many[..]].concat());
+    c.read().assert_ok();
+    assert_eq!(c.read(), 0);
+    c.write_raw(&[b"RESET\r\n", &many[..]].concat());
+    assert_eq!(
+        String::from_utf8_lossy(&c.expect_close()),
+        "+RESET\r\n-ERR Protocol error: unauthenticated multibulk length\r\n"
+    );
+    let mut c = server.connect();
+    c.ok("AUTH secret");
+    let (set, fat) = (
+        encode(&["CONFIG", "SET", "proto-max-bulk-len", "1048576"]),
+        b"*2\r\n$4\r\nECHO\r\n$1048577\r\n",
+    );
+    c.write_raw(&[&set[..], fat].concat());
+    assert_eq!(
+        String::from_utf8_lossy(&c.expect_close()),
+        "+OK\r\n-ERR Protocol error: invalid bulk length\r\n"
+    );
+}

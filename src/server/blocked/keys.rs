@@ -18,9 +18,10 @@ use crate::server::client::{
     Block, BlockType, CLIENT_BLOCKED, CLIENT_DENY_BLOCKING, CLIENT_MASTER, ClientId,
 };
 use crate::server::command::CommandId;
-use crate::server::exec::{Args, OwnedArgs};
+use crate::server::exec::{Args, OwnedArgs, Processed};
 use crate::server::lookup::{LOOKUP_NOEXPIRE, LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
 use crate::store::entry::Type;
+use crate::wire::resp;
 
 /// In what a time-out is given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +91,17 @@ impl Blocking {
     #[inline]
     pub fn has_ready_keys(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// Takes the ready keys out, for the time in which others run commands within the one that made them ready.
+    pub(in crate::server) fn put_ready_keys_aside(&mut self) -> Vec<(usize, Box<[u8]>)> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Gives them back, before any that became ready meanwhile.
+    pub(in crate::server) fn put_ready_keys_back(&mut self, mut keys: Vec<(usize, Box<[u8]>)>) {
+        keys.append(&mut self.ready);
+        self.ready = keys;
     }
 
     /// Clients whose waiting has an end.
@@ -413,9 +425,16 @@ impl Server {
         let before = self.exec.current_client;
         self.refresh_shortcuts(cid);
         let outer = self.blocking.reprocessing.replace((cid, end));
-        self.process_command(cid, &w.words.as_args());
+        let done = self.process_command(cid, &w.words.as_args());
         self.blocking.reprocessing = outer;
         match self.clients.get_mut(cid) {
+            Some(c) if done == Processed::Postponed => {
+                // It runs when the pause is over, and has to be in the query buffer for that.
+                let mut wire = Vec::with_capacity(c.querybuf.len() + 64);
+                resp::push_command(&mut wire, w.words.as_args().iter());
+                wire.append(&mut c.querybuf);
+                c.querybuf = wire;
+            }
             Some(c) if c.has(CLIENT_BLOCKED) => {
                 // It waits on; what it took so far is not forgotten.
                 if let Some(again) = c.block.as_mut().and_then(|b| b.waiting.as_mut()) {
