@@ -40,4 +40,5 @@ mod interop {
     mod shared_bgsave;
     mod transactions;
     mod types;
+    mod unloadable;
 }

@@ -613,8 +613,8 @@ impl Server {
             };
             i.field("master_link_down_since_seconds", down);
         }
-        if let Some(problem) = &r.link_problem {
-            i.field("master_link_problem", problem);
+        if let Some(problem) = &r.link.problem {
+            i.field("master_link_problem", &problem.text);
         }
         if let Some(refusal) = &r.refusal {
             i.field(
@@ -667,11 +667,15 @@ impl Server {
         let lag = self.replica_lag(r);
         let shown = |f: fn(&Lag) -> u64| lag.as_ref().map_or(-1, |l| f(l) as i64);
         i.put(format_args!(
-            "replica{n}:lag_ms={},lag_bytes={},lag_writes={},sync_reason={}\r\n",
+            "replica{n}:lag_ms={},lag_bytes={},lag_writes={},sync_reason={},unacknowledged_syncs={}\r\n",
             shown(|l| l.ms),
             shown(|l| l.bytes),
             shown(|l| l.writes),
-            r.sync_reason.map_or("none", |w| w.name())
+            r.sync_reason.map_or("none", |w| w.name()),
+            self.repl
+                .lost
+                .unacknowledged(&self.replication_get_slave_name(cid), 0)
+                .0
         ));
         true
     }

@@ -53,6 +53,7 @@ pub fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_ok(cid);
     }
     if same {
+        server.attempt_at_once();
         server_log!(
             Level::Notice,
             "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed."

@@ -217,7 +217,8 @@ pub struct Config {
     pub repl_max_full_syncs: i32,
     /// `repl-full-sync-rate`: bytes a second that all full syncs together send, 0: no limit. Aedile's own.
     pub repl_full_sync_rate: u64,
-    /// `repl-sync-backoff-max`: seconds that a replica waits at the most before it tries a failed full sync again, 0: none.
+    /// `repl-sync-backoff-max`: seconds that a full sync waits at the most because those before it failed, on both
+    /// sides; less than 2 are a second or two.
     pub repl_sync_backoff_max: i32,
     /// `repl-resume-full-sync`: A full sync over disk that was interrupted goes on where it stopped, between two Aediles.
     pub repl_resume_full_sync: bool,
@@ -546,7 +547,7 @@ impl Default for Config {
             repl_overflow_policy: ReplOverflowPolicy::Disconnect,
             repl_max_full_syncs: 0,
             repl_full_sync_rate: 0,
-            repl_sync_backoff_max: 0,
+            repl_sync_backoff_max: 60,
             repl_resume_full_sync: true,
             replica_refuse_empty_master: false,
             repl_ping_replica_period: 10,

@@ -453,7 +453,7 @@ impl Server {
             match self.rdb_load_rio(&file, size, RDBFLAGS_AOF_PREAMBLE) {
                 Ok((_, end)) => offset = end,
                 Err(e) => {
-                    e.log(&path);
+                    e.log(&path, Level::Warning);
                     server_log!(
                         Level::Warning,
                         "Error reading the RDB {} {}, AOF loading aborted",

@@ -138,7 +138,7 @@ impl fmt::Display for LoadFailure {
             Self::TooManyDatabases { db, databases, .. } => write!(
                 f,
                 "FATAL: Data file was created with a Redis server configured to handle more than {databases} databases \
-                 (it has keys in DB {db}). Exiting"
+                 (it has keys in DB {db})"
             ),
             Self::Module { name, .. } => write!(
                 f,
@@ -178,13 +178,13 @@ impl LoadFailure {
         )
     }
 
-    /// Tells the log, with the lines that upstream has for it.
-    pub(super) fn log(&self, path: &Path) {
+    /// Tells the log, at this level, with the lines that upstream has for it.
+    pub(super) fn log(&self, path: &Path, level: Level) {
         match self {
             Self::NotExist => return,
             Self::Open(e) => {
                 server_log!(
-                    Level::Warning,
+                    level,
                     "Fatal error: can't open the RDB file {} for reading: {}",
                     path.display(),
                     strerror(e)
@@ -195,19 +195,19 @@ impl LoadFailure {
                 kind: RdbErrorKind::ChecksumMismatch { expected, found },
                 ..
             }) => server_log!(
-                Level::Warning,
+                level,
                 "Wrong RDB checksum expected: ({:x}) but got ({:x}). Aborting now.",
                 expected,
                 found
             ),
             Self::Rdb(e) if e.kind.is_read_error() => server_log!(
-                Level::Warning,
+                level,
                 "Short read or OOM loading DB. Unrecoverable error, aborting now."
             ),
-            _ => server_log!(Level::Warning, "{}", self),
+            _ => server_log!(level, "{}", self),
         }
         server_log!(
-            Level::Warning,
+            level,
             "Internal error in RDB reading offset {} of {} -> {}",
             self.offset(),
             path.display(),
@@ -247,18 +247,14 @@ fn eta_seconds(loaded: u64, total: u64, elapsed_us: u64) -> u64 {
 }
 
 /// What of a field about the file matters beyond the log.
-fn aux_field(key: &[u8], value: &[u8], info: &mut RdbLoadInfo, used_mem: &mut u64) {
+/// `notice` is the level of lines about it.
+fn aux_field(key: &[u8], value: &[u8], info: &mut RdbLoadInfo, used_mem: &mut u64, notice: Level) {
     let text = || String::from_utf8_lossy(value);
     let number = || string2ll(value).unwrap_or(0);
     let is = |name: &str| key.eq_ignore_ascii_case(name.as_bytes());
     if key.first() == Some(&b'%') {
         // Whoever made the file wants this to be seen.
-        server_log!(
-            Level::Notice,
-            "RDB '{}': {}",
-            String::from_utf8_lossy(key),
-            text()
-        );
+        server_log!(notice, "RDB '{}': {}", String::from_utf8_lossy(key), text());
     } else if is("repl-stream-db") {
         // Old versions may have written -1.
         info.repl_stream_db = usize::try_from(number()).ok();
@@ -267,24 +263,24 @@ fn aux_field(key: &[u8], value: &[u8], info: &mut RdbLoadInfo, used_mem: &mut u6
     } else if is("repl-offset") {
         info.repl_offset = number();
     } else if is("redis-ver") {
-        server_log!(Level::Notice, "Loading RDB produced by version {}", text());
+        server_log!(notice, "Loading RDB produced by version {}", text());
     } else if is("ctime") {
         let age = mstime().div_euclid(1000).saturating_sub(number()).max(0);
-        server_log!(Level::Notice, "RDB age {} seconds", age);
+        server_log!(notice, "RDB age {} seconds", age);
     } else if is("used-mem") {
         *used_mem = u64::try_from(number()).unwrap_or(0);
         server_log!(
-            Level::Notice,
+            notice,
             "RDB memory usage when created {:.2} Mb",
             *used_mem as f64 / (1024.0 * 1024.0)
         );
     } else if is("aof-preamble") {
         if number() != 0 {
-            server_log!(Level::Notice, "RDB has an AOF tail");
+            server_log!(notice, "RDB has an AOF tail");
         }
     } else if is("aof-base") {
         if number() != 0 {
-            server_log!(Level::Notice, "RDB is base AOF");
+            server_log!(notice, "RDB is base AOF");
         }
     } else if !is("redis-bits") {
         server_log!(
@@ -388,7 +384,7 @@ impl Server {
                     io::ErrorKind::NotFound => LoadFailure::NotExist,
                     _ => LoadFailure::Open(e),
                 };
-                e.log(path);
+                e.log(path, self.load_level(flags, Level::Warning));
                 return Err(e);
             }
         };
@@ -398,9 +394,17 @@ impl Server {
         match &loaded {
             Ok(_) if flags & RDBFLAGS_KEEP_CACHE == 0 => sys::drop_page_cache(&file),
             Ok(_) => {}
-            Err(e) => e.log(path),
+            Err(e) => e.log(path, self.load_level(flags, Level::Warning)),
         }
         loaded
+    }
+
+    /// The level of a line about a load: a full sync that failed in this way before is not worth another.
+    fn load_level(&self, flags: u32, level: Level) -> Level {
+        match flags & RDBFLAGS_REPLICATION != 0 {
+            true => self.attempt_level(level),
+            false => level,
+        }
     }
 
     /// The records of a file (rdbLoadRioWithLoadingCtx). Returns, too, how many bytes of it they took.
@@ -442,9 +446,10 @@ impl Server {
                 r.read_array::<40>(&mut wait_only(self, wait))? == mark,
             ))
         };
-        let loaded = load();
+        let loaded: Result<_, LoadFailure> = load();
         if let Err(e) = &loaded {
-            LoadFailure::log(e, Path::new("the link to the master"));
+            let level = self.load_level(RDBFLAGS_REPLICATION, Level::Warning);
+            e.log(Path::new("the link to the master"), level);
         }
         loaded
     }
@@ -530,6 +535,7 @@ impl Server {
             r.set_total_len(size);
         }
         let started = monotonic_us();
+        let notice = self.load_level(flags, Level::Notice);
         let mut info = RdbLoadInfo::default();
         let mut key = Vec::new();
         let mut db = 0;
@@ -579,7 +585,7 @@ impl Server {
                 }
                 RdbRecord::Aux { key, value } => {
                     let mut used_mem = 0;
-                    aux_field(key, value, &mut info, &mut used_mem);
+                    aux_field(key, value, &mut info, &mut used_mem, notice);
                     if let Some(l) = self.loading.as_mut().filter(|_| used_mem > 0) {
                         l.rdb_used_mem = used_mem;
                     }
@@ -749,7 +755,7 @@ impl Server {
         let path = super::db_path(&self.config).to_owned();
         if let Err(e) = check_header(&path) {
             // What is in memory would be gone for nothing.
-            e.log(&path);
+            e.log(&path, Level::Warning);
             return Err(RELOAD_ERROR.into());
         }
         if flush {
@@ -851,14 +857,16 @@ mod tests {
     fn aux_fields_tell_the_stream() {
         let mut info = RdbLoadInfo::default();
         let mut mem = 0;
-        let mut aux = |k: &str, v: &[u8]| aux_field(k.as_bytes(), v, &mut info, &mut mem);
+        let mut aux =
+            |k: &str, v: &[u8]| aux_field(k.as_bytes(), v, &mut info, &mut mem, Level::Notice);
         aux("repl-id", b"short");
         aux("repl-stream-db", b"-1");
         aux("no-such-field", b"x");
         aux("used-mem", b"-5");
         assert!(!info.is_valid());
         assert_eq!(info, RdbLoadInfo::default());
-        let mut aux = |k: &str, v: &[u8]| aux_field(k.as_bytes(), v, &mut info, &mut mem);
+        let mut aux =
+            |k: &str, v: &[u8]| aux_field(k.as_bytes(), v, &mut info, &mut mem, Level::Notice);
         aux("REPL-ID", &[b'a'; 40]);
         aux("repl-stream-db", b"3");
         aux("repl-offset", b"1234");

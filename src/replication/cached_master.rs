@@ -52,7 +52,11 @@ impl Server {
     pub(super) fn replication_handle_master_disconnection(&mut self) {
         self.repl.master = None;
         self.repl.state = ReplicaState::Connect;
-        if let Some(host) = self.repl.master_host.clone() {
+        // At once, but not without a pause where the master closes each link that is up.
+        let wait = self.repl.link.pace.lost(self.el.now_ms());
+        if let Some(host) = self.repl.master_host.clone()
+            && wait == 0
+        {
             server_log!(
                 Level::Notice,
                 "Reconnecting to MASTER {}:{}",

@@ -11,26 +11,20 @@ use crate::server::blocked::PAUSE_ACTION_REPLICA;
 use crate::server::client::ReplState;
 use crate::server::exec::OwnedArgs;
 use crate::server::persist::RdbTarget;
-use crate::server::repl::{ReplicaState, SyncReason};
+use crate::server::repl::{FailoverState, ReplicaState, SyncReason};
 use crate::server_log;
+use crate::wire::diagnose::NoAnswer;
 
 impl Server {
     /// See the head of the file.
     pub fn replication_cron(&mut self) {
         self.update_failover_status();
         self.replica_timeouts();
-        if self.repl.state == ReplicaState::Connect
-            && self.clock.unix_ms >= self.repl.connect_not_before
-            && let Some(host) = &self.repl.master_host
-        {
-            server_log!(
-                self.asking_level(),
-                "Connecting to MASTER {}:{}",
-                host,
-                self.repl.master_port
-            );
-            self.connect_with_master();
+        if self.repl.failover.state == FailoverState::InProgress {
+            // Its time is short.
+            self.repl.link.pace.reset();
         }
+        self.connect_when_due();
         self.diagnose_loop();
         let acks = self
             .repl
@@ -50,6 +44,25 @@ impl Server {
         self.repl.cron_loops += 1;
     }
 
+    /// Begins the next attempt at a link to the master if it is time for it.
+    pub fn connect_when_due(&mut self) {
+        if self.repl.state != ReplicaState::Connect
+            || self.repl.link.pace.wait(self.el.now_ms()) > 0
+        {
+            return;
+        }
+        let Some(host) = &self.repl.master_host else {
+            return;
+        };
+        server_log!(
+            self.attempt_level(Level::Notice),
+            "Connecting to MASTER {}:{}",
+            host,
+            self.repl.master_port
+        );
+        self.connect_with_master();
+    }
+
     /// Our own link: nothing heard for repl-timeout seconds, in whatever state.
     fn replica_timeouts(&mut self) {
         if self.repl.master_host.is_none() {
@@ -60,15 +73,20 @@ impl Server {
         let silent = now - self.repl.transfer_lastio > timeout;
         match self.repl.state {
             ReplicaState::Connecting | ReplicaState::Handshake if silent => {
-                server_log!(Level::Warning, "Timeout connecting to the MASTER...");
+                server_log!(
+                    self.attempt_level(Level::Warning),
+                    "Timeout connecting to the MASTER..."
+                );
+                self.found_end(NoAnswer::Silent(timeout));
                 self.cancel_replication_handshake(true);
             }
             ReplicaState::Transfer if silent => {
                 server_log!(
-                    Level::Warning,
+                    self.attempt_level(Level::Warning),
                     "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' \
                      parameter in redis.conf to a larger value."
                 );
+                self.found_end(NoAnswer::Silent(timeout));
                 self.cancel_replication_handshake(true);
             }
             ReplicaState::Connected => {

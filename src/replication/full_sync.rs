@@ -65,6 +65,8 @@ impl Server {
         let r = self.clients[cid].repl_mut();
         r.sync_reason = Some(why);
         r.in_full_sync = true;
+        r.unacknowledged = true;
+        let put_off = self.put_off_snapshot(cid);
         if self.config.repl_disable_tcp_nodelay
             && let Some(conn) = &self.clients[cid].conn
         {
@@ -92,7 +94,14 @@ impl Server {
             ),
             other => {
                 let what = SnapshotFor::one(self.clients[cid].repl_mut());
-                if self.config.repl_diskless_sync
+                if put_off > 0 {
+                    server_log!(
+                        Level::Verbose,
+                        "BGSAVE for replica {} is put off by {} milliseconds",
+                        self.replication_get_slave_name(cid),
+                        put_off
+                    );
+                } else if self.config.repl_diskless_sync
                     && what.capa & SLAVE_CAPA_EOF != 0
                     && self.config.repl_diskless_sync_delay > 0
                 {
@@ -104,10 +113,28 @@ impl Server {
                         "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
                     );
                 } else if self.full_sync_slots() > 0 && self.repl.rdb_pipe.is_none() {
+                    let what = self.snapshot_for(what);
                     self.start_bgsave_for_replication(what);
                 }
             }
         }
+    }
+
+    /// A replica that never acknowledges what it gets (`put_off_full_sync`) has to wait before another snapshot is made for it;
+    /// it may join one that is made for others. Returns for how many milliseconds.
+    fn put_off_snapshot(&mut self, cid: ClientId) -> u64 {
+        let name = self.replication_get_slave_name(cid);
+        let now = self.el.now_ms();
+        let (_, wait) = self.repl.lost.unacknowledged(&name, now);
+        self.clients[cid].repl_mut().snapshot_not_before = now.saturating_add(wait);
+        wait
+    }
+
+    /// Whether a snapshot may be made for this one.
+    fn is_snapshot_due(&self, cid: ClientId) -> bool {
+        let now = self.el.now_ms();
+        self.replica(cid)
+            .is_some_and(|r| r.snapshot_not_before <= now)
     }
 
     /// A snapshot on its way to the disk that another replica waits for serves this one too, from the same offset on.
@@ -277,12 +304,24 @@ impl Server {
         })
     }
 
-    /// Those among them whom one snapshot with these requirements serves, as many as may sync at once.
+    /// Those among them whom one snapshot with these requirements serves, as many as may sync at once: those for whom it is
+    /// made come first.
     fn replicas_waiting_for(&self, req: u32) -> Vec<ClientId> {
-        self.waiting_replicas()
+        let (mut all, others): (Vec<_>, Vec<_>) = self
+            .waiting_replicas()
             .filter(|s| self.replica(*s).is_some_and(|r| r.req == req))
-            .take(self.full_sync_slots())
-            .collect()
+            .partition(|s| self.is_snapshot_due(*s));
+        all.extend(others);
+        all.truncate(self.full_sync_slots());
+        all
+    }
+
+    /// What a snapshot that is made for one of them has to be for all whom it serves.
+    fn snapshot_for(&self, what: SnapshotFor) -> SnapshotFor {
+        self.replicas_waiting_for(what.req)
+            .into_iter()
+            .filter_map(|s| self.replica(s))
+            .fold(what, SnapshotFor::and)
     }
 
     /// How many more replicas may begin a full sync now (repl-max-full-syncs).
@@ -304,14 +343,13 @@ impl Server {
         if self.has_active_child_process() || self.repl.rdb_pipe.is_some() {
             return None;
         }
-        let first = self.waiting_replicas().next()?;
-        let mut what = SnapshotFor::one(self.replica(first)?);
+        let first = self.waiting_replicas().find(|s| self.is_snapshot_due(*s))?;
+        let what = SnapshotFor::one(self.replica(first)?);
         let (mut max_idle, mut n) = (0, 0);
         for cid in self.replicas_waiting_for(what.req) {
-            let Some((c, r)) = self.clients.get(cid).and_then(|c| Some((c, c.repl()?))) else {
+            let Some(c) = self.clients.get(cid).filter(|_| self.is_snapshot_due(cid)) else {
                 continue;
             };
-            what = what.and(r);
             max_idle = max_idle.max(self.clock.unix_s - c.last_interaction);
             n += 1;
         }
@@ -320,7 +358,7 @@ impl Server {
         let due = !self.config.repl_diskless_sync
             || enough
             || max_idle >= i64::from(self.config.repl_diskless_sync_delay);
-        (n > 0 && due).then_some(what)
+        (n > 0 && due).then(|| self.snapshot_for(what))
     }
 
     /// Starts a snapshot if replicas wait for one and it is time (replicationStartPendingFork).
@@ -448,7 +486,7 @@ impl Server {
                     what,
                     strerror(e)
                 );
-                self.free_client_async(cid);
+                self.hung_up(cid);
             }
         }
     }

@@ -1,45 +1,345 @@
-//! What a replica tells, and refuses, on its own: a link that will never work is named with its cure, and a master that came
-//! back without its data is not followed into the void (replica-refuse-empty-master).
+//! What a replica tells, and refuses, on its own: a link that does not work is named with its cure, attempts that fail are
+//! spaced, and a master that came back without its data is not followed into the void (replica-refuse-empty-master).
+//!
+//! ```text
+//!   an attempt ──finds what is wrong──► `link.found` ──ends──► `link.problem` ──a later one gets beyond its stage──► none
+//!        ▲                                               │
+//!        │                                               └► spaced by `link.pace`: a lost link comes back at once, and then
+//!        └───────────── connect_when_due ◄────────────────  once a second; what will fail again waits ever longer
+//! ```
 //!
 //! A loop of replicas is found by the marks of `wire::ring`. They go to the master with the handshake, for a loop need not have
 //! a single link that is up, and then with the acknowledgement of each second.
 //!
-//! Invariant: a refusal changes nothing of the data set or of the history that is known.
+//! Invariants: every attempt that ends passes through [`Server::attempt_lost`] or [`Server::attempt_in_vain`]; a reason is
+//! logged when it changes, not with each attempt; a refusal changes nothing of the data set or of the history that is known.
+
+use std::io;
 
 use crate::base::log::Level;
+use crate::base::sys::strerror;
+use crate::persist::LoadFailure;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::repl::{Refusal, ReplicaState};
 use crate::server_log;
-use crate::wire::backoff::backoff_ms;
-use crate::wire::diagnose::{self, Ends};
-use crate::wire::handshake::Outcome;
+use crate::wire::diagnose::{self, Disk, Ends, NoAnswer, NoConnection, Problem, Stage, Unloadable};
+use crate::wire::handshake::{Handshake, HandshakeState, Outcome};
+use crate::wire::rdb::{RDB_VERSION, RdbErrorKind};
 
 use super::id_text;
+use super::replica::CLOSED_BY_PEER;
 
 /// The most milliseconds before a master that was refused is asked again, unless repl-sync-backoff-max is longer.
-const ASK_AGAIN_MS: i64 = 60_000;
+const ASK_AGAIN_MS: u64 = 60_000;
 /// Seconds between two log lines on the same refusal.
 const LOG_AGAIN: i64 = 3600;
+/// Attempts that end alike before the next ones are only logged at verbose, where they may pass by themselves; those that
+/// will not are so from the second on.
+const LOGGED_ALIKE: u32 = 3;
+/// Bytes of a problem's text at the most.
+const TEXT_MAX: usize = 700;
 
 impl Server {
-    /// A problem of the link with its cure: told once, shown in INFO until the link is up.
-    pub(super) fn link_problem(&mut self, text: String) {
-        if self.repl.link_problem.as_ref() != Some(&text) {
-            server_log!(Level::Warning, "MASTER link problem: {}", text);
-            self.repl.link_problem = Some(text);
+    // Attempts and their ends -----------------------------------------------------------------------------------------
+
+    /// The level of a line about an attempt: one that ends like those before it is not worth another.
+    pub fn attempt_level(&self, level: Level) -> Level {
+        let link = &self.repl.link;
+        let logged = match &link.problem {
+            Some(p) if p.lasting => 1,
+            _ => LOGGED_ALIKE,
+        };
+        match link.alike < logged {
+            true => level,
+            false => level.min(Level::Verbose),
         }
     }
 
-    /// The master has answered with an error.
-    pub(super) fn diagnose_reply(&mut self, line: &[u8]) {
-        let Some(host) = self.repl.master_host.clone() else {
+    /// Whether a step of the handshake is worth a line though others of its kind were not: the master offers another history
+    /// than the refused one.
+    pub(super) fn is_news(&self, outcome: &Outcome) -> bool {
+        match (outcome, &self.repl.refusal) {
+            (Outcome::Continue { .. }, _) => true,
+            (Outcome::FullResync(Some((id, _))), Some(r)) => *id != r.replid,
+            _ => false,
+        }
+    }
+
+    /// This attempt has found out what is wrong.
+    pub(super) fn found(&mut self, problem: Problem) {
+        self.repl.link.found = Some(problem);
+    }
+
+    /// The link has come so far: what was wrong up to there is no more.
+    pub(super) fn link_reached(&mut self, stage: Stage) {
+        let link = &mut self.repl.link;
+        if link.problem.take_if(|p| p.stage <= stage).is_some() {
+            link.alike = 0;
+        }
+    }
+
+    /// The link is up.
+    pub(super) fn link_is_up(&mut self) {
+        let link = &mut self.repl.link;
+        link.problem = None;
+        link.found = None;
+        link.alike = 0;
+        link.pace.succeeded();
+    }
+
+    /// A problem of the link with its cure: told once, shown in INFO until the link gets beyond it.
+    fn link_problem(&mut self, mut problem: Problem) {
+        // Part of it may be a name or a word of somebody else's.
+        problem.text = problem.text.replace(char::is_control, "?");
+        let mut end = problem.text.len().min(TEXT_MAX);
+        while !problem.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        problem.text.truncate(end);
+        let told = self.repl.link.problem.as_ref();
+        if told.is_none_or(|t| t.text != problem.text) {
+            server_log!(Level::Warning, "MASTER link problem: {}", problem.text);
+            self.repl.link.alike = 0;
+        }
+        self.repl.link.problem = Some(problem);
+    }
+
+    /// An attempt is over, and no link is up. True: the next one will end in the same way.
+    fn attempt_ended(&mut self) -> bool {
+        match self.repl.link.found.take() {
+            Some(problem) => {
+                let lasting = problem.lasting;
+                self.link_problem(problem);
+                self.repl.link.alike = self.repl.link.alike.saturating_add(1);
+                lasting
+            }
+            None => {
+                let link = &mut self.repl.link;
+                link.alike = match link.problem.take() {
+                    Some(_) => 1,
+                    None => link.alike.saturating_add(1),
+                };
+                false
+            }
+        }
+    }
+
+    /// An attempt had got somewhere and was lost: the next one follows at once, or when it may.
+    pub(super) fn attempt_lost(&mut self) {
+        if self.attempt_ended() {
+            return self.put_off();
+        }
+        if self.repl.link.pace.lost(self.el.now_ms()) > 0 {
             return;
+        }
+        if let Some(host) = &self.repl.master_host {
+            server_log!(
+                self.attempt_level(Level::Notice),
+                "Reconnecting to MASTER {}:{} after failure",
+                host,
+                self.repl.master_port
+            );
+        }
+        self.connect_with_master();
+    }
+
+    /// An attempt got nowhere: the cron makes the next one when it is time.
+    pub(super) fn attempt_in_vain(&mut self) {
+        if self.attempt_ended() {
+            return self.put_off();
+        }
+        self.repl.link.pace.in_vain(self.el.now_ms());
+    }
+
+    /// The next attempt waits, the longer the more have failed, by a time that differs from replica to replica
+    /// (repl-sync-backoff-max).
+    fn put_off(&mut self) {
+        let most = self.sync_backoff_most();
+        let most = match self.repl.refusal {
+            Some(_) => most.max(ASK_AGAIN_MS),
+            None => most,
         };
-        let port = self.repl.master_port;
+        let random = self.random.next_u64();
+        let pace = &mut self.repl.link.pace;
+        let delay = pace.failed(self.el.now_ms(), most, random);
+        server_log!(
+            self.attempt_level(Level::Notice),
+            "The full sync failed {} times in a row: the next attempt is in {} milliseconds",
+            self.repl.link.pace.failures(),
+            delay
+        );
+    }
+
+    /// The most milliseconds that a full sync waits because others failed before it.
+    pub(super) fn sync_backoff_most(&self) -> u64 {
+        u64::try_from(self.config.repl_sync_backoff_max).unwrap_or(0) * 1000
+    }
+
+    /// REPLICAOF with the master that there is already: it is not put off any longer.
+    pub fn attempt_at_once(&mut self) {
+        self.repl.link.pace.reset();
+    }
+
+    // What is wrong ---------------------------------------------------------------------------------------------------
+
+    /// Master host and port, as configured.
+    fn master_address(&self) -> (String, u16) {
+        let host = self.repl.master_host.clone().unwrap_or_default();
+        (host, self.repl.master_port)
+    }
+
+    /// The connection could not be made.
+    pub(super) fn found_no_connection(&mut self, e: &io::Error) {
+        use io::ErrorKind::*;
+        let how = match e.kind() {
+            ConnectionRefused => NoConnection::Refused,
+            HostUnreachable | NetworkUnreachable | NetworkDown => NoConnection::NoRoute,
+            AddrNotAvailable if self.config.bind_source_addr.is_some() => NoConnection::NoSource,
+            _ => NoConnection::Other,
+        };
+        let (host, port) = self.master_address();
+        let text = diagnose::diagnose_connect(how, &strerror(e), &host, port);
+        self.found(Problem::passing(Stage::Connect, text));
+    }
+
+    /// The link has ended, or is given up, while an answer or the payload was awaited. What was found before says more.
+    pub(super) fn found_end(&mut self, how: NoAnswer<'_>) {
+        if self.repl.link.found.is_some() {
+            return;
+        }
+        let stage = match (self.repl.state, self.handshake_state()) {
+            (ReplicaState::Connecting, _) => Stage::Connect,
+            (ReplicaState::Handshake, HandshakeState::ReceivePingReply) => Stage::Greeting,
+            (ReplicaState::Handshake, HandshakeState::ReceiveAuthReply) => Stage::Auth,
+            (ReplicaState::Handshake, _) => Stage::Psync,
+            _ => Stage::Transfer,
+        };
+        let (host, port) = self.master_address();
+        let said = self.repl.handshake_line.unfinished();
+        let stranger = match stage {
+            Stage::Greeting => diagnose::diagnose_stranger(said, &host, port),
+            _ => None,
+        };
+        let text = stranger.unwrap_or_else(|| diagnose::diagnose_end(stage, how, &host, port));
+        self.found(Problem::passing(stage, text));
+    }
+
+    /// The link broke; `why` is what `read_link` or the system says.
+    pub(super) fn found_broken(&mut self, why: &str) {
+        // One and the same, seen a moment sooner or later.
+        let gone = [libc::ECONNRESET, libc::EPIPE].map(io::Error::from_raw_os_error);
+        let closed = why == CLOSED_BY_PEER || gone.iter().any(|e| strerror(e) == why);
+        self.found_end(match closed {
+            true => NoAnswer::Closed,
+            false => NoAnswer::Broken(why),
+        });
+    }
+
+    fn handshake_state(&self) -> HandshakeState {
+        let handshake = self.repl.handshake.as_ref();
+        handshake.map_or(HandshakeState::Done, Handshake::state)
+    }
+
+    /// The master has sent a line of the handshake. Errors that the handshake passes over say nothing: a master with a
+    /// password answers the PING before AUTH with one.
+    pub(super) fn diagnose_reply(&mut self, line: &[u8]) {
+        let stage = match self.handshake_state() {
+            HandshakeState::ReceivePingReply if Handshake::accepts_greeting(line) => return,
+            HandshakeState::ReceivePingReply => Stage::Greeting,
+            HandshakeState::ReceiveAuthReply => Stage::Auth,
+            HandshakeState::ReceivePsyncReply => Stage::Psync,
+            _ => return,
+        };
+        let (host, port) = self.master_address();
+        if stage == Stage::Greeting
+            && let Some(text) = diagnose::diagnose_stranger(line, &host, port)
+        {
+            self.found(Problem::passing(stage, text));
+        } else if let Some(text) = self.cure_of_error(line) {
+            self.found(Problem::passing(stage, text));
+        }
+    }
+
+    /// The master announced a full sync, and sends an error in the place of the snapshot.
+    pub(super) fn found_aborted(&mut self, why: &[u8]) {
+        // The error to PSYNC, where SYNC was tried after it, says the same.
+        if self.repl.link.found.is_some() {
+            return;
+        }
+        let (host, port) = self.master_address();
+        let line = [b"-", why].concat();
+        let problem = match self.cure_of_error(&line) {
+            Some(text) => Problem::passing(Stage::Psync, text),
+            None => diagnose::aborted(why, &host, port),
+        };
+        self.found(problem);
+    }
+
+    /// Something else than a payload's header has come.
+    pub(super) fn found_no_payload(&mut self, said: &[u8]) {
+        let (host, port) = self.master_address();
+        self.found(diagnose::no_payload(said, &host, port));
+    }
+
+    /// The payload is here and cannot be loaded.
+    pub(super) fn found_unloadable(&mut self, e: &LoadFailure) {
+        let words = e.to_string();
+        let why = match e {
+            LoadFailure::Rdb(e) => return self.found_bad_rdb(&e.kind),
+            LoadFailure::NotExist | LoadFailure::Open(_) => Unloadable::Unreadable(&words),
+            LoadFailure::TooManyDatabases { db, databases, .. } => Unloadable::Databases {
+                db: *db,
+                databases: *databases,
+            },
+            LoadFailure::Module { name, .. } => Unloadable::Module(name),
+            LoadFailure::Function { .. } => Unloadable::Function,
+            LoadFailure::DuplicateKey { .. } => Unloadable::Damaged(&words),
+        };
+        self.found(diagnose::unloadable(why));
+    }
+
+    /// The payload is no RDB file that can be loaded here.
+    pub(super) fn found_bad_rdb(&mut self, kind: &RdbErrorKind) {
+        let words = match kind {
+            // Its numbers are others each time.
+            RdbErrorKind::ChecksumMismatch { .. } => "wrong RDB checksum".to_string(),
+            kind => kind.to_string(),
+        };
+        self.found(diagnose::unloadable(match kind {
+            RdbErrorKind::BadMagic => Unloadable::NoRdb,
+            RdbErrorKind::UnsupportedVersion(theirs) => Unloadable::Version {
+                theirs: *theirs,
+                ours: u32::from(RDB_VERSION),
+            },
+            _ => Unloadable::Damaged(&words),
+        }));
+    }
+
+    /// The payload does not end as it should.
+    pub(super) fn found_damaged(&mut self, words: &str) {
+        self.found(diagnose::unloadable(Unloadable::Damaged(words)));
+    }
+
+    /// The disk of this server does not take the payload.
+    pub(super) fn found_disk(&mut self, what: Disk<'_>, e: &io::Error) {
+        self.found(diagnose::disk(what, &strerror(e)));
+    }
+
+    /// What to do about an error reply of the master's, where that is known.
+    fn cure_of_error(&self, line: &[u8]) -> Option<String> {
+        if line.first() != Some(&b'-') {
+            return None;
+        }
+        let (host, port) = self.master_address();
         if self.master_is_myself() {
             // Whatever it says, we said it.
-            return self.link_problem(diagnose::myself(&host, port));
+            return Some(diagnose::myself(&host, port));
+        }
+        if line.starts_with(b"-NOMASTERLINK")
+            && let Some(text) = self.ring_problem()
+        {
+            return Some(text);
         }
         let ends = Ends {
             host: &host,
@@ -48,15 +348,10 @@ impl Server {
             has_user: self.config.masteruser.is_some(),
             master_is_our_replica: self.somebody_replicates_from_here(&host, port),
         };
-        if line.starts_with(b"-NOMASTERLINK")
-            && let Some(text) = self.ring_problem()
-        {
-            return self.link_problem(text);
-        }
-        if let Some(text) = diagnose::diagnose_reply(line, &ends) {
-            self.link_problem(text);
-        }
+        diagnose::diagnose_reply(line, &ends)
     }
+
+    // Loops -----------------------------------------------------------------------------------------------------------
 
     /// A client that has announced the port of our master, from the address of our master.
     fn somebody_replicates_from_here(&self, host: &str, port: u16) -> bool {
@@ -116,33 +411,31 @@ impl Server {
 
     /// Once a second: is there a master at the end of our chain, or do we replicate from ourselves?
     pub(super) fn diagnose_loop(&mut self) {
-        let Some(host) = self.repl.master_host.clone() else {
+        if self.repl.master_host.is_none() {
             return;
+        }
+        let (host, port) = self.master_address();
+        let connected = self.repl.state == ReplicaState::Connected;
+        let stage = match connected {
+            true => Stage::Stream,
+            false => Stage::Psync,
         };
         if let Some(text) = self.ring_problem() {
-            return self.link_problem(text);
+            return self.link_problem(Problem::passing(stage, text));
         }
-        if self.repl.state != ReplicaState::Connected {
+        if !connected {
             return;
         }
-        let port = self.repl.master_port;
         let mut replicas = self.clients.slaves.iter();
         if replicas.any(|s| self.sits_at(*s, &host, port)) {
-            self.link_problem(diagnose::replica_loop(&host, port));
+            let text = diagnose::replica_loop(&host, port);
+            self.link_problem(Problem::passing(stage, text));
         } else {
-            self.repl.link_problem = None;
+            self.repl.link.problem = None;
         }
     }
 
-    /// The connection could not be made.
-    pub(super) fn diagnose_connect_error(&mut self, e: &std::io::Error) {
-        let refused = e.kind() == std::io::ErrorKind::ConnectionRefused;
-        if let Some(host) = self.repl.master_host.clone()
-            && let Some(text) = diagnose::diagnose_connect(refused, &host, self.repl.master_port)
-        {
-            self.link_problem(text);
-        }
-    }
+    // A history that is refused ---------------------------------------------------------------------------------------
 
     /// Whether the full sync that the master offers is refused: its history is not ours, and not longer. A user's REPLICAOF is
     /// consent, for the sync that follows it.
@@ -172,16 +465,9 @@ impl Server {
             .as_ref()
             .is_some_and(|r| r.replid == id && now - r.logged < LOG_AGAIN);
         self.repl.refused_syncs += 1;
-        let times = self.repl.refusal.map_or(0, |r| r.times).saturating_add(1);
-        let most = i64::from(self.config.repl_sync_backoff_max) * 1000;
-        let delay = backoff_ms(times, most.max(ASK_AGAIN_MS), self.random.next_u64());
-        self.repl.connect_not_before = self.clock.unix_ms + delay;
-        if let Some(r) = &mut self.repl.refusal {
-            r.times = times;
-        }
+        let (host, port) = self.master_address();
+        let problem = diagnose::refused_history(&host, port);
         if !told {
-            let host = self.repl.master_host.clone().unwrap_or_default();
-            let port = self.repl.master_port;
             server_log!(
                 Level::Warning,
                 "Refusing a full sync: MASTER {}:{} has another history ({} up to {}), not longer than ours ({} up to {}). It has \
@@ -200,27 +486,13 @@ impl Server {
                 replid: id,
                 offset,
                 logged: now,
-                times,
             });
+            // That line says it all.
+            self.repl.link.problem = Some(problem.clone());
+            self.repl.link.alike = 0;
         }
+        self.found(problem);
         true
-    }
-
-    /// The level of what is logged about an attempt to connect: a master that was refused is asked again and again.
-    pub(super) fn asking_level(&self) -> Level {
-        match self.repl.refusal {
-            Some(_) => Level::Verbose,
-            None => Level::Notice,
-        }
-    }
-
-    /// Whether a step of the handshake tells nothing new: the master was refused, and offers what it offered then.
-    pub(super) fn asks_a_refused_master(&self, outcome: &Outcome) -> bool {
-        self.repl.refusal.is_some_and(|r| match outcome {
-            Outcome::FullResync(Some((id, _))) => *id == r.replid,
-            Outcome::Pending | Outcome::RetryLater | Outcome::Error => true,
-            _ => false,
-        })
     }
 
     /// REPLICAOF with the master that is refused: the user accepts its data. False: none is refused.
@@ -229,7 +501,7 @@ impl Server {
             return false;
         }
         self.repl.full_sync_consent = true;
-        self.repl.connect_not_before = 0;
+        self.attempt_at_once();
         true
     }
 }

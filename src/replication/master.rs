@@ -387,11 +387,16 @@ impl Server {
             r.state,
             ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd | ReplState::SendBulk
         );
+        let left = r.unacknowledged && r.hung_up && r.state == ReplState::Online;
         let why = r
             .lost_for
-            .or(in_sync.then_some(SyncReason::SyncInterrupted));
+            .or(in_sync.then_some(SyncReason::SyncInterrupted))
+            .or(left.then_some(SyncReason::Unacknowledged));
         if let Some(why) = why {
-            self.repl.lost.remember(name, why);
+            self.repl.lost.remember(name.clone(), why);
+        }
+        if never_acknowledges(&r) {
+            self.put_off_full_sync(&name);
         }
         if let Some(reader) = r.reader
             && !self.keep_for_resume(&r, reader)
@@ -416,6 +421,32 @@ impl Server {
             .is_some_and(|c| c.kind == ChildKind::Rdb && c.target == RdbTarget::Disk);
         if self.config.save.is_empty() && state == ReplState::WaitBgsaveEnd && to_disk && !others {
             self.kill_rdb_child();
+        }
+    }
+
+    /// This replica has ended a full sync without acknowledging it. Once may be an accident; if it does so again and again,
+    /// it probably cannot load what it gets, and asks for it for ever.
+    fn put_off_full_sync(&mut self, name: &str) {
+        let (now, random) = (self.el.now_ms(), self.random.next_u64());
+        let most = self.sync_backoff_most();
+        let (times, wait) = self.repl.lost.ended_unacknowledged(name, now, most, random);
+        match times {
+            0 | 1 => {}
+            // The first time, and then for those who look closely.
+            2 => server_log!(
+                Level::Warning,
+                "Replica {} has ended 2 full syncs in a row without acknowledging one: it probably cannot load what it gets (its \
+                 own log says why: an RDB version that it does not know, fewer databases, no room on its disk). From now on its \
+                 full syncs are put off, the longer the more of them it ends (repl-sync-backoff-max).",
+                name
+            ),
+            _ => server_log!(
+                Level::Verbose,
+                "Replica {} has ended {} full syncs in a row without acknowledging one: the next is put off by {} milliseconds",
+                name,
+                times,
+                wait
+            ),
         }
     }
 
@@ -450,6 +481,11 @@ impl Server {
             r.aof_off = r.aof_off.max(a);
         }
         r.ack_time = now;
+        if std::mem::take(&mut r.unacknowledged) {
+            let name = self.replication_get_slave_name(cid);
+            self.repl.lost.acknowledged(&name);
+        }
+        let r = self.clients[cid].repl_mut();
         if r.start_cmd_stream_on_ack && r.state == ReplState::Online {
             r.start_cmd_stream_on_ack = false;
             self.clients.queue_write(cid);
@@ -481,4 +517,11 @@ impl Server {
             Some((*s, c.repl()?))
         })
     }
+}
+
+/// Whether a replica that is gone left its full sync of its own accord, though it is one that would have acknowledged it: it
+/// knows PSYNC, has said where it listens, and wants more than the snapshot.
+fn never_acknowledges(r: &Replica) -> bool {
+    let acknowledges = !r.pre_psync && !r.rdb_only && r.listening_port != 0;
+    r.unacknowledged && r.hung_up && r.state != ReplState::WaitBgsaveStart && acknowledges
 }

@@ -27,8 +27,8 @@
 //! Who does what: [`master`] SYNC, PSYNC and the stream; [`full_sync`] which snapshot serves whom, [`rdb_pipe`] one that goes
 //! through a pipe, [`resume`] one that goes on after a lost link, [`overflow`] a replica that cannot keep up meanwhile;
 //! [`wait`] WAIT and WAITAOF, [`failover`] FAILOVER, [`lag`] how far behind replicas are. [`replica`] the link to a master,
-//! [`payload`] the snapshot that comes over it, [`cached_master`] what stays of a lost link, [`guard`] what a replica refuses
-//! and explains. [`cron`] the once-a-second part of all.
+//! [`payload`] the snapshot that comes over it, [`cached_master`] what stays of a lost link, [`guard`] how its attempts are
+//! spaced, and what it refuses and explains. [`cron`] the once-a-second part of all.
 //!
 //! Invariants:
 //! - the stream's bytes and offsets are in one place, `server.repl.log`; a replica's output is a position in it;

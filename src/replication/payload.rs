@@ -26,6 +26,7 @@ use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
 use crate::base::sys::{self, path_of, strerror};
 use crate::config::value::ReplDisklessLoad;
+use crate::persist::LoadFailure;
 use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
 use crate::server::repl::{PartialPayload, PayloadEnd, PayloadTo, ReplicaState, Transfer};
@@ -33,12 +34,12 @@ use crate::server::{Server, temp_file};
 use crate::server_log;
 use crate::store::db::Db;
 use crate::wire::capabilities::SnapshotId;
-use crate::wire::diagnose;
+use crate::wire::diagnose::{Disk, NoAnswer, Stage};
 use crate::wire::handshake::{BULK_HEADER_LINE_SIZE, LineReader, LogLevel, REPLID_LEN};
 use crate::wire::payload::{BulkHeader, EofMark, parse_bulk_header};
 use crate::wire::rdb::{FrameCheck, RDB_HEADER_LEN, RdbErrorKind};
 
-use super::replica::read_link;
+use super::replica::{CLOSED_BY_PEER, read_link};
 
 /// The payload is forced to the disk every so many bytes, so that the end of a transfer does not wait for all of them
 /// (REPL_MAX_WRITTEN_BEFORE_FSYNC).
@@ -104,16 +105,24 @@ impl Server {
                 Ok(file) => file,
                 Err(e) => {
                     server_log!(
-                        Level::Warning,
+                        self.attempt_level(Level::Warning),
                         "Opening the temp file needed for MASTER <-> REPLICA synchronization: {}",
                         strerror(&e)
                     );
+                    let dir = std::env::current_dir().unwrap_or_else(|_| "dir".into());
+                    let (dir, name) = (dir.to_string_lossy(), path_of(&self.config.dbfilename));
+                    let what = match e.kind() {
+                        io::ErrorKind::IsADirectory => Disk::Folder(&name.to_string_lossy()),
+                        _ => Disk::Open(&dir),
+                    };
+                    self.found_disk(what, &e);
                     self.undo_connect_with_master();
                     self.repl.state = ReplicaState::Connect;
-                    return;
+                    return self.attempt_in_vain();
                 }
             }
         };
+        self.link_reached(Stage::Open);
         self.repl.transfer = Some(Transfer {
             to,
             end: PayloadEnd::Unknown,
@@ -192,17 +201,18 @@ impl Server {
             _ => "disk",
         };
         self.discard_transfer();
+        let level = self.attempt_level(Level::Warning);
         server_log!(
-            Level::Warning,
+            level,
             "MASTER <-> REPLICA sync: the payload cannot be loaded, the data set stays as it is: {}",
             why
         );
         server_log!(
-            Level::Warning,
+            level,
             "Failed trying to load the MASTER synchronization DB from {}, check server logs.",
             from
         );
-        self.link_problem(diagnose::payload_refused(why));
+        self.found_bad_rdb(why);
     }
 
     /// Nobody will send the rest.
@@ -250,6 +260,8 @@ impl Server {
     /// Takes bytes of the payload's header line. Returns how many; the header is done when the payload's end is known then.
     fn take_payload_header(&mut self, bytes: &[u8]) -> Result<usize, ()> {
         let mut at = 0;
+        let level = |l| self.attempt_level(l);
+        let (notice, warning) = (level(Level::Notice), level(Level::Warning));
         loop {
             let Some(t) = self.repl.transfer.as_mut() else {
                 return Err(());
@@ -265,8 +277,8 @@ impl Server {
             let header = parse_bulk_header(line);
             if let Some(l) = header.log(line, matches!(t.to, PayloadTo::Parser { .. })) {
                 let level = match l.level {
-                    LogLevel::Notice => Level::Notice,
-                    LogLevel::Warning => Level::Warning,
+                    LogLevel::Notice => notice,
+                    LogLevel::Warning => warning,
                 };
                 server_log!(level, "{}", l.text);
             }
@@ -291,7 +303,16 @@ impl Server {
                     }
                     continue;
                 }
-                BulkHeader::Aborted(_) | BulkHeader::Malformed => return Err(()),
+                BulkHeader::Aborted(why) => {
+                    let why = why.to_vec();
+                    self.found_aborted(&why);
+                    return Err(());
+                }
+                BulkHeader::Malformed => {
+                    let line = line.to_vec();
+                    self.found_no_payload(&line);
+                    return Err(());
+                }
             }
             // Another snapshot than the one that was interrupted.
             self.discard_partial_payload();
@@ -316,13 +337,13 @@ impl Server {
         };
         if let Err(e) = file.write_all(mine) {
             server_log!(
-                Level::Warning,
+                self.attempt_level(Level::Warning),
                 "Write error or short write writing to the DB dump file needed for MASTER <-> REPLICA synchronization: {}",
                 strerror(&e)
             );
             // A part of it may be in the file.
             self.discard_transfer();
-            self.link_problem(diagnose::local_disk(&strerror(&e)));
+            self.found_disk(Disk::Write, &e);
             return Err(());
         }
         if let Err(why) = t.frame.push(mine) {
@@ -340,6 +361,7 @@ impl Server {
                         "Error truncating the RDB file received from the master for SYNC: {}",
                         strerror(&e)
                     );
+                    self.found_disk(Disk::Write, &e);
                     return Err(());
                 }
                 done
@@ -379,14 +401,15 @@ impl Server {
         };
         let path = path_of(&self.config.dbfilename);
         let used_mark = matches!(t.end, PayloadEnd::Mark(_));
+        self.link_reached(Stage::Transfer);
         if let Err(e) = file.sync_all() {
             server_log!(
-                Level::Warning,
+                self.attempt_level(Level::Warning),
                 "Failed trying to sync the temp DB to disk in MASTER <-> REPLICA synchronization: {}",
                 strerror(&e)
             );
+            self.found_disk(Disk::Write, &e);
             let _ = fs::remove_file(&temp_path);
-            self.link_problem(diagnose::local_disk(&strerror(&e)));
             self.cancel_replication_handshake(true);
             return;
         }
@@ -396,15 +419,19 @@ impl Server {
         self.repl.loading_payload = Some(temp_path.clone());
         let loaded = self.rdb_load(&temp_path, RDBFLAGS_REPLICATION);
         self.repl.loading_payload = None;
-        let Ok(info) = loaded else {
-            server_log!(
-                Level::Warning,
-                "Failed trying to load the MASTER synchronization DB from disk, check server logs."
-            );
-            let _ = fs::remove_file(&temp_path);
-            self.empty_data(None, self.config.replica_lazy_flush);
-            self.cancel_replication_handshake(true);
-            return;
+        let info = match loaded {
+            Ok(info) => info,
+            Err(e) => {
+                server_log!(
+                    self.attempt_level(Level::Warning),
+                    "Failed trying to load the MASTER synchronization DB from disk, check server logs."
+                );
+                self.found_unloadable(&e);
+                let _ = fs::remove_file(&temp_path);
+                self.empty_data(None, self.config.replica_lazy_flush);
+                self.cancel_replication_handshake(true);
+                return;
+            }
         };
         if self.config.rdb_del_sync_files && self.all_persistence_disabled() {
             server_log!(
@@ -513,15 +540,27 @@ impl Server {
         self.stats.net_repl_input_bytes += got.get();
         self.stop_loading();
         let failed = match &loaded {
-            Err(_) => {
+            Err(e) => {
                 server_log!(
-                    Level::Warning,
+                    self.attempt_level(Level::Warning),
                     "Failed trying to load the MASTER synchronization DB from socket, check server logs."
                 );
+                // What came is the whole, or it ends before its end.
+                let whole = mark.is_none() && got.get() + mine.len() as u64 == size;
+                match e {
+                    LoadFailure::Rdb(e) if e.kind.is_read_error() && !whole => {
+                        self.found_end(NoAnswer::Closed);
+                    }
+                    e => self.found_unloadable(e),
+                }
                 true
             }
             Ok((_, false)) => {
-                server_log!(Level::Warning, "Replication stream EOF marker is broken");
+                server_log!(
+                    self.attempt_level(Level::Warning),
+                    "Replication stream EOF marker is broken"
+                );
+                self.found_damaged("the mark at the end is broken");
                 true
             }
             Ok(_) => false,
@@ -633,7 +672,10 @@ impl Server {
     /// The old data set goes before the new one is loaded in its place.
     fn flush_old_data(&mut self) {
         self.replication_attach_to_new_master();
-        server_log!(Level::Notice, "MASTER <-> REPLICA sync: Flushing old data");
+        server_log!(
+            self.attempt_level(Level::Notice),
+            "MASTER <-> REPLICA sync: Flushing old data"
+        );
         self.empty_data(None, self.config.replica_lazy_flush);
     }
 
@@ -643,7 +685,7 @@ impl Server {
             self.el.delete_file_event(f, Mask::READABLE);
         }
         server_log!(
-            Level::Notice,
+            self.attempt_level(Level::Notice),
             "MASTER <-> REPLICA sync: Loading DB in memory"
         );
     }
@@ -661,14 +703,12 @@ impl Server {
         self.update_cached_time();
         let Some(cid) = self.replication_create_master_client(sock, info.repl_stream_db) else {
             self.repl.state = ReplicaState::Connect;
-            return;
+            return self.attempt_in_vain();
         };
         self.repl.state = ReplicaState::Connected;
         self.repl.down_since = 0;
         self.repl.full_sync_consent = false;
-        self.repl.link_problem = None;
-        self.repl.failed_syncs = 0;
-        self.repl.connect_not_before = 0;
+        self.link_is_up();
         // The master's history is ours now.
         self.repl.replid = self.repl.master_replid;
         self.clear_replication_id2();
@@ -719,25 +759,27 @@ pub(super) fn read_sync_bulk_payload(server: &mut Server, file: FileId, _: Clien
         Ok(n) => payload_bytes(server, &buf[..n]),
         Err(None) => {}
         Err(Some(why)) => {
+            let closed = why == CLOSED_BY_PEER;
+            server.found_broken(&why);
             let started = server
                 .repl
                 .transfer
                 .as_ref()
                 .is_some_and(|t| !matches!(t.end, PayloadEnd::Unknown));
             if started {
-                let why = if why == "Connection closed by peer" {
+                let why = if closed {
                     "connection lost".into()
                 } else {
                     why
                 };
                 server_log!(
-                    Level::Warning,
+                    server.attempt_level(Level::Warning),
                     "I/O error trying to sync with MASTER: {}",
                     why
                 );
             } else {
                 server_log!(
-                    Level::Warning,
+                    server.attempt_level(Level::Warning),
                     "I/O error reading bulk count from MASTER: {}",
                     why
                 );

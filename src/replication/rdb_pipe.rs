@@ -247,7 +247,8 @@ impl Server {
                     "Diskless rdb transfer, write error sending DB to replica: {}",
                     strerror(&e)
                 );
-                self.drop_from_transfer(cid);
+                self.rdb_pipe_replica_gone(cid);
+                self.hung_up(cid);
                 Sent::Gone
             }
         }

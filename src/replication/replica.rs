@@ -12,15 +12,18 @@ use crate::base::sys::strerror;
 use crate::server::Server;
 use crate::server::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId};
 use crate::server::persist::RdbLoadInfo;
-use crate::server::repl::{FailoverState, ReplicaState};
+use crate::server::repl::{FailoverState, LinkAttempts, ReplicaState};
 use crate::server_log;
 use crate::wire::backlog::OFFSET_BOUND;
-use crate::wire::backoff::backoff_ms;
 use crate::wire::capabilities::ResumeRequest;
+use crate::wire::diagnose::{self, Problem, Stage};
 use crate::wire::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, HandshakeState, LineReader, LogLevel, Outcome,
     Step,
 };
+
+/// What [`read_link`] calls the end of what a master sends.
+pub(super) const CLOSED_BY_PEER: &str = "Connection closed by peer";
 
 impl Server {
     // Roles -----------------------------------------------------------------------------------------------------------
@@ -47,9 +50,8 @@ impl Server {
         }
         self.repl.full_sync_consent = true;
         self.repl.refusal = None;
-        self.repl.link_problem = None;
+        self.repl.link = LinkAttempts::default();
         self.repl.ring.begin(self.repl.cron_loops);
-        self.repl.connect_not_before = 0;
         self.discard_partial_payload();
         self.repl.state = ReplicaState::Connect;
         server_log!(Level::Notice, "Connecting to MASTER {}:{}", host, port);
@@ -68,7 +70,7 @@ impl Server {
         self.replication_discard_cached_master();
         self.cancel_replication_handshake(false);
         self.discard_partial_payload();
-        self.repl.link_problem = None;
+        self.repl.link = LinkAttempts::default();
         self.repl.ring.begin(self.repl.cron_loops);
         self.repl.refusal = None;
         log::set_role(log::Role::Master);
@@ -130,27 +132,40 @@ impl Server {
     // Connecting ------------------------------------------------------------------------------------------------------
 
     /// Starts a connection to the master (connectWithMaster). On a failure the cron tries again.
-    pub fn connect_with_master(&mut self) -> bool {
+    pub fn connect_with_master(&mut self) {
         let Some(host) = self.repl.master_host.clone() else {
-            return false;
+            return;
         };
-        match self
-            .open_connection(&host, self.repl.master_port)
-            .and_then(|s| Ok((self.el.add_file(s.as_raw_fd())?, s)))
-        {
+        let port = self.repl.master_port;
+        self.repl.link.pace.begin(self.el.now_ms());
+        self.repl.link.found = None;
+        let connected = match (host.as_str(), port).to_socket_addrs() {
+            Ok(addrs) => self
+                .open_connection(addrs)
+                .and_then(|s| Ok((self.el.add_file(s.as_raw_fd())?, s)))
+                .inspect_err(|e| self.found_no_connection(e)),
+            Err(e) => {
+                let text = diagnose::unresolved(&host, &strerror(&e));
+                self.found(Problem::passing(Stage::Resolve, text));
+                Err(e)
+            }
+        };
+        match connected {
             Ok((file, sock)) => {
                 self.repl.sock = Some(sock);
                 self.repl.sock_file = Some(file);
             }
             Err(e) => {
                 server_log!(
-                    Level::Warning,
+                    self.attempt_level(Level::Warning),
                     "Unable to connect to MASTER: {}",
                     strerror(&e)
                 );
-                return false;
+                self.repl.state = ReplicaState::Connect;
+                return self.attempt_in_vain();
             }
         }
+        self.link_reached(Stage::Resolve);
         self.repl.handshake = Some(Handshake::new());
         self.repl.handshake_line = LineReader::new(HANDSHAKE_LINE_SIZE);
         self.repl.handshake_out.clear();
@@ -160,14 +175,16 @@ impl Server {
             self.el
                 .create_file_event(file, Mask::WRITABLE, sync_with_master, 0);
         }
-        server_log!(self.asking_level(), "MASTER <-> REPLICA sync started");
-        true
+        server_log!(
+            self.attempt_level(Level::Notice),
+            "MASTER <-> REPLICA sync started"
+        );
     }
 
-    /// A socket on its way to the host; the first address that is not refused at once.
-    fn open_connection(&self, host: &str, port: u16) -> io::Result<Socket> {
+    /// A socket on its way to the master; the first address that is not refused at once.
+    fn open_connection(&self, addrs: impl Iterator<Item = SocketAddr>) -> io::Result<Socket> {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for addr in (host, port).to_socket_addrs()? {
+        for addr in addrs {
             let attempt = || -> io::Result<Socket> {
                 let s = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
                 s.set_nonblocking(true)?;
@@ -214,42 +231,11 @@ impl Server {
             ReplicaState::Transfer | ReplicaState::Connecting | ReplicaState::Handshake => {}
             _ => return false,
         }
-        let in_transfer = self.repl.state == ReplicaState::Transfer;
         self.replication_abort_sync_transfer();
         self.repl.state = ReplicaState::Connect;
-        if reconnect && in_transfer && self.back_off() {
-            return true;
-        }
         if reconnect {
-            if let Some(host) = &self.repl.master_host {
-                server_log!(
-                    Level::Notice,
-                    "Reconnecting to MASTER {}:{} after failure",
-                    host,
-                    self.repl.master_port
-                );
-            }
-            self.connect_with_master();
+            self.attempt_lost();
         }
-        true
-    }
-
-    /// A full sync has failed. True: the next one waits, the longer the more have failed, by a time that differs from replica
-    /// to replica (repl-sync-backoff-max).
-    fn back_off(&mut self) -> bool {
-        let most = i64::from(self.config.repl_sync_backoff_max) * 1000;
-        self.repl.failed_syncs = self.repl.failed_syncs.saturating_add(1);
-        if most == 0 {
-            return false;
-        }
-        let delay = backoff_ms(self.repl.failed_syncs, most, self.random.next_u64());
-        self.repl.connect_not_before = self.clock.unix_ms + delay;
-        server_log!(
-            Level::Notice,
-            "The full sync failed {} times in a row: the next attempt is in {} milliseconds",
-            self.repl.failed_syncs,
-            delay
-        );
         true
     }
 
@@ -287,13 +273,19 @@ impl Server {
         };
         let step = f(&mut handshake, &params);
         self.repl.master_hears_behind = handshake.hears_behind();
+        if let Some(stage) = stage_before(handshake.state(), &step.outcome) {
+            self.link_reached(stage);
+        }
         self.repl.handshake = Some(handshake);
-        let quiet = self.asks_a_refused_master(&step.outcome);
+        let news = self.is_news(&step.outcome);
         for l in &step.logs {
             let level = match l.level {
-                LogLevel::Notice if quiet => Level::Verbose,
                 LogLevel::Notice => Level::Notice,
                 LogLevel::Warning => Level::Warning,
+            };
+            let level = match news {
+                true => level,
+                false => self.attempt_level(level),
             };
             server_log!(level, "{}", l.text);
         }
@@ -317,10 +309,12 @@ impl Server {
             Outcome::RetryLater | Outcome::Error => {
                 self.undo_connect_with_master();
                 self.repl.state = ReplicaState::Connect;
+                self.attempt_in_vain();
             }
             Outcome::FullResync(history) if self.refuses_full_sync(history) => {
                 self.undo_connect_with_master();
                 self.repl.state = ReplicaState::Connect;
+                self.attempt_in_vain();
             }
             Outcome::FullResync(history) => {
                 match history {
@@ -371,6 +365,7 @@ impl Server {
                 Err(e) => {
                     self.repl.handshake_out.clear();
                     let why = strerror(&e);
+                    self.found_broken(&why);
                     let asking = self.repl.handshake.as_ref().map(Handshake::state)
                         == Some(HandshakeState::ReceivePsyncReply);
                     self.handshake_step(|h, _| h.on_write_error(&why));
@@ -403,15 +398,18 @@ impl Server {
             self.el.remove_file(file);
         }
         self.repl.handshake = None;
-        self.repl.link_problem = None;
         self.repl.refusal = None;
         let cid = self.replication_resurrect_cached_master(sock);
         if !self.repl.log.backlog_active() {
             // This instance was restarted, and its history came from the RDB file.
             self.create_replication_backlog();
         }
-        if cid.is_none() {
-            self.repl.state = ReplicaState::Connect;
+        match cid {
+            Some(_) => self.link_is_up(),
+            None => {
+                self.repl.state = ReplicaState::Connect;
+                self.attempt_in_vain();
+            }
         }
     }
 
@@ -563,6 +561,23 @@ impl Server {
     }
 }
 
+/// How far the link is in any case when the handshake has come to this state.
+fn stage_before(state: HandshakeState, outcome: &Outcome) -> Option<Stage> {
+    Some(match (outcome, state) {
+        (Outcome::FullResync(_) | Outcome::Continue { .. }, _) => Stage::Psync,
+        (Outcome::Pending, HandshakeState::ReceivePingReply) => Stage::Connect,
+        (Outcome::Pending, HandshakeState::ReceiveAuthReply) => Stage::Greeting,
+        (
+            Outcome::Pending,
+            HandshakeState::ReceivePortReply
+            | HandshakeState::ReceiveIpReply
+            | HandshakeState::ReceiveCapaReply
+            | HandshakeState::ReceivePsyncReply,
+        ) => Stage::Auth,
+        _ => return None,
+    })
+}
+
 /// The link is ready in its handshake (syncWithMaster).
 pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData, mask: Mask) {
     server.exec.clock_stale = true;
@@ -576,7 +591,7 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
             None => return,
         };
         if let Some(e) = error {
-            server.diagnose_connect_error(&e);
+            server.found_no_connection(&e);
             let why = strerror(&e);
             return server.handshake_step(|h, _| h.on_socket_error(&why));
         }
@@ -598,6 +613,7 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
         Ok(n) => n,
         Err(None) => return,
         Err(Some(why)) => {
+            server.found_broken(&why);
             return server.handshake_step(|h, p| h.on_read_error(&why, p.failover_in_progress));
         }
     };
@@ -610,9 +626,7 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
         let Some(line) = line else {
             continue;
         };
-        if line.first() == Some(&b'-') {
-            server.diagnose_reply(&line);
-        }
+        server.diagnose_reply(&line);
         server.handshake_step(|h, p| h.on_reply(&line, p));
         match server.repl.state {
             ReplicaState::Handshake => {}
@@ -647,7 +661,7 @@ pub(super) fn read_link(
     };
     let mut sock: &Socket = sock;
     match sock.read(buf) {
-        Ok(0) => Err(Some("Connection closed by peer".into())),
+        Ok(0) => Err(Some(CLOSED_BY_PEER.into())),
         Ok(n) => {
             if n < buf.len() {
                 server.el.clear_ready(file, Mask::READABLE);

@@ -452,6 +452,11 @@ pub struct Replica {
     /// Why it got its last full sync, and why its link is being closed.
     pub sync_reason: Option<SyncReason>,
     pub lost_for: Option<SyncReason>,
+    /// It has not acknowledged anything since its full sync began; and its side has closed the link.
+    pub unacknowledged: bool,
+    pub hung_up: bool,
+    /// When its full sync may make a snapshot of its own: milliseconds on the loop's clock.
+    pub snapshot_not_before: u64,
     /// It can go on with a snapshot that was interrupted, and what it has of one.
     pub can_resume: bool,
     pub resume: Option<ResumeRequest>,
@@ -507,6 +512,9 @@ impl Default for Replica {
             in_full_sync: false,
             sync_reason: None,
             lost_for: None,
+            unacknowledged: false,
+            hung_up: false,
+            snapshot_not_before: 0,
             can_resume: false,
             resume: None,
             snapshot: None,

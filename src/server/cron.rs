@@ -144,12 +144,12 @@ pub fn server_cron(server: &mut Server, _: TimeId) -> Next {
     }
     databases_cron(server);
     server.persistence_cron();
-    // A failover or a lost link wants to be noticed sooner than once a second.
+    // A failover wants to be noticed sooner than once a second.
     let failing_over = server.repl.failover.state != FailoverState::None;
-    if server.run_with_period(if failing_over { 100 } else { 1000 }) || server.repl.connect_now {
-        server.repl.connect_now = false;
+    if server.run_with_period(if failing_over { 100 } else { 1000 }) {
         server.replication_cron();
     }
+    server.connect_when_due();
     server.cron.loops += 1;
     let us = crate::base::clock::monotonic_us() - start;
     server.stats.cron_duration.add(us);

@@ -194,7 +194,7 @@ fn read_some(server: &mut Server, cid: ClientId, file: FileId, buf: &mut [u8]) -
                 let info = server.client_info_string(cid);
                 server_log!(Level::Verbose, "Client closed connection {}", info);
             }
-            server.free_client_async(cid);
+            server.hung_up(cid);
             None
         }
         Ok(n) => {
@@ -218,7 +218,7 @@ fn read_some(server: &mut Server, cid: ClientId, file: FileId, buf: &mut [u8]) -
         Err(e) => {
             let info = server.client_info_string(cid);
             server_log!(Level::Verbose, "Reading from client: {} {}", e, info);
-            server.free_client_async(cid);
+            server.hung_up(cid);
             None
         }
     }
@@ -859,7 +859,7 @@ impl Server {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => {
                     server_log!(Level::Verbose, "Error writing to client: {}", e);
-                    self.free_client_async(cid);
+                    self.hung_up(cid);
                     return false;
                 }
             }
@@ -907,6 +907,18 @@ impl Server {
             }
             self.forget_client_memory(cid);
         }
+    }
+
+    /// The other side has closed the connection, or has gone: that it did so is told apart from what is closed here.
+    #[cold]
+    pub fn hung_up(&mut self, cid: ClientId) {
+        if let Some(c) = self.clients.get_mut(cid)
+            && !c.has(CLIENT_CLOSE_ASAP)
+            && let Some(r) = c.replica.as_deref_mut()
+        {
+            r.hung_up = true;
+        }
+        self.free_client_async(cid);
     }
 
     /// Frees the clients that are marked: the only place that does.

@@ -13,7 +13,9 @@ use crate::ae::{ClientData, FileId, FileProc, Mask};
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::wire::backlog::{ReaderId, ReplicationLog};
+use crate::wire::backoff::Pacing;
 use crate::wire::capabilities::SnapshotId;
+use crate::wire::diagnose::Problem;
 use crate::wire::handshake::{HANDSHAKE_LINE_SIZE, Handshake, LineReader};
 use crate::wire::lag::LagIndex;
 use crate::wire::payload::EofMark;
@@ -192,11 +194,13 @@ pub enum SyncReason {
     SyncInterrupted,
     /// The snapshot for its last full sync could not be made.
     SnapshotFailed,
+    /// It took the whole of its last full sync, and left without acknowledging it.
+    Unacknowledged,
 }
 
 impl SyncReason {
     /// All, in the order of INFO.
-    pub const ALL: [SyncReason; 10] = [
+    pub const ALL: [SyncReason; 11] = [
         SyncReason::FirstSync,
         SyncReason::NoPsync,
         SyncReason::ReplidUnknown,
@@ -207,6 +211,7 @@ impl SyncReason {
         SyncReason::Timeout,
         SyncReason::SyncInterrupted,
         SyncReason::SnapshotFailed,
+        SyncReason::Unacknowledged,
     ];
 
     /// The name in INFO and in the log.
@@ -222,30 +227,93 @@ impl SyncReason {
             SyncReason::Timeout => "timeout",
             SyncReason::SyncInterrupted => "sync_interrupted",
             SyncReason::SnapshotFailed => "snapshot_failed",
+            SyncReason::Unacknowledged => "unacknowledged",
         }
     }
 }
 
-/// Why links to replicas ended, by replica, until they come back. Bounded: the oldest is forgotten.
+/// What is remembered of a replica that is gone.
+struct LostReplica {
+    name: String,
+    /// Why its link ended, until it comes back.
+    why: Option<SyncReason>,
+    /// Full syncs in a row that it ended without acknowledging one, and when it may have the next.
+    unacknowledged: u32,
+    pace: Pacing,
+}
+
+/// Why links to replicas ended, by replica, until they come back; and who comes back again and again without ever having
+/// acknowledged what it got. Bounded: the one that was gone first is forgotten.
 #[derive(Default)]
-pub struct LostReplicas(VecDeque<(String, SyncReason)>);
+pub struct LostReplicas(VecDeque<LostReplica>);
 
 impl LostReplicas {
     const MOST: usize = 64;
 
+    fn find(&mut self, name: &str) -> Option<&mut LostReplica> {
+        self.0.iter_mut().find(|l| l.name == name)
+    }
+
     /// The link to this replica has ended.
     pub fn remember(&mut self, name: String, why: SyncReason) {
-        self.0.retain(|(n, _)| *n != name);
-        if self.0.len() == Self::MOST {
-            self.0.pop_front();
+        let mut lost = match self.0.iter().position(|l| l.name == name) {
+            Some(i) => self.0.remove(i),
+            None if self.0.len() >= Self::MOST => {
+                self.0.pop_front();
+                None
+            }
+            None => None,
         }
-        self.0.push_back((name, why));
+        .unwrap_or(LostReplica {
+            name,
+            why: None,
+            unacknowledged: 0,
+            pace: Pacing::default(),
+        });
+        lost.why = Some(why);
+        self.0.push_back(lost);
     }
 
     /// The replica is back.
     pub fn take(&mut self, name: &str) -> Option<SyncReason> {
-        let i = self.0.iter().position(|(n, _)| n == name)?;
-        self.0.remove(i).map(|(_, why)| why)
+        let i = self.0.iter().position(|l| l.name == name)?;
+        let why = self.0[i].why.take();
+        if self.0[i].unacknowledged == 0 {
+            self.0.remove(i);
+        }
+        why
+    }
+
+    /// A replica that is remembered ended a full sync without acknowledging it. From the second one in a row on its next one
+    /// is put off. Returns how many in a row it were, and by how many milliseconds the next is put off. `now` and `most` are
+    /// in milliseconds, see [`Pacing::failed`].
+    pub fn ended_unacknowledged(
+        &mut self,
+        name: &str,
+        now: u64,
+        most: u64,
+        random: u64,
+    ) -> (u32, u64) {
+        let Some(lost) = self.find(name) else {
+            return (0, 0);
+        };
+        lost.unacknowledged = lost.unacknowledged.saturating_add(1);
+        let wait = match lost.unacknowledged {
+            1 => 0,
+            _ => lost.pace.failed(now, most, random),
+        };
+        (lost.unacknowledged, wait)
+    }
+
+    /// How many full syncs in a row it ended without acknowledging one, and milliseconds until it may have the next.
+    pub fn unacknowledged(&self, name: &str, now: u64) -> (u32, u64) {
+        let lost = self.0.iter().find(|l| l.name == name);
+        lost.map_or((0, 0), |l| (l.unacknowledged, l.pace.wait(now)))
+    }
+
+    /// It has acknowledged a full sync.
+    pub fn acknowledged(&mut self, name: &str) {
+        self.0.retain(|l| l.name != name);
     }
 }
 
@@ -274,8 +342,18 @@ pub struct Refusal {
     pub offset: i64,
     /// Unix seconds of the last log line about it.
     pub logged: i64,
-    /// Refusals in a row.
-    pub times: u32,
+}
+
+/// Our attempts at a link to the master. See `replication/guard.rs`.
+#[derive(Default)]
+pub struct LinkAttempts {
+    pub pace: Pacing,
+    /// What is wrong with the link, and the cure: of the last attempt, or of the link that is up.
+    pub problem: Option<Problem>,
+    /// What this attempt has found.
+    pub found: Option<Problem>,
+    /// Attempts in a row that ended with `problem`, or with none.
+    pub alike: u32,
 }
 
 /// Everything replication keeps.
@@ -342,15 +420,11 @@ pub struct Repl {
     pub full_sync_consent: bool,
     pub refusal: Option<Refusal>,
     pub refused_syncs: u64,
-    /// What is wrong with the link, and the cure.
-    pub link_problem: Option<String>,
+    pub link: LinkAttempts,
     /// What is heard of those behind this server, and the loop that it may be part of; time is in `cron_loops`.
     pub ring: RingWatch,
     /// The master reads who is behind us.
     pub master_hears_behind: bool,
-    /// Full syncs that failed one after the other, and when (unix ms) the next attempt may begin.
-    pub failed_syncs: u32,
-    pub connect_not_before: i64,
     /// Unix seconds of the last input while there is no client yet.
     pub transfer_lastio: i64,
     pub master: Option<ClientId>,
@@ -363,8 +437,6 @@ pub struct Repl {
     pub down_since: i64,
     pub master_initial_offset: i64,
     pub master_replid: ReplId,
-    /// The next connection attempt follows at once, not at the next cron.
-    pub connect_now: bool,
 }
 
 impl Repl {
@@ -409,11 +481,9 @@ impl Repl {
             full_sync_consent: false,
             refusal: None,
             refused_syncs: 0,
-            link_problem: None,
+            link: LinkAttempts::default(),
             ring: RingWatch::new(run_id),
             master_hears_behind: false,
-            failed_syncs: 0,
-            connect_not_before: 0,
             transfer_lastio: 0,
             master: None,
             ack_asked: false,
@@ -422,7 +492,6 @@ impl Repl {
             down_since: 0,
             master_initial_offset: -1,
             master_replid: [b'0'; 40],
-            connect_now: false,
         }
     }
 }
@@ -444,5 +513,40 @@ mod tests {
         assert!((9_900_000..=10_200_000).contains(&sent), "{sent}");
         // A pause earns a tenth of a second at the most.
         assert_eq!(r.allowance(rate, 9_000_000), 100_000);
+    }
+
+    #[test]
+    fn who_never_acknowledges_is_put_off_and_forgotten_last() {
+        let mut lost = LostReplicas::default();
+        let gone = |lost: &mut LostReplicas, name: &str, now| {
+            lost.remember(name.into(), SyncReason::SyncInterrupted);
+            lost.ended_unacknowledged(name, now, 60_000, 0)
+        };
+        // Of nobody that is not remembered.
+        assert_eq!(lost.ended_unacknowledged("a", 0, 60_000, 0), (0, 0));
+        assert_eq!(gone(&mut lost, "a", 0), (1, 0));
+        assert_eq!(lost.take("a"), Some(SyncReason::SyncInterrupted));
+        assert_eq!(lost.unacknowledged("a", 0), (1, 0));
+        assert_eq!(gone(&mut lost, "a", 10), (2, 1000));
+        assert_eq!(lost.unacknowledged("a", 510), (2, 500));
+        assert_eq!(lost.take("a"), Some(SyncReason::SyncInterrupted));
+        assert_eq!(lost.take("a"), None);
+        assert_eq!(gone(&mut lost, "a", 1010), (3, 2000));
+        // Others are told apart from it, and are as many as there may be.
+        for i in 0..LostReplicas::MOST - 1 {
+            assert_eq!(gone(&mut lost, &i.to_string(), 2000), (1, 0));
+        }
+        assert_eq!(lost.unacknowledged("a", 3010), (3, 0));
+        assert_eq!(gone(&mut lost, "a", 3010), (4, 4000));
+        lost.remember("one more".into(), SyncReason::Timeout);
+        assert_eq!(lost.0.len(), LostReplicas::MOST);
+        assert_eq!(lost.unacknowledged("0", 2000), (0, 0));
+        assert_eq!(lost.unacknowledged("a", 3010).0, 4);
+        lost.acknowledged("a");
+        assert_eq!(lost.unacknowledged("a", 3010), (0, 0));
+        assert_eq!(gone(&mut lost, "a", 3010), (1, 0));
+        // Whose link ended for another reason is forgotten when it is back.
+        assert_eq!(lost.take("one more"), Some(SyncReason::Timeout));
+        assert_eq!(lost.0.len(), LostReplicas::MOST - 1);
     }
 }

@@ -1,14 +1,82 @@
-//! How long to wait before trying again what has failed: twice as long each time, up to a bound, and never as long as another.
+//! How attempts at one thing are spaced: never without a pause, and ever more seldom while trying again does not help.
 //!
-//! Must not know what is tried, nor clocks.
+//! Two rules, both in [`Pacing`]. Whatever ended the last attempt, there is one a second, but for a second one that may follow
+//! the first at once: what was lost a moment after it began comes back as fast as it can, once. And what fails for a reason
+//! that will still be there waits twice as long each time, up to a bound, and never as long as another server.
+//!
+//! Must not know what is tried, nor clocks: time is milliseconds of one that never goes back.
+
+/// Milliseconds for each attempt: as many attempts as this goes into a time, and one more, are made in it at the most.
+pub const FLOOR_MS: u64 = 1000;
+
+/// When the next attempt may begin. See the head of the file.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Pacing {
+    /// Failures in a row for a reason that stays.
+    failed: u32,
+    /// When the last attempt began, and where the next would begin if each took [`FLOOR_MS`].
+    begun: u64,
+    next: u64,
+    not_before: u64,
+}
+
+impl Pacing {
+    /// Nothing is held against the next attempt.
+    pub fn reset(&mut self) {
+        *self = Pacing::default();
+    }
+
+    /// An attempt begins.
+    pub fn begin(&mut self, now: u64) {
+        self.begun = now;
+        self.next = self.next.max(now).saturating_add(FLOOR_MS);
+    }
+
+    /// It went well: later failures are the first ones again.
+    pub fn succeeded(&mut self) {
+        self.failed = 0;
+        self.not_before = 0;
+    }
+
+    /// It had got somewhere, and was lost. Returns the milliseconds until the next one may begin: none for the first.
+    pub fn lost(&mut self, now: u64) -> u64 {
+        self.not_before = self.next.saturating_sub(FLOOR_MS);
+        self.wait(now)
+    }
+
+    /// It got nowhere, which costs little: it is tried again each second. Returns milliseconds as [`Self::lost`].
+    pub fn in_vain(&mut self, now: u64) -> u64 {
+        self.not_before = self.begun.saturating_add(FLOOR_MS);
+        self.not_before = self.not_before.max(self.next.saturating_sub(FLOOR_MS));
+        self.wait(now)
+    }
+
+    /// It failed, and will fail again. Returns the milliseconds until the next one may begin: `most` at the most, but never
+    /// less than [`FLOOR_MS`]. `random` is any number.
+    pub fn failed(&mut self, now: u64, most: u64, random: u64) -> u64 {
+        self.failed = self.failed.saturating_add(1);
+        let delay = backoff_ms(self.failed, most, random);
+        self.not_before = now.saturating_add(delay);
+        delay
+    }
+
+    /// How often it failed in a row.
+    pub fn failures(&self) -> u32 {
+        self.failed
+    }
+
+    /// Milliseconds until the next one may begin.
+    pub fn wait(&self, now: u64) -> u64 {
+        self.not_before.saturating_sub(now)
+    }
+}
 
 /// Milliseconds before the next attempt, after `failed` in a row (1 or more): between half of the step and all of it. Steps
-/// begin at two seconds and end at `most_ms`. `random` is any number.
-pub fn backoff_ms(failed: u32, most_ms: i64, random: u64) -> i64 {
-    let step = (1000i64 << failed.clamp(1, 20)).min(most_ms.max(0));
+/// begin at two seconds and end at `most`, or at two seconds where that is less. `random` is any number.
+fn backoff_ms(failed: u32, most: u64, random: u64) -> u64 {
+    let step = (FLOOR_MS << failed.clamp(1, 20)).min(most.max(2 * FLOOR_MS));
     let half = step / 2;
-    let jitter = random % (half.unsigned_abs() + 1);
-    half + i64::try_from(jitter).unwrap_or(0)
+    half + random % (half + 1)
 }
 
 #[cfg(test)]
@@ -20,7 +88,7 @@ mod tests {
         let mut least_before = 0;
         for (failed, step) in [(1, 2000), (2, 4000), (3, 8000), (6, 60_000), (1000, 60_000)] {
             let of = |random| backoff_ms(failed, 60_000, random);
-            let all: Vec<i64> = (0..100_000).step_by(7).map(of).collect();
+            let all: Vec<u64> = (0..100_000).step_by(7).map(of).collect();
             let (least, most) = (all.iter().min().copied(), all.iter().max().copied());
             assert_eq!(least, Some(step / 2), "{failed}");
             assert!(
@@ -30,10 +98,63 @@ mod tests {
             assert!(least >= Some(least_before));
             least_before = step / 2;
         }
-        assert_eq!(backoff_ms(0, 60_000, 0), 1000);
-        for most in [i64::MIN, -1, 0, 1] {
-            assert!((0..=1).contains(&backoff_ms(3, most, u64::MAX)));
+        assert_eq!(backoff_ms(0, 60_000, 0), FLOOR_MS);
+        // However short it is to be, it is no less than the floor.
+        for most in [0, 1, 2000] {
+            assert!((1000..=2000).contains(&backoff_ms(9, most, u64::MAX)));
         }
-        assert!(backoff_ms(u32::MAX, i64::MAX, u64::MAX) <= 1000 << 20);
+        assert!(backoff_ms(u32::MAX, u64::MAX, u64::MAX) <= 1000 << 20);
+    }
+
+    /// Plays attempts that each take `lasts` ms for ten seconds; returns how many began.
+    fn attempts(lasts: u64, end: impl Fn(&mut Pacing, u64) -> u64) -> u32 {
+        let (mut pace, mut now, mut n) = (Pacing::default(), 5, 0);
+        while now < 10_005 {
+            assert_eq!(pace.wait(now), 0);
+            pace.begin(now);
+            n += 1;
+            now += lasts;
+            now += end(&mut pace, now);
+        }
+        n
+    }
+
+    #[test]
+    fn nothing_repeats_without_a_pace() {
+        for lasts in [0, 1, 10, 300] {
+            // One more than there are seconds.
+            assert_eq!(attempts(lasts, Pacing::lost), 11, "{lasts}");
+            assert_eq!(attempts(lasts, Pacing::in_vain), 10, "{lasts}");
+            // A second, two, four.
+            assert_eq!(
+                attempts(lasts, |p, now| p.failed(now, 60_000, 0)),
+                4,
+                "{lasts}"
+            );
+            assert!(
+                attempts(lasts, |p, now| p.failed(now, 0, 0)) <= 10,
+                "{lasts}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_up_for_a_while_comes_back_at_once() {
+        let mut pace = Pacing::default();
+        pace.begin(1000);
+        assert_eq!(pace.lost(1001), 0);
+        pace.begin(1001);
+        assert_eq!(pace.lost(1002), 998);
+        pace.begin(2000);
+        pace.succeeded();
+        assert_eq!(pace.lost(60_000), 0);
+        assert_eq!(pace.failed(60_000, 60_000, 0), 1000);
+        assert_eq!(pace.failed(61_000, 60_000, 0), 2000);
+        assert_eq!((pace.failures(), pace.wait(61_500)), (2, 1500));
+        pace.succeeded();
+        assert_eq!((pace.failures(), pace.wait(61_500)), (0, 0));
+        assert_eq!(pace.failed(70_000, 60_000, 0), 1000);
+        pace.reset();
+        assert_eq!(pace.wait(70_000), 0);
     }
 }

@@ -1,11 +1,72 @@
 //! What is wrong with a link to a master, in one line and with the cure: the words of masters and of the system, translated
 //! for whoever runs the replica.
 //!
+//! A [`Problem`] belongs to the [`Stage`] of the link at which it shows, and is over when a link gets beyond that.
+//!
 //! Must not know sockets or the server: what was said and what is known of both ends comes in, a sentence goes out.
 
 use std::net::IpAddr;
 
-use crate::wire::rdb::{RDB_VERSION, RdbErrorKind};
+use crate::base::split_args::sdscatrepr;
+
+/// Bytes that are quoted of what a peer has said.
+const QUOTED: usize = 60;
+
+/// How far a link to a master has come: what is done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The master's name has an address.
+    Resolve,
+    /// The connection is made.
+    Connect,
+    /// PING is answered as a Redis does.
+    Greeting,
+    /// AUTH is accepted, or none is sent.
+    Auth,
+    /// PSYNC is answered.
+    Psync,
+    /// There is a place for the payload.
+    Open,
+    /// The payload is here as a whole.
+    Transfer,
+    /// It is loaded, and the link is up.
+    Load,
+    /// The stream flows.
+    Stream,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it shows.
+    pub stage: Stage,
+    /// Trying again does not help by itself, and costs the master a snapshot each time.
+    pub lasting: bool,
+    /// The line for the log and for INFO: one sentence, with the cure where there is one.
+    pub text: String,
+}
+
+impl Problem {
+    /// One that may pass by itself, or costs little.
+    pub fn passing(stage: Stage, text: String) -> Problem {
+        let lasting = false;
+        Problem {
+            stage,
+            lasting,
+            text,
+        }
+    }
+
+    /// One that stays until somebody does something.
+    pub fn lasting(stage: Stage, text: String) -> Problem {
+        let lasting = true;
+        Problem {
+            stage,
+            lasting,
+            text,
+        }
+    }
+}
 
 /// What is known of the two ends of a link.
 #[derive(Clone, Copy, Debug)]
@@ -91,36 +152,242 @@ pub fn myself(host: &str, port: u16) -> String {
     format!("{host}:{port} is this server itself: correct replicaof, or send REPLICAOF NO ONE")
 }
 
-/// The line for a full sync whose payload is no file that can be loaded here.
-pub fn payload_refused(why: &RdbErrorKind) -> String {
-    match why {
-        RdbErrorKind::UnsupportedVersion(v) => format!(
-            "the master sends RDB version {v}, and this server reads {RDB_VERSION} at the most: replicate from an older server, or \
-             have the master write an older version (rdb-save-version, if it is an Aedile)"
+/// How the system refuses a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoConnection {
+    /// Nobody listens there.
+    Refused,
+    /// No answer came within this many seconds.
+    Silence(i64),
+    /// There is no way to that machine.
+    NoRoute,
+    /// Our side cannot use its own address (bind-source-addr).
+    NoSource,
+    /// Anything else.
+    Other,
+}
+
+/// The line for a master's name that has no address; `why` is the system's text.
+pub fn unresolved(host: &str, why: &str) -> String {
+    format!(
+        "the name {host} does not resolve ({why}): correct replicaof, or the name service of this machine"
+    )
+}
+
+/// The line for a connection that could not be made; `why` is the system's text.
+pub fn diagnose_connect(how: NoConnection, why: &str, host: &str, port: u16) -> String {
+    match how {
+        NoConnection::Refused => format!(
+            "nothing listens at {host}:{port}: is the master up, is the port right, and does its bind include that address?"
         ),
-        RdbErrorKind::BadMagic => format!(
-            "the master's full sync does not begin as an RDB file of Redis does: is it a server of another kind?"
+        NoConnection::Silence(seconds) => format!(
+            "{host}:{port} does not answer within {seconds} seconds: is the machine up, and does a firewall let us through?"
         ),
-        why => format!(
-            "the master's full sync came damaged ({why}): look at the network, and at the master's disk"
+        NoConnection::NoRoute => {
+            format!(
+                "there is no route to {host}:{port} ({why}): is the address right, and the network up?"
+            )
+        }
+        NoConnection::NoSource => format!(
+            "cannot connect to {host}:{port} from bind-source-addr ({why}): it has to be an address of this machine"
+        ),
+        NoConnection::Other => format!("cannot connect to {host}:{port}: {why}"),
+    }
+}
+
+/// What a peer has said, for a line of text: not all of it, and nothing that a terminal or a log takes for its own.
+fn quoted(said: &[u8]) -> String {
+    let mut out = Vec::new();
+    sdscatrepr(&mut out, &said[..said.len().min(QUOTED)]);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The line for a peer that answers PING with no reply of a Redis; `said` are its first bytes. None where it is one.
+pub fn diagnose_stranger(said: &[u8], host: &str, port: u16) -> Option<String> {
+    let is_http = said.starts_with(b"HTTP/") || said.starts_with(b"<");
+    Some(match said {
+        [] | [b'+' | b'-', ..] => return None,
+        // The first bytes of a TLS record: an alert, or a handshake.
+        [0x15 | 0x16, 3, ..] => format!(
+            "{host}:{port} speaks TLS, which is not spoken here: replicate from its port without TLS"
+        ),
+        _ if is_http => {
+            format!("{host}:{port} is a web server, not a Redis: is the port right?")
+        }
+        _ => format!(
+            "{host}:{port} is no Redis: it answers PING with {}: is the port right?",
+            quoted(said)
+        ),
+    })
+}
+
+/// How a link ends without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAnswer<'a> {
+    /// The other side closed it.
+    Closed,
+    /// The system says why it broke.
+    Broken(&'a str),
+    /// Nothing has come for this many seconds (repl-timeout).
+    Silent(i64),
+}
+
+/// The line for a link that ended at this stage, without an answer that says why.
+pub fn diagnose_end(stage: Stage, how: NoAnswer<'_>, host: &str, port: u16) -> String {
+    let ended = match how {
+        NoAnswer::Closed => "closes the link".to_string(),
+        NoAnswer::Broken(why) => format!("breaks the link ({why})"),
+        NoAnswer::Silent(seconds) => format!("says nothing for {seconds} seconds (repl-timeout)"),
+    };
+    match (stage, how) {
+        (Stage::Resolve | Stage::Connect, NoAnswer::Silent(s)) => {
+            diagnose_connect(NoConnection::Silence(s), "", host, port)
+        }
+        (Stage::Greeting, NoAnswer::Silent(_)) => format!(
+            "{host}:{port} accepts connections and {ended}: is it a Redis, and not stopped or hung?"
+        ),
+        (Stage::Resolve | Stage::Connect | Stage::Greeting, _) => format!(
+            "{host}:{port} {ended} without a word: is it a Redis, is the port one without TLS, does a firewall interfere?"
+        ),
+        (Stage::Auth, _) => {
+            format!("the master {host}:{port} {ended} during AUTH: look at its log")
+        }
+        (Stage::Psync, NoAnswer::Silent(_)) => format!(
+            "the master {host}:{port} {ended} when it is asked for PSYNC: is it stopped or hung?"
+        ),
+        (Stage::Psync, _) => format!(
+            "the master {host}:{port} {ended} instead of an answer to PSYNC: look at its log"
+        ),
+        (_, NoAnswer::Silent(_)) => format!(
+            "the master {host}:{port} {ended} in the middle of a full sync: if that happens again, raise repl-timeout on both sides"
+        ),
+        _ => format!(
+            "the master {host}:{port} {ended} in the middle of a full sync: if that happens again, look at its log (its \
+             client-output-buffer-limit for replicas may be too small)"
         ),
     }
 }
 
-/// The line for a full sync that the disk here does not take.
-pub fn local_disk(why: &str) -> String {
-    format!(
-        "a full sync cannot be kept on the disk here ({why}): look at dir, dbfilename and the space that is left"
+/// Why a payload cannot be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unloadable<'a> {
+    /// It has keys in database `db`, and here are `databases`.
+    Databases {
+        /// See above; both count from 0.
+        db: u64,
+        /// See above.
+        databases: usize,
+    },
+    /// It is of this RDB version, and the highest that is read here is `ours`.
+    Version {
+        /// See above.
+        theirs: u32,
+        /// See above.
+        ours: u32,
+    },
+    /// It has a function library.
+    Function,
+    /// It has data of a module of this name.
+    Module(&'a str),
+    /// It is no RDB at all.
+    NoRdb,
+    /// It is damaged, or contradicts itself; the reader's words.
+    Damaged(&'a str),
+    /// The file that it was put into cannot be read again; the system's words.
+    Unreadable(&'a str),
+}
+
+/// The line for a full sync whose payload cannot be loaded, and why.
+pub fn unloadable(why: Unloadable<'_>) -> Problem {
+    let why = match why {
+        Unloadable::Databases { db, databases } => format!(
+            "the master has keys in database {db}, and databases is {databases} here: set databases to at least {}",
+            db.saturating_add(1)
+        ),
+        Unloadable::Version { theirs, ours } => format!(
+            "the master writes RDB version {theirs}, this server reads up to {ours}: set rdb-save-version {ours} at the master \
+             if it knows that, or upgrade this server"
+        ),
+        Unloadable::Function => "the master has a function library, which this server does not support: FUNCTION DELETE it \
+                                 there"
+            .to_string(),
+        Unloadable::Module(name) => {
+            format!("the master has data of the module {name}, which this server does not have")
+        }
+        Unloadable::NoRdb => "what the master sends does not begin as an RDB file of Redis does: is it a server of another kind?"
+            .to_string(),
+        Unloadable::Damaged(text) => format!(
+            "{text}: the snapshot is damaged, or of another kind; look at the master, at the network, at this machine's memory \
+             and disk"
+        ),
+        Unloadable::Unreadable(text) => format!("the file cannot be read: {text}"),
+    };
+    Problem::lasting(Stage::Load, format!("full sync cannot be loaded: {why}"))
+}
+
+/// What cannot be done with the file of a full sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk<'a> {
+    /// It cannot be made in this folder (`dir`).
+    Open(&'a str),
+    /// It cannot be written.
+    Write,
+    /// It would have to take the place of this folder (`dbfilename`).
+    Folder(&'a str),
+}
+
+/// The line for a full sync that the disk of this server does not take; `why` is the system's text.
+pub fn disk(what: Disk<'_>, why: &str) -> Problem {
+    let (stage, text) = match what {
+        Disk::Open(dir) => (
+            Stage::Open,
+            format!(
+                "no file can be made in {dir} ({why}): give this server the right to write there, or set dir"
+            ),
+        ),
+        Disk::Write => (
+            Stage::Transfer,
+            format!("writing its file fails ({why}): is the disk of dir full?"),
+        ),
+        Disk::Folder(name) => (
+            Stage::Open,
+            format!("dbfilename {name} is a folder: remove it, or set dbfilename to another name"),
+        ),
+    };
+    Problem::lasting(stage, format!("full sync cannot be kept: {text}"))
+}
+
+/// The line for a master that announced a full sync and gave it up with this error.
+pub fn aborted(said: &[u8], host: &str, port: u16) -> Problem {
+    Problem::lasting(
+        Stage::Transfer,
+        format!(
+            "the master {host}:{port} gives the full sync up: {}: look at its log",
+            quoted(said)
+        ),
     )
 }
 
-/// The line for a connection that the system refused; none for other errors.
-pub fn diagnose_connect(refused: bool, host: &str, port: u16) -> Option<String> {
-    refused.then(|| {
+/// The line for a payload whose header is none; `said` is what came in its place.
+pub fn no_payload(said: &[u8], host: &str, port: u16) -> Problem {
+    Problem::lasting(
+        Stage::Transfer,
         format!(
-            "nothing listens at {host}:{port}: is the master up, is the port right, and does its bind include that address?"
-        )
-    })
+            "{host}:{port} sends {} where the snapshot should begin: is it a Redis?",
+            quoted(said)
+        ),
+    )
+}
+
+/// The line for a history that is refused (replica-refuse-empty-master).
+pub fn refused_history(host: &str, port: u16) -> Problem {
+    Problem::lasting(
+        Stage::Open,
+        format!(
+            "the master {host}:{port} has another history, not longer than ours, and replica-refuse-empty-master is set: REPLICAOF \
+             {host} {port} accepts its data, REPLICAOF NO ONE promotes this replica"
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -177,5 +444,191 @@ mod tests {
         // Two servers on one machine.
         assert!(!is_myself(lo, lo, 6380, 6379));
         assert!(!is_myself(lo, other, 6379, 6379));
+    }
+
+    /// A line that goes into the log and into INFO as it is.
+    #[track_caller]
+    fn one_line(text: &str, has: &str) {
+        assert!(text.contains(has), "{text}");
+        assert!(text.bytes().all(|b| (b' '..0x7f).contains(&b)), "{text}");
+        assert!(text.len() < 300, "{text}");
+    }
+
+    #[test]
+    fn what_is_no_redis_is_named() {
+        let cases: [(&[u8], Option<&str>); 9] = [
+            (b"HTTP/1.1 400 Bad Request", Some("h:7 is a web server")),
+            (b"<html>", Some("web server")),
+            (b"\x15\x03\x01\x00\x02\x02\x46", Some("speaks TLS")),
+            (
+                b"SSH-2.0-OpenSSH_9.2",
+                Some("answers PING with \"SSH-2.0-OpenSSH_9.2\""),
+            ),
+            (
+                b"\x00\n\xff\x1b[2J",
+                Some("answers PING with \"\\x00\\n\\xff"),
+            ),
+            (&[b'x'; 5000], Some("is no Redis")),
+            (b"", None),
+            (b"+PONG", None),
+            (b"-LOADING", None),
+        ];
+        for (said, want) in cases {
+            let got = diagnose_stranger(said, "h", 7);
+            match want {
+                None => assert_eq!(got, None),
+                Some(want) => one_line(&got.unwrap_or_default(), want),
+            }
+        }
+    }
+
+    #[test]
+    fn connections_that_are_not_made() {
+        for (how, want) in [
+            (NoConnection::Refused, "nothing listens at h:7"),
+            (
+                NoConnection::Silence(60),
+                "h:7 does not answer within 60 seconds",
+            ),
+            (NoConnection::NoRoute, "no route to h:7 (why)"),
+            (NoConnection::NoSource, "from bind-source-addr (why)"),
+            (NoConnection::Other, "cannot connect to h:7: why"),
+        ] {
+            one_line(&diagnose_connect(how, "why", "h", 7), want);
+        }
+        one_line(&unresolved("h", "why"), "the name h does not resolve (why)");
+    }
+
+    #[test]
+    fn links_that_end_without_an_answer() {
+        use NoAnswer::*;
+        use Stage::*;
+        for (stage, how, want) in [
+            (Connect, Silent(9), "does not answer within 9 seconds"),
+            (
+                Greeting,
+                Silent(9),
+                "accepts connections and says nothing for 9 seconds",
+            ),
+            (Greeting, Closed, "h:7 closes the link without a word"),
+            (
+                Greeting,
+                Broken("why"),
+                "h:7 breaks the link (why) without a word",
+            ),
+            (Auth, Closed, "during AUTH"),
+            (Psync, Silent(9), "when it is asked for PSYNC"),
+            (
+                Psync,
+                Closed,
+                "closes the link instead of an answer to PSYNC",
+            ),
+            (
+                Transfer,
+                Closed,
+                "closes the link in the middle of a full sync",
+            ),
+            (Transfer, Silent(9), "raise repl-timeout"),
+            (
+                Load,
+                Broken("why"),
+                "breaks the link (why) in the middle of a full sync",
+            ),
+        ] {
+            one_line(&diagnose_end(stage, how, "h", 7), want);
+        }
+    }
+
+    #[test]
+    fn full_syncs_that_cannot_be_had_stay_a_problem() {
+        let cases = [
+            (
+                unloadable(Unloadable::Databases {
+                    db: 5,
+                    databases: 1,
+                }),
+                Stage::Load,
+                "set databases to at least 6",
+            ),
+            (
+                unloadable(Unloadable::Databases {
+                    db: u64::MAX,
+                    databases: 1,
+                }),
+                Stage::Load,
+                "full sync cannot be loaded: the master has keys in database 18446744073709551615",
+            ),
+            (
+                unloadable(Unloadable::Version {
+                    theirs: 12,
+                    ours: 11,
+                }),
+                Stage::Load,
+                "the master writes RDB version 12, this server reads up to 11",
+            ),
+            (
+                unloadable(Unloadable::Function),
+                Stage::Load,
+                "a function library",
+            ),
+            (
+                unloadable(Unloadable::Module("m")),
+                Stage::Load,
+                "the module m",
+            ),
+            (
+                unloadable(Unloadable::Damaged("why")),
+                Stage::Load,
+                "cannot be loaded: why",
+            ),
+            (
+                unloadable(Unloadable::Unreadable("why")),
+                Stage::Load,
+                "cannot be read: why",
+            ),
+            (
+                disk(Disk::Open("/d"), "why"),
+                Stage::Open,
+                "no file can be made in /d (why)",
+            ),
+            (
+                disk(Disk::Write, "why"),
+                Stage::Transfer,
+                "writing its file fails (why)",
+            ),
+            (
+                disk(Disk::Folder("f"), "why"),
+                Stage::Open,
+                "dbfilename f is a folder",
+            ),
+            (
+                unloadable(Unloadable::NoRdb),
+                Stage::Load,
+                "does not begin as an RDB file",
+            ),
+            (
+                aborted(b"ERR\r", "h", 7),
+                Stage::Transfer,
+                "gives the full sync up: \"ERR\\r\"",
+            ),
+            (
+                no_payload(b"*5", "h", 7),
+                Stage::Transfer,
+                "sends \"*5\" where",
+            ),
+            (
+                refused_history("h", 7),
+                Stage::Open,
+                "REPLICAOF h 7 accepts",
+            ),
+        ];
+        for (problem, stage, want) in cases {
+            one_line(&problem.text, want);
+            assert_eq!(
+                (problem.stage, problem.lasting),
+                (stage, true),
+                "{problem:?}"
+            );
+        }
     }
 }

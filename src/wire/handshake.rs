@@ -222,6 +222,14 @@ impl Handshake {
         self.hears_behind
     }
 
+    /// Whether the handshake goes on after this reply to PING: a master that wants a password may say so to it.
+    pub fn accepts_greeting(line: &[u8]) -> bool {
+        line.first() == Some(&b'+')
+            || line.starts_with(b"-NOAUTH")
+            || line.starts_with(b"-NOPERM")
+            || line.starts_with(b"-ERR operation not permitted")
+    }
+
     /// The present state.
     pub fn state(&self) -> HandshakeState {
         self.state
@@ -245,11 +253,7 @@ impl Handshake {
         let is_error = line.first() == Some(&b'-');
         match self.state {
             ReceivePingReply => {
-                let accepted = line.first() == Some(&b'+')
-                    || line.starts_with(b"-NOAUTH")
-                    || line.starts_with(b"-NOPERM")
-                    || line.starts_with(b"-ERR operation not permitted");
-                if !accepted {
+                if !Self::accepts_greeting(line) {
                     let why = format!("Error reply to PING from master: '{}'", text(line));
                     return self.end(Outcome::Error).warning(why);
                 }
@@ -533,9 +537,14 @@ impl LineReader {
         (taken, self.done.then_some(self.line.as_slice()))
     }
 
+    /// What is there of an unfinished line.
+    pub fn unfinished(&self) -> &[u8] {
+        if self.done { &[] } else { &self.line }
+    }
+
     /// Bytes of an unfinished line.
     pub fn pending(&self) -> usize {
-        if self.done { 0 } else { self.line.len() }
+        self.unfinished().len()
     }
 }
 

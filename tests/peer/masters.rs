@@ -1003,3 +1003,223 @@ fn a_refused_master_is_asked_ever_more_seldom() {
     assert_eq!(c.info("master_refused_history"), "");
     assert_eq!(server.log_count("Full resync from master"), 3);
 }
+
+/// How many links come while `serve` plays the master for so many milliseconds, and for how many it really did.
+fn links(fake: &FakeMaster, ms: u64, serve: impl Fn(Peer)) -> (u64, u64) {
+    let begin = std::time::Instant::now();
+    let end = std::time::Duration::from_millis(ms);
+    let mut n = 0;
+    while let Some(peer) = fake.try_accept(end.saturating_sub(begin.elapsed())) {
+        n += 1;
+        serve(peer);
+        if begin.elapsed() >= end {
+            break;
+        }
+    }
+    (n, begin.elapsed().as_millis() as u64)
+}
+
+fn full_sync_of(mut peer: Peer, payload: &[u8]) -> Peer {
+    peer.handshake();
+    peer.line(&format!("+FULLRESYNC {ID} 100"));
+    peer.write(format!("${}\r\n", payload.len()).as_bytes());
+    peer.write(payload);
+    peer
+}
+
+/// A payload that does not load is asked for again after a second at the least, after two, after four; the reason is in INFO,
+/// and once in the log. REPLICAOF ends the wait.
+#[test]
+fn a_payload_that_never_loads_is_asked_for_ever_more_seldom() {
+    let (fake, server) = replica(&[]);
+    let mut version = rdb::file(GOOD);
+    version[5..9].copy_from_slice(b"0099");
+    let (n, ms) = links(&fake, 5000, |peer| {
+        full_sync_of(peer, &version).conn.expect_close();
+    });
+    let mut most = 1;
+    let mut next = 1000;
+    while next <= ms {
+        next += 1000 << most;
+        most += 1;
+    }
+    assert!((2..=most).contains(&n), "{n} full syncs in {ms} ms");
+    let mut c = server.connect();
+    wait_until("the reason", || {
+        c.info("master_link_problem").starts_with(
+            "full sync cannot be loaded: the master writes RDB version 99, this server reads up to 11",
+        )
+    });
+    for line in [
+        "MASTER link problem",
+        "Failed trying to load the MASTER synchronization DB",
+        "MASTER <-> REPLICA sync started",
+        "Full resync from master",
+    ] {
+        assert_eq!(server.log_count(line), 1, "{line}\n{}", server.log());
+    }
+    assert!(!server.log_has("xiting"));
+    let again = format!("REPLICAOF 127.0.0.1 {}", fake.port);
+    assert_eq!(
+        c.run(&again).text(),
+        "OK Already connected to specified master"
+    );
+    good_master_follows(&fake, &server);
+    assert_eq!(c.info("master_link_problem"), "");
+}
+
+/// Links that are lost come back at once, and then once a second, wherever they are lost.
+#[test]
+fn a_master_that_hangs_up_is_not_asked_without_a_pause() {
+    let payload = rdb::file(GOOD);
+    let half = &payload[..payload.len() / 2];
+    type Serve<'a> = &'a dyn Fn(Peer);
+    let cases: [(&str, Serve<'_>); 5] = [
+        ("without a word", &|peer| drop(peer)),
+        ("instead of an answer to PSYNC", &|mut peer| {
+            peer.handshake();
+        }),
+        ("in the middle of a full sync", &|mut peer| {
+            peer.handshake();
+            peer.line(&format!("+FULLRESYNC {ID} 100"));
+            peer.write(format!("${}\r\n", payload.len()).as_bytes());
+            peer.write(half);
+        }),
+        ("", &|mut peer| {
+            peer.handshake();
+            peer.line("-LOADING Redis is loading the dataset in memory");
+            peer.conn.expect_close();
+        }),
+        // Up, and closed.
+        ("", &|peer| {
+            full_sync_of(peer, &payload).expect("REPLCONF ACK");
+        }),
+    ];
+    for (i, (problem, serve)) in cases.into_iter().enumerate() {
+        let (fake, server) = replica(&[]);
+        let (n, ms) = links(&fake, 3500, serve);
+        assert!(
+            (3..=ms / 1000 + 2).contains(&n),
+            "{i}: {n} links in {ms} ms"
+        );
+        let mut c = server.connect();
+        wait_until(problem, || c.info("master_link_problem").contains(problem));
+        // Each attempt that is like those before it is quiet.
+        let told = server.log_count("MASTER link problem");
+        assert_eq!(told, usize::from(!problem.is_empty()), "{}", server.log());
+        good_master_follows(&fake, &server);
+        assert_eq!(c.info("master_link_problem"), "");
+    }
+}
+
+/// What answers at the master's port and is no master is told apart; a Redis that comes in its place is followed.
+#[test]
+fn what_is_no_master_is_named() {
+    let said: [(&[u8], &str); 5] = [
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            "is a web server, not a Redis",
+        ),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "speaks TLS"),
+        (
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            "is no Redis: it answers PING with \"SSH-2.0-OpenSSH_9.2\"",
+        ),
+        (
+            b"\x00\n\x1b[2J\r\n",
+            "is no Redis: it answers PING with \"\\x00\"",
+        ),
+        (b"", "accepts connections and says nothing for 1 seconds"),
+    ];
+    for (said, problem) in said {
+        let (fake, server) = replica(&["--repl-timeout", if said.is_empty() { "1" } else { "60" }]);
+        let mut peer = fake.accept();
+        peer.expect("PING");
+        peer.write(said);
+        if said.is_empty() {
+            peer.conn.expect_close();
+        }
+        drop(peer);
+        let mut c = server.connect();
+        wait_until(problem, || c.info("master_link_problem").contains(problem));
+        keeps_old(&server);
+        good_master_follows(&fake, &server);
+        assert_eq!(c.info("master_link_problem"), "");
+    }
+}
+
+/// A master that wants a password says so to the PING before AUTH. That is no problem where AUTH follows.
+#[test]
+fn noauth_before_auth_is_no_problem() {
+    let (fake, server) = replica(&["--masterauth", "x"]);
+    let mut peer = fake.accept();
+    peer.expect("PING");
+    peer.line("-NOAUTH Authentication required.");
+    peer.serve_full(ID, 100, GOOD);
+    follows(&mut peer, &server, 100);
+    assert!(!server.log_has("MASTER link problem"), "{}", server.log());
+}
+
+/// What is shown is what is wrong now: it goes when a link gets beyond it, and the next thing takes its place.
+#[test]
+fn each_outcome_takes_the_place_of_the_one_before() {
+    let (fake, server) = replica(&["--masterauth", "x"]);
+    let mut c = server.connect();
+    let mut problem = |text: &str| {
+        wait_until(text, || {
+            let now = c.info("master_link_problem");
+            now.contains(text) && now.is_empty() == text.is_empty()
+        });
+    };
+    let mut peer = fake.accept();
+    peer.expect("PING");
+    peer.line("+PONG");
+    peer.expect("AUTH");
+    peer.line("-WRONGPASS invalid username-password pair or user is disabled.");
+    problem("has another password");
+    let mut peer = fake.accept();
+    peer.expect("PING");
+    peer.line("+PONG");
+    peer.expect("AUTH");
+    // Not yet.
+    problem("has another password");
+    peer.line("+OK");
+    problem("");
+    peer.handshake();
+    peer.line("-NOMASTERLINK Can't SYNC while not connected with my master");
+    problem("is a replica without a link to its own master");
+    let mut peer = fake.accept();
+    peer.handshake();
+    problem("is a replica without a link to its own master");
+    peer.line(&format!("+FULLRESYNC {ID} 100"));
+    problem("");
+    peer.line("-ERR no room");
+    problem("gives the full sync up: \"ERR no room\"");
+    let peer = fake.accept();
+    problem("gives the full sync up");
+    drop(peer);
+    problem("closes the link without a word");
+    let mut peer = fake.accept();
+    peer.handshake();
+    peer.line("-LOADING Redis is loading the dataset in memory");
+    problem("");
+    let mut peer = full_sync_of(fake.accept(), b"no snapshot at all, but long enough");
+    peer.conn.expect_close();
+    problem("full sync cannot be loaded: what the master sends does not begin as an RDB file");
+    good_master_follows(&fake, &server);
+    problem("");
+}
+
+/// A name that has no address.
+#[test]
+fn a_master_whose_name_does_not_resolve_is_named() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    // No name service has to be asked for this one.
+    c.ok("REPLICAOF bad..name 6379");
+    wait_until("the problem", || {
+        c.info("master_link_problem")
+            .starts_with("the name bad..name does not resolve (")
+    });
+    server.wait_log("Unable to connect to MASTER");
+}

@@ -1029,3 +1029,83 @@ fn a_snapshot_under_way_is_joined_by_those_who_read_it() {
     assert_eq!(version_sent(&mut older), "0009");
     assert_eq!(d.info("total_forks"), "2");
 }
+
+/// A full sync by a replica of this port, up to the end of the payload; the link is not closed yet.
+#[track_caller]
+fn take_snapshot(server: &Server, port: u16) -> (Conn, i64) {
+    let mut c = server.connect();
+    c.run("PING");
+    c.ok(&format!("REPLCONF listening-port {port}"));
+    c.ok("REPLCONF capa eof capa psync2");
+    c.send(&["PSYNC", "?", "-1"]);
+    let (_, offset) = read_fullresync(&mut c);
+    check_payload(&read_payload(&mut c));
+    (c, offset)
+}
+
+/// A replica that takes its full sync and comes again without ever acknowledging one gets the next ones ever more seldom, over
+/// a disk and without one. Others do not wait for it, and once it acknowledges it does not wait either.
+#[test]
+fn a_replica_that_never_acknowledges_is_put_off() {
+    for diskless in ["yes", "no"] {
+        let server = master(&["--repl-diskless-sync", diskless]);
+        let begin = std::time::Instant::now();
+        let mut ends = Vec::new();
+        for _ in 0..4 {
+            drop(take_snapshot(&server, 7001));
+            ends.push(begin.elapsed().as_millis());
+        }
+        // The second one at once; then half of two seconds at the least, and of four.
+        assert!(ends[2] - ends[1] >= 900, "{ends:?}");
+        assert!(ends[3] - ends[2] >= 1900, "{ends:?}");
+        server.wait_log(
+            "Replica 127.0.0.1:7001 has ended 2 full syncs in a row without acknowledging one",
+        );
+        assert_eq!(server.log_count("in a row without acknowledging one"), 1);
+        let mut d = server.connect();
+        wait_until("no replica", || d.info("connected_slaves") == "0");
+        let mut waits = server.connect();
+        waits.ok("REPLCONF listening-port 7001");
+        waits.ok("REPLCONF capa eof capa psync2");
+        waits.send(&["PSYNC", "?", "-1"]);
+        wait_until("it waits", || {
+            d.info("slave0").contains("state=wait_bgsave")
+        });
+        assert!(d.info("replica0").ends_with("unacknowledged_syncs=4"));
+        let begun = server.log_count("Starting BGSAVE for SYNC");
+        // Another one is served, and the one that waits has its part in that.
+        let (_other, _, _) = attach(&server);
+        let (_, offset) = read_fullresync(&mut waits);
+        check_payload(&read_payload(&mut waits));
+        assert_eq!(server.log_count("Starting BGSAVE for SYNC"), begun + 1);
+        wait_until("both are online", || {
+            (0..2).all(|i| d.info(&format!("slave{i}")).contains("state=online"))
+        });
+        waits.send(&["REPLCONF", "ACK", &offset.to_string()]);
+        wait_until("nothing is held against it", || {
+            !d.info("replica0").contains("unacknowledged_syncs=4")
+                && !d.info("replica1").contains("unacknowledged_syncs=4")
+        });
+        assert!(d.info("full_sync_reasons").contains("unacknowledged="));
+    }
+}
+
+/// One that only wants the snapshot, and one that knows no acknowledgements, have them as often as they like.
+#[test]
+fn who_acknowledges_nothing_by_nature_is_not_put_off() {
+    let server = master(&[]);
+    for i in 0..6 {
+        let mut c = server.connect();
+        c.ok("REPLCONF listening-port 7001");
+        if i % 2 == 0 {
+            c.ok("REPLCONF rdb-only 1");
+            c.ok("REPLCONF capa eof capa psync2");
+            c.send(&["PSYNC", "?", "-1"]);
+            read_fullresync(&mut c);
+        } else {
+            c.send(&["SYNC"]);
+        }
+        check_payload(&read_payload(&mut c));
+    }
+    assert!(!server.log_has("without acknowledging"), "{}", server.log());
+}

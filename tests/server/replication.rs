@@ -694,3 +694,92 @@ fn a_restart_from_the_append_only_file_keeps_partial_resync() {
     assert_eq!(c.info_int("sync_full"), 0);
     assert_eq!(c.run("GET while"), "away");
 }
+
+/// A replica that cannot have the full sync for a reason of its own says why, and does not ask for it without a pause.
+#[test]
+fn a_full_sync_that_the_replica_cannot_take_is_named_and_spaced() {
+    type Spoil = fn(&Server);
+    let cases: [(&[&str], Spoil, Spoil, &str); 3] = [
+        (
+            &["--databases", "1"],
+            |_| {},
+            |_| {},
+            "full sync cannot be loaded: the master has keys in database 5, and databases is 1 here: set databases to at least 6",
+        ),
+        (
+            &[],
+            |r| {
+                let path = r.rdb_path();
+                let _ = std::fs::remove_file(&path);
+                std::fs::create_dir(path).expect("a folder");
+            },
+            |r| std::fs::remove_dir(r.rdb_path()).expect("a folder"),
+            "full sync cannot be kept: dbfilename dump.rdb is a folder",
+        ),
+        (
+            &["--enable-protected-configs", "yes"],
+            |r| {
+                let gone = r.scratch.join("gone");
+                std::fs::create_dir(&gone).expect("a folder");
+                r.connect()
+                    .config_set("dir", gone.to_str().expect("a path"));
+                std::fs::remove_dir(&gone).expect("an empty folder");
+            },
+            |r| {
+                let dir = r.scratch.path().to_str().expect("a path");
+                r.connect().config_set("dir", dir);
+            },
+            "full sync cannot be kept: no file can be made in ",
+        ),
+    ];
+    for (args, spoil, mend, problem) in cases {
+        let m = start(&[]);
+        let mut c = m.connect();
+        c.ok("SELECT 5");
+        c.ok("SET far away");
+        let r = start(args);
+        spoil(&r);
+        let begin = std::time::Instant::now();
+        r.replicate(m.port);
+        let mut rc = r.connect();
+        wait_until(problem, || {
+            rc.info("master_link_problem").starts_with(problem)
+        });
+        wait_until("another attempt", || c.info_int("sync_full") >= 2);
+        std::thread::sleep(Duration::from_secs(2));
+        let (n, ms) = (c.info_int("sync_full"), begin.elapsed().as_millis() as i64);
+        assert!(n <= 2 + ms / 2000, "{n} full syncs in {ms} ms");
+        assert_eq!(r.log_count("MASTER link problem"), 1, "{}", r.log());
+        assert_eq!(r.log_count("MASTER <-> REPLICA sync started"), 1);
+        assert!(!r.log_has("xiting"), "{}", r.log());
+        if args.contains(&"--databases") {
+            continue;
+        }
+        mend(&r);
+        rc.run(&format!("REPLICAOF 127.0.0.1 {}", m.port));
+        assert_synced(&m, &r);
+        assert_eq!(rc.info("master_link_problem"), "");
+    }
+}
+
+/// A master that is down, and comes back: what was wrong with it is shown only as long as it is.
+#[test]
+fn a_master_that_is_back_is_no_problem() {
+    let password = ["--requirepass", "secret", "--masterauth", "secret"];
+    let mut m = Server::aedile(&["--requirepass", "secret"]);
+    let r = Server::aedile(&password[2..]);
+    let mut c = r.connect();
+    r.replicate(m.port);
+    r.wait_link_up();
+    // The answer to PING, that a password is wanted, is none.
+    assert!(!r.log_has("MASTER link problem"), "{}", r.log());
+    m.kill9();
+    wait_until("the problem", || {
+        c.info("master_link_problem")
+            .starts_with("nothing listens at")
+    });
+    m.restart();
+    r.wait_link_up();
+    assert_eq!(c.info("master_link_problem"), "");
+    assert_eq!(r.log_count("MASTER link problem"), 1, "{}", r.log());
+}
