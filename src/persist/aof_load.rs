@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::aof::ManifestWritten;
 use super::debug_delay;
 use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
@@ -284,7 +285,7 @@ impl Server {
             self.exit(1);
         }
         let mut m = AofManifest::upgraded(&filename);
-        if !self.persist_aof_manifest(&mut m) {
+        if self.persist_aof_manifest(&mut m) != ManifestWritten::Synced {
             self.exit(1);
         }
         self.aof.manifest = m;
