@@ -177,8 +177,12 @@ impl Server {
 
     /// Once a second the folder that could not be synced is tried again; then what was kept for its sake goes.
     fn retry_aof_folder(&mut self) {
-        if self.clock.unix_s - self.aof.folder_sync_try >= FOLDER_SYNC_RETRY && self.sync_aof_folder() {
-            server_log!(Level::Notice, "The AOF directory is synced again.");
+        if self.clock.unix_s - self.aof.folder_sync_try >= FOLDER_SYNC_RETRY
+            && self.sync_aof_folder()
+        {
+            if self.aof.folder_sync_error_log != 0 {
+                server_log!(Level::Notice, "The AOF directory is synced again.");
+            }
             self.aof_del_history_files();
         }
     }
