@@ -8,6 +8,7 @@ mod support;
 
 mod crash {
     mod disk;
+    mod folder_sync;
     mod kill;
     mod payload;
     mod slow_disk;

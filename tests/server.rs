@@ -4,6 +4,7 @@
 mod support;
 
 mod server {
+    mod aof_load;
     mod client_buffers;
     mod client_eviction;
     mod clients;

@@ -1,8 +1,9 @@
 //! The append-only file's files while the server runs: written, synced, switched on and off, their manifest replaced, what
 //! is superfluous removed (flushAppendOnlyFile, startAppendOnly, stopAppendOnly, the manifest half of aof.c).
 //!
-//! Invariants: the manifest on the disk names a set of files that, loaded in order, is the data set; it is replaced whole
-//! and synced before anything that it does not name any more is removed. A write that fails leaves its bytes in the buffer
+//! Invariants: the manifest on the disk names a set of files that, loaded in order, is the data set; it is replaced whole,
+//! and the folder is synced before anything that it does not name any more is removed. While that sync fails, the manifest
+//! in place and the one before both name whole data sets: after a power loss either may be there. A write that fails leaves its bytes in the buffer
 //! and no part of them in the file, or is cut from the buffer exactly as far as it got.
 
 use std::fs::{self, File, OpenOptions};
@@ -25,8 +26,21 @@ use crate::wire::aof::{
 const AOF_WRITE_LOG_ERROR_RATE: i64 = 30;
 /// Seconds for which a write waits for a slow sync.
 const POSTPONE_MAX: i64 = 2;
+/// Seconds between two tries to sync the folder.
+const FOLDER_SYNC_RETRY: i64 = 1;
 /// A buffer larger than this is given back after a write.
 const KEEP_BUFFER: usize = 64 * 1024;
+
+/// How the replacing of a manifest came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ManifestWritten {
+    /// It is in place and on the disk.
+    Synced,
+    /// It is in place, and what it names must stay; so must what the one before names, which a power loss may bring back.
+    Unsynced,
+    /// The one before is in place.
+    No,
+}
 
 /// Says what is wrong with a manifest, as the loader and `redis-check-aof` do.
 pub(super) fn log_manifest_error(e: &ManifestError) {
@@ -65,6 +79,8 @@ impl Server {
                         dir.display(),
                         strerror(&e)
                     );
+                    // Whoever finds it there takes it for lasting.
+                    let _ = fs::remove_dir(&dir);
                     false
                 }
             },
@@ -81,11 +97,10 @@ impl Server {
         }
     }
 
-    /// Writes the manifest, and it is on the disk (persistAofManifest). False: it failed, the log says why, and the one that
-    /// was there stays.
-    pub(super) fn persist_aof_manifest(&self, m: &mut AofManifest) -> bool {
+    /// Writes the manifest, and it is on the disk (persistAofManifest). What fails is in the log.
+    pub(super) fn persist_aof_manifest(&mut self, m: &mut AofManifest) -> ManifestWritten {
         if !m.dirty {
-            return true;
+            return ManifestWritten::Synced;
         }
         let temp = self.aof_path(&temp_manifest_file_name(&self.config.appendfilename));
         let path = self.aof_path(&manifest_file_name(&self.config.appendfilename));
@@ -95,7 +110,7 @@ impl Server {
         };
         let fail = |text: String| {
             server_log!(Level::Warning, "{}", text);
-            false
+            ManifestWritten::No
         };
         let mut file = match File::create(&temp) {
             Ok(f) => f,
@@ -129,15 +144,47 @@ impl Server {
                 strerror(&e)
             ));
         }
-        if let Err(e) = sys::fsync_file_dir(&path) {
-            return fail(format!(
+        m.dirty = false;
+        self.aof.folder_unsynced = true;
+        self.aof.folder_sync_error_log = 0;
+        if self.sync_aof_folder() {
+            ManifestWritten::Synced
+        } else {
+            ManifestWritten::Unsynced
+        }
+    }
+
+    /// Makes the manifest in place last. False: the log says why, from time to time.
+    fn sync_aof_folder(&mut self) -> bool {
+        let path = self.aof_path(&manifest_file_name(&self.config.appendfilename));
+        let now = self.clock.unix_s;
+        self.aof.folder_sync_try = now;
+        let Err(e) = sys::fsync_file_dir(&path) else {
+            self.aof.folder_unsynced = false;
+            return true;
+        };
+        if now - self.aof.folder_sync_error_log > AOF_WRITE_LOG_ERROR_RATE {
+            self.aof.folder_sync_error_log = now;
+            server_log!(
+                Level::Warning,
                 "Fail to fsync AOF directory {}: {}.",
                 path.display(),
                 strerror(&e)
-            ));
+            );
         }
-        m.dirty = false;
-        true
+        false
+    }
+
+    /// Once a second the folder that could not be synced is tried again; then what was kept for its sake goes.
+    fn retry_aof_folder(&mut self) {
+        if self.clock.unix_s - self.aof.folder_sync_try >= FOLDER_SYNC_RETRY
+            && self.sync_aof_folder()
+        {
+            if self.aof.folder_sync_error_log != 0 {
+                server_log!(Level::Notice, "The AOF directory is synced again.");
+            }
+            self.aof_del_history_files();
+        }
     }
 
     /// Reads the manifest at the start (aofLoadManifestFromDisk). A manifest that cannot be read ends the process.
@@ -174,7 +221,11 @@ impl Server {
             }
         };
         match AofManifest::parse(&text) {
-            Ok(m) => self.aof.manifest = m,
+            Ok(m) => {
+                // Whether it was synced before its writer ended, nobody knows; it matters where something is to be removed.
+                self.aof.folder_unsynced = !m.history.is_empty();
+                self.aof.manifest = m;
+            }
             Err(e) => {
                 log_manifest_error(&e);
                 self.exit(1);
@@ -228,7 +279,7 @@ impl Server {
                 self.exit(1);
             }
         };
-        if !self.persist_aof_manifest(&mut m) {
+        if self.persist_aof_manifest(&mut m) != ManifestWritten::Synced {
             self.exit(1);
         }
         self.aof.manifest = m;
@@ -476,6 +527,9 @@ impl Server {
         if self.aof.is_off() {
             return;
         }
+        if self.aof.folder_unsynced {
+            self.retry_aof_folder();
+        }
         if self.aof.flush_postponed_start != 0 || self.aof.last_write_errno.is_some() {
             self.flush_append_only_file(false);
         }
@@ -598,9 +652,12 @@ impl Server {
         }
     }
 
-    /// Removes what a rewrite has made superfluous (aofDelHistoryFiles).
+    /// Removes what a rewrite has made superfluous (aofDelHistoryFiles), unless a power loss may make it the data set again.
     pub fn aof_del_history_files(&mut self) {
         if self.config.aof_disable_auto_gc || self.aof.manifest.history.is_empty() {
+            return;
+        }
+        if self.aof.folder_unsynced && !self.sync_aof_folder() {
             return;
         }
         for info in std::mem::take(&mut self.aof.manifest.history) {

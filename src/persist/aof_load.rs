@@ -3,32 +3,36 @@
 //!
 //! Invariants: a command runs only when all of it has come; what a count or a length claims sizes nothing, only bytes that
 //! were read do; a transaction without its EXEC changes nothing. A file that is refused ends the load with the reason and
-//! the offset in the log; one that merely ends too early is cut after its last whole command, if the configuration allows.
+//! the offset in the log; one that merely ends too early, or in NULs where a command should go on, is cut after its last whole
+//! command, if the configuration allows.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::aof::ManifestWritten;
 use super::debug_delay;
 use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
-use crate::base::num::string2ll;
 use crate::base::sys::{path_of, strerror};
 use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::client::{CLIENT_MULTI, ClientId};
+use crate::server::command::{
+    ACL_CATEGORY_CONNECTION, ACL_CATEGORY_PUBSUB, CMD_ADMIN, CMD_NOSCRIPT, CMD_WRITE, CommandId,
+};
 use crate::server::exec::{Args, shown_part};
 use crate::server::persist::RDBFLAGS_AOF_PREAMBLE;
 use crate::server_log;
 use crate::wire::ahead::Ahead;
-use crate::wire::aof::{AOF_ANNOTATION_LINE_MAX_LEN, AofManifest, MarkReader};
+use crate::wire::aof::{
+    AofManifest, MAX_COMMAND, Malformed, MarkReader, is_cut_short, parse_command,
+};
 use crate::wire::resp::Span;
 
 /// Commands between two turns of the event loop.
 const COMMANDS_PER_TURN: u64 = 1024;
 /// Bytes that are read at once, and the least that the window holds.
 const WINDOW: usize = 256 * 1024;
-/// A command of more bytes than this is refused: no server that writes such files takes it from a client.
-const MAX_COMMAND: usize = u32::MAX as usize;
 
 /// How a load ended, well (AOF_OK ..).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,8 +55,8 @@ pub struct AofLoadFailed;
 enum Stop {
     /// The file ends between two commands.
     End,
-    /// The file ends within a command.
-    ShortRead,
+    /// The file ends within a command, or in NULs where one should go on; so many NULs are at its end.
+    ShortRead(u64),
     /// These bytes are no command.
     Format,
     Io(io::Error),
@@ -149,10 +153,10 @@ impl AofReader {
     /// The next command by itself, its words as spans of what begins at `start`.
     fn next_alone(&mut self) -> Result<(), Stop> {
         loop {
-            match self.parse() {
+            let text = &self.buf[self.start..self.end];
+            match parse_command(text, &mut self.spans) {
                 Ok(Some(len)) if self.spans.is_empty() => {
-                    let line = &self.buf[self.start..self.start + len];
-                    self.marks.annotation(line);
+                    self.marks.annotation(&text[..len]);
                     self.start += len;
                 }
                 Ok(Some(_)) => return Ok(()),
@@ -160,10 +164,43 @@ impl AofReader {
                 Ok(None) => match self.fill() {
                     Ok(true) => {}
                     Ok(false) if self.start == self.end => return Err(Stop::End),
-                    Ok(false) => return Err(Stop::ShortRead),
+                    Ok(false) => return Err(Stop::ShortRead(self.nuls_at_end())),
                     Err(e) => return Err(Stop::Io(e)),
                 },
-                Err(Malformed) => return Err(Stop::Format),
+                Err(Malformed) => {
+                    return Err(match self.nul_tail() {
+                        Ok(Some(nuls)) => Stop::ShortRead(nuls),
+                        Ok(None) => Stop::Format,
+                        Err(e) => Stop::Io(e),
+                    });
+                }
+            }
+        }
+    }
+
+    /// NULs at the end of what is read, which is the file's end.
+    fn nuls_at_end(&self) -> u64 {
+        trailing_nuls(&self.buf[self.start..self.end]) as u64
+    }
+
+    /// What is not consumed is no command. If all of the file from some place in there on is NULs, and what is before them may
+    /// be the front of a command, that is a file whose end never came to the disk: how many NULs there are.
+    #[cold]
+    fn nul_tail(&mut self) -> io::Result<Option<u64>> {
+        let text = &self.buf[self.start..self.end];
+        let nuls = trailing_nuls(text);
+        if nuls == 0 || !is_cut_short(&text[..text.len() - nuls]) {
+            return Ok(None);
+        }
+        let mut nuls = nuls as u64;
+        let mut buf = vec![0; WINDOW];
+        loop {
+            match self.file.read(&mut buf) {
+                Ok(0) => return Ok(Some(nuls)),
+                Ok(n) if trailing_nuls(&buf[..n]) == n => nuls += n as u64,
+                Ok(_) => return Ok(None),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
             }
         }
     }
@@ -192,74 +229,11 @@ impl AofReader {
             self.nth += 1;
         }
     }
-
-    /// Parses what begins at `start`: the length of a whole command (or annotation, then there are no spans), `None` when
-    /// it is not all there.
-    fn parse(&mut self) -> Result<Option<usize>, Malformed> {
-        self.spans.clear();
-        let text = &self.buf[self.start..self.end];
-        let Some(&first) = text.first() else {
-            return Ok(None);
-        };
-        if first == b'#' {
-            let end = memchr::memchr(b'\n', text).map(|n| n + 1);
-            return match end {
-                None if text.len() > AOF_ANNOTATION_LINE_MAX_LEN => Err(Malformed),
-                other => Ok(other),
-            };
-        }
-        if first != b'*' {
-            return Err(Malformed);
-        }
-        let Some((argc, mut at)) = header(text, 0)? else {
-            return Ok(None);
-        };
-        if argc < 1 {
-            return Err(Malformed);
-        }
-        for _ in 0..argc {
-            match text.get(at) {
-                None => return Ok(None),
-                Some(b'$') => {}
-                Some(_) => return Err(Malformed),
-            }
-            let Some((len, start)) = header(text, at)? else {
-                return Ok(None);
-            };
-            let len = usize::try_from(len).map_err(|_| Malformed)?;
-            let end = start.checked_add(len).filter(|e| *e <= MAX_COMMAND);
-            let end = end.ok_or(Malformed)?;
-            if text.len() < end + 2 {
-                return Ok(None);
-            }
-            self.spans.push(Span {
-                start: start as u32,
-                end: end as u32,
-            });
-            at = end + 2;
-        }
-        Ok(Some(at))
-    }
 }
 
-/// The bytes are no command.
-struct Malformed;
-
-/// The number of a `*` or `$` line at `at`, and where the next one begins; `None` when the line is not all there.
-fn header(text: &[u8], at: usize) -> Result<Option<(i64, usize)>, Malformed> {
-    /// A sign, 19 digits and a line end.
-    const LINE_MAX: usize = 24;
-    let line = &text[at + 1..];
-    let Some(n) = memchr::memchr(b'\n', &line[..line.len().min(LINE_MAX)]) else {
-        return if line.len() >= LINE_MAX {
-            Err(Malformed)
-        } else {
-            Ok(None)
-        };
-    };
-    let digits = line[..n].strip_suffix(b"\r").unwrap_or(&line[..n]);
-    let number = string2ll(digits).ok_or(Malformed)?;
-    Ok(Some((number, at + 1 + n + 1)))
+/// How many NULs there are at the end.
+fn trailing_nuls(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|b| **b == 0).count()
 }
 
 impl Server {
@@ -284,7 +258,7 @@ impl Server {
             self.exit(1);
         }
         let mut m = AofManifest::upgraded(&filename);
-        if !self.persist_aof_manifest(&mut m) {
+        if self.persist_aof_manifest(&mut m) != ManifestWritten::Synced {
             self.exit(1);
         }
         self.aof.manifest = m;
@@ -517,6 +491,29 @@ impl Server {
         Err(AofLoadFailed)
     }
 
+    /// Why a file may not have this command: it holds what changes the data set, and what can do no harm besides. Waiting
+    /// needs no refusal, for a client without a connection never waits.
+    fn refused_in_file(&self, client: ClientId, id: CommandId) -> Option<&'static str> {
+        let row = self.commands.row(id);
+        let of_a_connection = row.flags & CMD_NOSCRIPT != 0
+            && row.command.acl & (ACL_CATEGORY_CONNECTION | ACL_CATEGORY_PUBSUB) != 0;
+        if row.flags & CMD_WRITE == 0 && (row.flags & CMD_ADMIN != 0 || of_a_connection) {
+            return Some("it acts on the server or on a connection, not on the data set");
+        }
+        match row.command.name {
+            "migrate" => Some("it reaches another server"),
+            "multi"
+                if self
+                    .clients
+                    .get(client)
+                    .is_some_and(|c| c.has(CLIENT_MULTI)) =>
+            {
+                Some("it begins a transaction within another one")
+            }
+            _ => None,
+        }
+    }
+
     /// Runs the commands of a part as `client`'s.
     fn load_commands(
         &mut self,
@@ -569,6 +566,18 @@ impl Server {
             if Some(id) == multi {
                 before_multi = r.position();
             }
+            if let Some(reason) = self.refused_in_file(client, id) {
+                server_log!(
+                    Level::Warning,
+                    "The append only file {} has the command '{}' at offset {}, which is not run: {}. No server writes it there; \
+                     remove it from the file.",
+                    shown,
+                    self.commands.full_name(id).to_uppercase().replace('|', " "),
+                    r.position(),
+                    reason
+                );
+                return Err(AofLoadFailed);
+            }
             self.run_loaded_command(client, id, &args);
             r.consume();
             if self.config.key_load_delay != 0 {
@@ -576,6 +585,14 @@ impl Server {
             }
         };
         let in_multi = |s: &Server| s.clients.get(client).is_some_and(|c| c.has(CLIENT_MULTI));
+        if let Stop::ShortRead(nuls @ 1..) = stop {
+            server_log!(
+                Level::Warning,
+                "The last {} bytes of the AOF file {} are NULs, as a power loss leaves them. They count as a short read.",
+                nuls,
+                shown
+            );
+        }
         let valid_up_to = match stop {
             Stop::End if !in_multi(self) => {
                 self.aof.loaded_mark = r.marks.mark();
@@ -598,7 +615,7 @@ impl Server {
                 );
                 return Err(AofLoadFailed);
             }
-            Stop::End | Stop::ShortRead if in_multi(self) => {
+            Stop::End | Stop::ShortRead(_) if in_multi(self) => {
                 server_log!(
                     Level::Warning,
                     "Revert incomplete MULTI/EXEC transaction in AOF file {}",
@@ -606,7 +623,7 @@ impl Server {
                 );
                 before_multi
             }
-            Stop::End | Stop::ShortRead => {
+            Stop::End | Stop::ShortRead(_) => {
                 // Whatever is cut off was not run.
                 self.aof.loaded_mark = r.marks.mark();
                 r.position()
@@ -683,7 +700,8 @@ mod tests {
                 Err(stop) => {
                     let how = match stop {
                         Stop::End => "end",
-                        Stop::ShortRead => "short",
+                        Stop::ShortRead(0) => "short",
+                        Stop::ShortRead(_) => "nuls",
                         Stop::Format => "format",
                         Stop::Io(_) => "io",
                     };
@@ -711,6 +729,35 @@ mod tests {
             assert_eq!(at, (whole * one.len()) as u64, "cut at {cut}");
             let want = if cut % one.len() == 0 { "end" } else { "short" };
             assert_eq!(how, want, "cut at {cut}");
+        }
+    }
+
+    /// Blocks of the file that never came to the disk: a cut at any place, and then NULs, few or more than the window holds.
+    #[test]
+    fn nuls_behind_a_cut_are_a_short_read() {
+        let one: &[u8] = b"*2\r\n$3\r\nGET\r\n$12\r\nabcdefghijkl\r\n";
+        let text = [one, b"#TS:1\r\n", one].concat();
+        for cut in 0..=text.len() {
+            for nuls in [1, 2, 30, 5000] {
+                let file = [&text[..cut], &vec![0; nuls]].concat();
+                let (commands, at, how) = read(&file);
+                let (want, end) = match cut {
+                    n if n == text.len() => (2, n),
+                    n if n >= one.len() + 7 => (1, one.len() + 7),
+                    n if n >= one.len() => (1, one.len()),
+                    _ => (0, 0),
+                };
+                let place = format!("cut at {cut}, {nuls} NULs");
+                assert_eq!(
+                    (commands.len(), at, how),
+                    (want, end as u64, "nuls"),
+                    "{place}"
+                );
+                // One byte more, and it is no tail.
+                if cut < text.len() {
+                    assert_ne!(read(&[&file[..], b"x"].concat()).2, "end", "{place}");
+                }
+            }
         }
     }
 
@@ -743,6 +790,11 @@ mod tests {
             b"*1\r\n$99999999999999999999999\r\n",
             b"*1\r\n$9223372036854775807\r\n",
             b"*11111111111111111111111111",
+            b"*hello",
+            b"*1\r\n$4\r\nPING\0\n",
+            b"*1\r\n$4\r\nPING\0\0*1\r\n$4\r\nPING\r\n",
+            b"*x\0\0\0",
+            b"hello\0\0\0",
         ] {
             assert_eq!(read(text).2, "format", "{text:?}");
         }

@@ -4,11 +4,14 @@
 //! Before the child is forked a new increment is opened, so what the child does not see is in there; when it succeeds the
 //! manifest names its base and that increment, and what was before becomes history. A rewrite that fails costs nothing but
 //! the increment more.
+//!
+//! Invariant: once the manifest is in place, what it names stays, whether or not the folder could be synced.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use super::aof::ManifestWritten;
 use super::child::{Outcome, Reporter};
 use super::save::autosync;
 use crate::base::clock::{monotonic_us, mstime};
@@ -210,8 +213,20 @@ impl Server {
                 return false;
             }
         };
-        if !first && !self.persist_aof_manifest(&mut m) {
-            return false;
+        if !first {
+            match self.persist_aof_manifest(&mut m) {
+                ManifestWritten::Synced => {}
+                ManifestWritten::Unsynced => {
+                    // What is written goes on into the increment that both manifests name; where it is the last one, a cut
+                    // end of it is no fault. The empty one stays, for a power loss may leave either manifest.
+                    let mut before = std::mem::take(&mut self.aof.manifest);
+                    before.dirty = true;
+                    self.persist_aof_manifest(&mut before);
+                    self.aof.manifest = before;
+                    return false;
+                }
+                ManifestWritten::No => return false,
+            }
         }
         server_log!(
             Level::Notice,
@@ -320,17 +335,17 @@ impl Server {
                     "Background AOF rewrite terminated with success"
                 );
                 let start = monotonic_us();
-                if self.install_base(child.pid) {
+                let installed = self.install_base(child.pid);
+                if installed != ManifestWritten::No && self.aof.state == AofState::WaitRewrite {
+                    self.aof.state = AofState::On;
+                }
+                if installed == ManifestWritten::Synced {
                     self.aof.last_rewrite_failed = false;
                     self.aof.consecutive_failures = 0;
                     server_log!(
                         Level::Notice,
                         "Background AOF rewrite finished successfully"
                     );
-                    if self.aof.state == AofState::WaitRewrite {
-                        self.aof.state = AofState::On;
-                        self.aof.fsynced_reploff = self.aof.bio.mark();
-                    }
                     server_log!(
                         Level::Verbose,
                         "Background AOF rewrite signal handler took {}us",
@@ -339,6 +354,12 @@ impl Server {
                 } else {
                     self.aof.last_rewrite_failed = true;
                     self.aof.consecutive_failures += 1;
+                    if installed == ManifestWritten::Unsynced {
+                        server_log!(
+                            Level::Warning,
+                            "The rewritten AOF is in use. The files before it are kept until the AOF directory can be synced."
+                        );
+                    }
                 }
             }
             Outcome::Error if !child.killed => {
@@ -377,9 +398,9 @@ impl Server {
         }
     }
 
-    /// The child's file becomes the base, and the manifest says so. False: it failed, the log says why, and the data set on
-    /// the disk is what it was.
-    fn install_base(&mut self, pid: i32) -> bool {
+    /// The child's file becomes the base, and the manifest says so. What fails is in the log; `No`: the data set on the disk is
+    /// what it was.
+    fn install_base(&mut self, pid: i32) -> ManifestWritten {
         let filename = self.config.appendfilename.clone();
         let mut m = self.aof.manifest.clone();
         let base = m.new_base(&filename, self.config.aof_use_rdb_preamble);
@@ -394,7 +415,7 @@ impl Server {
                 base_path.display(),
                 strerror(&e)
             );
-            return false;
+            return ManifestWritten::No;
         }
         self.latency_end_monitor("aof-rename", start);
         server_log!(
@@ -419,7 +440,7 @@ impl Server {
                     strerror(&e)
                 );
                 self.bg_unlink(&base_path);
-                return false;
+                return ManifestWritten::No;
             }
             self.latency_end_monitor("aof-rename", start);
             server_log!(
@@ -431,20 +452,23 @@ impl Server {
             incr_path = Some(path);
         }
         m.mark_rewritten_incr_as_history(self.aof.file.is_some());
-        if !self.persist_aof_manifest(&mut m) {
+        let written = self.persist_aof_manifest(&mut m);
+        if written == ManifestWritten::No {
             self.bg_unlink(&base_path);
             if let Some(path) = incr_path {
                 self.bg_unlink(&path);
             }
-            return false;
+            return ManifestWritten::No;
         }
         self.aof.manifest = m;
         if !self.aof.is_off() {
             self.aof.current_size = self.append_only_file_size(&base) + self.aof.last_incr_size;
             self.aof.rewrite_base_size = self.aof.current_size;
         }
-        self.aof_del_history_files();
-        true
+        if written == ManifestWritten::Synced {
+            self.aof_del_history_files();
+        }
+        written
     }
 
     /// After several failures in a row the next tries wait, twice as long each time (aofRewriteLimited).

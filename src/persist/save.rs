@@ -1,7 +1,8 @@
 //! Writing a snapshot: the records of an RDB file in upstream's order, and the file that appears under its name only when it
 //! is whole and on the disk (rdbSaveRio, rdbSave of rdb.c).
 //!
-//! Invariant: whatever fails, the file that was there before stays, and the temporary one goes. The walk over the keys changes
+//! Invariant: whatever fails before the new file has its name, the file that was there stays, and the temporary one goes; what
+//! has its name stays, also where the folder cannot be synced and the save counts as failed. The walk over the keys changes
 //! nothing, so it runs in the server and in a forked child alike.
 
 use std::ffi::CString;
@@ -272,7 +273,7 @@ impl Server {
     }
 
     /// Writes the snapshot under a temporary name, then gives it the name `path` (rdbSave, without its bookkeeping). False:
-    /// it failed, the log says why, and `path` is what it was.
+    /// it failed, and the log says why; `path` is what it was, or whole and new where only its folder could not be synced.
     pub(super) fn rdb_save_file(
         &self,
         path: &Path,

@@ -103,7 +103,7 @@ impl Server {
             return;
         }
         if !self.repl.log.backlog_active() {
-            // Others take the offset for a clock of writes (WAIT).
+            // Only the append-only file takes it, and its syncs are told by the offset (WAITAOF).
             if self.clients.slaves.is_empty() {
                 self.repl.log.bump_offset();
                 return;

@@ -30,7 +30,14 @@ pub struct Aof {
     pub buf: Vec<u8>,
     /// The increment that is written to.
     pub file: Option<File>,
+    /// What the manifest in place says, unless it is `dirty`.
     pub manifest: AofManifest,
+    /// The manifest in place may not last: its folder could not be synced. Until it is, nothing is removed, and nothing counts
+    /// as on the disk.
+    pub folder_unsynced: bool,
+    /// Unix seconds of the last try to sync it, and of the last log line about that.
+    pub folder_sync_try: i64,
+    pub folder_sync_error_log: i64,
     /// The database that the file has selected; none: the next command says which.
     pub selected_db: Option<usize>,
     /// The last annotation about the replication stream in the increment (aof-replication-state).
@@ -96,11 +103,11 @@ impl Aof {
 }
 
 impl Server {
-    /// Takes note of what has been synced since the last call; true: the offset has moved. While a first base is made nothing
-    /// counts as on the disk.
+    /// Takes note of what has been synced since the last call; true: the offset has moved. While a first base is made, or the
+    /// manifest may not last, nothing more counts as on the disk.
     pub fn refresh_fsynced_reploff(&mut self) -> bool {
         let aof = &mut self.aof;
-        if aof.state != AofState::On || aof.fsynced_reploff == -1 {
+        if aof.state != AofState::On || aof.fsynced_reploff == -1 || aof.folder_unsynced {
             return false;
         }
         let before = std::mem::replace(&mut aof.fsynced_reploff, aof.bio.mark());

@@ -38,6 +38,8 @@ const REPLY_BLOCK_BYTES: usize = 20 * 1024;
 /// Sizes of reply buffers: the powers of two between these two.
 const REPLY_SIZES: usize =
     (PROTO_REPLY_CHUNK_BYTES / PROTO_REPLY_MIN_BYTES).trailing_zeros() as usize + 1;
+/// Reply buffers of up to this size are had without new pages, mostly.
+const LARGE_REPLY_SIZE: usize = 4096;
 /// Reply buffers of a size that are kept for reuse at the most.
 const POOL_MAX: usize = 256;
 /// Replies from this size on are sent from the value itself instead of a copy.
@@ -823,6 +825,13 @@ impl Clients {
             }
         }
         Some(c)
+    }
+
+    /// Whether the next bytes for the client take a reply buffer of more than a page or two.
+    pub fn needs_large_buffer(&self, cid: ClientId) -> bool {
+        self.get(cid).is_some_and(|c| {
+            !c.pending_write && c.out.is_empty() && c.reply_size > LARGE_REPLY_SIZE
+        })
     }
 
     /// The client gets a place in the queue and a reply buffer.

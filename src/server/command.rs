@@ -22,7 +22,7 @@ mod get_keys;
 
 pub use get_keys::{
     Argv, ArgvTail, GET_KEYSPEC_DEFAULT, GET_KEYSPEC_INCLUDE_NOT_KEYS, GET_KEYSPEC_RETURN_PARTIAL,
-    GetKeysError, KeyRef, KeyRefs, get_keys_from_command,
+    GetKeysError, KeyRef, KeyRefs, get_keys_from_call, get_keys_from_command,
 };
 
 /// What runs a command.

@@ -958,12 +958,14 @@ impl Server {
                 }
                 return;
             }
-            let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
-            self.exec.also_propagate.push(PropagateOp {
-                db,
-                args: words,
-                target,
-            });
+            if self.should_propagate(target) {
+                let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
+                self.exec.also_propagate.push(PropagateOp {
+                    db,
+                    args: words,
+                    target,
+                });
+            }
         }
         self.propagate_pending_commands();
     }
@@ -1018,7 +1020,7 @@ impl Server {
             self.tracking_after_call(id, flags, args);
         }
         let target = self.propagation_target(self.dirty > dirty);
-        if target != 0 && self.propagation_wanted() {
+        if self.should_propagate(target) {
             let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
             let db = self.client_db(cid);
             self.also_propagate(db, words, target);

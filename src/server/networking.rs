@@ -729,11 +729,12 @@ impl Server {
 
     // Writing -----------------------------------------------------------------------------------------------------------
 
-    /// Writes what is queued; what does not fit is left to a writable handler (handleClientsWithPendingWrites).
+    /// Writes what is queued, last first; what does not fit is left to a writable handler (handleClientsWithPendingWrites).
     pub fn handle_clients_with_pending_writes(&mut self) -> usize {
         let mut queue = std::mem::take(&mut self.clients.pending_write);
         let n = queue.len();
-        for cid in queue.drain(..) {
+        // Who publishes has its reply behind all subscribers' messages, and a replica its stream behind the writer's reply.
+        for cid in queue.drain(..).rev() {
             let Some(c) = self.clients.get_mut(cid) else {
                 continue;
             };

@@ -21,9 +21,16 @@ impl Server {
     /// Whether anybody takes what is propagated.
     #[inline]
     pub fn propagation_wanted(&self) -> bool {
+        self.should_propagate(PROPAGATE_AOF | PROPAGATE_REPL)
+    }
+
+    /// Whether anybody takes what is propagated to `target` (shouldPropagate).
+    #[inline]
+    pub fn should_propagate(&self, target: u8) -> bool {
         self.loading.is_none()
-            && (!self.aof.is_off()
-                || (self.repl.master_host.is_none()
+            && ((target & PROPAGATE_AOF != 0 && !self.aof.is_off())
+                || (target & PROPAGATE_REPL != 0
+                    && self.repl.master_host.is_none()
                     && (self.repl.log.backlog_active() || !self.clients.slaves.is_empty())))
     }
 
@@ -39,7 +46,7 @@ impl Server {
     /// Sends a command to those who take it, now; `db` is none where no database need be selected for it.
     #[inline]
     pub fn propagate_now(&mut self, db: Option<usize>, args: &Args, target: u8) {
-        if self.loading.is_some() {
+        if !self.should_propagate(target) {
             return;
         }
         if target & PROPAGATE_AOF != 0 && !self.aof.is_off() {
@@ -53,7 +60,7 @@ impl Server {
 
     /// Queues a command behind the running one's others (alsoPropagate).
     pub fn also_propagate(&mut self, db: usize, args: OwnedArgs, target: u8) {
-        if self.loading.is_none() {
+        if self.should_propagate(target) {
             self.exec.leftovers = true;
             self.exec
                 .also_propagate

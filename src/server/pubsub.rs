@@ -25,6 +25,9 @@ use crate::wire::resp;
 /// A message of this many bytes is shared when it goes to [`SHARE_RECEIVERS`] or more.
 const SHARE_BYTES: usize = 4096;
 const SHARE_RECEIVERS: usize = 3;
+/// Receivers beyond this number share a message of any size, as long as they have no buffer and would need a large one: the
+/// pages of thousands of new buffers cost more than the message, and whoever publishes waits for them.
+const SHARE_MANY: usize = 256;
 
 /// The three kinds of names that one can listen to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,6 +194,7 @@ struct Delivery<'a> {
 impl Delivery<'_> {
     fn deliver(&mut self, list: &[ClientId], mut message: Message) {
         let share = message.text.len() >= SHARE_BYTES && list.len() >= SHARE_RECEIVERS;
+        let many = list.len() > SHARE_MANY;
         for cid in list {
             let resp = self.clients.resp_version(*cid);
             if self.exec.current_client == Some(*cid) {
@@ -200,6 +204,7 @@ impl Delivery<'_> {
                 self.exec.leftovers = true;
                 continue;
             }
+            let share = share || (many && self.clients.needs_large_buffer(*cid));
             let Some(c) = self.clients.prepare_client_to_push(*cid, !share) else {
                 continue;
             };

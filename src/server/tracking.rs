@@ -22,9 +22,7 @@ use crate::server::client::{
     CLIENT_TRACKING_BROKEN_REDIR, CLIENT_TRACKING_CACHING, CLIENT_TRACKING_NOLOOP,
     CLIENT_TRACKING_OPTIN, CLIENT_TRACKING_OPTOUT, ClientId,
 };
-use crate::server::command::{
-    CMD_PUBSUB, CMD_READONLY, CommandId, GET_KEYSPEC_DEFAULT, KeyRefs, get_keys_from_command,
-};
+use crate::server::command::{CMD_PUBSUB, CMD_READONLY, CommandId, KeyRefs, get_keys_from_call};
 use crate::server::exec::Args;
 use crate::wire::resp;
 
@@ -398,7 +396,7 @@ impl Server {
         }
         let mut keys = KeyRefs::default();
         let command = self.commands.command(id);
-        if get_keys_from_command(command, args, GET_KEYSPEC_DEFAULT, &mut keys).is_err() {
+        if get_keys_from_call(command, args, &mut keys).is_err() {
             return;
         }
         for k in keys.iter() {

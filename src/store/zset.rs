@@ -382,9 +382,17 @@ impl Zset {
         }
     }
 
+    /// A tree that the limits allow to be a listpack becomes one (zsetConvertToListpackIfNeeded).
+    pub fn convert_to_listpack_if_needed(self, limits: &ZsetLimits) -> Zset {
+        match self {
+            Zset::Tree(set) => ZsetBuilder(*set).finish(limits),
+            small => small,
+        }
+    }
+
     /// zsetConvertAndExpand to a skiplist.
     #[cold]
-    fn convert_to_tree(&mut self, capacity: usize) {
+    pub fn convert_to_tree(&mut self, capacity: usize) {
         let Zset::Listpack(lp) = self else {
             return;
         };

@@ -1,5 +1,5 @@
-//! The append-only file's format without files: the manifest that lists its parts, the parts' names, the annotations (the
-//! format half of aof.c).
+//! The append-only file's format without files: the manifest that lists its parts, the parts' names, the framing of their
+//! commands, the annotations (the format half of aof.c).
 //!
 //! A data set on disk is a base (a snapshot) and increments (the commands since), named in a manifest that is replaced
 //! whole:
@@ -16,7 +16,8 @@
 
 use std::fmt;
 
-use crate::base::num::strtol;
+use super::resp::Span;
+use crate::base::num::{string2ll, strtol};
 use crate::base::split_args::{sdscatrepr, sdsneedsrepr, sdssplitargs};
 
 /// The longest line of a manifest, in bytes (MANIFEST_MAX_LINE).
@@ -324,6 +325,88 @@ impl ReplicationMark {
         }
         out.extend_from_slice(format!("#REPL:{}:{}\r\n", self.offset, self.db).as_bytes());
     }
+}
+
+/// The most bytes of a command: no server that writes such files takes more from a client.
+pub const MAX_COMMAND: usize = u32::MAX as usize;
+
+/// The bytes are no command, however they go on.
+#[derive(Debug)]
+pub struct Malformed;
+
+/// Parses the command at the front of `text`: its length, and its words as spans, each with a line end behind it. An
+/// annotation has no spans. `None`: it is not all there.
+///
+/// # Errors
+/// It is no command.
+pub fn parse_command(text: &[u8], spans: &mut Vec<Span>) -> Result<Option<usize>, Malformed> {
+    spans.clear();
+    let Some(&first) = text.first() else {
+        return Ok(None);
+    };
+    if first == b'#' {
+        let end = memchr::memchr(b'\n', text).map(|n| n + 1);
+        return match end {
+            None if text.len() > AOF_ANNOTATION_LINE_MAX_LEN => Err(Malformed),
+            other => Ok(other),
+        };
+    }
+    if first != b'*' {
+        return Err(Malformed);
+    }
+    let Some((argc, mut at)) = header(text, 0)? else {
+        return Ok(None);
+    };
+    if argc < 1 {
+        return Err(Malformed);
+    }
+    for _ in 0..argc {
+        match text.get(at) {
+            None => return Ok(None),
+            Some(b'$') => {}
+            Some(_) => return Err(Malformed),
+        }
+        let Some((len, start)) = header(text, at)? else {
+            return Ok(None);
+        };
+        let len = usize::try_from(len).map_err(|_| Malformed)?;
+        let end = start.checked_add(len).filter(|e| *e <= MAX_COMMAND);
+        let end = end.ok_or(Malformed)?;
+        match text.get(end..).unwrap_or_default() {
+            [] | [b'\r'] => return Ok(None),
+            [b'\r', b'\n', ..] => {}
+            _ => return Err(Malformed),
+        }
+        spans.push(Span {
+            start: start as u32,
+            end: end as u32,
+        });
+        at = end + 2;
+    }
+    Ok(Some(at))
+}
+
+/// Whether `text` is the front of a command, or nothing at all.
+pub fn is_cut_short(text: &[u8]) -> bool {
+    matches!(parse_command(text, &mut Vec::new()), Ok(None))
+}
+
+/// The number of a `*` or `$` line at `at`, and where the next one begins; `None` when the line is not all there.
+fn header(text: &[u8], at: usize) -> Result<Option<(i64, usize)>, Malformed> {
+    /// A sign, 19 digits and a line end.
+    const LINE_MAX: usize = 24;
+    let line = &text[at + 1..];
+    let Some(n) = memchr::memchr(b'\n', &line[..line.len().min(LINE_MAX)]) else {
+        let digits = line.strip_suffix(b"\r").unwrap_or(line);
+        return if line.len() < LINE_MAX && digits.iter().all(u8::is_ascii_digit) {
+            Ok(None)
+        } else {
+            Err(Malformed)
+        };
+    };
+    let digits = line[..n].strip_suffix(b"\r").unwrap_or(&line[..n]);
+    let number = string2ll(digits).ok_or(Malformed)?;
+    Ok(Some((number, at + 1 + n + 1)))
 }
 
 /// Follows the annotations of a file that is being loaded.

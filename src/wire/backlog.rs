@@ -207,8 +207,8 @@ impl ReplicationLog {
         }
     }
 
-    /// Moves the offset on without bytes: what upstream does for a write while it keeps no stream at all, since other
-    /// parts take the offset for a clock.
+    /// Moves the offset on without bytes: what upstream does for a write that only the append-only file
+    /// takes, since its syncs are told by the offset.
     pub fn bump_offset(&mut self) {
         debug_assert!(self.histlen.is_none() && self.reader_count == 0);
         self.master_repl_offset += 1;

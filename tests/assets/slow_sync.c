@@ -3,7 +3,8 @@
  *
  *     OPERATION PATTERN HOLD ERRNO
  *
- * OPERATION is "sync" or "close"; it concerns files whose path contains PATTERN. While HOLD is 1 the call waits; then it
+ * OPERATION is "sync" or "close"; it concerns files whose path contains PATTERN, or ends with it if a '$' follows (so a
+ * folder can be meant without the files in it). While HOLD is 1 the call waits; then it
  * fails with ERRNO, or is done if that is 0. The file is read again all the time, and replaced by a rename. What begins and
  * ends is appended to the control file's name with ".log": a test waits for these lines instead of for a time. */
 
@@ -46,6 +47,14 @@ static int read_rule(struct rule *r)
     return sscanf(text, "%15s %127s %d %d", r->operation, r->pattern, &r->hold, &r->error) == 4;
 }
 
+static int concerns(const struct rule *r, const char *path)
+{
+    size_t n = strlen(r->pattern), length = strlen(path);
+    if (n == 0 || r->pattern[n - 1] != '$')
+        return strstr(path, r->pattern) != NULL;
+    return --n <= length && memcmp(path + length - n, r->pattern, n) == 0;
+}
+
 static void note(const char *what, const char *operation, const char *path)
 {
     char name[512], line[700];
@@ -76,7 +85,7 @@ static int obey(const char *operation, int fd)
     if (sync)
         note("begin", operation, path);
     int held = 0, error = 0;
-    while (read_rule(&r) && strcmp(r.operation, operation) == 0 && strstr(path, r.pattern)) {
+    while (read_rule(&r) && strcmp(r.operation, operation) == 0 && concerns(&r, path)) {
         error = r.error;
         if (!r.hold)
             break;

@@ -45,7 +45,8 @@ impl Disk {
         self.rule("sync", pattern, true, 0);
     }
 
-    /// Syncs of files with this in their path fail from now on, also those that hang.
+    /// Syncs of files with this in their path fail from now on, also those that hang. A `$` at the end means the path's end:
+    /// so a folder's syncs fail, and those of its files do not.
     pub fn fail(&self, pattern: &str, errno: i32) {
         self.rule("sync", pattern, false, errno);
     }

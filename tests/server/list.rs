@@ -424,3 +424,42 @@ fn what_is_propagated() {
     ];
     assert_eq!(got, want);
 }
+
+/// Times that no double holds; a long double does upstream.
+#[test]
+fn times_beyond_any_number() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for (time, text) in [
+        ("1e400", "ERR timeout is out of range"),
+        ("-1e400", "ERR timeout is negative"),
+        ("inf", "ERR timeout is out of range"),
+        ("-inf", "ERR timeout is negative"),
+        ("1e18", "ERR timeout is out of range"),
+        ("-1", "ERR timeout is negative"),
+        ("1e5000", "ERR timeout is not a float or out of range"),
+        ("-1e5000", "ERR timeout is not a float or out of range"),
+        ("1e-5000", "ERR timeout is not a float or out of range"),
+        ("nan", "ERR timeout is not a float or out of range"),
+        ("x", "ERR timeout is not a float or out of range"),
+    ] {
+        for line in [
+            "BLPOP k T",
+            "BRPOP k T",
+            "BRPOPLPUSH k l T",
+            "BLMOVE k l LEFT LEFT T",
+            "BLMPOP T 1 k LEFT",
+            "BZPOPMIN k T",
+            "BZPOPMAX k T",
+            "BZMPOP T 1 k MIN",
+        ] {
+            let words: Vec<&str> = line
+                .split(' ')
+                .map(|w| if w == "T" { time } else { w })
+                .collect();
+            assert_eq!(c.cmd(&words), Value::Error(text.into()), "{words:?}");
+        }
+    }
+    // The smallest of times ends; it is not for ever.
+    assert!(c.run("BLPOP k 1e-400").is_null());
+}

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::support::conn::encode;
+use crate::support::server::Scratch;
+use crate::support::tools::preload;
 use crate::support::*;
 
 /// The next message, as words.
@@ -397,4 +399,46 @@ fn events_of_new_missing_and_expired_keys() {
     c.run("DEBUG SET-ACTIVE-EXPIRE 1");
     c.ok("SET f v PX 20");
     assert_eq!(message(&mut l)[2..], ["__keyevent@0__:expired", "f"]);
+}
+
+/// Who publishes does not wait until thousands of sockets are written, and a message arrives whole, however it is kept.
+#[test]
+fn the_publisher_is_answered_first() {
+    let scratch = Scratch::new();
+    let library = preload(scratch.path(), "send_order");
+    let order = scratch.join("order");
+    let env = vec![
+        ("LD_PRELOAD".into(), library.into()),
+        ("SEND_ORDER".into(), order.clone().into()),
+    ];
+    let server = Server::start_with_env(Kind::Aedile, scratch, &[], env);
+    // So many that their messages are shared.
+    let mut listeners: Vec<Conn> = (0..300).map(|_| server.connect()).collect();
+    for l in &mut listeners {
+        l.run("SUBSCRIBE c");
+    }
+    let mut c = server.connect();
+    std::fs::write(&order, "").expect("emptied");
+    assert_eq!(c.run("PUBLISH c one"), 300);
+    for l in &mut listeners {
+        assert_eq!(message(l), ["message", "c", "one"]);
+    }
+    let sent = std::fs::read_to_string(&order).expect("the order");
+    let sent: Vec<&str> = sent.lines().collect();
+    assert_eq!(sent.len(), 301);
+    let port = c.local_addr();
+    let port = port.rsplit(':').next().expect("a port");
+    assert_eq!(sent[0], port);
+    // Several at once: none is lost, and their order stays.
+    let words = |m: &str| encode(&["PUBLISH", "c", m]);
+    c.write_raw(&[words("two"), words("three"), words("four")].concat());
+    for _ in 0..3 {
+        assert_eq!(c.read(), 300);
+    }
+    for l in &mut listeners {
+        for m in ["two", "three", "four"] {
+            assert_eq!(message(l), ["message", "c", m]);
+        }
+        assert_eq!(l.run("PING").items()[0].text(), "pong");
+    }
 }

@@ -783,3 +783,54 @@ fn a_master_that_is_back_is_no_problem() {
     assert_eq!(c.info("master_link_problem"), "");
     assert_eq!(r.log_count("MASTER link problem"), 1, "{}", r.log());
 }
+
+/// What the offset of a server without replicas moves by, in turn: without an append-only file, and with one. It counts the
+/// commands that the file takes, and nothing else. The numbers are 7.2.6's.
+#[test]
+fn the_offset_counts_what_the_file_takes() {
+    const STEPS: &[(&[&str], i64)] = &[
+        (&["SET a 1"], 1),
+        (&["GET a"], 0),
+        (&["DEL a"], 1),
+        (&["DEL a"], 0),
+        (&["FLUSHALL"], 1),
+        (&["FLUSHDB"], 1),
+        (&["FLUSHALL ASYNC"], 1),
+        (&["PUBLISH c m"], 0),
+        (&["SPUBLISH c m"], 0),
+        (&["MULTI", "PUBLISH c m", "EXEC"], 0),
+        (&["MULTI", "PUBLISH c m", "PUBLISH d m", "EXEC"], 0),
+        (&["MULTI", "SPUBLISH c m", "SET a 1", "EXEC"], 1),
+        (&["MULTI", "SET a 1", "EXEC"], 1),
+        (&["MULTI", "SET a 1", "SET b 2", "EXEC"], 4),
+        (&["MULTI", "FLUSHALL", "EXEC"], 1),
+        (&["MULTI", "FLUSHDB", "SET a 1", "EXEC"], 4),
+        (&["MULTI", "GET a", "EXEC"], 0),
+        (&["SADD s a b c", "SPOP s", "SPOP s 5"], 3),
+        (&["LPUSH l 1", "BLPOP l 0"], 2),
+        (&["XADD x 1 f v", "XGROUP CREATE x g 0"], 2),
+        (&["XREADGROUP GROUP g c STREAMS x >"], 1),
+        (&["SWAPDB 0 1"], 1),
+        (&["PFADD h a b", "PFCOUNT h"], 2),
+        (&["MSET a 1 b 2", "RENAME a c", "MOVE c 5"], 3),
+        (&["WAIT 0 1", "PING", "SCRIPT FLUSH"], 0),
+    ];
+    for file in ["no", "yes"] {
+        let server = Server::aedile(&["--appendonly", file]);
+        let mut c = server.connect();
+        // Not the plainest way through: a limit is looked at before each command.
+        for limit in ["0", "1gb"] {
+            c.config_set("maxmemory", limit);
+            for (lines, moves) in STEPS {
+                let before = c.info_int("master_repl_offset");
+                for line in *lines {
+                    c.run(line);
+                }
+                let want = if file == "yes" { *moves } else { 0 };
+                let moved = c.info_int("master_repl_offset") - before;
+                assert_eq!(moved, want, "appendonly {file}, {lines:?}");
+            }
+            c.ok("FLUSHALL");
+        }
+    }
+}

@@ -197,12 +197,34 @@ fn fill(c: &mut Conn) -> Vec<Vec<u8>> {
     dumps
 }
 
-/// A byte or two become others, or a stretch is cut out or doubled; the checksum is made right again.
+/// Numbers at the ends of their ranges.
+const EXTREMES: [u64; 6] = [
+    u64::MAX,
+    u64::MAX - 1,
+    1 << 63,
+    (1 << 63) - 1,
+    u32::MAX as u64,
+    1 << 32,
+];
+
+/// A byte or two become others or a number of eight bytes, or a stretch is cut out or doubled; the checksum is made right
+/// again.
 fn damage(rng: &mut Rng, dump: &[u8]) -> Vec<u8> {
     let mut body = dump[..dump.len() - 10].to_vec();
     for _ in 0..1 + rng.below(2) {
         let at = rng.below(body.len());
-        match rng.below(12) {
+        match rng.below(14) {
+            12 => {
+                // In place of a short length, say.
+                let number = EXTREMES[rng.below(EXTREMES.len())];
+                let bytes = [&[0x81][..], &number.to_be_bytes()].concat();
+                body.splice(at..=at, bytes);
+            }
+            13 => {
+                let end = (at + 8).min(body.len());
+                let number = EXTREMES[rng.below(EXTREMES.len())].to_le_bytes();
+                body[at..end].copy_from_slice(&number[..end - at]);
+            }
             0 => {
                 let end = (at + 1 + rng.below(6)).min(body.len());
                 body.drain(at..end);
@@ -359,4 +381,167 @@ fn values_of_modules_are_refused_by_name() {
     c.cmd(&[&b"RESTORE"[..], b"m", b"0", &payload])
         .assert_error("ERR Bad data format");
     server.wait_log("no matching module type 'ABCDEFGHI'");
+}
+
+/// A payload's length, in eight bytes.
+fn long_len(n: u64) -> Vec<u8> {
+    [&[0x81][..], &n.to_be_bytes()].concat()
+}
+
+/// A stream of one entry, 1-0, and one group with one pending entry, whose counters say this.
+fn stream_payload(c: &mut Conn, counters: &[u64; 12]) -> Vec<u8> {
+    let [
+        length,
+        last_ms,
+        last_seq,
+        first,
+        deleted_ms,
+        deleted_seq,
+        added,
+        read,
+        group_seq,
+        time,
+        count,
+        seen,
+    ] = *counters;
+    c.run("DEL source");
+    c.run("XADD source 1-0 f v");
+    let dump = c.run("DUMP source").bytes();
+    // The type, one node: its key of 16 bytes and its listpack, each with a short length.
+    let listpack = 2 + 1 + 16;
+    let node = listpack + 1 + usize::from(dump[listpack]);
+    let mut out = dump[..node].to_vec();
+    for n in [
+        length,
+        last_ms,
+        last_seq,
+        first,
+        0,
+        deleted_ms,
+        deleted_seq,
+        added,
+        1,
+    ] {
+        out.extend(long_len(n));
+    }
+    out.extend(b"\x01g");
+    for n in [1, group_seq, read, 1] {
+        out.extend(long_len(n));
+    }
+    let id = [1u64.to_be_bytes(), 0u64.to_be_bytes()].concat();
+    out.extend(&id);
+    out.extend(time.to_le_bytes());
+    out.extend(long_len(count));
+    out.extend(b"\x01\x01c");
+    out.extend(seen.to_le_bytes());
+    out.extend(seen.to_le_bytes());
+    out.push(1);
+    out.extend(&id);
+    out.extend(11u16.to_le_bytes());
+    let sum = rdb::crc64(&out);
+    out.extend(sum.to_le_bytes());
+    out
+}
+
+/// Counters of a stream that later arithmetic would run over: such a payload is refused, or the number does no harm.
+#[test]
+fn counters_at_the_end_of_their_range() {
+    let server = Server::aedile(&["--enable-debug-command", "yes", "--loglevel", "verbose"]);
+    let mut c = server.connect();
+    let good = [1, 1, 0, 1, 0, 0, 1, 1, 0, 1000, 1, 1000];
+    let restore = |c: &mut Conn, counters: &[u64; 12]| {
+        let payload = stream_payload(c, counters);
+        c.cmd(&[&b"RESTORE"[..], b"s", b"0", &payload, b"REPLACE"])
+    };
+    restore(&mut c, &good).assert_ok();
+    assert_eq!(c.run("XADD s 2 f v"), "2-0");
+    for n in EXTREMES {
+        for field in 0..good.len() {
+            let mut counters = good;
+            counters[field] = n;
+            let reply = restore(&mut c, &counters);
+            if n >= (1 << 63) - 1 && (field == 0 || field == 6) {
+                reply.assert_error("ERR Bad data format");
+                continue;
+            }
+            reply.assert_ok();
+            for line in [
+                "XLEN s",
+                "XINFO STREAM s",
+                "XINFO STREAM s FULL",
+                "XINFO GROUPS s",
+                "XINFO CONSUMERS s g",
+                "XPENDING s g",
+                "XPENDING s g IDLE 1 - + 10",
+                "XADD s * f v",
+                "XADD s MAXLEN ~ 3 * f v",
+                "XREADGROUP GROUP g c STREAMS s 0",
+                "XREADGROUP GROUP g d STREAMS s >",
+                "XCLAIM s g d 0 1-0",
+                "XAUTOCLAIM s g e 1 0",
+                "XDEL s 1-0",
+                "XGROUP SETID s g 0 ENTRIESREAD 1",
+                "XSETID s 18446744073709551615-18446744073709551615",
+                "XTRIM s MAXLEN 0",
+                "DUMP s",
+            ] {
+                let done = c.try_cmd(&line.split(' ').collect::<Vec<_>>());
+                assert!(done.is_ok(), "{n} in field {field}: {line}");
+            }
+        }
+    }
+    c.ok("DEBUG RELOAD");
+    server.wait_log("Stream length or entries added beyond any real number");
+}
+
+/// Times and frequencies of a key.
+#[test]
+fn expiry_and_idle_time_at_the_end_of_their_range() {
+    let server = Server::aedile(&["--enable-debug-command", "yes"]);
+    let mut c = server.connect();
+    c.ok("SET k v");
+    let dump = c.run("DUMP k").bytes();
+    for policy in ["noeviction", "allkeys-lru", "allkeys-lfu", "volatile-ttl"] {
+        c.config_set("maxmemory-policy", policy);
+        for ttl in ["1", "9223372036854775807", "9223372036854775806"] {
+            for option in [
+                &["ABSTTL"][..],
+                &[],
+                &["ABSTTL", "IDLETIME", "9223372036854775807"],
+                &["IDLETIME", "9223372036854775807"],
+                &["FREQ", "255"],
+            ] {
+                let mut words = vec![&b"RESTORE"[..], b"k", ttl.as_bytes(), &dump, b"REPLACE"];
+                words.extend(option.iter().map(|o| o.as_bytes()));
+                assert!(c.try_cmd(&words).is_ok_and(|r| !r.is_error()));
+                for line in [
+                    "TTL k",
+                    "PTTL k",
+                    "EXPIRETIME k",
+                    "PEXPIRETIME k",
+                    "OBJECT IDLETIME k",
+                    "OBJECT FREQ k",
+                    "DEBUG OBJECT k",
+                    "GETEX k EX 9223372036854775",
+                    "COPY k l REPLACE",
+                    "INFO keyspace",
+                    "DEBUG RELOAD",
+                ] {
+                    let done = c.try_cmd(&line.split(' ').collect::<Vec<_>>());
+                    assert!(done.is_ok(), "{policy} {ttl} {option:?}: {line}");
+                }
+            }
+        }
+    }
+    // What a file says besides.
+    for at in [0, 1, u64::MAX, 1 << 63, (1 << 63) - 1] {
+        std::fs::write(
+            server.rdb_path(),
+            rdb::file(&[("k", "v", Some(at)), ("l", "v", None)]),
+        )
+        .expect("written");
+        c.ok("DEBUG RELOAD NOSAVE");
+        assert_eq!(c.run("GET l"), "v");
+        c.run("TTL k");
+    }
 }

@@ -525,3 +525,46 @@ fn what_is_propagated() {
     ];
     assert_eq!(got, want);
 }
+
+/// The sign of zero is kept where upstream keeps it: in a tree, however its members come; a listpack has none.
+#[test]
+fn negative_zero_survives() {
+    let server = Server::aedile(&["--enable-debug-command", "yes"]);
+    let mut c = server.connect();
+    let long = "m".repeat(70);
+    // The member that makes it a tree is the last one in a payload, which begins with the highest score.
+    for (key, score) in [("low", "-5"), ("high", "5")] {
+        let words = ["ZADD", key, score, &long, "-0", "a", "0", "b"];
+        assert_eq!(c.cmd(&words), 3);
+    }
+    assert_eq!(c.run("ZADD small -0 a"), 1);
+    let check = |c: &mut Conn, suffix: &str| {
+        for (key, encoding, score) in [
+            ("low", "skiplist", "-0"),
+            ("high", "skiplist", "-0"),
+            ("small", "listpack", "0"),
+        ] {
+            let key = format!("{key}{suffix}");
+            assert_eq!(c.cmd(&["OBJECT", "ENCODING", &key]), encoding, "{key}");
+            assert_eq!(c.cmd(&["ZSCORE", &key, "a"]), score, "{key}");
+        }
+        assert_eq!(c.run("ZSCORE low b"), "0");
+    };
+    check(&mut c, "");
+    for key in ["low", "high", "small"] {
+        let dump = c.cmd(&["DUMP", key]).bytes();
+        let copy = format!("{key}2");
+        c.cmd(&[&b"RESTORE"[..], copy.as_bytes(), b"0", &dump])
+            .assert_ok();
+    }
+    check(&mut c, "2");
+    c.ok("DEBUG RELOAD");
+    check(&mut c, "");
+    check(&mut c, "2");
+    // A tree that has become small is a listpack again when it is loaded.
+    assert_eq!(c.cmd(&["ZREM", "low", &long]), 1);
+    assert_eq!(c.run("ZSCORE low a"), "-0");
+    c.ok("DEBUG RELOAD");
+    assert_eq!(c.run("OBJECT ENCODING low"), "listpack");
+    assert_eq!(c.run("ZSCORE low a"), "0");
+}

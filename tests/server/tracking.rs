@@ -240,3 +240,29 @@ fn caching_is_about_the_next_command() {
     assert_eq!(invalidated(&mut c), ["b"]);
     silent(&mut c);
 }
+
+/// A request that has no keys, since its arguments are wrong, is told as wrong and tracks nothing.
+#[test]
+fn an_unbalanced_read_tracks_nothing() {
+    let server = Server::aedile(&[]);
+    let mut c = tracker(&server, "");
+    let mut other = server.connect();
+    c.run("XREAD STREAMS a b 0").assert_error(
+        "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
+    );
+    assert_eq!(other.info("tracking_total_keys"), "0");
+    other.run("XADD a 1 f v");
+    silent(&mut c);
+    c.run("XREAD COUNT 1 STREAMS a b 0 0");
+    assert_eq!(other.info("tracking_total_keys"), "2");
+    other.run("XADD b 1 f v");
+    assert_eq!(invalidated(&mut c), ["b"]);
+    // COMMAND GETKEYS goes by the key specs, as upstream's does.
+    assert_eq!(
+        other
+            .run("COMMAND GETKEYS XREAD STREAMS a b 0")
+            .items()
+            .len(),
+        1
+    );
+}

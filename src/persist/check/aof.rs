@@ -2,10 +2,11 @@
 //! off what cannot be read or what is too new, if it is asked to (redis-check-aof.c).
 //!
 //! Invariants: only the last part is ever cut, and only after a yes or for a time stamp; nothing is cut inside a
-//! transaction. Commands are looked at as bytes: whether they make sense is the server's to say.
+//! transaction, and no file whose first bytes are not those of an append-only file. Commands are looked at as bytes: whether they make sense is the server's to say.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::rdb::check_rdb;
@@ -13,11 +14,15 @@ use super::{folder_of, shown};
 use crate::base::num::strtol;
 use crate::base::sys::{path_of, strerror};
 use crate::persist::aof::log_manifest_error;
-use crate::wire::aof::{AOF_ANNOTATION_LINE_MAX_LEN, AofManifest, MANIFEST_MAX_LINE};
+use crate::wire::aof::{
+    AOF_ANNOTATION_LINE_MAX_LEN, AofManifest, MANIFEST_MAX_LINE, parse_command,
+};
 use crate::wire::rdb::{RDB_MAGIC, RdbReader};
 
 /// The longest line of a count or a length, with its end (the size of upstream's line buffer).
 const LINE_MAX: usize = 128;
+/// Bytes by which it is told whether a file begins with a command.
+const FIRST_BYTES: u64 = 64 * 1024;
 /// A first word that is longer is neither MULTI nor EXEC.
 const VERB_MAX: usize = 8;
 
@@ -31,6 +36,16 @@ enum Outcome {
     Empty,
     Truncated,
     TimestampTruncated,
+}
+
+/// What an annotation means for the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Annotation {
+    Passed,
+    /// What follows is newer than wanted: the file was cut here.
+    Newer,
+    /// It has no end; what is appended to the file would go on in it.
+    Cut,
 }
 
 /// A file that is read line by line, as stdio does it.
@@ -214,13 +229,13 @@ impl AofCheck<'_> {
         Ok(true)
     }
 
-    /// An annotation (processAnnotations). False: the file is cut here, since what follows is newer than wanted.
+    /// An annotation (processAnnotations).
     fn process_annotations(
         &mut self,
         r: &mut Input,
         path: &str,
         last_file: bool,
-    ) -> Result<bool, Stop> {
+    ) -> Result<Annotation, Stop> {
         self.epos = r.pos;
         let line = match r.line(AOF_ANNOTATION_LINE_MAX_LEN - 1) {
             Ok(line) => line,
@@ -232,9 +247,13 @@ impl AofCheck<'_> {
                 return Err(Stop);
             }
         };
+        if line.last() != Some(&b'\n') {
+            self.fault("Annotation without a line end".into());
+            return Ok(Annotation::Cut);
+        }
         let to = self.to_timestamp;
         let Some(stamp) = line.strip_prefix(b"#TS:").filter(|_| to != 0) else {
-            return Ok(true);
+            return Ok(Annotation::Passed);
         };
         let (ts, used) = strtol(stamp);
         if stamp.get(used) != Some(&b'\r') {
@@ -242,7 +261,7 @@ impl AofCheck<'_> {
             return Err(Stop);
         }
         if ts <= to {
-            return Ok(true);
+            return Ok(Annotation::Passed);
         }
         if self.epos == 0 {
             say!(
@@ -268,7 +287,7 @@ impl AofCheck<'_> {
             say!(self, "Failed to truncate AOF {path} to timestamp {to}");
             return Err(Stop);
         }
-        Ok(false)
+        Ok(Annotation::Newer)
     }
 
     /// One file (checkSingleAof): `name` is how it is called, `path` where it is, `preamble` that it begins with a snapshot.
@@ -313,7 +332,7 @@ impl AofCheck<'_> {
             return Err(Stop);
         }
         let mut r = Input::new(file, start);
-        let mut multi = 0;
+        let (mut multi, mut commands) = (0, 0u64);
         // The end of the last whole command outside of a transaction.
         let mut pos = start;
         loop {
@@ -323,10 +342,11 @@ impl AofCheck<'_> {
             let read = match r.peek() {
                 Ok(None) => break,
                 Ok(Some(b'#')) => {
-                    if !self.process_annotations(&mut r, &path_shown, last_file)? {
-                        return Ok(Outcome::TimestampTruncated);
+                    match self.process_annotations(&mut r, &path_shown, last_file)? {
+                        Annotation::Passed => continue,
+                        Annotation::Newer => return Ok(Outcome::TimestampTruncated),
+                        Annotation::Cut => break,
                     }
-                    continue;
                 }
                 Ok(Some(b'*')) => self.process_resp(&mut r, &path_shown, &mut multi),
                 Ok(Some(_)) => {
@@ -336,7 +356,7 @@ impl AofCheck<'_> {
                 Err(e) => Err(e),
             };
             match read {
-                Ok(true) => {}
+                Ok(true) => commands += 1,
                 Ok(false) => break,
                 Err(_) => {
                     say!(self, "Failed to read from AOF {name}, aborting...");
@@ -366,6 +386,25 @@ impl AofCheck<'_> {
         );
         if diff == 0 {
             return Ok(Outcome::Ok);
+        }
+        let file = r.r.get_ref();
+        let Ok(nuls) = trailing_nuls(file, pos, size) else {
+            say!(self, "Failed to read from AOF {name}, aborting...");
+            return Err(Stop);
+        };
+        if nuls > 0 && r.pos >= size - nuls {
+            say!(
+                self,
+                "The last {nuls} bytes of AOF {name} are NULs, as a power loss leaves them: the file is cut before them."
+            );
+        }
+        if commands == 0 && !preamble && !begins_with_a_command(file, pos, size - nuls) {
+            say!(
+                self,
+                "AOF {name} does not begin with a command: it is no append-only file, or its beginning is damaged. Nothing is \
+                 cut from it."
+            );
+            return Err(Stop);
         }
         if !self.fix {
             say!(
@@ -515,6 +554,28 @@ impl AofCheck<'_> {
         self.print_style(outcome, &name, "AOF");
         Ok(())
     }
+}
+
+/// How many NULs are at the end of what lies between the offsets `from` and `to`.
+fn trailing_nuls(file: &File, from: u64, to: u64) -> io::Result<u64> {
+    let mut buf = [0; 64 * 1024];
+    let mut end = to;
+    while end > from {
+        let n = (end - from).min(buf.len() as u64);
+        let part = &mut buf[..n as usize];
+        file.read_exact_at(part, end - n)?;
+        match part.iter().rposition(|b| *b != 0) {
+            Some(last) => return Ok(to - (end - n + last as u64 + 1)),
+            None => end -= n,
+        }
+    }
+    Ok(to - from)
+}
+
+/// Whether what lies between the offsets is the front of a command, or nothing at all.
+fn begins_with_a_command(file: &File, from: u64, to: u64) -> bool {
+    let mut text = vec![0; (to - from).min(FIRST_BYTES) as usize];
+    file.read_exact_at(&mut text, from).is_ok() && parse_command(&text, &mut Vec::new()).is_ok()
 }
 
 /// The tool (redis_check_aof_main). Returns the exit code: 0 when the files are valid, or were made so.

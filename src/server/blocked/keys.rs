@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::base::long_double::string2ld;
-use crate::base::num::{string2d, string2ll};
+use crate::base::num::{string2d_range, string2ll};
 use crate::server::Server;
 use crate::server::client::{
     Block, BlockType, CLIENT_BLOCKED, CLIENT_DENY_BLOCKING, CLIENT_MASTER, ClientId,
@@ -188,6 +188,18 @@ impl Blocking {
     }
 }
 
+/// Seconds that are a long double upstream. A double is exact to the millisecond for some 285,000 years; what is too large
+/// for one is infinite, and what is too small still is some time.
+fn timeout_seconds(arg: &[u8]) -> Option<f64> {
+    let exact = string2ld(arg)?;
+    let seconds = string2d_range(arg)?;
+    Some(if seconds == 0.0 && !exact.is_zero() {
+        f64::MIN_POSITIVE.copysign(seconds)
+    } else {
+        seconds
+    })
+}
+
 impl Server {
     /// A time-out argument as unix ms, 0 for none, or upstream's error to the client (getTimeoutFromObjectOrReply).
     pub fn get_timeout_or_reply(
@@ -197,8 +209,7 @@ impl Server {
         unit: TimeoutUnit,
     ) -> Option<i64> {
         let ms = match unit {
-            // A double is exact to the millisecond for some 285,000 years.
-            TimeoutUnit::Seconds => match string2ld(arg).and(string2d(arg)).map(|s| s * 1000.0) {
+            TimeoutUnit::Seconds => match timeout_seconds(arg).map(|s| s * 1000.0) {
                 None => Err("timeout is not a float or out of range"),
                 Some(ms) if ms > i64::MAX as f64 => Err("timeout is out of range"),
                 Some(ms) => Ok(ms.ceil() as i64),

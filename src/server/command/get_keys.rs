@@ -166,6 +166,24 @@ pub fn get_keys_from_command(
     }
 }
 
+/// The keys that a call has touched: by the command's own `get_keys` where it has one, since that sees which arguments are
+/// wrong and finds no key then, else by the key specs (getKeysFromCommand).
+///
+/// # Errors
+///
+/// As [`get_keys_from_command`].
+pub fn get_keys_from_call(
+    command: &Command,
+    argv: &(impl Argv + ?Sized),
+    keys: &mut KeyRefs,
+) -> Result<(), GetKeysError> {
+    let Some(get_keys) = command.get_keys else {
+        return get_keys_from_command(command, argv, GET_KEYSPEC_DEFAULT, keys);
+    };
+    keys.clear();
+    get_keys(&ByRef(argv), keys)
+}
+
 fn get_keys_using_key_specs(
     specs: &[KeySpec],
     argv: &(impl Argv + ?Sized),

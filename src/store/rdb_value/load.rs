@@ -309,6 +309,7 @@ impl<R: Read> Loader<'_, R> {
         } else {
             Zset::create(0, 0, limits)
         };
+        let mut negative_zero = false;
         for _ in 0..n {
             self.r.read_string_into(&mut self.buf, poll)?;
             let score = if text {
@@ -316,11 +317,19 @@ impl<R: Read> Loader<'_, R> {
             } else {
                 self.r.read_double(poll)?
             };
+            if score == 0.0 && score.is_sign_negative() {
+                // A listpack would lose the sign, and a long member may still come that makes it none.
+                negative_zero = true;
+                zset.convert_to_tree(room);
+            }
             match zset.add(score, &self.buf, AddFlags::default(), limits) {
                 Ok(Added::New(_)) => {}
                 Ok(_) => return Err(self.wrong("Duplicate zset fields detected")),
                 Err(_) => return Err(self.wrong("Zset with NAN score detected")),
             }
+        }
+        if negative_zero {
+            zset = zset.convert_to_listpack_if_needed(limits);
         }
         Ok(Value::Zset(zset))
     }

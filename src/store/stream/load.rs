@@ -6,6 +6,9 @@ use super::node::stream_validate_listpack_integrity;
 use super::{Group, Stream, StreamData, StreamId, StreamMeta};
 use crate::ds::listpack::Listpack;
 
+/// The most that a stream's length and its counter of entries may say.
+const COUNT_MAX: u64 = i64::MAX as u64 / 2;
+
 /// A stream that is being loaded. The parts come in this order: nodes, meta data, groups.
 ///
 /// A group is filled through [`Group::load_nack`] for all its pending entries, then [`Group::create_consumer`] and
@@ -44,6 +47,10 @@ impl StreamParts {
     pub fn set_meta(&mut self, meta: StreamMeta) -> Result<(), &'static str> {
         if meta.length > 0 && self.0.nodes.is_empty() {
             return Err("Stream length inconsistent with rax entries");
+        }
+        // Both are told as signed numbers and go up with every entry; no stream has come there one by one.
+        if meta.length > COUNT_MAX || meta.entries_added > COUNT_MAX {
+            return Err("Stream length or entries added beyond any real number");
         }
         self.0.meta = meta;
         Ok(())

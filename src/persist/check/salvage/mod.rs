@@ -41,10 +41,10 @@ use self::walk::Salvage;
 use super::rdb::rdb_type_string;
 use super::shown;
 use crate::base::split_args::sdscatrepr;
-use crate::base::sys::{path_of, strerror};
+use crate::base::sys::{fsync_file_dir, path_of, strerror};
 use crate::wire::rdb::RdbChecksum;
 
-/// Nothing was written: wrong usage, or a file that cannot be read or made.
+/// Nothing was written, or not for sure: wrong usage, or a file that cannot be read or made.
 pub const EXIT_FAILED: i32 = 2;
 /// A new file is there, and something of the old one is not in it.
 const EXIT_LOST: i32 = 1;
@@ -228,6 +228,14 @@ pub fn salvage_main(out: &mut dyn Write, input: &[u8], output: &[u8]) -> i32 {
         return EXIT_FAILED;
     }
     let _ = report(out, &found);
+    if let Err(e) = fsync_file_dir(&to) {
+        eprintln!(
+            "{} is written, but may be gone after a power loss: its folder cannot be synced: {}",
+            shown(output),
+            strerror(&e)
+        );
+        return EXIT_FAILED;
+    }
     if found.losses.is_empty() && !found.checksum_is_wrong {
         0
     } else {

@@ -11,7 +11,6 @@ use sha1::{Digest, Sha1};
 
 use super::record::{Part, read_full_at};
 use super::{Findings, Loss, Piece};
-use crate::base::sys::fsync_file_dir;
 use crate::wire::rdb::{
     RDB_MAGIC, RDB_OPCODE_EOF, RDB_VERSION_CHECKSUM, RdbError, RdbReader, RdbRecord, RdbWriter,
     RdbWriterOptions, no_poll,
@@ -142,7 +141,7 @@ fn temp_path(output: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Writes the new file under another name, and it is on the disk before it gets its own.
+/// Writes the new file under another name, and it is on the disk before it gets its own. Its folder is the caller's to sync.
 pub(super) fn write_output(file: &File, found: &Findings, output: &Path) -> io::Result<()> {
     let temp = temp_path(output);
     let written = (|| {
@@ -152,8 +151,7 @@ pub(super) fn write_output(file: &File, found: &Findings, output: &Path) -> io::
             .open(&temp)?;
         write_pieces(file, found, &sink)?;
         sink.sync_all()?;
-        fs::rename(&temp, output)?;
-        fsync_file_dir(output)
+        fs::rename(&temp, output)
     })();
     if written.is_err() {
         let _ = fs::remove_file(&temp);
