@@ -23,6 +23,7 @@ mod server {
     mod restore;
     mod salvage;
     mod set;
+    mod shortcuts;
     mod shutdown;
     mod sort;
     mod sorted_set;
@@ -31,5 +32,6 @@ mod server {
     mod tools;
     mod tracking;
     mod transactions;
+    mod unbuilt;
     mod wait;
 }

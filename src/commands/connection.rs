@@ -263,6 +263,7 @@ pub fn reset_command(server: &mut Server, cid: ClientId, _args: &Args) {
         return server.add_reply_error(cid, "can only reset normal client connections");
     }
     server.clear_client_connection_state(cid);
+    server.refresh_shortcuts(cid);
     server.clients.add_reply_status(cid, "RESET");
 }
 
