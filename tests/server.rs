@@ -25,6 +25,7 @@ mod server {
     mod restore;
     mod salvage;
     mod set;
+    mod shortcuts;
     mod shutdown;
     mod sort;
     mod sorted_set;
@@ -33,5 +34,6 @@ mod server {
     mod tools;
     mod tracking;
     mod transactions;
+    mod unbuilt;
     mod wait;
 }

@@ -4,12 +4,99 @@
 //! class; the threads of this process register where theirs are, and [`used_memory`] adds them up. A sum over few threads
 //! is what zmalloc_used_memory is upstream.
 
-use std::alloc::Layout;
+use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use tikv_jemallocator::Jemalloc;
+
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: Noting = Noting;
+
+/// jemalloc, which notes what it could not give: the end that follows (`handle_alloc_error` aborts) is reported with it. It is
+/// a note only, since a caller may know what to do instead (`try_reserve`).
+struct Noting;
+
+/// Size of the request that failed last, in bytes; 0: none has.
+static FAILED_REQUEST: AtomicUsize = AtomicUsize::new(0);
+
+#[cold]
+fn note_failure(size: usize) -> *mut u8 {
+    FAILED_REQUEST.store(size, Ordering::SeqCst);
+    std::ptr::null_mut()
+}
+
+#[inline(always)]
+fn noted(p: *mut u8, size: usize) -> *mut u8 {
+    if p.is_null() { note_failure(size) } else { p }
+}
+
+// SAFETY: all is jemalloc's own doing.
+unsafe impl GlobalAlloc for Noting {
+    #[inline(always)]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the same contract.
+        noted(unsafe { Jemalloc.alloc(layout) }, layout.size())
+    }
+
+    #[inline(always)]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the same contract.
+        noted(unsafe { Jemalloc.alloc_zeroed(layout) }, layout.size())
+    }
+
+    #[inline(always)]
+    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { Jemalloc.dealloc(p, layout) }
+    }
+
+    #[inline(always)]
+    unsafe fn realloc(&self, p: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller keeps the same contract.
+        noted(unsafe { Jemalloc.realloc(p, layout, size) }, size)
+    }
+}
+
+/// The size of the request that failed last, in bytes, if one has failed.
+pub fn failed_request() -> Option<usize> {
+    Some(FAILED_REQUEST.load(Ordering::SeqCst)).filter(|size| *size > 0)
+}
+
+/// Address space that is kept for a report on the lack of it, in bytes. It costs no memory.
+const RESERVE: usize = 16 << 20;
+/// Where it is; 0: it is not kept.
+static RESERVE_AT: AtomicUsize = AtomicUsize::new(0);
+
+/// Keeps some address space back. Once, at the start.
+pub fn keep_reserve() {
+    if RESERVE_AT.load(Ordering::SeqCst) != 0 {
+        return;
+    }
+    // SAFETY: a new mapping, of which nothing is ever read or written.
+    let p = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            RESERVE,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if p != libc::MAP_FAILED {
+        RESERVE_AT.store(p as usize, Ordering::SeqCst);
+    }
+}
+
+/// Lets what was kept back be allocated.
+pub fn release_reserve() {
+    let at = RESERVE_AT.swap(0, Ordering::SeqCst);
+    if at != 0 {
+        // SAFETY: `keep_reserve` mapped it, and nobody else has its address; the swap lets one caller through.
+        unsafe { libc::munmap(at as *mut c_void, RESERVE) };
+    }
+}
 
 /// jemalloc reads this at its start. One arena does for one thread. Freed pages go back within a second or so. Slabs of the
 /// classes that entries fall into are as large as jemalloc allows (512 regions): it keeps 128 bytes of its own for each slab,

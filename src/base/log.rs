@@ -169,7 +169,8 @@ macro_rules! server_log {
     }};
 }
 
-/// What `server_log!` expands to. Formats without the heap, and cuts at 1023 bytes. server.c's _serverLog.
+/// What `server_log!` expands to. Formats without the heap, cuts at 1023 bytes, and makes one line of it whatever is in it.
+/// server.c's _serverLog.
 #[cold]
 pub fn server_log_fmt(level: Level, message: fmt::Arguments<'_>) {
     let mut cut = CutText {
@@ -178,7 +179,34 @@ pub fn server_log_fmt(level: Level, message: fmt::Arguments<'_>) {
     };
     // An error is the cut, or a Display that fails; what has been written is the message.
     let _ = fmt::Write::write_fmt(&mut cut, message);
-    server_log_raw(level, Form::Line, &cut.buf[..cut.len]);
+    let text = &cut.buf[..cut.len];
+    if text.iter().any(u8::is_ascii_control) {
+        return server_log_raw(level, Form::Line, &without_controls(text));
+    }
+    server_log_raw(level, Form::Line, text);
+}
+
+/// A name that somebody else chose (a host, a client, a command) must neither begin a line of its own nor steer a terminal:
+/// control characters are shown as C writes them. Empty lines around a message, as some of upstream's have, are left out.
+fn without_controls(text: &[u8]) -> Vec<u8> {
+    let mut text = text;
+    while let Some(rest) = text.strip_prefix(b"\n").or(text.strip_suffix(b"\n")) {
+        text = rest;
+    }
+    let mut shown = Vec::with_capacity(text.len() + 16);
+    for &b in text {
+        match b {
+            b'\n' => shown.extend_from_slice(b"\\n"),
+            b'\r' => shown.extend_from_slice(b"\\r"),
+            b'\t' => shown.extend_from_slice(b"\\t"),
+            // Writing to a Vec cannot fail.
+            b if b.is_ascii_control() => {
+                let _ = write!(shown, "\\x{b:02x}");
+            }
+            b => shown.push(b),
+        }
+    }
+    shown
 }
 
 /// Logs `message` whole, whatever its length and content, if `level` is not below the threshold. server.c's serverLogRaw.
@@ -431,6 +459,25 @@ mod tests {
             std::fs::remove_file(&path).unwrap();
             server_log!(Level::Notice, "two");
             assert!(read().contains("two") && !read().contains("one"));
+        });
+    }
+
+    #[test]
+    fn a_message_is_one_line() {
+        let text = b"host a\r\n1:M 01 Jan # forged\x1b[2J\x00\x7f\ttab caf\xc3\xa9";
+        assert_eq!(
+            without_controls(text),
+            b"host a\\r\\n1:M 01 Jan # forged\\x1b[2J\\x00\\x7f\\ttab caf\xc3\xa9"
+        );
+        assert_eq!(without_controls(b"\n*** x ***\n"), b"*** x ***");
+        with_log_file(|log| {
+            server_log!(Level::Warning, "Connecting to MASTER {}:1", "x\ny");
+            assert!(
+                log().ends_with("Connecting to MASTER x\\ny:1\n"),
+                "{}",
+                log()
+            );
+            assert_eq!(log().lines().count(), 1);
         });
     }
 

@@ -564,12 +564,13 @@ pub fn set_unfinished_file(path: CString) {
     let _ = UNFINISHED_FILE.set(path);
 }
 
-/// In a forked child: SIGUSR1 asks it to stop (a flag), the other handlers go back to what a child needs.
+/// In a forked child: SIGUSR1 asks it to stop (a flag). SIGTERM and SIGINT, which a supervisor may send to all processes of a
+/// service, are the parent's business: it ends its child itself, and one that is ended behind its back is a failed save.
 pub fn setup_child_signal_handlers() {
     IS_CHILD.store(true, Ordering::Relaxed);
     install(libc::SIGUSR1, on_child_stop as *const () as usize, 0);
     install(libc::SIGINT, libc::SIG_IGN, 0);
-    install(libc::SIGTERM, libc::SIG_DFL, 0);
+    install(libc::SIGTERM, libc::SIG_IGN, 0);
     install(libc::SIGALRM, libc::SIG_DFL, 0);
 }
 

@@ -63,10 +63,13 @@ const HELP: &[&str] = &[
     "    Set client meta attr. Options are:",
     "    * LIB-NAME: the client lib name.",
     "    * LIB-VER: the client lib version.",
-    "TRACKINGINFO",
-    "    Report tracking status for the current connection.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    Unblock the specified blocked client.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Control server assisted client side caching.",
+    "TRACKINGINFO",
+    "    Report tracking status for the current connection.",
     "NO-EVICT (ON|OFF)",
     "    Protect current client connection from eviction.",
     "NO-TOUCH (ON|OFF)",
@@ -373,6 +376,7 @@ fn switch(server: &mut Server, cid: ClientId, args: &Args, flag: u64) {
             c.flags &= !flag;
         }
     }
+    server.refresh_shortcuts(cid);
     if server.config.maxmemory_clients != 0 {
         server.update_client_mem_usage_and_bucket(cid);
     }

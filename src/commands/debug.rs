@@ -65,6 +65,8 @@ const HELP: &[&str] = &[
     "    Show low level info about the listpack encoding of <key>.",
     "OBJECT <key>",
     "    Show low level info about `key` and associated value.",
+    "OOM",
+    "    Crash the server simulating an out-of-memory error.",
     "PANIC",
     "    Crash the server simulating a panic.",
     "POPULATE <count> [<prefix>] [<size>]",
@@ -133,6 +135,11 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("panic") => {
             let text = format!("DEBUG PANIC called at Unix time {}", server.clock.unix_s);
             server_panic(&server.config, &text)
+        }
+        _ if is("oom") => {
+            // More than any address space has.
+            let all: Vec<u8> = Vec::with_capacity(std::hint::black_box(usize::MAX / 4));
+            std::hint::black_box(all);
         }
         _ if is("assert") => assert!(!is("assert"), "DEBUG ASSERT called"),
         _ if is("log") && n == 3 => {
@@ -212,7 +219,7 @@ pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
             server.clients.add_reply_ok(cid);
         }
         _ if is("config-rewrite-force-all") && n == 2 => {
-            rewrite_config_or_reply(server, cid, true, &[]);
+            rewrite_config_or_reply(server, cid, true);
         }
         _ if is("client-eviction") && n == 2 => match server.client_eviction_report() {
             Some(text) => server

@@ -1,5 +1,5 @@
-//! What INFO says (genRedisInfoString of server.c): sections, field names and their order are 7.2's, with `server_name` and
-//! `aedile_version` besides.
+//! What INFO says (genRedisInfoString of server.c): sections, field names and their order are 7.2's, with `aedile_version`
+//! besides.
 //!
 //! Everything is read when it is asked for. A field about a feature that is not built has the value that upstream shows for a
 //! feature that is not used.
@@ -222,7 +222,6 @@ impl Server {
         let config_file = self.config.configfile.as_deref();
         i.section("Server");
         i.field("redis_version", REDIS_VERSION);
-        i.field("server_name", "aedile");
         i.field("aedile_version", AEDILE_VERSION);
         i.field("redis_git_sha1", "00000000");
         i.field("redis_git_dirty", 0);

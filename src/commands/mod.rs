@@ -30,3 +30,4 @@ pub mod stream;
 pub mod string;
 pub mod table;
 pub mod transactions;
+pub mod unbuilt;

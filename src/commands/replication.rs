@@ -134,7 +134,12 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
             let Some(port) = server.get_long_long_or_reply(cid, args, i + 1) else {
                 return;
             };
-            server.clients[cid].repl_mut().listening_port = port as u16;
+            // Upstream keeps any number, and shows and uses what is left of it in an int.
+            let Ok(port) = u16::try_from(port) else {
+                let text = "value is out of range, value must between 0 and 65535";
+                return server.add_reply_error(cid, text);
+            };
+            server.clients[cid].repl_mut().listening_port = port;
         } else if args.is(i, "ip-address") {
             let ip = &args[i + 1];
             if ip.len() >= NET_HOST_STR_LEN {

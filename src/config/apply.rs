@@ -47,6 +47,8 @@ pub enum Apply {
     WatchdogPeriod,
     /// `crash-log-enabled`, `use-exit-on-panic`
     CrashLog,
+    /// `activedefrag`
+    ActiveDefrag,
 }
 
 impl Apply {
@@ -85,6 +87,13 @@ impl Apply {
             Apply::OomScoreAdj => server.update_oom_score_adj()?,
             Apply::WatchdogPeriod => server.apply_watchdog_period(),
             Apply::CrashLog => crash::setup(&server.config),
+            // A server that starts with it says that it has no effect; who asks here can be answered.
+            Apply::ActiveDefrag if server.config.activedefrag => {
+                return Err("Active defragmentation cannot be enabled: it requires a Redis server compiled with a \
+                            modified Jemalloc like the one shipped by default with the Redis source distribution"
+                    .into());
+            }
+            Apply::ActiveDefrag => {}
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! A line is a directive and its arguments, with the quoting of sdssplitargs. Lines are taken in turn and the last one
 //! wins, but `save` lines add up. The first fault ends it. What other owners must judge (`user`, `rename-command`,
-//! `loadmodule`, directives of modules and Sentinel) is kept as [`DeferredLine`]s.
+//! `loadmodule`, directives of modules and Sentinel) is kept as [`DeferredLine`]s. What this version cannot do at all is a
+//! fault of the line that asks for it (`unbuilt`).
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -12,7 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::fields::Config;
 use super::glob_files::{glob, is_pattern};
-use super::row::MULTI_ARG;
+use super::row::{Feature, MULTI_ARG, Row};
+use super::unbuilt::check_all_built;
 use super::value::DeferredLine;
 use super::{lookup, strerror};
 use crate::base::log::Level;
@@ -131,6 +133,7 @@ pub fn load_server_config(
         config,
         reading_file: false,
         depth: 0,
+        refusable: Vec::new(),
     }
     .load(file, stdin, options)
 }
@@ -141,6 +144,8 @@ struct Loader<'a> {
     /// replace each other.
     reading_file: bool,
     depth: usize,
+    /// The last line of each directive that may have to be refused.
+    refusable: Vec<(&'static Row, DeferredLine)>,
 }
 
 impl Loader<'_> {
@@ -208,6 +213,11 @@ impl Loader<'_> {
         };
         name.make_ascii_lowercase();
         let name = name.clone();
+        let deferred = |args| DeferredLine {
+            number,
+            text: line.to_vec(),
+            args,
+        };
 
         if let Some(row) = lookup(&name) {
             let values = &args[1..];
@@ -222,14 +232,13 @@ impl Loader<'_> {
                 }
                 _ => return Err("wrong number of arguments".into()),
             }
+            if let Feature::Refused(_) = row.feature {
+                self.refusable.retain(|(known, _)| known.name != row.name);
+                self.refusable.push((row, deferred(args)));
+            }
             return Ok(());
         }
 
-        let deferred = |args| DeferredLine {
-            number,
-            text: line.to_vec(),
-            args,
-        };
         match (&name[..], args.len()) {
             (name, 2) if DEPRECATED.contains(&name) => {}
             (b"include", 2) => self.include(&args[1])?,
@@ -266,6 +275,10 @@ impl Loader<'_> {
     /// Checks between directives, after the last line.
     fn check_whole(&mut self) -> Result<(), ConfigError> {
         let config = &mut *self.config;
+        // Not at the end of an included file: what follows may take it back.
+        if self.depth == 0 {
+            check_all_built(config, &self.refusable)?;
+        }
         if !config.logfile.is_empty() {
             // Later it would be too late to stop for it.
             let opened = File::options()
@@ -348,6 +361,7 @@ mod tests {
             config: &mut config,
             reading_file: false,
             depth: 0,
+            refusable: Vec::new(),
         };
         loader
             .load_server_config_from_string(text.as_bytes())
@@ -365,7 +379,7 @@ mod tests {
         let config = load(
             "# a comment\n\n  port 7000 \r\n\tMaxMemory\t700mb\nbind 127.0.0.1 \"-::1\"\nlogfile ''\n\
              requirepass \"a b\\x41\\n\"\nslave-read-only no\nport 7001\nlua-replicate-commands yes\n\
-             replicaof 10.0.0.1 6380\nuser bob on >x\nloadmodule /x.so 1\nmod.opt 1 2\nrename-command FLUSHALL \"\"\n\
+             replicaof 10.0.0.1 6380\nuser default on \">a b\\x41\\n\" ~* &* +@all\nrename-command FLUSHALL \"\"\n\
              shutdown-on-sigint \"nosave now\"\nsentinel\nsave 900 1\nsave 300 10\n",
         )
         .expect("good");
@@ -377,17 +391,13 @@ mod tests {
         assert_eq!(config.masterhost.as_deref(), Some(&b"10.0.0.1"[..]));
         assert_eq!(config.shutdown_on_sigint, 6);
         assert_eq!(config.save.len(), 2);
-        assert_eq!(config.users[0].args, [&b"user"[..], b"bob", b"on", b">x"]);
+        assert_eq!(config.users[0].args[..3], [&b"user"[..], b"default", b"on"]);
         assert_eq!(
             (
                 config.renamed_commands[0].number,
                 config.renamed_commands[0].args.len()
             ),
-            (15, 3)
-        );
-        assert_eq!(
-            (config.loadmodules.len(), config.module_directives.len()),
-            (1, 1)
+            (13, 3)
         );
         assert_eq!(
             ConfigError::of_line(
@@ -395,7 +405,7 @@ mod tests {
                 "No such command in rename-command"
             )
             .to_string(),
-            "\n*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***\nReading the configuration file, at line 15\n\
+            "\n*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***\nReading the configuration file, at line 13\n\
              >>> 'rename-command FLUSHALL \"\"'\nNo such command in rename-command\n"
         );
     }
@@ -454,18 +464,11 @@ mod tests {
 
     #[test]
     fn faults_of_the_whole() {
-        let error =
-            load("cluster-enabled yes\nreplicaof 10.0.0.1 1\n").expect_err("not in a cluster");
-        assert_eq!(
-            error.to_string(),
-            "\n*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***\nreplicaof directive not allowed in cluster mode\n"
-        );
         let error = load("logfile /no/such/folder/log\n").expect_err("no such folder");
         assert_eq!(
             error.to_string(),
             "\n*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***\nCan't open the log file: No such file or directory\n"
         );
-        assert_eq!(load("cluster-enabled yes\n").expect("good").databases, 1);
         assert_eq!(load("hz 0\n").expect("good").hz, 1);
         assert_eq!(load("hz 10000\n").expect("good").hz, 500);
     }

@@ -38,6 +38,9 @@ pub enum Feature {
     Built,
     /// The directive is read, checked, shown and rewritten, but nothing acts on it yet.
     Accepted,
+    /// Any value but the default is refused, at the start and by CONFIG SET: to go on without the named feature would break
+    /// what the user relies on.
+    Refused(&'static str),
 }
 
 /// What `set` did.
@@ -268,6 +271,22 @@ impl Row {
         self
     }
 
+    /// The row of a feature that is not built and must not be missed silently; `feature` names it in an error text.
+    pub const fn refused(mut self, feature: &'static str) -> Row {
+        self.feature = Feature::Refused(feature);
+        self
+    }
+
+    /// Why the value in `config` cannot be had, if it cannot.
+    pub fn why_refused(&self, config: &Config) -> Option<String> {
+        match self.feature {
+            Feature::Refused(feature) if self.get(config) != self.get(&Config::default()) => {
+                Some(not_built(self.name, feature))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the row has this flag.
     pub const fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
@@ -381,6 +400,11 @@ impl Row {
             }
         }
     }
+}
+
+/// The text of an error about a directive that asks for a feature that is not built.
+pub(super) fn not_built(directive: &str, feature: &str) -> String {
+    format!("'{directive}' asks for {feature}, which this version does not have yet")
 }
 
 /// `yes` or `no`.

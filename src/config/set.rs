@@ -91,10 +91,11 @@ pub fn config_set(host: &mut impl ConfigHost, pairs: &[(&[u8], &[u8])]) -> Resul
     let backup = Backup::new(host, &pairs);
     let mut effects: Vec<(Apply, &str)> = Vec::new();
     for pair in &pairs {
-        match pair
+        let set = pair
             .row
-            .set(host.config(), &split_value(pair.row, pair.value), false)
-        {
+            .set(host.config(), &split_value(pair.row, pair.value), false);
+        let refused = pair.row.why_refused(host.config());
+        match refused.map_or(set, Err) {
             Ok(Change::Changed) => {
                 let new = pair
                     .row

@@ -10,9 +10,9 @@ use super::row::{
 };
 use super::special;
 use super::valid::{
-    is_valid_active_defrag, is_valid_announced_hostname, is_valid_announced_nodename,
-    is_valid_aof_dirname, is_valid_aof_filename, is_valid_db_filename,
-    is_valid_proc_title_template, is_valid_shutdown_on_sig_flags,
+    is_valid_announced_hostname, is_valid_announced_nodename, is_valid_aof_dirname,
+    is_valid_aof_filename, is_valid_db_filename, is_valid_proc_title_template,
+    is_valid_shutdown_on_sig_flags,
 };
 use super::value::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
@@ -20,6 +20,12 @@ use super::value::{
     ReplOverflowPolicy, SanitizeDumpPayload, ShutdownFlags, Supervised, SyslogFacility,
     TlsAuthClients,
 };
+
+/// Features that are not built, as error texts name them.
+pub const ACL: &str = "access control lists";
+pub const CLUSTER: &str = "cluster mode";
+pub const MODULES: &str = "modules";
+const TLS: &str = "TLS";
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
 pub static TABLE: &[Row] = &[
@@ -83,9 +89,9 @@ pub static TABLE: &[Row] = &[
     )
     .apply(Apply::Maxclients),
     // TLS.
-    row("tls-port", MODIFIABLE, number!(tls_port, Integer, 0, 65535)).accepted(),
-    row("tls-replication", MODIFIABLE, yes_no!(tls_replication)).accepted(),
-    row("tls-cluster", MODIFIABLE, yes_no!(tls_cluster)).accepted(),
+    row("tls-port", MODIFIABLE, number!(tls_port, Integer, 0, 65535)).refused(TLS),
+    row("tls-replication", MODIFIABLE, yes_no!(tls_replication)).refused(TLS),
+    row("tls-cluster", MODIFIABLE, yes_no!(tls_cluster)).refused(TLS),
     row(
         "tls-auth-clients",
         MODIFIABLE,
@@ -208,8 +214,7 @@ pub static TABLE: &[Row] = &[
         "crash-memcheck-enabled",
         MODIFIABLE,
         yes_no!(crash_memcheck_enabled),
-    )
-    .accepted(),
+    ),
     row(
         "use-exit-on-panic",
         MODIFIABLE | HIDDEN,
@@ -505,7 +510,7 @@ pub static TABLE: &[Row] = &[
         opt_bytes!(requirepass),
     )
     .apply(Apply::RequirePass),
-    row("aclfile", IMMUTABLE, text!(aclfile)).accepted(),
+    row("aclfile", IMMUTABLE, text!(aclfile)).refused(ACL),
     row(
         "acl-pubsub-default",
         MODIFIABLE,
@@ -671,7 +676,7 @@ pub static TABLE: &[Row] = &[
     .alias("lua-time-limit")
     .accepted(),
     // Cluster.
-    row("cluster-enabled", IMMUTABLE, yes_no!(cluster_enabled)).accepted(),
+    row("cluster-enabled", IMMUTABLE, yes_no!(cluster_enabled)).refused(CLUSTER),
     row("cluster-config-file", IMMUTABLE, text!(cluster_config_file)).accepted(),
     row(
         "cluster-node-timeout",
@@ -880,12 +885,9 @@ pub static TABLE: &[Row] = &[
         number!(stream_node_max_entries, Integer, 0, i64::MAX),
     ),
     // Defragmentation.
-    row(
-        "activedefrag",
-        DEBUG | MODIFIABLE,
-        yes_no!(activedefrag, Some(is_valid_active_defrag)),
-    )
-    .accepted(),
+    row("activedefrag", DEBUG | MODIFIABLE, yes_no!(activedefrag))
+        .accepted()
+        .apply(Apply::ActiveDefrag),
     row(
         "active-defrag-ignore-bytes",
         MODIFIABLE,

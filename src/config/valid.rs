@@ -102,16 +102,6 @@ pub(super) fn is_valid_shutdown_on_sig_flags(value: i32) -> Result<(), String> {
     Ok(())
 }
 
-/// `activedefrag`: refused, in upstream's words for an allocator that gives no hints on fragmentation.
-pub(super) fn is_valid_active_defrag(value: bool) -> Result<(), String> {
-    if value {
-        return Err("Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified \
-                    Jemalloc like the one shipped by default with the Redis source distribution"
-            .into());
-    }
-    Ok(())
-}
-
 /// `proc-title-template`: braces are balanced, variables are known, and something is left with an empty `{title}`.
 pub(super) fn is_valid_proc_title_template(config: &Config, value: &[u8]) -> Result<(), String> {
     let invalid = || "template format is invalid or contains unknown variables".to_string();

@@ -214,6 +214,8 @@ impl Server {
         for db in &mut self.dbs {
             db.keys.set_resize(resize);
         }
+        // Nor are their LRU bits changed.
+        self.refresh_no_touch();
     }
 
     /// Starts to save to `path` in a child (rdbSaveBackground). False: a child runs already, or none could be made (then the

@@ -719,6 +719,9 @@ impl Server {
             Level::Notice,
             "MASTER <-> REPLICA sync: Finished with success"
         );
+        self.notify_systemd(
+            "STATUS=MASTER <-> REPLICA sync: Finished with success. Ready to accept connections in read-write mode.\n",
+        );
         if self.config.appendonly {
             self.restart_aof_after_sync();
         }

@@ -399,6 +399,10 @@ impl Server {
         }
         self.repl.handshake = None;
         self.repl.refusal = None;
+        self.notify_systemd(
+            "STATUS=MASTER <-> REPLICA sync: Partial Resynchronization accepted. Ready to accept connections in read-write \
+             mode.\n",
+        );
         let cid = self.replication_resurrect_cached_master(sock);
         if !self.repl.log.backlog_active() {
             // This instance was restarted, and its history came from the RDB file.

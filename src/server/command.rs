@@ -793,6 +793,19 @@ impl fmt::Display for RenameError {
 
 impl std::error::Error for RenameError {}
 
+/// A command of 7.2 that is not built.
+#[derive(Debug)]
+pub struct Unbuilt {
+    /// Lower case.
+    pub name: &'static str,
+    /// Whether its second argument is the name of a subcommand.
+    pub container: bool,
+    /// What it is about, as the error text names it.
+    pub feature: &'static str,
+    /// Answers what can be answered without the feature; the third argument is `name`. False: nothing has been sent.
+    pub answer_probe: fn(&mut Server, ClientId, &str, &Args) -> bool,
+}
+
 /// All commands of the server, by name and by id.
 #[derive(Debug)]
 pub struct CommandTable {
@@ -801,6 +814,8 @@ pub struct CommandTable {
     names: NameIndex,
     /// The names before the first `rename-command`, if there was one.
     original_names: Option<NameIndex>,
+    /// Names of what is not built, lower case (renames applied).
+    unbuilt: Vec<(Cow<'static, [u8]>, &'static Unbuilt)>,
 }
 
 impl CommandTable {
@@ -855,7 +870,24 @@ impl CommandTable {
             rows,
             names: NameIndex::new(entries),
             original_names: None,
+            unbuilt: Vec::new(),
         }
+    }
+
+    /// The table with these names besides, which lead to no command but are not unknown either.
+    #[must_use]
+    pub fn with_unbuilt(mut self, list: &'static [Unbuilt]) -> CommandTable {
+        let named = |u: &'static Unbuilt| (Cow::Borrowed(u.name.as_bytes()), u);
+        self.unbuilt = list.iter().map(named).collect();
+        self
+    }
+
+    /// What is not built, by its name (renames applied), whatever its case.
+    pub fn lookup_unbuilt(&self, name: &[u8]) -> Option<&'static Unbuilt> {
+        let mut known = self.unbuilt.iter();
+        known
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, u)| *u)
     }
 
     /// The command of that name (renames applied), whatever its case. Does not find subcommands.
@@ -980,7 +1012,12 @@ impl CommandTable {
     ///
     /// The table stays as it was when there is no `old`, or when `new` is taken by another command.
     pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
-        let id = self.lookup(old).ok_or(RenameError::NoSuchCommand)?;
+        let Some(id) = self.lookup(old) else {
+            return self.rename_unbuilt(old, new);
+        };
+        if self.lookup_unbuilt(new).is_some() {
+            return Err(RenameError::TargetExists);
+        }
         if self.lookup(new).is_some_and(|holder| holder != id) {
             return Err(RenameError::TargetExists);
         }
@@ -995,6 +1032,26 @@ impl CommandTable {
         }
         let before = std::mem::replace(&mut self.names, NameIndex::new(entries));
         self.original_names.get_or_insert(before);
+        Ok(())
+    }
+
+    /// The same for a command that is not built: a configuration that hides it is good here too.
+    fn rename_unbuilt(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
+        let at = self
+            .unbuilt
+            .iter()
+            .position(|(own, _)| own.eq_ignore_ascii_case(old))
+            .ok_or(RenameError::NoSuchCommand)?;
+        let mut others = self.unbuilt.iter().enumerate();
+        let taken = others.any(|(i, (own, _))| i != at && own.eq_ignore_ascii_case(new));
+        if taken || self.lookup(new).is_some() {
+            return Err(RenameError::TargetExists);
+        }
+        if new.is_empty() {
+            self.unbuilt.remove(at);
+        } else {
+            self.unbuilt[at].0 = Cow::Owned(new.to_ascii_lowercase());
+        }
         Ok(())
     }
 }

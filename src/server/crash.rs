@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::base::alloc;
 use crate::base::log::{self, Form, Level};
 use crate::base::split_args::sdscatrepr;
 use crate::base::sys::{self, CrashCause, Exhibit, Registers};
@@ -28,6 +29,7 @@ const MEMORY_TEST: Duration = Duration::from_secs(5);
 
 /// Reports fatal signals and panics as the configuration has it (setupSignalHandlers, removeSignalHandlers).
 pub fn setup(config: &Config) {
+    alloc::keep_reserve();
     let full = config.crash_log_enabled;
     sys::set_exit_on_panic(config.use_exit_on_panic);
     sys::set_crash_handlers(full.then_some(crash_report));
@@ -79,7 +81,23 @@ pub fn server_panic(config: &Config, text: &str) -> ! {
 fn crash_report(cause: &CrashCause) {
     let signal = cause.signal;
     let registers = &cause.registers;
+    // An allocation that failed is what aborts a program.
+    let own = cause
+        .sender
+        .is_none_or(|(pid, _)| pid.unsigned_abs() == std::process::id());
+    let out_of_memory = alloc::failed_request().filter(|_| own && signal == libc::SIGABRT);
+    if let Some(size) = out_of_memory {
+        alloc::release_reserve();
+        server_log!(Level::Warning, "Out Of Memory allocating {} bytes!", size);
+    }
     bug_report_start();
+    if let Some(size) = out_of_memory {
+        server_log!(
+            Level::Warning,
+            "Guru Meditation: Redis aborting for OUT OF MEMORY. Allocating {} bytes!",
+            size
+        );
+    }
     server_log!(
         Level::Warning,
         "Redis {} crashed by signal: {}, si_code: {}",

@@ -56,7 +56,7 @@ use crate::server::client::{
 use crate::server::command::{
     Argv, CMD_ADMIN, CMD_DENYOOM, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_ASYNC_LOADING,
     CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG,
-    CMD_STALE, CMD_WRITE, CommandId,
+    CMD_STALE, CMD_WRITE, CommandId, Unbuilt,
 };
 use crate::server::crash::server_panic;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
@@ -308,6 +308,8 @@ pub struct Exec {
     pub blocked_depth: u32,
     /// The clock must be read before the next command: something slow ran since.
     pub clock_stale: bool,
+    /// When the log was last told of an HTTP request, in unix seconds.
+    attack_logged_s: Option<i64>,
 }
 
 /// What is to become of the connection's further requests.
@@ -397,7 +399,8 @@ impl Server {
     }
 
     /// Looks once at what most commands need not look at each: whether the server is in any state that may refuse a command
-    /// or shows it to others. To be called before the requests of a read, and after a command that may change it.
+    /// or shows it to others. To be called before the requests of a read, and after whatever may change it: a command with
+    /// CMD_ADMIN, one that changes its client's flags for its look-ups or its tracking, a nested turn of the event loop.
     #[inline]
     pub fn refresh_shortcuts(&mut self, cid: ClientId) {
         self.exec.unusual = self.repl.master_host.is_some()
@@ -413,11 +416,20 @@ impl Server {
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
             self.exec.authenticated = c.authenticated;
-            self.exec.no_touch = c.has(CLIENT_NO_TOUCH) || self.persist.child.is_some();
         }
         self.exec.current_client = Some(cid);
         // An error that nobody's command was answered with (a time-out's, say) is not that of the next one.
         self.exec.error_reply_sent = false;
+        self.refresh_no_touch();
+    }
+
+    /// Whether the current client's look-ups leave LRU data alone. To be called when a child begins or ends: that can be in
+    /// the middle of any command.
+    pub fn refresh_no_touch(&mut self) {
+        let client = self.exec.current_client;
+        let c = client.and_then(|cid| self.clients.get(cid));
+        self.exec.no_touch =
+            self.persist.child.is_some() || c.is_some_and(|c| c.has(CLIENT_NO_TOUCH));
     }
 
     /// The command that is called; pipelines repeat one, so the last is tried first.
@@ -662,21 +674,22 @@ impl Server {
         self.after_rejected_command(cid)
     }
 
+    /// What a client has called last was no command.
+    fn forget_command(&mut self, cid: ClientId) {
+        self.exec.current_cmd = None;
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.last_cmd = None;
+        }
+    }
+
     #[cold]
     fn no_such_command(&mut self, cid: ClientId, args: &Args) -> Processed {
-        self.exec.current_cmd = None;
+        self.forget_command(cid);
         if args.is(0, "host:") || args.is(0, "post") {
-            // A browser was tricked into talking to us.
-            let peer = self.client_peer(cid);
-            server_log!(
-                Level::Warning,
-                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
-                 This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
-                 instance. Connection from {} aborted.",
-                peer
-            );
-            self.free_client_async(cid);
-            return Processed::Stop;
+            return self.security_warning(cid);
+        }
+        if let Some(unbuilt) = self.commands.lookup_unbuilt(&args[0]) {
+            return self.unbuilt_command(cid, unbuilt, args);
         }
         let mut text = b"unknown command '".to_vec();
         text.extend_from_slice(shown_part(&args[0]));
@@ -699,9 +712,58 @@ impl Server {
         self.after_rejected_command(cid)
     }
 
+    /// A browser was tricked into talking to us (securityWarningCommand). The log hears of it once a minute: it must not be
+    /// possible to fill it.
+    #[cold]
+    fn security_warning(&mut self, cid: ClientId) -> Processed {
+        const LOG_INTERVAL_S: i64 = 60;
+        let now = self.clock.unix_s;
+        let before = self.exec.attack_logged_s.replace(now);
+        if before.is_none_or(|t| (now - t).abs() > LOG_INTERVAL_S) {
+            let peer = self.client_peer(cid);
+            server_log!(
+                Level::Warning,
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+                 This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
+                 instance. Connection from {} aborted.",
+                peer
+            );
+        } else {
+            self.exec.attack_logged_s = before;
+        }
+        self.free_client_async(cid);
+        Processed::Stop
+    }
+
+    /// A command of 7.2 that is not built says so, unless there is an answer without it.
+    #[cold]
+    fn unbuilt_command(&mut self, cid: ClientId, unbuilt: &Unbuilt, args: &Args) -> Processed {
+        if !self.exec.authenticated {
+            return self.reject_command(cid, None, "-NOAUTH Authentication required.");
+        }
+        // It can be neither queued nor taken for a message.
+        let plain = self.exec.client_flags & (CLIENT_MULTI | CLIENT_PUBSUB) == 0;
+        if plain && (unbuilt.answer_probe)(self, cid, unbuilt.name, args) {
+            return self.after_rejected_command(cid);
+        }
+        let mut text = format!("'{}", unbuilt.name).into_bytes();
+        if let Some(sub) = args.get(1).filter(|_| unbuilt.container) {
+            text.push(b'|');
+            text.extend(shown_part(sub).to_ascii_lowercase());
+        }
+        let reason = format!(
+            "' needs {}, which this version does not have yet",
+            unbuilt.feature
+        );
+        text.extend_from_slice(reason.as_bytes());
+        self.flag_transaction(cid);
+        self.add_reply_error_bytes(cid, &text);
+        self.after_rejected_command(cid)
+    }
+
     #[cold]
     fn no_such_subcommand(&mut self, cid: ClientId, parent: CommandId, args: &Args) -> Processed {
-        self.exec.current_cmd = None;
+        self.forget_command(cid);
         let mut text = b"unknown subcommand '".to_vec();
         text.extend_from_slice(shown_part(&args[1]));
         text.extend_from_slice(b"'. Try ");
@@ -847,7 +909,7 @@ impl Server {
             c.woff = offset;
         }
         if !c.out.list.is_empty() {
-            return self.after_large_output(cid);
+            return self.after_rejected_command(cid);
         }
         const LOOK: u64 = CLIENT_REPLY_SKIP
             | CLIENT_REPLY_SKIP_NEXT
@@ -885,17 +947,13 @@ impl Server {
         self.latency_add_sample_if_needed(event, (us / 1000) as i64);
     }
 
-    /// Output gathers while a pipeline runs: the limits are looked at after each command.
-    #[cold]
-    fn after_large_output(&mut self, cid: ClientId) -> Processed {
-        self.close_client_on_output_buffer_limit_reached(cid);
-        self.after_rejected_command(cid)
-    }
-
-    /// A command that was refused ends like one that ran.
+    /// The end of a command that was refused, or of one that left more output than its client's first buffer holds.
+    #[inline(never)]
     fn after_rejected_command(&mut self, cid: ClientId) -> Processed {
         // It counts as rejected, not as failed.
         self.exec.error_reply_sent = false;
+        // Output gathers while a pipeline runs: the limits are looked at after each command.
+        self.close_client_on_output_buffer_limit_reached(cid);
         if self.tracking.clients() > 0 {
             self.tracking_forget_caching(cid);
         }

@@ -84,13 +84,16 @@ fn listen_tcp(ip: IpAddr, port: u16, backlog: i32) -> io::Result<Socket> {
     Ok(s)
 }
 
-/// A failure that an optional address (one with a leading `-`), or the absence of IPv6 on this host, excuses.
-fn not_available(e: &io::Error) -> bool {
+/// Whether the server does without an address that it could not have: an optional one (with a leading `-`) that this host
+/// does not have, or any of a family that it does not know.
+fn is_excused(e: &io::Error, optional: bool) -> bool {
+    if optional && e.raw_os_error() == Some(libc::EADDRNOTAVAIL) {
+        return true;
+    }
     matches!(
         e.raw_os_error(),
         Some(
-            libc::EADDRNOTAVAIL
-                | libc::EAFNOSUPPORT
+            libc::EAFNOSUPPORT
                 | libc::EPFNOSUPPORT
                 | libc::EPROTONOSUPPORT
                 | libc::ESOCKTNOSUPPORT
@@ -109,11 +112,10 @@ impl Server {
                 None => (false, addr.as_slice()),
             };
             let name = String::from_utf8_lossy(text);
-            let (optional, host) = match &*name {
-                "*" => (optional, "0.0.0.0"),
-                // Upstream's default `* -::*` is meant for hosts without IPv6 too.
-                "::*" => (optional, "::"),
-                other => (optional, other),
+            let host = match &*name {
+                "*" => "0.0.0.0",
+                "::*" => "::",
+                other => other,
             };
             let result = match host.parse::<IpAddr>() {
                 Ok(ip) => Ok(ip),
@@ -124,7 +126,6 @@ impl Server {
             };
             match result.and_then(|ip| listen_tcp(ip, port, self.config.tcp_backlog)) {
                 Ok(s) => sockets.push(s),
-                Err(e) if optional && not_available(&e) => {}
                 Err(e) => {
                     server_log!(
                         Level::Warning,
@@ -133,10 +134,9 @@ impl Server {
                         port,
                         crate::base::sys::strerror(&e)
                     );
-                    if not_available(&e) && host == "::" {
-                        continue;
+                    if !is_excused(&e, optional) {
+                        return Err(ListenError);
                     }
-                    return Err(ListenError);
                 }
             }
         }

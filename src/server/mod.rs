@@ -41,6 +41,7 @@ pub mod slowlog;
 pub mod spill;
 pub mod startup;
 pub mod stats;
+pub mod supervise;
 pub mod temp_file;
 pub mod tracking;
 

@@ -218,6 +218,7 @@ impl Server {
         };
         let denied = c.has(CLIENT_DENY_BLOCKING);
         c.flags |= CLIENT_DENY_BLOCKING;
+        c.last_cmd = self.exec.current_cmd;
         let (mut commands, mut cmd_flags) = (Vec::new(), 0);
         if let Some(m) = c.multi.as_deref_mut() {
             commands = std::mem::take(&mut m.commands);

@@ -47,6 +47,10 @@ const BIG_READS: usize = 16;
 /// before.
 const BIG_RESERVE: usize = 1024 * 1024;
 
+/// Output of a client that may not do anything before it has authenticated, in bytes, before it is cut off: more than the
+/// errors that answer all of what one read brings.
+const UNAUTHENTICATED_OUTPUT: u64 = 256 * 1024;
+
 const PROTECTED_MODE_ERROR: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no \
 password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to \
 connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending \
@@ -1015,13 +1019,15 @@ impl Server {
         c.out.memory() + log
     }
 
-    /// Whether the client has passed its class's output limit, hard, or soft for too long (checkClientOutputBufferLimits).
+    /// Whether the client has passed its class's output limit, hard, or soft for too long (checkClientOutputBufferLimits), or
+    /// lets output gather without having authenticated (CVE-2025-21605).
     pub fn check_client_output_buffer_limits(&mut self, cid: ClientId) -> bool {
         let used = self.client_output_memory(cid) as u64;
         let now = self.clock.unix_s;
         let class = match self.clients[cid].client_type() {
             // The link to our master is not limited.
             ClientType::Master => return false,
+            _ if used > UNAUTHENTICATED_OUTPUT && !self.clients[cid].authenticated => return true,
             t => t as usize,
         };
         let mut limit = self.config.client_output_buffer_limit[class];

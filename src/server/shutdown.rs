@@ -87,7 +87,7 @@ impl Server {
             flags
         };
         server_log!(Level::Notice, "User requested shutdown...");
-        crate::server::startup::notify_systemd("STOPPING=1\n");
+        self.notify_systemd("STOPPING=1\n");
         let timeout = i64::from(self.config.shutdown_timeout);
         let mut state = ShutdownState { flags, until_ms: 0 };
         if flags & SHUTDOWN_NOW == 0 && timeout != 0 && !self.is_ready_to_shutdown() {
@@ -170,9 +170,7 @@ impl Server {
                     server_log!(Level::Warning, "Writing initial AOF. Exit anyway.");
                 } else {
                     server_log!(Level::Warning, "Writing initial AOF, can't exit.");
-                    crate::server::startup::notify_systemd(
-                        "STATUS=Writing initial AOF, can't exit.\n",
-                    );
+                    self.notify_systemd("STATUS=Writing initial AOF, can't exit.\n");
                     return self.shutdown_failed();
                 }
             }
@@ -197,15 +195,13 @@ impl Server {
                 Level::Notice,
                 "Saving the final RDB snapshot before exiting."
             );
-            crate::server::startup::notify_systemd("STATUS=Saving the final RDB snapshot\n");
+            self.notify_systemd("STATUS=Saving the final RDB snapshot\n");
             if !self.rdb_save_to_dbfilename() {
                 if flags & SHUTDOWN_FORCE != 0 {
                     server_log!(Level::Warning, "Error trying to save the DB. Exit anyway.");
                 } else {
                     server_log!(Level::Warning, "Error trying to save the DB, can't exit.");
-                    crate::server::startup::notify_systemd(
-                        "STATUS=Error trying to save the DB, can't exit.\n",
-                    );
+                    self.notify_systemd("STATUS=Error trying to save the DB, can't exit.\n");
                     return self.shutdown_failed();
                 }
             }

@@ -10,10 +10,9 @@ use crate::base::clock::CachedClock;
 use crate::base::log::{self, Form, Level};
 use crate::base::random::{Prng, RandomSource};
 use crate::base::{alloc, sys};
-use crate::commands::table::FAMILIES;
+use crate::commands::table::{FAMILIES, UNBUILT};
 use crate::config::cmdline::{Action, CommandLine, parse_command_line};
 use crate::config::load::{ConfigError, load_server_config};
-use crate::config::value::Supervised;
 use crate::config::{Config, ineffective_directives, strerror};
 use crate::ds::table::KeyHasher;
 use crate::persist::check::{redis_check_aof_main, redis_check_rdb_main};
@@ -27,6 +26,7 @@ use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::Persist;
 use crate::server::pubsub::Pubsub;
 use crate::server::repl::{Repl, ReplicaState};
+use crate::server::supervise::redis_is_supervised;
 use crate::server::temp_file;
 use crate::server::tracking::Tracking;
 use crate::server::{
@@ -133,32 +133,6 @@ pub fn pid_file_path(config: &Config) -> Option<PathBuf> {
     }
 }
 
-/// Tells systemd about our state, when it supervises us (redisCommunicateSystemd).
-pub fn notify_systemd(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let Ok(socket) = std::os::unix::net::UnixDatagram::unbound() else {
-        return;
-    };
-    // A name that begins with '@' is in the abstract namespace.
-    let sent = match path.as_bytes().strip_prefix(b"@") {
-        Some(name) => {
-            use std::os::linux::net::SocketAddrExt;
-            std::os::unix::net::SocketAddr::from_abstract_name(name)
-                .and_then(|a| socket.send_to_addr(state.as_bytes(), &a))
-        }
-        None => socket.send_to(state.as_bytes(), &path),
-    };
-    if let Err(e) = sent {
-        server_log!(
-            Level::Warning,
-            "systemd supervision requested but NOTIFY_SOCKET fails: {}",
-            e
-        );
-    }
-}
-
 fn syslog_hook(level: Level, message: &[u8]) {
     // LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING.
     let priority = match level {
@@ -219,20 +193,13 @@ fn check_tcp_backlog_settings(config: &Config) {
     }
 }
 
-fn run(config: Config, argv: Vec<Vec<u8>>) -> i32 {
+fn run(mut config: Config, argv: Vec<Vec<u8>>) -> i32 {
     log::set_verbosity(config.loglevel.into());
     if !config.logfile.is_empty() {
         log::set_log_file(sys::path_of(&config.logfile));
     }
     linux_memory_warnings(&config);
-    let supervised = match config.supervised {
-        Supervised::No => false,
-        Supervised::Systemd => std::env::var_os("NOTIFY_SOCKET").is_some(),
-        Supervised::Upstart => std::env::var_os("UPSTART_JOB").is_some(),
-        Supervised::Auto => {
-            std::env::var_os("NOTIFY_SOCKET").is_some() || std::env::var_os("UPSTART_JOB").is_some()
-        }
-    };
+    let supervised = redis_is_supervised(&mut config);
     let background = config.daemonize && !supervised;
     if background && let Err(e) = sys::daemonize() {
         eprintln!("Can't become a daemon: {e}");
@@ -325,10 +292,13 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     server.aof_open_if_needed_on_server_start();
     server.aof_del_history_files();
     server.log_ready();
-    if server.config.supervised != Supervised::No {
-        notify_systemd("STATUS=Ready to accept connections\n");
-        notify_systemd("READY=1\n");
-    }
+    server.notify_systemd(match server.config.masterhost {
+        None => "STATUS=Ready to accept connections\n",
+        Some(_) => {
+            "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync\n"
+        }
+    });
+    server.notify_systemd("READY=1\n");
     if let Err(text) = server.update_oom_score_adj() {
         server_log!(Level::Warning, "{}", text);
     }
@@ -373,7 +343,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     // Whoever waits for the disk in WAITAOF need not wait for the next event.
     let waker = el.waker();
     aof.bio.on_done(move || waker.wake());
-    let mut commands = CommandTable::new(FAMILIES, false);
+    let mut commands = CommandTable::new(FAMILIES, false).with_unbuilt(UNBUILT);
     for line in &config.renamed_commands {
         if let [_, old, new] = line.args.as_slice()
             && let Err(e) = commands.rename(old, new)

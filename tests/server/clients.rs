@@ -499,3 +499,95 @@ fn info_sections() {
     c.ok("CONFIG RESETSTAT");
     assert!(!c.run("INFO commandstats").text().contains("cmdstat_set"));
 }
+
+/// `cmd` of CLIENT LIST is what was called last: nothing after what is no command, EXEC while it runs others.
+#[test]
+fn cmd_of_the_list_is_what_was_called_last() {
+    let server = Server::aedile(&[]);
+    let (mut c, mut other) = (server.connect(), server.connect());
+    let id = c.run("CLIENT ID").int();
+    let mut cmd_of = || {
+        let line = other.cmd(&["CLIENT", "LIST", "ID", &id.to_string()]).text();
+        fields(&line)["cmd"].clone()
+    };
+    c.ok("SET k v");
+    assert_eq!(cmd_of(), "set");
+    c.run("NOSUCH");
+    assert_eq!(cmd_of(), "NULL");
+    c.ok("SET k v");
+    c.run("CLIENT NOSUCH");
+    assert_eq!(cmd_of(), "NULL");
+    c.run("GET");
+    assert_eq!(cmd_of(), "get");
+    c.ok("MULTI");
+    c.run("CLIENT INFO");
+    assert_eq!(cmd_of(), "client|info");
+    let all = c.run("EXEC");
+    assert_eq!(fields(&all.items()[0].text())["cmd"], "exec");
+    assert_eq!(cmd_of(), "exec");
+}
+
+#[test]
+fn client_help_names_all_subcommands() {
+    if stand_in().is_some() {
+        return;
+    }
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let text: Vec<String> = c
+        .run("CLIENT HELP")
+        .items()
+        .iter()
+        .map(|v| v.text())
+        .collect();
+    let at = text
+        .iter()
+        .position(|l| l.starts_with("TRACKING (ON|OFF) [REDIRECT <id>]"));
+    assert_eq!(at.map(|at| text[at + 3].as_str()), Some("TRACKINGINFO"));
+    let all = c.run("COMMAND LIST FILTERBY PATTERN client|*");
+    for name in all.items() {
+        let name = name.text().to_uppercase();
+        let sub = name.split('|').nth(1).unwrap_or_default();
+        assert!(
+            text.iter().any(|l| l.split(' ').next() == Some(sub)),
+            "{sub}"
+        );
+    }
+}
+
+#[test]
+fn a_port_that_is_none_is_refused_from_a_replica() {
+    if stand_in().is_some() {
+        return;
+    }
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for port in ["65536", "-1", "4294967297"] {
+        c.cmd(&["REPLCONF", "listening-port", port])
+            .assert_error("ERR value is out of range, value must between 0 and 65535");
+    }
+    c.ok("REPLCONF listening-port 65535");
+}
+
+/// Whoever sends requests over HTTP in a row does not fill the log.
+#[test]
+fn http_requests_are_logged_once_a_minute() {
+    let server = Server::aedile(&[]);
+    for _ in 0..3 {
+        for request in ["POST / HTTP/1.1\r\n", "Host: x\r\n"] {
+            let mut c = server.connect();
+            c.write_raw(request.as_bytes());
+            assert_eq!(c.expect_close(), b"");
+        }
+    }
+    assert_eq!(server.log_count("Possible SECURITY ATTACK detected."), 1);
+    assert_eq!(
+        server
+            .connect()
+            .run("INFO server")
+            .text()
+            .matches("server_name")
+            .count(),
+        0
+    );
+}

@@ -289,3 +289,43 @@ fn the_oom_score_follows_role_and_directive() {
     c.config_set("oom-score-adj", "no");
     assert_eq!(score(server.pid()), base);
 }
+
+#[test]
+fn running_out_of_memory_is_reported() {
+    if stand_in().is_some() {
+        return;
+    }
+    let mut server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let set = std::process::Command::new("prlimit")
+        .args(["--pid", &server.pid().to_string(), "--as=500000000"])
+        .status();
+    assert!(set.is_ok_and(|s| s.success()));
+    c.send(&["SETRANGE", "k", "536870000", "x"]);
+    assert_eq!(server.wait_exit().signal(), Some(libc::SIGABRT));
+    assert!(server.log_has("# Out Of Memory allocating 53"));
+    let report = report_of(&server);
+    assert_in_order(
+        &report,
+        &[
+            "Redis aborting for OUT OF MEMORY. Allocating 53",
+            "------ STACK TRACE ------",
+            "setrange",
+        ],
+    );
+}
+
+#[test]
+fn debug_oom() {
+    if stand_in().is_some() {
+        return;
+    }
+    let mut server = Server::aedile(&DEBUG);
+    server.connect().send(&["DEBUG", "OOM"]);
+    assert_eq!(server.wait_exit().signal(), Some(libc::SIGABRT));
+    assert!(server.log_has(&format!(
+        "Out Of Memory allocating {} bytes!",
+        usize::MAX / 4
+    )));
+    assert!(report_of(&server).contains("OUT OF MEMORY"));
+}

@@ -565,3 +565,25 @@ fn flushall_and_dbsize() {
     assert_eq!(dump_state(&mut c).len(), 0);
     c.run("FLUSHALL maybe").assert_error("ERR syntax error");
 }
+
+/// A supervisor that stops a service may signal all of its processes: the save that runs is the server's own business.
+#[test]
+fn sigterm_to_the_child_that_saves_is_no_failed_save() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    populate(&mut c);
+    c.config_set("rdb-key-save-delay", "1000");
+    c.run("BGSAVE");
+    let children = format!("/proc/{0}/task/{0}/children", server.pid());
+    let children = std::fs::read_to_string(children).expect("proc");
+    let child = children.split_whitespace().next().expect("a child");
+    for signal in ["-TERM", "-INT"] {
+        let sent = std::process::Command::new("kill")
+            .args([signal, child])
+            .status();
+        assert!(sent.is_ok_and(|s| s.success()));
+    }
+    wait_until("saved", || c.info("rdb_bgsave_in_progress") == "0");
+    assert_eq!(c.info("rdb_last_bgsave_status"), "ok");
+    assert!(server.log_has("Background saving terminated with success"));
+}

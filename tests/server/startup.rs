@@ -201,6 +201,7 @@ fn optional_bind_address() {
     // An address of the documentation range, which no interface here has.
     let server = Server::aedile(&["--bind", "127.0.0.1", "-192.0.2.77"]);
     assert_eq!(server.connect().run("PING"), "PONG");
+    assert!(server.log_has("Warning: Could not create server TCP listening socket 192.0.2.77:"));
 }
 
 #[test]
@@ -457,4 +458,124 @@ fn process_title() {
 
     let untitled = Server::aedile(&["--set-proc-title", "no"]);
     assert!(title_of(untitled.pid()).contains("--set-proc-title\0no"));
+}
+
+/// What a service manager's socket receives.
+struct NotifySocket(std::os::unix::net::UnixDatagram);
+
+impl NotifySocket {
+    fn bind(path: &std::path::Path) -> NotifySocket {
+        let socket = std::os::unix::net::UnixDatagram::bind(path).expect("a socket");
+        socket.set_nonblocking(true).expect("non-blocking");
+        NotifySocket(socket)
+    }
+
+    /// What has come so far.
+    fn all(&self) -> Vec<String> {
+        let mut b = [0; 4096];
+        std::iter::from_fn(|| {
+            let n = self.0.recv(&mut b).ok()?;
+            Some(String::from_utf8_lossy(&b[..n]).trim_end().to_string())
+        })
+        .collect()
+    }
+}
+
+/// Debian's redis-server may be built without libsystemd: this is for this server only.
+fn notified(args: &[&str]) -> (Server, NotifySocket) {
+    let dir = Scratch::new();
+    let path = dir.join("notify");
+    let socket = NotifySocket::bind(&path);
+    let env = vec![("NOTIFY_SOCKET".to_string(), path.into_os_string())];
+    (Server::start_with_env(Kind::Aedile, dir, args, env), socket)
+}
+
+const SUPERVISED: &str = "Supervised by systemd. Please make sure you set appropriate values for TimeoutStartSec and \
+                          TimeoutStopSec in your service unit.";
+
+#[test]
+fn systemd_is_told_when_it_supervises() {
+    if stand_in().is_some() {
+        return;
+    }
+    for args in [["--supervised", "systemd"], ["--supervised", "auto"]] {
+        let (mut server, socket) = notified(&args);
+        let mut told = socket.all();
+        wait_until("ready", || {
+            told.extend(socket.all());
+            told.len() >= 3
+        });
+        assert_eq!(
+            told,
+            [
+                "STATUS=Redis is loading...",
+                "STATUS=Ready to accept connections",
+                "READY=1"
+            ]
+        );
+        assert!(server.log_has(SUPERVISED));
+        assert_eq!(server.connect().config_get("supervised"), "systemd");
+        server.terminate();
+        assert_eq!(socket.all()[0], "STOPPING=1");
+    }
+}
+
+#[test]
+fn systemd_is_told_nothing_unasked() {
+    if stand_in().is_some() {
+        return;
+    }
+    let (mut server, socket) = notified(&[]);
+    server.terminate();
+    assert_eq!(socket.all(), [""; 0]);
+    assert!(!server.log_has("systemd"));
+    // Asked for where there is nobody: it starts, and says so.
+    let server = Server::aedile(&["--supervised", "systemd"]);
+    assert!(server.log_has("systemd supervision error: NOTIFY_SOCKET not found!"));
+}
+
+#[test]
+fn systemd_is_told_what_a_replica_does() {
+    if stand_in().is_some() {
+        return;
+    }
+    let master = Server::aedile(&[]);
+    let of = format!("127.0.0.1 {}", master.port);
+    let (server, socket) = notified(&["--supervised", "systemd", "--replicaof", &of]);
+    server.wait_link_up();
+    let mut told = Vec::new();
+    let finished = "STATUS=MASTER <-> REPLICA sync: Finished with success. Ready to accept connections in read-write mode.";
+    wait_until("told", || {
+        told.extend(socket.all());
+        told.iter().any(|t| t == finished)
+    });
+    let waiting =
+        "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync";
+    assert!(told.iter().any(|t| t == waiting), "{told:?}");
+    let mut c = server.connect();
+    c.ok("CLIENT KILL TYPE master");
+    wait_until("resynchronized", || {
+        told.extend(socket.all());
+        told.iter()
+            .any(|t| t.contains("Partial Resynchronization accepted."))
+    });
+}
+
+#[test]
+fn a_name_forges_no_log_line() {
+    if stand_in().is_some() {
+        return;
+    }
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    c.cmd(&[
+        "REPLICAOF",
+        "x\n1:M 01 Jan 2026 00:00:00.000 # forged\x1b[2J",
+        "1",
+    ]);
+    server.wait_log("forged");
+    let log = server.log();
+    assert!(!log.lines().any(|l| l.starts_with("1:M")), "{log}");
+    assert!(!log.contains('\x1b'), "{log}");
+    assert!(log.contains("x\\n1:M 01 Jan"), "{log}");
 }

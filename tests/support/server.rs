@@ -399,6 +399,7 @@ impl Server {
         assert!(self.child.is_none(), "restart of a running server");
         self.args = args.iter().map(|s| s.to_string()).collect();
         self.begin_log();
+        self.wait_port();
         self.spawn();
         if let Err(log) = self.wait_ready() {
             panic!("{:?} did not restart:\n{log}", self.kind);
@@ -410,9 +411,19 @@ impl Server {
     pub fn restart_fails(&mut self) -> (ExitStatus, String) {
         assert!(self.child.is_none(), "restart of a running server");
         self.begin_log();
+        self.wait_port();
         self.spawn();
         let status = self.wait_exit();
         (status, self.log())
+    }
+
+    /// A child that a killed server had just forked has its listening socket until it gets to close it: the port is waited for.
+    #[track_caller]
+    fn wait_port(&self) {
+        let what = format!("port {} free again", self.port);
+        wait_until(&what, || {
+            TcpListener::bind(("127.0.0.1", self.port)).is_ok()
+        });
     }
 
     /// Keeps the log of the run before under another name, so that `log` is of this run only.

@@ -460,7 +460,10 @@ impl Server {
         }
         match before {
             Some(c) => self.refresh_shortcuts(c),
-            None => self.exec.current_client = None,
+            None => {
+                self.exec.current_client = None;
+                self.refresh_no_touch();
+            }
         }
     }
 

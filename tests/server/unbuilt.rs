@@ -1,0 +1,213 @@
+//! What this version does not have: asked for in a configuration, it keeps the server from starting; a command says so; and
+//! what clients ask to find out what they talk to has 7.2's answer.
+
+use crate::support::server::{Scratch, run_to_end};
+use crate::support::*;
+
+const NOT_YET: &str = "which this version does not have yet";
+
+#[test]
+fn a_server_that_cannot_do_what_it_is_told_does_not_start() {
+    if stand_in().is_some() {
+        return;
+    }
+    for (line, feature) in [
+        ("user bob on >x ~* +@all", "access control lists"),
+        ("aclfile users.acl", "access control lists"),
+        ("loadmodule /x.so", "modules"),
+        ("cluster-enabled yes", "cluster mode"),
+        ("tls-port 6390", "TLS"),
+        ("tls-replication yes", "TLS"),
+        ("tls-cluster yes", "TLS"),
+    ] {
+        let dir = Scratch::new();
+        let conf = dir.write("a.conf", format!("timeout 10\n{line}\n"));
+        let conf = conf.to_str().expect("utf8");
+        let end = run_to_end(Kind::Aedile, dir.path(), &[conf, "--port", "0"], b"");
+        let text = format!("{}{}", end.stdout, end.stderr);
+        assert_eq!(end.status.code(), Some(1), "{text}");
+        let name = line.split(' ').next().unwrap_or_default();
+        let told = format!(
+            "Reading the configuration file, at line 2\n>>> '{line}'\n'{name}' asks for {feature}, {NOT_YET}\n"
+        );
+        assert!(text.contains(&told), "{text}");
+    }
+}
+
+#[test]
+fn the_same_by_option() {
+    if stand_in().is_some() {
+        return;
+    }
+    let dir = Scratch::new();
+    let options = ["--port", "0", "--tls-port", "6390"];
+    let end = run_to_end(Kind::Aedile, dir.path(), &options, b"");
+    assert_eq!(end.status.code(), Some(1));
+    assert!(
+        end.stderr.contains("'tls-port' asks for TLS"),
+        "{}",
+        end.stderr
+    );
+}
+
+#[test]
+fn what_is_taken_back_or_has_no_effect_lets_it_start() {
+    let dir = Scratch::new();
+    let conf = dir.write(
+        "a.conf",
+        "tls-port 6390\ncluster-enabled no\naclfile \"\"\ntls-replication no\nrename-command EVAL \"\"\n\
+         rename-command CLUSTER hidden\nuser default on nopass sanitize-payload ~* &* +@all\nio-threads 2\n",
+    );
+    let conf = conf.to_str().expect("utf8").to_string();
+    let server = Server::start_in(Kind::Aedile, dir, &[&conf, "--tls-port", "0"]);
+    let mut c = server.connect();
+    assert_eq!(c.config_get("tls-port"), "0");
+    c.run("EVAL x 0")
+        .assert_error_prefix("ERR unknown command 'EVAL'");
+    c.run("CLUSTER INFO")
+        .assert_error_prefix("ERR unknown command 'CLUSTER'");
+    c.run("HIDDEN INFO")
+        .assert_error("ERR This instance has cluster support disabled");
+    if stand_in().is_none() {
+        assert!(server.log_has("'io-threads' is set, but what it is about is not built"));
+        assert!(!server.log_has("crash-memcheck-enabled"));
+    }
+}
+
+#[test]
+fn active_defragmentation_has_no_effect_and_is_named() {
+    if stand_in().is_some() {
+        return;
+    }
+    let server = Server::aedile(&["--activedefrag", "yes", "--crash-memcheck-enabled", "no"]);
+    assert_eq!(server.connect().config_get("activedefrag"), "yes");
+    assert!(server.log_has("WARNING: 'activedefrag' is set, but"));
+    assert!(!server.log_has("'crash-memcheck-enabled' is set"));
+}
+
+#[test]
+fn config_set_changes_nothing() {
+    if stand_in().is_some() {
+        return;
+    }
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for (name, value, before) in [
+        ("tls-port", "6390", "0"),
+        ("tls-replication", "yes", "no"),
+        ("tls-cluster", "yes", "no"),
+    ] {
+        let set = c.cmd(&["CONFIG", "SET", "timeout", "77", name, value]);
+        set.assert_error(&format!(
+            "ERR CONFIG SET failed (possibly related to argument '{name}') - '{name}' asks for TLS, {NOT_YET}"
+        ));
+        assert_eq!(c.config_get(name), before);
+        assert_eq!(c.config_get("timeout"), "0");
+        c.config_set(name, before);
+    }
+    c.run("CONFIG SET activedefrag yes").assert_error_prefix(
+        "ERR CONFIG SET failed (possibly related to argument 'activedefrag') - Active defragmentation cannot",
+    );
+    assert_eq!(c.config_get("activedefrag"), "no");
+}
+
+/// The line that CONFIG REWRITE of Redis leaves in every file must not contradict `requirepass` once that changes.
+#[test]
+fn the_one_users_line_goes_with_config_rewrite() {
+    if stand_in().is_some() {
+        return;
+    }
+    let dir = Scratch::new();
+    let conf = dir.write(
+        "a.conf",
+        "requirepass foo\nuser default on sanitize-payload \
+         #2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae ~* &* +@all\n",
+    );
+    let name = conf.to_str().expect("utf8").to_string();
+    let mut server = Server::start_in(Kind::Aedile, dir, &[&name]);
+    let mut c = server.connect();
+    c.ok("AUTH foo");
+    c.ok("CONFIG SET requirepass bar");
+    c.ok("CONFIG REWRITE");
+    let text = std::fs::read_to_string(&conf).expect("the file");
+    assert!(!text.contains("user default"), "{text}");
+    server.restart();
+    server.connect().ok("AUTH bar");
+}
+
+#[test]
+fn unbuilt_commands_say_so() {
+    if stand_in().is_some() {
+        return;
+    }
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for (line, name, feature) in [
+        ("EVAL x 0", "eval", "Lua scripts"),
+        ("evalsha_ro x 0", "evalsha_ro", "Lua scripts"),
+        ("SCRIPT LOAD x", "script|load", "Lua scripts"),
+        ("FCALL f 0", "fcall", "functions"),
+        ("FUNCTION LOAD x", "function|load", "functions"),
+        ("MODULE LOAD x", "module|load", "modules"),
+        ("ACL SETUSER x", "acl|setuser", "access control lists"),
+        ("ACL", "acl", "access control lists"),
+    ] {
+        c.run(line)
+            .assert_error(&format!("ERR '{name}' needs {feature}, {NOT_YET}"));
+    }
+    c.run("NOSUCH x")
+        .assert_error_prefix("ERR unknown command 'NOSUCH'");
+    // What does not work is not listed.
+    assert!(c.run("COMMAND INFO eval").items()[0].is_null());
+    // In a transaction nothing of it is queued.
+    c.ok("MULTI");
+    c.run("READONLY")
+        .assert_error(&format!("ERR 'readonly' needs cluster mode, {NOT_YET}"));
+    c.run("EXEC").assert_error_prefix("EXECABORT");
+}
+
+#[test]
+fn probes_are_answered_as_by_a_server_without_the_feature() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for line in [
+        "READONLY",
+        "READWRITE",
+        "ASKING",
+        "CLUSTER INFO",
+        "CLUSTER SLOTS",
+        "CLUSTER SHARDS",
+    ] {
+        c.run(line)
+            .assert_error("ERR This instance has cluster support disabled");
+    }
+    assert!(c.run("MODULE LIST").items().is_empty());
+    assert!(c.run("FUNCTION LIST").items().is_empty());
+    assert_eq!(c.run("FUNCTION STATS").items()[3].items()[0], "LUA");
+    assert!(c.run("FUNCTION DUMP").bytes().len() == 10);
+    c.run("FUNCTION DELETE x")
+        .assert_error("ERR Library not found");
+    c.run("FUNCTION KILL")
+        .assert_error("NOTBUSY No scripts in execution right now.");
+    c.run("SCRIPT KILL")
+        .assert_error("NOTBUSY No scripts in execution right now.");
+    c.ok("FUNCTION FLUSH");
+    c.ok("SCRIPT FLUSH ASYNC");
+    let exists = c.run("SCRIPT EXISTS a b");
+    assert_eq!(
+        exists.items().iter().map(|v| v.int()).collect::<Vec<_>>(),
+        [0, 0]
+    );
+    assert_eq!(c.run("ACL WHOAMI"), "default");
+    assert_eq!(c.run("ACL USERS").items()[0], "default");
+}
+
+#[test]
+fn before_authentication_there_is_no_other_answer() {
+    let server = Server::aedile(&["--requirepass", "foo"]);
+    let mut c = server.connect();
+    c.run("MODULE LIST")
+        .assert_error("NOAUTH Authentication required.");
+    c.run("EVAL x 0")
+        .assert_error("NOAUTH Authentication required.");
+}
