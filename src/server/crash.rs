@@ -45,7 +45,8 @@ fn install_panic_hook(full: bool) {
         sys::end_with_report(|| {
             bug_report_start();
             server_log!(Level::Warning, "=== ASSERTION FAILED ===");
-            server_log!(Level::Warning, "==> {}", info);
+            // The place and the text have a line each.
+            log::server_log_raw(Level::Warning, Form::Line, format!("==> {info}").as_bytes());
             if full {
                 stack_trace(None);
                 print_crash_report();
@@ -172,7 +173,12 @@ fn log_registers(registers: &Registers) {
     if text.len() == 1 {
         text = "  Dumping of registers not supported for this OS/arch".into();
     }
-    server_log!(Level::Warning, "{}", text.trim_end_matches([' ']));
+    // One message of several lines.
+    log::server_log_raw(
+        Level::Warning,
+        Form::Line,
+        text.trim_end_matches([' ']).as_bytes(),
+    );
     let Some(sp) = registers.stack else {
         return;
     };

@@ -553,7 +553,7 @@ fn systemd_is_told_what_a_replica_does() {
         "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync";
     assert!(told.iter().any(|t| t == waiting), "{told:?}");
     let mut c = server.connect();
-    c.ok("CLIENT KILL TYPE master");
+    assert_eq!(c.run("CLIENT KILL TYPE master"), 1);
     wait_until("resynchronized", || {
         told.extend(socket.all());
         told.iter()

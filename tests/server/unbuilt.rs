@@ -131,6 +131,7 @@ fn the_one_users_line_goes_with_config_rewrite() {
     c.ok("CONFIG REWRITE");
     let text = std::fs::read_to_string(&conf).expect("the file");
     assert!(!text.contains("user default"), "{text}");
+    server.terminate();
     server.restart();
     server.connect().ok("AUTH bar");
 }
