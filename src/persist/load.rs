@@ -35,6 +35,7 @@ use crate::store::db::Db;
 use crate::store::entry::Entry;
 use crate::store::evict::LFU_INIT_VAL;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
+use crate::wire::diagnose::{self, Problem, Unloadable};
 use crate::wire::rdb::{
     PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
     RdbReader, RdbRecord, module_type_name_by_id, parse_header,
@@ -163,6 +164,27 @@ impl LoadFailure {
             | Self::Module { offset, .. }
             | Self::Function { offset } => *offset,
         }
+    }
+
+    /// The bytes ended, or could not be read.
+    pub fn is_read_error(&self) -> bool {
+        matches!(self, Self::Rdb(e) if e.kind.is_read_error())
+    }
+
+    /// What it means for a full sync.
+    pub fn problem(&self) -> Problem {
+        let words = self.to_string();
+        diagnose::unloadable(match self {
+            Self::Rdb(e) => return diagnose::bad_rdb(&e.kind),
+            Self::NotExist | Self::Open(_) => Unloadable::Unreadable(&words),
+            Self::TooManyDatabases { db, databases, .. } => Unloadable::Databases {
+                db: *db,
+                databases: *databases,
+            },
+            Self::Module { name, .. } => Unloadable::Module(name),
+            Self::Function { .. } => Unloadable::Function,
+            Self::DuplicateKey { .. } => Unloadable::Damaged(&words),
+        })
     }
 
     /// It never came to reading records; upstream has another last line for this.

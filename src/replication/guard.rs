@@ -18,14 +18,12 @@ use std::io;
 
 use crate::base::log::Level;
 use crate::base::sys::strerror;
-use crate::persist::LoadFailure;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::repl::{Refusal, ReplicaState};
 use crate::server_log;
 use crate::wire::diagnose::{self, Disk, Ends, NoAnswer, NoConnection, Problem, Stage, Unloadable};
 use crate::wire::handshake::{Handshake, HandshakeState, Outcome};
-use crate::wire::rdb::{RDB_VERSION, RdbErrorKind};
 
 use super::id_text;
 use super::replica::CLOSED_BY_PEER;
@@ -249,6 +247,8 @@ impl Server {
             HandshakeState::ReceivePingReply => Stage::Greeting,
             HandshakeState::ReceiveAuthReply => Stage::Auth,
             HandshakeState::ReceivePsyncReply => Stage::Psync,
+            // It is not in before it has authenticated: the answer to PSYNC will say so too, if the master waits so long.
+            _ if line.starts_with(b"-NOAUTH") => Stage::Psync,
             _ => return,
         };
         let (host, port) = self.master_address();
@@ -280,40 +280,6 @@ impl Server {
     pub(super) fn found_no_payload(&mut self, said: &[u8]) {
         let (host, port) = self.master_address();
         self.found(diagnose::no_payload(said, &host, port));
-    }
-
-    /// The payload is here and cannot be loaded.
-    pub(super) fn found_unloadable(&mut self, e: &LoadFailure) {
-        let words = e.to_string();
-        let why = match e {
-            LoadFailure::Rdb(e) => return self.found_bad_rdb(&e.kind),
-            LoadFailure::NotExist | LoadFailure::Open(_) => Unloadable::Unreadable(&words),
-            LoadFailure::TooManyDatabases { db, databases, .. } => Unloadable::Databases {
-                db: *db,
-                databases: *databases,
-            },
-            LoadFailure::Module { name, .. } => Unloadable::Module(name),
-            LoadFailure::Function { .. } => Unloadable::Function,
-            LoadFailure::DuplicateKey { .. } => Unloadable::Damaged(&words),
-        };
-        self.found(diagnose::unloadable(why));
-    }
-
-    /// The payload is no RDB file that can be loaded here.
-    pub(super) fn found_bad_rdb(&mut self, kind: &RdbErrorKind) {
-        let words = match kind {
-            // Its numbers are others each time.
-            RdbErrorKind::ChecksumMismatch { .. } => "wrong RDB checksum".to_string(),
-            kind => kind.to_string(),
-        };
-        self.found(diagnose::unloadable(match kind {
-            RdbErrorKind::BadMagic => Unloadable::NoRdb,
-            RdbErrorKind::UnsupportedVersion(theirs) => Unloadable::Version {
-                theirs: *theirs,
-                ours: u32::from(RDB_VERSION),
-            },
-            _ => Unloadable::Damaged(&words),
-        }));
     }
 
     /// The payload does not end as it should.

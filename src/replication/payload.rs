@@ -26,7 +26,6 @@ use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
 use crate::base::sys::{self, path_of, strerror};
 use crate::config::value::ReplDisklessLoad;
-use crate::persist::LoadFailure;
 use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
 use crate::server::repl::{PartialPayload, PayloadEnd, PayloadTo, ReplicaState, Transfer};
@@ -34,7 +33,7 @@ use crate::server::{Server, temp_file};
 use crate::server_log;
 use crate::store::db::Db;
 use crate::wire::capabilities::SnapshotId;
-use crate::wire::diagnose::{Disk, NoAnswer, Stage};
+use crate::wire::diagnose::{self, Disk, NoAnswer, Stage};
 use crate::wire::handshake::{BULK_HEADER_LINE_SIZE, LineReader, LogLevel, REPLID_LEN};
 use crate::wire::payload::{BulkHeader, EofMark, parse_bulk_header};
 use crate::wire::rdb::{FrameCheck, RDB_HEADER_LEN, RdbErrorKind};
@@ -212,7 +211,7 @@ impl Server {
             "Failed trying to load the MASTER synchronization DB from {}, check server logs.",
             from
         );
-        self.found_bad_rdb(why);
+        self.found(diagnose::bad_rdb(why));
     }
 
     /// Nobody will send the rest.
@@ -426,7 +425,7 @@ impl Server {
                     self.attempt_level(Level::Warning),
                     "Failed trying to load the MASTER synchronization DB from disk, check server logs."
                 );
-                self.found_unloadable(&e);
+                self.found(e.problem());
                 let _ = fs::remove_file(&temp_path);
                 self.empty_data(None, self.config.replica_lazy_flush);
                 self.cancel_replication_handshake(true);
@@ -547,11 +546,9 @@ impl Server {
                 );
                 // What came is the whole, or it ends before its end.
                 let whole = mark.is_none() && got.get() + mine.len() as u64 == size;
-                match e {
-                    LoadFailure::Rdb(e) if e.kind.is_read_error() && !whole => {
-                        self.found_end(NoAnswer::Closed);
-                    }
-                    e => self.found_unloadable(e),
+                match e.is_read_error() && !whole {
+                    true => self.found_end(NoAnswer::Closed),
+                    false => self.found(e.problem()),
                 }
                 true
             }

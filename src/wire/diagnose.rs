@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 
 use crate::base::split_args::sdscatrepr;
+use crate::wire::rdb::{RDB_VERSION, RdbErrorKind};
 
 /// Bytes that are quoted of what a peer has said.
 const QUOTED: usize = 60;
@@ -323,6 +324,23 @@ pub fn unloadable(why: Unloadable<'_>) -> Problem {
         Unloadable::Unreadable(text) => format!("the file cannot be read: {text}"),
     };
     Problem::lasting(Stage::Load, format!("full sync cannot be loaded: {why}"))
+}
+
+/// The line for a payload that is no RDB file that can be loaded here.
+pub fn bad_rdb(kind: &RdbErrorKind) -> Problem {
+    let words = match kind {
+        // Its numbers are others each time.
+        RdbErrorKind::ChecksumMismatch { .. } => "wrong RDB checksum".to_string(),
+        kind => kind.to_string(),
+    };
+    unloadable(match kind {
+        RdbErrorKind::BadMagic => Unloadable::NoRdb,
+        RdbErrorKind::UnsupportedVersion(theirs) => Unloadable::Version {
+            theirs: *theirs,
+            ours: u32::from(RDB_VERSION),
+        },
+        _ => Unloadable::Damaged(&words),
+    })
 }
 
 /// What cannot be done with the file of a full sync.
