@@ -44,7 +44,7 @@ enum Annotation {
     Passed,
     /// What follows is newer than wanted: the file was cut here.
     Newer,
-    /// It has no end; what is appended to the file would go on in it.
+    /// It ends in NULs instead of a line end.
     Cut,
 }
 
@@ -247,7 +247,7 @@ impl AofCheck<'_> {
                 return Err(Stop);
             }
         };
-        if line.last() != Some(&b'\n') {
+        if line.last() != Some(&b'\n') && line.contains(&0) {
             self.fault("Annotation without a line end".into());
             return Ok(Annotation::Cut);
         }
@@ -395,21 +395,21 @@ impl AofCheck<'_> {
         if nuls > 0 && r.pos >= size - nuls {
             say!(
                 self,
-                "The last {nuls} bytes of AOF {name} are NULs, as a power loss leaves them: the file is cut before them."
+                "The last {nuls} bytes of AOF {name} are NULs, as a power loss leaves them."
             );
+        }
+        if !self.fix {
+            say!(
+                self,
+                "AOF {name} is not valid. Use the --fix option to try fixing it."
+            );
+            return Err(Stop);
         }
         if commands == 0 && !preamble && !begins_with_a_command(file, pos, size - nuls) {
             say!(
                 self,
                 "AOF {name} does not begin with a command: it is no append-only file, or its beginning is damaged. Nothing is \
                  cut from it."
-            );
-            return Err(Stop);
-        }
-        if !self.fix {
-            say!(
-                self,
-                "AOF {name} is not valid. Use the --fix option to try fixing it."
             );
             return Err(Stop);
         }
