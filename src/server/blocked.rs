@@ -63,6 +63,8 @@ impl Server {
         p.0 = actions;
         p.1 = p.1.max(end);
         self.pause.refresh();
+        // It may begin within a command (backpressure): those behind it in the pipeline have to be held back too.
+        self.exec.unusual = true;
     }
 
     /// Ends a pause (unpauseActions).

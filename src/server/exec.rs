@@ -19,7 +19,7 @@
 //! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
 //! | `current_client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
 //! | `client_flags`, `authenticated` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
-//! | `no_touch`, `unusual` | `refresh_shortcuts` alone: so whatever changes them within a pipeline calls it (commands with CMD_ADMIN, EXEC with one of them, CLIENT TRACKING, RESET) | the next one | looked at again |
+//! | `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with CMD_ADMIN, EXEC with one of them, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
 //! | `current_cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
 //! | `error_reply_sent` | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
 //! | `rewrite`, `redacted`, `force_propagate`, `prevent_propagation` | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and sets none | put aside |

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::support::conn::encode;
 use crate::support::proxy::Dir;
 use crate::support::*;
 
@@ -279,6 +280,43 @@ fn a_full_sync_survives_its_output_limit() {
         assert_eq!(c.info_int("sync_full"), 1);
         assert!(!m.log_has("overcoming of output buffer limits"));
     }
+}
+
+/// Writers are held back from the very command that passed the limit on, in the middle of a pipeline too: while they are,
+/// keys that have expired stay, so that a write would find a key that the replicas have as none.
+#[test]
+fn backpressure_begins_within_a_pipeline() {
+    let (m, r) = snapshot_begun("backpressure", "replica 2mb 0 0");
+    let mut c = m.connect();
+    c.ok("DEBUG SET-ACTIVE-EXPIRE 0");
+    for i in 0..100 {
+        c.ok(&format!("SET gone{i} string PX 1"));
+    }
+    wait_until("their time", || c.run("PTTL gone99").int() == -2);
+    let mut pipeline = Vec::new();
+    let value = vec![b'v'; 100_000];
+    for i in 0..100 {
+        let (key, gone) = (format!("w{i}"), format!("gone{i}"));
+        pipeline.extend(encode(&[&b"SET"[..], key.as_bytes(), &value]));
+        pipeline.extend(encode(&["LPUSH", &gone, "element"]));
+    }
+    let port = m.port;
+    let writer = std::thread::spawn(move || {
+        let mut c = Conn::connect(port);
+        c.set_timeout(HANG);
+        c.write_raw(&pipeline);
+        for i in 0..100 {
+            assert_eq!(c.read(), "OK");
+            assert_eq!(c.read().int(), 1, "{i}");
+        }
+    });
+    wait_until("the limit", || {
+        m.log_has("writes wait until it has caught up")
+    });
+    c.config_set("rdb-key-save-delay", "0");
+    writer.join().expect("the writer");
+    assert_synced(&m, &r);
+    assert!(!r.log_has("CRITICAL"), "{}", r.log());
 }
 
 /// Who joins a snapshot on its way gets all that was written since it began, though the one that it was begun for has had the
