@@ -100,13 +100,10 @@ impl<'a> Capability<'a> {
         }
     }
 
-    /// What a replica offers: `resume` as it is configured, `behind` with these marks, which may be empty.
+    /// What a replica offers besides the RDB version that it reads: `resume` as it is configured, `behind` with these marks,
+    /// which may be empty.
     pub fn offer(resume: Option<Option<ResumeRequest>>, marks: &'a str) -> Vec<Capability<'a>> {
-        let mut all = vec![
-            Capability::Eof,
-            Capability::Psync2,
-            Capability::Rdb(RDB_VERSION),
-        ];
+        let mut all = vec![Capability::Eof, Capability::Psync2];
         all.extend(resume.map(Capability::Resume));
         all.push(Capability::Behind(marks.as_bytes()));
         all

@@ -8,7 +8,7 @@
 //! ```text
 //! Connecting --connected--> send PING --> ReceivePingReply
 //!   +PONG, -NOAUTH, -NOPERM, -ERR operation not permitted --> SendHandshake:
-//!     send [AUTH] REPLCONF listening-port [REPLCONF ip-address] REPLCONF capa, all at once
+//!     send [AUTH] REPLCONF listening-port .. [REPLCONF ip-address] REPLCONF capa .., all at once
 //!   --> [ReceiveAuthReply] --> ReceivePortReply --> [ReceiveIpReply] --> ReceiveCapaReply --> SendPsync: send PSYNC
 //!   --> ReceivePsyncReply --+FULLRESYNC--> Transfer
 //!                           --+CONTINUE--> (done: the old stream goes on)
@@ -23,6 +23,7 @@ use memchr::memchr;
 
 use crate::base::num::strtol;
 use crate::wire::capabilities::{Capability, HEARS_BEHIND, ResumeRequest};
+use crate::wire::rdb::RDB_VERSION;
 use crate::wire::resp;
 
 /// Characters of a replication id (CONFIG_RUN_ID_SIZE).
@@ -302,10 +303,18 @@ impl Handshake {
                 None => push(&mut step.send, &[b"AUTH", auth]),
             }
         }
+        // From who is not authenticated a master takes ten words at a time: what there is to say is spread.
         let port = params.listening_port.to_string();
+        let reads = Capability::Rdb(RDB_VERSION).word();
         push(
             &mut step.send,
-            &[b"REPLCONF", b"listening-port", port.as_bytes()],
+            &[
+                b"REPLCONF",
+                b"listening-port",
+                port.as_bytes(),
+                b"capa",
+                &reads,
+            ],
         );
         self.ip_sent = params.announce_ip.is_some();
         if let Some(ip) = params.announce_ip {
@@ -635,8 +644,8 @@ mod tests {
         }
     }
 
-    const CAPA: &str = "*9\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n$4\r\ncapa\r\n$6\r\nrdb:11\r\n$4\r\ncapa\r\n$6\r\nbehind\r\n";
-    const PORT: &str = "*3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6380\r\n";
+    const CAPA: &str = "*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n$4\r\ncapa\r\n$6\r\nbehind\r\n";
+    const PORT: &str = "*5\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6380\r\n$4\r\ncapa\r\n$6\r\nrdb:11\r\n";
     const PSYNC_NEW: &str = "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n";
 
     #[test]
@@ -724,7 +733,7 @@ mod tests {
         let p = full();
         let sent = format!(
             "*3\r\n$4\r\nAUTH\r\n$4\r\nuser\r\n$5\r\npa\0ss\r\n\
-             *3\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$1\r\n1\r\n\
+             *5\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$1\r\n1\r\n$4\r\ncapa\r\n$6\r\nrdb:11\r\n\
              *3\r\n$8\r\nREPLCONF\r\n$10\r\nip-address\r\n$8\r\n10.0.0.1\r\n{CAPA}"
         );
         let go = [n("Master replied to PING, replication can continue...")];

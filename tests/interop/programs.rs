@@ -226,7 +226,7 @@ fn raw_sync() {
 fn rdb_files_cross() {
     need_redis!();
     for kind in [Kind::Aedile, Kind::Redis] {
-        let writer = master(kind, &[]);
+        let writer = master(kind, kind.writes_for_70());
         populate(&writer, 3_000);
         let mut c = writer.connect();
         c.ok("SELECT 7");

@@ -13,12 +13,14 @@ fn one_fork(kind: Kind) {
     // Each key takes this many microseconds, so the child lives for six seconds. The delay is read as the child starts.
     c.config_set("rdb-key-save-delay", "2000");
     let replicas = [
-        master(Kind::Aedile, &[]),
-        master(Kind::Aedile, &[]),
         master(Kind::Redis, &[]),
+        master(Kind::Aedile, &[]),
+        master(Kind::Aedile, &[]),
     ];
     for r in &replicas {
         r.replicate(m.port);
+        // The first one's snapshot is one that it can read, and so can the others.
+        wait_until("a snapshot", || c.info("rdb_bgsave_in_progress") == "1");
     }
     let load = Load::start(m.port, 10);
     wait_until("three waiting replicas", || {
