@@ -156,8 +156,6 @@ mod tests {
             let at = RDB_HEADER_LEN + at.index(whole.len() - behind - RDB_HEADER_LEN);
             bad[at] ^= 1;
             prop_assert!(check(&bad, behind, &cuts).is_err());
-            // One byte is missing: the checksum is not where it should be.
-            prop_assert!(check(&whole[..whole.len() - 1], behind, &cuts).is_err());
         }
     }
 
