@@ -72,7 +72,7 @@ fn a_disk_that_is_full_for_a_moment() {
         r.wait_log("Write error or short write writing to the DB dump file");
         assert_eq!(c.run("GET old"), "value");
         let problem = c.info("master_link_problem");
-        assert!(problem.contains("cannot be kept on the disk"), "{problem}");
+        assert!(problem.contains("full sync cannot be kept"), "{problem}");
         limit_files(&r, None);
         is_whole(&m, &mut r);
     }
