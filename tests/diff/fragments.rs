@@ -6,7 +6,7 @@
 //! twice (the first may be answered in the very turn of the event loop that reads the fragment, the second is not before
 //! that turn's replies are written).
 //!
-//! `DIFF_SEED` and `DIFF_ROUNDS` override seed and number of fragments. A failure prints both, and the fragments before it.
+//! `DIFF_SEED` and `DIFF_FRAGMENTS` override seed and number of fragments. A failure prints both, and the fragments before it.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -391,18 +391,20 @@ impl Streams {
 
     fn differ(&self, me: usize) -> ! {
         let show = |l: &Link| {
-            let shown: Vec<u8> = l.heard.iter().copied().take(400).collect();
+            let first = &l.heard[..l.heard.len().min(200)];
+            let last = &l.heard[l.heard.len().saturating_sub(200)..];
             format!(
-                "{} bytes{}: {}",
+                "{} bytes{}: {} .. {}",
                 l.heard.len(),
                 if l.closed { ", closed" } else { "" },
-                shown.escape_ascii()
+                first.escape_ascii(),
+                last.escape_ascii()
             )
         };
         let [a, b] = &self.clients[me].links;
         let log: Vec<&str> = self.log.iter().map(String::as_str).collect();
         panic!(
-            "connection {me} hears other things\n  reference: {}\n  tested:    {}\nDIFF_SEED={} DIFF_ROUNDS={}\n{}",
+            "connection {me} hears other things\n  reference: {}\n  tested:    {}\nDIFF_SEED={} DIFF_FRAGMENTS={}\n{}",
             show(a),
             show(b),
             self.seed,
@@ -465,11 +467,11 @@ fn counts(c: &mut Conn, name: &str) -> Vec<String> {
 fn cut_and_interleaved() {
     need_redis!();
     let seed = seed_from_env("DIFF_SEED");
-    let rounds = std::env::var("DIFF_ROUNDS")
+    let rounds = std::env::var("DIFF_FRAGMENTS")
         .ok()
         .and_then(|s| s.parse().ok())
         .unwrap_or(30_000);
-    println!("DIFF_SEED={seed} DIFF_ROUNDS={rounds}");
+    println!("DIFF_SEED={seed} DIFF_FRAGMENTS={rounds}");
     let mut rng = Rng(seed ^ 0xf7a6);
     let mut s = Streams::start(seed, &mut rng);
     let mut paused = false;
@@ -498,11 +500,11 @@ fn cut_and_interleaved() {
         "set", "get", "append", "del", "exists", "incr", "mset", "ping", "echo", "hset",
     ] {
         let [a, b] = s.control.each_mut().map(|c| counts(c, name));
-        assert_eq!(a, b, "{name} DIFF_SEED={seed} DIFF_ROUNDS={rounds}");
+        assert_eq!(a, b, "{name} DIFF_SEED={seed} DIFF_FRAGMENTS={rounds}");
     }
     let [a, b] = s.control.each_mut().map(dump_state);
     assert!(
         a == b,
-        "states differ, DIFF_SEED={seed} DIFF_ROUNDS={rounds}"
+        "states differ, DIFF_SEED={seed} DIFF_FRAGMENTS={rounds}"
     );
 }
