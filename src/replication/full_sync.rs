@@ -113,7 +113,6 @@ impl Server {
                         "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed"
                     );
                 } else if self.full_sync_slots() > 0 && self.repl.rdb_pipe.is_none() {
-                    let what = self.snapshot_for(what);
                     self.start_bgsave_for_replication(what);
                 }
             }
@@ -216,6 +215,7 @@ impl Server {
 
     /// Forks the child that writes the snapshot for the replicas that wait for one like this (startBgsaveForReplication).
     fn start_bgsave_for_replication(&mut self, what: SnapshotFor) {
+        let what = self.snapshot_for(what);
         // A filtered snapshot must not take the place of the file with everything.
         let target = if (self.config.repl_diskless_sync || what.req != 0)
             && what.capa & SLAVE_CAPA_EOF != 0
@@ -233,9 +233,6 @@ impl Server {
             }
         );
         let waiting = self.replicas_waiting_for(what.req);
-        // What has come meanwhile may read less.
-        let readers = waiting.iter().filter_map(|s| self.replica(*s));
-        let what = readers.fold(what, SnapshotFor::and);
         let version = self.version_for(what.reads);
         let named = version == self.config.rdb_save_version.of_files();
         let started = match (self.rdb_populate_save_info(), target) {
@@ -358,7 +355,7 @@ impl Server {
         let due = !self.config.repl_diskless_sync
             || enough
             || max_idle >= i64::from(self.config.repl_diskless_sync_delay);
-        (n > 0 && due).then(|| self.snapshot_for(what))
+        (n > 0 && due).then_some(what)
     }
 
     /// Starts a snapshot if replicas wait for one and it is time (replicationStartPendingFork).
