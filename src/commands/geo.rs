@@ -520,9 +520,8 @@ pub fn geoadd_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
     }
     super::sorted_set::zadd_command(server, cid, &words.as_args());
-    if server.propagation_wanted() && server.exec.rewrite.is_none() {
-        server.exec.rewrite = Some(words);
-        server.exec.leftovers = true;
+    if server.propagation_wanted() && !server.exec.call.is_rewritten() {
+        server.exec.call.rewrite_as(words);
     }
 }
 

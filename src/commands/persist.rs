@@ -42,14 +42,14 @@ pub fn bgsave_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_error(cid, "Background save already in progress");
     }
     let child = server.has_active_child_process();
-    if child && !schedule && !server.exec.in_exec {
+    if child && !schedule && !server.exec.call.in_exec {
         return server.add_reply_error(
             cid,
             "Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a \
              BGSAVE whenever possible.",
         );
     }
-    if child || server.exec.in_exec {
+    if child || server.exec.call.in_exec {
         // A transaction is one state: the child is made when it is over.
         server.persist.bgsave_scheduled = true;
         return server
@@ -75,7 +75,7 @@ pub fn bgrewriteaof_command(server: &mut Server, cid: ClientId, _args: &Args) {
             cid,
             "Background append only file rewriting already in progress",
         );
-    } else if child.is_some() || server.exec.in_exec {
+    } else if child.is_some() || server.exec.call.in_exec {
         server.aof.rewrite_scheduled = true;
         // Asked for by hand, it does not wait for the end of a delay.
         server.aof.consecutive_failures = 0;

@@ -313,8 +313,7 @@ impl Server {
                 }
             }
         }
-        self.exec.rewrite = Some(words);
-        self.exec.leftovers = true;
+        self.exec.call.rewrite_as(words);
     }
 
     /// Answers the string at argument 1, or null; false when it is no string (getGenericCommand).
@@ -547,8 +546,7 @@ pub fn getset_command(server: &mut Server, cid: ClientId, args: &Args) {
         words.push(b"SET");
         push_arg(&mut words, args, 1);
         push_arg(&mut words, args, 2);
-        server.exec.rewrite = Some(words);
-        server.exec.leftovers = true;
+        server.exec.call.rewrite_as(words);
     }
 }
 

@@ -548,7 +548,7 @@ impl Server {
                 "AOF was enabled but there is already another background operation. An AOF background was scheduled to start \
                  when possible."
             );
-        } else if self.exec.in_exec {
+        } else if self.exec.call.in_exec {
             self.aof.rewrite_scheduled = true;
             server_log!(
                 Level::Notice,

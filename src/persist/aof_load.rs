@@ -451,11 +451,11 @@ impl Server {
             }
         }
         let client = self.clients.create_client(None, self.clock.unix_s);
-        let outer = self.exec.current_client.replace(client);
+        let outer = self.exec.call.client.replace(client);
         let loaded = self.load_commands(client, AofReader::new(file, offset), name);
         self.discard_transaction(client);
         self.free_client_async(client);
-        self.exec.current_client = outer;
+        self.exec.call.client = outer;
         self.aof.state = state;
         loaded
     }

@@ -196,7 +196,7 @@ impl Server {
             if i > 0 {
                 line.push(b' ');
             }
-            if self.exec.redacted.contains(&i) {
+            if self.exec.call.is_redacted(i) {
                 line.extend_from_slice(b"\"(redacted)\"");
             } else {
                 crate::base::split_args::sdscatrepr(&mut line, a);

@@ -158,8 +158,8 @@ impl Server {
             String::from_utf8_lossy(s.as_deref().unwrap_or_default()).into_owned()
         };
         // The running command is noted with its client only when it has ended. EXEC stays what was called while it runs others.
-        let cmd = if self.exec.current_client == Some(c.cid) && !self.exec.in_exec {
-            self.exec.current_cmd
+        let cmd = if self.exec.call.client == Some(c.cid) && !self.exec.call.in_exec {
+            self.exec.call.cmd
         } else {
             c.last_cmd
         };

@@ -335,7 +335,7 @@ impl Server {
                 raw(line.as_bytes());
             };
             self.clients.iter().for_each(|c| client(c.cid));
-            if let Some(cid) = self.exec.current_client {
+            if let Some(cid) = self.exec.call.client {
                 raw(b"\n------ CURRENT CLIENT INFO ------\n");
                 client(cid);
             }

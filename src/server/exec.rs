@@ -7,7 +7,8 @@
 //! # State that all clients share
 //!
 //! What one request sets here, no other may find. All of it, by who sets it and what ends it; "nested" says what becomes of it
-//! while [`Server::process_events_while_blocked`] serves others in the middle of a command. None of it belongs to a client: one
+//! while [`Server::process_events_while_blocked`] serves others in the middle of a command. What a call sets is one value,
+//! [`CallState`], and is put aside as one. None of it belongs to a client: one
 //! that is freed, blocked or postponed takes nothing along and leaves nothing. What is said of a client's next request
 //! (CLIENT REPLY SKIP, CLIENT CACHING) is in its own flags; it ends with the request ([`Server::after_empty_request`],
 //! `after_unusual_command`), or, when that waits, with the reply ([`Server::after_waiting`]).
@@ -17,16 +18,16 @@
 //! | `Server::read_buf` | a read, which takes it out | put back; what a request has not used is copied to its client | another is made |
 //! | `parser` | a read, which takes it out | `Parser::reset` after each request and after the read; half a request takes the parser along to its client (`keep_rest`), a first line that has not ended too; after a protocol error it is reset with the rest of the read unread | a new one |
 //! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
-//! | `current_client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
+//! | `call.client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
 //! | `client_flags`, `authenticated` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
 //! | `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with CMD_ADMIN, EXEC with one of them, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
-//! | `current_cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
-//! | `error_reply_sent` | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
-//! | `rewrite`, `redacted`, `force_propagate`, `prevent_propagation` | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and sets none | put aside |
-//! | `also_propagate` | the running command; expiry and eviction, also outside of one | sent after the command, or at the end of the unit; expiry and eviction send what they queue | put aside |
-//! | `pending_push_messages` | what is published or invalidated while `current_client` is who hears it | sent behind the command's reply, refused or not; before it for what eviction says | put aside |
-//! | `leftovers` | whoever sets one of the five rows above | `call`. Left set it costs a look, no more | put aside |
-//! | `in_exec` | EXEC around its commands | EXEC | put aside |
+//! | `call.cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
+//! | `call`: that an error was answered | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
+//! | `call`: what the command says of its propagation, and what is redacted | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and says nothing | put aside |
+//! | `call`: what is queued to be propagated | the running command; expiry and eviction, also outside of one | sent after the command, or at the end of the unit; expiry and eviction send what they queue | put aside |
+//! | `call`: messages behind the reply | what is published or invalidated while `call.client` is who hears it | sent behind the command's reply, refused or not; before it for what eviction says | put aside |
+//! | `call`: `leftovers` | whoever sets one of the four rows above | `call`. Left set it costs a look, no more | put aside |
+//! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id` | a look-up by name | never: the command table does not change | stays |
 //! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still |
@@ -48,6 +49,7 @@ use crate::config::value::ProtectedAction;
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::blocked::{PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTION_CLIENT_WRITE};
+use crate::server::call_state::CallState;
 use crate::server::client::{
     CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_MULTI,
     CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE,
@@ -59,7 +61,7 @@ use crate::server::command::{
     CMD_STALE, CMD_WRITE, CommandId, Unbuilt,
 };
 use crate::server::crash::server_panic;
-use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
+use crate::server::propagate::PropagateOp;
 use crate::server::repl::ReplicaState;
 use crate::server_log;
 use crate::wire::ahead::Ahead;
@@ -266,28 +268,10 @@ impl OwnedArgs {
 /// The state of execution.
 #[derive(Default)]
 pub struct Exec {
-    pub current_client: Option<ClientId>,
-    pub current_cmd: Option<CommandId>,
-    /// The running command is propagated as these words instead of its own.
-    pub rewrite: Option<OwnedArgs>,
-    /// Further commands that the running one propagates before itself (also_propagate).
-    pub also_propagate: Vec<PropagateOp>,
-    /// Where the running command is propagated to even if it changed nothing (PROPAGATE_*).
-    pub(super) force_propagate: u8,
-    /// The running command is not propagated, whatever it changes.
-    pub(super) prevent_propagation: bool,
-    /// EXEC is running its commands.
-    pub in_exec: bool,
-    /// Messages published to the current client while its command runs: they follow the reply.
-    pub pending_push_messages: Vec<u8>,
-    /// The running command has answered with an error.
-    pub error_reply_sent: bool,
+    /// What the running call has set.
+    pub call: CallState,
     /// Clients whose postponed command can run again.
     pub unblocked: Vec<ClientId>,
-    /// Arguments that the slow log must not show.
-    pub redacted: Vec<usize>,
-    /// One of the fields above was set by a command and is to be cleared after it.
-    pub leftovers: bool,
     /// The name that was looked up last (0: none yet), and what it led to.
     last_word: u64,
     last_id: Option<CommandId>,
@@ -366,7 +350,7 @@ impl Server {
             }
         }
         let flags = row.flags;
-        self.exec.current_cmd = Some(id);
+        self.exec.call.cmd = Some(id);
         // A pure container without its subcommand has no proc.
         let (Some(proc), true) = (row.proc, row.accepts_argc(args.len())) else {
             let name = self.commands.full_name(id);
@@ -417,16 +401,16 @@ impl Server {
             self.exec.client_flags = c.flags;
             self.exec.authenticated = c.authenticated;
         }
-        self.exec.current_client = Some(cid);
+        self.exec.call.client = Some(cid);
         // An error that nobody's command was answered with (a time-out's, say) is not that of the next one.
-        self.exec.error_reply_sent = false;
+        self.exec.call.forget_error_reply();
         self.refresh_no_touch();
     }
 
     /// Whether the current client's look-ups leave LRU data alone. To be called when a child begins or ends: that can be in
     /// the middle of any command.
     pub fn refresh_no_touch(&mut self) {
-        let client = self.exec.current_client;
+        let client = self.exec.call.client;
         let c = client.and_then(|cid| self.clients.get(cid));
         self.exec.no_touch =
             self.persist.child.is_some() || c.is_some_and(|c| c.has(CLIENT_NO_TOUCH));
@@ -477,7 +461,7 @@ impl Server {
         }
         if self.config.maxmemory != 0 {
             let fits = self.has_memory_for(cid, counted & CMD_DENYOOM != 0);
-            if !self.exec.pending_push_messages.is_empty() {
+            if self.exec.call.has_push_messages() {
                 // What it is told of evicted keys is about the time before the command.
                 self.send_pending_push_messages(cid);
             }
@@ -676,7 +660,7 @@ impl Server {
 
     /// What a client has called last was no command.
     fn forget_command(&mut self, cid: ClientId) {
-        self.exec.current_cmd = None;
+        self.exec.call.cmd = None;
         if let Some(c) = self.clients.get_mut(cid) {
             c.last_cmd = None;
         }
@@ -852,24 +836,8 @@ impl Server {
         if self.blocking.just_blocked {
             self.after_blocking_call(cid, us);
         } else {
-            let stats = self.commands.stats_mut(id);
-            stats.calls += 1;
-            stats.microseconds += us;
-            self.stats.num_commands += 1;
             self.stats.cmd_us += us;
-            if self.config.latency_tracking {
-                stats
-                    .latency
-                    .get_or_insert_default()
-                    .record(us.wrapping_mul(1000));
-            }
-            if self.config.latency_monitor_threshold != 0 {
-                self.sample_command_latency(flags, us);
-            }
-            // A negative threshold switches the log off: as an unsigned number it is out of reach.
-            if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
-                self.slowlog_push_entry_if_needed(cid, args, us);
-            }
+            self.account(cid, id, flags, args, us);
         }
         if self.exec.unusual {
             self.after_watched_call(cid, id, flags, args);
@@ -877,24 +845,20 @@ impl Server {
         let mut woff = None;
         // SAVE sets it back to zero: that is no change to propagate.
         let changed = self.dirty > dirty;
-        if changed || self.exec.leftovers {
+        if changed || self.exec.call.has_leftovers() {
             let before = self.repl.log.master_repl_offset();
-            if self.exec.unusual || self.exec.leftovers || !self.nobody_listens() {
+            if self.exec.unusual || self.exec.call.has_leftovers() || !self.nobody_listens() {
                 self.propagate_call(cid, args, changed);
             }
             let after = self.repl.log.master_repl_offset();
             woff = (after != before).then_some(after);
         }
-        if self.exec.leftovers {
-            self.exec.leftovers = false;
-            if std::mem::take(&mut self.exec.error_reply_sent) {
+        if self.exec.call.has_leftovers() {
+            let own = self.exec.call.end_command();
+            if own.error_reply_sent {
                 self.commands.stats_mut(id).failed_calls += 1;
             }
-            self.exec.rewrite = None;
-            self.exec.redacted.clear();
-            self.exec.force_propagate = 0;
-            self.exec.prevent_propagation = false;
-            if !self.exec.pending_push_messages.is_empty() {
+            if self.exec.call.has_push_messages() {
                 self.send_pending_push_messages(cid);
             }
         }
@@ -920,6 +884,28 @@ impl Server {
             return Processed::Done;
         }
         Self::after_unusual_command(c)
+    }
+
+    /// Counts a command that has run for `us` microseconds, and remembers it where it was slow.
+    #[inline(always)]
+    fn account(&mut self, cid: ClientId, id: CommandId, flags: u64, args: &Args, us: u64) {
+        let stats = self.commands.stats_mut(id);
+        stats.calls += 1;
+        stats.microseconds += us;
+        self.stats.num_commands += 1;
+        if self.config.latency_tracking {
+            stats
+                .latency
+                .get_or_insert_default()
+                .record(us.wrapping_mul(1000));
+        }
+        if self.config.latency_monitor_threshold != 0 {
+            self.sample_command_latency(flags, us);
+        }
+        // A negative threshold switches the log off: as an unsigned number it is out of reach.
+        if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
+            self.slowlog_push_entry_if_needed(cid, args, us);
+        }
     }
 
     /// The command is shown to those who monitor, and what it has read is noted for those who track.
@@ -951,13 +937,13 @@ impl Server {
     #[inline(never)]
     fn after_rejected_command(&mut self, cid: ClientId) -> Processed {
         // It counts as rejected, not as failed.
-        self.exec.error_reply_sent = false;
+        self.exec.call.forget_error_reply();
         // Output gathers while a pipeline runs: the limits are looked at after each command.
         self.close_client_on_output_buffer_limit_reached(cid);
         if self.tracking.clients() > 0 {
             self.tracking_forget_caching(cid);
         }
-        if !self.exec.pending_push_messages.is_empty() {
+        if self.exec.call.has_push_messages() {
             self.send_pending_push_messages(cid);
         }
         match self.clients.get_mut(cid) {
@@ -985,7 +971,7 @@ impl Server {
     /// An empty request is one, too, for what is said of the next one only (resetClient).
     #[cold]
     pub(super) fn after_empty_request(&mut self, cid: ClientId) {
-        self.exec.current_cmd = None;
+        self.exec.call.cmd = None;
         if self.tracking.clients() > 0 {
             self.tracking_forget_caching(cid);
         }
@@ -1006,35 +992,23 @@ impl Server {
 
     /// Queues the running command behind what it propagates besides, or sends it at once when there is nothing else.
     fn propagate_call(&mut self, cid: ClientId, args: &Args, changed: bool) {
-        let target = self.propagation_target(changed);
+        let target = self.exec.call.own().propagation_target(changed);
         if target != 0 {
             let db = self.clients.get(cid).map_or(0, |c| c.db);
-            if self.exec.also_propagate.is_empty() {
-                match self.exec.rewrite.take() {
+            let rewrite = self.exec.call.own().rewrite.take();
+            if !self.exec.call.has_queued() {
+                match rewrite {
                     Some(w) => self.propagate_now(Some(db), &w.as_args(), target),
                     None => self.propagate_now(Some(db), args, target),
                 }
                 return;
             }
             if self.should_propagate(target) {
-                let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
-                self.exec.also_propagate.push(PropagateOp {
-                    db,
-                    args: words,
-                    target,
-                });
+                let args = rewrite.unwrap_or_else(|| args.to_owned());
+                self.exec.call.queue(PropagateOp { db, args, target });
             }
         }
         self.propagate_pending_commands();
-    }
-
-    /// Where the running command is propagated to.
-    fn propagation_target(&self, changed: bool) -> u8 {
-        match (self.exec.prevent_propagation, changed) {
-            (true, _) => 0,
-            (false, true) => PROPAGATE_AOF | PROPAGATE_REPL,
-            (false, false) => self.exec.force_propagate,
-        }
     }
 
     /// Runs a queued command within the unit of another one (call, when it is nested): it has its own counters, the clock
@@ -1051,42 +1025,26 @@ impl Server {
         let (flags, Some(proc)) = (row.flags, row.proc) else {
             return start_us;
         };
-        self.exec.current_cmd = Some(id);
+        let outer = self.exec.call.begin_nested(id);
         let dirty = self.dirty;
         proc(self, cid, args);
         let end_us = CachedClock::new().unix_us;
         let us = (end_us - start_us).max(0) as u64;
-        let stats = self.commands.stats_mut(id);
-        stats.calls += 1;
-        stats.microseconds += us;
-        stats.failed_calls += u64::from(std::mem::take(&mut self.exec.error_reply_sent));
-        self.stats.num_commands += 1;
-        if self.config.latency_tracking {
-            stats
-                .latency
-                .get_or_insert_default()
-                .record(us.wrapping_mul(1000));
-        }
-        self.sample_command_latency(flags, us);
-        if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
-            self.slowlog_push_entry_if_needed(cid, args, us);
-        }
+        self.account(cid, id, flags, args, us);
         if flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0 && !self.clients.monitors.is_empty() {
             self.replication_feed_monitors(cid, args);
         }
         if self.tracking.clients() > 0 {
             self.tracking_after_call(id, flags, args);
         }
-        let target = self.propagation_target(self.dirty > dirty);
+        let own = self.exec.call.end_nested(outer);
+        self.commands.stats_mut(id).failed_calls += u64::from(own.error_reply_sent);
+        let target = own.propagation_target(self.dirty > dirty);
         if self.should_propagate(target) {
-            let words = self.exec.rewrite.take().unwrap_or_else(|| args.to_owned());
+            let words = own.rewrite.unwrap_or_else(|| args.to_owned());
             let db = self.client_db(cid);
             self.also_propagate(db, words, target);
         }
-        self.exec.rewrite = None;
-        self.exec.redacted.clear();
-        self.exec.force_propagate = 0;
-        self.exec.prevent_propagation = false;
         if self
             .clients
             .get(cid)
@@ -1104,39 +1062,31 @@ impl Server {
             return;
         };
         let flags = row.flags;
-        self.exec.current_cmd = Some(id);
+        self.exec.call.cmd = Some(id);
         let multi = self.clients.get(cid).is_some_and(|c| c.has(CLIENT_MULTI));
         if multi && self.queue_inside_multi(cid, id, flags, args) {
             return;
         }
         proc(self, cid, args);
-        if self.exec.leftovers {
-            self.exec.leftovers = false;
-            self.exec.error_reply_sent = false;
-            self.exec.rewrite = None;
-            self.exec.redacted.clear();
-            self.exec.force_propagate = 0;
-            self.exec.prevent_propagation = false;
+        if self.exec.call.has_leftovers() {
+            self.exec.call.end_command();
         }
     }
 
     /// The running command is not propagated, whatever it changes (preventCommandPropagation); what it queues itself is.
     pub fn prevent_command_propagation(&mut self) {
-        self.exec.leftovers = true;
-        self.exec.prevent_propagation = true;
+        self.exec.call.prevent_propagation();
     }
 
     /// The running command is propagated there (PROPAGATE_*) even if it changes nothing (forceCommandPropagation).
     pub fn force_command_propagation(&mut self, target: u8) {
-        self.exec.leftovers = true;
-        self.exec.force_propagate |= target;
+        self.exec.call.force_propagation(target);
     }
 
     /// The running command is to be propagated as these words (rewriteClientCommandVector).
     pub fn rewrite_client_command_vector(&mut self, args: &[&[u8]]) {
-        if self.exec.rewrite.is_some() || self.propagation_wanted() {
-            self.exec.leftovers = true;
-            self.exec.rewrite = Some(OwnedArgs::from_slices(args));
+        if self.exec.call.is_rewritten() || self.propagation_wanted() {
+            self.exec.call.rewrite_as(OwnedArgs::from_slices(args));
         }
     }
 }

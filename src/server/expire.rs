@@ -5,7 +5,7 @@
 //! together tend to expire together; so the walk visits the places in a scattered order: a few samples then speak for the
 //! whole database, and still every place is visited once in a sweep.
 //!
-//! Invariants: nothing is left in `exec.also_propagate` by a cycle; `SlaveKeys` names keys that may be gone.
+//! Invariants: nothing is left in the queue of `exec.call` by a cycle; `SlaveKeys` names keys that may be gone.
 
 use std::collections::HashMap;
 

@@ -175,7 +175,8 @@ impl Server {
         self.persist.child.is_none()
             && self
                 .exec
-                .current_cmd
+                .call
+                .cmd
                 .is_some_and(|id| self.commands.full_name(id) == "touch")
     }
 
@@ -209,7 +210,8 @@ impl Server {
         if self.repl.master_host.is_some() {
             let from_master = self
                 .exec
-                .current_client
+                .call
+                .client
                 .and_then(|c| self.clients.get(c))
                 .is_some_and(|c| c.has(CLIENT_MASTER));
             if from_master {

@@ -9,6 +9,7 @@
 
 pub mod aof;
 pub mod blocked;
+pub mod call_state;
 pub mod client;
 pub mod client_buffers;
 pub mod client_eviction;

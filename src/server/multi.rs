@@ -218,21 +218,19 @@ impl Server {
         };
         let denied = c.has(CLIENT_DENY_BLOCKING);
         c.flags |= CLIENT_DENY_BLOCKING;
-        c.last_cmd = self.exec.current_cmd;
+        c.last_cmd = self.exec.call.cmd;
         let (mut commands, mut cmd_flags) = (Vec::new(), 0);
         if let Some(m) = c.multi.as_deref_mut() {
             commands = std::mem::take(&mut m.commands);
             cmd_flags = m.cmd_flags;
         }
-        let exec = self.exec.current_cmd;
-        self.exec.in_exec = true;
+        self.exec.call.in_exec = true;
         self.add_reply_array_len(cid, commands.len());
         let mut now_us = self.clock.unix_us;
         for c in commands {
             now_us = self.call_in_unit(cid, c.id, &c.args.as_args(), now_us);
         }
-        self.exec.in_exec = false;
-        self.exec.current_cmd = exec;
+        self.exec.call.in_exec = false;
         if let Some(c) = self.clients.get_mut(cid)
             && !denied
         {

@@ -241,7 +241,7 @@ fn process_input_buffer(
         true => run_stream(server, cid, parser, buf),
         false => run_requests::<false>(server, cid, parser, buf),
     };
-    server.exec.current_client = None;
+    server.exec.call.client = None;
     rest
 }
 
@@ -721,7 +721,7 @@ impl Server {
             );
         }
         // No command has failed by it.
-        self.exec.error_reply_sent = false;
+        self.exec.call.forget_error_reply();
         let c = &mut self.clients[cid];
         c.flags |= CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR;
         c.querybuf = Vec::new();

@@ -39,7 +39,7 @@ impl Server {
     pub fn nobody_listens(&self) -> bool {
         !self.repl.log.backlog_active()
             && self.clients.slaves.is_empty()
-            && self.exec.also_propagate.is_empty()
+            && !self.exec.call.has_queued()
             && self.aof.is_off()
     }
 
@@ -61,25 +61,22 @@ impl Server {
     /// Queues a command behind the running one's others (alsoPropagate).
     pub fn also_propagate(&mut self, db: usize, args: OwnedArgs, target: u8) {
         if self.should_propagate(target) {
-            self.exec.leftovers = true;
-            self.exec
-                .also_propagate
-                .push(PropagateOp { db, args, target });
+            self.exec.call.queue(PropagateOp { db, args, target });
         }
     }
 
     /// Sends what is queued, as a transaction when it is more than one command (propagatePendingCommands).
     pub fn propagate_pending_commands(&mut self) {
-        if self.exec.also_propagate.is_empty() {
+        if !self.exec.call.has_queued() {
             return;
         }
-        let mut ops = std::mem::take(&mut self.exec.also_propagate);
+        let ops = self.exec.call.take_queued();
         // A command that met expired keys on its way (SCAN, say) is no transaction.
-        let arbitrary = self.exec.current_client.is_some()
-            && self
-                .exec
-                .current_cmd
-                .is_some_and(|id| self.commands.row(id).flags & CMD_TOUCHES_ARBITRARY_KEYS != 0);
+        let arbitrary =
+            self.exec.call.client.is_some()
+                && self.exec.call.cmd.is_some_and(|id| {
+                    self.commands.row(id).flags & CMD_TOUCHES_ARBITRARY_KEYS != 0
+                });
         let wrap = ops.len() > 1 && !arbitrary;
         if wrap {
             // A SELECT comes with the next command, inside the transaction.
@@ -93,8 +90,7 @@ impl Server {
             let exec = OwnedArgs::from_slices(&[b"EXEC"]);
             self.propagate_now(None, &exec.as_args(), PROPAGATE_AOF | PROPAGATE_REPL);
         }
-        ops.clear();
-        self.exec.also_propagate = ops;
+        self.exec.call.recycle_queue(ops);
     }
 
     /// The deletion of an expired or evicted key, as DEL or UNLINK (propagateDeletion).

@@ -197,11 +197,10 @@ impl Delivery<'_> {
         let many = list.len() > SHARE_MANY;
         for cid in list {
             let resp = self.clients.resp_version(*cid);
-            if self.exec.current_client == Some(*cid) {
+            if self.exec.call.client == Some(*cid) {
                 // Not before, or within, the reply to the command that is running.
                 let text = message.for_version(resp);
-                self.exec.pending_push_messages.extend_from_slice(text);
-                self.exec.leftovers = true;
+                self.exec.call.push_after_reply(text);
                 continue;
             }
             let share = share || (many && self.clients.needs_large_buffer(*cid));
@@ -292,7 +291,7 @@ impl Server {
     /// Sends what was published to the client while its own command ran.
     #[cold]
     pub fn send_pending_push_messages(&mut self, cid: ClientId) {
-        let text = std::mem::take(&mut self.exec.pending_push_messages);
+        let text = self.exec.call.take_push_messages();
         if let Some(c) = self.clients.prepare_client_to_push(cid, true) {
             c.out.push(&text);
         }

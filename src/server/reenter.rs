@@ -14,17 +14,7 @@ impl Server {
     pub fn process_events_while_blocked(&mut self) -> usize {
         // The clients' commands have a time of their own; the outer one's stays what it was.
         let clock = self.clock;
-        let e = &mut self.exec;
-        let (client, cmd) = (e.current_client.take(), e.current_cmd.take());
-        let rewrite = e.rewrite.take();
-        let queued = std::mem::take(&mut e.also_propagate);
-        let redacted = std::mem::take(&mut e.redacted);
-        let leftovers = std::mem::take(&mut e.leftovers);
-        let force = std::mem::take(&mut e.force_propagate);
-        let prevent = std::mem::take(&mut e.prevent_propagation);
-        let in_exec = std::mem::take(&mut e.in_exec);
-        let error = std::mem::take(&mut e.error_reply_sent);
-        let messages = std::mem::take(&mut e.pending_push_messages);
+        let outer = std::mem::take(&mut self.exec.call);
         // Who waits for what the outer one has added is served after it, as ever.
         let ready = self.blocking.put_ready_keys_aside();
         self.update_cached_time();
@@ -42,21 +32,10 @@ impl Server {
         self.while_blocked_cron();
         self.exec.blocked_depth -= 1;
         self.blocking.put_ready_keys_back(ready);
-        if let Some(cid) = client {
+        if let Some(cid) = outer.client {
             self.refresh_shortcuts(cid);
         }
-        let e = &mut self.exec;
-        e.current_client = client;
-        e.current_cmd = cmd;
-        e.rewrite = rewrite;
-        e.also_propagate = queued;
-        e.redacted = redacted;
-        e.leftovers = leftovers;
-        e.force_propagate = force;
-        e.prevent_propagation = prevent;
-        e.in_exec = in_exec;
-        e.error_reply_sent = error;
-        e.pending_push_messages = messages;
+        self.exec.call = outer;
         self.clock = clock;
         self.exec.clock_stale = true;
         count

@@ -534,8 +534,7 @@ impl Server {
     /// command caused it (afterErrorReply).
     fn after_error_reply(&mut self, cid: ClientId, line: &[u8]) {
         self.stats.total_error_replies += 1;
-        self.exec.error_reply_sent = true;
-        self.exec.leftovers = true;
+        self.exec.call.set_error_reply_sent();
         let code = line[1..].split(|c| *c == b' ').next().unwrap_or_default();
         if code.len() == line.len() - 1 && code.len() > 64 {
             self.stats.count_error(b"ERR");
@@ -558,7 +557,7 @@ impl Server {
     /// A command of the stream, or of a file, that fails here did not fail where it came from: the data sets may differ.
     #[cold]
     fn error_of_link(&mut self, (from, to): (&str, &str), line: &[u8]) {
-        let name = self.exec.current_cmd.map_or("<unknown>".into(), |id| {
+        let name = self.exec.call.cmd.map_or("<unknown>".into(), |id| {
             self.commands.full_name(id).to_string()
         });
         // The general code is not shown, as its sender has not spelled it.
@@ -628,7 +627,8 @@ impl Server {
     pub fn add_reply_error_arity(&mut self, cid: ClientId) {
         let name = self
             .exec
-            .current_cmd
+            .call
+            .cmd
             .map_or(String::new(), |id| self.commands.full_name(id).to_string());
         self.add_reply_error(
             cid,
@@ -640,7 +640,8 @@ impl Server {
     pub fn add_reply_error_expire_time(&mut self, cid: ClientId) {
         let name = self
             .exec
-            .current_cmd
+            .call
+            .cmd
             .map_or(String::new(), |id| self.commands.full_name(id).to_string());
         self.add_reply_error(cid, &format!("invalid expire time in '{name}' command"));
     }

@@ -40,7 +40,7 @@ impl Server {
                 break;
             }
             let a = &args[i];
-            let secret = self.exec.redacted.contains(&i);
+            let secret = self.exec.call.is_redacted(i);
             if secret {
                 words.push(b"(redacted)".to_vec());
             } else if a.len() > SLOWLOG_ENTRY_MAX_STRING {
@@ -73,7 +73,6 @@ impl Server {
 
     /// The argument is not to be shown in the slow log or to monitors (redactClientCommandArgument).
     pub fn redact_client_command_argument(&mut self, _cid: ClientId, i: usize) {
-        self.exec.leftovers = true;
-        self.exec.redacted.push(i);
+        self.exec.call.redact(i);
     }
 }

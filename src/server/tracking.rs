@@ -356,7 +356,7 @@ impl Server {
         flags: u64,
         args: &Args,
     ) {
-        let Some(cid) = self.exec.current_client else {
+        let Some(cid) = self.exec.call.client else {
             return;
         };
         if flags & CMD_READONLY != 0 && flags & CMD_PUBSUB == 0 {
@@ -375,7 +375,7 @@ impl Server {
         if !c.has(CLIENT_TRACKING_CACHING) || c.has(CLIENT_MULTI) || c.block.is_some() {
             return;
         }
-        let cmd = self.exec.current_cmd;
+        let cmd = self.exec.call.cmd;
         if !cmd.is_some_and(|id| self.commands.full_name(id).starts_with("client|")) {
             c.flags &= !CLIENT_TRACKING_CACHING;
         }
@@ -425,7 +425,7 @@ impl Server {
                 continue;
             };
             // What it had noted before it went over to broadcasting does not count any more.
-            let own = c.has(CLIENT_TRACKING_NOLOOP) && self.exec.current_client == Some(cid);
+            let own = c.has(CLIENT_TRACKING_NOLOOP) && self.exec.call.client == Some(cid);
             if c.has(CLIENT_TRACKING) && !c.has(CLIENT_TRACKING_BCAST) && !own {
                 self.send_tracking_message(cid, &Invalid::Keys(&message));
             }
@@ -478,7 +478,7 @@ impl Server {
     #[cold]
     pub(in crate::server) fn tracking_before_command(&mut self, cid: ClientId) {
         self.tracking_limit_used_slots();
-        if !self.exec.pending_push_messages.is_empty() {
+        if self.exec.call.has_push_messages() {
             self.send_pending_push_messages(cid);
         }
     }
@@ -568,9 +568,8 @@ impl Server {
     /// Queues a message for a client; for the one whose command is running, behind the reply to it
     /// (trackingHandlePendingKeyInvalidations).
     fn push_tracking_message(&mut self, cid: ClientId, text: &[u8]) {
-        if self.exec.current_client == Some(cid) {
-            self.exec.pending_push_messages.extend_from_slice(text);
-            self.exec.leftovers = true;
+        if self.exec.call.client == Some(cid) {
+            self.exec.call.push_after_reply(text);
             return;
         }
         let Some(c) = self.clients.prepare_client_to_push(cid, true) else {

@@ -266,7 +266,8 @@ fn combine_generic_command(
     if keys < 1 {
         let name = server
             .exec
-            .current_cmd
+            .call
+            .cmd
             .map_or("", |id| server.commands.full_name(id));
         let text = format!("at least 1 input key is needed for '{name}' command");
         return server.add_reply_error(cid, &text);

@@ -254,7 +254,7 @@ impl Server {
         on_nokey: bool,
         words: OwnedArgs,
     ) {
-        let Some(cmd) = self.exec.current_cmd else {
+        let Some(cmd) = self.exec.call.cmd else {
             return;
         };
         let db = self.client_db(cid);
@@ -281,7 +281,6 @@ impl Server {
         };
         b.enqueue(cid, kind, &waiting);
         b.just_blocked = true;
-        self.exec.leftovers = true;
         self.block_client(
             cid,
             Block {
@@ -433,7 +432,7 @@ impl Server {
         let Some(w) = block.waiting else {
             return;
         };
-        let before = self.exec.current_client;
+        let before = self.exec.call.client;
         self.refresh_shortcuts(cid);
         let outer = self.blocking.reprocessing.replace((cid, end));
         let done = self.process_command(cid, &w.words.as_args());
@@ -461,7 +460,7 @@ impl Server {
         match before {
             Some(c) => self.refresh_shortcuts(c),
             None => {
-                self.exec.current_client = None;
+                self.exec.call.client = None;
                 self.refresh_no_touch();
             }
         }
