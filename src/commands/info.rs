@@ -10,9 +10,10 @@ use crate::base::sys::{self, CpuTimes, Who};
 use crate::base::{alloc, clock};
 use crate::config::value::Supervised;
 use crate::server::client::{ClientId, ReplState};
+use crate::server::master_link::PayloadEnd;
 use crate::server::persist::{ChildKind, Loading};
 use crate::server::pubsub::Kind;
-use crate::server::repl::{PayloadEnd, ReplicaState, SyncReason};
+use crate::server::repl::SyncReason;
 use crate::server::{AEDILE_VERSION, REDIS_VERSION, Server};
 use crate::wire::lag::Lag;
 
@@ -568,14 +569,15 @@ impl Server {
     fn info_master_link(&self, i: &mut Info, host: &str) {
         let r = &self.repl;
         let now = self.clock.unix_s;
-        let master = r.master.and_then(|m| self.clients.get(m));
-        let (read_offset, offset) = match (master.and_then(|m| m.repl()), &r.cached_master) {
+        let master = r.link.client().and_then(|m| self.clients.get(m));
+        let (read_offset, offset) = match (master.and_then(|m| m.master_stream()), &r.cached_master)
+        {
             (Some(m), _) => (m.read_reploff, m.reploff),
             (None, Some(c)) => (c.reploff, c.reploff),
             (None, None) => (1, 1),
         };
-        let connected = r.state == ReplicaState::Connected;
-        let transferring = r.state == ReplicaState::Transfer;
+        let connected = r.link.is_connected();
+        let transfer = r.link.transfer();
         i.field("master_host", host);
         i.field("master_port", r.master_port);
         i.field("master_link_status", if connected { "up" } else { "down" });
@@ -583,16 +585,16 @@ impl Server {
             "master_last_io_seconds_ago",
             master.map_or(-1, |m| now - m.last_interaction),
         );
-        i.flag("master_sync_in_progress", transferring);
+        i.flag("master_sync_in_progress", transfer.is_some());
         i.field("slave_read_repl_offset", read_offset);
         i.field("slave_repl_offset", offset);
-        if transferring {
-            let read = r.transfer.as_ref().map_or(0, |t| t.read as i64);
+        if let Some(t) = transfer {
+            let read = t.read as i64;
             // -1 before the header has come, 0 when it tells no size.
-            let size = match r.transfer.as_ref().map(|t| &t.end) {
-                Some(PayloadEnd::Size(n)) => *n as i64,
-                Some(PayloadEnd::Mark(_)) => 0,
-                Some(PayloadEnd::Unknown) | None => -1,
+            let size = match &t.end {
+                PayloadEnd::Size(n) => *n as i64,
+                PayloadEnd::Mark(_) => 0,
+                PayloadEnd::Unknown => -1,
             };
             let percent = if size > 0 {
                 read as f64 / size as f64 * 100.0
@@ -603,7 +605,7 @@ impl Server {
             i.field("master_sync_read_bytes", read);
             i.field("master_sync_left_bytes", size - read);
             i.f2("master_sync_perc", percent);
-            i.field("master_sync_last_io_seconds_ago", now - r.transfer_lastio);
+            i.field("master_sync_last_io_seconds_ago", now - t.conn.last_io);
         }
         if !connected {
             let down = match r.down_since {
@@ -612,7 +614,7 @@ impl Server {
             };
             i.field("master_link_down_since_seconds", down);
         }
-        if let Some(problem) = &r.link.problem {
+        if let Some(problem) = &r.attempts.problem {
             i.field("master_link_problem", &problem.text);
         }
         if let Some(refusal) = &r.refusal {

@@ -11,7 +11,7 @@ use crate::server::client::{
     SLAVE_REQ_RDB_EXCLUDE_DATA, SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS,
 };
 use crate::server::exec::Args;
-use crate::server::repl::{FailoverState, ReplicaState};
+use crate::server::repl::FailoverState;
 use crate::server_log;
 use crate::wire::capabilities::{Capability, HEARS_BEHIND, rdb_version_of_server};
 
@@ -227,18 +227,12 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
 /// ROLE
 pub fn role_command(server: &mut Server, cid: ClientId, _: &Args) {
     if let Some(host) = server.repl.master_host.clone() {
-        let state = match server.repl.state {
-            ReplicaState::None => "none",
-            ReplicaState::Connect => "connect",
-            ReplicaState::Connecting => "connecting",
-            ReplicaState::Handshake => "handshake",
-            ReplicaState::Transfer => "sync",
-            ReplicaState::Connected => "connected",
-        };
+        let state = server.repl.link.name();
         let offset = server
             .repl
-            .master
-            .and_then(|m| server.clients.get(m)?.repl())
+            .link
+            .client()
+            .and_then(|m| server.clients.get(m)?.master_stream())
             .map_or(-1, |r| r.reploff);
         server.add_reply_array_len(cid, 5);
         server.add_reply_bulk(cid, b"slave");

@@ -29,13 +29,13 @@ use crate::server::persist::{
     RDBFLAGS_ALLOW_DUP, RDBFLAGS_AOF_PREAMBLE, RDBFLAGS_FEED_REPL, RDBFLAGS_KEEP_CACHE,
     RDBFLAGS_REPLICATION,
 };
-use crate::server::repl::ReplicaState;
 use crate::server_log;
 use crate::store::db::Db;
 use crate::store::entry::Entry;
 use crate::store::evict::LFU_INIT_VAL;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::diagnose::{self, Problem, Unloadable};
+use crate::wire::handshake::REPLID_LEN;
 use crate::wire::rdb::{
     PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
     RdbReader, RdbRecord, module_type_name_by_id, parse_header,
@@ -383,7 +383,7 @@ impl Server {
                 }
             }
         }
-        if self.is_replica() && self.repl.state == ReplicaState::Transfer {
+        if self.repl.link.transfer().is_some() {
             self.replication_send_newline_to_master();
         }
         self.process_events_while_blocked();
@@ -453,7 +453,7 @@ impl Server {
         &mut self,
         source: R,
         size: u64,
-        mark: Option<[u8; 40]>,
+        mark: Option<[u8; REPLID_LEN]>,
         dbs: Option<&mut Vec<Db>>,
         wait: Wait,
     ) -> Result<(RdbLoadInfo, bool), LoadFailure> {

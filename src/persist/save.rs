@@ -360,7 +360,7 @@ impl Server {
         let db = if repl.master_host.is_none() && repl.log.backlog_active() {
             // Nothing selected yet: the next write sends a SELECT whatever is taken for selected.
             repl.slave_seldb.unwrap_or(0)
-        } else if let Some(master) = repl.master.and_then(|m| self.clients.get(m)) {
+        } else if let Some(master) = repl.link.client().and_then(|m| self.clients.get(m)) {
             master.db
         } else {
             // Cut off from the master: the offset has not moved since.

@@ -6,7 +6,8 @@ use socket2::Socket;
 use crate::base::log::Level;
 use crate::server::Server;
 use crate::server::client::{CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId};
-use crate::server::repl::{CachedMaster, ReplicaState};
+use crate::server::master_link::{History, MasterLink};
+use crate::server::repl::CachedMaster;
 use crate::server_log;
 use crate::wire::aof::ReplicationMark;
 
@@ -21,7 +22,7 @@ impl Server {
     /// Takes what is worth keeping out of the link's client and makes that an ordinary client about to be freed.
     pub(super) fn replication_cache_master(&mut self, cid: ClientId) {
         server_log!(Level::Notice, "Connection with master lost.");
-        self.repl.master = None;
+        self.repl.link = MasterLink::Connect;
         self.repl.down_since = self.clock.unix_s;
         self.discard_transaction(cid);
         let Some(c) = self.clients.get_mut(cid) else {
@@ -30,16 +31,14 @@ impl Server {
         let broken = c.flags & (CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED) != 0;
         c.flags &= !CLIENT_MASTER;
         let db = c.db;
-        // The stream of a master that knows no offsets cannot be asked for again.
-        let kept = c
-            .repl()
-            .filter(|r| !broken && !r.pre_psync)
-            .map(|r| CachedMaster {
-                replid: r.replid,
+        let kept = c.master_stream.take().filter(|_| !broken).and_then(|m| {
+            Some(CachedMaster {
+                replid: m.replid?,
                 // Bytes that were read and not run yet are asked for again.
-                reploff: r.reploff,
+                reploff: m.reploff,
                 db,
-            });
+            })
+        });
         if kept.is_some() {
             server_log!(Level::Notice, "Caching the disconnected master state.");
             self.repl.cached_master = kept;
@@ -50,10 +49,8 @@ impl Server {
     /// The link is down: connect again at once, before the backlog over there moves on
     /// (replicationHandleMasterDisconnection).
     pub(super) fn replication_handle_master_disconnection(&mut self) {
-        self.repl.master = None;
-        self.repl.state = ReplicaState::Connect;
         // At once, but not without a pause where the master closes each link that is up.
-        let wait = self.repl.link.pace.lost(self.el.now_ms());
+        let wait = self.repl.attempts.pace.lost(self.el.now_ms());
         if let Some(host) = self.repl.master_host.clone()
             && wait == 0
         {
@@ -76,7 +73,6 @@ impl Server {
              synchronize with the new master with just a partial transfer."
         );
         let offset = self.repl.log.master_repl_offset();
-        self.repl.master_initial_offset = offset;
         // Any database does: the new master's stream starts with a SELECT.
         self.repl.cached_master = Some(CachedMaster {
             replid: self.repl.replid,
@@ -95,10 +91,10 @@ impl Server {
                 db: repl.slave_seldb.unwrap_or(0),
             });
         }
-        let (offset, db, replid) = match repl.master.and_then(|m| self.clients.get(m)) {
+        let (offset, db, replid) = match repl.link.client().and_then(|m| self.clients.get(m)) {
             Some(c) => {
-                let r = c.repl().filter(|r| !r.pre_psync)?;
-                (r.reploff, c.db, repl.replid)
+                let m = c.master_stream().filter(|m| m.replid.is_some())?;
+                (m.reploff, c.db, repl.replid)
             }
             None => {
                 let c = repl.cached_master.as_ref()?;
@@ -119,10 +115,11 @@ impl Server {
     /// (replicationResurrectCachedMaster).
     pub(super) fn replication_resurrect_cached_master(&mut self, conn: Socket) -> Option<ClientId> {
         let cached = self.repl.cached_master.take()?;
-        self.repl.master_initial_offset = cached.reploff;
-        self.repl.master_replid = cached.replid;
-        let cid = self.replication_create_master_client(conn, Some(cached.db))?;
-        self.repl.state = ReplicaState::Connected;
+        let history = History {
+            replid: cached.replid,
+            offset: cached.reploff,
+        };
+        let cid = self.replication_create_master_client(conn, history, Some(cached.db))?;
         self.repl.down_since = 0;
         Some(cid)
     }

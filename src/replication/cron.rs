@@ -10,8 +10,9 @@ use crate::server::Server;
 use crate::server::blocked::PAUSE_ACTION_REPLICA;
 use crate::server::client::ReplState;
 use crate::server::exec::OwnedArgs;
+use crate::server::master_link::{HandshakeLink, LinkSocket, MasterLink};
 use crate::server::persist::RdbTarget;
-use crate::server::repl::{FailoverState, ReplicaState, SyncReason};
+use crate::server::repl::{FailoverState, SyncReason};
 use crate::server_log;
 use crate::wire::diagnose::NoAnswer;
 
@@ -22,15 +23,16 @@ impl Server {
         self.replica_timeouts();
         if self.repl.failover.state == FailoverState::InProgress {
             // Its time is short.
-            self.repl.link.pace.reset();
+            self.repl.attempts.pace.reset();
         }
         self.connect_when_due();
         self.diagnose_loop();
         let acks = self
             .repl
-            .master
-            .and_then(|m| self.clients.get(m)?.repl())
-            .is_some_and(|r| !r.pre_psync);
+            .link
+            .client()
+            .and_then(|m| self.clients.get(m)?.master_stream())
+            .is_some_and(|m| m.replid.is_some());
         if acks {
             self.send_ack_of_the_second();
         }
@@ -46,8 +48,8 @@ impl Server {
 
     /// Begins the next attempt at a link to the master if it is time for it.
     pub fn connect_when_due(&mut self) {
-        if self.repl.state != ReplicaState::Connect
-            || self.repl.link.pace.wait(self.el.now_ms()) > 0
+        if !matches!(self.repl.link, MasterLink::Connect)
+            || self.repl.attempts.pace.wait(self.el.now_ms()) > 0
         {
             return;
         }
@@ -70,9 +72,11 @@ impl Server {
         }
         let now = self.clock.unix_s;
         let timeout = i64::from(self.config.repl_timeout);
-        let silent = now - self.repl.transfer_lastio > timeout;
-        match self.repl.state {
-            ReplicaState::Connecting | ReplicaState::Handshake if silent => {
+        let silent = |conn: &LinkSocket| now - conn.last_io > timeout;
+        match &self.repl.link {
+            MasterLink::Connecting(conn) | MasterLink::Handshake(HandshakeLink { conn, .. })
+                if silent(conn) =>
+            {
                 server_log!(
                     self.attempt_level(Level::Warning),
                     "Timeout connecting to the MASTER..."
@@ -80,7 +84,7 @@ impl Server {
                 self.found_end(NoAnswer::Silent(timeout));
                 self.cancel_replication_handshake(true);
             }
-            ReplicaState::Transfer if silent => {
+            MasterLink::Transfer(t) if silent(&t.conn) => {
                 server_log!(
                     self.attempt_level(Level::Warning),
                     "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' \
@@ -89,15 +93,10 @@ impl Server {
                 self.found_end(NoAnswer::Silent(timeout));
                 self.cancel_replication_handshake(true);
             }
-            ReplicaState::Connected => {
-                let last = self
-                    .repl
-                    .master
-                    .and_then(|m| self.clients.get(m))
-                    .map(|c| (c.cid, c.last_interaction));
-                if let Some((cid, last)) = last
-                    && now - last > timeout
-                {
+            MasterLink::Connected(cid) => {
+                let cid = *cid;
+                let last = self.clients.get(cid).map(|c| c.last_interaction);
+                if last.is_some_and(|last| now - last > timeout) {
                     server_log!(
                         Level::Warning,
                         "MASTER timeout: no data nor PING received..."

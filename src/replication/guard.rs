@@ -20,13 +20,14 @@ use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::server::Server;
 use crate::server::client::ClientId;
-use crate::server::repl::{Refusal, ReplicaState};
+use crate::server::master_link::MasterLink;
+use crate::server::repl::Refusal;
 use crate::server_log;
 use crate::wire::diagnose::{self, Disk, Ends, NoAnswer, NoConnection, Problem, Stage, Unloadable};
-use crate::wire::handshake::{Handshake, HandshakeState, Outcome};
+use crate::wire::handshake::{Handshake, HandshakeState, Outcome, ReplId};
 
 use super::id_text;
-use super::replica::CLOSED_BY_PEER;
+use super::replica::LinkEnd;
 
 /// The most milliseconds before a master that was refused is asked again, unless repl-sync-backoff-max is longer.
 const ASK_AGAIN_MS: u64 = 60_000;
@@ -43,7 +44,7 @@ impl Server {
 
     /// The level of a line about an attempt: one that ends like those before it is not worth another.
     pub fn attempt_level(&self, level: Level) -> Level {
-        let link = &self.repl.link;
+        let link = &self.repl.attempts;
         let logged = match &link.problem {
             Some(p) if p.lasting => 1,
             _ => LOGGED_ALIKE,
@@ -66,12 +67,12 @@ impl Server {
 
     /// This attempt has found out what is wrong.
     pub(super) fn found(&mut self, problem: Problem) {
-        self.repl.link.found = Some(problem);
+        self.repl.attempts.found = Some(problem);
     }
 
     /// The link has come so far: what was wrong up to there is no more.
     pub(super) fn link_reached(&mut self, stage: Stage) {
-        let link = &mut self.repl.link;
+        let link = &mut self.repl.attempts;
         if link.problem.take_if(|p| p.stage <= stage).is_some() {
             link.alike = 0;
         }
@@ -79,7 +80,7 @@ impl Server {
 
     /// The link is up.
     pub(super) fn link_is_up(&mut self) {
-        let link = &mut self.repl.link;
+        let link = &mut self.repl.attempts;
         link.problem = None;
         link.found = None;
         link.alike = 0;
@@ -95,25 +96,25 @@ impl Server {
             end -= 1;
         }
         problem.text.truncate(end);
-        let told = self.repl.link.problem.as_ref();
+        let told = self.repl.attempts.problem.as_ref();
         if told.is_none_or(|t| t.text != problem.text) {
             server_log!(Level::Warning, "MASTER link problem: {}", problem.text);
-            self.repl.link.alike = 0;
+            self.repl.attempts.alike = 0;
         }
-        self.repl.link.problem = Some(problem);
+        self.repl.attempts.problem = Some(problem);
     }
 
     /// An attempt is over, and no link is up. True: the next one will end in the same way.
     fn attempt_ended(&mut self) -> bool {
-        match self.repl.link.found.take() {
+        match self.repl.attempts.found.take() {
             Some(problem) => {
                 let lasting = problem.lasting;
                 self.link_problem(problem);
-                self.repl.link.alike = self.repl.link.alike.saturating_add(1);
+                self.repl.attempts.alike = self.repl.attempts.alike.saturating_add(1);
                 lasting
             }
             None => {
-                let link = &mut self.repl.link;
+                let link = &mut self.repl.attempts;
                 link.alike = match link.problem.take() {
                     Some(_) => 1,
                     None => link.alike.saturating_add(1),
@@ -128,7 +129,7 @@ impl Server {
         if self.attempt_ended() {
             return self.put_off();
         }
-        if self.repl.link.pace.lost(self.el.now_ms()) > 0 {
+        if self.repl.attempts.pace.lost(self.el.now_ms()) > 0 {
             return;
         }
         if let Some(host) = &self.repl.master_host {
@@ -147,7 +148,7 @@ impl Server {
         if self.attempt_ended() {
             return self.put_off();
         }
-        self.repl.link.pace.in_vain(self.el.now_ms());
+        self.repl.attempts.pace.in_vain(self.el.now_ms());
     }
 
     /// The next attempt waits, the longer the more have failed, by a time that differs from replica to replica
@@ -159,12 +160,12 @@ impl Server {
             None => most,
         };
         let random = self.random.next_u64();
-        let pace = &mut self.repl.link.pace;
+        let pace = &mut self.repl.attempts.pace;
         let delay = pace.failed(self.el.now_ms(), most, random);
         server_log!(
             self.attempt_level(Level::Notice),
             "The full sync failed {} times in a row: the next attempt is in {} milliseconds",
-            self.repl.link.pace.failures(),
+            self.repl.attempts.pace.failures(),
             delay
         );
     }
@@ -176,7 +177,7 @@ impl Server {
 
     /// REPLICAOF with the master that there is already: it is not put off any longer.
     pub fn attempt_at_once(&mut self) {
-        self.repl.link.pace.reset();
+        self.repl.attempts.pace.reset();
     }
 
     // What is wrong ---------------------------------------------------------------------------------------------------
@@ -203,18 +204,22 @@ impl Server {
 
     /// The link has ended, or is given up, while an answer or the payload was awaited. What was found before says more.
     pub(super) fn found_end(&mut self, how: NoAnswer<'_>) {
-        if self.repl.link.found.is_some() {
+        if self.repl.attempts.found.is_some() {
             return;
         }
-        let stage = match (self.repl.state, self.handshake_state()) {
-            (ReplicaState::Connecting, _) => Stage::Connect,
-            (ReplicaState::Handshake, HandshakeState::ReceivePingReply) => Stage::Greeting,
-            (ReplicaState::Handshake, HandshakeState::ReceiveAuthReply) => Stage::Auth,
-            (ReplicaState::Handshake, _) => Stage::Psync,
-            _ => Stage::Transfer,
+        let (stage, said) = match &self.repl.link {
+            MasterLink::Connecting(_) => (Stage::Connect, &[][..]),
+            MasterLink::Handshake(h) => {
+                let stage = match h.handshake.state() {
+                    HandshakeState::ReceivePingReply => Stage::Greeting,
+                    HandshakeState::ReceiveAuthReply => Stage::Auth,
+                    _ => Stage::Psync,
+                };
+                (stage, h.line.unfinished())
+            }
+            _ => (Stage::Transfer, &[][..]),
         };
         let (host, port) = self.master_address();
-        let said = self.repl.handshake_line.unfinished();
         let stranger = match stage {
             Stage::Greeting => diagnose::diagnose_stranger(said, &host, port),
             _ => None,
@@ -223,20 +228,23 @@ impl Server {
         self.found(Problem::passing(stage, text));
     }
 
-    /// The link broke; `why` is what `read_link` or the system says.
-    pub(super) fn found_broken(&mut self, why: &str) {
-        // One and the same, seen a moment sooner or later.
-        let gone = [libc::ECONNRESET, libc::EPIPE].map(io::Error::from_raw_os_error);
-        let closed = why == CLOSED_BY_PEER || gone.iter().any(|e| strerror(e) == why);
-        self.found_end(match closed {
-            true => NoAnswer::Closed,
-            false => NoAnswer::Broken(why),
-        });
+    /// The link broke.
+    pub(super) fn found_broken(&mut self, why: &LinkEnd) {
+        match why {
+            LinkEnd::Closed => self.found_end(NoAnswer::Closed),
+            // One and the same, seen a moment sooner or later.
+            LinkEnd::Failed(e)
+                if matches!(e.raw_os_error(), Some(libc::ECONNRESET | libc::EPIPE)) =>
+            {
+                self.found_end(NoAnswer::Closed);
+            }
+            LinkEnd::Failed(e) => self.found_end(NoAnswer::Broken(&strerror(e))),
+        }
     }
 
     fn handshake_state(&self) -> HandshakeState {
-        let handshake = self.repl.handshake.as_ref();
-        handshake.map_or(HandshakeState::Done, Handshake::state)
+        let link = self.repl.link.handshake();
+        link.map_or(HandshakeState::Done, |h| h.handshake.state())
     }
 
     /// The master has sent a line of the handshake. Errors that the handshake passes over say nothing: a master with a
@@ -264,7 +272,7 @@ impl Server {
     /// The master announced a full sync, and sends an error in the place of the snapshot.
     pub(super) fn found_aborted(&mut self, why: &[u8]) {
         // The error to PSYNC, where SYNC was tried after it, says the same.
-        if self.repl.link.found.is_some() {
+        if self.repl.attempts.found.is_some() {
             return;
         }
         let (host, port) = self.master_address();
@@ -323,9 +331,9 @@ impl Server {
     fn somebody_replicates_from_here(&self, host: &str, port: u16) -> bool {
         let peer = self
             .repl
-            .sock
-            .as_ref()
-            .and_then(|s| s.peer_addr().ok()?.as_socket())
+            .link
+            .conn()
+            .and_then(|c| c.sock.peer_addr().ok()?.as_socket())
             .map(|a| a.ip().to_canonical().to_string());
         let mut ids = self.clients.ids().into_iter();
         ids.any(|cid| {
@@ -341,9 +349,9 @@ impl Server {
 
     /// The connection leads back here.
     fn master_is_myself(&self) -> bool {
-        let ends = self.repl.sock.as_ref().and_then(|s| {
-            let local = s.local_addr().ok()?.as_socket()?;
-            let peer = s.peer_addr().ok()?.as_socket()?;
+        let ends = self.repl.link.conn().and_then(|c| {
+            let local = c.sock.local_addr().ok()?.as_socket()?;
+            let peer = c.sock.peer_addr().ok()?.as_socket()?;
             Some((local.ip(), peer.ip(), peer.port()))
         });
         ends.is_some_and(|(local, peer, port)| {
@@ -381,7 +389,7 @@ impl Server {
             return;
         }
         let (host, port) = self.master_address();
-        let connected = self.repl.state == ReplicaState::Connected;
+        let connected = self.repl.link.is_connected();
         let stage = match connected {
             true => Stage::Stream,
             false => Stage::Psync,
@@ -397,7 +405,7 @@ impl Server {
             let text = diagnose::replica_loop(&host, port);
             self.link_problem(Problem::passing(stage, text));
         } else {
-            self.repl.link.problem = None;
+            self.repl.attempts.problem = None;
         }
     }
 
@@ -405,7 +413,7 @@ impl Server {
 
     /// Whether the full sync that the master offers is refused: its history is not ours, and not longer. A user's REPLICAOF is
     /// consent, for the sync that follows it.
-    pub(super) fn refuses_full_sync(&mut self, history: Option<([u8; 40], i64)>) -> bool {
+    pub(super) fn refuses_full_sync(&mut self, history: Option<(ReplId, i64)>) -> bool {
         let Some((id, offset)) = history else {
             return false;
         };
@@ -454,8 +462,8 @@ impl Server {
                 logged: now,
             });
             // That line says it all.
-            self.repl.link.problem = Some(problem.clone());
-            self.repl.link.alike = 0;
+            self.repl.attempts.problem = Some(problem.clone());
+            self.repl.attempts.alike = 0;
         }
         self.found(problem);
         true

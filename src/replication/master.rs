@@ -12,7 +12,7 @@ use crate::server::client::{
 };
 use crate::server::exec::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
-use crate::server::repl::{FailoverState, ReplicaState, SyncReason};
+use crate::server::repl::{FailoverState, SyncReason};
 use crate::server_log;
 use crate::wire::psync::{History, Refusal};
 use crate::wire::resp;
@@ -227,7 +227,7 @@ impl Server {
         if self.repl.failover.state != FailoverState::None {
             return self.add_reply_error(cid, "-NOMASTERLINK Can't SYNC while failing over");
         }
-        if self.repl.master_host.is_some() && self.repl.state != ReplicaState::Connected {
+        if self.repl.master_host.is_some() && !self.repl.link.is_connected() {
             return self.add_reply_error(
                 cid,
                 "-NOMASTERLINK Can't SYNC while not connected with my master",

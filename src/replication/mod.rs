@@ -55,6 +55,6 @@ pub use failover::FailoverRequest;
 pub use wait::WAITAOF_WITHOUT_AOF;
 
 /// An id as text: it may be whatever forty bytes a master sent.
-fn id_text(id: &[u8; 40]) -> std::borrow::Cow<'_, str> {
+fn id_text(id: &crate::wire::handshake::ReplId) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(id)
 }

@@ -16,8 +16,9 @@
 //! read handler, since it would be entered again from the nested event loop.
 
 use std::cell::Cell;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 use socket2::Socket;
 
@@ -26,9 +27,12 @@ use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
 use crate::base::sys::{self, path_of, strerror};
 use crate::config::value::ReplDisklessLoad;
+use crate::server::master_link::{
+    History, LinkSocket, MasterLink, PayloadEnd, PayloadTo, Transfer,
+};
 use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
-use crate::server::repl::{PartialPayload, PayloadEnd, PayloadTo, ReplicaState, Transfer};
+use crate::server::repl::PartialPayload;
 use crate::server::{Server, temp_file};
 use crate::server_log;
 use crate::store::db::Db;
@@ -38,7 +42,7 @@ use crate::wire::handshake::{BULK_HEADER_LINE_SIZE, LineReader, LogLevel, REPLID
 use crate::wire::payload::{BulkHeader, EofMark, parse_bulk_header};
 use crate::wire::rdb::{FrameCheck, RDB_HEADER_LEN, RdbErrorKind};
 
-use super::replica::{CLOSED_BY_PEER, read_link};
+use super::replica::{LinkEnd, LinkRead, read_link};
 
 /// The payload is forced to the disk every so many bytes, so that the end of a transfer does not wait for all of them
 /// (REPL_MAX_WRITTEN_BEFORE_FSYNC).
@@ -95,8 +99,7 @@ impl Server {
     }
 
     /// The payload comes next: its header first.
-    pub(super) fn begin_transfer(&mut self) {
-        let now = self.clock.unix_s;
+    pub(super) fn begin_transfer(&mut self, history: History) {
         let to = if self.use_diskless_load() {
             PayloadTo::Parser { held: Vec::new() }
         } else {
@@ -116,13 +119,21 @@ impl Server {
                     };
                     self.found_disk(what, &e);
                     self.undo_connect_with_master();
-                    self.repl.state = ReplicaState::Connect;
                     return self.attempt_in_vain();
                 }
             }
         };
         self.link_reached(Stage::Open);
-        self.repl.transfer = Some(Transfer {
+        let link = self.repl.link.take_unfinished();
+        let Some(mut conn) = link.and_then(MasterLink::into_conn) else {
+            return;
+        };
+        conn.last_io = self.clock.unix_s;
+        self.el
+            .create_file_event(conn.file, Mask::READABLE, read_sync_bulk_payload, 0);
+        self.repl.link = MasterLink::Transfer(Transfer {
+            conn,
+            history,
             to,
             end: PayloadEnd::Unknown,
             read: 0,
@@ -131,12 +142,6 @@ impl Server {
             frame: FrameCheck::new(0),
             header: LineReader::new(BULK_HEADER_LINE_SIZE),
         });
-        self.repl.state = ReplicaState::Transfer;
-        self.repl.transfer_lastio = now;
-        if let Some(f) = self.repl.sock_file {
-            self.el
-                .create_file_event(f, Mask::READABLE, read_sync_bulk_payload, 0);
-        }
     }
 
     /// Where the payload goes, if it can become `dbfilename` at the end.
@@ -152,10 +157,10 @@ impl Server {
 
     // What has come of an interrupted transfer -------------------------------------------------------------------------
 
-    /// A transfer ends before its end: an Aedile may send the rest over the next link.
-    pub(super) fn keep_or_remove_payload(&mut self, t: Transfer) {
+    /// A transfer ends before its end: an Aedile may send the rest over the next link. Returns its connection.
+    pub(super) fn keep_or_remove_payload(&mut self, t: Transfer) -> LinkSocket {
         let PayloadTo::File { file, path } = t.to else {
-            return;
+            return t.conn;
         };
         match (t.end, t.snapshot) {
             (PayloadEnd::Size(size), Some(snapshot))
@@ -173,13 +178,21 @@ impl Server {
             }
             _ => drop(fs::remove_file(&path)),
         }
+        t.conn
+    }
+
+    /// What has come into a file is the caller's, to load or to remove; none: it is being loaded, or there is no transfer.
+    fn take_payload_file(&mut self) -> Option<(File, PathBuf)> {
+        let t = self.repl.link.transfer_mut()?;
+        match std::mem::replace(&mut t.to, PayloadTo::Loading) {
+            PayloadTo::File { file, path } => Some((file, path)),
+            PayloadTo::Parser { .. } | PayloadTo::Loading => None,
+        }
     }
 
     /// What has come is not what was sent, or cannot be kept here: nothing may go on with it.
     fn discard_transfer(&mut self) {
-        if let Some(t) = self.repl.transfer.take()
-            && let PayloadTo::File { path, .. } = t.to
-        {
+        if let Some((_, path)) = self.take_payload_file() {
             let _ = fs::remove_file(&path);
         }
     }
@@ -195,7 +208,7 @@ impl Server {
 
     /// The payload is no RDB file that can be loaded here, or not the one that was sent. Nothing has been changed by it.
     fn payload_refused(&mut self, why: &RdbErrorKind) {
-        let from = match self.repl.transfer.as_ref().map(|t| &t.to) {
+        let from = match self.repl.link.transfer().map(|t| &t.to) {
             Some(PayloadTo::Parser { .. }) => "socket",
             _ => "disk",
         };
@@ -227,7 +240,7 @@ impl Server {
             .repl
             .partial_payload
             .take_if(|p| p.snapshot == snapshot && p.size == size && p.read == from);
-        let (Some(p), Some(t)) = (mine, self.repl.transfer.as_mut()) else {
+        let (Some(p), Some(t)) = (mine, self.repl.link.transfer_mut()) else {
             return false;
         };
         let fresh = std::mem::replace(
@@ -262,7 +275,7 @@ impl Server {
         let level = |l| self.attempt_level(l);
         let (notice, warning) = (level(Level::Notice), level(Level::Warning));
         loop {
-            let Some(t) = self.repl.transfer.as_mut() else {
+            let Some(t) = self.repl.link.transfer_mut() else {
                 return Err(());
             };
             if at == bytes.len() || !matches!(t.end, PayloadEnd::Unknown) {
@@ -321,7 +334,7 @@ impl Server {
     /// Takes bytes of the payload into the file. Returns how many belong to it, the rest is the stream that follows; and
     /// whether it is whole. An error ends the transfer.
     fn take_payload(&mut self, bytes: &[u8]) -> Result<(usize, bool), ()> {
-        let Some(t) = self.repl.transfer.as_mut() else {
+        let Some(t) = self.repl.link.transfer_mut() else {
             return Err(());
         };
         let PayloadTo::File { file, .. } = &mut t.to else {
@@ -377,7 +390,7 @@ impl Server {
 
     /// The file is whole: it becomes the data set, and its sender our master. `rest` is what came behind it.
     fn finish_transfer(&mut self, rest: &[u8]) {
-        let sound = match self.repl.transfer.as_ref().map(|t| t.frame.finish()) {
+        let sound = match self.repl.link.transfer().map(|t| t.frame.finish()) {
             // Files whose checksums are not looked at are loaded as they are.
             Some(Err(RdbErrorKind::ChecksumMismatch { .. })) if !self.config.rdbchecksum => Ok(()),
             Some(sound) => sound,
@@ -388,18 +401,10 @@ impl Server {
             self.cancel_replication_handshake(true);
             return;
         }
-        let Some(t) = self.repl.transfer.take() else {
-            return;
-        };
-        let PayloadTo::File {
-            file,
-            path: temp_path,
-        } = t.to
-        else {
+        let Some((file, temp_path)) = self.take_payload_file() else {
             return;
         };
         let path = path_of(&self.config.dbfilename);
-        let used_mark = matches!(t.end, PayloadEnd::Mark(_));
         self.link_reached(Stage::Transfer);
         if let Err(e) = file.sync_all() {
             server_log!(
@@ -455,14 +460,14 @@ impl Server {
                 strerror(&e)
             );
         }
-        self.sync_succeeded(info, used_mark, rest);
+        self.sync_succeeded(info, rest);
     }
 
     // Straight into the data set ---------------------------------------------------------------------------------------
 
     /// Loads the payload as it comes once enough of it is there to tell that it can be read: until then the old data set stays.
     fn load_from_link_if_readable(&mut self) {
-        let Some(t) = self.repl.transfer.as_mut() else {
+        let Some(t) = self.repl.link.transfer_mut() else {
             return;
         };
         let PayloadTo::Parser { held } = &mut t.to else {
@@ -488,9 +493,12 @@ impl Server {
 
     /// Loads the payload as it comes (the diskless half of readSyncBulkPayload). `behind_header` was read with the header.
     fn load_from_link(&mut self, behind_header: &[u8]) {
-        let Some(t) = self.repl.transfer.as_ref() else {
+        let Some(t) = self.repl.link.transfer_mut() else {
             return;
         };
+        t.to = PayloadTo::Loading;
+        let (link, history) = (t.conn.file, t.history);
+        let sock = t.conn.sock.try_clone();
         let (size, mark) = match &t.end {
             PayloadEnd::Size(n) => (*n, None),
             PayloadEnd::Mark(m) => (0, Some(m.mark())),
@@ -502,12 +510,9 @@ impl Server {
             Some(_) => (behind_header, &[][..]),
             None => behind_header.split_at(mine.min(behind_header.len())),
         };
-        let sock = match self.repl.sock.as_ref().map(Socket::try_clone) {
-            Some(Ok(s)) => s,
-            _ => {
-                self.cancel_replication_handshake(true);
-                return;
-            }
+        let Ok(sock) = sock else {
+            self.cancel_replication_handshake(true);
+            return;
         };
         self.stop_writers_before_load(true);
         let mut second: Option<Vec<Db>> = None;
@@ -519,7 +524,7 @@ impl Server {
         }
         self.loading_begins();
         // An older state of the same data set is worth serving meanwhile; another data set is not.
-        let is_async = swap && self.repl.replid == self.repl.master_replid;
+        let is_async = swap && self.repl.replid == history.replid;
         let got = Cell::new(0);
         let source = LinkSource {
             behind_header: mine,
@@ -533,7 +538,7 @@ impl Server {
             if got.get() != seen {
                 (seen, since_us) = (got.get(), monotonic_us());
             }
-            server.wait_for_payload(since_us)
+            server.wait_for_payload(link, since_us)
         };
         let loaded = self.rdb_load_stream(source, size, mark, second.as_mut(), &mut wait);
         self.stats.net_repl_input_bytes += got.get();
@@ -564,10 +569,11 @@ impl Server {
         };
         self.update_cached_time();
         // Given up from inside: a shutdown, or a link that was closed.
-        let link_gone = self.repl.state != ReplicaState::Transfer || self.repl.sock.is_none();
+        let link_gone = self.repl.link.file() != Some(link);
         let (Ok((info, _)), false) = (loaded, failed || link_gone) else {
-            self.repl.transfer = None;
-            self.cancel_replication_handshake(true);
+            if !link_gone {
+                self.cancel_replication_handshake(true);
+            }
             match second {
                 Some(dbs) => {
                     self.persist.lazyfree.free_databases(dbs);
@@ -580,7 +586,6 @@ impl Server {
             }
             return;
         };
-        self.repl.transfer = None;
         if let Some(dbs) = second {
             self.replication_attach_to_new_master();
             server_log!(
@@ -596,17 +601,17 @@ impl Server {
         }
         // No file on the disk has these data.
         self.dirty += 1;
-        self.sync_succeeded(info, mark.is_some(), rest);
+        self.sync_succeeded(info, rest);
     }
 
     /// Nothing has come: others are served until something does, or until the master has been silent for repl-timeout.
-    fn wait_for_payload(&mut self, since_us: u64) -> io::Result<()> {
+    fn wait_for_payload(&mut self, link: FileId, since_us: u64) -> io::Result<()> {
         self.replication_send_newline_to_master();
         if let Some(fd) = self.el.wait_fd() {
             sys::wait_readable(fd, WAIT_MS);
         }
         self.process_events_while_blocked();
-        if self.repl.sock.is_none() || self.repl.state != ReplicaState::Transfer {
+        if self.repl.link.file() != Some(link) {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         let silent_s = monotonic_us().saturating_sub(since_us) / 1_000_000;
@@ -678,7 +683,7 @@ impl Server {
 
     /// A load is next: the link's handler would be entered again from the nested event loop.
     fn loading_begins(&mut self) {
-        if let Some(f) = self.repl.sock_file {
+        if let Some(f) = self.repl.link.file() {
             self.el.delete_file_event(f, Mask::READABLE);
         }
         server_log!(
@@ -688,29 +693,27 @@ impl Server {
     }
 
     /// The data set is the master's: the link becomes its stream. `rest` came behind the payload.
-    fn sync_succeeded(&mut self, info: RdbLoadInfo, used_mark: bool, rest: &[u8]) {
-        let file = self.repl.sock_file.take();
-        let Some(sock) = self.repl.sock.take() else {
+    fn sync_succeeded(&mut self, info: RdbLoadInfo, rest: &[u8]) {
+        let Some(t) = self.repl.link.transfer() else {
             return;
         };
-        if let Some(f) = file {
-            self.el.remove_file(f);
-        }
-        self.repl.handshake = None;
+        let (history, used_mark) = (t.history, matches!(t.end, PayloadEnd::Mark(_)));
+        let Some(sock) = self.take_link_socket() else {
+            return;
+        };
         self.update_cached_time();
-        let Some(cid) = self.replication_create_master_client(sock, info.repl_stream_db) else {
-            self.repl.state = ReplicaState::Connect;
+        let db = info.repl_stream_db;
+        let Some(cid) = self.replication_create_master_client(sock, history, db) else {
             return self.attempt_in_vain();
         };
-        self.repl.state = ReplicaState::Connected;
         self.repl.down_since = 0;
         self.repl.full_sync_consent = false;
         self.link_is_up();
         // The master's history is ours now.
-        self.repl.replid = self.repl.master_replid;
+        self.repl.replid = history.replid;
         self.clear_replication_id2();
         // -1 where the master counts nothing; then we count.
-        drop(self.repl.log.reset(self.repl.master_initial_offset.max(0)));
+        drop(self.repl.log.reset(history.offset.max(0)));
         self.create_replication_backlog();
         server_log!(
             Level::Notice,
@@ -740,50 +743,35 @@ impl Server {
 /// The link is readable while the payload comes (readSyncBulkPayload).
 pub(super) fn read_sync_bulk_payload(server: &mut Server, file: FileId, _: ClientData, _: Mask) {
     server.exec.clock_stale = true;
-    if server.repl.sock_file != Some(file) {
+    let Some(t) = server.repl.link.transfer() else {
+        return;
+    };
+    if t.conn.file != file {
         return;
     }
     let mut buf = [0; BULK_READ];
     // Of a payload with a size nothing beyond its end is read: that is the stream's.
-    let limit = match server.repl.transfer.as_ref() {
-        Some(Transfer {
-            end: PayloadEnd::Size(size),
-            read,
-            ..
-        }) => usize::try_from(size - read)
+    let limit = match t.end {
+        PayloadEnd::Size(size) => usize::try_from(size - t.read)
             .unwrap_or(BULK_READ)
             .clamp(1, BULK_READ),
         _ => BULK_READ,
     };
-    match read_link(server, file, &mut buf[..limit]) {
-        Ok(n) => payload_bytes(server, &buf[..n]),
-        Err(None) => {}
-        Err(Some(why)) => {
-            let closed = why == CLOSED_BY_PEER;
+    let started = !matches!(t.end, PayloadEnd::Unknown);
+    match read_link(server, &mut buf[..limit]) {
+        LinkRead::Bytes(n) => payload_bytes(server, &buf[..n]),
+        LinkRead::Nothing => {}
+        LinkRead::Ended(why) => {
             server.found_broken(&why);
-            let started = server
-                .repl
-                .transfer
-                .as_ref()
-                .is_some_and(|t| !matches!(t.end, PayloadEnd::Unknown));
-            if started {
-                let why = if closed {
-                    "connection lost".into()
-                } else {
-                    why
-                };
-                server_log!(
-                    server.attempt_level(Level::Warning),
-                    "I/O error trying to sync with MASTER: {}",
-                    why
-                );
-            } else {
-                server_log!(
-                    server.attempt_level(Level::Warning),
-                    "I/O error reading bulk count from MASTER: {}",
-                    why
-                );
-            }
+            let what = match started {
+                true => "I/O error trying to sync with MASTER",
+                false => "I/O error reading bulk count from MASTER",
+            };
+            let why = match why {
+                LinkEnd::Closed if started => "connection lost".into(),
+                why => why.text(),
+            };
+            server_log!(server.attempt_level(Level::Warning), "{}: {}", what, why);
             server.cancel_replication_handshake(true);
         }
     }
@@ -791,13 +779,12 @@ pub(super) fn read_sync_bulk_payload(server: &mut Server, file: FileId, _: Clien
 
 /// Bytes of the link while the payload comes.
 pub(super) fn payload_bytes(server: &mut Server, bytes: &[u8]) {
-    server.repl.transfer_lastio = server.clock.unix_s;
     let Ok(at) = server.take_payload_header(bytes) else {
         server.cancel_replication_handshake(true);
         return;
     };
     let bytes = &bytes[at..];
-    match server.repl.transfer.as_mut() {
+    match server.repl.link.transfer_mut() {
         Some(t) if !matches!(t.end, PayloadEnd::Unknown) => {
             if let PayloadTo::Parser { held } = &mut t.to {
                 held.extend_from_slice(bytes);

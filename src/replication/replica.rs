@@ -10,20 +10,44 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::strerror;
 use crate::server::Server;
-use crate::server::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId};
+use crate::server::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId, MasterStream};
+use crate::server::master_link::{HandshakeLink, History, LinkSocket, MasterLink};
 use crate::server::persist::RdbLoadInfo;
-use crate::server::repl::{FailoverState, LinkAttempts, ReplicaState};
+use crate::server::repl::{FailoverState, LinkAttempts};
 use crate::server_log;
 use crate::wire::backlog::OFFSET_BOUND;
 use crate::wire::capabilities::ResumeRequest;
 use crate::wire::diagnose::{self, Problem, Stage};
 use crate::wire::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, HandshakeState, LineReader, LogLevel, Outcome,
-    Step,
+    ReplId, Step,
 };
 
-/// What [`read_link`] calls the end of what a master sends.
-pub(super) const CLOSED_BY_PEER: &str = "Connection closed by peer";
+/// How a link that is no client yet has ended.
+pub(super) enum LinkEnd {
+    /// The master has closed it.
+    Closed,
+    Failed(io::Error),
+}
+
+impl LinkEnd {
+    /// As the log has it.
+    pub(super) fn text(&self) -> String {
+        match self {
+            LinkEnd::Closed => "Connection closed by peer".into(),
+            LinkEnd::Failed(e) => strerror(e),
+        }
+    }
+}
+
+/// What one read of a link has brought.
+pub(super) enum LinkRead {
+    /// So many bytes, never 0.
+    Bytes(usize),
+    /// Nothing now.
+    Nothing,
+    Ended(LinkEnd),
+}
 
 impl Server {
     // Roles -----------------------------------------------------------------------------------------------------------
@@ -32,7 +56,7 @@ impl Server {
     pub fn replication_set_master(&mut self, host: &str, port: u16) {
         let was_master = self.repl.master_host.is_none();
         self.repl.master_host = None;
-        if let Some(old) = self.repl.master {
+        if let Some(old) = self.repl.link.client() {
             self.replication_cache_master(old);
         }
         self.disconnect_all_blocked_clients();
@@ -50,10 +74,10 @@ impl Server {
         }
         self.repl.full_sync_consent = true;
         self.repl.refusal = None;
-        self.repl.link = LinkAttempts::default();
+        self.repl.attempts = LinkAttempts::default();
         self.repl.ring.begin(self.repl.cron_loops);
         self.discard_partial_payload();
-        self.repl.state = ReplicaState::Connect;
+        self.repl.link = MasterLink::Connect;
         server_log!(Level::Notice, "Connecting to MASTER {}:{}", host, port);
         self.connect_with_master();
     }
@@ -64,13 +88,13 @@ impl Server {
             return;
         }
         self.config.masterhost = None;
-        if let Some(old) = self.repl.master {
+        if let Some(old) = self.repl.link.client() {
             self.replication_cache_master(old);
         }
         self.replication_discard_cached_master();
         self.cancel_replication_handshake(false);
         self.discard_partial_payload();
-        self.repl.link = LinkAttempts::default();
+        self.repl.attempts = LinkAttempts::default();
         self.repl.ring.begin(self.repl.cron_loops);
         self.repl.refusal = None;
         log::set_role(log::Role::Master);
@@ -78,7 +102,7 @@ impl Server {
         self.shift_replication_id();
         // They come back at once, learn the new id and continue.
         self.disconnect_slaves();
-        self.repl.state = ReplicaState::None;
+        self.repl.link = MasterLink::None;
         // The new stream has to begin with a SELECT.
         self.repl.slave_seldb = None;
         self.repl.no_slaves_since = self.clock.unix_s;
@@ -137,8 +161,8 @@ impl Server {
             return;
         };
         let port = self.repl.master_port;
-        self.repl.link.pace.begin(self.el.now_ms());
-        self.repl.link.found = None;
+        self.repl.attempts.pace.begin(self.el.now_ms());
+        self.repl.attempts.found = None;
         let connected = match (host.as_str(), port).to_socket_addrs() {
             Ok(addrs) => self
                 .open_connection(addrs)
@@ -150,31 +174,26 @@ impl Server {
                 Err(e)
             }
         };
-        match connected {
-            Ok((file, sock)) => {
-                self.repl.sock = Some(sock);
-                self.repl.sock_file = Some(file);
-            }
+        let (file, sock) = match connected {
+            Ok(link) => link,
             Err(e) => {
                 server_log!(
                     self.attempt_level(Level::Warning),
                     "Unable to connect to MASTER: {}",
                     strerror(&e)
                 );
-                self.repl.state = ReplicaState::Connect;
+                self.repl.link = MasterLink::Connect;
                 return self.attempt_in_vain();
             }
-        }
+        };
         self.link_reached(Stage::Resolve);
-        self.repl.handshake = Some(Handshake::new());
-        self.repl.handshake_line = LineReader::new(HANDSHAKE_LINE_SIZE);
-        self.repl.handshake_out.clear();
-        self.repl.transfer_lastio = self.clock.unix_s;
-        self.repl.state = ReplicaState::Connecting;
-        if let Some(file) = self.repl.sock_file {
-            self.el
-                .create_file_event(file, Mask::WRITABLE, sync_with_master, 0);
-        }
+        self.repl.link = MasterLink::Connecting(LinkSocket {
+            sock,
+            file,
+            last_io: self.clock.unix_s,
+        });
+        self.el
+            .create_file_event(file, Mask::WRITABLE, sync_with_master, 0);
         server_log!(
             self.attempt_level(Level::Notice),
             "MASTER <-> REPLICA sync started"
@@ -207,32 +226,31 @@ impl Server {
         Err(last)
     }
 
-    /// Closes the link that is not a client yet (undoConnectWithMaster).
+    /// The socket out of a link that is no client yet, out of the event loop; the link is to be made anew.
+    pub(super) fn take_link_socket(&mut self) -> Option<Socket> {
+        let conn = self.repl.link.take_unfinished()?.into_conn()?;
+        self.el.remove_file(conn.file);
+        Some(conn.sock)
+    }
+
+    /// Closes the link that is no client yet (undoConnectWithMaster).
     pub(super) fn undo_connect_with_master(&mut self) {
-        if let Some(file) = self.repl.sock_file.take() {
-            self.el.remove_file(file);
-        }
-        self.repl.sock = None;
-        self.repl.handshake = None;
+        drop(self.take_link_socket());
     }
 
-    /// Closes the link. What has come of the payload is kept where the next link may bring the rest, else removed
-    /// (replicationAbortSyncTransfer).
-    fn replication_abort_sync_transfer(&mut self) {
-        self.undo_connect_with_master();
-        if let Some(t) = self.repl.transfer.take() {
-            self.keep_or_remove_payload(t);
-        }
-    }
-
-    /// Gives a handshake or a transfer up; true when there was one (cancelReplicationHandshake).
+    /// Gives a handshake or a transfer up; true when there was one (cancelReplicationHandshake). What has come of a payload
+    /// is kept where the next link may bring the rest, else removed (replicationAbortSyncTransfer).
     pub fn cancel_replication_handshake(&mut self, reconnect: bool) -> bool {
-        match self.repl.state {
-            ReplicaState::Transfer | ReplicaState::Connecting | ReplicaState::Handshake => {}
-            _ => return false,
+        let Some(link) = self.repl.link.take_unfinished() else {
+            return false;
+        };
+        let conn = match link {
+            MasterLink::Transfer(t) => Some(self.keep_or_remove_payload(t)),
+            other => other.into_conn(),
+        };
+        if let Some(conn) = conn {
+            self.el.remove_file(conn.file);
         }
-        self.replication_abort_sync_transfer();
-        self.repl.state = ReplicaState::Connect;
         if reconnect {
             self.attempt_lost();
         }
@@ -243,9 +261,6 @@ impl Server {
 
     /// Runs one input of the handshake through its states and does what they say.
     fn handshake_step(&mut self, f: impl FnOnce(&mut Handshake, &HandshakeParams<'_>) -> Step) {
-        let Some(mut handshake) = self.repl.handshake.take() else {
-            return;
-        };
         let port = match self.config.replica_announce_port {
             0 => self.config.port,
             p => p,
@@ -271,12 +286,20 @@ impl Server {
             behind: &behind,
             failover_in_progress: failing_over,
         };
-        let step = f(&mut handshake, &params);
-        self.repl.master_hears_behind = handshake.hears_behind();
-        if let Some(stage) = stage_before(handshake.state(), &step.outcome) {
+        let Some(link) = self.repl.link.handshake_mut() else {
+            return;
+        };
+        let step = f(&mut link.handshake, &params);
+        let state = link.handshake.state();
+        self.repl.master_hears_behind = link.handshake.hears_behind();
+        if let Some(stage) = stage_before(state, &step.outcome) {
             self.link_reached(stage);
         }
-        self.repl.handshake = Some(handshake);
+        self.take_step(step);
+    }
+
+    /// Does what a step of the handshake says.
+    fn take_step(&mut self, step: Step) {
         let news = self.is_news(&step.outcome);
         for l in &step.logs {
             let level = match l.level {
@@ -289,11 +312,13 @@ impl Server {
             };
             server_log!(level, "{}", l.text);
         }
-        self.repl.handshake_out.extend_from_slice(&step.send);
-        if !self.flush_handshake() {
-            return;
+        if let Some(link) = self.repl.link.handshake_mut() {
+            link.out.extend_from_slice(&step.send);
+            if !self.flush_handshake() {
+                return;
+            }
         }
-        if failing_over
+        if self.repl.failover.state == FailoverState::InProgress
             && matches!(
                 step.outcome,
                 Outcome::Continue { .. } | Outcome::FullResync(_)
@@ -308,28 +333,20 @@ impl Server {
             }
             Outcome::RetryLater | Outcome::Error => {
                 self.undo_connect_with_master();
-                self.repl.state = ReplicaState::Connect;
                 self.attempt_in_vain();
             }
             Outcome::FullResync(history) if self.refuses_full_sync(history) => {
                 self.undo_connect_with_master();
-                self.repl.state = ReplicaState::Connect;
                 self.attempt_in_vain();
             }
-            Outcome::FullResync(history) => {
-                match history {
-                    Some((id, offset)) => {
-                        self.repl.master_replid = id;
-                        // As the log does it: they go on together.
-                        self.repl.master_initial_offset = offset.clamp(-OFFSET_BOUND, OFFSET_BOUND);
-                    }
-                    None => self.begin_nameless_history(),
-                }
-                self.begin_transfer();
-            }
-            Outcome::FallBackToSync => {
-                self.begin_nameless_history();
-                self.begin_transfer();
+            Outcome::FullResync(Some((replid, offset))) => self.begin_transfer(History {
+                replid,
+                // As the log does it: they go on together.
+                offset: offset.clamp(-OFFSET_BOUND, OFFSET_BOUND),
+            }),
+            Outcome::FullResync(None) | Outcome::FallBackToSync => {
+                let history = self.nameless_history();
+                self.begin_transfer(history);
             }
             Outcome::Continue { new_replid } => self.continue_with_master(new_replid),
         }
@@ -337,38 +354,40 @@ impl Server {
 
     /// The master counts nothing, or what it said made no sense: its stream cannot be asked for again. For our own replicas
     /// it has a name and offsets all the same, which are ours.
-    fn begin_nameless_history(&mut self) {
-        self.repl.master_replid = self.random.run_id();
-        self.repl.master_initial_offset = -1;
+    fn nameless_history(&mut self) -> History {
+        History {
+            replid: self.random.run_id(),
+            offset: -1,
+        }
     }
 
     /// Sends what the handshake has to say; false when the link is gone.
     fn flush_handshake(&mut self) -> bool {
-        while !self.repl.handshake_out.is_empty() {
-            let Some(sock) = &self.repl.sock else {
+        loop {
+            let Some(link) = self.repl.link.handshake_mut() else {
                 return false;
             };
-            let mut sock: &Socket = sock;
-            match sock.write(&self.repl.handshake_out) {
+            if link.out.is_empty() {
+                return true;
+            }
+            let file = link.conn.file;
+            match (&link.conn.sock).write(&link.out) {
                 Ok(n) => {
-                    self.repl.handshake_out.drain(..n);
+                    link.out.drain(..n);
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    if let Some(file) = self.repl.sock_file {
-                        self.el.clear_ready(file, Mask::WRITABLE);
-                        self.el
-                            .create_file_event(file, Mask::WRITABLE, sync_with_master, 0);
-                    }
+                    self.el.clear_ready(file, Mask::WRITABLE);
+                    self.el
+                        .create_file_event(file, Mask::WRITABLE, sync_with_master, 0);
                     return true;
                 }
                 Err(e) => {
-                    self.repl.handshake_out.clear();
-                    let why = strerror(&e);
+                    link.out.clear();
+                    let asking = link.handshake.state() == HandshakeState::ReceivePsyncReply;
+                    let why = LinkEnd::Failed(e);
                     self.found_broken(&why);
-                    let asking = self.repl.handshake.as_ref().map(Handshake::state)
-                        == Some(HandshakeState::ReceivePsyncReply);
-                    self.handshake_step(|h, _| h.on_write_error(&why));
+                    self.handshake_step(|h, _| h.on_write_error(&why.text()));
                     if asking && self.repl.failover.state == FailoverState::InProgress {
                         self.abort_failover("Write error to failover target");
                     }
@@ -376,11 +395,10 @@ impl Server {
                 }
             }
         }
-        true
     }
 
     /// +CONTINUE: the old stream goes on over the new connection.
-    fn continue_with_master(&mut self, new_replid: Option<[u8; 40]>) {
+    fn continue_with_master(&mut self, new_replid: Option<ReplId>) {
         if let (Some(id), Some(cached)) = (new_replid, self.repl.cached_master.as_mut()) {
             // The master was promoted meanwhile: what we share with it so far has the old name.
             self.repl.replid2 = cached.replid;
@@ -390,14 +408,9 @@ impl Server {
             // Our own replicas have to learn it too.
             self.disconnect_slaves();
         }
-        let file = self.repl.sock_file.take();
-        let Some(sock) = self.repl.sock.take() else {
+        let Some(sock) = self.take_link_socket() else {
             return;
         };
-        if let Some(file) = file {
-            self.el.remove_file(file);
-        }
-        self.repl.handshake = None;
         self.repl.refusal = None;
         self.notify_systemd(
             "STATUS=MASTER <-> REPLICA sync: Partial Resynchronization accepted. Ready to accept connections in read-write \
@@ -410,10 +423,7 @@ impl Server {
         }
         match cid {
             Some(_) => self.link_is_up(),
-            None => {
-                self.repl.state = ReplicaState::Connect;
-                self.attempt_in_vain();
-            }
+            None => self.attempt_in_vain(),
         }
     }
 
@@ -447,11 +457,11 @@ impl Server {
     pub(super) fn replication_create_master_client(
         &mut self,
         conn: Socket,
+        history: History,
         db: Option<usize>,
     ) -> Option<ClientId> {
         let _ = conn.set_tcp_nodelay(true);
         let cid = self.clients.create_client(Some(conn), self.clock.unix_s);
-        let (offset, id) = (self.repl.master_initial_offset, self.repl.master_replid);
         let databases = self.dbs.len();
         let c = &mut self.clients[cid];
         c.flags |= CLIENT_MASTER;
@@ -459,12 +469,14 @@ impl Server {
         if let Some(db) = db {
             c.db = db.min(databases - 1);
         }
-        let r = c.repl_mut();
-        r.reploff = offset.max(0);
-        r.read_reploff = r.reploff;
-        r.replid = id;
-        // A master without offsets sends a stream that nobody can ask to be continued.
-        r.pre_psync = offset == -1;
+        let offset = history.offset.max(0);
+        c.master_stream = Some(Box::new(MasterStream {
+            transaction: Vec::new(),
+            reploff: offset,
+            read_reploff: offset,
+            // A master without offsets sends a stream that nobody can ask to be continued.
+            replid: (history.offset != -1).then_some(history.replid),
+        }));
         if let Err(e) = self.install_client(cid) {
             server_log!(
                 Level::Warning,
@@ -474,7 +486,7 @@ impl Server {
             self.clients.remove(cid);
             return None;
         }
-        self.repl.master = Some(cid);
+        self.repl.link = MasterLink::Connected(cid);
         Some(cid)
     }
 
@@ -482,7 +494,9 @@ impl Server {
     pub(super) fn feed_master_client(&mut self, cid: ClientId, bytes: &[u8]) {
         if let Some(c) = self.clients.get_mut(cid) {
             c.querybuf.extend_from_slice(bytes);
-            c.repl_mut().read_reploff += bytes.len() as i64;
+            if let Some(m) = c.master_stream.as_deref_mut() {
+                m.read_reploff += bytes.len() as i64;
+            }
         }
         self.process_pending_input(cid);
     }
@@ -493,16 +507,16 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        if !c.has(CLIENT_MASTER) {
+        let multi = c.has(CLIENT_MULTI);
+        let Some(m) = c.master_stream.as_deref_mut() else {
             return;
-        }
+        };
         // A transaction is applied by its EXEC: until then a new link would have to begin with its MULTI.
-        if c.has(CLIENT_MULTI) {
-            return c.repl_mut().transaction.extend_from_slice(raw);
+        if multi {
+            return m.transaction.extend_from_slice(raw);
         }
-        let r = c.repl_mut();
-        let begun = std::mem::take(&mut r.transaction);
-        r.reploff += (begun.len() + raw.len()) as i64;
+        let begun = std::mem::take(&mut m.transaction);
+        m.reploff += (begun.len() + raw.len()) as i64;
         if !begun.is_empty() {
             self.replication_feed_stream_from_master_stream(&begun);
         }
@@ -525,13 +539,13 @@ impl Server {
     }
 
     fn send_ack_and(&mut self, behind: &str) {
-        let Some(cid) = self.repl.master else {
+        let Some(cid) = self.repl.link.client() else {
             return;
         };
-        let Some(r) = self.clients.get(cid).and_then(|c| c.repl()) else {
+        let Some(m) = self.clients.get(cid).and_then(|c| c.master_stream()) else {
             return;
         };
-        let offset = r.reploff;
+        let offset = m.reploff;
         let on_disk = self.aof.fsynced_reploff;
         self.with_forced_reply(cid, |s| {
             let words = 3 + 2 * usize::from(on_disk != -1) + 2 * usize::from(!behind.is_empty());
@@ -558,9 +572,8 @@ impl Server {
             return;
         }
         self.repl.newline_sent = now;
-        if let Some(sock) = &self.repl.sock {
-            let mut sock: &Socket = sock;
-            let _ = sock.write(b"\n");
+        if let Some(conn) = self.repl.link.conn() {
+            let _ = (&conn.sock).write(b"\n");
         }
     }
 }
@@ -569,7 +582,6 @@ impl Server {
 fn stage_before(state: HandshakeState, outcome: &Outcome) -> Option<Stage> {
     Some(match (outcome, state) {
         (Outcome::FullResync(_) | Outcome::Continue { .. }, _) => Stage::Psync,
-        (Outcome::Pending, HandshakeState::ReceivePingReply) => Stage::Connect,
         (Outcome::Pending, HandshakeState::ReceiveAuthReply) => Stage::Greeting,
         (
             Outcome::Pending,
@@ -585,99 +597,109 @@ fn stage_before(state: HandshakeState, outcome: &Outcome) -> Option<Stage> {
 /// The link is ready in its handshake (syncWithMaster).
 pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData, mask: Mask) {
     server.exec.clock_stale = true;
-    if server.repl.sock_file != Some(file) {
+    if server.repl.link.file() != Some(file) {
         return;
     }
-    if server.repl.state == ReplicaState::Connecting {
-        let error = match server.repl.sock.as_ref().map(|s| s.take_error()) {
-            Some(Ok(None)) => None,
-            Some(Ok(Some(e)) | Err(e)) => Some(e),
-            None => return,
+    if let MasterLink::Connecting(conn) = &server.repl.link {
+        let error = match conn.sock.take_error() {
+            Ok(error) => error,
+            Err(e) => Some(e),
         };
-        if let Some(e) = error {
-            server.found_no_connection(&e);
-            let why = strerror(&e);
-            return server.handshake_step(|h, _| h.on_socket_error(&why));
-        }
-        server.repl.state = ReplicaState::Handshake;
-        server.el.delete_file_event(file, Mask::WRITABLE);
-        server
-            .el
-            .create_file_event(file, Mask::READABLE, sync_with_master, 0);
-        return server.handshake_step(|h, _| h.on_connected());
+        return match error {
+            Some(e) => {
+                server.found_no_connection(&e);
+                server.take_step(Handshake::not_connected(&strerror(&e)));
+            }
+            None => begin_handshake(server),
+        };
     }
-    if mask.has(Mask::WRITABLE) && !server.repl.handshake_out.is_empty() {
+    if mask.has(Mask::WRITABLE)
+        && let Some(link) = server.repl.link.handshake()
+        && !link.out.is_empty()
+    {
         server.el.delete_file_event(file, Mask::WRITABLE);
         if !server.flush_handshake() {
             return;
         }
     }
     let mut buf = [0; 1024];
-    let n = match read_link(server, file, &mut buf) {
-        Ok(n) => n,
-        Err(None) => return,
-        Err(Some(why)) => {
+    let n = match read_link(server, &mut buf) {
+        LinkRead::Bytes(n) => n,
+        LinkRead::Nothing => return,
+        LinkRead::Ended(why) => {
             server.found_broken(&why);
+            let why = why.text();
             return server.handshake_step(|h, p| h.on_read_error(&why, p.failover_in_progress));
         }
     };
-    server.repl.transfer_lastio = server.clock.unix_s;
     let mut rest = &buf[..n];
     while !rest.is_empty() {
-        let (taken, line) = server.repl.handshake_line.feed(rest);
+        let Some(link) = server.repl.link.handshake_mut() else {
+            break;
+        };
+        let (taken, line) = link.line.feed(rest);
         let line = line.map(<[u8]>::to_vec);
         rest = &rest[taken..];
-        let Some(line) = line else {
-            continue;
-        };
-        server.diagnose_reply(&line);
-        server.handshake_step(|h, p| h.on_reply(&line, p));
-        match server.repl.state {
-            ReplicaState::Handshake => {}
-            // What came behind the last line of the handshake belongs to what follows it.
-            ReplicaState::Transfer => return super::payload::payload_bytes(server, rest),
-            ReplicaState::Connected => {
-                if let (Some(cid), false) = (server.repl.master, rest.is_empty()) {
-                    server.feed_master_client(cid, rest);
-                }
-                return;
-            }
-            _ => return,
+        if let Some(line) = line {
+            server.diagnose_reply(&line);
+            server.handshake_step(|h, p| h.on_reply(&line, p));
         }
     }
-    debug_assert!(
-        server
-            .repl
-            .handshake
-            .as_ref()
-            .is_none_or(|h| h.state() != HandshakeState::Done)
-    );
+    // What came behind the last line of the handshake belongs to what follows it.
+    match &server.repl.link {
+        MasterLink::Transfer(_) => super::payload::payload_bytes(server, rest),
+        MasterLink::Connected(cid) if !rest.is_empty() => server.feed_master_client(*cid, rest),
+        _ => {}
+    }
 }
 
-/// One read of the link. `Err(None)`: nothing to read now. `Err(Some(why))`: the link is broken.
-pub(super) fn read_link(
-    server: &mut Server,
-    file: FileId,
-    buf: &mut [u8],
-) -> Result<usize, Option<String>> {
-    let Some(sock) = &server.repl.sock else {
-        return Err(None);
+/// The connection is made: the handshake is next.
+fn begin_handshake(server: &mut Server) {
+    let Some(conn) = server
+        .repl
+        .link
+        .take_unfinished()
+        .and_then(MasterLink::into_conn)
+    else {
+        return;
     };
-    let mut sock: &Socket = sock;
-    match sock.read(buf) {
-        Ok(0) => Err(Some(CLOSED_BY_PEER.into())),
+    server.el.delete_file_event(conn.file, Mask::WRITABLE);
+    server
+        .el
+        .create_file_event(conn.file, Mask::READABLE, sync_with_master, 0);
+    let (handshake, step) = Handshake::begin();
+    server.repl.link = MasterLink::Handshake(HandshakeLink {
+        conn,
+        handshake,
+        line: LineReader::new(HANDSHAKE_LINE_SIZE),
+        out: Vec::new(),
+    });
+    server.link_reached(Stage::Connect);
+    server.take_step(step);
+}
+
+/// One read of the link.
+pub(super) fn read_link(server: &mut Server, buf: &mut [u8]) -> LinkRead {
+    let now = server.clock.unix_s;
+    let Some(conn) = server.repl.link.conn_mut() else {
+        return LinkRead::Nothing;
+    };
+    let file = conn.file;
+    match (&conn.sock).read(buf) {
+        Ok(0) => LinkRead::Ended(LinkEnd::Closed),
         Ok(n) => {
+            conn.last_io = now;
             if n < buf.len() {
                 server.el.clear_ready(file, Mask::READABLE);
             }
             server.stats.net_repl_input_bytes += n as u64;
-            Ok(n)
+            LinkRead::Bytes(n)
         }
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
             server.el.clear_ready(file, Mask::READABLE);
-            Err(None)
+            LinkRead::Nothing
         }
-        Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(None),
-        Err(e) => Err(Some(strerror(&e))),
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => LinkRead::Nothing,
+        Err(e) => LinkRead::Ended(LinkEnd::Failed(e)),
     }
 }

@@ -103,8 +103,9 @@ impl Server {
         self.replication_send_ack();
         let applied = self
             .repl
-            .master
-            .and_then(|m| self.clients.get(m)?.repl())
+            .link
+            .client()
+            .and_then(|m| self.clients.get(m)?.master_stream())
             .map_or(0, |r| r.reploff);
         let synced = self.aof.fsynced_reploff;
         self.repl.ack_when_synced = synced != -1 && synced < applied;

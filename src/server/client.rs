@@ -26,6 +26,7 @@ use crate::server::repl::SyncReason;
 use crate::server::spill::Spill;
 use crate::wire::backlog::ReaderId;
 use crate::wire::capabilities::{RDB_VERSION_UNTOLD, ResumeRequest, SnapshotId};
+use crate::wire::handshake::ReplId;
 use crate::wire::resp::Parser;
 
 /// Bytes of a reply buffer (PROTO_REPLY_CHUNK_BYTES).
@@ -432,7 +433,7 @@ pub const SLAVE_CAPA_PSYNC2: u32 = 2;
 pub const SLAVE_REQ_RDB_EXCLUDE_DATA: u32 = 1;
 pub const SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS: u32 = 2;
 
-/// The replication side of a client: a replica of ours, or our master.
+/// The replication side of a client that is a replica of ours, or about to become one.
 pub struct Replica {
     pub state: ReplState,
     /// Where in the replication log it reads.
@@ -482,12 +483,18 @@ pub struct Replica {
     pub announced_ip: Vec<u8>,
     pub capa: u32,
     pub req: u32,
-    /// The master link: bytes of a transaction that has begun; they are applied, and passed on, as a whole.
+}
+
+/// The replication side of the client that is the link to our master.
+#[derive(Default)]
+pub struct MasterStream {
+    /// Bytes of a transaction that has begun; they are applied, and passed on, as a whole.
     pub transaction: Vec<u8>,
-    /// The master link: offset applied and offset read, both in the master's stream.
+    /// Offset applied and offset read.
     pub reploff: i64,
     pub read_reploff: i64,
-    pub replid: [u8; 40],
+    /// The master's history; none: it counts nothing, and its stream cannot be asked for again (CLIENT_PRE_PSYNC).
+    pub replid: Option<ReplId>,
 }
 
 impl Replica {
@@ -532,10 +539,6 @@ impl Default for Replica {
             announced_ip: Vec::new(),
             capa: 0,
             req: 0,
-            transaction: Vec::new(),
-            reploff: 0,
-            read_reploff: 0,
-            replid: [b'0'; 40],
         }
     }
 }
@@ -588,6 +591,7 @@ pub struct Client {
     pub obuf_soft_limit_reached_time: i64,
     pub block: Option<Box<Block>>,
     pub replica: Option<Box<Replica>>,
+    pub master_stream: Option<Box<MasterStream>>,
     /// Its transaction and watched keys; none when it has neither.
     pub multi: Option<Box<MultiState>>,
     /// What it listens to; none when it listens to nothing.
@@ -630,7 +634,12 @@ impl Client {
         self.has(CLIENT_SLAVE)
     }
 
-    /// The replica part; only clients that are replicas or the master have one.
+    /// The master's stream; only the link to our master has one.
+    pub fn master_stream(&self) -> Option<&MasterStream> {
+        self.master_stream.as_deref()
+    }
+
+    /// The replica part; only replicas of ours have one, and who has introduced itself as one.
     pub fn repl(&self) -> Option<&Replica> {
         self.replica.as_deref()
     }
@@ -723,6 +732,7 @@ impl Clients {
             obuf_soft_limit_reached_time: 0,
             block: None,
             replica: None,
+            master_stream: None,
             multi: None,
             pubsub: None,
             woff: 0,

@@ -62,7 +62,6 @@ use crate::server::command::{
 };
 use crate::server::crash::server_panic;
 use crate::server::propagate::PropagateOp;
-use crate::server::repl::ReplicaState;
 use crate::server_log;
 use crate::wire::ahead::Ahead;
 use crate::wire::resp::{BIG, Parser, Span};
@@ -527,7 +526,7 @@ impl Server {
             return Some(self.reject_command(cid, Some(id), &text));
         }
         if self.repl.master_host.is_some()
-            && self.repl.state != ReplicaState::Connected
+            && !self.repl.link.is_connected()
             && !self.config.replica_serve_stale_data
             && flags & CMD_STALE == 0
         {

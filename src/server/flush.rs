@@ -2,7 +2,6 @@
 
 use crate::ds::table::Resize;
 use crate::server::Server;
-use crate::server::repl::ReplicaState;
 use crate::store::db::Db;
 
 impl Server {
@@ -40,7 +39,7 @@ impl Server {
             }
             drop(db);
             self.exec.clock_stale = true;
-            if self.is_replica() && self.repl.state == ReplicaState::Transfer {
+            if self.repl.link.transfer().is_some() {
                 self.replication_send_newline_to_master();
             }
         }

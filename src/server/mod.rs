@@ -25,6 +25,7 @@ pub mod histogram;
 pub mod latency;
 pub mod listen;
 pub mod lookup;
+pub mod master_link;
 pub mod migrate;
 pub mod multi;
 pub mod networking;

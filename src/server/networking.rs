@@ -207,7 +207,9 @@ fn read_some(server: &mut Server, cid: ClientId, file: FileId, buf: &mut [u8]) -
             }
             c.last_interaction = server.clock.unix_s;
             if c.flags & CLIENT_MASTER != 0 {
-                c.repl_mut().read_reploff += n as i64;
+                if let Some(m) = c.master_stream.as_deref_mut() {
+                    m.read_reploff += n as i64;
+                }
                 server.stats.net_repl_input_bytes += n as u64;
             } else {
                 server.stats.net_input_bytes += n as u64;

@@ -5,9 +5,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::ae::FileId;
 use crate::base::sys::ChildExit;
-use crate::server::repl::ReplId;
 use crate::server::tracking::Notes;
 use crate::store::entry::Entry;
+use crate::wire::handshake::ReplId;
 
 /// What a forked child does (CHILD_TYPE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,44 +1,24 @@
 //! The state of replication (the repl_* fields of redisServer). The code is in `replication/`, which draws the states.
 //!
-//! Invariants: `master_host` is some exactly while this server is configured as a replica; `master` and `cached_master` are
-//! never both there; `log` is the one store of the stream, for the backlog and for every replica's output.
+//! Invariants: `master_host` is some exactly while this server is configured as a replica, and `link` is none exactly while it is
+//! not; a link that is connected and a `cached_master` are never both there; `log` is the one store of the stream, for the backlog and for every replica's output.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
 
-use socket2::Socket;
-
 use crate::ae::{ClientData, FileId, FileProc, Mask};
 use crate::server::Server;
 use crate::server::client::ClientId;
+use crate::server::master_link::MasterLink;
 use crate::wire::backlog::{ReaderId, ReplicationLog};
 use crate::wire::backoff::Pacing;
 use crate::wire::capabilities::SnapshotId;
 use crate::wire::diagnose::Problem;
-use crate::wire::handshake::{HANDSHAKE_LINE_SIZE, Handshake, LineReader};
+use crate::wire::handshake::ReplId;
 use crate::wire::lag::LagIndex;
-use crate::wire::payload::EofMark;
 use crate::wire::rdb::FrameCheck;
 use crate::wire::ring::RingWatch;
-
-/// A replication id: 40 hexadecimal characters.
-pub type ReplId = [u8; 40];
-
-/// Our side of the link to the master (REPL_STATE_*).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReplicaState {
-    /// Not a replica.
-    None,
-    /// Must connect.
-    Connect,
-    Connecting,
-    /// In the handshake; which step is the handshake's own business.
-    Handshake,
-    /// Receiving the RDB.
-    Transfer,
-    Connected,
-}
 
 /// What is kept of a master whose link broke.
 #[derive(Clone, Copy, Debug)]
@@ -48,24 +28,6 @@ pub struct CachedMaster {
     pub reploff: i64,
     /// The database that its stream had selected.
     pub db: usize,
-}
-
-/// How a payload's end is known.
-pub enum PayloadEnd {
-    /// The header line has not come yet.
-    Unknown,
-    /// After this many bytes.
-    Size(u64),
-    /// At these forty bytes.
-    Mark(EofMark),
-}
-
-/// Where a payload goes.
-pub enum PayloadTo {
-    /// Into a temporary file.
-    File { file: File, path: PathBuf },
-    /// Into the data set, as it comes; the first bytes are held back until the file's header is known.
-    Parser { held: Vec<u8> },
 }
 
 /// The beginning of a payload whose transfer was interrupted. The master may go on with it as long as it has the file.
@@ -78,20 +40,6 @@ pub struct PartialPayload {
     pub read: u64,
     /// What is known of the file so far.
     pub frame: FrameCheck,
-}
-
-/// An RDB payload on its way from the master.
-pub struct Transfer {
-    pub to: PayloadTo,
-    pub end: PayloadEnd,
-    /// The snapshot's name, if the master may send the rest of it over another link.
-    pub snapshot: Option<SnapshotId>,
-    /// Tells whether what has come is a whole RDB file.
-    pub frame: FrameCheck,
-    /// Bytes read, and bytes known to be on the disk.
-    pub read: u64,
-    pub synced: u64,
-    pub header: LineReader,
 }
 
 /// How far FAILOVER is; `replication::failover` draws it.
@@ -404,15 +352,7 @@ pub struct Repl {
     // As replica ------------------------------------------------------------------------------------------------------
     pub master_host: Option<String>,
     pub master_port: u16,
-    pub state: ReplicaState,
-    /// The socket of a link that is not a client yet, its event, and the handshake's state.
-    pub sock: Option<Socket>,
-    pub sock_file: Option<FileId>,
-    pub handshake: Option<Handshake>,
-    pub handshake_line: LineReader,
-    /// Bytes of the handshake that the socket has not taken yet.
-    pub handshake_out: Vec<u8>,
-    pub transfer: Option<Transfer>,
+    pub link: MasterLink,
     pub partial_payload: Option<PartialPayload>,
     /// The file of a payload that is being loaded.
     pub loading_payload: Option<PathBuf>,
@@ -420,14 +360,11 @@ pub struct Repl {
     pub full_sync_consent: bool,
     pub refusal: Option<Refusal>,
     pub refused_syncs: u64,
-    pub link: LinkAttempts,
+    pub attempts: LinkAttempts,
     /// What is heard of those behind this server, and the loop that it may be part of; time is in `cron_loops`.
     pub ring: RingWatch,
     /// The master reads who is behind us.
     pub master_hears_behind: bool,
-    /// Unix seconds of the last input while there is no client yet.
-    pub transfer_lastio: i64,
-    pub master: Option<ClientId>,
     /// The master asks how far we are; and it was told of bytes that were not on the disk yet.
     pub ack_asked: bool,
     pub ack_when_synced: bool,
@@ -435,8 +372,6 @@ pub struct Repl {
     pub cached_master: Option<CachedMaster>,
     /// Unix seconds; 0: never was up.
     pub down_since: i64,
-    pub master_initial_offset: i64,
-    pub master_replid: ReplId,
 }
 
 impl Repl {
@@ -469,29 +404,19 @@ impl Repl {
             blocked_clients: 0,
             master_host: None,
             master_port: 6379,
-            state: ReplicaState::None,
-            sock: None,
-            sock_file: None,
-            handshake: None,
-            handshake_line: LineReader::new(HANDSHAKE_LINE_SIZE),
-            handshake_out: Vec::new(),
-            transfer: None,
+            link: MasterLink::None,
             partial_payload: None,
             loading_payload: None,
             full_sync_consent: false,
             refusal: None,
             refused_syncs: 0,
-            link: LinkAttempts::default(),
+            attempts: LinkAttempts::default(),
             ring: RingWatch::new(run_id),
             master_hears_behind: false,
-            transfer_lastio: 0,
-            master: None,
             ack_asked: false,
             ack_when_synced: false,
             cached_master: None,
             down_since: 0,
-            master_initial_offset: -1,
-            master_replid: [b'0'; 40],
         }
     }
 }

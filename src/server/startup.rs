@@ -21,11 +21,12 @@ use crate::server::command::CommandTable;
 use crate::server::crash;
 use crate::server::cron::{Cron, server_cron};
 use crate::server::listen::Listeners;
+use crate::server::master_link::MasterLink;
 use crate::server::multi::Watch;
 use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::Persist;
 use crate::server::pubsub::Pubsub;
-use crate::server::repl::{Repl, ReplicaState};
+use crate::server::repl::Repl;
 use crate::server::supervise::redis_is_supervised;
 use crate::server::temp_file;
 use crate::server::tracking::Tracking;
@@ -408,7 +409,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     if let Some(host) = &server.config.masterhost {
         server.repl.master_host = Some(String::from_utf8_lossy(host).into_owned());
         server.repl.master_port = server.config.masterport;
-        server.repl.state = ReplicaState::Connect;
+        server.repl.link = MasterLink::Connect;
         log::set_role(log::Role::Replica);
     } else {
         log::set_role(log::Role::Master);

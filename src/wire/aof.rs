@@ -16,6 +16,7 @@
 
 use std::fmt;
 
+use super::handshake::ReplId;
 use super::resp::Span;
 use crate::base::num::{string2ll, strtol};
 use crate::base::split_args::{sdscatrepr, sdsneedsrepr, sdssplitargs};
@@ -308,7 +309,7 @@ pub fn timestamp_annotation(out: &mut Vec<u8>, unix_s: i64) {
 /// The place in a replication stream that a data set stands at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReplicationMark {
-    pub replid: [u8; 40],
+    pub replid: ReplId,
     pub offset: i64,
     /// The database that the stream has selected.
     pub db: usize,
@@ -412,7 +413,7 @@ fn header(text: &[u8], at: usize) -> Result<Option<(i64, usize)>, Malformed> {
 /// Follows the annotations of a file that is being loaded.
 #[derive(Default)]
 pub struct MarkReader {
-    replid: Option<[u8; 40]>,
+    replid: Option<ReplId>,
     at: Option<(i64, usize)>,
 }
 

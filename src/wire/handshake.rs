@@ -6,13 +6,13 @@
 //! readSyncBulkPayload and syncio.c of Redis 7.2.
 //!
 //! ```text
-//! Connecting --connected--> send PING --> ReceivePingReply
+//! (connected) --> send PING --> ReceivePingReply
 //!   +PONG, -NOAUTH, -NOPERM, -ERR operation not permitted --> SendHandshake:
 //!     send [AUTH] REPLCONF listening-port .. [REPLCONF ip-address] REPLCONF capa .., all at once
 //!   --> [ReceiveAuthReply] --> ReceivePortReply --> [ReceiveIpReply] --> ReceiveCapaReply --> SendPsync: send PSYNC
-//!   --> ReceivePsyncReply --+FULLRESYNC--> Transfer
-//!                           --+CONTINUE--> (done: the old stream goes on)
-//!                           --anything else but "try later"--> send SYNC --> Transfer
+//!   --> ReceivePsyncReply --+FULLRESYNC--> Done: the payload follows
+//!                           --+CONTINUE--> Done: the old stream goes on
+//!                           --anything else but "try later"--> send SYNC --> Done: the payload follows
 //! ```
 //!
 //! Invariants: the state moves only forward; once a step's outcome is an end, the machine takes no more lines. What was
@@ -39,8 +39,6 @@ pub type ReplId = [u8; REPLID_LEN];
 /// States of the handshake; upstream's REPL_STATE_* of the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandshakeState {
-    /// The connection is being made.
-    Connecting,
     /// Wait for PING's reply.
     ReceivePingReply,
     /// Send what follows PING. Passed through, never rested in.
@@ -57,9 +55,7 @@ pub enum HandshakeState {
     SendPsync,
     /// Wait for PSYNC's reply.
     ReceivePsyncReply,
-    /// The RDB payload comes next.
-    Transfer,
-    /// Over: continued, or failed.
+    /// Over; the last step's outcome says how.
     Done,
 }
 
@@ -196,26 +192,32 @@ pub struct Handshake {
     ip_sent: bool,
     /// The id sent with PSYNC.
     asked: Option<ReplId>,
+    /// SYNC was sent in its place.
+    sync_sent: bool,
     /// The master reads who is behind us.
     hears_behind: bool,
 }
 
-impl Default for Handshake {
-    fn default() -> Self {
-        Handshake::new()
-    }
-}
-
 impl Handshake {
-    /// A handshake whose connection is being made.
-    pub fn new() -> Self {
-        Handshake {
-            state: HandshakeState::Connecting,
+    /// The connection is made: sends PING.
+    pub fn begin() -> (Handshake, Step) {
+        let handshake = Handshake {
+            state: HandshakeState::ReceivePingReply,
             auth_sent: false,
             ip_sent: false,
             asked: None,
+            sync_sent: false,
             hears_behind: false,
-        }
+        };
+        let step = Step::new(Outcome::Pending)
+            .notice("Non blocking connect for SYNC fired the event.")
+            .command(&[b"PING"]);
+        (handshake, step)
+    }
+
+    /// The connection could not be made, so that there is no handshake; `why` is the system's text.
+    pub fn not_connected(why: &str) -> Step {
+        Step::new(Outcome::Error).warning(format!("Error condition on socket for SYNC: {why}"))
     }
 
     /// The master has said that it reads who is behind us.
@@ -234,17 +236,6 @@ impl Handshake {
     /// The present state.
     pub fn state(&self) -> HandshakeState {
         self.state
-    }
-
-    /// The connection is made: sends PING.
-    pub fn on_connected(&mut self) -> Step {
-        if self.state != HandshakeState::Connecting {
-            return self.state_error();
-        }
-        self.state = HandshakeState::ReceivePingReply;
-        Step::new(Outcome::Pending)
-            .notice("Non blocking connect for SYNC fired the event.")
-            .command(&[b"PING"])
     }
 
     /// The master sent a line, given here without its end.
@@ -291,7 +282,7 @@ impl Handshake {
             ReceivePsyncReply => {
                 self.slave_try_partial_resynchronization(line, params.failover_in_progress)
             }
-            Connecting | SendHandshake | SendPsync | Transfer | Done => self.state_error(),
+            SendHandshake | SendPsync | Done => self.state_error(),
         }
     }
 
@@ -364,7 +355,7 @@ impl Handshake {
             return Step::new(Outcome::Pending);
         }
         if line.starts_with(b"+FULLRESYNC") {
-            self.state = HandshakeState::Transfer;
+            self.state = HandshakeState::Done;
             let resync = parse_fullresync(line);
             let step = Step::new(Outcome::FullResync(resync));
             return match resync {
@@ -408,17 +399,11 @@ impl Handshake {
         };
         step.logs.push(log);
         if step.outcome == Outcome::FallBackToSync {
-            self.state = HandshakeState::Transfer;
+            self.sync_sent = true;
             step.send.extend_from_slice(b"SYNC\r\n");
             step = step.notice("Retrying with SYNC...");
         }
         step
-    }
-
-    /// The connection could not be made, or broke before a line was awaited; `why` is the system's text.
-    pub fn on_socket_error(&mut self, why: &str) -> Step {
-        self.end(Outcome::Error)
-            .warning(format!("Error condition on socket for SYNC: {why}"))
     }
 
     /// The connection failed, ended or timed out while a line was awaited; `why` is the system's text.
@@ -447,7 +432,7 @@ impl Handshake {
         let step = self.end(Outcome::Error);
         const SENDING: &str = "Sending command to master in replication handshake";
         match state {
-            HandshakeState::Transfer => step.warning(format!("I/O error writing to MASTER: {why}")),
+            _ if self.sync_sent => step.warning(format!("I/O error writing to MASTER: {why}")),
             HandshakeState::ReceivePsyncReply => step
                 .warning(format!(
                     "Unable to send PSYNC to master: -Writing to master: {why}"
@@ -586,10 +571,7 @@ mod tests {
 
     /// Brings a handshake into a state by good replies.
     fn in_state(state: HandshakeState, p: &HandshakeParams<'_>) -> Handshake {
-        let mut h = Handshake::new();
-        if h.state() != state {
-            h.on_connected();
-        }
+        let mut h = Handshake::begin().0;
         for _ in 0..6 {
             if h.state() == state {
                 return h;
@@ -639,7 +621,7 @@ mod tests {
         assert_eq!(h.state(), next, "{what}");
         assert_eq!(step.logs, logs, "{what}");
         assert_eq!(text(&step.send), send, "{what}");
-        if h.state() == HandshakeState::Done || h.state() == HandshakeState::Transfer {
+        if h.state() == HandshakeState::Done {
             assert_eq!(h.on_reply(b"+OK", p).outcome, Outcome::Error);
         }
     }
@@ -654,8 +636,7 @@ mod tests {
             behind: "a,b",
             ..params()
         };
-        let mut h = Handshake::new();
-        h.on_connected();
+        let mut h = Handshake::begin().0;
         let sent = h.on_reply(b"+PONG", &p).send;
         assert!(sent.ends_with(b"$4\r\ncapa\r\n$10\r\nbehind:a,b\r\n"));
         // Only a master that says so is told more.
@@ -674,19 +655,13 @@ mod tests {
 
     #[test]
     fn connect() {
-        let mut h = Handshake::new();
-        let step = h.on_connected();
+        let (h, step) = Handshake::begin();
         assert_eq!(step.send, b"*1\r\n$4\r\nPING\r\n");
         assert_eq!(
             step.logs,
             [n("Non blocking connect for SYNC fired the event.")]
         );
         assert_eq!(h.state(), HandshakeState::ReceivePingReply);
-        assert_eq!(h.on_connected().outcome, Outcome::Error);
-        assert_eq!(
-            Handshake::new().on_reply(b"+PONG", &params()).outcome,
-            Outcome::Error
-        );
     }
 
     #[test]
@@ -930,7 +905,7 @@ mod tests {
                 let line = format!("+FULLRESYNC {id} {offset}");
                 let log = [n(&format!("Full resync from master: {id}:{value}"))];
                 let out = Outcome::FullResync(Some((*ID, value)));
-                check(&p, ReceivePsyncReply, &line, Transfer, out, &log, "");
+                check(&p, ReceivePsyncReply, &line, Done, out, &log, "");
             }
             for bad in [
                 "+FULLRESYNC".to_string(),
@@ -945,7 +920,7 @@ mod tests {
                     &p,
                     ReceivePsyncReply,
                     &bad,
-                    Transfer,
+                    Done,
                     Outcome::FullResync(None),
                     &log,
                     "",
@@ -977,7 +952,7 @@ mod tests {
                 &p,
                 ReceivePsyncReply,
                 bad,
-                Transfer,
+                Done,
                 Outcome::FallBackToSync,
                 &[why, retry.clone()],
                 "SYNC\r\n",
@@ -995,7 +970,7 @@ mod tests {
                     &p,
                     ReceivePsyncReply,
                     odd,
-                    Transfer,
+                    Done,
                     Outcome::FallBackToSync,
                     &[why, retry.clone()],
                     "SYNC\r\n",
@@ -1042,7 +1017,7 @@ mod tests {
             &params(),
             ReceivePsyncReply,
             &new,
-            Transfer,
+            Done,
             Outcome::FallBackToSync,
             &logs,
             "SYNC\r\n",
@@ -1119,7 +1094,7 @@ mod tests {
         h.on_reply(b"-ERR no", &p);
         let step = h.on_write_error("Broken pipe");
         assert_eq!(step.logs, [w("I/O error writing to MASTER: Broken pipe")]);
-        let step = Handshake::new().on_socket_error("Connection refused");
+        let step = Handshake::not_connected("Connection refused");
         assert_eq!(
             step.logs,
             [w("Error condition on socket for SYNC: Connection refused")]
@@ -1129,14 +1104,12 @@ mod tests {
 
     #[test]
     fn what_was_sent_decides_what_is_awaited() {
-        let mut h = Handshake::new();
-        h.on_connected();
+        let mut h = Handshake::begin().0;
         h.on_reply(b"+PONG", &params());
         // A password and an address that come too late.
         h.on_reply(b"+OK", &full());
         assert_eq!(h.state(), HandshakeState::ReceiveCapaReply);
-        let mut h = Handshake::new();
-        h.on_connected();
+        let mut h = Handshake::begin().0;
         h.on_reply(b"+PONG", &full());
         h.on_reply(b"+OK", &params());
         assert_eq!(h.state(), HandshakeState::ReceivePortReply);
@@ -1161,14 +1134,13 @@ mod tests {
         // Every sequence of four of them, from every state that awaits a line.
         for n in 0..words.len().pow(4) {
             for p in [params(), full()] {
-                let mut h = Handshake::new();
-                h.on_connected();
+                let mut h = Handshake::begin().0;
                 let mut state = h.state();
                 for i in 0..4 {
                     let step = h.on_reply(words[n / words.len().pow(i) % words.len()], &p);
                     assert!(h.state() as u8 >= state as u8);
                     state = h.state();
-                    let over = matches!(state, HandshakeState::Done | HandshakeState::Transfer);
+                    let over = state == HandshakeState::Done;
                     assert_eq!(over, step.outcome != Outcome::Pending);
                     if over {
                         break;

@@ -303,8 +303,7 @@ impl World {
             cached_master: cached.as_ref().map(|(id, off)| (id, off + 1)),
             ..HandshakeParams::default()
         };
-        let mut h = Handshake::new();
-        h.on_connected();
+        let mut h = Handshake::begin().0;
         let mut step = h.on_reply(b"+PONG", &params);
         while h.state() != HandshakeState::ReceivePsyncReply {
             step = h.on_reply(b"+OK", &params);

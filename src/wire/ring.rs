@@ -17,6 +17,8 @@
 //!
 //! Must not know sockets, clients or clocks: time is a number of seconds that never goes back.
 
+use crate::wire::handshake::ReplId;
+
 /// Servers whose marks are kept; and so many are read of one message.
 pub const MARKS_MAX: usize = 32;
 /// Links that a mark passes at the most: the longest loop that is found.
@@ -75,7 +77,7 @@ pub struct RingWatch {
 
 impl RingWatch {
     /// The watch of the server with this run id.
-    pub fn new(run_id: &[u8; 40]) -> RingWatch {
+    pub fn new(run_id: &ReplId) -> RingWatch {
         let mut name = Name::default();
         name.copy_from_slice(&run_id[..NAME_LEN]);
         RingWatch {

@@ -1,0 +1,192 @@
+//! The link to our master: one value, which owns all that its state needs. The code is in `replication/`, which draws the states.
+//!
+//! Invariants: a socket that is no client yet is in exactly one place, here, together with its event; what belongs to a state
+//! goes with it. An event is removed by whoever takes the socket out.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use socket2::Socket;
+
+use crate::ae::FileId;
+use crate::server::client::ClientId;
+use crate::wire::capabilities::SnapshotId;
+use crate::wire::handshake::{Handshake, LineReader, ReplId};
+use crate::wire::payload::EofMark;
+use crate::wire::rdb::FrameCheck;
+
+/// Our side of the link to the master (REPL_STATE_*).
+#[derive(Default)]
+pub enum MasterLink {
+    /// Not a replica.
+    #[default]
+    None,
+    /// Must connect.
+    Connect,
+    /// The connection is being made.
+    Connecting(LinkSocket),
+    Handshake(HandshakeLink),
+    /// Receiving the RDB, or loading it.
+    Transfer(Transfer),
+    /// The link is a client, whose commands are the stream.
+    Connected(ClientId),
+}
+
+/// The socket of a link that is no client yet.
+pub struct LinkSocket {
+    pub sock: Socket,
+    pub file: FileId,
+    /// Unix seconds of the last input.
+    pub last_io: i64,
+}
+
+/// A link in its handshake.
+pub struct HandshakeLink {
+    pub conn: LinkSocket,
+    pub handshake: Handshake,
+    /// The line that is coming.
+    pub line: LineReader,
+    /// Bytes that the socket has not taken yet.
+    pub out: Vec<u8>,
+}
+
+/// The history that a master's stream belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct History {
+    pub replid: ReplId,
+    /// The offset at which the stream begins; -1: the master counts nothing, its stream cannot be asked for again.
+    pub offset: i64,
+}
+
+/// How a payload's end is known.
+pub enum PayloadEnd {
+    /// The header line has not come yet.
+    Unknown,
+    /// After this many bytes.
+    Size(u64),
+    /// At these forty bytes.
+    Mark(EofMark),
+}
+
+/// Where a payload goes.
+pub enum PayloadTo {
+    /// Into a temporary file.
+    File { file: File, path: PathBuf },
+    /// Into the data set, as it comes; the first bytes are held back until the file's header is known.
+    Parser { held: Vec<u8> },
+    /// It is being loaded: what it came into is the loader's.
+    Loading,
+}
+
+/// An RDB payload on its way from the master.
+pub struct Transfer {
+    pub conn: LinkSocket,
+    /// Whose data they are.
+    pub history: History,
+    pub to: PayloadTo,
+    pub end: PayloadEnd,
+    /// The snapshot's name, if the master may send the rest of it over another link.
+    pub snapshot: Option<SnapshotId>,
+    /// Tells whether what has come is a whole RDB file.
+    pub frame: FrameCheck,
+    /// Bytes read, and bytes known to be on the disk.
+    pub read: u64,
+    pub synced: u64,
+    pub header: LineReader,
+}
+
+impl MasterLink {
+    /// As ROLE shows it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            MasterLink::None => "none",
+            MasterLink::Connect => "connect",
+            MasterLink::Connecting(_) => "connecting",
+            MasterLink::Handshake(_) => "handshake",
+            MasterLink::Transfer(_) => "sync",
+            MasterLink::Connected(_) => "connected",
+        }
+    }
+
+    #[inline]
+    pub fn is_connected(&self) -> bool {
+        matches!(self, MasterLink::Connected(_))
+    }
+
+    /// The master's client, once the link is one.
+    #[inline]
+    pub fn client(&self) -> Option<ClientId> {
+        match self {
+            MasterLink::Connected(cid) => Some(*cid),
+            _ => None,
+        }
+    }
+
+    /// The socket of a link that is no client yet.
+    pub fn conn(&self) -> Option<&LinkSocket> {
+        match self {
+            MasterLink::Connecting(conn) => Some(conn),
+            MasterLink::Handshake(h) => Some(&h.conn),
+            MasterLink::Transfer(t) => Some(&t.conn),
+            MasterLink::None | MasterLink::Connect | MasterLink::Connected(_) => None,
+        }
+    }
+
+    pub fn conn_mut(&mut self) -> Option<&mut LinkSocket> {
+        match self {
+            MasterLink::Connecting(conn) => Some(conn),
+            MasterLink::Handshake(h) => Some(&mut h.conn),
+            MasterLink::Transfer(t) => Some(&mut t.conn),
+            MasterLink::None | MasterLink::Connect | MasterLink::Connected(_) => None,
+        }
+    }
+
+    /// The event of a link that is no client yet.
+    pub fn file(&self) -> Option<FileId> {
+        self.conn().map(|c| c.file)
+    }
+
+    pub fn handshake(&self) -> Option<&HandshakeLink> {
+        match self {
+            MasterLink::Handshake(h) => Some(h),
+            _ => None,
+        }
+    }
+
+    pub fn handshake_mut(&mut self) -> Option<&mut HandshakeLink> {
+        match self {
+            MasterLink::Handshake(h) => Some(h),
+            _ => None,
+        }
+    }
+
+    pub fn transfer(&self) -> Option<&Transfer> {
+        match self {
+            MasterLink::Transfer(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    pub fn transfer_mut(&mut self) -> Option<&mut Transfer> {
+        match self {
+            MasterLink::Transfer(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// Gives up a link that is no client yet: the next thing to do is to connect. Returns what it was.
+    pub fn take_unfinished(&mut self) -> Option<MasterLink> {
+        self.conn()?;
+        Some(std::mem::replace(self, MasterLink::Connect))
+    }
+
+    /// The socket out of a link that is no client yet; what else the link had is dropped.
+    pub fn into_conn(self) -> Option<LinkSocket> {
+        match self {
+            MasterLink::Connecting(conn) => Some(conn),
+            MasterLink::Handshake(h) => Some(h.conn),
+            MasterLink::Transfer(t) => Some(t.conn),
+            MasterLink::None | MasterLink::Connect | MasterLink::Connected(_) => None,
+        }
+    }
+}
