@@ -81,14 +81,6 @@ pub fn validate_client_attr(s: &[u8]) -> bool {
     s.iter().all(|b| (b'!'..=b'~').contains(b))
 }
 
-/// Ends the connection once its reply is sent: at once when there is none, since CLIENT REPLY is off.
-pub fn close_when_answered(server: &mut Server, cid: ClientId) {
-    server.close_after_reply(cid);
-    if server.clients.get(cid).is_some_and(|c| c.out.is_empty()) {
-        server.free_client_async(cid);
-    }
-}
-
 /// CLIENT subcommand ...
 pub fn client_command(server: &mut Server, cid: ClientId, args: &Args) {
     let n = args.len();
@@ -477,7 +469,7 @@ fn kill(server: &mut Server, cid: ClientId, args: &Args) {
         (false, n) => server.clients.add_reply_long_long(cid, n),
     }
     if suicide {
-        close_when_answered(server, cid);
+        server.close_after_reply(cid);
     }
 }
 

@@ -5,7 +5,7 @@
 //! [`Server::acl_authenticate_user`] and [`Server::client_set_default_auth`].
 
 use crate::base::num::string2ll;
-use crate::commands::client::{close_when_answered, validate_client_attr};
+use crate::commands::client::validate_client_attr;
 use crate::server::client::{
     CLIENT_ASKING, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB,
     CLIENT_READONLY, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, ClientId,
@@ -250,7 +250,7 @@ pub fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
 /// QUIT
 pub fn quit_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.clients.add_reply_ok(cid);
-    close_when_answered(server, cid);
+    server.close_after_reply(cid);
 }
 
 /// RESET

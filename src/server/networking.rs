@@ -725,9 +725,10 @@ impl Server {
         // No command has failed by it.
         self.exec.call.forget_error_reply();
         let c = &mut self.clients[cid];
-        c.flags |= CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR;
+        c.flags |= CLIENT_PROTOCOL_ERROR;
         c.querybuf = Vec::new();
         c.parser = None;
+        self.close_after_reply(cid);
         if is_master {
             self.free_client_async(cid);
         }

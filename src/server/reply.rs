@@ -683,10 +683,14 @@ impl Server {
         }
     }
 
-    /// The connection ends as soon as what was written to it is sent.
+    /// The connection ends as soon as what was written to it is sent: at once when that is nothing, since CLIENT REPLY is off.
     pub fn close_after_reply(&mut self, cid: ClientId) {
-        if let Some(c) = self.clients.get_mut(cid) {
-            c.flags |= CLIENT_CLOSE_AFTER_REPLY;
+        let Some(c) = self.clients.get_mut(cid) else {
+            return;
+        };
+        c.flags |= CLIENT_CLOSE_AFTER_REPLY;
+        if c.out.is_empty() {
+            self.free_client_async(cid);
         }
     }
 

@@ -109,8 +109,9 @@ struct Client {
     ends: VecDeque<usize>,
     /// Requests still to be made up.
     left: usize,
-    /// The last one is QUIT. After CLIENT REPLY OFF the reference never closes then, for want of a reply to close behind.
-    quits: bool,
+    /// The last one is QUIT, or no request at all. After CLIENT REPLY OFF the reference closes then only behind a reply that
+    /// is still on its way.
+    over: bool,
 }
 
 impl Client {
@@ -120,7 +121,7 @@ impl Client {
             pending: Vec::new(),
             ends: VecDeque::new(),
             left: 1 + rng.below(24),
-            quits: false,
+            over: false,
         }
     }
 
@@ -272,11 +273,12 @@ fn request(rng: &mut Rng, me: usize) -> Vec<u8> {
     text.to_vec()
 }
 
-/// What a connection's life ends with. It is closed when that is sent, if the server has not closed it.
-fn last(rng: &mut Rng, me: usize) -> Vec<u8> {
+/// What a connection's life ends with, in one of 24 forms. It is closed when that is sent, if the server has not closed it, as
+/// it does behind the first eleven.
+fn last(rng: &mut Rng, me: usize, form: usize) -> Vec<u8> {
     let long =
         |start: &str, with: &str| [start.as_bytes(), &with.as_bytes().repeat(70_000)].concat();
-    match rng.below(24) {
+    match form {
         0 => b"QUIT\r\n".to_vec(),
         1 => b"*1\r\nPING\r\n".to_vec(),
         2 => b"*1\r\n$-1\r\n".to_vec(),
@@ -372,7 +374,7 @@ impl Streams {
                 let c = &mut self.clients[me];
                 c.links.iter_mut().for_each(Link::hear);
                 let [a, b] = c.links.each_mut();
-                if (a.closed == b.closed || (c.quits && b.closed))
+                if (a.closed == b.closed || (c.over && b.closed))
                     && (a.heard == b.heard || comparable(&a.heard) == comparable(&b.heard))
                 {
                     self.heard += b.heard.len();
@@ -427,12 +429,15 @@ impl Streams {
         while c.left > 0 && (c.pending.len() < 200 || rng.one_in(3)) {
             c.left -= 1;
             let r = match c.left {
-                0 => last(rng, me),
+                0 => {
+                    let form = rng.below(24);
+                    c.over = form <= 10;
+                    last(rng, me, form)
+                }
                 // Most of them authenticate at some time, and many at once.
                 _ if rng.one_in(8) => encode(&["AUTH", PASSWORD]),
                 _ => request(rng, me),
             };
-            c.quits = c.left == 0 && r == b"QUIT\r\n";
             c.add(r);
         }
         if c.pending.is_empty() {

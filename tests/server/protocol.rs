@@ -85,6 +85,20 @@ fn protocol_errors_close() {
     assert_eq!(server.connect().run("PING"), "PONG");
 }
 
+/// Whom CLIENT REPLY keeps from hearing of it is closed all the same.
+#[test]
+fn a_protocol_error_closes_who_hears_nothing() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    c.write_raw(b"CLIENT REPLY OFF\r\n*x\r\n");
+    assert_eq!(c.expect_close(), b"");
+    let mut c = server.connect();
+    c.run(&format!("SET long {}", "x".repeat(3_000_000)));
+    c.write_raw(b"STRLEN long\r\nGET long\r\nCLIENT REPLY OFF\r\n*x\r\n");
+    let heard = c.expect_close();
+    assert!(heard.starts_with(b":3000000\r\n$3000000\r\nx") && heard.ends_with(b"x\r\n"));
+}
+
 #[test]
 fn commands_before_a_protocol_error_are_answered() {
     let server = Server::aedile(&[]);
