@@ -391,6 +391,121 @@ fn check_text(path: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
+/// Names of the methods in a file's `impl Server` blocks.
+fn server_methods(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut inside = false;
+    for line in code.lines() {
+        match line {
+            "impl Server {" => inside = true,
+            "}" => inside = false,
+            _ => {}
+        }
+        let Some(declared) = line.strip_prefix("    ").filter(|_| inside) else {
+            continue;
+        };
+        let head = declared.split("fn ").next().unwrap_or_default();
+        let is_method = declared.contains("fn ")
+            && head.split_whitespace().all(|w| {
+                w.starts_with("pub") || ["in", "const", "unsafe"].contains(&w) || w.ends_with(')')
+            })
+            && !declared.starts_with(' ');
+        if is_method && let Some((_, rest)) = declared.split_once("fn ") {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            found.push(rest[..end.unwrap_or(rest.len())].to_string());
+        }
+    }
+    found
+}
+
+/// Names that the code calls as methods, or by the path of a type, with their lines.
+fn called_methods(code: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (i, line) in code.lines().enumerate() {
+        for (at, _) in line.match_indices('(') {
+            let before = &line[..at];
+            let name_from = before
+                .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .map_or(0, |n| n + 1);
+            let qualifier = &before[..name_from];
+            let by_path = qualifier.ends_with("Self::") || qualifier.ends_with("Server::");
+            if name_from < at && (qualifier.ends_with('.') || by_path) {
+                found.push((i + 1, before[name_from..].to_string()));
+            }
+        }
+    }
+    found
+}
+
+/// The second column of a table in a file's head: names in backticks.
+fn listed_in_table(source: &str) -> Vec<(usize, String)> {
+    let head = source.lines().enumerate();
+    head.take_while(|(_, l)| l.starts_with("//!"))
+        .filter_map(|(i, l)| {
+            let cell = l.split('|').nth(2)?;
+            let name = cell.trim().strip_prefix('`')?.strip_suffix('`')?;
+            Some((i + 1, name.to_string()))
+        })
+        .collect()
+}
+
+const HOOKS: &str = "server/hooks.rs";
+
+/// What floor 4 calls of floor 5 without its being in the list of `HOOKS`, and what is listed there for nothing.
+/// `files`: paths relative to `src`, and sources.
+fn check_hooks(files: &[(String, String)]) -> Vec<Finding> {
+    let code: Vec<(&str, String)> = files
+        .iter()
+        .map(|(path, source)| {
+            let code = code_only(source);
+            // Tests call what they like.
+            let end = code.find("\nmod tests {").unwrap_or(code.len());
+            (path.as_str(), code[..end].to_string())
+        })
+        .collect();
+    let is_top = |path: &str| {
+        let module = path.trim_end_matches(".rs").replace('/', "::");
+        floor(room_of(path)) == TOP_FLOOR && !LOWER.iter().any(|(name, _)| module == *name)
+    };
+    let methods = |top: bool| -> Vec<String> {
+        let files = code.iter().filter(|(p, _)| is_top(p) == top);
+        files.flat_map(|(_, c)| server_methods(c)).collect()
+    };
+    let (above, below) = (methods(true), methods(false));
+    let listed = files
+        .iter()
+        .find(|(path, _)| path == HOOKS)
+        .map(|(_, source)| listed_in_table(source))
+        .unwrap_or_default();
+    let mut findings = Vec::new();
+    let mut used = Vec::new();
+    for (path, code) in code.iter().filter(|(p, _)| room_of(p) == "server") {
+        for (line, name) in called_methods(code) {
+            if !above.contains(&name) || below.contains(&name) {
+                continue;
+            }
+            if !listed.iter().any(|(_, l)| *l == name) {
+                findings.push(Finding {
+                    path: path.to_string(),
+                    line,
+                    what: format!("{name} is a method of floor 5 that {HOOKS} does not list"),
+                });
+            }
+            used.push(name);
+        }
+    }
+    for (line, name) in listed {
+        if !used.contains(&name) {
+            findings.push(Finding {
+                path: HOOKS.to_string(),
+                line,
+                what: format!("nothing here calls {name} of floor 5"),
+            });
+        }
+    }
+    findings
+}
+
 fn files_under(dir: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(dir) else {
         return;
@@ -414,6 +529,46 @@ fn relative(path: &Path, to: &Path) -> String {
         .unwrap_or(path)
         .to_string_lossy()
         .into_owned()
+}
+
+#[test]
+fn calls_of_floor_5_are_listed() {
+    let src = root().join("src");
+    let mut paths = Vec::new();
+    files_under(&src, &mut paths);
+    let files: Vec<(String, String)> = paths
+        .iter()
+        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
+        .map(|p| (relative(p, &src), fs::read_to_string(p).expect("a source")))
+        .collect();
+    report(&check_hooks(&files));
+}
+
+#[test]
+fn a_call_of_floor_5_that_is_not_listed_is_found() {
+    let file = |path: &str, source: &str| (path.to_string(), source.to_string());
+    let top = "impl Server {\n    pub(super) fn above(&self) {}\n    fn both(&self) {}\n    pub fn idle(\n    ) {}\n}\n";
+    let calls = "impl Server {\n    fn both(&self) {\n        self.above(); self.both();\n        \"self.idle()\";\n    }\n}\n\
+                 mod tests {\n    self.idle();\n}\n";
+    let hooks = |list: &str| file(HOOKS, &format!("//! | moment | {list} | why |\n"));
+    let check = |list: &str| {
+        let files = [
+            file("replication/a.rs", top),
+            file("server/b.rs", calls),
+            hooks(list),
+        ];
+        let found = check_hooks(&files);
+        found
+            .into_iter()
+            .map(|f| (f.path, f.line))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(check("`above`"), []);
+    assert_eq!(check("nothing"), [("server/b.rs".to_string(), 3)]);
+    assert_eq!(
+        check("`idle`"),
+        [("server/b.rs".to_string(), 3), (HOOKS.to_string(), 1)]
+    );
 }
 
 #[track_caller]

@@ -22,6 +22,7 @@ pub mod exec;
 pub mod expire;
 pub mod flush;
 pub mod histogram;
+mod hooks;
 pub mod latency;
 pub mod listen;
 pub mod lookup;
@@ -74,6 +75,11 @@ pub const AEDILE_VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const CONFIG_MIN_RESERVED_FDS: u64 = 32;
 
 /// The whole server.
+///
+/// Its methods stand with what they are about. Floor 4: how clients are served, how a request becomes a command and a command
+/// is propagated, what keys cost and when they go, the process' own life. Floor 5: a method for each thing that a command, a
+/// directive, a file or a link asks for, in `commands`, `config`, `persist`, `replication`. What floor 4 calls of floor 5 is
+/// listed in `hooks`. To find a method: its name is upstream's in snake_case, and `fn <name>` is there once.
 pub struct Server {
     pub el: EventLoop<Server>,
     pub config: Config,

@@ -1,0 +1,41 @@
+//! What this floor calls of floor 5, by moment. It calls methods of `Server` by name and imports nothing from there, so that
+//! the calls cannot be told from its own: here they are listed, and `tests/tidy.rs` fails on one that is not, and on one
+//! that is listed and not called. (`startup` puts the house together, and is listed for the reader.)
+//!
+//! A method that is called from here must bear being called at its moment for every client and in every state of the server.
+//!
+//! | moment | method of floor 5 | what it does |
+//! |---|---|---|
+//! | start | `aof_load_manifest_from_disk` | which files the append-only file consists of |
+//! | | `load_data_from_disk` | the data set |
+//! | | `aof_open_if_needed_on_server_start` | the file that the next commands go to |
+//! | | `aof_del_history_files` | what an interrupted rewrite has left |
+//! | before the loop sleeps | `flush_append_only_file` | the commands of this turn, to the disk as `appendfsync` says; also before who must not be answered without |
+//! | | `acknowledge_before_sleep` | to the master: how far we are, if it asked |
+//! | | `process_clients_waiting_replicas` | WAIT and WAITAOF that have enough |
+//! | | `send_getack_to_replicas` | to the replicas: how far are you |
+//! | | `backpressure_before_sleep` | writers wait for replicas that cannot keep up |
+//! | | `note_lag` | which offset was reached when |
+//! | every turn of the cron | `persistence_cron` | children, save points, rewrites that are due |
+//! | | `connect_when_due` | the next attempt at the master |
+//! | | `update_failover_status` | a FAILOVER under way |
+//! | once a second | `replication_cron` | time-outs, PINGs, acknowledgements of both sides |
+//! | a command is propagated | `replication_feed_slaves` | into the stream |
+//! | a command has run | `replication_feed_monitors` | to those who watch |
+//! | a command of the stream has run | `command_from_master_processed` | the offset moves on |
+//! | a replica's output grows | `replica_output_limit` | what its limit means for a replica |
+//! | a client goes | `free_replica` | it was a replica of ours |
+//! | | `master_link_closed` | it was the master |
+//! | a client's waiting ends | `reply_acks` | WAIT and WAITAOF answer with what there is |
+//! | keys are evicted | `flush_slaves_output_buffers` | replicas are told at once; also before the process ends |
+//! | | `has_active_child_process` | pages that are shared with a child cost twice |
+//! | | `update_dict_resize_policy` | tables may grow, or not while a child shares them |
+//! | a data set is emptied | `replication_send_newline_to_master` | we are alive |
+//! | a replica is named in the log | `replication_get_slave_name` | its name |
+//! | the process ends | `kill_rdb_child` | a save would be of the same data |
+//! | | `kill_append_only_child` | a rewrite is done at the next start |
+//! | | `rdb_save_to_dbfilename` | the last save |
+//! | | `finish_append_only_file` | the last commands, forced to the disk |
+//! | | `discard_payloads` | half a snapshot of the master's |
+//! | the process crashes | `info_for_crash_report` | INFO |
+//! | | `config_for_crash_report` | the configuration |
