@@ -33,6 +33,8 @@ pub mod commands;
 pub mod config;
 #[allow(unsafe_code)]
 pub mod ds;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod persist;
 pub mod replication;
 pub mod server;

@@ -332,7 +332,7 @@ impl ReplicationMark {
 pub const MAX_COMMAND: usize = u32::MAX as usize;
 
 /// The bytes are no command, however they go on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Malformed;
 
 /// Parses the command at the front of `text`: its length, and its words as spans, each with a line end behind it. An

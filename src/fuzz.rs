@@ -1,0 +1,409 @@
+//! What must hold for any bytes at all, by decoder: the bodies of the fuzz targets (`fuzz/`, for `cargo fuzz`), and a seeded run
+//! of the same in the tests.
+//!
+//! A target takes bytes that an attacker, a broken disk or another server may have written. It panics where a decoder is
+//! wrong: it reads beyond the bytes, takes them for different things when they come in other pieces, or gives what it does
+//! not take back. It must not know sockets or a server. Compiled for tests and under `cfg(fuzzing)` only.
+
+use std::collections::VecDeque;
+
+use crate::config::fields::Config;
+use crate::ds::listpack::{Listpack, LpValue, validate_integrity};
+use crate::store::entry::Entry;
+use crate::store::rdb_value::{LoadLimits, rdb_load_entry, rdb_save_object, rdb_save_object_type};
+use crate::store::rewrite::rewrite_object;
+use crate::wire::aof::{AofManifest, parse_command};
+use crate::wire::capabilities::Capability;
+use crate::wire::handshake::{
+    HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, LineReader, Outcome,
+};
+use crate::wire::payload::{BulkHeader, parse_bulk_header};
+use crate::wire::rdb::{RDB_VERSION, RdbReader, RdbRecord, RdbWriter, RdbWriterOptions, no_poll};
+use crate::wire::resp::{Limits, Parsed, Parser, ProtocolError, Span};
+
+/// A target: any bytes.
+pub type Target = fn(&[u8]);
+
+/// All of them, by the name that `cargo fuzz` has for each.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("resp", resp),
+    ("rdb", rdb),
+    ("dump_payload", dump_payload),
+    ("aof_manifest", aof_manifest),
+    ("aof_stream", aof_stream),
+    ("listpack", listpack),
+    ("handshake", handshake),
+];
+
+// Requests ------------------------------------------------------------------------------------------------------------
+
+type Requests = (Vec<Vec<Vec<u8>>>, Option<ProtocolError>);
+
+/// The requests in `bytes`, which come `step` at a time, and the error behind them.
+fn requests(bytes: &[u8], step: usize, limits: &Limits) -> Requests {
+    let mut parser = Parser::default();
+    let mut found = Vec::new();
+    let (mut start, mut end) = (0, 0);
+    while end < bytes.len() {
+        end = (end + step).min(bytes.len());
+        loop {
+            match parser.parse(&bytes[start..end], limits) {
+                Parsed::Request => {
+                    let text = parser.inline_text().unwrap_or(&bytes[start..end]);
+                    let word = |s: &Span| text[s.start as usize..s.end as usize].to_vec();
+                    found.push(parser.spans().iter().map(word).collect());
+                }
+                Parsed::Empty => {}
+                Parsed::Incomplete | Parsed::BigArg(_) => break,
+                Parsed::Error(e) => return (found, Some(e)),
+            }
+            assert!(parser.consumed() > 0 && parser.consumed() <= end - start);
+            start += parser.consumed();
+            parser.reset();
+            if start == end {
+                break;
+            }
+        }
+    }
+    (found, None)
+}
+
+/// Requests are the same however their bytes come, and a request in the form that servers write is read back as it was.
+pub fn resp(bytes: &[u8]) {
+    let Some((&first, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let limits = Limits {
+        max_bulk_len: 1 << 20,
+        authenticated: first & 1 == 0,
+        is_master: first & 2 != 0,
+    };
+    let whole = requests(bytes, bytes.len().max(1), &limits);
+    assert_eq!(whole, requests(bytes, 1, &limits));
+    assert_eq!(whole, requests(bytes, 2 + usize::from(first >> 2), &limits));
+    let mut again = Vec::new();
+    for words in &whole.0 {
+        crate::wire::resp::push_command(&mut again, words.iter().map(Vec::as_slice));
+    }
+    let limits = Limits {
+        authenticated: true,
+        ..limits
+    };
+    assert_eq!(requests(&again, again.len().max(1), &limits).0, whole.0);
+}
+
+// Snapshots -----------------------------------------------------------------------------------------------------------
+
+fn load_limits(deep: bool) -> LoadLimits {
+    LoadLimits::new(&Config::default(), deep)
+}
+
+/// The commands that make a value.
+fn commands(entry: &Entry) -> Vec<u8> {
+    let mut out = Vec::new();
+    rewrite_object(&mut out, entry).expect("memory takes all");
+    out
+}
+
+/// Loads a value that a reader stands before; what is loaded can be saved and loaded again.
+fn value<R: std::io::Read>(r: &mut RdbReader<R>, rdb_type: u8, deep: bool) -> bool {
+    let limits = load_limits(deep);
+    let Ok(loaded) = rdb_load_entry(r, rdb_type, b"key", None, &limits, &mut no_poll) else {
+        return false;
+    };
+    if let Some(entry) = loaded {
+        let mut w = RdbWriter::in_memory(RdbWriterOptions::default());
+        rdb_save_object(&mut w, &entry).expect("memory takes all");
+        let saved = w.into_bytes();
+        let rdb_type = rdb_save_object_type(&entry, RDB_VERSION);
+        let mut r = RdbReader::for_payload(&saved);
+        let again = rdb_load_entry(
+            &mut r,
+            rdb_type,
+            b"key",
+            None,
+            &load_limits(true),
+            &mut no_poll,
+        );
+        let again = again.expect("what was saved here is sound");
+        // The order of elements may be another, the commands that make them are as long.
+        assert_eq!(
+            again.map(|e| commands(&e).len()),
+            Some(commands(&entry).len())
+        );
+    }
+    true
+}
+
+/// A file is loaded up to what is wrong with it.
+pub fn rdb(bytes: &[u8]) {
+    let mut r = RdbReader::new(bytes);
+    r.set_verify_checksum(false);
+    r.set_total_len(bytes.len() as u64);
+    if r.header(&mut no_poll).is_err() {
+        return;
+    }
+    let mut key = Vec::new();
+    loop {
+        let rdb_type = match r.next_record(&mut key, &mut no_poll) {
+            Ok(RdbRecord::Key(k)) => k.rdb_type,
+            Ok(RdbRecord::ModuleAux { .. }) => match r.skip_module_value(&mut no_poll) {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+            Ok(RdbRecord::Eof(_)) | Err(_) => return,
+            Ok(_) => continue,
+        };
+        if !value(&mut r, rdb_type, key.len() % 2 == 0) {
+            return;
+        }
+    }
+}
+
+/// A value of any type, as RESTORE gets it.
+pub fn dump_payload(bytes: &[u8]) {
+    let Some((&rdb_type, _)) = bytes.split_first() else {
+        return;
+    };
+    let mut r = RdbReader::for_payload(bytes);
+    if r.read_u8(&mut no_poll).is_ok() {
+        value(&mut r, rdb_type, true);
+    }
+}
+
+/// Bytes that pass for a listpack are one: it can be walked both ways and changed.
+pub fn listpack(bytes: &[u8]) {
+    if !validate_integrity(bytes, true, &mut |_| true) {
+        return;
+    }
+    let mut lp = Listpack::from_validated(bytes);
+    let there: Vec<Vec<u8>> = lp.iter().map(LpValue::to_vec).collect();
+    let mut back: VecDeque<Vec<u8>> = VecDeque::new();
+    for v in lp.iter_rev() {
+        back.push_front(v.to_vec());
+    }
+    assert!(there.iter().eq(&back));
+    assert_eq!(lp.len(), there.len());
+    lp.append(b"last");
+    lp.prepend_int(-1);
+    assert_eq!(lp.len(), there.len() + 2);
+    if let Some(p) = lp.seek(there.len() as i64 / 2) {
+        lp.delete(p);
+    }
+    assert!(validate_integrity(lp.bytes(), true, &mut |_| true));
+}
+
+// The append-only file ------------------------------------------------------------------------------------------------
+
+/// A manifest that is taken is written back as the same.
+pub fn aof_manifest(bytes: &[u8]) {
+    if let Ok(manifest) = AofManifest::parse(bytes) {
+        let written = manifest.to_bytes();
+        let again = AofManifest::parse(&written).expect("our own manifest");
+        assert_eq!(again.to_bytes(), written);
+    }
+}
+
+/// A command is what it is, or not all there, however much of it is looked at.
+pub fn aof_stream(bytes: &[u8]) {
+    let mut spans = Vec::new();
+    let mut rest = bytes;
+    while let Ok(Some(n)) = parse_command(rest, &mut spans) {
+        assert!(n > 0 && n <= rest.len());
+        let words = spans.clone();
+        for s in &words {
+            assert_eq!(
+                rest.get(s.end as usize..s.end as usize + 2),
+                Some(&b"\r\n"[..])
+            );
+        }
+        for part in [0, 1, n / 2, n - 1] {
+            assert_eq!(parse_command(&rest[..part], &mut spans), Ok(None));
+        }
+        assert_eq!(parse_command(&rest[..n], &mut spans), Ok(Some(n)));
+        assert!(
+            spans
+                .iter()
+                .zip(&words)
+                .all(|(a, b)| a.start == b.start && a.end == b.end)
+        );
+        rest = &rest[n..];
+    }
+}
+
+// The link to a master, and to a replica ------------------------------------------------------------------------------
+
+fn lines(bytes: &[u8], step: usize) -> Vec<Vec<u8>> {
+    let mut reader = LineReader::new(HANDSHAKE_LINE_SIZE);
+    let mut found = Vec::new();
+    for part in bytes.chunks(step) {
+        let mut part = part;
+        while !part.is_empty() {
+            let (taken, line) = reader.feed(part);
+            assert!(taken > 0 && taken <= part.len());
+            found.extend(line.map(<[u8]>::to_vec));
+            part = &part[taken..];
+        }
+    }
+    found
+}
+
+/// Whatever a master says, the handshake goes on or ends; a header, and what a replica can do, are read back as they are written.
+pub fn handshake(bytes: &[u8]) {
+    let lines_of = lines(bytes, bytes.len().max(1));
+    assert_eq!(lines_of, lines(bytes, 1));
+    let params = HandshakeParams {
+        masterauth: bytes
+            .first()
+            .filter(|b| **b & 1 != 0)
+            .map(|_| &b"secret"[..]),
+        cached_master: Some((b"0123456789abcdef0123456789abcdef01234567", 1)),
+        ..HandshakeParams::default()
+    };
+    let (mut h, _) = Handshake::begin();
+    for line in &lines_of {
+        let step = h.on_reply(line, &params);
+        if step.outcome != Outcome::Pending {
+            break;
+        }
+    }
+    for line in &lines_of {
+        let header = parse_bulk_header(line);
+        if !matches!(
+            header,
+            BulkHeader::Malformed | BulkHeader::KeepAlive | BulkHeader::Aborted(_)
+        ) {
+            let text = header.line();
+            assert_eq!(parse_bulk_header(text.trim_end().as_bytes()).line(), text);
+        }
+        let capability = Capability::parse(line);
+        let word = capability.word();
+        assert_eq!(Capability::parse(&word).word(), word);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::random::Prng;
+
+    /// Sound inputs of each target, to begin with.
+    fn seeds(target: &str) -> Vec<Vec<u8>> {
+        let owned = |all: &[&[u8]]| all.iter().map(|s| s.to_vec()).collect();
+        match target {
+            "resp" => owned(&[
+                b"\0*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3\r\nabc\r\n*1\r\n$4\r\nPING\r\n",
+                b"\x04set k \"a\\x00 b\"\r\nPING\n\r\n*0\r\n",
+                b"\x01*2\r\n$4\r\nECHO\r\n$12\r\n0123456789ab\r\n",
+            ]),
+            "rdb" => owned(&[
+                include_bytes!("../tests/assets/types-7.0.rdb"),
+                include_bytes!("../tests/assets/strings-7.0.rdb"),
+            ]),
+            "dump_payload" => {
+                // The values of a file that has all types.
+                let file = include_bytes!("../tests/assets/types-7.0.rdb");
+                let mut r = RdbReader::new(&file[..]);
+                r.header(&mut no_poll).expect("a sound file");
+                let (mut key, mut found) = (Vec::new(), Vec::new());
+                while let Ok(record) = r.next_record(&mut key, &mut no_poll) {
+                    if let RdbRecord::Key(k) = record {
+                        let from = r.bytes_read() as usize;
+                        r.skip_value(k.rdb_type, &mut no_poll).expect("a sound value");
+                        let value = &file[from..r.bytes_read() as usize];
+                        found.push([&[k.rdb_type], value].concat());
+                    }
+                }
+                assert!(found.len() > 10);
+                found
+            }
+            "aof_manifest" => owned(&[
+                b"file a.1.base.rdb seq 1 type b\nfile a.1.incr.aof seq 1 type h\nfile \"a b.2.incr.aof\" seq 2 type i\n",
+            ]),
+            "aof_stream" => owned(&[
+                b"#TS:1700000000\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n\r\n\r\n",
+            ]),
+            "listpack" => {
+                let mut lp = Listpack::new();
+                lp.append(b"");
+                lp.append(&[b'x'; 70]);
+                for n in [0, 127, -1, 4095, -4096, 32_767, 1 << 22, 1 << 30, i64::MIN] {
+                    lp.append_int(n);
+                }
+                lp.append(&[b'y'; 5000]);
+                vec![lp.bytes().to_vec(), Listpack::new().bytes().to_vec()]
+            }
+            _ => owned(&[
+                b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC 0123456789abcdef0123456789abcdef01234567 12\r\n$1000\r\n",
+                b"+PONG\r\n+OK\r\n+OK\r\n+CONTINUE 0123456789abcdef0123456789abcdef01234567\r\n",
+                b"$EOF:0123456789abcdef0123456789abcdef01234567\r\n$-1\r\n\n",
+                b"$SNAPSHOT:0123456789abcdef0123456789abcdef01234567:100\r\n",
+                b"$RESUME:0123456789abcdef0123456789abcdef01234567:100:50\r\n",
+                b"eof\r\npsync2\r\nrdb:11\r\nresume:0123456789abcdef0123456789abcdef01234567:10\r\nbehind:a,b\r\n",
+            ]),
+        }
+    }
+
+    /// Some changes to an input: bytes and numbers replaced, parts doubled, moved, cut.
+    fn mutate(input: &[u8], rng: &mut Prng) -> Vec<u8> {
+        let mut out = input.to_vec();
+        let below = |rng: &mut Prng, n: usize| (rng.next_u64() % n.max(1) as u64) as usize;
+        for _ in 0..1 + below(rng, 4) {
+            let (at, n) = (below(rng, out.len()), below(rng, 12));
+            let end = (at + n).min(out.len());
+            match below(rng, 7) {
+                _ if out.is_empty() => out.push(rng.next_u64() as u8),
+                0 => out[at] = rng.next_u64() as u8,
+                1 => out[at] ^= 1 << below(rng, 8),
+                2 => drop(out.drain(at..end)),
+                3 => {
+                    let part = out[at..end].to_vec();
+                    let to = below(rng, out.len());
+                    drop(out.splice(to..to, part));
+                }
+                4 => {
+                    let numbers: [&[u8]; 8] = [
+                        b"-1",
+                        b"0",
+                        b"2147483648",
+                        b"99999999999999999999",
+                        b"\xff\xff\xff\xff",
+                        b"\x80\0",
+                        b"\r\n",
+                        b"\0",
+                    ];
+                    drop(out.splice(at..at, numbers[below(rng, 8)].iter().copied()));
+                }
+                5 => out.truncate(at),
+                _ => {
+                    let byte = [0, 0x7f, 0x80, 0xc0, 0xfe, 0xff, b'$', b'*'][below(rng, 8)];
+                    out[at] = byte;
+                }
+            }
+        }
+        out
+    }
+
+    /// `FUZZ_RUNS`: how many inputs each target gets (default: two thousand). `FUZZ_SEED`: another beginning.
+    #[test]
+    fn targets_bear_any_bytes() {
+        let number = |name: &str| std::env::var(name).ok().and_then(|s| s.parse::<u64>().ok());
+        let runs = number("FUZZ_RUNS").unwrap_or(if cfg!(miri) { 20 } else { 2_000 });
+        let seed = number("FUZZ_SEED").unwrap_or(20_261_128);
+        for (name, target) in TARGETS {
+            let seeds = seeds(name);
+            seeds.iter().for_each(|s| target(s));
+            for run in 0..runs {
+                let mut rng = Prng::new(seed ^ run.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                let from = &seeds[(rng.next_u64() % seeds.len() as u64) as usize];
+                let input = mutate(from, &mut rng);
+                let caught = std::panic::catch_unwind(|| target(&input));
+                assert!(
+                    caught.is_ok(),
+                    "{name} fails with FUZZ_SEED={seed}, run {run}: {}",
+                    input.escape_ascii()
+                );
+            }
+        }
+    }
+}
