@@ -539,6 +539,7 @@ impl Server {
                     self.dirty -= child.dirty_before;
                     p.last_save = now;
                     p.last_bgsave_failed = false;
+                    p.emptied_by_sync = false;
                 }
             }
             Outcome::Error => {
@@ -638,6 +639,9 @@ impl Server {
     }
 
     fn save_if_due(&mut self) {
+        if self.file_is_worth_more() {
+            return;
+        }
         let since = self.clock.unix_s - self.persist.last_save;
         let due = self
             .config

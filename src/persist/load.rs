@@ -38,7 +38,7 @@ use crate::wire::diagnose::{self, Problem, Unloadable};
 use crate::wire::handshake::REPLID_LEN;
 use crate::wire::rdb::{
     PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
-    RdbReader, RdbRecord, module_type_name_by_id, parse_header,
+    RdbReader, RdbRecord, module_type_name_by_id, no_poll, parse_header,
 };
 
 /// Keys without a value that the log names.
@@ -538,6 +538,54 @@ impl Server {
         Ok(())
     }
 
+    /// The database of this number, which stands before `offset`.
+    fn database_of(&self, n: u64, offset: u64) -> Result<usize, LoadFailure> {
+        let databases = self.dbs.len();
+        let fits = usize::try_from(n).ok().filter(|i| *i < databases);
+        fits.ok_or(LoadFailure::TooManyDatabases {
+            offset,
+            db: n,
+            databases,
+        })
+    }
+
+    /// Looks for what this server cannot take before the first key of a snapshot: that is so little that it can be done before
+    /// an old data set goes.
+    ///
+    /// # Errors
+    /// The snapshot cannot be loaded.
+    pub fn check_rdb_front(&self, path: &Path) -> Result<(), LoadFailure> {
+        let Ok(file) = File::open(path) else {
+            // The load will say so.
+            return Ok(());
+        };
+        let checked = self.check_front(&mut RdbReader::new(&file));
+        if let Err(e) = &checked {
+            e.log(path, self.load_level(RDBFLAGS_REPLICATION, Level::Warning));
+        }
+        checked
+    }
+
+    fn check_front(&self, r: &mut RdbReader<&File>) -> Result<(), LoadFailure> {
+        r.header(&mut no_poll)?;
+        let mut key = Vec::new();
+        loop {
+            match r.next_record(&mut key, &mut no_poll)? {
+                RdbRecord::SelectDb(n) => {
+                    self.database_of(n, r.bytes_read())?;
+                }
+                RdbRecord::Function2(_) => {
+                    return Err(LoadFailure::Function {
+                        offset: r.bytes_read(),
+                    });
+                }
+                RdbRecord::ModuleAux { id, .. } => return Err(no_module(id, r.bytes_read())),
+                RdbRecord::Aux { .. } | RdbRecord::ResizeDb { .. } => {}
+                RdbRecord::Key(_) | RdbRecord::Eof(_) => return Ok(()),
+            }
+        }
+    }
+
     /// Reads the records; keys go to `pending` first, and on from there while more come. Returns, too, how many keys without a
     /// value were left out.
     fn read_records<R: Read>(
@@ -581,16 +629,7 @@ impl Server {
             let k = match r.next_record(&mut key, &mut poll)? {
                 RdbRecord::Key(k) => k,
                 RdbRecord::SelectDb(n) => {
-                    db = match usize::try_from(n) {
-                        Ok(i) if i < self.dbs.len() => i,
-                        _ => {
-                            return Err(LoadFailure::TooManyDatabases {
-                                offset: r.bytes_read(),
-                                db: n,
-                                databases: self.dbs.len(),
-                            });
-                        }
-                    };
+                    db = self.database_of(n, r.bytes_read())?;
                     continue;
                 }
                 RdbRecord::Aux { .. } | RdbRecord::ResizeDb { .. } if refuse_fields => {

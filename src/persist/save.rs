@@ -342,6 +342,7 @@ impl Server {
             self.dirty = 0;
             self.persist.last_save = mstime().div_euclid(1000);
             self.persist.last_bgsave_failed = false;
+            self.persist.emptied_by_sync = false;
         }
         saved
     }

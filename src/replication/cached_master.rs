@@ -49,6 +49,7 @@ impl Server {
     /// The link is down: connect again at once, before the backlog over there moves on
     /// (replicationHandleMasterDisconnection).
     pub(super) fn replication_handle_master_disconnection(&mut self) {
+        self.link_was_up();
         // At once, but not without a pause where the master closes each link that is up.
         let wait = self.repl.attempts.pace.lost(self.el.now_ms());
         if let Some(host) = self.repl.master_host.clone()

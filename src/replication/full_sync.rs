@@ -101,6 +101,11 @@ impl Server {
                         self.replication_get_slave_name(cid),
                         put_off
                     );
+                } else if self.repl.snapshots.wait(self.el.now_ms()) > 0 {
+                    server_log!(
+                        Level::Verbose,
+                        "BGSAVE for SYNC is put off: there were as many as may follow each other at once"
+                    );
                 } else if self.config.repl_diskless_sync
                     && what.capa & SLAVE_CAPA_EOF != 0
                     && self.config.repl_diskless_sync_delay > 0
@@ -216,6 +221,7 @@ impl Server {
     /// Forks the child that writes the snapshot for the replicas that wait for one like this (startBgsaveForReplication).
     fn start_bgsave_for_replication(&mut self, what: SnapshotFor) {
         let what = self.snapshot_for(what);
+        self.repl.snapshots.pass(self.el.now_ms());
         // A filtered snapshot must not take the place of the file with everything.
         let target = if (self.config.repl_diskless_sync || what.req != 0)
             && what.capa & SLAVE_CAPA_EOF != 0
@@ -234,7 +240,8 @@ impl Server {
         );
         let waiting = self.replicas_waiting_for(what.req);
         let version = self.version_for(what.reads);
-        let named = version == self.config.rdb_save_version.of_files();
+        let named =
+            version == self.config.rdb_save_version.of_files() && !self.file_is_worth_more();
         let started = match (self.rdb_populate_save_info(), target) {
             (Some(rsi), RdbTarget::Disk) if named => {
                 let path = path_of(&self.config.dbfilename);
@@ -272,6 +279,7 @@ impl Server {
             return;
         }
         server_log!(Level::Warning, "BGSAVE for replication failed");
+        self.repl.snapshots.use_up(self.el.now_ms());
         let failed: Vec<ClientId> = self.waiting_replicas().collect();
         for cid in failed {
             self.clients.slaves.retain(|s| *s != cid);
@@ -337,7 +345,10 @@ impl Server {
     /// repl-diskless-sync-delay seconds for others to arrive.
     fn should_start_child_replication(&self) -> Option<SnapshotFor> {
         // The last transfer's pipe must be empty before another begins.
-        if self.has_active_child_process() || self.repl.rdb_pipe.is_some() {
+        if self.has_active_child_process()
+            || self.repl.rdb_pipe.is_some()
+            || self.repl.snapshots.wait(self.el.now_ms()) > 0
+        {
             return None;
         }
         let first = self.waiting_replicas().find(|s| self.is_snapshot_due(*s))?;
@@ -373,6 +384,10 @@ impl Server {
         target: RdbTarget,
         nameless: Option<File>,
     ) {
+        if !ok {
+            // They will be back at once, whoever they are.
+            self.repl.snapshots.use_up(self.el.now_ms());
+        }
         for cid in self.clients.slaves.clone() {
             let waits = self
                 .replica(cid)

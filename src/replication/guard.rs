@@ -36,6 +36,10 @@ const LOG_AGAIN: i64 = 3600;
 /// Attempts that end alike before the next ones are only logged at verbose, where they may pass by themselves; those that
 /// will not are so from the second on.
 const LOGGED_ALIKE: u32 = 3;
+/// A link that was up for so many milliseconds, and no longer, is lost for a reason that will be there next time; and one to a
+/// master that refuses our REPLCONF, which ends with the acknowledgement of a second.
+const SHORT_UP_MS: u64 = 1_000;
+const REFUSED_UP_MS: u64 = 10_000;
 /// Bytes of a problem's text at the most.
 const TEXT_MAX: usize = 700;
 
@@ -59,7 +63,7 @@ impl Server {
     /// than the refused one.
     pub(super) fn is_news(&self, outcome: &Outcome) -> bool {
         match (outcome, &self.repl.refusal) {
-            (Outcome::Continue { .. }, _) => true,
+            (Outcome::Continue { .. }, _) => self.repl.attempts.alike == 0,
             (Outcome::FullResync(Some((id, _))), Some(r)) => *id != r.replid,
             _ => false,
         }
@@ -73,18 +77,43 @@ impl Server {
     /// The link has come so far: what was wrong up to there is no more.
     pub(super) fn link_reached(&mut self, stage: Stage) {
         let link = &mut self.repl.attempts;
-        if link.problem.take_if(|p| p.stage <= stage).is_some() {
-            link.alike = 0;
+        // Where the master's answer has said what will become of this attempt, going on after it proves nothing.
+        if link.found.is_none() {
+            link.problem.take_if(|p| p.stage <= stage);
         }
     }
 
-    /// The link is up.
+    /// The link is up. Whether it stays so will be seen: see [`Self::link_was_up`].
     pub(super) fn link_is_up(&mut self) {
+        let now = self.el.now_ms();
         let link = &mut self.repl.attempts;
-        link.problem = None;
+        if link.refused.is_none() {
+            link.problem = None;
+        }
         link.found = None;
-        link.alike = 0;
+        link.up_at = now;
         link.pace.succeeded();
+    }
+
+    /// The link was up, and is lost. One that did not last is an attempt like those before it.
+    pub(super) fn link_was_up(&mut self) {
+        let up_ms = self.el.now_ms().saturating_sub(self.repl.attempts.up_at);
+        let refused = self.repl.attempts.refused.take();
+        match refused {
+            Some(said) if up_ms < REFUSED_UP_MS => {
+                let (host, port) = self.master_address();
+                let text = diagnose::replconf_refused(&said, &host, port);
+                self.link_problem(Problem::passing(Stage::Stream, text));
+            }
+            _ if up_ms < SHORT_UP_MS => {}
+            _ => {
+                self.repl.attempts.alike = 0;
+                self.repl.attempts.told = None;
+                return;
+            }
+        }
+        let link = &mut self.repl.attempts;
+        link.alike = link.alike.saturating_add(1);
     }
 
     /// A problem of the link with its cure: told once, shown in INFO until the link gets beyond it.
@@ -96,12 +125,13 @@ impl Server {
             end -= 1;
         }
         problem.text.truncate(end);
-        let told = self.repl.attempts.problem.as_ref();
-        if told.is_none_or(|t| t.text != problem.text) {
+        let link = &mut self.repl.attempts;
+        if link.told.as_ref() != Some(&problem.text) {
             server_log!(Level::Warning, "MASTER link problem: {}", problem.text);
-            self.repl.attempts.alike = 0;
+            link.alike = 0;
+            link.told = Some(problem.text.clone());
         }
-        self.repl.attempts.problem = Some(problem);
+        link.problem = Some(problem);
     }
 
     /// An attempt is over, and no link is up. True: the next one will end in the same way.
@@ -115,7 +145,8 @@ impl Server {
             }
             None => {
                 let link = &mut self.repl.attempts;
-                link.alike = match link.problem.take() {
+                link.problem = None;
+                link.alike = match link.told.take() {
                     Some(_) => 1,
                     None => link.alike.saturating_add(1),
                 };
@@ -257,6 +288,11 @@ impl Server {
             HandshakeState::ReceivePsyncReply => Stage::Psync,
             // It is not in before it has authenticated: the answer to PSYNC will say so too, if the master waits so long.
             _ if line.starts_with(b"-NOAUTH") => Stage::Psync,
+            // So do old masters with an option; one that refuses the command as such takes no acknowledgement either.
+            _ if line.starts_with(b"-NOPERM") || line.starts_with(b"-ERR unknown command") => {
+                self.repl.attempts.refused = Some(String::from_utf8_lossy(line).into_owned());
+                return;
+            }
             _ => return,
         };
         let (host, port) = self.master_address();
@@ -265,6 +301,9 @@ impl Server {
         {
             self.found(Problem::passing(stage, text));
         } else if let Some(text) = self.cure_of_error(line) {
+            self.found(Problem::passing(stage, text));
+        } else if stage == Stage::Greeting {
+            let text = diagnose::no_greeting(line, &host, port);
             self.found(Problem::passing(stage, text));
         }
     }
@@ -403,9 +442,20 @@ impl Server {
         let mut replicas = self.clients.slaves.iter();
         if replicas.any(|s| self.sits_at(*s, &host, port)) {
             let text = diagnose::replica_loop(&host, port);
-            self.link_problem(Problem::passing(stage, text));
-        } else {
-            self.repl.attempts.problem = None;
+            return self.link_problem(Problem::passing(stage, text));
+        }
+        let now = self.el.now_ms();
+        let link = &mut self.repl.attempts;
+        let up_ms = now.saturating_sub(link.up_at);
+        if up_ms >= REFUSED_UP_MS {
+            link.refused = None;
+        }
+        if link.refused.is_none() {
+            link.problem = None;
+        }
+        if up_ms >= SHORT_UP_MS && link.problem.is_none() {
+            link.told = None;
+            link.alike = 0;
         }
     }
 
@@ -462,6 +512,7 @@ impl Server {
                 logged: now,
             });
             // That line says it all.
+            self.repl.attempts.told = Some(problem.text.clone());
             self.repl.attempts.problem = Some(problem.clone());
             self.repl.attempts.alike = 0;
         }

@@ -307,10 +307,10 @@ impl Server {
                 BulkHeader::KeepAlive => continue,
                 BulkHeader::Resume { id, size, from } => {
                     if !self.resume_payload(id, size, from) {
-                        server_log!(
-                            Level::Warning,
-                            "MASTER <-> REPLICA sync: the master goes on with a transfer that was not begun here"
-                        );
+                        const WHAT: &str =
+                            "the master goes on with a transfer that was not begun here";
+                        server_log!(warning, "MASTER <-> REPLICA sync: {}", WHAT);
+                        self.found_damaged(WHAT);
                         return Err(());
                     }
                     continue;
@@ -417,6 +417,16 @@ impl Server {
             self.cancel_replication_handshake(true);
             return;
         }
+        if let Err(e) = self.check_rdb_front(&temp_path) {
+            server_log!(
+                self.attempt_level(Level::Warning),
+                "MASTER <-> REPLICA sync: the payload cannot be loaded, the data set stays as it is"
+            );
+            self.found(e.problem());
+            let _ = fs::remove_file(&temp_path);
+            self.cancel_replication_handshake(true);
+            return;
+        }
         self.stop_writers_before_load(false);
         self.flush_old_data();
         self.loading_begins();
@@ -432,7 +442,7 @@ impl Server {
                 );
                 self.found(e.problem());
                 let _ = fs::remove_file(&temp_path);
-                self.empty_data(None, self.config.replica_lazy_flush);
+                self.empty_after_failed_sync();
                 self.cancel_replication_handshake(true);
                 return;
             }
@@ -582,7 +592,7 @@ impl Server {
                         "MASTER <-> REPLICA sync: Discarding temporary DB in background"
                     );
                 }
-                None => drop(self.empty_data(None, self.config.replica_lazy_flush)),
+                None => self.empty_after_failed_sync(),
             }
             return;
         };
@@ -681,6 +691,14 @@ impl Server {
         self.empty_data(None, self.config.replica_lazy_flush);
     }
 
+    /// The old data set is gone and the new one is not whole: what there is of it is nobody's. The file on the disk is of more
+    /// worth, until somebody writes.
+    fn empty_after_failed_sync(&mut self) {
+        self.empty_data(None, self.config.replica_lazy_flush);
+        self.persist.emptied_by_sync = true;
+        self.dirty = 0;
+    }
+
     /// A load is next: the link's handler would be entered again from the nested event loop.
     fn loading_begins(&mut self) {
         if let Some(f) = self.repl.link.file() {
@@ -706,6 +724,7 @@ impl Server {
         let Some(cid) = self.replication_create_master_client(sock, history, db) else {
             return self.attempt_in_vain();
         };
+        self.persist.emptied_by_sync = false;
         self.repl.down_since = 0;
         self.repl.full_sync_consent = false;
         self.link_is_up();

@@ -163,6 +163,7 @@ impl Server {
         let port = self.repl.master_port;
         self.repl.attempts.pace.begin(self.el.now_ms());
         self.repl.attempts.found = None;
+        self.repl.attempts.refused = None;
         let connected = match (host.as_str(), port).to_socket_addrs() {
             Ok(addrs) => self
                 .open_connection(addrs)

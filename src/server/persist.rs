@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::ae::FileId;
 use crate::base::sys::ChildExit;
+use crate::server::Server;
 use crate::server::tracking::Notes;
 use crate::store::entry::Entry;
 use crate::wire::handshake::ReplId;
@@ -244,6 +245,8 @@ pub struct Persist {
     pub last_save: i64,
     /// When the last attempt began, unix seconds.
     pub last_bgsave_try: i64,
+    /// The data set was emptied for a full sync that then failed. See [`Server::file_is_worth_more`].
+    pub emptied_by_sync: bool,
     pub last_bgsave_failed: bool,
     pub last_bgsave_seconds: Option<i64>,
     pub last_cow_size: u64,
@@ -252,4 +255,12 @@ pub struct Persist {
     pub last_load_keys_expired: u64,
     pub bgsave_scheduled: bool,
     pub lazyfree: Lazyfree,
+}
+
+impl Server {
+    /// The file on the disk has data that nobody has any more: a full sync emptied the data set, failed, and nothing was
+    /// written since. Nothing but a user's own SAVE or BGSAVE may replace it.
+    pub fn file_is_worth_more(&self) -> bool {
+        self.persist.emptied_by_sync && self.dirty == 0
+    }
 }

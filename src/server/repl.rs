@@ -12,7 +12,7 @@ use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::master_link::MasterLink;
 use crate::wire::backlog::{ReaderId, ReplicationLog};
-use crate::wire::backoff::Pacing;
+use crate::wire::backoff::{Floor, Pacing};
 use crate::wire::capabilities::SnapshotId;
 use crate::wire::diagnose::Problem;
 use crate::wire::handshake::ReplId;
@@ -300,7 +300,13 @@ pub struct LinkAttempts {
     pub problem: Option<Problem>,
     /// What this attempt has found.
     pub found: Option<Problem>,
-    /// Attempts in a row that ended with `problem`, or with none.
+    /// The text that the log has told last, until a link has lasted.
+    pub told: Option<String>,
+    /// What the master said to REPLCONF, if it refuses that.
+    pub refused: Option<String>,
+    /// When the link was last up, milliseconds on the loop's clock.
+    pub up_at: u64,
+    /// Attempts in a row that ended with what was `told`, or with nothing to tell.
     pub alike: u32,
 }
 
@@ -333,6 +339,8 @@ pub struct Repl {
     pub full_syncs: [u64; SyncReason::ALL.len()],
     pub resumed_syncs: u64,
     pub lost: LostReplicas,
+    /// How soon another snapshot may be made for replicas, whoever asks for it.
+    pub snapshots: Floor,
     pub lag: LagIndex,
     pub kept_snapshot: Option<KeptSnapshot>,
     /// Replicas that slow the writers down (repl-overflow-policy backpressure).
@@ -393,6 +401,7 @@ impl Repl {
             full_syncs: [0; SyncReason::ALL.len()],
             resumed_syncs: 0,
             lost: LostReplicas::default(),
+            snapshots: Floor::default(),
             lag: LagIndex::default(),
             kept_snapshot: None,
             backpressure: Vec::new(),

@@ -190,7 +190,13 @@ impl Server {
         self.finish_append_only_file();
         let save = flags & SHUTDOWN_SAVE != 0
             || (!self.config.save.is_empty() && flags & SHUTDOWN_NOSAVE == 0);
-        if save {
+        if save && flags & SHUTDOWN_SAVE == 0 && self.file_is_worth_more() {
+            server_log!(
+                Level::Warning,
+                "Not saving a final RDB snapshot: the data set was emptied for a full sync that failed. The file on the disk stays \
+                 as it is."
+            );
+        } else if save {
             server_log!(
                 Level::Notice,
                 "Saving the final RDB snapshot before exiting."

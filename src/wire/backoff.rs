@@ -71,6 +71,35 @@ impl Pacing {
     }
 }
 
+/// So many of what a [`Floor`] paces may follow each other at once.
+pub const BURST: u64 = 8;
+
+/// Lets [`BURST`] of a thing follow each other at once, and from then on one every [`FLOOR_MS`]; what is not used comes back at
+/// that pace.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Floor {
+    /// When all that was let through would be over, had each taken [`FLOOR_MS`].
+    over: u64,
+}
+
+impl Floor {
+    /// Milliseconds until the next one may pass.
+    pub fn wait(&self, now: u64) -> u64 {
+        let most = (BURST - 1) * FLOOR_MS;
+        self.over.saturating_sub(now.saturating_add(most))
+    }
+
+    /// One passes.
+    pub fn pass(&mut self, now: u64) {
+        self.over = self.over.max(now).saturating_add(FLOOR_MS);
+    }
+
+    /// The last one went wrong: the next one waits as if as many as may had followed each other.
+    pub fn use_up(&mut self, now: u64) {
+        self.over = self.over.max(now.saturating_add(BURST * FLOOR_MS));
+    }
+}
+
 /// Milliseconds before the next attempt, after `failed` in a row (1 or more): between half of the step and all of it. Steps
 /// begin at two seconds and end at `most`, or at two seconds where that is less. `random` is any number.
 fn backoff_ms(failed: u32, most: u64, random: u64) -> u64 {
@@ -104,6 +133,32 @@ mod tests {
             assert!((1000..=2000).contains(&backoff_ms(9, most, u64::MAX)));
         }
         assert!(backoff_ms(u32::MAX, u64::MAX, u64::MAX) <= 1000 << 20);
+    }
+
+    #[test]
+    fn a_floor_lets_some_pass_and_then_one_a_second() {
+        let passed = |from: u64, to: u64, floor: &mut Floor| {
+            let mut n = 0;
+            for now in from..to {
+                if floor.wait(now) == 0 {
+                    floor.pass(now);
+                    n += 1;
+                }
+            }
+            n
+        };
+        let mut floor = Floor::default();
+        assert_eq!(passed(5, 1_000, &mut floor), BURST);
+        assert_eq!(passed(1_000, 11_000, &mut floor), 10);
+        // What a rest gives back has a bound.
+        assert_eq!(passed(100_000, 100_001, &mut floor), BURST);
+        let mut floor = Floor::default();
+        floor.pass(50);
+        floor.use_up(60);
+        assert_eq!(floor.wait(60), FLOOR_MS);
+        assert_eq!(passed(60, 10_060, &mut floor), 9);
+        floor.use_up(u64::MAX);
+        assert_eq!(floor.wait(u64::MAX), 0);
     }
 
     /// Plays attempts that each take `lasts` ms for ten seconds; returns how many began.

@@ -124,6 +124,15 @@ pub fn diagnose_reply(line: &[u8], ends: &Ends<'_>) -> Option<String> {
     })
 }
 
+/// The line for a master that `said` this to REPLCONF, and closed the link when the first acknowledgement came.
+pub fn replconf_refused(said: &str, host: &str, port: u16) -> String {
+    let said = said.trim_start_matches('-');
+    format!(
+        "the master {host}:{port} takes no REPLCONF from us ({said}), and so closes the link at the first acknowledgement: give our \
+         user +replconf there (ACL SETUSER), and do not rename the command"
+    )
+}
+
 /// The line for a master that replicates from this server.
 pub fn replica_loop(host: &str, port: u16) -> String {
     format!(
@@ -263,8 +272,8 @@ pub fn diagnose_end(stage: Stage, how: NoAnswer<'_>, host: &str, port: u16) -> S
             "the master {host}:{port} {ended} in the middle of a full sync: if that happens again, raise repl-timeout on both sides"
         ),
         _ => format!(
-            "the master {host}:{port} {ended} in the middle of a full sync: if that happens again, look at its log (its \
-             client-output-buffer-limit for replicas may be too small)"
+            "the master {host}:{port} {ended} in the middle of a full sync: if that happens again, look at its log (its disk \
+             may be full, its client-output-buffer-limit for replicas too small)"
         ),
     }
 }
@@ -373,6 +382,14 @@ pub fn disk(what: Disk<'_>, why: &str) -> Problem {
         ),
     };
     Problem::lasting(stage, format!("full sync cannot be kept: {text}"))
+}
+
+/// The line for a master that answers PING with an error that has no cure of its own.
+pub fn no_greeting(said: &[u8], host: &str, port: u16) -> String {
+    format!(
+        "the master {host}:{port} answers PING with an error: {}",
+        quoted(said.strip_prefix(b"-").unwrap_or(said))
+    )
 }
 
 /// The line for a master that announced a full sync and gave it up with this error.

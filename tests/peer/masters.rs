@@ -518,6 +518,65 @@ fn the_old_snapshot_stays_until_the_new_one_is_loaded() {
     assert_eq!(after, rdb::file(GOOD));
 }
 
+/// What a failed sync has emptied is nobody's data: the end of the process does not save it over the file, and neither do save
+/// points. Who writes again, once it is a master, is saved.
+#[test]
+fn what_a_failed_sync_has_emptied_is_not_saved() {
+    if stand_in().is_some() {
+        return;
+    }
+    let mut body = rdb::body(GOOD);
+    body.extend_from_slice(b"\xfe\x07\0\x01k\x01v\xff");
+    let sum = rdb::crc64(&body).to_le_bytes();
+    let payload = [&body[..], &sum].concat();
+    let (fake, mut server) = replica(&["--databases", "4", "--save", "1 1"]);
+    server.connect().ok("SAVE");
+    give_payload(&fake, &payload);
+    server.wait_log("Failed trying to load the MASTER synchronization DB from disk");
+    let mut c = server.connect();
+    wait_until("nothing is there", || c.run("DBSIZE") == 0);
+    assert!(server.terminate().success());
+    assert!(server.log_has("Not saving a final RDB snapshot"));
+    while fake.try_accept(Duration::ZERO).is_some() {}
+    server.restart();
+    let mut c = server.connect();
+    assert_eq!(c.run("GET old"), "value");
+    server.replicate(fake.port);
+    give_payload(&fake, &payload);
+    wait_until("nothing is there", || c.run("DBSIZE") == 0);
+    c.ok("REPLICAOF NO ONE");
+    c.ok("SET new value");
+    assert!(server.terminate().success());
+    server.restart();
+    let mut c = server.connect();
+    assert_eq!(c.run("GET new"), "value");
+    assert_eq!(c.run("DBSIZE"), 1);
+}
+
+/// What the front of a snapshot says cannot be had here (a function library, a database too many) is known before anything goes.
+#[test]
+fn a_front_that_cannot_be_taken_changes_nothing() {
+    let fronts: [(&[u8], &str); 2] = [
+        (b"\xf5\x05#!lua", "function"),
+        (b"\xfe\x07\0\x01k\x01v", "database"),
+    ];
+    for (front, why) in fronts {
+        if stand_in().is_some() {
+            continue;
+        }
+        let mut file = [&rdb::body(&[])[..], front, b"\xff"].concat();
+        let sum = rdb::crc64(&file).to_le_bytes();
+        file.extend_from_slice(&sum);
+        let (fake, server) = replica(&["--databases", "4"]);
+        give_payload(&fake, &file);
+        let mut c = server.connect();
+        wait_until("the reason", || c.info("master_link_problem").contains(why));
+        keeps_old(&server);
+        assert!(!server.log_has("Flushing old data"));
+        good_master_follows(&fake, &server);
+    }
+}
+
 /// In swapdb mode a payload cut short by the link leaves the old data set, from the same history or not.
 #[test]
 fn cut_payload_in_swapdb_mode() {
@@ -1004,7 +1063,7 @@ fn a_refused_master_is_asked_ever_more_seldom() {
 }
 
 /// How many links come while `serve` plays the master for so many milliseconds, and for how many it really did.
-fn links(fake: &FakeMaster, ms: u64, serve: impl Fn(Peer)) -> (u64, u64) {
+fn links(fake: &FakeMaster, ms: u64, mut serve: impl FnMut(Peer)) -> (u64, u64) {
     let begin = std::time::Instant::now();
     let end = std::time::Duration::from_millis(ms);
     let mut n = 0;
@@ -1111,10 +1170,89 @@ fn a_master_that_hangs_up_is_not_asked_without_a_pause() {
     }
 }
 
+/// A master that wants a password, and has none from us, answers PSYNC and then SYNC with the same error: one line of the log,
+/// whatever number of attempts, and a reason that stays there meanwhile.
+#[test]
+fn a_lasting_reason_is_told_once() {
+    if stand_in().is_some() {
+        return;
+    }
+    let (fake, server) = replica(&[]);
+    const PROBLEM: &str = "wants a password";
+    let problem = || server.connect().info("master_link_problem");
+    let mut told = false;
+    let (n, _) = links(&fake, 3500, |mut peer| {
+        assert!(peer.handshake().starts_with("PSYNC"));
+        peer.line("-NOAUTH Authentication required.");
+        peer.expect("SYNC");
+        if std::mem::replace(&mut told, true) {
+            // While SYNC is not answered, too.
+            assert!(problem().contains(PROBLEM));
+        }
+        peer.line("-NOAUTH Authentication required.");
+        peer.conn.expect_close();
+        wait_until("the reason", || problem().contains(PROBLEM));
+    });
+    assert!(n >= 3, "{n}");
+    assert_eq!(
+        server.log_count("MASTER link problem"),
+        1,
+        "{}",
+        server.log()
+    );
+    good_master_follows(&fake, &server);
+    assert_eq!(problem(), "");
+}
+
+/// A master that refuses REPLCONF closes the link when the first acknowledgement comes: that is named, though the link is up
+/// now and then.
+#[test]
+fn a_master_that_refuses_replconf_is_named() {
+    if stand_in().is_some() {
+        return;
+    }
+    let payload = rdb::file(GOOD);
+    for refusal in [
+        "-NOPERM this user has no permissions to run the 'replconf' command",
+        "-ERR unknown command 'REPLCONF', with args beginning with: ",
+    ] {
+        let (fake, server) = replica(&[]);
+        let (n, _) = links(&fake, 4500, |mut peer| {
+            loop {
+                let command = peer.command();
+                match command.split(' ').next().unwrap_or("") {
+                    "PING" => peer.line("+PONG"),
+                    "REPLCONF" => peer.line(refusal),
+                    _ => break,
+                }
+            }
+            peer.line(&format!("+FULLRESYNC {ID} 100"));
+            peer.write(format!("${}\r\n", payload.len()).as_bytes());
+            peer.write(&payload);
+            peer.expect("REPLCONF ACK");
+        });
+        assert!(n >= 3, "{n}");
+        let mut c = server.connect();
+        wait_until("the reason", || {
+            c.info("master_link_problem")
+                .contains("takes no REPLCONF from us")
+        });
+        assert_eq!(
+            server.log_count("MASTER link problem"),
+            1,
+            "{}",
+            server.log()
+        );
+        good_master_follows(&fake, &server);
+        wait_until("it is well", || c.info("master_link_problem").is_empty());
+    }
+}
+
 /// What answers at the master's port and is no master is told apart; a Redis that comes in its place is followed.
 #[test]
 fn what_is_no_master_is_named() {
-    let said: [(&[u8], &str); 5] = [
+    let said: [(&[u8], &str); 6] = [
+        (b"-ERR foo\r\n", "answers PING with an error: \"ERR foo\""),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
             "is a web server, not a Redis",

@@ -1090,6 +1090,31 @@ fn a_replica_that_never_acknowledges_is_put_off() {
     }
 }
 
+/// However many ask, and whatever they call themselves: a few snapshots may follow each other at once, and then one a second.
+#[test]
+fn snapshots_for_replicas_have_a_floor() {
+    let server = master(&["--repl-diskless-sync-delay", "0"]);
+    let begin = std::time::Instant::now();
+    let mut n = 0;
+    while begin.elapsed() < std::time::Duration::from_secs(4) {
+        let mut c = server.connect();
+        if n % 3 > 0 {
+            c.ok(&format!("REPLCONF listening-port {}", 7000 + n));
+        }
+        if n % 3 > 1 {
+            c.ok("REPLCONF rdb-only 1");
+        }
+        c.ok("REPLCONF capa eof capa psync2");
+        c.send(&["PSYNC", "?", "-1"]);
+        read_fullresync(&mut c);
+        check_payload(&read_payload(&mut c));
+        n += 1;
+    }
+    let ms = begin.elapsed().as_millis() as u64;
+    let most = 8 + ms / 1000 + 1;
+    assert!((8..=most).contains(&n), "{n} snapshots in {ms} ms");
+}
+
 /// One that only wants the snapshot, and one that knows no acknowledgements, have them as often as they like.
 #[test]
 fn who_acknowledges_nothing_by_nature_is_not_put_off() {
