@@ -455,8 +455,17 @@ pub fn lock_file(file: &File) -> io::Result<()> {
     }
 }
 
-/// Whether there is a process of this number.
+/// Whether there is a process of this number that has not ended: one that nobody has reaped yet has.
 pub fn process_exists(pid: u32) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name, which is in brackets and may be anything.
+    let state = stat
+        .iter()
+        .rposition(|b| *b == b')')
+        .and_then(|n| stat.get(n + 2));
+    if matches!(state, Some(b'Z' | b'X')) {
+        return false;
+    }
     let Ok(pid @ 1..) = i32::try_from(pid) else {
         return false;
     };
@@ -722,6 +731,27 @@ mod tests {
                 assert_eq!(libc::WEXITSTATUS(status), 7);
                 let mut b = [0; 4];
                 assert_eq!(r.read(&mut b).expect("the child wrote"), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_ended_is_not_there_though_nobody_has_reaped_it() {
+        let (mut r, w) = pipe().expect("pipe");
+        match fork().expect("fork") {
+            Fork::Child => exit_now(0),
+            Fork::Parent(pid) => {
+                drop(w);
+                let number = u32::try_from(pid).expect("a number");
+                // The pipe's other end is closed by the process' end.
+                assert_eq!(r.read(&mut [0; 1]).expect("read"), 0);
+                while process_exists(number) {
+                    std::thread::yield_now();
+                }
+                let mut status = 0;
+                // SAFETY: status is a valid place.
+                assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+                assert!(!process_exists(number) && process_exists(std::process::id()));
             }
         }
     }

@@ -27,6 +27,8 @@ pub use table::TABLE;
 pub(crate) use crate::base::sys::strerror;
 
 use crate::base::glob::string_match_len;
+use crate::base::log::Level;
+use crate::server_log;
 
 /// The directive of this name, in any case; old names count.
 pub fn lookup(name: &[u8]) -> Option<&'static Row> {
@@ -57,8 +59,17 @@ pub fn ineffective_directives(config: &Config) -> impl Iterator<Item = &'static 
     let default = Config::default();
     TABLE
         .iter()
-        .filter(move |row| row.feature == Feature::Accepted && row.get(config) != row.get(&default))
+        .filter(move |row| row.is_ineffective(config, &default))
         .map(|row| row.name)
+}
+
+/// Tells whoever has set one of the [`ineffective_directives`].
+pub fn log_ineffective(name: &str) {
+    server_log!(
+        Level::Warning,
+        "WARNING: '{}' is set, but what it is about is not built in this version: it has no effect.",
+        name
+    );
 }
 
 /// The arguments of a value that came as one string, as CONFIG SET splits it: at each single space, where the directive

@@ -277,6 +277,11 @@ impl Row {
         self
     }
 
+    /// Whether `config` sets what is accepted and has no effect. `default` is the configuration of nobody.
+    pub fn is_ineffective(&self, config: &Config, default: &Config) -> bool {
+        self.feature == Feature::Accepted && self.get(config) != self.get(default)
+    }
+
     /// Why the value in `config` cannot be had, if it cannot.
     pub fn why_refused(&self, config: &Config) -> Option<String> {
         match self.feature {

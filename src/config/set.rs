@@ -9,7 +9,7 @@ use std::fmt;
 use super::apply::Apply;
 use super::fields::Config;
 use super::row::{Change, DENY_LOADING, IMMUTABLE, PROTECTED, Row, SENSITIVE};
-use super::{lookup_entry, split_value, strerror};
+use super::{log_ineffective, lookup_entry, split_value, strerror};
 use crate::base::log::Level;
 use crate::server_log;
 
@@ -131,6 +131,12 @@ pub fn config_set(host: &mut impl ConfigHost, pairs: &[(&[u8], &[u8])]) -> Resul
                 name: (*name).into(),
                 reason,
             });
+        }
+    }
+    let default = Config::default();
+    for pair in &pairs {
+        if pair.row.is_ineffective(host.config(), &default) {
+            log_ineffective(pair.name);
         }
     }
     Ok(())

@@ -119,10 +119,15 @@ fn crash_report(cause: &CrashCause) {
             at
         );
     }
-    stack_trace(registers.instruction);
+    if out_of_memory.is_none() {
+        stack_trace(registers.instruction);
+    }
     log_registers(registers);
     print_crash_report();
-    if let Some(at) = registers.instruction {
+    if out_of_memory.is_some() {
+        // To find names for it takes more memory than all the rest: if that is too much, the rest has been told.
+        stack_trace(registers.instruction);
+    } else if let Some(at) = registers.instruction {
         dump_code_around(at);
     }
     bug_report_end();

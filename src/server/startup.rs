@@ -13,7 +13,7 @@ use crate::base::{alloc, sys};
 use crate::commands::table::{FAMILIES, UNBUILT};
 use crate::config::cmdline::{Action, CommandLine, parse_command_line};
 use crate::config::load::{ConfigError, load_server_config};
-use crate::config::{Config, ineffective_directives, strerror};
+use crate::config::{Config, ineffective_directives, log_ineffective, strerror};
 use crate::ds::table::KeyHasher;
 use crate::persist::check::{redis_check_aof_main, redis_check_rdb_main};
 use crate::server::client::Clients;
@@ -277,11 +277,7 @@ fn serve(server: &mut Server, background: bool) -> i32 {
         }
     }
     for name in ineffective_directives(&server.config) {
-        server_log!(
-            Level::Warning,
-            "WARNING: '{}' is set, but what it is about is not built in this version: it has no effect.",
-            name
-        );
+        log_ineffective(name);
     }
     if server.init_listeners().is_err() {
         return 1;

@@ -34,6 +34,33 @@ fn a_server_that_cannot_do_what_it_is_told_does_not_start() {
     }
 }
 
+/// What is accepted and has no effect is named, at the start and later.
+#[test]
+fn a_directive_without_effect_is_named() {
+    if stand_in().is_some() {
+        return;
+    }
+    let server = Server::aedile(&["--busy-reply-threshold", "100"]);
+    let told = |name: &str| {
+        server.log_count(&format!(
+            "WARNING: '{name}' is set, but what it is about is not built"
+        ))
+    };
+    assert_eq!(
+        (told("busy-reply-threshold"), told("acllog-max-len")),
+        (1, 0)
+    );
+    let mut c = server.connect();
+    c.ok("CONFIG SET acllog-max-len 5 maxmemory 1000000000");
+    assert_eq!((told("acllog-max-len"), told("maxmemory")), (1, 0));
+    // Nobody asks for what is so anyway.
+    c.ok("CONFIG SET acllog-max-len 128 busy-reply-threshold 5000");
+    assert_eq!(
+        (told("acllog-max-len"), told("busy-reply-threshold")),
+        (1, 1)
+    );
+}
+
 #[test]
 fn the_same_by_option() {
     if stand_in().is_some() {
