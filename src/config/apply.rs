@@ -1,55 +1,11 @@
 //! What CONFIG SET does once a value has changed, and [`ConfigHost`] for the server: the one file here that knows it.
 
+use super::effect::{Apply, ConfigHost};
 use super::fields::Config;
-use super::load::clamp_hz;
-use super::set::ConfigHost;
 use crate::base::log;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::crash;
-
-/// An effect of changed values. It runs after all values of one CONFIG SET are in place, and once for all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Apply {
-    /// `hz`
-    Hz,
-    /// `port`
-    Port,
-    /// `bind`
-    Bind,
-    /// `loglevel`
-    LogLevel,
-    /// `repl-backlog-size`
-    ReplBacklogSize,
-    /// `min-replicas-to-write`, `min-replicas-max-lag`
-    GoodSlaves,
-    /// `maxclients`
-    Maxclients,
-    /// `maxmemory`
-    Maxmemory,
-    /// `maxmemory-clients`
-    MaxmemoryClients,
-    /// `locale-collate`
-    LocaleCollate,
-    /// `requirepass`
-    RequirePass,
-    /// `appendonly`
-    AppendOnly,
-    /// `appendfsync`
-    AppendFsync,
-    /// `aof-disable-auto-gc`
-    AofHistory,
-    /// `proc-title-template`
-    ProcTitle,
-    /// `oom-score-adj`, `oom-score-adj-values`
-    OomScoreAdj,
-    /// `watchdog-period`
-    WatchdogPeriod,
-    /// `crash-log-enabled`, `use-exit-on-panic`
-    CrashLog,
-    /// `activedefrag`
-    ActiveDefrag,
-}
 
 impl Apply {
     /// Lets the values take effect.
@@ -59,7 +15,7 @@ impl Apply {
     pub fn run(self, server: &mut Server) -> Result<(), String> {
         match self {
             Apply::Hz => {
-                clamp_hz(&mut server.config);
+                server.config.clamp_hz();
                 server.update_hz();
             }
             Apply::Port => server

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use super::load::trim;
+use super::rewrite_lines::trim;
 use crate::base::split_args::{sdscatrepr, sdssplitargs};
 
 /// What the process is asked to do.

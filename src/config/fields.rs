@@ -655,3 +655,14 @@ impl Default for Config {
         }
     }
 }
+
+/// Bounds of `hz`.
+const CONFIG_MIN_HZ: i32 = 1;
+const CONFIG_MAX_HZ: i32 = 500;
+
+impl Config {
+    /// Holds `hz` to what the event loop can do.
+    pub fn clamp_hz(&mut self) {
+        self.hz = self.hz.clamp(CONFIG_MIN_HZ, CONFIG_MAX_HZ);
+    }
+}

@@ -6,13 +6,14 @@
 //! fault of the line that asks for it (`unbuilt`).
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 
+use super::error::ConfigError;
 use super::fields::Config;
 use super::glob_files::{glob, is_pattern};
+use super::rewrite_lines::trim;
 use super::row::{Feature, MULTI_ARG, Row};
 use super::unbuilt::check_all_built;
 use super::value::DeferredLine;
@@ -21,11 +22,6 @@ use crate::base::log::Level;
 use crate::base::split_args::sdssplitargs;
 use crate::server_log;
 
-/// The version of Redis that Aedile answers to in error texts.
-const REDIS_VERSION: &str = "7.2.4";
-/// Bounds of `hz`.
-const CONFIG_MIN_HZ: i32 = 1;
-const CONFIG_MAX_HZ: i32 = 500;
 /// Most bytes of one configuration text: a device or pipe without an end is a fault, not a way to fill the memory.
 const MAX_CONFIG_LEN: u64 = 64 << 20;
 /// Deepest `include` in an `include`, so that a file that includes itself is a fault.
@@ -36,87 +32,6 @@ const DEPRECATED: [&[u8]; 3] = [
     b"list-max-ziplist-value",
     b"lua-replicate-commands",
 ];
-
-/// Why a configuration was not accepted. The server has started nothing and exits with 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConfigError {
-    /// A file cannot be read. Upstream tells it as a log line (warning).
-    CannotOpen {
-        /// The file, an included one perhaps.
-        path: Vec<u8>,
-        /// The system's words.
-        reason: String,
-    },
-    /// A line is at fault. Told on standard error.
-    Line {
-        /// Number of the line in its file, from 1. The command line's options follow the file's lines.
-        number: usize,
-        /// The trimmed line.
-        text: Vec<u8>,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The configuration as a whole is at fault. Told on standard error.
-    Whole {
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-impl ConfigError {
-    /// The fault of a line that was kept for later.
-    pub fn of_line(line: &DeferredLine, reason: &str) -> ConfigError {
-        ConfigError::Line {
-            number: line.number,
-            text: line.text.clone(),
-            reason: reason.into(),
-        }
-    }
-
-    /// Whether the message is a log line and not a text for standard error.
-    pub fn is_log_line(&self) -> bool {
-        matches!(self, ConfigError::CannotOpen { .. })
-    }
-
-    /// The message, with the line's own bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let fatal = format!("\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\n");
-        match self {
-            ConfigError::CannotOpen { path, reason } => [
-                b"Fatal error, can't open config file '",
-                &path[..],
-                b"': ",
-                reason.as_bytes(),
-            ]
-            .concat(),
-            ConfigError::Line {
-                number,
-                text,
-                reason,
-            } => {
-                let place = format!("Reading the configuration file, at line {number}\n>>> '");
-                [
-                    fatal.as_bytes(),
-                    place.as_bytes(),
-                    text,
-                    b"'\n",
-                    reason.as_bytes(),
-                    b"\n",
-                ]
-                .concat()
-            }
-            ConfigError::Whole { reason } => [fatal.as_bytes(), reason.as_bytes(), b"\n"].concat(),
-        }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Reads a file, then standard input, then options, as one configuration (config.c, loadServerConfig). Each may be
 /// absent. The file may be a pattern.
@@ -302,7 +217,7 @@ impl Loader<'_> {
             );
             config.databases = 1;
         }
-        config.hz = config.hz.clamp(CONFIG_MIN_HZ, CONFIG_MAX_HZ);
+        config.clamp_hz();
         Ok(())
     }
 }
@@ -332,22 +247,6 @@ fn read_text(from: &mut (impl Read + ?Sized), text: &mut Vec<u8>) -> io::Result<
     } else {
         Err(io::Error::other("File too large"))
     }
-}
-
-/// A line without the white space around it.
-pub(super) fn trim(line: &[u8]) -> &[u8] {
-    let is_space = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
-    let start = line.iter().position(|b| !is_space(b)).unwrap_or(line.len());
-    let end = line
-        .iter()
-        .rposition(|b| !is_space(b))
-        .map_or(start, |last| last + 1);
-    &line[start..end]
-}
-
-/// Holds `hz` to what the event loop can do.
-pub(super) fn clamp_hz(config: &mut Config) {
-    config.hz = config.hz.clamp(CONFIG_MIN_HZ, CONFIG_MAX_HZ);
 }
 
 #[cfg(test)]

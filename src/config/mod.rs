@@ -8,10 +8,13 @@
 
 pub mod apply;
 pub mod cmdline;
+mod effect;
+pub mod error;
 pub mod fields;
 mod glob_files;
 pub mod load;
 pub mod rewrite;
+mod rewrite_lines;
 pub mod row;
 pub mod set;
 mod special;
@@ -237,7 +240,7 @@ mod tests {
             assert!(
                 lookup(name.as_bytes()).is_some_and(|row| {
                     row.apply
-                        .is_none_or(|apply| apply == apply::Apply::ActiveDefrag)
+                        .is_none_or(|apply| apply == effect::Apply::ActiveDefrag)
                 }),
                 "{name}"
             );

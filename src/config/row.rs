@@ -3,7 +3,7 @@
 //! Invariant: `set` either stores a valid value or returns an error and changes nothing. What `get` answers is accepted
 //! by `set` (CONFIG SET splits the text of a several-argument directive at spaces first).
 
-use super::apply::Apply;
+use super::effect::Apply;
 use super::fields::Config;
 use super::special::Special;
 use super::valid::strtoll;

@@ -6,29 +6,12 @@
 use std::ffi::OsString;
 use std::fmt;
 
-use super::apply::Apply;
+use super::effect::{Apply, ConfigHost};
 use super::fields::Config;
 use super::row::{Change, DENY_LOADING, IMMUTABLE, PROTECTED, Row, SENSITIVE};
 use super::{log_ineffective, lookup_entry, split_value, strerror};
 use crate::base::log::Level;
 use crate::server_log;
-
-/// What a change needs of its surroundings: the server and the client that asks.
-pub trait ConfigHost {
-    /// The values.
-    fn config(&mut self) -> &mut Config;
-    /// Lets changed values take effect.
-    ///
-    /// # Errors
-    /// The text for the client; the values are then put back and this is called again.
-    fn apply(&mut self, apply: Apply) -> Result<(), String>;
-    /// Whether a data set is being loaded.
-    fn is_loading(&self) -> bool;
-    /// Whether the client is on this host (connIsLocal).
-    fn is_local(&self) -> bool;
-    /// Keeps the value of pair `index` out of logs.
-    fn redact(&mut self, index: usize);
-}
 
 /// Why CONFIG SET changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]

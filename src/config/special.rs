@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::fields::Config;
-use super::rewrite::{RewriteState, format_memory};
+use super::rewrite_lines::{RewriteState, format_memory};
 use super::strerror;
 use super::valid::strtoll;
 use super::value::{

@@ -2,7 +2,7 @@
 //!
 //! Names, ranges and flags are those of upstream 7.2 (config.c, static_configs).
 
-use super::apply::Apply;
+use super::effect::Apply;
 use super::row::{
     DEBUG, DENY_LOADING, HIDDEN, IMMUTABLE, Kind, MODIFIABLE, MULTI_ARG, NumberForm, PROTECTED,
     Row, SENSITIVE, VOLATILE, choice, number, opt_bytes, opt_text, row, shutdown_flags, text,
@@ -15,17 +15,11 @@ use super::valid::{
     is_valid_shutdown_on_sig_flags,
 };
 use super::value::{
-    AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
-    ReplOverflowPolicy, SanitizeDumpPayload, ShutdownFlags, Supervised, SyslogFacility,
+    ACL, AclPubsubDefault, AppendFsync, CLUSTER, ClusterEndpointType, LogLevel, MaxmemoryPolicy,
+    OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
+    ReplOverflowPolicy, SanitizeDumpPayload, ShutdownFlags, Supervised, SyslogFacility, TLS,
     TlsAuthClients,
 };
-
-/// Features that are not built, as error texts name them.
-pub const ACL: &str = "access control lists";
-pub const CLUSTER: &str = "cluster mode";
-pub const MODULES: &str = "modules";
-const TLS: &str = "TLS";
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
 pub static TABLE: &[Row] = &[

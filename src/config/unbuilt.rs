@@ -6,11 +6,10 @@
 
 use sha2::{Digest, Sha256};
 
+use super::error::ConfigError;
 use super::fields::Config;
-use super::load::ConfigError;
 use super::row::{Row, not_built};
-use super::table::{ACL, MODULES};
-use super::value::{AclPubsubDefault, DeferredLine};
+use super::value::{ACL, AclPubsubDefault, DeferredLine, MODULES};
 
 /// The first of these that is asked for. `last_lines` are the last lines of directives whose rows may refuse their value.
 ///

@@ -6,6 +6,12 @@
 use crate::base::log::Level;
 use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
 
+/// Features that are not built, as error texts name them.
+pub const ACL: &str = "access control lists";
+pub const CLUSTER: &str = "cluster mode";
+pub const MODULES: &str = "modules";
+pub const TLS: &str = "TLS";
+
 /// Declares a named choice: an enum, its names as a configuration file spells them, and both conversions.
 macro_rules! choices {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $value:expr,)+ } { $($text:literal => $of:ident,)+ }) => {

@@ -434,7 +434,7 @@ impl Server {
         match kind {
             ChildKind::Rdb => remove_temp_file(pid),
             ChildKind::Aof => {
-                super::rewrite::remove_temp_files(pid);
+                temp_file::remove_aof(pid);
                 // Whoever ends a rewrite may want to begin another at once.
                 self.check_children_done();
             }

@@ -34,13 +34,6 @@ const AOF_REWRITE_LIMITE_MAX_MINUTES: i64 = 60;
 /// Bytes that are gathered before a write.
 const WRITE_BUFFER: usize = 256 * 1024;
 
-/// Removes what a child has left (aofRemoveTempFile).
-pub(super) fn remove_temp_files(pid: i32) {
-    let pid = pid.unsigned_abs();
-    let _ = fs::remove_file(temp_file::aof_background(pid));
-    let _ = fs::remove_file(temp_file::aof(pid));
-}
-
 /// A writer that counts what went through it.
 struct Counted<W> {
     inner: W,
@@ -386,7 +379,7 @@ impl Server {
                 );
             }
         }
-        remove_temp_files(child.pid);
+        temp_file::remove_aof(child.pid);
         if self.aof.state == AofState::WaitRewrite {
             self.aof.buf = Vec::new();
             self.aof.file = None;

@@ -34,6 +34,13 @@ pub fn aof_background(pid: u32) -> PathBuf {
     PathBuf::from(format!("temp-rewriteaof-bg-{pid}.aof"))
 }
 
+/// Removes what a child has left that wrote a base (aofRemoveTempFile).
+pub fn remove_aof(pid: i32) {
+    let pid = pid.unsigned_abs();
+    let _ = fs::remove_file(aof_background(pid));
+    let _ = fs::remove_file(aof(pid));
+}
+
 /// Makes such a file, empty.
 ///
 /// # Errors

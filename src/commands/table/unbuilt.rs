@@ -3,7 +3,7 @@
 //! with is answered by `commands::unbuilt`.
 
 use crate::commands::unbuilt::answer_probe;
-use crate::config::table::{ACL, CLUSTER, MODULES};
+use crate::config::value::{ACL, CLUSTER, MODULES};
 use crate::server::command::Unbuilt;
 
 const FUNCTIONS: &str = "functions";

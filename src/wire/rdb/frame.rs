@@ -3,8 +3,8 @@
 //! For whoever must know that a file is whole before anything depends on it, and cannot afford to read it twice. Must not
 //! know where the bytes come from or go to. What lies between header and checksum is the reader's business.
 
+use super::error::RdbErrorKind;
 use super::format::{RDB_HEADER_LEN, RDB_MAGIC, RDB_VERSION, RDB_VERSION_CHECKSUM};
-use super::read::RdbErrorKind;
 use crate::base::crc::Crc64;
 
 /// Bytes of the checksum.

@@ -4,6 +4,7 @@
 //! header and checksum of bytes that pass by ([`frame`]), and the framing of DUMP payloads. Must not know the store, files or processes: what a hash looks like in memory, and when a
 //! save runs, is decided above. Source: rdb.c, rdb.h and cluster.c (DUMP, RESTORE) of Redis 7.2.
 
+pub mod error;
 pub mod format;
 pub mod frame;
 pub mod read;
@@ -12,12 +13,10 @@ pub mod write;
 #[cfg(test)]
 mod tests;
 
+pub use error::{RdbError, RdbErrorKind};
 pub use format::*;
 pub use frame::{FrameCheck, parse_header};
-pub use read::{
-    Poll, PollPoint, RdbChecksum, RdbError, RdbErrorKind, RdbKey, RdbReader, RdbRecord, RdbString,
-    no_poll,
-};
+pub use read::{Poll, PollPoint, RdbChecksum, RdbKey, RdbReader, RdbRecord, RdbString, no_poll};
 pub use write::{Paced, RdbWriter, RdbWriterOptions};
 
 use crate::base::crc::crc64;

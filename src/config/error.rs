@@ -1,0 +1,89 @@
+//! Why a configuration cannot be read, with the place.
+
+use std::fmt;
+
+use super::value::DeferredLine;
+
+/// The version of Redis that Aedile answers to in error texts.
+const REDIS_VERSION: &str = "7.2.4";
+
+/// Why a configuration was not accepted. The server has started nothing and exits with 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// A file cannot be read. Upstream tells it as a log line (warning).
+    CannotOpen {
+        /// The file, an included one perhaps.
+        path: Vec<u8>,
+        /// The system's words.
+        reason: String,
+    },
+    /// A line is at fault. Told on standard error.
+    Line {
+        /// Number of the line in its file, from 1. The command line's options follow the file's lines.
+        number: usize,
+        /// The trimmed line.
+        text: Vec<u8>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The configuration as a whole is at fault. Told on standard error.
+    Whole {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    /// The fault of a line that was kept for later.
+    pub fn of_line(line: &DeferredLine, reason: &str) -> ConfigError {
+        ConfigError::Line {
+            number: line.number,
+            text: line.text.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Whether the message is a log line and not a text for standard error.
+    pub fn is_log_line(&self) -> bool {
+        matches!(self, ConfigError::CannotOpen { .. })
+    }
+
+    /// The message, with the line's own bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let fatal = format!("\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\n");
+        match self {
+            ConfigError::CannotOpen { path, reason } => [
+                b"Fatal error, can't open config file '",
+                &path[..],
+                b"': ",
+                reason.as_bytes(),
+            ]
+            .concat(),
+            ConfigError::Line {
+                number,
+                text,
+                reason,
+            } => {
+                let place = format!("Reading the configuration file, at line {number}\n>>> '");
+                [
+                    fatal.as_bytes(),
+                    place.as_bytes(),
+                    text,
+                    b"'\n",
+                    reason.as_bytes(),
+                    b"\n",
+                ]
+                .concat()
+            }
+            ConfigError::Whole { reason } => [fatal.as_bytes(), reason.as_bytes(), b"\n"].concat(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
+    }
+}
+
+impl std::error::Error for ConfigError {}
