@@ -35,11 +35,11 @@ use crate::store::entry::Entry;
 use crate::store::evict::LFU_INIT_VAL;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::diagnose::{self, Problem, Unloadable};
-use crate::wire::handshake::REPLID_LEN;
 use crate::wire::rdb::{
     PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
     RdbReader, RdbRecord, module_type_name_by_id, no_poll, parse_header,
 };
+use crate::wire::replid::REPLID_LEN;
 
 /// Keys without a value that the log names.
 const EMPTY_KEYS_SHOWN: u64 = 10;

@@ -24,10 +24,11 @@ use crate::server::master_link::MasterLink;
 use crate::server::repl::Refusal;
 use crate::server_log;
 use crate::wire::diagnose::{self, Disk, Ends, NoAnswer, NoConnection, Problem, Stage, Unloadable};
-use crate::wire::handshake::{Handshake, HandshakeState, Outcome, ReplId};
+use crate::wire::handshake::{Handshake, HandshakeState, Outcome};
+use crate::wire::replid::ReplId;
 
 use super::id_text;
-use super::replica::LinkEnd;
+use super::link::LinkEnd;
 
 /// The most milliseconds before a master that was refused is asked again, unless repl-sync-backoff-max is longer.
 const ASK_AGAIN_MS: u64 = 60_000;

@@ -43,6 +43,7 @@ mod failover;
 mod full_sync;
 mod guard;
 mod lag;
+mod link;
 mod master;
 mod overflow;
 mod payload;
@@ -55,6 +56,6 @@ pub use failover::FailoverRequest;
 pub use wait::WAITAOF_WITHOUT_AOF;
 
 /// An id as text: it may be whatever forty bytes a master sent.
-fn id_text(id: &crate::wire::handshake::ReplId) -> std::borrow::Cow<'_, str> {
+fn id_text(id: &crate::wire::replid::ReplId) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(id)
 }

@@ -38,11 +38,12 @@ use crate::server_log;
 use crate::store::db::Db;
 use crate::wire::capabilities::SnapshotId;
 use crate::wire::diagnose::{self, Disk, NoAnswer, Stage};
-use crate::wire::handshake::{BULK_HEADER_LINE_SIZE, LineReader, LogLevel, REPLID_LEN};
+use crate::wire::handshake::{BULK_HEADER_LINE_SIZE, LineReader, LogLevel};
 use crate::wire::payload::{BulkHeader, EofMark, parse_bulk_header};
 use crate::wire::rdb::{FrameCheck, RDB_HEADER_LEN, RdbErrorKind};
+use crate::wire::replid::REPLID_LEN;
 
-use super::replica::{LinkEnd, LinkRead, read_link};
+use super::link::{LinkEnd, LinkRead, read_link};
 
 /// The payload is forced to the disk every so many bytes, so that the end of a transfer does not wait for all of them
 /// (REPL_MAX_WRITTEN_BEFORE_FSYNC).

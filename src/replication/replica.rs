@@ -1,11 +1,12 @@
 //! The replica's side: connecting, the handshake, the payload, the stream, and becoming a replica or a master.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::link::{LinkEnd, LinkRead, read_link};
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::strerror;
@@ -20,34 +21,9 @@ use crate::wire::capabilities::ResumeRequest;
 use crate::wire::diagnose::{self, Problem, Stage};
 use crate::wire::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, HandshakeState, LineReader, LogLevel, Outcome,
-    ReplId, Step,
+    Step,
 };
-
-/// How a link that is no client yet has ended.
-pub(super) enum LinkEnd {
-    /// The master has closed it.
-    Closed,
-    Failed(io::Error),
-}
-
-impl LinkEnd {
-    /// As the log has it.
-    pub(super) fn text(&self) -> String {
-        match self {
-            LinkEnd::Closed => "Connection closed by peer".into(),
-            LinkEnd::Failed(e) => strerror(e),
-        }
-    }
-}
-
-/// What one read of a link has brought.
-pub(super) enum LinkRead {
-    /// So many bytes, never 0.
-    Bytes(usize),
-    /// Nothing now.
-    Nothing,
-    Ended(LinkEnd),
-}
+use crate::wire::replid::ReplId;
 
 impl Server {
     // Roles -----------------------------------------------------------------------------------------------------------
@@ -225,18 +201,6 @@ impl Server {
             }
         }
         Err(last)
-    }
-
-    /// The socket out of a link that is no client yet, out of the event loop; the link is to be made anew.
-    pub(super) fn take_link_socket(&mut self) -> Option<Socket> {
-        let conn = self.repl.link.take_unfinished()?.into_conn()?;
-        self.el.remove_file(conn.file);
-        Some(conn.sock)
-    }
-
-    /// Closes the link that is no client yet (undoConnectWithMaster).
-    pub(super) fn undo_connect_with_master(&mut self) {
-        drop(self.take_link_socket());
     }
 
     /// Gives a handshake or a transfer up; true when there was one (cancelReplicationHandshake). What has come of a payload
@@ -677,30 +641,4 @@ fn begin_handshake(server: &mut Server) {
     });
     server.link_reached(Stage::Connect);
     server.take_step(step);
-}
-
-/// One read of the link.
-pub(super) fn read_link(server: &mut Server, buf: &mut [u8]) -> LinkRead {
-    let now = server.clock.unix_s;
-    let Some(conn) = server.repl.link.conn_mut() else {
-        return LinkRead::Nothing;
-    };
-    let file = conn.file;
-    match (&conn.sock).read(buf) {
-        Ok(0) => LinkRead::Ended(LinkEnd::Closed),
-        Ok(n) => {
-            conn.last_io = now;
-            if n < buf.len() {
-                server.el.clear_ready(file, Mask::READABLE);
-            }
-            server.stats.net_repl_input_bytes += n as u64;
-            LinkRead::Bytes(n)
-        }
-        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-            server.el.clear_ready(file, Mask::READABLE);
-            LinkRead::Nothing
-        }
-        Err(e) if e.kind() == io::ErrorKind::Interrupted => LinkRead::Nothing,
-        Err(e) => LinkRead::Ended(LinkEnd::Failed(e)),
-    }
 }

@@ -26,7 +26,7 @@ use crate::server::repl::SyncReason;
 use crate::server::spill::Spill;
 use crate::wire::backlog::ReaderId;
 use crate::wire::capabilities::{RDB_VERSION_UNTOLD, ResumeRequest, SnapshotId};
-use crate::wire::handshake::ReplId;
+use crate::wire::replid::ReplId;
 use crate::wire::resp::Parser;
 
 /// Bytes of a reply buffer (PROTO_REPLY_CHUNK_BYTES).

@@ -11,9 +11,10 @@ use socket2::Socket;
 use crate::ae::FileId;
 use crate::server::client::ClientId;
 use crate::wire::capabilities::SnapshotId;
-use crate::wire::handshake::{Handshake, LineReader, ReplId};
+use crate::wire::handshake::{Handshake, LineReader};
 use crate::wire::payload::EofMark;
 use crate::wire::rdb::FrameCheck;
+use crate::wire::replid::ReplId;
 
 /// Our side of the link to the master (REPL_STATE_*).
 #[derive(Default)]

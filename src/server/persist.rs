@@ -8,7 +8,7 @@ use crate::base::sys::ChildExit;
 use crate::server::Server;
 use crate::server::tracking::Notes;
 use crate::store::entry::Entry;
-use crate::wire::handshake::ReplId;
+use crate::wire::replid::ReplId;
 
 /// What a forked child does (CHILD_TYPE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -15,9 +15,9 @@ use crate::wire::backlog::{ReaderId, ReplicationLog};
 use crate::wire::backoff::{Floor, Pacing};
 use crate::wire::capabilities::SnapshotId;
 use crate::wire::diagnose::Problem;
-use crate::wire::handshake::ReplId;
 use crate::wire::lag::LagIndex;
 use crate::wire::rdb::FrameCheck;
+use crate::wire::replid::ReplId;
 use crate::wire::ring::RingWatch;
 
 /// What is kept of a master whose link broke.

@@ -3,8 +3,8 @@
 //! A master ignores words that it does not know, so that more may be said to an Aedile than to a real Redis. Must not know what
 //! either end does about it. Source of the first two: replconfCommand of Redis 7.2; of `REPLCONF version`: Valkey 8.
 
-use crate::wire::handshake::REPLID_LEN;
 use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
+use crate::wire::replid::REPLID_LEN;
 
 /// Names a snapshot that a master has made: no two of them have the same.
 pub type SnapshotId = [u8; REPLID_LEN];

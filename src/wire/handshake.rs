@@ -24,17 +24,13 @@ use memchr::memchr;
 use crate::base::num::strtol;
 use crate::wire::capabilities::{Capability, HEARS_BEHIND, ResumeRequest};
 use crate::wire::rdb::RDB_VERSION;
+use crate::wire::replid::{REPLID_LEN, ReplId};
 use crate::wire::resp;
 
-/// Characters of a replication id (CONFIG_RUN_ID_SIZE).
-pub const REPLID_LEN: usize = 40;
 /// Buffer for a reply line during the handshake, its end included.
 pub const HANDSHAKE_LINE_SIZE: usize = 256;
 /// Buffer for the line that precedes the RDB payload, its end included.
 pub const BULK_HEADER_LINE_SIZE: usize = 1024;
-
-/// A replication id. Not always hexadecimal: whatever 40 bytes the master sent.
-pub type ReplId = [u8; REPLID_LEN];
 
 /// States of the handshake; upstream's REPL_STATE_* of the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

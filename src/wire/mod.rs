@@ -13,5 +13,6 @@ pub mod lag;
 pub mod payload;
 pub mod psync;
 pub mod rdb;
+pub mod replid;
 pub mod resp;
 pub mod ring;

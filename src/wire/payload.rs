@@ -4,7 +4,8 @@
 
 use crate::base::num::strtol;
 use crate::wire::capabilities::{SnapshotId, plain_number};
-use crate::wire::handshake::{LogLine, REPLID_LEN, c_string, notice, text, warning};
+use crate::wire::handshake::{LogLine, c_string, notice, text, warning};
+use crate::wire::replid::REPLID_LEN;
 
 /// What precedes the RDB payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,7 @@
 //! Invariant: a replica that is told to go on has, byte for byte, what the master has before the offset asked for.
 
 use crate::wire::backlog::ReplicationLog;
-use crate::wire::handshake::ReplId;
+use crate::wire::replid::ReplId;
 
 /// By which names, and how far, a server knows its stream.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@
 //!
 //! Must not know sockets, clients or clocks: time is a number of seconds that never goes back.
 
-use crate::wire::handshake::ReplId;
+use crate::wire::replid::ReplId;
 
 /// Servers whose marks are kept; and so many are read of one message.
 pub const MARKS_MAX: usize = 32;
