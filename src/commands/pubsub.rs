@@ -161,26 +161,42 @@ pub fn spublish_command(server: &mut Server, cid: ClientId, args: &Args) {
     publish_generic(server, cid, args, true);
 }
 
-/// PUBSUB subcommand ...
-pub fn pubsub_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let n = args.len();
-    let is = |word: &str| args.is(1, word);
-    match () {
-        _ if is("help") && n == 2 => server.add_reply_help(cid, args, HELP),
-        _ if is("channels") && n <= 3 => channel_list(server, cid, args, Kind::Channel),
-        _ if is("numsub") => numsub(server, cid, args, Kind::Channel),
-        _ if is("numpat") && n == 2 => {
-            let patterns = server.pubsub.len(Kind::Pattern);
-            server.add_reply_long_long(cid, patterns as i64);
-        }
-        _ if is("shardchannels") && n <= 3 => channel_list(server, cid, args, Kind::Shard),
-        _ if is("shardnumsub") => numsub(server, cid, args, Kind::Shard),
-        _ => server.add_reply_subcommand_syntax_error(cid, args),
-    }
+/// PUBSUB HELP
+pub fn pubsub_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(cid, args, HELP);
+}
+
+/// PUBSUB CHANNELS [pattern]
+pub fn pubsub_channels_command(server: &mut Server, cid: ClientId, args: &Args) {
+    channel_list(server, cid, args, Kind::Channel);
+}
+
+/// PUBSUB NUMSUB [channel ...]
+pub fn pubsub_numsub_command(server: &mut Server, cid: ClientId, args: &Args) {
+    numsub(server, cid, args, Kind::Channel);
+}
+
+/// PUBSUB NUMPAT
+pub fn pubsub_numpat_command(server: &mut Server, cid: ClientId, _: &Args) {
+    let patterns = server.pubsub.len(Kind::Pattern);
+    server.add_reply_long_long(cid, patterns as i64);
+}
+
+/// PUBSUB SHARDCHANNELS [pattern]
+pub fn pubsub_shardchannels_command(server: &mut Server, cid: ClientId, args: &Args) {
+    channel_list(server, cid, args, Kind::Shard);
+}
+
+/// PUBSUB SHARDNUMSUB [shardchannel ...]
+pub fn pubsub_shardnumsub_command(server: &mut Server, cid: ClientId, args: &Args) {
+    numsub(server, cid, args, Kind::Shard);
 }
 
 fn channel_list(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
-    let pattern = (args.len() == 3).then(|| &args[2]);
+    if args.len() > 3 {
+        return server.add_reply_subcommand_syntax_error(cid, args);
+    }
+    let pattern = args.get(2);
     let mut n = 0;
     let mut text = Vec::new();
     for name in server.pubsub.names(kind) {

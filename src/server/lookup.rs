@@ -6,6 +6,7 @@
 use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{CLIENT_MASTER, ClientId};
+use crate::server::command::CommandFlags;
 use crate::server::exec::Args;
 use crate::server::notify::{NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW};
 use crate::store::entry::value::SlotValue;
@@ -173,10 +174,12 @@ impl Server {
     #[cold]
     fn touch_command_of_no_touch(&self) -> bool {
         self.persist.child.is_none()
-            && self
-                .exec
-                .current_cmd
-                .is_some_and(|id| self.commands.full_name(id) == "touch")
+            && self.exec.current_cmd.is_some_and(|id| {
+                self.commands
+                    .row(id)
+                    .flags
+                    .contains(CommandFlags::ALWAYS_TOUCHES)
+            })
     }
 
     /// For a command that reads (lookupKeyRead).

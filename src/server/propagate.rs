@@ -4,7 +4,7 @@
 //! several commands (keys that expired under it, for one) they are wrapped in MULTI and EXEC.
 
 use crate::server::Server;
-use crate::server::command::CMD_TOUCHES_ARBITRARY_KEYS;
+use crate::server::command::CommandFlags;
 use crate::server::exec::{Args, OwnedArgs};
 
 pub const PROPAGATE_AOF: u8 = 1;
@@ -76,10 +76,12 @@ impl Server {
         let mut ops = std::mem::take(&mut self.exec.also_propagate);
         // A command that met expired keys on its way (SCAN, say) is no transaction.
         let arbitrary = self.exec.current_client.is_some()
-            && self
-                .exec
-                .current_cmd
-                .is_some_and(|id| self.commands.row(id).flags & CMD_TOUCHES_ARBITRARY_KEYS != 0);
+            && self.exec.current_cmd.is_some_and(|id| {
+                self.commands
+                    .row(id)
+                    .flags
+                    .contains(CommandFlags::TOUCHES_ARBITRARY_KEYS)
+            });
         let wrap = ops.len() > 1 && !arbitrary;
         if wrap {
             // A SELECT comes with the next command, inside the transaction.
