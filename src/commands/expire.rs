@@ -8,7 +8,7 @@ use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::LOOKUP_NOTOUCH;
+use crate::server::lookup::{Free, Lookup};
 use crate::server::notify::NOTIFY_GENERIC;
 
 // Conditions of EXPIRE.
@@ -85,22 +85,21 @@ fn expire_generic(
         return server.add_reply_error_expire_time(cid);
     };
     let key = &args[1];
-    let Some(slot) = server.lookup_key_write(cid, key) else {
+    let Some(at) = server.lookup_key_write(cid, key) else {
         return server.add_reply_long_long(cid, 0);
     };
     let db = server.client_db(cid);
-    if flags != 0 && !conditions_hold(flags, server.dbs[db].keys.at(slot).expire(), when) {
+    if flags != 0 && !conditions_hold(flags, at.entry(&server.dbs).expire(), when) {
         return server.add_reply_long_long(cid, 0);
     }
     if server.check_already_expired(when) {
-        let lazy = server.config.lazyfree_lazy_expire;
-        server.db_generic_delete(db, key, lazy);
-        let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
-        server.rewrite_client_command_vector(&[verb, key]);
+        let free = Free::lazily_if(server.config.lazyfree_lazy_expire);
+        server.db_generic_delete(db, key, free);
+        server.rewrite_client_command_vector(&[free.verb(), key]);
         server.signal_modified_key(cid, db, key);
         server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
     } else {
-        server.dbs[db].keys.set_expire(slot, Some(when));
+        server.dbs[at.db].keys.set_expire(at.slot, Some(when));
         server.remember_slave_key_with_expire(cid, db, key);
         if !verbatim && server.propagation_wanted() {
             propagate_as_pexpireat(server, args, when);
@@ -149,9 +148,9 @@ pub fn pexpireat_command(server: &mut Server, cid: ClientId, args: &Args) {
 /// TTL and its family (ttlGenericCommand): -2 for no key, -1 for no expiry; seconds are rounded.
 fn ttl_generic(server: &mut Server, cid: ClientId, args: &Args, ms: bool, absolute: bool) {
     let db = server.client_db(cid);
-    let n = match server.lookup_key(db, &args[1], LOOKUP_NOTOUCH) {
+    let n = match server.lookup_key(db, &args[1], Lookup::NOTOUCH) {
         None => -2,
-        Some(slot) => match server.dbs[db].keys.at(slot).expire() {
+        Some(at) => match at.entry(&server.dbs).expire() {
             None => -1,
             Some(at) => {
                 let now = if absolute {
@@ -195,11 +194,11 @@ pub fn pexpiretime_command(server: &mut Server, cid: ClientId, args: &Args) {
 /// PERSIST key
 pub fn persist_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
-    let slot = server.lookup_key_write(cid, &args[1]);
-    let Some(slot) = slot.filter(|s| server.dbs[db].keys.at(*s).expire().is_some()) else {
+    let at = server.lookup_key_write(cid, &args[1]);
+    let Some(at) = at.filter(|s| s.entry(&server.dbs).expire().is_some()) else {
         return server.add_reply_long_long(cid, 0);
     };
-    server.dbs[db].keys.set_expire(slot, None);
+    server.dbs[at.db].keys.set_expire(at.slot, None);
     server.signal_modified_key(cid, db, &args[1]);
     server.notify_keyspace_event(NOTIFY_GENERIC, "persist", &args[1], db);
     server.dirty += 1;

@@ -5,7 +5,7 @@
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOTOUCH};
+use crate::server::lookup::Lookup;
 use crate::store::entry::{Entry, Str, Type};
 use crate::store::evict::{
     estimate_object_idle_time, lfu_decr_and_return, policy_is_lfu, policy_is_lru,
@@ -53,12 +53,12 @@ fn object_lookup_or_reply<'a>(
     args: &Args,
 ) -> Option<(&'a Server, &'a Entry)> {
     let db = server.client_db(cid);
-    let slot = server.lookup_key(db, &args[2], LOOKUP_NOTOUCH | LOOKUP_NONOTIFY);
-    if slot.is_none() {
+    let at = server.lookup_key(db, &args[2], Lookup::NOTOUCH | Lookup::NONOTIFY);
+    if at.is_none() {
         server.add_reply_null(cid);
     }
     let server = &*server;
-    slot.map(|slot| (server, server.entry(cid, slot)))
+    at.map(|at| (server, at.entry(&server.dbs)))
 }
 
 /// OBJECT HELP

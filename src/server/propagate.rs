@@ -6,6 +6,7 @@
 use crate::server::Server;
 use crate::server::command::CommandFlags;
 use crate::server::exec::{Args, OwnedArgs};
+use crate::server::lookup::Free;
 
 pub const PROPAGATE_AOF: u8 = 1;
 pub const PROPAGATE_REPL: u8 = 2;
@@ -100,12 +101,11 @@ impl Server {
     }
 
     /// The deletion of an expired or evicted key, as DEL or UNLINK (propagateDeletion).
-    pub fn propagate_deletion(&mut self, db: usize, key: &[u8], lazy: bool) {
+    pub fn propagate_deletion(&mut self, db: usize, key: &[u8], free: Free) {
         if !self.propagation_wanted() {
             return;
         }
-        let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
-        let op = OwnedArgs::from_slices(&[verb, key]);
+        let op = OwnedArgs::from_slices(&[free.verb(), key]);
         self.also_propagate(db, op, PROPAGATE_AOF | PROPAGATE_REPL);
     }
 }

@@ -1,11 +1,10 @@
 //! XGROUP: groups and consumers come and go.
 
 use super::parse_id;
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_WRITE, Replied};
+use crate::server::lookup::{At, Lookup, Replied};
 use crate::server::notify::NOTIFY_STREAM;
 use crate::store::entry::value::Value;
 use crate::store::entry::{NewValue, Type};
@@ -69,9 +68,9 @@ fn options_or_reply(
 }
 
 /// Where the stream at argument 2 is, or an error to the client.
-fn stream_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<Slot, Replied> {
-    match server.lookup_typed::<Stream>(cid, &args[2], LOOKUP_WRITE)? {
-        Some(slot) => Ok(slot),
+fn stream_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<At, Replied> {
+    match server.lookup_typed::<Stream>(cid, &args[2], Lookup::WRITE)? {
+        Some(at) => Ok(at),
         None => {
             no_stream(server, cid);
             Err(Replied)
@@ -88,13 +87,13 @@ fn no_stream(server: &mut Server, cid: ClientId) {
 }
 
 /// The same, for a group at argument 3 that must be there.
-fn group_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<Slot, Replied> {
-    let slot = stream_or_reply(server, cid, args)?;
-    if !server.has_group(cid, slot, &args[3]) {
+fn group_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<At, Replied> {
+    let at = stream_or_reply(server, cid, args)?;
+    if !server.has_group(at, &args[3]) {
         server.reply_no_group(cid, &args[2], &args[3]);
         return Err(Replied);
     }
-    Ok(slot)
+    Ok(at)
 }
 
 /// XGROUP HELP
@@ -109,29 +108,29 @@ pub fn xgroup_create_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     let (key, name) = (&args[2], &args[3]);
     let db = server.client_db(cid);
-    let Ok(slot) = server.lookup_typed::<Stream>(cid, key, LOOKUP_WRITE) else {
+    let Ok(at) = server.lookup_typed::<Stream>(cid, key, Lookup::WRITE) else {
         return;
     };
-    if slot.is_none() && !options.mkstream {
+    if at.is_none() && !options.mkstream {
         return no_stream(server, cid);
     }
     if args.len() > 8 {
         return server.add_reply_subcommand_syntax_error(cid, args);
     }
     let id = match &args[4] {
-        b"$" => server.last_id_of(db, slot),
+        b"$" => server.last_id_of(at),
         id => match server.strict_id_or_reply(cid, id) {
             Some(id) => id,
             None => return,
         },
     };
-    match slot {
-        Some(slot) => {
-            if server.has_group(cid, slot, name) {
+    match at {
+        Some(at) => {
+            if server.has_group(at, name) {
                 let text = "-BUSYGROUP Consumer Group name already exists";
                 return server.add_reply_error(cid, text);
             }
-            server.change_stream(db, slot, |s| {
+            server.change_stream(at, |s| {
                 s.create_cg(name, id, options.entries_read);
             });
         }
@@ -153,7 +152,7 @@ pub fn xgroup_setid_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(options) = options_or_reply(server, cid, args, false) else {
         return;
     };
-    let Ok(slot) = group_or_reply(server, cid, args) else {
+    let Ok(at) = group_or_reply(server, cid, args) else {
         return;
     };
     if args.len() > 7 {
@@ -162,13 +161,13 @@ pub fn xgroup_setid_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (key, name) = (&args[2], &args[3]);
     let db = server.client_db(cid);
     let id = match &args[4] {
-        b"$" => server.last_id_of(db, Some(slot)),
+        b"$" => server.last_id_of(Some(at)),
         id => match parse_id(id, 0) {
             Some(id) => id,
             None => return server.reply_invalid_stream_id(cid),
         },
     };
-    server.change_stream(db, slot, |s| {
+    server.change_stream(at, |s| {
         if let Some(g) = s.lookup_cg_mut(name) {
             g.last_id = id;
             g.entries_read = options.entries_read;
@@ -181,15 +180,15 @@ pub fn xgroup_setid_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// XGROUP DESTROY key group
 pub fn xgroup_destroy_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let Ok(slot) = stream_or_reply(server, cid, args) else {
+    let Ok(at) = stream_or_reply(server, cid, args) else {
         return;
     };
     let (key, name) = (&args[2], &args[3]);
     let db = server.client_db(cid);
-    if !server.has_group(cid, slot, name) {
+    if !server.has_group(at, name) {
         return server.add_reply_long_long(cid, 0);
     }
-    server.change_stream(db, slot, |s| s.destroy_cg(name));
+    server.change_stream(at, |s| s.destroy_cg(name));
     server.add_reply_long_long(cid, 1);
     server.dirty += 1;
     server.notify_keyspace_event(NOTIFY_STREAM, "xgroup-destroy", key, db);
@@ -199,13 +198,13 @@ pub fn xgroup_destroy_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// XGROUP CREATECONSUMER key group consumer
 pub fn xgroup_createconsumer_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let Ok(slot) = group_or_reply(server, cid, args) else {
+    let Ok(at) = group_or_reply(server, cid, args) else {
         return;
     };
     let (key, name) = (&args[2], &args[3]);
     let db = server.client_db(cid);
     let now = server.command_time_ms();
-    let created = server.change_stream(db, slot, |s| {
+    let created = server.change_stream(at, |s| {
         let g = s.lookup_cg_mut(name);
         g.is_some_and(|g| g.create_consumer(&args[4], now).is_some())
     });
@@ -219,12 +218,12 @@ pub fn xgroup_createconsumer_command(server: &mut Server, cid: ClientId, args: &
 
 /// XGROUP DELCONSUMER key group consumer
 pub fn xgroup_delconsumer_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let Ok(slot) = group_or_reply(server, cid, args) else {
+    let Ok(at) = group_or_reply(server, cid, args) else {
         return;
     };
     let (key, name) = (&args[2], &args[3]);
     let db = server.client_db(cid);
-    let pending = server.change_stream(db, slot, |s| {
+    let pending = server.change_stream(at, |s| {
         let g = s.lookup_cg_mut(name);
         g.and_then(|g| g.del_consumer(&args[4]))
     });
@@ -238,24 +237,18 @@ pub fn xgroup_delconsumer_command(server: &mut Server, cid: ClientId, args: &Arg
 
 impl Server {
     /// Lets `f` change the stream that was found.
-    fn change_stream<R>(
-        &mut self,
-        db: usize,
-        slot: Slot,
-        f: impl FnOnce(&mut StreamData) -> R,
-    ) -> Option<R> {
-        let mut s = self.dbs[db].keys.value_mut::<Stream>(slot)?;
+    fn change_stream<R>(&mut self, at: At, f: impl FnOnce(&mut StreamData) -> R) -> Option<R> {
+        let mut s = at.value_mut::<Stream>(&mut self.dbs)?;
         Some(f(&mut s.0))
     }
 
-    fn has_group(&self, cid: ClientId, slot: Slot, name: &[u8]) -> bool {
-        let keys = &self.dbs[self.client_db(cid)].keys;
-        let stream = keys.value::<Stream>(slot);
+    fn has_group(&self, at: At, name: &[u8]) -> bool {
+        let stream = at.value::<Stream>(&self.dbs);
         stream.is_some_and(|s| s.0.lookup_cg(name).is_some())
     }
 
-    fn last_id_of(&self, db: usize, slot: Option<Slot>) -> StreamId {
-        let stream = slot.and_then(|slot| self.dbs[db].keys.value::<Stream>(slot));
+    fn last_id_of(&self, at: Option<At>) -> StreamId {
+        let stream = at.and_then(|at| at.value::<Stream>(&self.dbs));
         stream.map_or(StreamId::MIN, |s| s.0.meta.last_id)
     }
 }

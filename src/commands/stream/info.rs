@@ -1,11 +1,10 @@
 //! XINFO.
 
 use super::Reply;
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::Replied;
+use crate::server::lookup::{At, Lookup, Replied};
 use crate::store::stream::{
     Consumer, Group, SCG_INVALID_ENTRIES_READ, Stream, StreamData, StreamId, StreamMeta,
 };
@@ -25,9 +24,9 @@ pub fn xinfo_help_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// Where the stream at argument 2 is, or an error to the client.
-fn stream_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<Slot, Replied> {
-    match server.lookup_typed::<Stream>(cid, &args[2], 0)? {
-        Some(slot) => Ok(slot),
+fn stream_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<At, Replied> {
+    match server.lookup_typed::<Stream>(cid, &args[2], Lookup::READ)? {
+        Some(at) => Ok(at),
         None => {
             server.add_reply_no_such_key(cid);
             Err(Replied)
@@ -37,13 +36,12 @@ fn stream_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<Sl
 
 /// XINFO CONSUMERS key group
 pub fn xinfo_consumers_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let Ok(slot) = stream_or_reply(server, cid, args) else {
+    let Ok(at) = stream_or_reply(server, cid, args) else {
         return;
     };
     let now = server.command_time_ms();
-    let db = server.client_db(cid);
     let mut reply = Reply::new(server, cid);
-    let Some(s) = server.dbs[db].keys.value::<Stream>(slot) else {
+    let Some(s) = at.value::<Stream>(&server.dbs) else {
         return;
     };
     match s.0.lookup_cg(&args[3]) {
@@ -55,12 +53,11 @@ pub fn xinfo_consumers_command(server: &mut Server, cid: ClientId, args: &Args) 
 
 /// XINFO GROUPS key
 pub fn xinfo_groups_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let Ok(slot) = stream_or_reply(server, cid, args) else {
+    let Ok(at) = stream_or_reply(server, cid, args) else {
         return;
     };
-    let db = server.client_db(cid);
     let mut reply = Reply::new(server, cid);
-    let Some(s) = server.dbs[db].keys.value::<Stream>(slot) else {
+    let Some(s) = at.value::<Stream>(&server.dbs) else {
         return;
     };
     reply.array(s.0.groups().len());
@@ -72,15 +69,14 @@ pub fn xinfo_groups_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// XINFO STREAM key [FULL [COUNT count]]
 pub fn xinfo_stream_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let Ok(slot) = stream_or_reply(server, cid, args) else {
+    let Ok(at) = stream_or_reply(server, cid, args) else {
         return;
     };
     let Some(full) = server.full_count_or_reply(cid, args) else {
         return;
     };
-    let db = server.client_db(cid);
     let mut reply = Reply::new(server, cid);
-    let Some(s) = server.dbs[db].keys.value::<Stream>(slot) else {
+    let Some(s) = at.value::<Stream>(&server.dbs) else {
         return;
     };
     stream_info(&mut reply, &s.0, full);
