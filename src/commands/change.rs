@@ -13,19 +13,24 @@ use crate::store::entry::value::SlotValue;
 use crate::store::hash::Hash;
 use crate::store::list::List;
 use crate::store::set::Set;
+use crate::store::stream::Stream;
 use crate::store::zset::Zset;
 
-/// A value whose key goes with the last of its elements.
+/// A value made of elements.
 pub(super) trait Collection: SlotValue {
-    fn is_empty(&self) -> bool;
+    /// Whether its key stays.
+    fn left(&self) -> Left;
 }
 
 macro_rules! collections {
     ($($t:ident),+) => {
         $(impl Collection for $t {
             #[inline]
-            fn is_empty(&self) -> bool {
-                $t::is_empty(self)
+            fn left(&self) -> Left {
+                match self.is_empty() {
+                    true => Left::Nothing,
+                    false => Left::Something,
+                }
             }
         })+
     };
@@ -33,22 +38,20 @@ macro_rules! collections {
 
 collections!(Hash, List, Set, Zset);
 
+impl Collection for Stream {
+    /// An empty stream still has its last id and its groups.
+    #[inline]
+    fn left(&self) -> Left {
+        Left::Something
+    }
+}
+
 /// What a change has left of a collection.
 #[must_use = "a key of which nothing is left has to be deleted"]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Left {
     Something,
     Nothing,
-}
-
-impl Left {
-    #[inline]
-    pub(super) fn of(value: &impl Collection) -> Left {
-        match value.is_empty() {
-            true => Left::Nothing,
-            false => Left::Something,
-        }
-    }
 }
 
 impl Server {
@@ -64,7 +67,7 @@ impl Server {
         let Server { clients, dbs, .. } = self;
         let mut value = at.value_mut::<T>(dbs)?;
         let result = change(&mut value, clients);
-        Some((result, Left::of(&*value)))
+        Some((result, value.left()))
     }
 
     /// Deletes a key of which nothing is left, and tells those who listen.

@@ -7,7 +7,7 @@
 
 mod blocking;
 
-use super::change::Left;
+use super::change::{Collection, Left};
 use crate::ds::listpack::Needle;
 use crate::ds::quicklist::{End, QlValue, Span};
 use crate::server::Server;
@@ -576,7 +576,7 @@ pub fn lrem_command(server: &mut Server, cid: ClientId, args: &Args) {
     if removed > 0 {
         list.shrink(limits);
     }
-    let left = Left::of(&*list);
+    let left = list.left();
     drop(list);
     server.dirty += removed as i64;
     if removed > 0 {

@@ -142,8 +142,8 @@ pub fn sunsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Shard);
 }
 
-fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, sharded: bool) {
-    let receivers = server.pubsub_publish_message(&args[1], &args[2], sharded);
+fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
+    let receivers = server.pubsub_publish_message(&args[1], &args[2], kind);
     // A cluster has a way of its own to pass it on.
     if !server.config.cluster_enabled {
         server.force_command_propagation(PROPAGATE_REPL);
@@ -153,12 +153,12 @@ fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, sharded: boo
 
 /// PUBLISH channel message
 pub fn publish_command(server: &mut Server, cid: ClientId, args: &Args) {
-    publish_generic(server, cid, args, false);
+    publish_generic(server, cid, args, Kind::Channel);
 }
 
 /// SPUBLISH shardchannel message
 pub fn spublish_command(server: &mut Server, cid: ClientId, args: &Args) {
-    publish_generic(server, cid, args, true);
+    publish_generic(server, cid, args, Kind::Shard);
 }
 
 /// PUBSUB HELP

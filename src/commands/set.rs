@@ -4,7 +4,7 @@
 //! look-up may delete an expired key and with it move the others; what they read afterwards is borrowed from the keyspace.
 //! What becomes of encodings is decided in `store::set`.
 
-use super::change::Left;
+use super::change::{Collection, Left};
 use crate::commands::keyspace::{Emit, scan_generic_command};
 use crate::ds::intset::Intset;
 use crate::ds::listpack::{Listpack, LpValue};
@@ -419,7 +419,7 @@ pub fn spop_command(server: &mut Server, cid: ClientId, args: &Args) {
             add_reply_member(clients, cid, m);
             wanted.then(|| m.to_vec())
         });
-        left = Left::of(&*set);
+        left = set.left();
     }
     server.notify_keyspace_event(NOTIFY_SET, "spop", key, db);
     if let Some(member) = member.flatten() {

@@ -10,6 +10,7 @@ mod lcs;
 
 use crate::base::long_double::{LongDouble, ld2string, string2ld};
 use crate::base::num::{LONG_STR_SIZE, ll2string, sdigits10, string2ll};
+use crate::commands::expire::ExpireUnit;
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::client::ClientId;
@@ -39,36 +40,6 @@ struct Options {
 struct ExpireArg {
     index: usize,
     unit: ExpireUnit,
-}
-
-/// How the number of an expiry counts: EX, PX, EXAT, PXAT.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ExpireUnit {
-    Ex,
-    Px,
-    ExAt,
-    PxAt,
-}
-
-impl ExpireUnit {
-    fn by_name(word: &[u8]) -> Option<ExpireUnit> {
-        let is = |s: &str| word.eq_ignore_ascii_case(s.as_bytes());
-        Some(match word.len() {
-            2 if is("ex") => ExpireUnit::Ex,
-            2 if is("px") => ExpireUnit::Px,
-            4 if is("exat") => ExpireUnit::ExAt,
-            4 if is("pxat") => ExpireUnit::PxAt,
-            _ => return None,
-        })
-    }
-
-    fn in_seconds(self) -> bool {
-        matches!(self, ExpireUnit::Ex | ExpireUnit::ExAt)
-    }
-
-    fn is_relative(self) -> bool {
-        matches!(self, ExpireUnit::Ex | ExpireUnit::Px)
-    }
 }
 
 /// What SET and its kin answer when they did it or did not; `None` is OK and null.
@@ -221,7 +192,7 @@ impl Server {
         let n = self.get_long_long_or_reply(cid, args, e.index)?;
         let at = Some(n)
             .filter(|n| *n > 0)
-            .and_then(|n| n.checked_mul(if e.unit.in_seconds() { 1000 } else { 1 }))
+            .and_then(|n| n.checked_mul(e.unit.ms()))
             .and_then(|ms| match e.unit.is_relative() {
                 true => ms.checked_add(self.command_time_ms()),
                 false => Some(ms),

@@ -5,6 +5,7 @@
 
 use crate::config::value::NotifyFlags;
 use crate::server::Server;
+use crate::server::pubsub::Kind;
 
 /// One class of events: what it is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,11 +49,11 @@ impl Server {
         };
         if flags & NotifyFlags::KEYSPACE != 0 {
             let channel = name(b"__keyspace@", key);
-            self.pubsub_publish_message(&channel, event, false);
+            self.pubsub_publish_message(&channel, event, Kind::Channel);
         }
         if flags & NotifyFlags::KEYEVENT != 0 {
             let channel = name(b"__keyevent@", event);
-            self.pubsub_publish_message(&channel, key, false);
+            self.pubsub_publish_message(&channel, key, Kind::Channel);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::add_reply_member;
 use crate::base::num::{LONG_STR_SIZE, ll2string};
-use crate::commands::change::Left;
+use crate::commands::change::Collection;
 use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::blocked::TimeoutUnit;
@@ -123,7 +123,7 @@ impl Server {
         };
         z.for_each_in(ranks.clone(), end == End::Max, reply);
         z.remove_range(ranks, &limits);
-        let left = Left::of(&*z);
+        let left = z.left();
         drop(z);
         self.dirty += n as i64;
         self.notify_keyspace_event(NOTIFY_ZSET, end.event(), key, db);

@@ -238,8 +238,8 @@ pub fn xgroup_delconsumer_command(server: &mut Server, cid: ClientId, args: &Arg
 impl Server {
     /// Lets `f` change the stream that was found.
     fn change_stream<R>(&mut self, at: At, f: impl FnOnce(&mut StreamData) -> R) -> Option<R> {
-        let mut s = at.value_mut::<Stream>(&mut self.dbs)?;
-        Some(f(&mut s.0))
+        let done = self.change_value(at, |s: &mut Stream, _| f(&mut s.0));
+        done.map(|(result, _)| result)
     }
 
     fn has_group(&self, at: At, name: &[u8]) -> bool {
