@@ -12,8 +12,8 @@ use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::LOOKUP_WRITE;
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_STRING};
+use crate::server::lookup::Lookup;
+use crate::server::notify::NOTIFY_STRING;
 use crate::store::entry::NewValue;
 
 use super::string::string_bytes;
@@ -145,12 +145,12 @@ impl Server {
     ) -> Option<R> {
         let len = usize::try_from(maxbit / 8).ok()?.checked_add(1)?;
         let hash = self.dbs[db].keys.hash(key);
-        match self.lookup_key_hashed(db, hash, key, LOOKUP_WRITE) {
-            Some(slot) => {
-                if !self.check_type_string(cid, db, slot) {
+        match self.lookup_key_hashed(db, hash, key, Lookup::WRITE) {
+            Some(at) => {
+                if !self.check_type_string(cid, at) {
                     return None;
                 }
-                Some(self.dbs[db].keys.update_raw(slot, |b| {
+                Some(self.dbs[at.db].keys.update_raw(at.slot, |b| {
                     let grown = b.len() < len;
                     if grown {
                         b.resize(len, false);
@@ -209,14 +209,14 @@ pub fn getbit_command(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     };
     let db = server.client_db(cid);
-    let Some(slot) = server.lookup_key(db, &args[1], 0) else {
+    let Some(at) = server.lookup_key(db, &args[1], Lookup::READ) else {
         return server.add_reply_long_long(cid, 0);
     };
-    if !server.check_type_string(cid, db, slot) {
+    if !server.check_type_string(cid, at) {
         return;
     }
     let mut text = [0; LONG_STR_SIZE];
-    let s = string_bytes(server.dbs[db].keys.at(slot), &mut text);
+    let s = string_bytes(at.entry(&server.dbs), &mut text);
     let byte = usize::try_from(offset / 8).ok().and_then(|i| s.get(i));
     let on = byte.is_some_and(|b| b & (0x80 >> (offset % 8)) != 0);
     server.add_reply_long_long(cid, i64::from(on));
@@ -236,10 +236,10 @@ fn unit_is_bit(args: &Args, i: usize) -> Option<bool> {
 /// BITCOUNT key [start end [BYTE|BIT]]. A missing key is 0, whatever else is said.
 pub fn bitcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
-    let Some(slot) = server.lookup_key(db, &args[1], 0) else {
+    let Some(at) = server.lookup_key(db, &args[1], Lookup::READ) else {
         return server.add_reply_long_long(cid, 0);
     };
-    if !server.check_type_string(cid, db, slot) {
+    if !server.check_type_string(cid, at) {
         return;
     }
     let (mut start, mut end, mut in_bits) = (0, -1, false);
@@ -266,7 +266,7 @@ pub fn bitcount_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ => return server.add_reply_syntax_error(cid),
     }
     let mut text = [0; LONG_STR_SIZE];
-    let s = string_bytes(server.dbs[db].keys.at(slot), &mut text);
+    let s = string_bytes(at.entry(&server.dbs), &mut text);
     let n = bit_range(s.len(), start, end, in_bits).map_or(0, |r| count_range(s, r));
     server.add_reply_long_long(cid, n as i64);
 }
@@ -282,10 +282,10 @@ pub fn bitpos_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ => return server.add_reply_error(cid, "The bit argument must be 1 or 0."),
     };
     let db = server.client_db(cid);
-    let Some(slot) = server.lookup_key(db, &args[1], 0) else {
+    let Some(at) = server.lookup_key(db, &args[1], Lookup::READ) else {
         return server.add_reply_long_long(cid, if bit { -1 } else { 0 });
     };
-    if !server.check_type_string(cid, db, slot) {
+    if !server.check_type_string(cid, at) {
         return;
     }
     if args.len() > 6 {
@@ -312,7 +312,7 @@ pub fn bitpos_command(server: &mut Server, cid: ClientId, args: &Args) {
         end = n;
     }
     let mut text = [0; LONG_STR_SIZE];
-    let s = string_bytes(server.dbs[db].keys.at(slot), &mut text);
+    let s = string_bytes(at.entry(&server.dbs), &mut text);
     let at = match bit_range(s.len(), start, end, in_bits) {
         None => -1,
         Some(range) => match find_in_range(s, range, bit) {
@@ -384,13 +384,13 @@ pub fn bitop_command(server: &mut Server, cid: ClientId, args: &Args) {
     // A look-up may delete a key and so move the others: places are asked for again once all have been looked up.
     let mut found = Vec::with_capacity(args.len() - 3);
     for i in 3..args.len() {
-        let slot = server.lookup_key(db, &args[i], 0);
-        if let Some(slot) = slot
-            && !server.check_type_string(cid, db, slot)
+        let at = server.lookup_key(db, &args[i], Lookup::READ);
+        if let Some(at) = at
+            && !server.check_type_string(cid, at)
         {
             return;
         }
-        found.push(slot.is_some());
+        found.push(at.is_some());
     }
     let keys = &server.dbs[db].keys;
     let mut texts = vec![[0; LONG_STR_SIZE]; found.len()];
@@ -408,16 +408,8 @@ pub fn bitop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let result = bitop(op, &sources);
     let len = result.len();
     let target = &args[2];
-    if len > 0 {
-        server.set_key_with_lookup(db, target, NewValue::Buf(result));
-        server.signal_modified_key(cid, db, target);
-        server.notify_keyspace_event(NOTIFY_STRING, "set", target, db);
-        server.dirty += 1;
-    } else if server.db_delete(db, target) {
-        server.signal_modified_key(cid, db, target);
-        server.notify_keyspace_event(NOTIFY_GENERIC, "del", target, db);
-        server.dirty += 1;
-    }
+    let result = (len > 0).then_some(NewValue::Buf(result));
+    server.store_result(cid, target, result, (NOTIFY_STRING, "set"), 1);
     server.add_reply_long_long(cid, len as i64);
 }
 

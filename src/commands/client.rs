@@ -81,56 +81,59 @@ pub fn validate_client_attr(s: &[u8]) -> bool {
     s.iter().all(|b| (b'!'..=b'~').contains(b))
 }
 
-/// CLIENT subcommand ...
-pub fn client_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let n = args.len();
-    let is = |word: &str| args.is(1, word);
-    match () {
-        _ if is("help") && n == 2 => server.add_reply_help(cid, args, HELP),
-        _ if is("id") && n == 2 => {
-            let id = server.clients.get(cid).map_or(0, |c| c.id);
-            server.clients.add_reply_long_long(cid, id as i64);
-        }
-        _ if is("info") && n == 2 => {
-            let mut line = String::with_capacity(320);
-            server.cat_client_info_string(&mut line, cid, Some(Running::of(args)));
-            line.push('\n');
-            server
-                .clients
-                .add_reply_verbatim(cid, line.as_bytes(), "txt");
-        }
-        _ if is("list") => list(server, cid, args),
-        _ if is("reply") && n == 3 => reply(server, cid, args),
-        _ if is("no-evict") && n == 3 => switch(server, cid, args, CLIENT_NO_EVICT),
-        _ if is("no-touch") && n == 3 => switch(server, cid, args, CLIENT_NO_TOUCH),
-        _ if is("kill") => kill(server, cid, args),
-        _ if is("unblock") && (n == 3 || n == 4) => unblock(server, cid, args),
-        _ if is("setname") && n == 3 => set_name(server, cid, &args[2]),
-        _ if is("setinfo") && n == 4 => set_info(server, cid, args),
-        _ if is("getname") && n == 2 => {
-            match server.clients.get(cid).and_then(|c| c.name.clone()) {
-                Some(name) => server.clients.add_reply_bulk(cid, &name),
-                None => server.clients.add_reply_null(cid),
-            }
-        }
-        _ if is("unpause") && n == 2 => {
-            server.unpause_actions(PausePurpose::ByClientCommand);
-            server.clients.add_reply_ok(cid);
-        }
-        _ if is("pause") && (n == 3 || n == 4) => pause(server, cid, args),
-        _ if is("tracking") && n >= 3 => tracking(server, cid, args),
-        _ if is("caching") && n == 3 => caching(server, cid, args),
-        _ if is("getredir") && n == 2 => {
-            let id = redirection(server, cid);
-            server.clients.add_reply_long_long(cid, id);
-        }
-        _ if is("trackinginfo") && n == 2 => tracking_info(server, cid),
-        _ => server.add_reply_subcommand_syntax_error(cid, args),
+/// CLIENT HELP
+pub fn client_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(cid, args, HELP);
+}
+
+/// CLIENT ID
+pub fn client_id_command(server: &mut Server, cid: ClientId, _: &Args) {
+    let id = server.clients.get(cid).map_or(0, |c| c.id);
+    server.clients.add_reply_long_long(cid, id as i64);
+}
+
+/// CLIENT INFO
+pub fn client_info_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let mut line = String::with_capacity(320);
+    server.cat_client_info_string(&mut line, cid, Some(Running::of(args)));
+    line.push('\n');
+    server
+        .clients
+        .add_reply_verbatim(cid, line.as_bytes(), "txt");
+}
+
+/// CLIENT NO-EVICT ON|OFF
+pub fn client_no_evict_command(server: &mut Server, cid: ClientId, args: &Args) {
+    switch(server, cid, args, CLIENT_NO_EVICT);
+}
+
+/// CLIENT NO-TOUCH ON|OFF
+pub fn client_no_touch_command(server: &mut Server, cid: ClientId, args: &Args) {
+    switch(server, cid, args, CLIENT_NO_TOUCH);
+}
+
+/// CLIENT GETNAME
+pub fn client_getname_command(server: &mut Server, cid: ClientId, _: &Args) {
+    match server.clients.get(cid).and_then(|c| c.name.clone()) {
+        Some(name) => server.clients.add_reply_bulk(cid, &name),
+        None => server.clients.add_reply_null(cid),
     }
 }
 
+/// CLIENT UNPAUSE
+pub fn client_unpause_command(server: &mut Server, cid: ClientId, _: &Args) {
+    server.unpause_actions(PausePurpose::ByClientCommand);
+    server.clients.add_reply_ok(cid);
+}
+
+/// CLIENT GETREDIR
+pub fn client_getredir_command(server: &mut Server, cid: ClientId, _: &Args) {
+    let id = redirection(server, cid);
+    server.clients.add_reply_long_long(cid, id);
+}
+
 /// CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]
-fn tracking(server: &mut Server, cid: ClientId, args: &Args) {
+pub fn client_tracking_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut redirect = None;
     let mut options = 0;
     let mut prefixes = Vec::new();
@@ -211,7 +214,7 @@ fn why_not_track(flags: u64, options: u64, prefixes: usize) -> Option<&'static s
 }
 
 /// CLIENT CACHING YES|NO
-fn caching(server: &mut Server, cid: ClientId, args: &Args) {
+pub fn client_caching_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
@@ -236,7 +239,7 @@ fn redirection(server: &Server, cid: ClientId) -> i64 {
 }
 
 /// CLIENT TRACKINGINFO
-fn tracking_info(server: &mut Server, cid: ClientId) {
+pub fn client_trackinginfo_command(server: &mut Server, cid: ClientId, _: &Args) {
     let flags = server.clients.get(cid).map_or(0, |c| c.flags);
     let has = |f: u64| flags & f == f;
     let mut words: Vec<&str> = vec![if has(CLIENT_TRACKING) { "on" } else { "off" }];
@@ -299,7 +302,8 @@ fn visible(server: &Server) -> Vec<ClientId> {
     ids
 }
 
-fn list(server: &mut Server, cid: ClientId, args: &Args) {
+/// CLIENT LIST [TYPE type | ID id [id ...]]
+pub fn client_list_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut wanted = visible(server);
     if args.len() == 4 && args.is(2, "type") {
         let Some(kind) = type_or_reply(server, cid, &args[3]) else {
@@ -337,7 +341,8 @@ fn list(server: &mut Server, cid: ClientId, args: &Args) {
         .add_reply_verbatim(cid, lines.as_bytes(), "txt");
 }
 
-fn reply(server: &mut Server, cid: ClientId, args: &Args) {
+/// CLIENT REPLY ON|OFF|SKIP
+pub fn client_reply_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
@@ -406,7 +411,8 @@ impl KillFilter<'_> {
     }
 }
 
-fn kill(server: &mut Server, cid: ClientId, args: &Args) {
+/// CLIENT KILL address | filter value [filter value ...]
+pub fn client_kill_command(server: &mut Server, cid: ClientId, args: &Args) {
     let old_form = args.len() == 3;
     let mut filter = KillFilter {
         skip_me: !old_form,
@@ -473,7 +479,11 @@ fn kill(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-fn unblock(server: &mut Server, cid: ClientId, args: &Args) {
+/// CLIENT UNBLOCK id [TIMEOUT|ERROR]
+pub fn client_unblock_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if args.len() > 4 {
+        return server.add_reply_subcommand_syntax_error(cid, args);
+    }
     let mut error = false;
     if args.len() == 4 {
         error = args.is(3, "error");
@@ -500,7 +510,9 @@ fn unblock(server: &mut Server, cid: ClientId, args: &Args) {
         .add_reply_long_long(cid, i64::from(target.is_some()));
 }
 
-fn set_name(server: &mut Server, cid: ClientId, name: &[u8]) {
+/// CLIENT SETNAME name
+pub fn client_setname_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let name = &args[2];
     if !validate_client_attr(name) {
         return server.add_reply_error(cid, BAD_CLIENT_NAME);
     }
@@ -510,7 +522,8 @@ fn set_name(server: &mut Server, cid: ClientId, name: &[u8]) {
     server.clients.add_reply_ok(cid);
 }
 
-fn set_info(server: &mut Server, cid: ClientId, args: &Args) {
+/// CLIENT SETINFO LIB-NAME|LIB-VER value
+pub fn client_setinfo_command(server: &mut Server, cid: ClientId, args: &Args) {
     let is_name = args.is(2, "lib-name");
     if !is_name && !args.is(2, "lib-ver") {
         let text = [b"Unrecognized option '", &args[2], b"'"].concat();
@@ -536,7 +549,11 @@ fn set_info(server: &mut Server, cid: ClientId, args: &Args) {
     server.clients.add_reply_ok(cid);
 }
 
-fn pause(server: &mut Server, cid: ClientId, args: &Args) {
+/// CLIENT PAUSE timeout [WRITE|ALL]
+pub fn client_pause_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if args.len() > 4 {
+        return server.add_reply_subcommand_syntax_error(cid, args);
+    }
     let mut actions = PAUSE_ACTIONS_CLIENT_ALL_SET;
     if args.len() == 4 {
         if args.is(3, "write") {

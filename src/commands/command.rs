@@ -8,11 +8,9 @@ use crate::base::glob::string_match_len;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::command::{
-    ACL_CATEGORY_NAMES, ARG_FLAG_NAMES, Arg, ArgvTail, BeginSearch, COMMAND_FLAG_NAMES, Command,
-    CommandId, DOC_FLAG_NAMES, FindKeys, GET_KEYSPEC_DEFAULT, GetKeysError, KEY_FLAG_NAMES,
-    KeyRefs, KeySpec, acl_get_command_category_flag_by_name, get_keys_from_command,
+    AclCategories, Arg, ArgvTail, BeginSearch, Command, CommandFlags, CommandId, FindKeys,
+    GetKeysError, KeyRefs, KeySearch, KeySpec, get_keys_from_command,
 };
-use crate::server::command::{CMD_MODULE, CMD_NO_MANDATORY_KEYS};
 use crate::server::exec::Args;
 
 /// COMMAND without a subcommand.
@@ -86,7 +84,7 @@ enum ListFilter<'a> {
     /// There are no modules, so no command is of one.
     Module,
     /// `None`: no such category, which no command is in.
-    AclCategory(Option<u64>),
+    AclCategory(Option<AclCategories>),
     Pattern(&'a [u8]),
 }
 
@@ -95,9 +93,7 @@ impl<'a> ListFilter<'a> {
         if kind.eq_ignore_ascii_case(b"module") {
             Some(ListFilter::Module)
         } else if kind.eq_ignore_ascii_case(b"aclcat") {
-            Some(ListFilter::AclCategory(
-                acl_get_command_category_flag_by_name(value),
-            ))
+            Some(ListFilter::AclCategory(AclCategories::by_name(value)))
         } else if kind.eq_ignore_ascii_case(b"pattern") {
             Some(ListFilter::Pattern(value))
         } else {
@@ -108,8 +104,10 @@ impl<'a> ListFilter<'a> {
     fn accepts(&self, command: &Command) -> bool {
         match *self {
             ListFilter::All => true,
-            ListFilter::Module => command.flags & CMD_MODULE != 0,
-            ListFilter::AclCategory(category) => category.is_some_and(|bit| command.acl & bit != 0),
+            ListFilter::Module => command.all_flags().contains(CommandFlags::MODULE),
+            ListFilter::AclCategory(category) => {
+                category.is_some_and(|c| command.categories().contains(c))
+            }
             ListFilter::Pattern(pattern) => {
                 string_match_len(pattern, command.name.as_bytes(), true)
             }
@@ -142,7 +140,7 @@ fn get_keys_subcommand_impl(server: &mut Server, c: ClientId, args: &Args, with_
         }
         server.add_reply_bulk(c, &args[INNER_COMMAND + key.pos]);
         if with_flags {
-            add_reply_flags(server, c, u64::from(key.flags), KEY_FLAG_NAMES);
+            add_reply_flags(server, c, key.flags.names());
         }
     }
 }
@@ -167,8 +165,11 @@ fn keys_of_inner_command(server: &Server, args: &Args) -> Result<KeyRefs, GetKey
         return Err(GetKeysError::InvalidNumberOfArguments);
     }
     let mut keys = KeyRefs::default();
-    let found = get_keys_from_command(command, &inner, GET_KEYSPEC_DEFAULT, &mut keys);
-    if command.flags & CMD_NO_MANDATORY_KEYS != 0 {
+    let found = get_keys_from_command(command, &inner, KeySearch::empty(), &mut keys);
+    if command
+        .all_flags()
+        .contains(CommandFlags::NO_MANDATORY_KEYS)
+    {
         return Ok(keys);
     }
     found?;
@@ -221,7 +222,7 @@ fn add_reply_command_info(server: &mut Server, c: ClientId, id: CommandId) {
     server.add_reply_array_len(c, 10);
     server.add_reply_bulk(c, command.name.as_bytes());
     server.add_reply_long_long(c, i64::from(command.arity));
-    add_reply_flags(server, c, command.flags, COMMAND_FLAG_NAMES);
+    add_reply_flags(server, c, command.all_flags().names());
     server.add_reply_long_long(c, i64::from(first));
     server.add_reply_long_long(c, i64::from(last));
     server.add_reply_long_long(c, i64::from(step));
@@ -245,13 +246,9 @@ fn add_reply_command_info(server: &mut Server, c: ClientId, id: CommandId) {
 }
 
 fn add_reply_command_categories(server: &mut Server, c: ClientId, command: &Command) {
-    let shown = || {
-        ACL_CATEGORY_NAMES
-            .iter()
-            .filter(|(bit, _)| command.acl & bit != 0)
-    };
-    server.add_reply_set_len(c, shown().count());
-    for (_, name) in shown() {
+    let shown = command.categories().names();
+    server.add_reply_set_len(c, shown.clone().count());
+    for name in shown {
         server.add_reply_status(c, &format!("@{name}"));
     }
 }
@@ -260,7 +257,7 @@ fn add_reply_key_spec(server: &mut Server, c: ClientId, spec: &KeySpec) {
     server.add_reply_map_len(c, 3 + usize::from(spec.notes.is_some()));
     add_optional_field(server, c, "notes", spec.notes);
     server.add_reply_bulk(c, b"flags");
-    add_reply_flags(server, c, u64::from(spec.flags), KEY_FLAG_NAMES);
+    add_reply_flags(server, c, spec.flags.names());
 
     server.add_reply_bulk(c, b"begin_search");
     match spec.begin_search {
@@ -322,7 +319,7 @@ fn add_named_command_docs(server: &mut Server, c: ClientId, id: CommandId) {
     server.add_reply_bulk(c, command.name.as_bytes());
     let fields = 3
         + usize::from(docs.complexity.is_some())
-        + usize::from(docs.doc_flags != 0)
+        + usize::from(!docs.doc_flags.is_empty())
         + usize::from(docs.deprecated_since.is_some())
         + usize::from(docs.replaced_by.is_some())
         + usize::from(!docs.history.is_empty())
@@ -333,9 +330,9 @@ fn add_named_command_docs(server: &mut Server, c: ClientId, id: CommandId) {
     add_field(server, c, "since", docs.since);
     add_field(server, c, "group", docs.group.name());
     add_optional_field(server, c, "complexity", docs.complexity);
-    if docs.doc_flags != 0 {
+    if !docs.doc_flags.is_empty() {
         server.add_reply_bulk(c, b"doc_flags");
-        add_reply_flags(server, c, u64::from(docs.doc_flags), DOC_FLAG_NAMES);
+        add_reply_flags(server, c, docs.doc_flags.names());
     }
     add_optional_field(server, c, "deprecated_since", docs.deprecated_since);
     add_optional_field(server, c, "replaced_by", docs.replaced_by);
@@ -372,7 +369,7 @@ fn add_reply_command_arg_list(server: &mut Server, c: ClientId, args: &[Arg]) {
             + usize::from(arg.summary.is_some())
             + usize::from(arg.since.is_some())
             + usize::from(arg.deprecated_since.is_some())
-            + usize::from(arg.flags != 0);
+            + usize::from(!arg.flags.is_empty());
         server.add_reply_map_len(c, fields);
         add_field(server, c, "name", arg.name);
         add_field(server, c, "type", arg.arg_type.name());
@@ -387,9 +384,9 @@ fn add_reply_command_arg_list(server: &mut Server, c: ClientId, args: &[Arg]) {
         add_optional_field(server, c, "summary", arg.summary);
         add_optional_field(server, c, "since", arg.since);
         add_optional_field(server, c, "deprecated_since", arg.deprecated_since);
-        if arg.flags != 0 {
+        if !arg.flags.is_empty() {
             server.add_reply_bulk(c, b"flags");
-            add_reply_flags(server, c, u64::from(arg.flags), ARG_FLAG_NAMES);
+            add_reply_flags(server, c, arg.flags.names());
         }
         if arg.arg_type.is_compound() {
             server.add_reply_bulk(c, b"arguments");
@@ -414,16 +411,14 @@ fn add_number_field(server: &mut Server, c: ClientId, name: &str, value: i32) {
     server.add_reply_long_long(c, i64::from(value));
 }
 
-/// The set of the names of those bits that have one.
-fn add_reply_flags<T: Copy + Into<u64>>(
+/// A set of names.
+fn add_reply_flags(
     server: &mut Server,
     c: ClientId,
-    flags: u64,
-    names: &[(T, &str)],
+    names: impl Iterator<Item = &'static str> + Clone,
 ) {
-    let shown = || names.iter().filter(|(bit, _)| flags & (*bit).into() != 0);
-    server.add_reply_set_len(c, shown().count());
-    for (_, name) in shown() {
+    server.add_reply_set_len(c, names.clone().count());
+    for name in names {
         server.add_reply_status(c, name);
     }
 }

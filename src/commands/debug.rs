@@ -17,11 +17,11 @@ use crate::base::num::string2ll;
 use crate::base::strtod::strtod;
 use crate::base::sys;
 use crate::commands::config::rewrite_config_or_reply;
-use crate::ds::table::{Element, HashKey, Slot, Table};
+use crate::ds::table::{Element, HashKey, Table};
 use crate::server::client::ClientId;
 use crate::server::crash::server_panic;
 use crate::server::exec::{Args, OwnedArgs};
-use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, LOOKUP_WRITE};
+use crate::server::lookup::{At, Lookup};
 use crate::server::{DebugSettings, Server};
 use crate::server_log;
 use crate::store::entry::value::Value;
@@ -325,28 +325,27 @@ fn reload(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// A key as it is in the table, expired or not, touched and counted by nobody.
-fn find(server: &Server, cid: ClientId, key: &[u8]) -> Option<Slot> {
-    let keys = &server.dbs[server.client_db(cid)].keys;
-    keys.find(keys.hash(key), key)
+fn find(server: &Server, cid: ClientId, key: &[u8]) -> Option<At> {
+    server.find_key(server.client_db(cid), key)
 }
 
 /// The same, with an error to the client when there is none.
-fn find_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<Slot> {
-    let slot = find(server, cid, key);
-    if slot.is_none() {
+fn find_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<At> {
+    let at = find(server, cid, key);
+    if at.is_none() {
         server.add_reply_no_such_key(cid);
     }
-    slot
+    at
 }
 
 /// A key for a command that shows its inside (objectCommandLookupOrReply).
-fn lookup_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<Slot> {
+fn lookup_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<At> {
     let db = server.client_db(cid);
-    let slot = server.lookup_key(db, key, LOOKUP_NOTOUCH | LOOKUP_NONOTIFY);
-    if slot.is_none() {
+    let at = server.lookup_key(db, key, Lookup::NOTOUCH | Lookup::NONOTIFY);
+    if at.is_none() {
         server.add_reply_no_such_key(cid);
     }
-    slot
+    at
 }
 
 /// Bytes of the value as an RDB file would have it (rdbSavedObjectLen).
@@ -362,10 +361,10 @@ fn rdb_saved_object_len(server: &Server, e: &Entry) -> u64 {
 }
 
 fn object(server: &mut Server, cid: ClientId, args: &Args) {
-    let Some(slot) = find_or_reply(server, cid, &args[2]) else {
+    let Some(at) = find_or_reply(server, cid, &args[2]) else {
         return;
     };
-    let e = server.entry(cid, slot);
+    let e = at.entry(&server.dbs);
     let (now, lru) = (server.clock.lru_clock, e.lru());
     let idle = if now >= lru {
         now - lru
@@ -383,10 +382,10 @@ fn object(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 fn sdslen(server: &mut Server, cid: ClientId, args: &Args) {
-    let Some(slot) = find_or_reply(server, cid, &args[2]) else {
+    let Some(at) = find_or_reply(server, cid, &args[2]) else {
         return;
     };
-    let e = server.entry(cid, slot);
+    let e = at.entry(&server.dbs);
     if e.value_type() != Type::String || e.encoding() == Encoding::Int {
         return server.add_reply_error(cid, "Not an sds encoded string.");
     }
@@ -451,7 +450,7 @@ fn populate(server: &mut Server, cid: ClientId, args: &Args) {
         let n = number.format(n).as_bytes();
         key.truncate(prefix);
         key.extend_from_slice(n);
-        let flags = LOOKUP_WRITE | LOOKUP_NOSTATS;
+        let flags = Lookup::WRITE | Lookup::NOSTATS;
         if server.lookup_key(db, &key, flags).is_some() {
             continue;
         }
@@ -566,8 +565,8 @@ fn digest_value(server: &mut Server, cid: ClientId, args: &Args) {
     server.clients.add_reply_array_len(cid, args.len() - 2);
     for i in 2..args.len() {
         let mut digest = [0; 20];
-        if let Some(slot) = find(server, cid, &args[i]) {
-            xor_object_digest(&mut digest, server.entry(cid, slot));
+        if let Some(at) = find(server, cid, &args[i]) {
+            xor_object_digest(&mut digest, at.entry(&server.dbs));
         }
         server.clients.add_reply_status(cid, &hex(&digest));
     }
@@ -689,12 +688,12 @@ fn htstats(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 fn htstats_key(server: &mut Server, cid: ClientId, args: &Args) {
-    let Some(slot) = lookup_or_reply(server, cid, &args[2]) else {
+    let Some(at) = lookup_or_reply(server, cid, &args[2]) else {
         return;
     };
     let full = args.len() >= 4 && args.is(3, "full");
     let mut text = String::new();
-    let e = server.entry(cid, slot);
+    let e = at.entry(&server.dbs);
     if let Some(Set::Table(t)) = e.value::<Set>().as_deref() {
         table_stats(&mut text, t.table(), full);
     } else if let Some(Hash::Table(t)) = e.value::<Hash>().as_deref() {

@@ -22,10 +22,10 @@ use crate::wire::rdb::{
 
 /// DUMP key
 pub fn dump_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let Some(slot) = server.lookup_key_read(cid, &args[1]) else {
+    let Some(at) = server.lookup_key_read(cid, &args[1]) else {
         return server.add_reply_null(cid);
     };
-    match dump_payload(server, server.entry(cid, slot)) {
+    match dump_payload(server, at.entry(&server.dbs)) {
         Some(payload) => server.add_reply_bulk(cid, &payload),
         None => server.add_reply_error(cid, "Can't serialize the value"),
     }
@@ -178,9 +178,9 @@ pub fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_ok(cid);
     }
     let bits = lru_or_lfu_bits(server, options.idle, options.freq);
-    let slot = server.db_add(db, key, value, expire);
+    let at = server.db_add(db, key, value, expire);
     if let Some(bits) = bits {
-        server.dbs[db].keys.set_lru(slot, bits);
+        server.dbs[at.db].keys.set_lru(at.slot, bits);
     }
     if let Some(at) = expire {
         server.remember_slave_key_with_expire(cid, db, key);

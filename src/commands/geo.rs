@@ -12,11 +12,11 @@ use crate::base::geohash::{
     geohash_get_distance, geohash_string, is_valid,
 };
 use crate::base::num::{LONG_STR_SIZE, push_fixed4, string2d, ull2string};
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::{Args, OwnedArgs};
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_ZSET};
+use crate::server::lookup::{At, Lookup};
+use crate::server::notify::NOTIFY_ZSET;
 use crate::store::entry::NewValue;
 use crate::store::entry::value::Value;
 use crate::store::zset::Zset;
@@ -196,11 +196,11 @@ impl Server {
     fn long_lat_from_member_or_reply(
         &mut self,
         cid: ClientId,
-        slot: Slot,
+        at: At,
         member: &[u8],
     ) -> Option<Point> {
-        let score = self
-            .entry(cid, slot)
+        let score = at
+            .entry(&self.dbs)
             .value::<Zset>()
             .and_then(|z| z.score(member));
         if score.is_none() {
@@ -209,14 +209,14 @@ impl Server {
         score.map(decode_score)
     }
 
-    /// The arguments of a search from `first` on, or an error to the client. `slot` is where the sorted set is.
+    /// The arguments of a search from `first` on, or an error to the client. `at` is where the sorted set is.
     fn parse_geo_query(
         &mut self,
         cid: ClientId,
         args: &Args,
         first: usize,
         form: Form,
-        slot: Option<Slot>,
+        at: Option<At>,
         mut q: Query,
     ) -> Option<Query> {
         let mut i = first;
@@ -250,8 +250,8 @@ impl Server {
             } else if is("storedist") && form == Form::SearchStore {
                 q.store_dist = true;
             } else if is("frommember") && following >= 1 && form.is_search() && !q.from_point {
-                if let Some(slot) = slot {
-                    q.center = Some(self.long_lat_from_member_or_reply(cid, slot, &args[i + 1])?);
+                if let Some(at) = at {
+                    q.center = Some(self.long_lat_from_member_or_reply(cid, at, &args[i + 1])?);
                 }
                 q.from_member = true;
                 i += 1;
@@ -363,7 +363,7 @@ impl Found {
 /// GEORADIUS and GEOSEARCH with their kin (georadiusGeneric).
 fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form) {
     let source = if form == Form::SearchStore { 2 } else { 1 };
-    let Ok(slot) = server.lookup_typed::<Zset>(cid, &args[source], 0) else {
+    let Ok(at) = server.lookup_typed::<Zset>(cid, &args[source], Lookup::READ) else {
         return;
     };
     let mut q = Query {
@@ -379,8 +379,8 @@ fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form
             6
         }
         Form::RadiusOfMember { .. } => {
-            if let Some(slot) = slot {
-                q.center = server.long_lat_from_member_or_reply(cid, slot, &args[2]);
+            if let Some(at) = at {
+                q.center = server.long_lat_from_member_or_reply(cid, at, &args[2]);
                 if q.center.is_none() {
                     return;
                 }
@@ -396,7 +396,7 @@ fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form
     // Without a sorted set, GEORADIUSBYMEMBER does not look at its radius.
     let has_radius = match form {
         Form::RadiusOfPoint { .. } => true,
-        Form::RadiusOfMember { .. } => slot.is_some(),
+        Form::RadiusOfMember { .. } => at.is_some(),
         _ => false,
     };
     if has_radius {
@@ -405,16 +405,16 @@ fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form
         };
         (q.shape, q.unit) = (Some(shape), unit);
     }
-    let Some(q) = server.parse_geo_query(cid, args, first, form, slot, q) else {
+    let Some(q) = server.parse_geo_query(cid, args, first, form, at, q) else {
         return;
     };
     if !server.check_geo_query(cid, args, form, &q) {
         return;
     }
     let mut found = Found::default();
-    if let (Some(slot), Some(center), Some(shape)) = (slot, q.center, q.shape) {
+    if let (Some(at), Some(center), Some(shape)) = (at, q.center, q.shape) {
         let limit = if q.any { q.count } else { 0 };
-        if let Some(zset) = server.entry(cid, slot).value::<Zset>() {
+        if let Some(zset) = at.entry(&server.dbs).value::<Zset>() {
             found = members_of_all_neighbors(&zset, center, shape, limit);
         }
         // The nearest ones are asked for, unless any will do.
@@ -461,9 +461,8 @@ fn store_found(
     form: Form,
     found: &Found,
 ) {
-    let db = server.client_db(cid);
     let n = found.points.len();
-    if n > 0 {
+    let result = (n > 0).then(|| {
         let members = found.points.iter().map(|p| {
             let score = match q.store_dist {
                 true => p.distance / q.unit,
@@ -472,19 +471,13 @@ fn store_found(
             (&found.names[p.name.clone()], score)
         });
         let zset = Zset::from_members(members, &server.config);
-        server.set_key_with_lookup(db, key, NewValue::Value(Value::Zset(zset)));
-        server.signal_modified_key(cid, db, key);
-        let event = match form.is_search() {
-            true => "geosearchstore",
-            false => "georadiusstore",
-        };
-        server.notify_keyspace_event(NOTIFY_ZSET, event, key, db);
-        server.dirty += n as i64;
-    } else if server.db_delete(db, key) {
-        server.signal_modified_key(cid, db, key);
-        server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-        server.dirty += 1;
-    }
+        NewValue::Value(Value::Zset(zset))
+    });
+    let event = match form.is_search() {
+        true => "geosearchstore",
+        false => "georadiusstore",
+    };
+    server.store_result(cid, key, result, (NOTIFY_ZSET, event), n);
     server.add_reply_long_long(cid, n as i64);
 }
 
@@ -564,12 +557,11 @@ fn for_each_member(
     args: &Args,
     reply: fn(&mut Clients, ClientId, Option<f64>),
 ) {
-    let Ok(slot) = server.lookup_typed::<Zset>(cid, &args[1], 0) else {
+    let Ok(at) = server.lookup_typed::<Zset>(cid, &args[1], Lookup::READ) else {
         return;
     };
-    let db = server.client_db(cid);
     let Server { clients, dbs, .. } = server;
-    let zset = slot.and_then(|s| dbs[db].keys.at(s).value::<Zset>());
+    let zset = at.and_then(|s| s.entry(dbs).value::<Zset>());
     clients.add_reply_array_len(cid, args.len() - 2);
     for i in 2..args.len() {
         let score = zset.as_ref().and_then(|z| z.score(&args[i]));
@@ -604,10 +596,10 @@ pub fn geodist_command(server: &mut Server, cid: ClientId, args: &Args) {
         },
         _ => return server.add_reply_syntax_error(cid),
     }
-    let Ok(slot) = server.lookup_typed::<Zset>(cid, &args[1], 0) else {
+    let Ok(at) = server.lookup_typed::<Zset>(cid, &args[1], Lookup::READ) else {
         return;
     };
-    let zset = slot.and_then(|s| server.entry(cid, s).value::<Zset>());
+    let zset = at.and_then(|s| s.entry(&server.dbs).value::<Zset>());
     let scores = zset.and_then(|z| Some((z.score(&args[2])?, z.score(&args[3])?)));
     let Some((a, b)) = scores else {
         return server.add_reply_null(cid);

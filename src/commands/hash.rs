@@ -12,8 +12,8 @@ use crate::ds::table::Resize;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_WRITE, Replied};
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_HASH};
+use crate::server::lookup::{Lookup, Replied};
+use crate::server::notify::NOTIFY_HASH;
 use crate::store::entry::NewValue;
 use crate::store::entry::value::{Value, ValueRef};
 use crate::store::hash::{Hash, HashLimits, HashValue};
@@ -79,9 +79,9 @@ impl Server {
     ) -> Result<(&mut Clients, Option<ValueRef<'_, Hash>>), Replied> {
         let db = self.client_db(cid);
         let hash = self.dbs[db].keys.hash(&args[1]);
-        let slot = self.lookup_typed_hashed::<Hash>(cid, db, hash, &args[1], 0)?;
+        let at = self.lookup_typed_hashed::<Hash>(cid, db, hash, &args[1], Lookup::READ)?;
         let Server { clients, dbs, .. } = self;
-        Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
+        Ok((clients, at.and_then(|s| s.value(dbs))))
     }
 
     /// Lets `change` work on the hash at argument 1, a new one if there is none. `None`: it is of another type, or `change`
@@ -97,12 +97,12 @@ impl Server {
         let key = &args[1];
         let hash = self.dbs[db].keys.hash(key);
         let found = self
-            .lookup_typed_hashed::<Hash>(cid, db, hash, key, LOOKUP_WRITE)
+            .lookup_typed_hashed::<Hash>(cid, db, hash, key, Lookup::WRITE)
             .ok()?;
         let limits = self.hash_limits();
         let done = match found {
-            Some(slot) => {
-                let mut h = self.dbs[db].keys.value_mut::<Hash>(slot)?;
+            Some(at) => {
+                let mut h = at.value_mut::<Hash>(&mut self.dbs)?;
                 change(&mut h, &limits)
             }
             None => {
@@ -282,36 +282,32 @@ pub fn hmget_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// HDEL key field [field ...]
 pub fn hdel_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let db = server.client_db(cid);
     let key = &args[1];
     let limits = server.hash_limits();
-    let slot = match server.lookup_typed::<Hash>(cid, key, LOOKUP_WRITE) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<Hash>(cid, key, Lookup::WRITE) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_long_long(cid, 0),
         Err(Replied) => return,
     };
-    let mut deleted = 0;
-    let mut empty = false;
-    if let Some(mut h) = server.dbs[db].keys.value_mut::<Hash>(slot) {
+    let changed = server.change_value(at, |h: &mut Hash, _| {
+        let mut deleted = 0;
         for i in 2..args.len() {
             if h.remove(&args[i], &limits) {
                 deleted += 1;
-                empty = h.is_empty();
-                if empty {
+                if h.is_empty() {
                     break;
                 }
             }
         }
-    }
-    if empty {
-        server.db_delete(db, key);
-    }
+        deleted
+    });
+    let Some((deleted, left)) = changed else {
+        return;
+    };
     if deleted > 0 {
         server.hash_changed(cid, args, "hdel", deleted);
-        if empty {
-            server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-        }
     }
+    server.delete_if_empty(at.db, key, left);
     server.add_reply_long_long(cid, deleted as i64);
 }
 
@@ -421,18 +417,17 @@ fn hrandfield_with_count(
     count: i64,
     with_values: bool,
 ) {
-    let db = server.client_db(cid);
-    let slot = match server.lookup_typed::<Hash>(cid, &args[1], 0) {
-        Ok(Some(slot)) if count != 0 => slot,
+    let at = match server.lookup_typed::<Hash>(cid, &args[1], Lookup::READ) {
+        Ok(Some(at)) if count != 0 => at,
         Ok(_) => return server.add_reply_array_len(cid, 0),
         Err(Replied) => return,
     };
-    if let Some(mut h) = server.dbs[db].keys.value_mut::<Hash>(slot) {
+    if let Some(mut h) = at.value_mut::<Hash>(&mut server.dbs) {
         h.rehash_step();
     }
     let distinct = count > 1;
     let mut wanted = count.unsigned_abs();
-    if distinct && let Some(h) = server.dbs[db].keys.value::<Hash>(slot) {
+    if distinct && let Some(h) = at.value::<Hash>(&server.dbs) {
         wanted = wanted.min(h.len() as u64);
     }
     let flat = with_values && server.clients.resp_version(cid) == 2;
@@ -442,7 +437,7 @@ fn hrandfield_with_count(
         let Server {
             clients, dbs, rng, ..
         } = server;
-        if let Some(h) = dbs[db].keys.value::<Hash>(slot) {
+        if let Some(h) = at.value::<Hash>(dbs) {
             h.sample(wanted as usize, rng, |k, v| {
                 add_reply_pair(clients, cid, with_values, k, v);
             });
@@ -455,7 +450,7 @@ fn hrandfield_with_count(
         let Server {
             clients, dbs, rng, ..
         } = &mut *server;
-        if let Some(h) = dbs[db].keys.value::<Hash>(slot) {
+        if let Some(h) = at.value::<Hash>(dbs) {
             h.random_many(rng, |k, v| {
                 add_reply_pair(clients, cid, with_values, k, v);
                 batch -= 1;
@@ -476,19 +471,18 @@ pub fn hrandfield_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
         return;
     }
-    let slot = match server.lookup_typed::<Hash>(cid, &args[1], 0) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<Hash>(cid, &args[1], Lookup::READ) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_null(cid),
         Err(Replied) => return,
     };
-    let db = server.client_db(cid);
-    if let Some(mut h) = server.dbs[db].keys.value_mut::<Hash>(slot) {
+    if let Some(mut h) = at.value_mut::<Hash>(&mut server.dbs) {
         h.rehash_step();
     }
     let Server {
         clients, dbs, rng, ..
     } = server;
-    if let Some(h) = dbs[db].keys.value::<Hash>(slot)
+    if let Some(h) = at.value::<Hash>(dbs)
         && let Some((k, _)) = h.random(rng)
     {
         add_reply_element(clients, cid, k);

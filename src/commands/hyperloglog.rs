@@ -11,23 +11,22 @@ use crate::ds::hll::{
     hll_self_test, hll_set_cached, hll_sparse_decode, hll_sparse_to_dense, hll_store, is_hll,
 };
 use crate::ds::sbuf::SBuf;
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::LOOKUP_WRITE;
+use crate::server::lookup::{At, Lookup};
 use crate::server::notify::NOTIFY_STRING;
 use crate::store::entry::{Encoding, NewValue, Str};
 
 const INVALID_HLL: &str = "-INVALIDOBJ Corrupted HLL object detected";
 
 impl Server {
-    /// False, and upstream's error to the client, when the value at `slot` is no HyperLogLog (isHLLObjectOrReply).
-    fn is_hll_object_or_reply(&mut self, cid: ClientId, db: usize, slot: Slot) -> bool {
-        if !self.check_type_string(cid, db, slot) {
+    /// False, and upstream's error to the client, when the value at `at` is no HyperLogLog (isHLLObjectOrReply).
+    fn is_hll_object_or_reply(&mut self, cid: ClientId, at: At) -> bool {
+        if !self.check_type_string(cid, at) {
             return false;
         }
-        let ok = match self.dbs[db].keys.at(slot).string() {
+        let ok = match at.entry(&self.dbs).string() {
             Str::Int(_) => false,
             Str::Bytes(b) => is_hll(b),
         };
@@ -44,13 +43,13 @@ impl Server {
         let db = self.client_db(cid);
         let mut dense = false;
         for i in 1..args.len() {
-            let Some(slot) = self.lookup_key(db, &args[i], 0) else {
+            let Some(at) = self.lookup_key(db, &args[i], Lookup::READ) else {
                 continue;
             };
-            if !self.is_hll_object_or_reply(cid, db, slot) {
+            if !self.is_hll_object_or_reply(cid, at) {
                 return None;
             }
-            if let Str::Bytes(b) = self.dbs[db].keys.at(slot).string() {
+            if let Str::Bytes(b) = at.entry(&self.dbs).string() {
                 dense |= hll_is_dense(b);
                 if hll_merge(max, b).is_err() {
                     self.add_reply_error(cid, INVALID_HLL);
@@ -68,9 +67,9 @@ pub fn pfadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let max_bytes = server.config.hll_sparse_max_bytes;
     let hash = server.dbs[db].keys.hash(key);
-    let found = server.lookup_key_hashed(db, hash, key, LOOKUP_WRITE);
-    if let Some(slot) = found
-        && !server.is_hll_object_or_reply(cid, db, slot)
+    let found = server.lookup_key_hashed(db, hash, key, Lookup::WRITE);
+    if let Some(at) = found
+        && !server.is_hll_object_or_reply(cid, at)
     {
         return;
     }
@@ -97,7 +96,7 @@ pub fn pfadd_command(server: &mut Server, cid: ClientId, args: &Args) {
         Ok(())
     };
     let done = match found {
-        Some(slot) => server.dbs[db].keys.update_raw(slot, add),
+        Some(at) => server.dbs[at.db].keys.update_raw(at.slot, add),
         None => {
             let mut b = create_hll();
             let done = add(&mut b);
@@ -136,22 +135,22 @@ pub fn pfcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     let db = server.client_db(cid);
     let key = &args[1];
-    let Some(slot) = server.lookup_key(db, key, 0) else {
+    let Some(at) = server.lookup_key(db, key, Lookup::READ) else {
         return server.add_reply_long_long(cid, 0);
     };
-    if !server.is_hll_object_or_reply(cid, db, slot) {
+    if !server.is_hll_object_or_reply(cid, at) {
         return;
     }
     let keys = &mut server.dbs[db].keys;
-    let card = match keys.at(slot).string() {
+    let card = match keys.at(at.slot).string() {
         Str::Bytes(b) => hll_cached(b),
         Str::Int(_) => None,
     };
     // As upstream has it, a look makes the value `raw`.
-    if card.is_some() && keys.at(slot).encoding() == Encoding::Raw {
+    if card.is_some() && keys.at(at.slot).encoding() == Encoding::Raw {
         return server.add_reply_long_long(cid, card.unwrap_or(0) as i64);
     }
-    let counted = keys.update_raw(slot, |b| match card {
+    let counted = keys.update_raw(at.slot, |b| match card {
         Some(card) => Ok((card, false)),
         None => hll_count(b.as_slice()).map(|card| {
             hll_set_cached(b, card);
@@ -178,10 +177,10 @@ pub fn pfmerge_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let max_bytes = server.config.hll_sparse_max_bytes;
     let hash = server.dbs[db].keys.hash(key);
-    let stored = match server.lookup_key_hashed(db, hash, key, LOOKUP_WRITE) {
-        Some(slot) => server.dbs[db]
+    let stored = match server.lookup_key_hashed(db, hash, key, Lookup::WRITE) {
+        Some(at) => server.dbs[at.db]
             .keys
-            .update_raw(slot, |b| hll_store(b, &max, dense, max_bytes)),
+            .update_raw(at.slot, |b| hll_store(b, &max, dense, max_bytes)),
         None => {
             let mut b = create_hll();
             let stored = hll_store(&mut b, &max, dense, max_bytes);
@@ -201,11 +200,10 @@ pub fn pfmerge_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// PFDEBUG GETREG | DECODE | ENCODING | TODENSE key
 pub fn pfdebug_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let db = server.client_db(cid);
-    let Some(slot) = server.lookup_key_write(cid, &args[2]) else {
+    let Some(at) = server.lookup_key_write(cid, &args[2]) else {
         return server.add_reply_error(cid, "The specified key does not exist");
     };
-    if !server.is_hll_object_or_reply(cid, db, slot) {
+    if !server.is_hll_object_or_reply(cid, at) {
         return;
     }
     let Server {
@@ -215,7 +213,7 @@ pub fn pfdebug_command(server: &mut Server, cid: ClientId, args: &Args) {
         ..
     } = server;
     let wants_dense = args.is(1, "getreg") || args.is(1, "todense");
-    let shown = dbs[db].keys.update_raw(slot, |b| {
+    let shown = dbs[at.db].keys.update_raw(at.slot, |b| {
         let converted = wants_dense && hll_sparse_to_dense(b)?;
         if converted {
             *dirty += 1;

@@ -15,7 +15,7 @@ use crate::base::num::string2ll;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
+use crate::server::lookup::{Free, Lookup};
 use crate::server::notify::NOTIFY_GENERIC;
 use crate::store::entry::{Encoding, Entry, NewValue, Str};
 use crate::wire::resp::push_bulk;
@@ -24,7 +24,7 @@ use crate::wire::resp::push_bulk;
 const RANDOM_KEY_TRIES: u32 = 100;
 
 /// DEL and UNLINK (delGenericCommand): one look-up a key, the expired ones told to the replicas by themselves and not counted.
-fn del_generic(server: &mut Server, cid: ClientId, args: &Args, lazy: bool) {
+fn del_generic(server: &mut Server, cid: ClientId, args: &Args, free: Free) {
     let db = server.client_db(cid);
     let mut deleted = 0;
     for i in 1..args.len() {
@@ -39,12 +39,12 @@ fn del_generic(server: &mut Server, cid: ClientId, args: &Args, lazy: bool) {
             && server.repl.master_host.is_none()
             && !server.pause.expire_paused()
         {
-            let lazy_expire = server.config.lazyfree_lazy_expire;
-            server.free_entry(e, lazy_expire);
-            server.after_expired_key_was_deleted(db, key, lazy_expire);
+            let free = Free::lazily_if(server.config.lazyfree_lazy_expire);
+            server.free_entry(e, free);
+            server.after_expired_key_was_deleted(db, key, free);
             continue;
         }
-        server.free_entry(e, lazy);
+        server.free_entry(e, free);
         server.signal_modified_key(cid, db, key);
         server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
         server.dirty += 1;
@@ -55,20 +55,20 @@ fn del_generic(server: &mut Server, cid: ClientId, args: &Args, lazy: bool) {
 
 /// DEL key [key ...]
 pub fn del_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let lazy = server.config.lazyfree_lazy_user_del;
-    del_generic(server, cid, args, lazy);
+    let free = Free::lazily_if(server.config.lazyfree_lazy_user_del);
+    del_generic(server, cid, args, free);
 }
 
 /// UNLINK key [key ...]
 pub fn unlink_command(server: &mut Server, cid: ClientId, args: &Args) {
-    del_generic(server, cid, args, true);
+    del_generic(server, cid, args, Free::Lazily);
 }
 
 /// EXISTS key [key ...]: a key named twice counts twice.
 pub fn exists_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let found = (1..args.len())
-        .filter(|i| server.lookup_key(db, &args[*i], LOOKUP_NOTOUCH).is_some())
+        .filter(|i| server.lookup_key(db, &args[*i], Lookup::NOTOUCH).is_some())
         .count();
     server.add_reply_long_long(cid, found as i64);
 }
@@ -76,8 +76,8 @@ pub fn exists_command(server: &mut Server, cid: ClientId, args: &Args) {
 /// TYPE key
 pub fn type_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
-    let name = match server.lookup_key(db, &args[1], LOOKUP_NOTOUCH) {
-        Some(slot) => server.dbs[db].keys.at(slot).value_type().name(),
+    let name = match server.lookup_key(db, &args[1], Lookup::NOTOUCH) {
+        Some(at) => at.entry(&server.dbs).value_type().name(),
         None => "none",
     };
     server.add_reply_status(cid, name);
@@ -211,7 +211,7 @@ pub fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     if server.lookup_key_write(cid, key).is_none()
         || server
-            .lookup_key(dst, key, crate::server::lookup::LOOKUP_WRITE)
+            .lookup_key(dst, key, crate::server::lookup::Lookup::WRITE)
             .is_some()
     {
         return server.add_reply_long_long(cid, 0);
@@ -263,7 +263,7 @@ pub fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_long_long(cid, 0);
     }
     if server
-        .lookup_key(dst, to, crate::server::lookup::LOOKUP_WRITE)
+        .lookup_key(dst, to, crate::server::lookup::Lookup::WRITE)
         .is_some()
     {
         if !replace {
@@ -272,11 +272,10 @@ pub fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
         server.db_delete(dst, to);
     }
     // Found again: deleting the target may have moved it.
-    let keys = &server.dbs[src].keys;
-    let Some(slot) = keys.find(keys.hash(from), from) else {
+    let Some(at) = server.find_key(src, from) else {
         return server.add_reply_long_long(cid, 0);
     };
-    let e = keys.at(slot);
+    let e = at.entry(&server.dbs);
     let copy = Entry::new(to, dup_value(e), e.expire());
     add_entry(server, cid, dst, to, copy);
     server.signal_modified_key(cid, dst, to);
@@ -325,7 +324,7 @@ pub fn randomkey_command(server: &mut Server, cid: ClientId, _args: &Args) {
         }
         name.clear();
         name.extend_from_slice(e.name());
-        let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS | LOOKUP_NONOTIFY;
+        let flags = Lookup::NOTOUCH | Lookup::NOSTATS | Lookup::NONOTIFY;
         if server.lookup_key(db, &name, flags).is_some() {
             return server.add_reply_bulk(cid, &name);
         }

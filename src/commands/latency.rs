@@ -30,32 +30,28 @@ const HELP: &[&str] = &[
     "    If no commands are specified then all histograms are replied.",
 ];
 
-/// LATENCY subcommand ...
-pub fn latency_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let n = args.len();
-    let is = |word: &str| args.is(1, word);
-    match () {
-        _ if is("history") && n == 3 => history(server, cid, args),
-        _ if is("graph") && n == 3 => graph(server, cid, args),
-        _ if is("latest") && n == 2 => latest(server, cid),
-        _ if is("doctor") && n == 2 => {
-            let report = server.create_latency_report();
-            server.add_reply_verbatim(cid, report.as_bytes(), "txt");
-        }
-        _ if is("reset") => {
-            let resets = match n {
-                2 => server.latency.reset(None),
-                _ => (2..n).map(|i| server.latency.reset(Some(&args[i]))).sum(),
-            };
-            server.add_reply_long_long(cid, resets as i64);
-        }
-        _ if is("histogram") => histogram(server, cid, args),
-        _ if is("help") && n == 2 => server.add_reply_help(cid, args, HELP),
-        _ => server.add_reply_subcommand_syntax_error(cid, args),
-    }
+/// LATENCY HELP
+pub fn latency_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(cid, args, HELP);
 }
 
-fn history(server: &mut Server, cid: ClientId, args: &Args) {
+/// LATENCY DOCTOR
+pub fn latency_doctor_command(server: &mut Server, cid: ClientId, _: &Args) {
+    let report = server.create_latency_report();
+    server.add_reply_verbatim(cid, report.as_bytes(), "txt");
+}
+
+/// LATENCY RESET [event ...]
+pub fn latency_reset_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let resets = match args.len() {
+        2 => server.latency.reset(None),
+        n => (2..n).map(|i| server.latency.reset(Some(&args[i]))).sum(),
+    };
+    server.add_reply_long_long(cid, resets as i64);
+}
+
+/// LATENCY HISTORY event
+pub fn latency_history_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Server {
         latency, clients, ..
     } = server;
@@ -73,7 +69,8 @@ fn history(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-fn latest(server: &mut Server, cid: ClientId) {
+/// LATENCY LATEST
+pub fn latency_latest_command(server: &mut Server, cid: ClientId, _: &Args) {
     let Server {
         latency, clients, ..
     } = server;
@@ -98,7 +95,8 @@ fn age(seconds: i64) -> String {
     }
 }
 
-fn graph(server: &mut Server, cid: ClientId, args: &Args) {
+/// LATENCY GRAPH event
+pub fn latency_graph_command(server: &mut Server, cid: ClientId, args: &Args) {
     let found = std::str::from_utf8(&args[2])
         .ok()
         .and_then(|name| server.latency.events.get_key_value(name));
@@ -129,7 +127,7 @@ fn graph(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LATENCY HISTOGRAM [command ...]: a container stands for its subcommands; a name that is none is left out.
-fn histogram(server: &mut Server, cid: ClientId, args: &Args) {
+pub fn latency_histogram_command(server: &mut Server, cid: ClientId, args: &Args) {
     let table = &server.commands;
     let mut wanted: Vec<CommandId> = Vec::new();
     if args.len() == 2 {

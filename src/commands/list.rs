@@ -7,14 +7,14 @@
 
 mod blocking;
 
+use super::change::{Collection, Left};
 use crate::ds::listpack::Needle;
 use crate::ds::quicklist::{End, QlValue, Span};
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_WRITE, Replied};
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_LIST};
+use crate::server::lookup::{At, Lookup, Replied};
+use crate::server::notify::NOTIFY_LIST;
 use crate::store::entry::NewValue;
 use crate::store::entry::value::Value;
 use crate::store::list::{List, ListLimits};
@@ -136,8 +136,8 @@ impl Server {
 
     /// A list that a command wants to change.
     #[inline]
-    fn lookup_list_write(&mut self, cid: ClientId, key: &[u8]) -> Result<Option<Slot>, Replied> {
-        self.lookup_typed::<List>(cid, key, LOOKUP_WRITE)
+    fn lookup_list_write(&mut self, cid: ClientId, key: &[u8]) -> Result<Option<At>, Replied> {
+        self.lookup_typed::<List>(cid, key, Lookup::WRITE)
     }
 
     /// LEFT or RIGHT, or a syntax error to the client (getListPositionFromObjectOrReply).
@@ -158,13 +158,13 @@ impl Server {
         let db = self.client_db(cid);
         let key = &args[1];
         let hash = self.dbs[db].keys.hash(key);
-        let Ok(found) = self.lookup_typed_hashed::<List>(cid, db, hash, key, LOOKUP_WRITE) else {
+        let Ok(found) = self.lookup_typed_hashed::<List>(cid, db, hash, key, Lookup::WRITE) else {
             return;
         };
         let limits = self.list_limits();
         let n = args.len() - 2;
         let len = match found {
-            Some(slot) => match self.dbs[db].keys.value_mut::<List>(slot) {
+            Some(at) => match at.value_mut::<List>(&mut self.dbs) {
                 Some(mut list) if n == 1 => {
                     let s = &args[2];
                     list.grow(limits, s.len(), 1);
@@ -199,63 +199,57 @@ impl Server {
         key: &[u8],
         end: End,
         count: usize,
-        empty: bool,
+        left: Left,
     ) {
         self.notify_keyspace_event(NOTIFY_LIST, pop_event(end), key, db);
-        if empty {
-            self.db_delete(db, key);
-            self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-        }
+        self.delete_if_empty(db, key, left);
         self.signal_modified_key(cid, db, key);
         self.dirty += count as i64;
     }
 
     /// Takes one element from a list, with it as the reply.
     #[inline]
-    fn pop_and_reply(&mut self, cid: ClientId, db: usize, slot: Slot, key: &[u8], end: End) {
+    fn pop_and_reply(&mut self, cid: ClientId, at: At, key: &[u8], end: End) {
         let limits = self.list_limits();
-        let Server { clients, dbs, .. } = self;
-        let Some(mut list) = dbs[db].keys.value_mut::<List>(slot) else {
-            return;
-        };
-        list.pop(end, |v| add_reply_element(clients, cid, v));
-        list.shrink(limits);
-        let empty = list.is_empty();
-        drop(list);
-        self.list_elements_removed(cid, db, key, end, 1, empty);
+        let popped = self.change_value(at, |list: &mut List, clients| {
+            list.pop(end, |v| add_reply_element(clients, cid, v));
+            list.shrink(limits);
+        });
+        if let Some(((), left)) = popped {
+            self.list_elements_removed(cid, at.db, key, end, 1, left);
+        }
     }
 
     /// Takes up to `count` elements from a list, with an array of them as the reply; returns how many.
     fn pop_range_and_reply(
         &mut self,
         cid: ClientId,
-        db: usize,
-        slot: Slot,
+        at: At,
         key: &[u8],
         end: End,
         count: usize,
     ) -> usize {
         let limits = self.list_limits();
-        let Server { clients, dbs, .. } = self;
-        let Some(mut list) = dbs[db].keys.value_mut::<List>(slot) else {
+        let popped = self.change_value(at, |list: &mut List, clients| {
+            let len = list.len();
+            let n = count.min(len);
+            match end {
+                End::Head => {
+                    add_list_range_reply(clients, cid, list, 0, n, false);
+                    list.delete_range(0, n);
+                }
+                End::Tail => {
+                    add_list_range_reply(clients, cid, list, len.saturating_sub(1), n, true);
+                    list.delete_range(len - n, n);
+                }
+            }
+            list.shrink(limits);
+            n
+        });
+        let Some((n, left)) = popped else {
             return 0;
         };
-        let len = list.len();
-        let n = count.min(len);
-        match end {
-            End::Head => {
-                add_list_range_reply(clients, cid, &list, 0, n, false);
-                list.delete_range(0, n);
-            }
-            End::Tail => {
-                add_list_range_reply(clients, cid, &list, len.saturating_sub(1), n, true);
-                list.delete_range(len - n, n);
-            }
-        }
-        list.shrink(limits);
-        let empty = list.is_empty();
-        drop(list);
-        self.list_elements_removed(cid, db, key, end, n, empty);
+        self.list_elements_removed(cid, at.db, key, end, n, left);
         n
     }
 
@@ -264,15 +258,14 @@ impl Server {
     fn pop_range_and_reply_with_key(
         &mut self,
         cid: ClientId,
-        db: usize,
-        slot: Slot,
+        at: At,
         key: &[u8],
         end: End,
         count: usize,
     ) {
         self.add_reply_array_len(cid, 2);
         self.add_reply_bulk(cid, key);
-        let n = self.pop_range_and_reply(cid, db, slot, key, end, count);
+        let n = self.pop_range_and_reply(cid, at, key, end, count);
         let mut number = itoa::Buffer::new();
         let n = number.format(n).as_bytes();
         self.rewrite_client_command_vector(&[pop_word(end), key, n]);
@@ -296,18 +289,17 @@ impl Server {
         let Ok(found) = self.lookup_list_write(cid, key) else {
             return;
         };
-        let Some(slot) = found else {
+        let Some(at) = found else {
             return match count {
                 Some(_) => self.add_reply_null_array(cid),
                 None => self.add_reply_null(cid),
             };
         };
-        let db = self.client_db(cid);
         match count {
-            None => self.pop_and_reply(cid, db, slot, key, end),
+            None => self.pop_and_reply(cid, at, key, end),
             Some(0) => self.add_reply_array_len(cid, 0),
             Some(n) => {
-                self.pop_range_and_reply(cid, db, slot, key, end, n);
+                self.pop_range_and_reply(cid, at, key, end, n);
             }
         }
     }
@@ -326,27 +318,27 @@ impl Server {
         let (source, destination) = (&args[1], &args[2]);
         let source_hash = self.dbs[db].keys.hash(source);
         let hash = self.dbs[db].keys.hash(destination);
-        match self.lookup_typed_hashed::<List>(cid, db, source_hash, source, LOOKUP_WRITE) {
+        match self.lookup_typed_hashed::<List>(cid, db, source_hash, source, Lookup::WRITE) {
             Err(Replied) => return,
             Ok(None) => return self.add_reply_null(cid),
             Ok(Some(_)) => {}
         }
-        let Ok(target) = self.lookup_typed_hashed::<List>(cid, db, hash, destination, LOOKUP_WRITE)
+        let Ok(target) =
+            self.lookup_typed_hashed::<List>(cid, db, hash, destination, Lookup::WRITE)
         else {
             return;
         };
         let limits = self.list_limits();
         // The look-up of the destination may have deleted an expired key, so the source is found again.
-        let keys = &mut self.dbs[db].keys;
         let mut taken = Vec::new();
-        if let Some(slot) = keys.find(source_hash, source)
-            && let Some(mut list) = keys.value_mut::<List>(slot)
+        if let Some(at) = self.find_hashed(db, source_hash, source)
+            && let Some(mut list) = at.value_mut::<List>(&mut self.dbs)
         {
             list.pop(from, |v| v.value().push_to(&mut taken));
         }
         match target {
-            Some(slot) => {
-                if let Some(mut list) = keys.value_mut::<List>(slot) {
+            Some(at) => {
+                if let Some(mut list) = at.value_mut::<List>(&mut self.dbs) {
                     list.grow(limits, taken.len(), 1);
                     list.push(to, &taken, limits);
                 }
@@ -362,15 +354,11 @@ impl Server {
         self.signal_modified_key(cid, db, destination);
         self.notify_keyspace_event(NOTIFY_LIST, push_event(to), destination, db);
         self.add_reply_bulk(cid, &taken);
-        let keys = &mut self.dbs[db].keys;
-        let mut empty = false;
-        if let Some(slot) = keys.find(source_hash, source)
-            && let Some(mut list) = keys.value_mut::<List>(slot)
-        {
-            list.shrink(limits);
-            empty = list.is_empty();
-        }
-        self.list_elements_removed(cid, db, source, from, 1, empty);
+        let left = self
+            .find_hashed(db, source_hash, source)
+            .and_then(|at| self.change_value(at, |list: &mut List, _| list.shrink(limits)))
+            .map_or(Left::Something, |(_, left)| left);
+        self.list_elements_removed(cid, db, source, from, 1, left);
         if let Some(words) = rewrite {
             self.rewrite_client_command_vector(words);
         }
@@ -409,29 +397,27 @@ pub fn rpop_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// LLEN key
 pub fn llen_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let Ok(found) = server.lookup_typed::<List>(cid, &args[1], 0) else {
+    let Ok(found) = server.lookup_typed::<List>(cid, &args[1], Lookup::READ) else {
         return;
     };
-    let db = server.client_db(cid);
-    let list = found.and_then(|slot| server.dbs[db].keys.value::<List>(slot));
+    let list = found.and_then(|at| at.value::<List>(&server.dbs));
     let len = list.map_or(0, |l| l.len());
     server.add_reply_long_long(cid, len as i64);
 }
 
 /// LINDEX key index
 pub fn lindex_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let Ok(found) = server.lookup_typed::<List>(cid, &args[1], 0) else {
+    let Ok(found) = server.lookup_typed::<List>(cid, &args[1], Lookup::READ) else {
         return;
     };
-    let Some(slot) = found else {
+    let Some(at) = found else {
         return server.add_reply_null(cid);
     };
     let Some(index) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
     };
-    let db = server.client_db(cid);
     let Server { clients, dbs, .. } = server;
-    let Some(list) = dbs[db].keys.value::<List>(slot) else {
+    let Some(list) = at.value::<List>(dbs) else {
         return;
     };
     match clamp_index(index, list.len()) {
@@ -449,7 +435,7 @@ pub fn lset_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(found) = server.lookup_list_write(cid, key) else {
         return;
     };
-    let Some(slot) = found else {
+    let Some(at) = found else {
         return server.add_reply_no_such_key(cid);
     };
     let Some(index) = server.get_long_long_or_reply(cid, args, 2) else {
@@ -457,7 +443,7 @@ pub fn lset_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     let db = server.client_db(cid);
     let limits = server.list_limits();
-    let Some(mut list) = server.dbs[db].keys.value_mut::<List>(slot) else {
+    let Some(mut list) = at.value_mut::<List>(&mut server.dbs) else {
         return;
     };
     // Even when there is no such element.
@@ -489,12 +475,12 @@ pub fn linsert_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(found) = server.lookup_list_write(cid, key) else {
         return;
     };
-    let Some(slot) = found else {
+    let Some(at) = found else {
         return server.add_reply_long_long(cid, 0);
     };
     let db = server.client_db(cid);
     let limits = server.list_limits();
-    let Some(mut list) = server.dbs[db].keys.value_mut::<List>(slot) else {
+    let Some(mut list) = at.value_mut::<List>(&mut server.dbs) else {
         return;
     };
     // Even when the pivot is not there.
@@ -519,12 +505,11 @@ pub fn lrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(stop) = server.get_long_long_or_reply(cid, args, 3) else {
         return;
     };
-    let Ok(found) = server.lookup_typed::<List>(cid, &args[1], 0) else {
+    let Ok(found) = server.lookup_typed::<List>(cid, &args[1], Lookup::READ) else {
         return;
     };
-    let db = server.client_db(cid);
     let Server { clients, dbs, .. } = server;
-    let Some(list) = found.and_then(|slot| dbs[db].keys.value::<List>(slot)) else {
+    let Some(list) = found.and_then(|at| at.value::<List>(dbs)) else {
         return clients.add_reply_array_len(cid, 0);
     };
     let (first, n) = clamp_range(start, stop, list.len());
@@ -543,28 +528,25 @@ pub fn ltrim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(found) = server.lookup_list_write(cid, key) else {
         return;
     };
-    let Some(slot) = found else {
+    let Some(at) = found else {
         return server.add_reply_ok(cid);
     };
-    let db = server.client_db(cid);
     let limits = server.list_limits();
-    let Some(mut list) = server.dbs[db].keys.value_mut::<List>(slot) else {
+    let trimmed = server.change_value(at, |list: &mut List, _| {
+        let len = list.len();
+        let (first, n) = clamp_range(start, stop, len);
+        list.delete_range(first + n, len - first - n);
+        list.delete_range(0, first);
+        list.shrink(limits);
+        len - n
+    });
+    let Some((removed, left)) = trimmed else {
         return;
     };
-    let len = list.len();
-    let (first, n) = clamp_range(start, stop, len);
-    list.delete_range(first + n, len - first - n);
-    list.delete_range(0, first);
-    list.shrink(limits);
-    let empty = list.is_empty();
-    drop(list);
-    server.notify_keyspace_event(NOTIFY_LIST, "ltrim", key, db);
-    if empty {
-        server.db_delete(db, key);
-        server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-    }
-    server.signal_modified_key(cid, db, key);
-    server.dirty += (len - n) as i64;
+    server.notify_keyspace_event(NOTIFY_LIST, "ltrim", key, at.db);
+    server.delete_if_empty(at.db, key, left);
+    server.signal_modified_key(cid, at.db, key);
+    server.dirty += removed as i64;
     server.add_reply_ok(cid);
 }
 
@@ -577,12 +559,12 @@ pub fn lrem_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(found) = server.lookup_list_write(cid, key) else {
         return;
     };
-    let Some(slot) = found else {
+    let Some(at) = found else {
         return server.add_reply_long_long(cid, 0);
     };
     let db = server.client_db(cid);
     let limits = server.list_limits();
-    let Some(mut list) = server.dbs[db].keys.value_mut::<List>(slot) else {
+    let Some(mut list) = at.value_mut::<List>(&mut server.dbs) else {
         return;
     };
     let (max, from) = match count {
@@ -594,17 +576,14 @@ pub fn lrem_command(server: &mut Server, cid: ClientId, args: &Args) {
     if removed > 0 {
         list.shrink(limits);
     }
-    let empty = list.is_empty();
+    let left = list.left();
     drop(list);
     server.dirty += removed as i64;
     if removed > 0 {
         server.signal_modified_key(cid, db, key);
         server.notify_keyspace_event(NOTIFY_LIST, "lrem", key, db);
     }
-    if empty {
-        server.db_delete(db, key);
-        server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-    }
+    server.delete_if_empty(db, key, left);
     server.add_reply_long_long(cid, removed as i64);
 }
 
@@ -644,12 +623,11 @@ pub fn lpos_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
         i += 2;
     }
-    let Ok(found) = server.lookup_typed::<List>(cid, &args[1], 0) else {
+    let Ok(found) = server.lookup_typed::<List>(cid, &args[1], Lookup::READ) else {
         return;
     };
-    let db = server.client_db(cid);
     let Server { clients, dbs, .. } = server;
-    let Some(list) = found.and_then(|slot| dbs[db].keys.value::<List>(slot)) else {
+    let Some(list) = found.and_then(|at| at.value::<List>(dbs)) else {
         return match count {
             Some(_) => clients.add_reply_array_len(cid, 0),
             None => clients.add_reply_null(cid),
@@ -718,13 +696,12 @@ pub fn lmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some((keys, end, count)) = server.parse_lmpop(cid, args, 1) else {
         return;
     };
-    let db = server.client_db(cid);
     for i in keys {
         let Ok(found) = server.lookup_list_write(cid, &args[i]) else {
             return;
         };
-        if let Some(slot) = found {
-            return server.pop_range_and_reply_with_key(cid, db, slot, &args[i], end, count);
+        if let Some(at) = found {
+            return server.pop_range_and_reply_with_key(cid, at, &args[i], end, count);
         }
     }
     server.add_reply_null_array(cid);

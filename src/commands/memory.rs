@@ -268,36 +268,36 @@ impl Server {
     }
 }
 
-/// MEMORY DOCTOR | HELP | MALLOC-STATS | PURGE | STATS, MEMORY USAGE key [SAMPLES count]
-pub fn memory_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let n = args.len();
-    let is = |word: &str| args.is(1, word);
-    match () {
-        _ if is("help") && n == 2 => server.add_reply_help(cid, args, MEMORY_HELP),
-        _ if is("usage") && n >= 3 => usage(server, cid, args),
-        _ if is("stats") && n == 2 => stats(server, cid),
-        _ if is("malloc-stats") && n == 2 => {
-            server.add_reply_verbatim(cid, &alloc::malloc_stats(), "txt");
-        }
-        _ if is("doctor") && n == 2 => {
-            let m = server.get_memory_overhead_data(alloc::used_memory());
-            let replicas = server.clients.slaves.len();
-            let clients = server.connected_clients().saturating_sub(replicas);
-            let text = report(examine(&m, clients, replicas));
-            server.add_reply_verbatim(cid, text.as_bytes(), "txt");
-        }
-        _ if is("purge") && n == 2 => {
-            if alloc::purge() {
-                server.add_reply_ok(cid);
-            } else {
-                server.add_reply_error(cid, "Error purging dirty pages");
-            }
-        }
-        _ => server.add_reply_subcommand_syntax_error(cid, args),
+/// MEMORY HELP
+pub fn memory_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(cid, args, MEMORY_HELP);
+}
+
+/// MEMORY MALLOC-STATS
+pub fn memory_malloc_stats_command(server: &mut Server, cid: ClientId, _: &Args) {
+    server.add_reply_verbatim(cid, &alloc::malloc_stats(), "txt");
+}
+
+/// MEMORY DOCTOR
+pub fn memory_doctor_command(server: &mut Server, cid: ClientId, _: &Args) {
+    let m = server.get_memory_overhead_data(alloc::used_memory());
+    let replicas = server.clients.slaves.len();
+    let clients = server.connected_clients().saturating_sub(replicas);
+    let text = report(examine(&m, clients, replicas));
+    server.add_reply_verbatim(cid, text.as_bytes(), "txt");
+}
+
+/// MEMORY PURGE
+pub fn memory_purge_command(server: &mut Server, cid: ClientId, _: &Args) {
+    if alloc::purge() {
+        server.add_reply_ok(cid);
+    } else {
+        server.add_reply_error(cid, "Error purging dirty pages");
     }
 }
 
-fn usage(server: &mut Server, cid: ClientId, args: &Args) {
+/// MEMORY USAGE key [SAMPLES count]
+pub fn memory_usage_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut samples = USAGE_DEFAULT_SAMPLES;
     let mut i = 3;
     while i < args.len() {
@@ -386,7 +386,8 @@ fn stat_pairs(m: &MemOverhead) -> Vec<(String, Stat)> {
     pairs
 }
 
-fn stats(server: &mut Server, cid: ClientId) {
+/// MEMORY STATS
+pub fn memory_stats_command(server: &mut Server, cid: ClientId, _: &Args) {
     let pairs = stat_pairs(&server.get_memory_overhead_data(alloc::used_memory()));
     server.add_reply_map_len(cid, pairs.len());
     for (name, value) in pairs {

@@ -1,6 +1,7 @@
 //! The commands: the table of rows, and a file of procs for each family of them. Floor 5.
 
 pub mod bitops;
+mod change;
 pub mod client;
 pub mod command;
 pub mod config;

@@ -2,11 +2,10 @@
 //!
 //! Looking at a key here does not touch its LRU or LFU data.
 
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOTOUCH};
+use crate::server::lookup::Lookup;
 use crate::store::entry::{Entry, Str, Type};
 use crate::store::evict::{
     estimate_object_idle_time, lfu_decr_and_return, policy_is_lfu, policy_is_lru,
@@ -47,59 +46,70 @@ fn refcount(server: &Server, e: &Entry) -> i64 {
     }
 }
 
-/// The key of OBJECT, or a null to the client.
-fn object_lookup_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<Slot> {
+/// The entry of the key that OBJECT is asked about, or a null to the client.
+fn object_lookup_or_reply<'a>(
+    server: &'a mut Server,
+    cid: ClientId,
+    args: &Args,
+) -> Option<(&'a Server, &'a Entry)> {
     let db = server.client_db(cid);
-    let slot = server.lookup_key(db, key, LOOKUP_NOTOUCH | LOOKUP_NONOTIFY);
-    if slot.is_none() {
+    let at = server.lookup_key(db, &args[2], Lookup::NOTOUCH | Lookup::NONOTIFY);
+    if at.is_none() {
         server.add_reply_null(cid);
     }
-    slot
+    let server = &*server;
+    at.map(|at| (server, at.entry(&server.dbs)))
 }
 
-/// OBJECT ENCODING | FREQ | IDLETIME | REFCOUNT key, OBJECT HELP
-pub fn object_command(server: &mut Server, cid: ClientId, args: &Args) {
-    if args.len() == 2 && args.is(1, "help") {
-        return server.add_reply_help(cid, args, OBJECT_HELP);
+/// OBJECT HELP
+pub fn object_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(cid, args, OBJECT_HELP);
+}
+
+/// OBJECT ENCODING key
+pub fn object_encoding_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if let Some((_, e)) = object_lookup_or_reply(server, cid, args) {
+        let name = e.encoding().name();
+        server.add_reply_bulk(cid, name.as_bytes());
     }
-    if args.len() != 3 {
-        return server.add_reply_subcommand_syntax_error(cid, args);
+}
+
+/// OBJECT REFCOUNT key
+pub fn object_refcount_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if let Some((s, e)) = object_lookup_or_reply(server, cid, args) {
+        let n = refcount(s, e);
+        server.add_reply_long_long(cid, n);
     }
-    let known = ["refcount", "encoding", "idletime", "freq"];
-    let Some(what) = known.into_iter().find(|k| args.is(1, k)) else {
-        return server.add_reply_subcommand_syntax_error(cid, args);
-    };
-    let Some(slot) = object_lookup_or_reply(server, cid, &args[2]) else {
+}
+
+/// OBJECT IDLETIME key
+pub fn object_idletime_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some((s, e)) = object_lookup_or_reply(server, cid, args) else {
         return;
     };
-    let lfu = policy_is_lfu(server.config.maxmemory_policy);
-    let e = server.entry(cid, slot);
-    let n = match what {
-        "encoding" => {
-            let name = e.encoding().name();
-            return server.add_reply_bulk(cid, name.as_bytes());
-        }
-        "refcount" => refcount(server, e),
-        "idletime" if lfu => {
-            return server.add_reply_error(
-                cid,
-                "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
-                 policies at runtime LRU and LFU data will take some time to adjust.",
-            );
-        }
-        "idletime" => estimate_object_idle_time(e.lru(), server.clock.lru_clock) / 1000,
-        _ if !lfu => {
-            return server.add_reply_error(
-                cid,
-                "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
-                 between policies at runtime LRU and LFU data will take some time to adjust.",
-            );
-        }
-        _ => i64::from(lfu_decr_and_return(
-            e.lru(),
-            server.clock.lfu_minutes(),
-            server.config.lfu_decay_time,
-        )),
+    if policy_is_lfu(s.config.maxmemory_policy) {
+        return server.add_reply_error(
+            cid,
+            "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
+             policies at runtime LRU and LFU data will take some time to adjust.",
+        );
+    }
+    let seconds = estimate_object_idle_time(e.lru(), s.clock.lru_clock) / 1000;
+    server.add_reply_long_long(cid, seconds);
+}
+
+/// OBJECT FREQ key
+pub fn object_freq_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some((s, e)) = object_lookup_or_reply(server, cid, args) else {
+        return;
     };
-    server.add_reply_long_long(cid, n);
+    if !policy_is_lfu(s.config.maxmemory_policy) {
+        return server.add_reply_error(
+            cid,
+            "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
+             between policies at runtime LRU and LFU data will take some time to adjust.",
+        );
+    }
+    let n = lfu_decr_and_return(e.lru(), s.clock.lfu_minutes(), s.config.lfu_decay_time);
+    server.add_reply_long_long(cid, i64::from(n));
 }

@@ -142,8 +142,8 @@ pub fn sunsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Shard);
 }
 
-fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, sharded: bool) {
-    let receivers = server.pubsub_publish_message(&args[1], &args[2], sharded);
+fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
+    let receivers = server.pubsub_publish_message(&args[1], &args[2], kind);
     // A cluster has a way of its own to pass it on.
     if !server.config.cluster_enabled {
         server.force_command_propagation(PROPAGATE_REPL);
@@ -153,34 +153,50 @@ fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, sharded: boo
 
 /// PUBLISH channel message
 pub fn publish_command(server: &mut Server, cid: ClientId, args: &Args) {
-    publish_generic(server, cid, args, false);
+    publish_generic(server, cid, args, Kind::Channel);
 }
 
 /// SPUBLISH shardchannel message
 pub fn spublish_command(server: &mut Server, cid: ClientId, args: &Args) {
-    publish_generic(server, cid, args, true);
+    publish_generic(server, cid, args, Kind::Shard);
 }
 
-/// PUBSUB subcommand ...
-pub fn pubsub_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let n = args.len();
-    let is = |word: &str| args.is(1, word);
-    match () {
-        _ if is("help") && n == 2 => server.add_reply_help(cid, args, HELP),
-        _ if is("channels") && n <= 3 => channel_list(server, cid, args, Kind::Channel),
-        _ if is("numsub") => numsub(server, cid, args, Kind::Channel),
-        _ if is("numpat") && n == 2 => {
-            let patterns = server.pubsub.len(Kind::Pattern);
-            server.add_reply_long_long(cid, patterns as i64);
-        }
-        _ if is("shardchannels") && n <= 3 => channel_list(server, cid, args, Kind::Shard),
-        _ if is("shardnumsub") => numsub(server, cid, args, Kind::Shard),
-        _ => server.add_reply_subcommand_syntax_error(cid, args),
-    }
+/// PUBSUB HELP
+pub fn pubsub_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(cid, args, HELP);
+}
+
+/// PUBSUB CHANNELS [pattern]
+pub fn pubsub_channels_command(server: &mut Server, cid: ClientId, args: &Args) {
+    channel_list(server, cid, args, Kind::Channel);
+}
+
+/// PUBSUB NUMSUB [channel ...]
+pub fn pubsub_numsub_command(server: &mut Server, cid: ClientId, args: &Args) {
+    numsub(server, cid, args, Kind::Channel);
+}
+
+/// PUBSUB NUMPAT
+pub fn pubsub_numpat_command(server: &mut Server, cid: ClientId, _: &Args) {
+    let patterns = server.pubsub.len(Kind::Pattern);
+    server.add_reply_long_long(cid, patterns as i64);
+}
+
+/// PUBSUB SHARDCHANNELS [pattern]
+pub fn pubsub_shardchannels_command(server: &mut Server, cid: ClientId, args: &Args) {
+    channel_list(server, cid, args, Kind::Shard);
+}
+
+/// PUBSUB SHARDNUMSUB [shardchannel ...]
+pub fn pubsub_shardnumsub_command(server: &mut Server, cid: ClientId, args: &Args) {
+    numsub(server, cid, args, Kind::Shard);
 }
 
 fn channel_list(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
-    let pattern = (args.len() == 3).then(|| &args[2]);
+    if args.len() > 3 {
+        return server.add_reply_subcommand_syntax_error(cid, args);
+    }
+    let pattern = args.get(2);
     let mut n = 0;
     let mut text = Vec::new();
     for name in server.pubsub.names(kind) {

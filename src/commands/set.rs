@@ -4,15 +4,15 @@
 //! look-up may delete an expired key and with it move the others; what they read afterwards is borrowed from the keyspace.
 //! What becomes of encodings is decided in `store::set`.
 
+use super::change::{Collection, Left};
 use crate::commands::keyspace::{Emit, scan_generic_command};
 use crate::ds::intset::Intset;
 use crate::ds::listpack::{Listpack, LpValue};
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::{Args, OwnedArgs};
-use crate::server::lookup::{LOOKUP_WRITE, Replied};
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_SET};
+use crate::server::lookup::{At, Free, Lookup, Replied};
+use crate::server::notify::NOTIFY_SET;
 use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
 use crate::store::entry::NewValue;
 use crate::store::entry::value::{Value, ValueRef};
@@ -87,9 +87,9 @@ impl Server {
     ) -> Result<(&mut Clients, Option<ValueRef<'_, Set>>), Replied> {
         let db = self.client_db(cid);
         let hash = self.dbs[db].keys.hash(&args[1]);
-        let slot = self.lookup_typed_hashed::<Set>(cid, db, hash, &args[1], 0)?;
+        let at = self.lookup_typed_hashed::<Set>(cid, db, hash, &args[1], Lookup::READ)?;
         let Server { clients, dbs, .. } = self;
-        Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
+        Ok((clients, at.and_then(|s| s.value(dbs))))
     }
 
     /// A set has changed.
@@ -99,30 +99,12 @@ impl Server {
         self.notify_keyspace_event(NOTIFY_SET, event, key, db);
     }
 
-    /// A key whose set has become empty goes.
-    fn delete_empty_set(&mut self, db: usize, key: &[u8]) {
-        self.db_delete(db, key);
-        self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-    }
-
     /// Stores a result at a key, or deletes the key when the result is empty, and answers its size.
     fn store_set(&mut self, cid: ClientId, key: &[u8], set: Set, event: &str) {
-        let db = self.client_db(cid);
         let len = set.len();
-        if len > 0 {
-            self.set_key_with_lookup(db, key, NewValue::Value(Value::Set(set)));
-            self.signal_modified_key(cid, db, key);
-            self.add_reply_long_long(cid, len as i64);
-            self.notify_keyspace_event(NOTIFY_SET, event, key, db);
-            self.dirty += 1;
-            return;
-        }
-        self.add_reply_long_long(cid, 0);
-        if self.db_delete(db, key) {
-            self.dirty += 1;
-            self.signal_modified_key(cid, db, key);
-            self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-        }
+        let value = (len > 0).then(|| NewValue::Value(Value::Set(set)));
+        self.store_result(cid, key, value, (NOTIFY_SET, event), 1);
+        self.add_reply_long_long(cid, len as i64);
     }
 
     /// Looks up the sets named by these arguments, in their order: each argument, and its hash when there is such a key.
@@ -139,8 +121,8 @@ impl Server {
         let mut found = Vec::with_capacity(keys.len());
         for arg in keys {
             let hash = self.dbs[db].keys.hash(&args[arg]);
-            let slot = self.lookup_typed_hashed::<Set>(cid, db, hash, &args[arg], 0)?;
-            found.push((arg, slot.map(|_| hash)));
+            let at = self.lookup_typed_hashed::<Set>(cid, db, hash, &args[arg], Lookup::READ)?;
+            found.push((arg, at.map(|_| hash)));
         }
         Ok(found)
     }
@@ -171,7 +153,7 @@ pub fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let key = &args[1];
     let hash = server.dbs[db].keys.hash(key);
-    let found = server.lookup_typed_hashed::<Set>(cid, db, hash, key, LOOKUP_WRITE);
+    let found = server.lookup_typed_hashed::<Set>(cid, db, hash, key, Lookup::WRITE);
     let Ok(found) = found else {
         return;
     };
@@ -179,8 +161,8 @@ pub fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let members = args.len() - 2;
     let mut added = 0;
     match found {
-        Some(slot) => {
-            if let Some(mut set) = server.dbs[db].keys.value_mut::<Set>(slot) {
+        Some(at) => {
+            if let Some(mut set) = at.value_mut::<Set>(&mut server.dbs) {
                 set.maybe_convert(members, &limits);
                 added = match members {
                     1 => i64::from(set.add(&args[2], &limits)),
@@ -203,37 +185,33 @@ pub fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// SREM key member [member ...]
 pub fn srem_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let db = server.client_db(cid);
     let key = &args[1];
     let limits = server.set_limits();
-    let slot = match server.lookup_typed::<Set>(cid, key, LOOKUP_WRITE) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<Set>(cid, key, Lookup::WRITE) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_long_long(cid, 0),
         Err(Replied) => return,
     };
-    let mut deleted = 0;
-    let mut empty = false;
-    if let Some(mut set) = server.dbs[db].keys.value_mut::<Set>(slot) {
+    let changed = server.change_value(at, |set: &mut Set, _| {
+        let mut deleted = 0;
         for i in 2..args.len() {
             if set.remove(&args[i], &limits) {
                 deleted += 1;
-                empty = set.is_empty();
-                if empty {
+                if set.is_empty() {
                     break;
                 }
             }
         }
-    }
-    if empty {
-        server.db_delete(db, key);
-    }
+        deleted
+    });
+    let Some((deleted, left)) = changed else {
+        return;
+    };
     if deleted > 0 {
-        server.set_changed(cid, db, key, "srem");
-        if empty {
-            server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-        }
+        server.set_changed(cid, at.db, key, "srem");
         server.dirty += deleted;
     }
+    server.delete_if_empty(at.db, key, left);
     server.add_reply_long_long(cid, deleted);
 }
 
@@ -241,13 +219,13 @@ pub fn srem_command(server: &mut Server, cid: ClientId, args: &Args) {
 pub fn smove_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let (source, destination, member) = (&args[1], &args[2], &args[3]);
-    let is_set = |server: &Server, slot: Slot| server.dbs[db].keys.value::<Set>(slot).is_some();
+    let is_set = |server: &Server, at: At| at.value::<Set>(&server.dbs).is_some();
     let source_hash = server.dbs[db].keys.hash(source);
-    let found = server.lookup_key_hashed(db, source_hash, source, LOOKUP_WRITE);
-    let source_is_set = found.map(|slot| is_set(server, slot));
+    let found = server.lookup_key_hashed(db, source_hash, source, Lookup::WRITE);
+    let source_is_set = found.map(|at| is_set(server, at));
     let hash = server.dbs[db].keys.hash(destination);
-    let found = server.lookup_key_hashed(db, hash, destination, LOOKUP_WRITE);
-    let destination_is_set = found.map(|slot| is_set(server, slot));
+    let found = server.lookup_key_hashed(db, hash, destination, Lookup::WRITE);
+    let destination_is_set = found.map(|at| is_set(server, at));
     if source_is_set.is_none() {
         return server.add_reply_long_long(cid, 0);
     }
@@ -255,34 +233,26 @@ pub fn smove_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_wrong_type(cid);
     }
     let limits = server.set_limits();
-    let keys = &mut server.dbs[db].keys;
     // The second look-up may have moved the first key.
-    let Some(slot) = keys.find(source_hash, source) else {
+    let Some(at) = server.find_hashed(db, source_hash, source) else {
         return server.add_reply_long_long(cid, 0);
     };
     if source == destination {
-        let there = keys.value::<Set>(slot).is_some_and(|s| s.contains(member));
+        let set = at.value::<Set>(&server.dbs);
+        let there = set.is_some_and(|s| s.contains(member));
         return server.add_reply_long_long(cid, i64::from(there));
     }
-    let mut removed = false;
-    let mut empty = false;
-    if let Some(mut set) = keys.value_mut::<Set>(slot) {
-        removed = set.remove(member, &limits);
-        empty = set.is_empty();
-    }
-    if !removed {
+    let removed = server.change_value(at, |set: &mut Set, _| set.remove(member, &limits));
+    let Some((true, left)) = removed else {
         return server.add_reply_long_long(cid, 0);
-    }
+    };
     server.notify_keyspace_event(NOTIFY_SET, "srem", source, db);
-    if empty {
-        server.delete_empty_set(db, source);
-    }
+    server.delete_if_empty(db, source, left);
     server.signal_modified_key(cid, db, source);
     server.dirty += 1;
-    let keys = &mut server.dbs[db].keys;
-    let added = match keys.find(hash, destination) {
-        Some(slot) => keys
-            .value_mut::<Set>(slot)
+    let added = match server.find_hashed(db, hash, destination) {
+        Some(at) => at
+            .value_mut::<Set>(&mut server.dbs)
             .is_some_and(|mut set| set.add(member, &limits)),
         None => {
             let mut set = Set::create(member, 1, &limits);
@@ -380,26 +350,22 @@ fn spop_with_count_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     let db = server.client_db(cid);
     let key = &args[1];
-    let slot = match server.lookup_typed::<Set>(cid, key, LOOKUP_WRITE) {
-        Ok(Some(slot)) if count > 0 => slot,
+    let at = match server.lookup_typed::<Set>(cid, key, Lookup::WRITE) {
+        Ok(Some(at)) if count > 0 => at,
         Ok(_) => return server.add_reply_set_len(cid, 0),
         Err(Replied) => return,
     };
-    let size = server.dbs[db].keys.value::<Set>(slot);
+    let size = at.value::<Set>(&server.dbs);
     let size = size.map_or(0, |s| s.len());
     let count = usize::try_from(count).unwrap_or(usize::MAX).min(size);
     server.notify_keyspace_event(NOTIFY_SET, "spop", key, db);
     server.dirty += count as i64;
     if count == size {
         let Server { clients, dbs, .. } = &mut *server;
-        add_reply_set(clients, cid, dbs[db].keys.value::<Set>(slot).as_deref());
-        server.delete_empty_set(db, key);
-        let verb: &[u8] = if server.config.lazyfree_lazy_server_del {
-            b"UNLINK"
-        } else {
-            b"DEL"
-        };
-        server.rewrite_client_command_vector(&[verb, key]);
+        add_reply_set(clients, cid, at.value::<Set>(dbs).as_deref());
+        server.delete_if_empty(db, key, Left::Nothing);
+        let free = Free::lazily_if(server.config.lazyfree_lazy_server_del);
+        server.rewrite_client_command_vector(&[free.verb(), key]);
         return server.signal_modified_key(cid, db, key);
     }
     server.add_reply_set_len(cid, count);
@@ -413,7 +379,7 @@ fn spop_with_count_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Server {
         clients, dbs, rng, ..
     } = &mut *server;
-    if let Some(mut set) = dbs[db].keys.value_mut::<Set>(slot) {
+    if let Some(mut set) = at.value_mut::<Set>(dbs) {
         set.pop_many(count, rng, &limits, |m| {
             add_reply_member(clients, cid, m);
             removals.push(m);
@@ -436,32 +402,30 @@ pub fn spop_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     let db = server.client_db(cid);
     let key = &args[1];
-    let slot = match server.lookup_typed::<Set>(cid, key, LOOKUP_WRITE) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<Set>(cid, key, Lookup::WRITE) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_null(cid),
         Err(Replied) => return,
     };
     let limits = server.set_limits();
     let wanted = server.propagation_wanted();
-    let mut empty = false;
     let mut member = None;
+    let mut left = Left::Something;
     let Server {
         clients, dbs, rng, ..
     } = &mut *server;
-    if let Some(mut set) = dbs[db].keys.value_mut::<Set>(slot) {
+    if let Some(mut set) = at.value_mut::<Set>(dbs) {
         member = set.pop_random(rng, &limits, |m| {
             add_reply_member(clients, cid, m);
             wanted.then(|| m.to_vec())
         });
-        empty = set.is_empty();
+        left = set.left();
     }
     server.notify_keyspace_event(NOTIFY_SET, "spop", key, db);
     if let Some(member) = member.flatten() {
         server.rewrite_client_command_vector(&[b"SREM", key, &member]);
     }
-    if empty {
-        server.delete_empty_set(db, key);
-    }
+    server.delete_if_empty(db, key, left);
     server.signal_modified_key(cid, db, key);
     server.dirty += 1;
 }
@@ -471,13 +435,12 @@ fn srandmember_with_count_command(server: &mut Server, cid: ClientId, args: &Arg
     else {
         return;
     };
-    let db = server.client_db(cid);
-    let slot = match server.lookup_typed::<Set>(cid, &args[1], 0) {
-        Ok(Some(slot)) if count != 0 => slot,
+    let at = match server.lookup_typed::<Set>(cid, &args[1], Lookup::READ) {
+        Ok(Some(at)) if count != 0 => at,
         Ok(_) => return server.add_reply_array_len(cid, 0),
         Err(Replied) => return,
     };
-    if let Some(mut set) = server.dbs[db].keys.value_mut::<Set>(slot) {
+    if let Some(mut set) = at.value_mut::<Set>(&mut server.dbs) {
         set.rehash_step();
     }
     let mut wanted = count.unsigned_abs();
@@ -485,7 +448,7 @@ fn srandmember_with_count_command(server: &mut Server, cid: ClientId, args: &Arg
         let Server {
             clients, dbs, rng, ..
         } = server;
-        let Some(set) = dbs[db].keys.value::<Set>(slot) else {
+        let Some(set) = at.value::<Set>(dbs) else {
             return;
         };
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(set.len());
@@ -502,7 +465,7 @@ fn srandmember_with_count_command(server: &mut Server, cid: ClientId, args: &Arg
         let Server {
             clients, dbs, rng, ..
         } = &mut *server;
-        if let Some(set) = dbs[db].keys.value::<Set>(slot) {
+        if let Some(set) = at.value::<Set>(dbs) {
             set.random_many(rng, |m| {
                 add_reply_member(clients, cid, m);
                 batch -= 1;
@@ -522,16 +485,15 @@ pub fn srandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
         3 => return srandmember_with_count_command(server, cid, args),
         _ => return server.add_reply_syntax_error(cid),
     }
-    let slot = match server.lookup_typed::<Set>(cid, &args[1], 0) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<Set>(cid, &args[1], Lookup::READ) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_null(cid),
         Err(Replied) => return,
     };
-    let db = server.client_db(cid);
     let Server {
         clients, dbs, rng, ..
     } = server;
-    if let Some(mut set) = dbs[db].keys.value_mut::<Set>(slot) {
+    if let Some(mut set) = at.value_mut::<Set>(dbs) {
         set.rehash_step();
         if let Some(m) = set.random(rng) {
             add_reply_member(clients, cid, m);

@@ -20,28 +20,29 @@ const HELP: &[&str] = &[
     "    Reset the slowlog.",
 ];
 
-/// SLOWLOG subcommand ...
-pub fn slowlog_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let n = args.len();
-    if n == 2 && args.is(1, "help") {
-        server.add_reply_help(cid, args, HELP);
-    } else if n == 2 && args.is(1, "reset") {
-        server.slowlog.entries.clear();
-        server.clients.add_reply_ok(cid);
-    } else if n == 2 && args.is(1, "len") {
-        let len = server.slowlog.entries.len();
-        server.clients.add_reply_long_long(cid, len as i64);
-    } else if (n == 2 || n == 3) && args.is(1, "get") {
-        get(server, cid, args);
-    } else {
-        server.add_reply_subcommand_syntax_error(cid, args);
-    }
+/// SLOWLOG HELP
+pub fn slowlog_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(cid, args, HELP);
 }
 
-fn get(server: &mut Server, cid: ClientId, args: &Args) {
+/// SLOWLOG RESET
+pub fn slowlog_reset_command(server: &mut Server, cid: ClientId, _: &Args) {
+    server.slowlog.entries.clear();
+    server.clients.add_reply_ok(cid);
+}
+
+/// SLOWLOG LEN
+pub fn slowlog_len_command(server: &mut Server, cid: ClientId, _: &Args) {
+    let len = server.slowlog.entries.len();
+    server.clients.add_reply_long_long(cid, len as i64);
+}
+
+/// SLOWLOG GET [count]
+pub fn slowlog_get_command(server: &mut Server, cid: ClientId, args: &Args) {
     let count = match args.len() {
         2 => Some(DEFAULT_COUNT),
-        _ => string2ll(&args[2]).filter(|n| *n >= -1),
+        3 => string2ll(&args[2]).filter(|n| *n >= -1),
+        _ => return server.add_reply_subcommand_syntax_error(cid, args),
     };
     let Some(count) = count else {
         return server.add_reply_error(cid, "count should be greater than or equal to -1");

@@ -15,11 +15,11 @@ use crate::base::sys;
 use crate::ds::listpack::LpValue;
 use crate::ds::quicklist::{End, Quicklist};
 use crate::ds::sbuf::SBuf;
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_LIST};
+use crate::server::lookup::{At, Lookup};
+use crate::server::notify::NOTIFY_LIST;
 use crate::store::entry::value::Value;
 use crate::store::entry::{NewValue, Str, Type};
 use crate::store::hash::{Hash, HashValue};
@@ -162,11 +162,11 @@ fn lookup_key_by_pattern<R>(
     name.extend_from_slice(before);
     name.extend_from_slice(element);
     name.extend_from_slice(after);
-    let Some(slot) = server.lookup_key(db, name, 0) else {
+    let Some(at) = server.lookup_key(db, name, Lookup::READ) else {
         return f(&mut server.clients, None);
     };
     let Server { clients, dbs, .. } = server;
-    let e = dbs[db].keys.at(slot);
+    let e = at.entry(dbs);
     let Some(field) = field else {
         if e.value_type() != Type::String {
             return f(clients, None);
@@ -277,16 +277,15 @@ impl Server {
         Some(o)
     }
 
-    /// The elements of the value at `slot`: `n` from `first` on in its own order, or backwards.
+    /// The elements of the value at `at`: `n` from `first` on in its own order, or backwards.
     fn load_sort_items(
         &self,
-        db: usize,
-        slot: Slot,
+        at: At,
         (first, n, backward): (usize, usize, bool),
         texts: &mut Texts,
     ) -> Vec<Item> {
         let mut items = Vec::new();
-        let Some(value) = self.dbs[db].keys.at(slot).any_value() else {
+        let Some(value) = at.entry(&self.dbs).any_value() else {
             return items;
         };
         let mut add = |v: LpValue<'_>| {
@@ -400,11 +399,11 @@ fn sort_generic(server: &mut Server, cid: ClientId, args: &Args, readonly: bool)
         return;
     };
     let db = server.client_db(cid);
-    let slot = server.lookup_key(db, &args[1], 0);
+    let at = server.lookup_key(db, &args[1], Lookup::READ);
     let mut kind = Type::List;
     let mut len = 0;
-    if let Some(slot) = slot {
-        let e = server.dbs[db].keys.at(slot);
+    if let Some(at) = at {
+        let e = at.entry(&server.dbs);
         kind = e.value_type();
         if !matches!(kind, Type::List | Type::Set | Type::Zset) {
             return server.add_reply_wrong_type(cid);
@@ -422,14 +421,14 @@ fn sort_generic(server: &mut Server, cid: ClientId, args: &Args, readonly: bool)
     let mut wanted = start..start + count;
     let mut texts = Texts::default();
     let mut items = Vec::new();
-    if let Some(slot) = slot {
+    if let Some(at) = at {
         let part = if o.dont_sort && kind != Type::Set {
             wanted = 0..count;
             (start, count, o.descending)
         } else {
             (0, len, false)
         };
-        items = server.load_sort_items(db, slot, part, &mut texts);
+        items = server.load_sort_items(at, part, &mut texts);
     }
     if !o.dont_sort {
         let mut by_texts = Texts::default();
@@ -509,19 +508,13 @@ fn store_sorted(
             );
         }
     }
-    let n = list.len() as i64;
-    if n > 0 {
+    let n = list.len();
+    let result = (n > 0).then(|| {
         list.fit(limits);
-        server.set_key_with_lookup(db, key, NewValue::Value(Value::List(list)));
-        server.signal_modified_key(cid, db, key);
-        server.notify_keyspace_event(NOTIFY_LIST, "sortstore", key, db);
-        server.dirty += n;
-    } else if server.db_delete(db, key) {
-        server.signal_modified_key(cid, db, key);
-        server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-        server.dirty += 1;
-    }
-    server.add_reply_long_long(cid, n);
+        NewValue::Value(Value::List(list))
+    });
+    server.store_result(cid, key, result, (NOTIFY_LIST, "sortstore"), n);
+    server.add_reply_long_long(cid, n as i64);
 }
 
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]

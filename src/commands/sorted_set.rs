@@ -28,8 +28,8 @@ use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_WRITE, Replied};
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_ZSET};
+use crate::server::lookup::{Lookup, Replied};
+use crate::server::notify::NOTIFY_ZSET;
 use crate::store::entry::NewValue;
 use crate::store::entry::value::{Value, ValueRef};
 use crate::store::zset::{AddFlags, Added, LexRange, ScoreRange, Zset, ZsetLimits};
@@ -89,9 +89,9 @@ impl Server {
     ) -> Result<(&mut Clients, Option<ValueRef<'_, Zset>>), Replied> {
         let db = self.client_db(cid);
         let hash = self.dbs[db].keys.hash(&args[1]);
-        let slot = self.lookup_typed_hashed::<Zset>(cid, db, hash, &args[1], 0)?;
+        let at = self.lookup_typed_hashed::<Zset>(cid, db, hash, &args[1], Lookup::READ)?;
         let Server { clients, dbs, .. } = self;
-        Ok((clients, slot.and_then(|s| dbs[db].keys.value(s))))
+        Ok((clients, at.and_then(|s| s.value(dbs))))
     }
 
     /// Lets `remove` take members out of the sorted set at argument 1, answers how many it took, and deletes the key with
@@ -103,52 +103,31 @@ impl Server {
         event: &str,
         remove: impl FnOnce(&mut Zset, &ZsetLimits) -> usize,
     ) {
-        let db = self.client_db(cid);
         let key = &args[1];
         let limits = self.zset_limits();
-        let slot = match self.lookup_typed::<Zset>(cid, key, LOOKUP_WRITE) {
-            Ok(Some(slot)) => slot,
+        let at = match self.lookup_typed::<Zset>(cid, key, Lookup::WRITE) {
+            Ok(Some(at)) => at,
             Ok(None) => return self.add_reply_long_long(cid, 0),
             Err(Replied) => return,
         };
-        let mut removed = 0;
-        let mut empty = false;
-        if let Some(mut z) = self.dbs[db].keys.value_mut::<Zset>(slot) {
-            removed = remove(&mut z, &limits);
-            empty = z.is_empty();
-        }
-        if empty {
-            self.db_delete(db, key);
-        }
+        let Some((removed, left)) = self.change_value(at, |z, _| remove(z, &limits)) else {
+            return;
+        };
         if removed > 0 {
-            self.signal_modified_key(cid, db, key);
-            self.notify_keyspace_event(NOTIFY_ZSET, event, key, db);
-            if empty {
-                self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-            }
+            self.signal_modified_key(cid, at.db, key);
+            self.notify_keyspace_event(NOTIFY_ZSET, event, key, at.db);
             self.dirty += removed as i64;
         }
+        self.delete_if_empty(at.db, key, left);
         self.add_reply_long_long(cid, removed as i64);
     }
 
     /// Stores the result of a command at `key` and answers its size; an empty result deletes the key.
     fn store_zset(&mut self, cid: ClientId, key: &[u8], zset: Zset, event: &str) {
-        let db = self.client_db(cid);
         let len = zset.len();
-        if len > 0 {
-            self.set_key_with_lookup(db, key, NewValue::Value(Value::Zset(zset)));
-            self.signal_modified_key(cid, db, key);
-            self.add_reply_long_long(cid, len as i64);
-            self.notify_keyspace_event(NOTIFY_ZSET, event, key, db);
-            self.dirty += 1;
-            return;
-        }
-        self.add_reply_long_long(cid, 0);
-        if self.db_delete(db, key) {
-            self.signal_modified_key(cid, db, key);
-            self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-            self.dirty += 1;
-        }
+        let value = (len > 0).then(|| NewValue::Value(Value::Zset(zset)));
+        self.store_result(cid, key, value, (NOTIFY_ZSET, event), 1);
+        self.add_reply_long_long(cid, len as i64);
     }
 
     /// An argument as a score, or the error `text` to the client (getDoubleFromObjectOrReply).
@@ -219,12 +198,12 @@ fn zadd_one(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
     let db = server.client_db(cid);
     let (key, member) = (&args[1], &args[3]);
     let hash = server.dbs[db].keys.hash(key);
-    let Ok(found) = server.lookup_typed_hashed::<Zset>(cid, db, hash, key, LOOKUP_WRITE) else {
+    let Ok(found) = server.lookup_typed_hashed::<Zset>(cid, db, hash, key, Lookup::WRITE) else {
         return;
     };
     let limits = server.zset_limits();
     let done = match found {
-        Some(slot) => match server.dbs[db].keys.value_mut::<Zset>(slot) {
+        Some(at) => match at.value_mut::<Zset>(&mut server.dbs) {
             Some(mut z) => {
                 z.maybe_convert(1, &limits);
                 z.add(score, member, flags, &limits)
@@ -325,7 +304,7 @@ fn zadd_any(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
     let db = server.client_db(cid);
     let key = &args[1];
     let hash = server.dbs[db].keys.hash(key);
-    let Ok(found) = server.lookup_typed_hashed::<Zset>(cid, db, hash, key, LOOKUP_WRITE) else {
+    let Ok(found) = server.lookup_typed_hashed::<Zset>(cid, db, hash, key, Lookup::WRITE) else {
         return;
     };
     let limits = server.zset_limits();
@@ -345,7 +324,7 @@ fn zadd_any(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
         last
     };
     let last = match found {
-        Some(slot) => match server.dbs[db].keys.value_mut::<Zset>(slot) {
+        Some(at) => match at.value_mut::<Zset>(&mut server.dbs) {
             Some(mut z) => {
                 z.maybe_convert(pairs, &limits);
                 add_all(&mut z)
@@ -510,15 +489,14 @@ fn zrandmember_with_count(
     count: i64,
     with_scores: bool,
 ) {
-    let db = server.client_db(cid);
-    let slot = match server.lookup_typed::<Zset>(cid, &args[1], 0) {
-        Ok(Some(slot)) if count != 0 => slot,
+    let at = match server.lookup_typed::<Zset>(cid, &args[1], Lookup::READ) {
+        Ok(Some(at)) if count != 0 => at,
         Ok(_) => return server.add_reply_array_len(cid, 0),
         Err(Replied) => return,
     };
     let distinct = count > 1;
     let mut wanted = count.unsigned_abs();
-    if distinct && let Some(z) = server.dbs[db].keys.value::<Zset>(slot) {
+    if distinct && let Some(z) = at.value::<Zset>(&server.dbs) {
         wanted = wanted.min(z.len() as u64);
     }
     let headers = usize::try_from(wanted).unwrap_or(usize::MAX);
@@ -527,7 +505,7 @@ fn zrandmember_with_count(
         let Server {
             clients, dbs, rng, ..
         } = server;
-        if let Some(z) = dbs[db].keys.value::<Zset>(slot) {
+        if let Some(z) = at.value::<Zset>(dbs) {
             z.sample(headers, rng, |member, score| {
                 add_reply_pair(clients, cid, with_scores, member, score);
             });
@@ -540,7 +518,7 @@ fn zrandmember_with_count(
         let Server {
             clients, dbs, rng, ..
         } = &mut *server;
-        if let Some(z) = dbs[db].keys.value::<Zset>(slot) {
+        if let Some(z) = at.value::<Zset>(dbs) {
             z.random_many(rng, |member, score| {
                 add_reply_pair(clients, cid, with_scores, member, score);
                 batch -= 1;
@@ -561,16 +539,15 @@ pub fn zrandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
         return;
     }
-    let slot = match server.lookup_typed::<Zset>(cid, &args[1], 0) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<Zset>(cid, &args[1], Lookup::READ) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_null(cid),
         Err(Replied) => return,
     };
-    let db = server.client_db(cid);
     let Server {
         clients, dbs, rng, ..
     } = server;
-    if let Some(z) = dbs[db].keys.value::<Zset>(slot)
+    if let Some(z) = at.value::<Zset>(dbs)
         && let Some((member, _)) = z.random(rng)
     {
         add_reply_member(clients, cid, member);

@@ -10,12 +10,12 @@ mod lcs;
 
 use crate::base::long_double::{LongDouble, ld2string, string2ld};
 use crate::base::num::{LONG_STR_SIZE, ll2string, sdigits10, string2ll};
+use crate::commands::expire::ExpireUnit;
 use crate::ds::sbuf::SBuf;
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::{Args, OwnedArgs};
-use crate::server::lookup::LOOKUP_WRITE;
+use crate::server::lookup::{At, Free, Lookup};
 use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_STRING};
 use crate::store::entry::{Entry, NewValue, Str, Type};
 
@@ -40,36 +40,6 @@ struct Options {
 struct ExpireArg {
     index: usize,
     unit: ExpireUnit,
-}
-
-/// How the number of an expiry counts: EX, PX, EXAT, PXAT.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ExpireUnit {
-    Ex,
-    Px,
-    ExAt,
-    PxAt,
-}
-
-impl ExpireUnit {
-    fn by_name(word: &[u8]) -> Option<ExpireUnit> {
-        let is = |s: &str| word.eq_ignore_ascii_case(s.as_bytes());
-        Some(match word.len() {
-            2 if is("ex") => ExpireUnit::Ex,
-            2 if is("px") => ExpireUnit::Px,
-            4 if is("exat") => ExpireUnit::ExAt,
-            4 if is("pxat") => ExpireUnit::PxAt,
-            _ => return None,
-        })
-    }
-
-    fn in_seconds(self) -> bool {
-        matches!(self, ExpireUnit::Ex | ExpireUnit::ExAt)
-    }
-
-    fn is_relative(self) -> bool {
-        matches!(self, ExpireUnit::Ex | ExpireUnit::Px)
-    }
 }
 
 /// What SET and its kin answer when they did it or did not; `None` is OK and null.
@@ -145,10 +115,10 @@ pub(super) fn string_bytes<'a>(e: &'a Entry, buf: &'a mut [u8; LONG_STR_SIZE]) -
 }
 
 impl Server {
-    /// False, and upstream's error to the client, when the value at `slot` is no string (checkType).
+    /// False, and upstream's error to the client, when the value at `at` is no string (checkType).
     #[inline]
-    pub(super) fn check_type_string(&mut self, cid: ClientId, db: usize, slot: Slot) -> bool {
-        if self.dbs[db].keys.at(slot).value_type() == Type::String {
+    pub(super) fn check_type_string(&mut self, cid: ClientId, at: At) -> bool {
+        if at.entry(&self.dbs).value_type() == Type::String {
             return true;
         }
         self.add_reply_wrong_type(cid);
@@ -185,8 +155,8 @@ impl Server {
         expire: Option<i64>,
     ) -> bool {
         let hash = self.dbs[db].keys.hash(key);
-        let found = self.lookup_key_hashed(db, hash, key, LOOKUP_WRITE);
-        let Some(slot) = found else {
+        let found = self.lookup_key_hashed(db, hash, key, Lookup::WRITE);
+        let Some(at) = found else {
             if options.xx {
                 return false;
             }
@@ -197,10 +167,10 @@ impl Server {
             return false;
         }
         let keys = &mut self.dbs[db].keys;
-        let was = keys.at(slot).value_type();
-        keys.set_value(slot, value);
-        if expire.is_some() || (!options.keep_ttl && keys.at(slot).expire().is_some()) {
-            keys.set_expire(slot, expire);
+        let was = keys.at(at.slot).value_type();
+        keys.set_value(at.slot, value);
+        if expire.is_some() || (!options.keep_ttl && keys.at(at.slot).expire().is_some()) {
+            keys.set_expire(at.slot, expire);
         }
         self.signal_deleted_key_as_ready(db, key, was);
         true
@@ -222,7 +192,7 @@ impl Server {
         let n = self.get_long_long_or_reply(cid, args, e.index)?;
         let at = Some(n)
             .filter(|n| *n > 0)
-            .and_then(|n| n.checked_mul(if e.unit.in_seconds() { 1000 } else { 1 }))
+            .and_then(|n| n.checked_mul(e.unit.ms()))
             .and_then(|ms| match e.unit.is_relative() {
                 true => ms.checked_add(self.command_time_ms()),
                 false => Some(ms),
@@ -320,11 +290,11 @@ impl Server {
     #[inline]
     fn get_generic_command(&mut self, cid: ClientId, args: &Args) -> bool {
         let db = self.client_db(cid);
-        let Some(slot) = self.lookup_key(db, &args[1], 0) else {
+        let Some(at) = self.lookup_key(db, &args[1], Lookup::READ) else {
             self.add_reply_null(cid);
             return true;
         };
-        let e = self.dbs[db].keys.at(slot);
+        let e = at.entry(&self.dbs);
         if e.value_type() != Type::String {
             self.add_reply_wrong_type(cid);
             return false;
@@ -339,14 +309,14 @@ impl Server {
         let db = self.client_db(cid);
         let key = &args[1];
         let hash = self.dbs[db].keys.hash(key);
-        let found = self.lookup_key_hashed(db, hash, key, LOOKUP_WRITE);
+        let found = self.lookup_key_hashed(db, hash, key, Lookup::WRITE);
         let old = match found {
             None => 0,
-            Some(slot) => {
-                if !self.check_type_string(cid, db, slot) {
+            Some(at) => {
+                if !self.check_type_string(cid, at) {
                     return;
                 }
-                let n = match self.dbs[db].keys.at(slot).string() {
+                let n = match at.entry(&self.dbs).string() {
                     Str::Int(n) => Some(n),
                     Str::Bytes(b) => string2ll(b),
                 };
@@ -362,7 +332,9 @@ impl Server {
             return;
         };
         match found {
-            Some(slot) => self.dbs[db].keys.set_value(slot, NewValue::Int(value)),
+            Some(at) => self.dbs[at.db]
+                .keys
+                .set_value(at.slot, NewValue::Int(value)),
             None => {
                 self.db_add_hashed(db, hash, key, NewValue::Int(value), None);
             }
@@ -383,7 +355,7 @@ impl Server {
         let db = self.client_db(cid);
         if nx {
             for i in (1..args.len()).step_by(2) {
-                if self.lookup_key(db, &args[i], LOOKUP_WRITE).is_some() {
+                if self.lookup_key(db, &args[i], Lookup::WRITE).is_some() {
                     self.add_reply_long_long(cid, 0);
                     return;
                 }
@@ -469,10 +441,10 @@ pub fn getex_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     let db = server.client_db(cid);
     let key = &args[1];
-    let Some(slot) = server.lookup_key(db, key, 0) else {
+    let Some(at) = server.lookup_key(db, key, Lookup::READ) else {
         return server.add_reply_null(cid);
     };
-    if !server.check_type_string(cid, db, slot) {
+    if !server.check_type_string(cid, at) {
         return;
     }
     let mut expire = None;
@@ -482,28 +454,27 @@ pub fn getex_command(server: &mut Server, cid: ClientId, args: &Args) {
             return;
         }
     }
-    let e = server.dbs[db].keys.at(slot);
+    let e = at.entry(&server.dbs);
     let had_expire = e.expire().is_some();
     server.clients.add_reply_bulk_entry(cid, e);
     let event;
-    if let Some(at) = expire {
+    if let Some(when) = expire {
         let absolute = options.expire.is_some_and(|e| !e.unit.is_relative());
-        if absolute && server.check_already_expired(at) {
-            let lazy = server.config.lazyfree_lazy_expire;
-            server.db_generic_delete(db, key, lazy);
-            let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
-            server.rewrite_client_command_vector(&[verb, key]);
+        if absolute && server.check_already_expired(when) {
+            let free = Free::lazily_if(server.config.lazyfree_lazy_expire);
+            server.db_generic_delete(db, key, free);
+            server.rewrite_client_command_vector(&[free.verb(), key]);
             event = "del";
         } else {
-            server.dbs[db].keys.set_expire(slot, Some(at));
+            server.dbs[at.db].keys.set_expire(at.slot, Some(when));
             server.remember_slave_key_with_expire(cid, db, key);
             let mut text = [0; LONG_STR_SIZE];
-            let at = ll2string(&mut text, at);
-            server.rewrite_client_command_vector(&[b"PEXPIREAT", key, at]);
+            let when = ll2string(&mut text, when);
+            server.rewrite_client_command_vector(&[b"PEXPIREAT", key, when]);
             event = "expire";
         }
     } else if options.persist && had_expire {
-        server.dbs[db].keys.set_expire(slot, None);
+        server.dbs[at.db].keys.set_expire(at.slot, None);
         server.rewrite_client_command_vector(&[b"PERSIST", key]);
         event = "persist";
     } else {
@@ -521,7 +492,7 @@ pub fn getdel_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     let db = server.client_db(cid);
     let key = &args[1];
-    if server.db_generic_delete(db, key, false) {
+    if server.db_generic_delete(db, key, Free::Now) {
         server.rewrite_client_command_vector(&[b"DEL", key]);
         server.signal_modified_key(cid, db, key);
         server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
@@ -555,8 +526,8 @@ pub fn mget_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     server.add_reply_array_len(cid, args.len() - 1);
     for i in 1..args.len() {
-        let slot = server.lookup_key(db, &args[i], 0);
-        match slot.map(|s| server.dbs[db].keys.at(s)) {
+        let at = server.lookup_key(db, &args[i], Lookup::READ);
+        match at.map(|s| s.entry(&server.dbs)) {
             Some(e) if e.value_type() == Type::String => {
                 server.clients.add_reply_bulk_entry(cid, e);
             }
@@ -580,21 +551,21 @@ pub fn append_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let key = &args[1];
     let hash = server.dbs[db].keys.hash(key);
-    let len = match server.lookup_key_hashed(db, hash, key, LOOKUP_WRITE) {
+    let len = match server.lookup_key_hashed(db, hash, key, Lookup::WRITE) {
         None => {
             let value = try_object_encoding(args, 2);
             server.db_add_hashed(db, hash, key, value, None);
             args[2].len()
         }
-        Some(slot) => {
-            if !server.check_type_string(cid, db, slot) {
+        Some(at) => {
+            if !server.check_type_string(cid, at) {
                 return;
             }
-            let len = string_object_len(server.dbs[db].keys.at(slot));
+            let len = string_object_len(at.entry(&server.dbs));
             if !server.check_string_length(cid, len as u64, args[2].len() as u64) {
                 return;
             }
-            server.dbs[db].keys.update_raw(slot, |b| {
+            server.dbs[at.db].keys.update_raw(at.slot, |b| {
                 b.extend_from_slice(&args[2]);
                 b.len()
             })
@@ -617,14 +588,14 @@ pub fn setrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let (key, value) = (&args[1], &args[3]);
     let hash = server.dbs[db].keys.hash(key);
-    let found = server.lookup_key_hashed(db, hash, key, LOOKUP_WRITE);
-    if let Some(slot) = found
-        && !server.check_type_string(cid, db, slot)
+    let found = server.lookup_key_hashed(db, hash, key, Lookup::WRITE);
+    if let Some(at) = found
+        && !server.check_type_string(cid, at)
     {
         return;
     }
     if value.is_empty() {
-        let len = found.map_or(0, |s| string_object_len(server.dbs[db].keys.at(s)));
+        let len = found.map_or(0, |s| string_object_len(s.entry(&server.dbs)));
         return server.add_reply_long_long(cid, len as i64);
     }
     if !server.check_string_length(cid, offset as u64, value.len() as u64) {
@@ -645,7 +616,9 @@ pub fn setrange_command(server: &mut Server, cid: ClientId, args: &Args) {
         b.len()
     };
     let len = match found {
-        Some(slot) => server.dbs[db].keys.update_raw(slot, |b| write(b, false)),
+        Some(at) => server.dbs[at.db]
+            .keys
+            .update_raw(at.slot, |b| write(b, false)),
         None => {
             let mut b = SBuf::with_capacity(end);
             let len = write(&mut b, true);
@@ -682,13 +655,13 @@ pub fn getrange_command(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     };
     let db = server.client_db(cid);
-    let Some(slot) = server.lookup_key(db, &args[1], 0) else {
+    let Some(at) = server.lookup_key(db, &args[1], Lookup::READ) else {
         return server.add_reply_bulk(cid, b"");
     };
-    if !server.check_type_string(cid, db, slot) {
+    if !server.check_type_string(cid, at) {
         return;
     }
-    let e = server.dbs[db].keys.at(slot);
+    let e = at.entry(&server.dbs);
     let mut text = [0; LONG_STR_SIZE];
     let bytes = string_bytes(e, &mut text);
     let range = clamp_range(bytes.len(), start, end);
@@ -701,11 +674,11 @@ pub fn getrange_command(server: &mut Server, cid: ClientId, args: &Args) {
 /// STRLEN key.
 pub fn strlen_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
-    let Some(slot) = server.lookup_key(db, &args[1], 0) else {
+    let Some(at) = server.lookup_key(db, &args[1], Lookup::READ) else {
         return server.add_reply_long_long(cid, 0);
     };
-    if server.check_type_string(cid, db, slot) {
-        let len = string_object_len(server.dbs[db].keys.at(slot));
+    if server.check_type_string(cid, at) {
+        let len = string_object_len(at.entry(&server.dbs));
         server.add_reply_long_long(cid, len as i64);
     }
 }
@@ -742,13 +715,13 @@ pub fn incrbyfloat_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let key = &args[1];
     let hash = server.dbs[db].keys.hash(key);
-    let found = server.lookup_key_hashed(db, hash, key, LOOKUP_WRITE);
+    let found = server.lookup_key_hashed(db, hash, key, Lookup::WRITE);
     let mut old = Some(LongDouble::ZERO);
-    if let Some(slot) = found {
-        if !server.check_type_string(cid, db, slot) {
+    if let Some(at) = found {
+        if !server.check_type_string(cid, at) {
             return;
         }
-        old = match server.dbs[db].keys.at(slot).string() {
+        old = match at.entry(&server.dbs).string() {
             Str::Int(n) => Some(LongDouble::from(n)),
             Str::Bytes(b) => string2ld(b),
         };
@@ -767,7 +740,7 @@ pub fn incrbyfloat_command(server: &mut Server, cid: ClientId, args: &Args) {
         raw: false,
     };
     match found {
-        Some(slot) => server.dbs[db].keys.set_value(slot, new),
+        Some(at) => server.dbs[at.db].keys.set_value(at.slot, new),
         None => {
             server.db_add_hashed(db, hash, key, new, None);
         }

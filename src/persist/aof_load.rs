@@ -16,10 +16,8 @@ use crate::base::log::Level;
 use crate::base::sys::{path_of, strerror};
 use crate::server::Server;
 use crate::server::aof::AofState;
-use crate::server::client::{CLIENT_MULTI, ClientId};
-use crate::server::command::{
-    ACL_CATEGORY_CONNECTION, ACL_CATEGORY_PUBSUB, CMD_ADMIN, CMD_NOSCRIPT, CMD_WRITE, CommandId,
-};
+use crate::server::client::{CLIENT_MULTI, Client, ClientId};
+use crate::server::command::{AclCategories, CommandFlags, CommandId};
 use crate::server::exec::{Args, shown_part};
 use crate::server::persist::RDBFLAGS_AOF_PREAMBLE;
 use crate::server_log;
@@ -495,23 +493,23 @@ impl Server {
     /// needs no refusal, for a client without a connection never waits.
     fn refused_in_file(&self, client: ClientId, id: CommandId) -> Option<&'static str> {
         let row = self.commands.row(id);
-        let of_a_connection = row.flags & CMD_NOSCRIPT != 0
-            && row.command.acl & (ACL_CATEGORY_CONNECTION | ACL_CATEGORY_PUBSUB) != 0;
-        if row.flags & CMD_WRITE == 0 && (row.flags & CMD_ADMIN != 0 || of_a_connection) {
+        let of_a_connection = row.flags.contains(CommandFlags::NOSCRIPT)
+            && row
+                .command
+                .categories()
+                .intersects(AclCategories::CONNECTION | AclCategories::PUBSUB);
+        if !row.flags.contains(CommandFlags::WRITE)
+            && (row.flags.contains(CommandFlags::ADMIN) || of_a_connection)
+        {
             return Some("it acts on the server or on a connection, not on the data set");
         }
-        match row.command.name {
-            "migrate" => Some("it reaches another server"),
-            "multi"
-                if self
-                    .clients
-                    .get(client)
-                    .is_some_and(|c| c.has(CLIENT_MULTI)) =>
-            {
-                Some("it begins a transaction within another one")
-            }
-            _ => None,
+        if row.flags.contains(CommandFlags::REACHES_OUT) {
+            return Some("it reaches another server");
         }
+        let multi = |c: &Client| c.has(CLIENT_MULTI);
+        (row.flags.contains(CommandFlags::BEGINS_MULTI)
+            && self.clients.get(client).is_some_and(multi))
+        .then_some("it begins a transaction within another one")
     }
 
     /// Runs the commands of a part as `client`'s.
@@ -523,7 +521,6 @@ impl Server {
     ) -> Result<AofLoaded, AofLoadFailed> {
         let shown = String::from_utf8_lossy(name).into_owned();
         let started = monotonic_us();
-        let multi = self.commands.lookup(b"multi");
         let mut commands = 0u64;
         let mut delays = 0;
         let mut before_multi = r.position();
@@ -563,7 +560,12 @@ impl Server {
                 );
                 return Err(AofLoadFailed);
             };
-            if Some(id) == multi {
+            if self
+                .commands
+                .row(id)
+                .flags
+                .contains(CommandFlags::BEGINS_MULTI)
+            {
                 before_multi = r.position();
             }
             if let Some(reason) = self.refused_in_file(client, id) {

@@ -14,6 +14,7 @@ use crate::ds::table::{Resize, Slot};
 use crate::server::Server;
 use crate::server::blocked::PAUSE_ACTION_EVICT;
 use crate::server::client::ClientId;
+use crate::server::lookup::Free;
 use crate::server::notify::NOTIFY_EVICTED;
 use crate::server_log;
 use crate::store::entry::Entry;
@@ -192,7 +193,7 @@ impl Server {
 
     /// `start` is the cycle's on the monotonic clock, and `limit_us` how long it may take.
     fn evict_keys(&mut self, above: u64, start: u64, limit_us: Option<u64>) -> Evicted {
-        let lazy = self.config.lazyfree_lazy_eviction;
+        let free = Free::lazily_if(self.config.lazyfree_lazy_eviction);
         let (mut freed, mut keys) = (0_i64, 0_u64);
         while freed < above as i64 {
             let Some((db, key)) = self.choose_key_to_evict() else {
@@ -200,13 +201,13 @@ impl Server {
             };
             let before = used_memory() as i64;
             let latency = self.latency_start_monitor();
-            self.db_generic_delete(db, &key, lazy);
+            self.db_generic_delete(db, &key, free);
             self.latency_end_monitor("eviction-del", latency);
             freed += before - used_memory() as i64;
             self.stats.evicted_keys += 1;
             self.key_modified(None, db, &key);
             self.notify_keyspace_event(NOTIFY_EVICTED, "evicted", &key, db);
-            self.propagate_deletion(db, &key, lazy);
+            self.propagate_deletion(db, &key, free);
             self.propagate_pending_commands();
             keys += 1;
             if keys.is_multiple_of(KEYS_PER_CHECK) {
@@ -214,7 +215,7 @@ impl Server {
                 if !self.clients.slaves.is_empty() {
                     self.flush_slaves_output_buffers();
                 }
-                if lazy && self.memory_above_limit() == 0 {
+                if free == Free::Lazily && self.memory_above_limit() == 0 {
                     break;
                 }
                 if limit_us.is_some_and(|us| monotonic_us() - start > us) {

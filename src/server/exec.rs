@@ -20,7 +20,7 @@
 //! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
 //! | `call.client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
 //! | `client_flags`, `authenticated` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
-//! | `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with CMD_ADMIN, EXEC with one of them, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
+//! | `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
 //! | `call.cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
 //! | `call`: that an error was answered | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
 //! | `call`: what the command says of its propagation, and what is redacted | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and says nothing | put aside |
@@ -55,11 +55,7 @@ use crate::server::client::{
     CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE,
     CLIENT_TRACKING_CACHING, CLIENT_UNIX_SOCKET, Client, ClientId,
 };
-use crate::server::command::{
-    Argv, CMD_ADMIN, CMD_DENYOOM, CMD_FAST, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_ASYNC_LOADING,
-    CMD_NO_AUTH, CMD_NO_MULTI, CMD_PROTECTED, CMD_READONLY, CMD_SKIP_MONITOR, CMD_SKIP_SLOWLOG,
-    CMD_STALE, CMD_WRITE, CommandId, Unbuilt,
-};
+use crate::server::command::{Argv, CommandFlags, CommandId, Guard, Unbuilt};
 use crate::server::crash::server_panic;
 use crate::server::propagate::PropagateOp;
 use crate::server_log;
@@ -315,22 +311,6 @@ pub fn shown_part(arg: &[u8]) -> &[u8] {
     &arg[..end.min(128)]
 }
 
-/// What a RESP2 client may say while it listens: every other reply would look like a message.
-fn allowed_in_pubsub(name: &str) -> bool {
-    matches!(
-        name,
-        "ping"
-            | "subscribe"
-            | "ssubscribe"
-            | "unsubscribe"
-            | "sunsubscribe"
-            | "psubscribe"
-            | "punsubscribe"
-            | "quit"
-            | "reset"
-    )
-}
-
 impl Server {
     /// Runs or refuses one request (processCommand). `Done`: the client is still there and neither blocked nor closing.
     #[inline(always)]
@@ -357,10 +337,10 @@ impl Server {
             return self.reject_command(cid, Some(id), &text);
         };
         let client_flags = self.exec.client_flags;
-        if !self.exec.authenticated && flags & CMD_NO_AUTH == 0 {
+        if !self.exec.authenticated && !flags.contains(CommandFlags::NO_AUTH) {
             return self.reject_command(cid, Some(id), "-NOAUTH Authentication required.");
         }
-        if flags & CMD_PROTECTED != 0
+        if flags.contains(CommandFlags::PROTECTED)
             && let Some(text) = self.protected_command_error(cid, id)
         {
             return self.reject_command(cid, Some(id), &text);
@@ -374,7 +354,7 @@ impl Server {
         if self.blocking.has_ready_keys() {
             self.handle_clients_blocked_on_keys();
         }
-        if flags & CMD_ADMIN != 0 {
+        if flags.contains(CommandFlags::ADMIN) {
             // CONFIG, REPLICAOF, SYNC, CLIENT, MONITOR, DEBUG: what the shortcuts assume may have changed.
             self.refresh_shortcuts(cid);
         }
@@ -383,7 +363,7 @@ impl Server {
 
     /// Looks once at what most commands need not look at each: whether the server is in any state that may refuse a command
     /// or shows it to others. To be called before the requests of a read, and after whatever may change it: a command with
-    /// CMD_ADMIN, one that changes its client's flags for its look-ups or its tracking, a nested turn of the event loop.
+    /// ADMIN, one that changes its client's flags for its look-ups or its tracking, a nested turn of the event loop.
     #[inline]
     pub fn refresh_shortcuts(&mut self, cid: ClientId) {
         self.exec.unusual = self.repl.master_host.is_some()
@@ -442,24 +422,24 @@ impl Server {
         &mut self,
         cid: ClientId,
         id: CommandId,
-        flags: u64,
+        flags: CommandFlags,
         client_flags: u64,
         args: &Args,
     ) -> Option<Processed> {
         let multi = client_flags & CLIENT_MULTI != 0;
         let mut counted = flags;
         if multi {
-            if flags & CMD_NO_MULTI != 0 {
+            if flags.contains(CommandFlags::NO_MULTI) {
                 let text = "Command not allowed inside a transaction";
                 return Some(self.reject_command(cid, Some(id), text));
             }
-            counted = self.flags_inside_multi(cid, id, flags);
+            counted = self.flags_inside_multi(cid, flags);
         }
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);
         }
         if self.config.maxmemory != 0 {
-            let fits = self.has_memory_for(cid, counted & CMD_DENYOOM != 0);
+            let fits = self.has_memory_for(cid, counted.contains(CommandFlags::DENYOOM));
             if self.exec.call.has_push_messages() {
                 // What it is told of evicted keys is about the time before the command.
                 self.send_pending_push_messages(cid);
@@ -473,7 +453,7 @@ impl Server {
             self.tracking_before_command(cid);
         }
         if client_flags & CLIENT_MASTER != 0
-            && counted & CMD_WRITE != 0
+            && counted.contains(CommandFlags::WRITE)
             && (self.persist.last_bgsave_failed || self.aof.write_error().is_some())
         {
             self.master_writes_despite_disk_error();
@@ -498,25 +478,24 @@ impl Server {
         &mut self,
         cid: ClientId,
         id: CommandId,
-        flags: u64,
+        flags: CommandFlags,
         client_flags: u64,
     ) -> Option<Processed> {
         let obey = client_flags & CLIENT_MASTER != 0;
-        if flags & CMD_WRITE != 0 && !obey {
+        if flags.contains(CommandFlags::WRITE) && !obey {
             if let Some(text) = self.write_refused() {
                 return Some(self.reject_command(cid, Some(id), &text));
             }
         } else if (self.persist.last_bgsave_failed || self.aof.write_error().is_some())
             && !obey
-            && self.commands.full_name(id) == "ping"
+            && flags.contains(CommandFlags::TELLS_DISK_ERROR)
             && let Some(text) = self.denied_by_disk_error()
         {
-            // Whoever watches the server with PINGs shall see it.
             return Some(self.reject_command(cid, Some(id), &text));
         }
         if client_flags & CLIENT_PUBSUB != 0
             && self.clients.resp_version(cid) == 2
-            && !allowed_in_pubsub(self.commands.full_name(id))
+            && !flags.contains(CommandFlags::ALLOWED_IN_PUBSUB)
         {
             let text = format!(
                 "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
@@ -528,7 +507,7 @@ impl Server {
         if self.repl.master_host.is_some()
             && !self.repl.link.is_connected()
             && !self.config.replica_serve_stale_data
-            && flags & CMD_STALE == 0
+            && !flags.contains(CommandFlags::STALE)
         {
             return Some(self.reject_command(
                 cid,
@@ -538,8 +517,8 @@ impl Server {
         }
         let refused = self.loading.as_ref().is_some_and(|l| match l.is_async {
             // The old data set is still served.
-            true => flags & CMD_NO_ASYNC_LOADING != 0,
-            false => flags & CMD_LOADING == 0,
+            true => flags.contains(CommandFlags::NO_ASYNC_LOADING),
+            false => !flags.contains(CommandFlags::LOADING),
         });
         if refused {
             return Some(self.reject_command(
@@ -549,7 +528,9 @@ impl Server {
             ));
         }
         if client_flags & CLIENT_SLAVE != 0
-            && flags & (CMD_MAY_REPLICATE | CMD_WRITE | CMD_READONLY) != 0
+            && flags.intersects(
+                CommandFlags::MAY_REPLICATE | CommandFlags::WRITE | CommandFlags::READONLY,
+            )
         {
             return Some(self.reject_command(
                 cid,
@@ -562,9 +543,9 @@ impl Server {
 
     /// Whether a pause holds this command back; our master's too, but never a replica's.
     #[cold]
-    fn is_postponed(&self, flags: u64, client_flags: u64) -> bool {
+    fn is_postponed(&self, flags: CommandFlags, client_flags: u64) -> bool {
         let a = self.pause.actions;
-        let writes = flags & (CMD_WRITE | CMD_MAY_REPLICATE) != 0;
+        let writes = flags.intersects(CommandFlags::WRITE | CommandFlags::MAY_REPLICATE);
         client_flags & CLIENT_SLAVE == 0
             && (a & PAUSE_ACTION_CLIENT_ALL != 0 || (a & PAUSE_ACTION_CLIENT_WRITE != 0 && writes))
     }
@@ -649,7 +630,8 @@ impl Server {
                 c.last_cmd = Some(id);
             }
         }
-        if id.is_some_and(|id| self.commands.full_name(id) == "exec") {
+        let flags = id.map_or(CommandFlags::empty(), |id| self.commands.row(id).flags);
+        if flags.contains(CommandFlags::RUNS_QUEUED) {
             self.exec_command_abort(cid, text);
         } else {
             self.add_reply_error(cid, text);
@@ -672,7 +654,7 @@ impl Server {
             return self.security_warning(cid);
         }
         if let Some(unbuilt) = self.commands.lookup_unbuilt(&args[0]) {
-            return self.unbuilt_command(cid, unbuilt, args);
+            return self.unbuilt_command(cid, unbuilt);
         }
         let mut text = b"unknown command '".to_vec();
         text.extend_from_slice(shown_part(&args[0]));
@@ -718,35 +700,25 @@ impl Server {
         Processed::Stop
     }
 
-    /// A command of 7.2 that is not built says so, unless there is an answer without it.
+    /// A command of 7.2 that is not built says so.
     #[cold]
-    fn unbuilt_command(&mut self, cid: ClientId, unbuilt: &Unbuilt, args: &Args) -> Processed {
+    fn unbuilt_command(&mut self, cid: ClientId, unbuilt: &Unbuilt) -> Processed {
         if !self.exec.authenticated {
             return self.reject_command(cid, None, "-NOAUTH Authentication required.");
         }
-        // It can be neither queued nor taken for a message.
-        let plain = self.exec.client_flags & (CLIENT_MULTI | CLIENT_PUBSUB) == 0;
-        if plain && (unbuilt.answer_probe)(self, cid, unbuilt.name, args) {
-            return self.after_rejected_command(cid);
-        }
-        let mut text = format!("'{}", unbuilt.name).into_bytes();
-        if let Some(sub) = args.get(1).filter(|_| unbuilt.container) {
-            text.push(b'|');
-            text.extend(shown_part(sub).to_ascii_lowercase());
-        }
-        let reason = format!(
-            "' needs {}, which this version does not have yet",
-            unbuilt.feature
+        let text = format!(
+            "'{}' needs {}, which this version does not have yet",
+            unbuilt.name, unbuilt.feature
         );
-        text.extend_from_slice(reason.as_bytes());
-        self.flag_transaction(cid);
-        self.add_reply_error_bytes(cid, &text);
-        self.after_rejected_command(cid)
+        self.reject_command(cid, None, &text)
     }
 
     #[cold]
     fn no_such_subcommand(&mut self, cid: ClientId, parent: CommandId, args: &Args) -> Processed {
         self.forget_command(cid);
+        if let Some(unbuilt) = self.commands.lookup_unbuilt_subcommand(parent, &args[1]) {
+            return self.unbuilt_command(cid, unbuilt);
+        }
         let mut text = b"unknown subcommand '".to_vec();
         text.extend_from_slice(shown_part(&args[1]));
         text.extend_from_slice(b"'. Try ");
@@ -794,11 +766,9 @@ impl Server {
     }
 
     fn protected_command_error(&self, cid: ClientId, id: CommandId) -> Option<String> {
-        let name = self.commands.full_name(id);
-        let (name, action) = match name.split('|').next() {
-            Some("debug") => ("DEBUG", self.config.enable_debug_command),
-            Some("module") => ("MODULE", self.config.enable_module_command),
-            _ => return None,
+        let (name, action) = match self.commands.command(id).guard? {
+            Guard::Debug => ("DEBUG", self.config.enable_debug_command),
+            Guard::Module => ("MODULE", self.config.enable_module_command),
         };
         if self.allow_protected_action(action, cid) {
             return None;
@@ -818,7 +788,7 @@ impl Server {
         cid: ClientId,
         id: CommandId,
         proc: crate::server::command::Proc,
-        flags: u64,
+        flags: CommandFlags,
         args: &Args,
     ) -> Processed {
         if self.exec.clock_stale {
@@ -887,7 +857,7 @@ impl Server {
 
     /// Counts a command that has run for `us` microseconds, and remembers it where it was slow.
     #[inline(always)]
-    fn account(&mut self, cid: ClientId, id: CommandId, flags: u64, args: &Args, us: u64) {
+    fn account(&mut self, cid: ClientId, id: CommandId, flags: CommandFlags, args: &Args, us: u64) {
         let stats = self.commands.stats_mut(id);
         stats.calls += 1;
         stats.microseconds += us;
@@ -902,16 +872,24 @@ impl Server {
             self.sample_command_latency(flags, us);
         }
         // A negative threshold switches the log off: as an unsigned number it is out of reach.
-        if us >= self.config.slowlog_log_slower_than as u64 && flags & CMD_SKIP_SLOWLOG == 0 {
+        if us >= self.config.slowlog_log_slower_than as u64
+            && !flags.contains(CommandFlags::SKIP_SLOWLOG)
+        {
             self.slowlog_push_entry_if_needed(cid, args, us);
         }
     }
 
     /// The command is shown to those who monitor, and what it has read is noted for those who track.
     #[inline(never)]
-    fn after_watched_call(&mut self, cid: ClientId, id: CommandId, flags: u64, args: &Args) {
+    fn after_watched_call(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: CommandFlags,
+        args: &Args,
+    ) {
         if !self.clients.monitors.is_empty()
-            && flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0
+            && !flags.intersects(CommandFlags::SKIP_MONITOR | CommandFlags::ADMIN)
             && !self.blocking.is_reprocessing(cid)
         {
             self.replication_feed_monitors(cid, args);
@@ -923,8 +901,8 @@ impl Server {
 
     /// The latency monitor has two events for commands: one for those that should never take long.
     #[cold]
-    fn sample_command_latency(&mut self, flags: u64, us: u64) {
-        let event = if flags & CMD_FAST != 0 {
+    fn sample_command_latency(&mut self, flags: CommandFlags, us: u64) {
+        let event = if flags.contains(CommandFlags::FAST) {
             "fast-command"
         } else {
             "command"
@@ -1030,7 +1008,9 @@ impl Server {
         let end_us = CachedClock::new().unix_us;
         let us = (end_us - start_us).max(0) as u64;
         self.account(cid, id, flags, args, us);
-        if flags & (CMD_SKIP_MONITOR | CMD_ADMIN) == 0 && !self.clients.monitors.is_empty() {
+        if !flags.intersects(CommandFlags::SKIP_MONITOR | CommandFlags::ADMIN)
+            && !self.clients.monitors.is_empty()
+        {
             self.replication_feed_monitors(cid, args);
         }
         if self.tracking.clients() > 0 {

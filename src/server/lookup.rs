@@ -1,31 +1,103 @@
 //! Keys as commands see them: found, expired under them, counted, deleted (the look-up half of db.c, expireIfNeeded).
 //!
-//! A look-up hashes the key once and returns a [`Slot`]; the caller follows it as long as it changes nothing else in the
-//! database. Expiry sits in the entry, so asking for it costs no second look-up.
+//! A look-up hashes the key once and returns where it is ([`At`]); the caller follows it as long as it changes nothing else in
+//! the database. Expiry sits in the entry, so asking for it costs no second look-up.
+
+use bitflags::bitflags;
 
 use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::{CLIENT_MASTER, ClientId};
+use crate::server::command::CommandFlags;
 use crate::server::exec::Args;
 use crate::server::notify::{NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW};
-use crate::store::entry::value::SlotValue;
+use crate::store::db::Db;
+use crate::store::entry::value::{SlotValue, ValueMut, ValueRef};
 use crate::store::entry::{Entry, NewValue, Type};
 use crate::store::evict::policy_is_lfu;
 use crate::wire::ahead::{AHEAD_MAX, Ahead};
 
-/// Does not touch LRU or LFU data (LOOKUP_NOTOUCH).
-pub const LOOKUP_NOTOUCH: u8 = 1;
-/// Does not count a hit or a miss (LOOKUP_NOSTATS).
-pub const LOOKUP_NOSTATS: u8 = 2;
-/// For a write: an expired key is deleted even on a writable replica (LOOKUP_WRITE).
-pub const LOOKUP_WRITE: u8 = 4;
-/// Leaves an expired key alone, only hides it (LOOKUP_NOEXPIRE).
-pub const LOOKUP_NOEXPIRE: u8 = 8;
-/// A miss is no event (LOOKUP_NONOTIFY).
-pub const LOOKUP_NONOTIFY: u8 = 16;
+bitflags! {
+    /// What a look-up does besides finding the key (db.h, LOOKUP_*).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Lookup: u8 {
+        /// Does not touch LRU or LFU data.
+        const NOTOUCH = 1;
+        /// Does not count a hit or a miss.
+        const NOSTATS = 2;
+        /// For a write: an expired key is deleted even on a writable replica.
+        const WRITE = 4;
+        /// Leaves an expired key alone, only hides it.
+        const NOEXPIRE = 8;
+        /// A miss is no event.
+        const NONOTIFY = 16;
+        /// A look that nobody notices (LOOKUP_NOEFFECTS).
+        const NOEFFECTS = 1 | 2 | 8 | 16;
+    }
+}
+
+impl Lookup {
+    /// For a read, with all that goes with it (LOOKUP_NONE).
+    pub const READ: Lookup = Lookup::empty();
+}
 
 /// A table of so many bytes is not found in the caches of most processors.
 const UNCACHED_BYTES: usize = 1 << 20;
+
+/// How the memory of a deleted key is freed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Free {
+    /// Before anything else happens.
+    Now,
+    /// In the background when it is large.
+    Lazily,
+}
+
+impl Free {
+    /// As one of the lazyfree directives says.
+    #[inline]
+    pub fn lazily_if(lazy: bool) -> Free {
+        match lazy {
+            true => Free::Lazily,
+            false => Free::Now,
+        }
+    }
+
+    /// The command that does the same elsewhere.
+    pub fn verb(self) -> &'static [u8] {
+        match self {
+            Free::Now => b"DEL",
+            Free::Lazily => b"UNLINK",
+        }
+    }
+}
+
+/// Where a key is. Good until its database changes shape: whoever adds or deletes a key, looks another one up, or lets others
+/// run, has to look up again; following a stale place panics.
+#[derive(Clone, Copy)]
+pub struct At {
+    pub db: usize,
+    pub slot: Slot,
+}
+
+impl At {
+    #[inline]
+    pub fn entry(self, dbs: &[Db]) -> &Entry {
+        dbs[self.db].keys.at(self.slot)
+    }
+
+    /// The value, for reading; `None` when it is of another type.
+    #[inline]
+    pub fn value<T: SlotValue>(self, dbs: &[Db]) -> Option<ValueRef<'_, T>> {
+        dbs[self.db].keys.value(self.slot)
+    }
+
+    /// The value, for a change; `None` when it is of another type. The place stays good.
+    #[inline]
+    pub fn value_mut<T: SlotValue>(self, dbs: &mut [Db]) -> Option<ValueMut<'_, T>> {
+        dbs[self.db].keys.value_mut(self.slot)
+    }
+}
 
 /// An error has been sent to the client: there is nothing left to do for the command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,8 +142,8 @@ impl Server {
         &mut self,
         cid: ClientId,
         key: &[u8],
-        flags: u8,
-    ) -> Result<Option<Slot>, Replied> {
+        flags: Lookup,
+    ) -> Result<Option<At>, Replied> {
         let db = self.client_db(cid);
         let hash = self.dbs[db].keys.hash(key);
         self.lookup_typed_hashed::<T>(cid, db, hash, key, flags)
@@ -88,11 +160,11 @@ impl Server {
         db: usize,
         hash: u64,
         key: &[u8],
-        flags: u8,
-    ) -> Result<Option<Slot>, Replied> {
+        flags: Lookup,
+    ) -> Result<Option<At>, Replied> {
         let found = self.lookup_key_hashed(db, hash, key, flags);
-        if let Some(slot) = found
-            && !self.dbs[db].keys.at(slot).is_a(T::TYPE)
+        if let Some(at) = found
+            && !at.entry(&self.dbs).is_a(T::TYPE)
         {
             self.add_reply_wrong_type(cid);
             return Err(Replied);
@@ -114,7 +186,7 @@ impl Server {
 
     /// Finds a key (lookupKey). An expired key is not found; it is deleted too, where this server decides about that.
     #[inline]
-    pub fn lookup_key(&mut self, db: usize, key: &[u8], flags: u8) -> Option<Slot> {
+    pub fn lookup_key(&mut self, db: usize, key: &[u8], flags: Lookup) -> Option<At> {
         let hash = self.dbs[db].keys.hash(key);
         self.lookup_key_hashed(db, hash, key, flags)
     }
@@ -126,8 +198,8 @@ impl Server {
         db: usize,
         hash: u64,
         key: &[u8],
-        flags: u8,
-    ) -> Option<Slot> {
+        flags: Lookup,
+    ) -> Option<At> {
         let d = &mut self.dbs[db];
         let mut found = d.keys.find(hash, key);
         if let Some(slot) = found
@@ -139,7 +211,7 @@ impl Server {
         }
         match found {
             Some(slot) => {
-                if flags & LOOKUP_NOTOUCH == 0 && self.touch_allowed() {
+                if !flags.contains(Lookup::NOTOUCH) && self.touch_allowed() {
                     let lru = if policy_is_lfu(self.config.maxmemory_policy) {
                         self.lfu_bits_after_access(db, slot)
                     } else {
@@ -147,16 +219,16 @@ impl Server {
                     };
                     self.dbs[db].keys.set_lru(slot, lru);
                 }
-                if flags & (LOOKUP_NOSTATS | LOOKUP_WRITE) == 0 {
+                if !flags.intersects(Lookup::NOSTATS | Lookup::WRITE) {
                     self.stats.keyspace_hits += 1;
                 }
-                Some(slot)
+                Some(At { db, slot })
             }
             None => {
-                if flags & (LOOKUP_NONOTIFY | LOOKUP_WRITE) == 0 {
+                if !flags.intersects(Lookup::NONOTIFY | Lookup::WRITE) {
                     self.notify_keyspace_event(NOTIFY_KEY_MISS, "keymiss", key, db);
                 }
-                if flags & (LOOKUP_NOSTATS | LOOKUP_WRITE) == 0 {
+                if !flags.intersects(Lookup::NOSTATS | Lookup::WRITE) {
                     self.stats.keyspace_misses += 1;
                 }
                 None
@@ -173,37 +245,44 @@ impl Server {
     #[cold]
     fn touch_command_of_no_touch(&self) -> bool {
         self.persist.child.is_none()
-            && self
-                .exec
-                .call
-                .cmd
-                .is_some_and(|id| self.commands.full_name(id) == "touch")
+            && self.exec.call.cmd.is_some_and(|id| {
+                self.commands
+                    .row(id)
+                    .flags
+                    .contains(CommandFlags::ALWAYS_TOUCHES)
+            })
     }
 
     /// For a command that reads (lookupKeyRead).
     #[inline]
-    pub fn lookup_key_read(&mut self, cid: ClientId, key: &[u8]) -> Option<Slot> {
+    pub fn lookup_key_read(&mut self, cid: ClientId, key: &[u8]) -> Option<At> {
         let db = self.client_db(cid);
-        self.lookup_key(db, key, 0)
+        self.lookup_key(db, key, Lookup::READ)
     }
 
     /// For a command that writes (lookupKeyWrite).
     #[inline]
-    pub fn lookup_key_write(&mut self, cid: ClientId, key: &[u8]) -> Option<Slot> {
+    pub fn lookup_key_write(&mut self, cid: ClientId, key: &[u8]) -> Option<At> {
         let db = self.client_db(cid);
-        self.lookup_key(db, key, LOOKUP_WRITE)
+        self.lookup_key(db, key, Lookup::WRITE)
     }
 
-    /// The entry at a slot of the client's database.
+    /// A key as it is in the table: expired or not, touched and counted by nobody. `hash` is that of the key.
     #[inline]
-    pub fn entry(&self, cid: ClientId, slot: Slot) -> &Entry {
-        self.dbs[self.client_db(cid)].keys.at(slot)
+    pub fn find_hashed(&self, db: usize, hash: u64, key: &[u8]) -> Option<At> {
+        let slot = self.dbs[db].keys.find(hash, key)?;
+        Some(At { db, slot })
+    }
+
+    /// The same by the key alone.
+    pub fn find_key(&self, db: usize, key: &[u8]) -> Option<At> {
+        self.find_hashed(db, self.dbs[db].keys.hash(key), key)
     }
 
     /// An expired key was met: true when it must count as missing. Deletes it where that is this server's business
     /// (expireIfNeeded): a replica waits for its master's DEL, yet shows nobody but the master an expired key.
     #[cold]
-    fn expire_if_needed(&mut self, db: usize, key: &[u8], flags: u8) -> bool {
+    fn expire_if_needed(&mut self, db: usize, key: &[u8], flags: Lookup) -> bool {
         if self.loading.is_some() {
             return false;
         }
@@ -217,11 +296,11 @@ impl Server {
             if from_master {
                 return false;
             }
-            if flags & LOOKUP_WRITE == 0 || self.config.replica_read_only {
+            if !flags.contains(Lookup::WRITE) || self.config.replica_read_only {
                 return true;
             }
         }
-        if flags & LOOKUP_NOEXPIRE != 0 || self.pause.expire_paused() {
+        if flags.contains(Lookup::NOEXPIRE) || self.pause.expire_paused() {
             return true;
         }
         self.delete_expired_key_and_propagate(db, key);
@@ -235,31 +314,30 @@ impl Server {
 
     /// Deletes an expired key and tells AOF and replicas (deleteExpiredKeyAndPropagate).
     pub fn delete_expired_key_and_propagate(&mut self, db: usize, key: &[u8]) {
-        let lazy = self.config.lazyfree_lazy_expire;
+        let free = Free::lazily_if(self.config.lazyfree_lazy_expire);
         let start = self.latency_start_monitor();
-        if self.db_generic_delete(db, key, lazy) {
+        if self.db_generic_delete(db, key, free) {
             self.latency_end_monitor("expire-del", start);
-            self.after_expired_key_was_deleted(db, key, lazy);
+            self.after_expired_key_was_deleted(db, key, free);
         }
     }
 
     /// What follows when a key has been deleted because its time had come.
-    pub fn after_expired_key_was_deleted(&mut self, db: usize, key: &[u8], lazy: bool) {
+    pub fn after_expired_key_was_deleted(&mut self, db: usize, key: &[u8], free: Free) {
         self.notify_keyspace_event(NOTIFY_EXPIRED, "expired", key, db);
         self.key_modified(None, db, key);
-        self.propagate_deletion(db, key, lazy);
+        self.propagate_deletion(db, key, free);
         self.stats.expired_keys += 1;
     }
 
-    /// Takes a key out and frees it, in the background when `lazy` and it is large (dbGenericDelete). False when it was not
-    /// there.
-    pub fn db_generic_delete(&mut self, db: usize, key: &[u8], lazy: bool) -> bool {
+    /// Takes a key out and frees it (dbGenericDelete). False when it was not there.
+    pub fn db_generic_delete(&mut self, db: usize, key: &[u8], free: Free) -> bool {
         let keys = &mut self.dbs[db].keys;
         let hash = keys.hash(key);
         match keys.remove(hash, key) {
             Some(e) => {
                 self.signal_deleted_key_as_ready(db, key, e.value_type());
-                self.free_entry(e, lazy);
+                self.free_entry(e, free);
                 true
             }
             None => false,
@@ -267,18 +345,17 @@ impl Server {
     }
 
     /// Frees a key's memory, where it is best done.
-    pub fn free_entry(&mut self, e: Entry, lazy: bool) {
-        if lazy {
-            self.persist.lazyfree.free(e);
-        } else {
-            drop(e);
+    pub fn free_entry(&mut self, e: Entry, free: Free) {
+        match free {
+            Free::Lazily => self.persist.lazyfree.free(e),
+            Free::Now => drop(e),
         }
     }
 
     /// Deletes a key for a command: as dbDelete, lazily when lazyfree-lazy-server-del says so.
     pub fn db_delete(&mut self, db: usize, key: &[u8]) -> bool {
-        let lazy = self.config.lazyfree_lazy_server_del;
-        self.db_generic_delete(db, key, lazy)
+        let free = Free::lazily_if(self.config.lazyfree_lazy_server_del);
+        self.db_generic_delete(db, key, free)
     }
 
     /// Adds a key that is not there (dbAdd).
@@ -289,7 +366,7 @@ impl Server {
         key: &[u8],
         value: NewValue<'_>,
         expire: Option<i64>,
-    ) -> Slot {
+    ) -> At {
         let hash = self.dbs[db].keys.hash(key);
         self.db_add_hashed(db, hash, key, value, expire)
     }
@@ -303,7 +380,7 @@ impl Server {
         key: &[u8],
         value: NewValue<'_>,
         expire: Option<i64>,
-    ) -> Slot {
+    ) -> At {
         if let NewValue::Value(v) = &value {
             self.signal_key_as_ready(db, key, v.value_type());
         }
@@ -311,7 +388,7 @@ impl Server {
         e.set_lru(self.lru_bits_of_new());
         let slot = self.dbs[db].keys.add(hash, e);
         self.notify_keyspace_event(NOTIFY_NEW, "new", key, db);
-        slot
+        At { db, slot }
     }
 
     /// Adds an entry, whose key `key` is not there, as a whole.

@@ -16,10 +16,7 @@ use crate::server::Server;
 use crate::server::client::{
     CLIENT_DENY_BLOCKING, CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, Client, ClientId,
 };
-use crate::server::command::{
-    CMD_ADMIN, CMD_DENYOOM, CMD_LOADING, CMD_MAY_REPLICATE, CMD_NO_ASYNC_LOADING, CMD_READONLY,
-    CMD_STALE, CMD_WRITE, CommandId,
-};
+use crate::server::command::{CommandFlags, CommandId};
 use crate::server::exec::{Args, OwnedArgs};
 
 /// A command that waits for EXEC.
@@ -43,8 +40,8 @@ pub struct MultiState {
     /// Commands queued; it stays while EXEC runs them.
     count: usize,
     /// Flags that some command has, and flags that some command has not.
-    cmd_flags: u64,
-    cmd_inv_flags: u64,
+    cmd_flags: CommandFlags,
+    cmd_inv_flags: CommandFlags,
     /// Bytes of the queued arguments, as CLIENT LIST counts them.
     argv_len_sums: usize,
     watched: Vec<WatchedKey>,
@@ -112,28 +109,26 @@ impl Watch {
     }
 }
 
-/// Commands that run at once inside MULTI; all others are queued.
-fn runs_inside_multi(name: &str) -> bool {
-    matches!(
-        name,
-        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
-    )
-}
-
 impl Server {
     // The queue --------------------------------------------------------------------------------------------------------
 
     /// The flags that count for a command of a client in MULTI: EXEC is refused for what any of its commands would be
     /// refused for, and nothing but what ends a transaction is taken in while memory is short.
-    pub fn flags_inside_multi(&self, cid: ClientId, id: CommandId, flags: u64) -> u64 {
-        let name = self.commands.full_name(id);
-        if name != "exec" {
-            let ends = matches!(name, "discard" | "quit" | "reset");
-            return if ends { flags } else { flags | CMD_DENYOOM };
+    pub fn flags_inside_multi(&self, cid: ClientId, flags: CommandFlags) -> CommandFlags {
+        if flags.contains(CommandFlags::LEAVES_MULTI) {
+            return flags;
         }
-        const ANY: u64 =
-            CMD_READONLY | CMD_WRITE | CMD_DENYOOM | CMD_MAY_REPLICATE | CMD_NO_ASYNC_LOADING;
-        const ALL: u64 = CMD_STALE | CMD_LOADING;
+        if !flags.contains(CommandFlags::RUNS_QUEUED) {
+            return flags | CommandFlags::DENYOOM;
+        }
+        const ANY: CommandFlags = CommandFlags::of(&[
+            CommandFlags::READONLY,
+            CommandFlags::WRITE,
+            CommandFlags::DENYOOM,
+            CommandFlags::MAY_REPLICATE,
+            CommandFlags::NO_ASYNC_LOADING,
+        ]);
+        const ALL: CommandFlags = CommandFlags::of(&[CommandFlags::STALE, CommandFlags::LOADING]);
         match self.clients.get(cid).and_then(|c| c.multi.as_deref()) {
             Some(m) => (flags | (m.cmd_flags & ANY)) & !(m.cmd_inv_flags & ALL),
             None => flags,
@@ -145,10 +140,10 @@ impl Server {
         &mut self,
         cid: ClientId,
         id: CommandId,
-        flags: u64,
+        flags: CommandFlags,
         args: &Args,
     ) -> bool {
-        if runs_inside_multi(self.commands.full_name(id)) {
+        if flags.contains(CommandFlags::RUNS_IN_MULTI) {
             return false;
         }
         self.queue_multi_command(cid, id, flags, args);
@@ -157,7 +152,13 @@ impl Server {
     }
 
     /// Keeps a command for EXEC (queueMultiCommand); nothing when EXEC will not run them anyway.
-    fn queue_multi_command(&mut self, cid: ClientId, id: CommandId, flags: u64, args: &Args) {
+    fn queue_multi_command(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: CommandFlags,
+        args: &Args,
+    ) {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
@@ -219,7 +220,7 @@ impl Server {
         let denied = c.has(CLIENT_DENY_BLOCKING);
         c.flags |= CLIENT_DENY_BLOCKING;
         c.last_cmd = self.exec.call.cmd;
-        let (mut commands, mut cmd_flags) = (Vec::new(), 0);
+        let (mut commands, mut cmd_flags) = (Vec::new(), CommandFlags::empty());
         if let Some(m) = c.multi.as_deref_mut() {
             commands = std::mem::take(&mut m.commands);
             cmd_flags = m.cmd_flags;
@@ -237,7 +238,7 @@ impl Server {
             c.flags &= !CLIENT_DENY_BLOCKING;
         }
         self.discard_transaction(cid);
-        if cmd_flags & CMD_ADMIN != 0 {
+        if cmd_flags.contains(CommandFlags::ADMIN) {
             self.refresh_shortcuts(cid);
         }
         // The commands have queued themselves; EXEC goes with them when it is needed.

@@ -5,26 +5,31 @@
 
 use crate::config::value::NotifyFlags;
 use crate::server::Server;
+use crate::server::pubsub::Kind;
+
+/// One class of events: what it is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventClass(u32);
 
 /// Commands of any type.
-pub const NOTIFY_GENERIC: u32 = NotifyFlags::GENERIC as u32;
-pub const NOTIFY_STRING: u32 = NotifyFlags::STRING as u32;
-pub const NOTIFY_LIST: u32 = NotifyFlags::LIST as u32;
-pub const NOTIFY_SET: u32 = NotifyFlags::SET as u32;
-pub const NOTIFY_HASH: u32 = NotifyFlags::HASH as u32;
-pub const NOTIFY_ZSET: u32 = NotifyFlags::ZSET as u32;
-pub const NOTIFY_STREAM: u32 = NotifyFlags::STREAM as u32;
-pub const NOTIFY_EXPIRED: u32 = NotifyFlags::EXPIRED as u32;
-pub const NOTIFY_EVICTED: u32 = NotifyFlags::EVICTED as u32;
-pub const NOTIFY_KEY_MISS: u32 = NotifyFlags::KEY_MISS as u32;
-pub const NOTIFY_NEW: u32 = NotifyFlags::NEW as u32;
+pub const NOTIFY_GENERIC: EventClass = EventClass(NotifyFlags::GENERIC as u32);
+pub const NOTIFY_STRING: EventClass = EventClass(NotifyFlags::STRING as u32);
+pub const NOTIFY_LIST: EventClass = EventClass(NotifyFlags::LIST as u32);
+pub const NOTIFY_SET: EventClass = EventClass(NotifyFlags::SET as u32);
+pub const NOTIFY_HASH: EventClass = EventClass(NotifyFlags::HASH as u32);
+pub const NOTIFY_ZSET: EventClass = EventClass(NotifyFlags::ZSET as u32);
+pub const NOTIFY_STREAM: EventClass = EventClass(NotifyFlags::STREAM as u32);
+pub const NOTIFY_EXPIRED: EventClass = EventClass(NotifyFlags::EXPIRED as u32);
+pub const NOTIFY_EVICTED: EventClass = EventClass(NotifyFlags::EVICTED as u32);
+pub const NOTIFY_KEY_MISS: EventClass = EventClass(NotifyFlags::KEY_MISS as u32);
+pub const NOTIFY_NEW: EventClass = EventClass(NotifyFlags::NEW as u32);
 
 impl Server {
     /// Tells those who asked for this class of events that `event` happened to `key` (notifyKeyspaceEvent). To be called
     /// after the change, in the order of upstream's calls.
     #[inline]
-    pub fn notify_keyspace_event(&mut self, kind: u32, event: &str, key: &[u8], db: usize) {
-        if self.config.notify_keyspace_events as u32 & kind != 0 {
+    pub fn notify_keyspace_event(&mut self, class: EventClass, event: &str, key: &[u8], db: usize) {
+        if self.config.notify_keyspace_events as u32 & class.0 != 0 {
             self.publish_keyspace_event(event, key, db);
         }
     }
@@ -44,11 +49,11 @@ impl Server {
         };
         if flags & NotifyFlags::KEYSPACE != 0 {
             let channel = name(b"__keyspace@", key);
-            self.pubsub_publish_message(&channel, event, false);
+            self.pubsub_publish_message(&channel, event, Kind::Channel);
         }
         if flags & NotifyFlags::KEYEVENT != 0 {
             let channel = name(b"__keyevent@", event);
-            self.pubsub_publish_message(&channel, key, false);
+            self.pubsub_publish_message(&channel, key, Kind::Channel);
         }
     }
 }

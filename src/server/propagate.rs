@@ -4,8 +4,9 @@
 //! several commands (keys that expired under it, for one) they are wrapped in MULTI and EXEC.
 
 use crate::server::Server;
-use crate::server::command::CMD_TOUCHES_ARBITRARY_KEYS;
+use crate::server::command::CommandFlags;
 use crate::server::exec::{Args, OwnedArgs};
+use crate::server::lookup::Free;
 
 pub const PROPAGATE_AOF: u8 = 1;
 pub const PROPAGATE_REPL: u8 = 2;
@@ -72,11 +73,13 @@ impl Server {
         }
         let ops = self.exec.call.take_queued();
         // A command that met expired keys on its way (SCAN, say) is no transaction.
-        let arbitrary =
-            self.exec.call.client.is_some()
-                && self.exec.call.cmd.is_some_and(|id| {
-                    self.commands.row(id).flags & CMD_TOUCHES_ARBITRARY_KEYS != 0
-                });
+        let arbitrary = self.exec.call.client.is_some()
+            && self.exec.call.cmd.is_some_and(|id| {
+                self.commands
+                    .row(id)
+                    .flags
+                    .contains(CommandFlags::TOUCHES_ARBITRARY_KEYS)
+            });
         let wrap = ops.len() > 1 && !arbitrary;
         if wrap {
             // A SELECT comes with the next command, inside the transaction.
@@ -94,12 +97,11 @@ impl Server {
     }
 
     /// The deletion of an expired or evicted key, as DEL or UNLINK (propagateDeletion).
-    pub fn propagate_deletion(&mut self, db: usize, key: &[u8], lazy: bool) {
+    pub fn propagate_deletion(&mut self, db: usize, key: &[u8], free: Free) {
         if !self.propagation_wanted() {
             return;
         }
-        let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
-        let op = OwnedArgs::from_slices(&[verb, key]);
+        let op = OwnedArgs::from_slices(&[free.verb(), key]);
         self.also_propagate(db, op, PROPAGATE_AOF | PROPAGATE_REPL);
     }
 }

@@ -251,13 +251,7 @@ impl Server {
 
     /// Sends a message to those who listen to the channel, and to those who listen to a pattern that it matches unless it is
     /// a shard channel; returns to how many (pubsubPublishMessage).
-    pub fn pubsub_publish_message(
-        &mut self,
-        channel: &[u8],
-        message: &[u8],
-        sharded: bool,
-    ) -> usize {
-        let kind = if sharded { Kind::Shard } else { Kind::Channel };
+    pub fn pubsub_publish_message(&mut self, channel: &[u8], message: &[u8], kind: Kind) -> usize {
         let mut receivers = 0;
         let mut delivery = Delivery {
             clients: &mut self.clients,
@@ -266,11 +260,14 @@ impl Server {
         };
         let listeners = &self.pubsub.listeners;
         if let Some(list) = listeners[kind as usize].get(channel) {
-            let word: &[u8] = if sharded { b"smessage" } else { b"message" };
+            let word: &[u8] = match kind {
+                Kind::Shard => b"smessage",
+                _ => b"message",
+            };
             delivery.deliver(list, Message::new(&[word, channel, message]));
             receivers += list.len();
         }
-        if !sharded {
+        if kind == Kind::Channel {
             for (pattern, list) in &listeners[Kind::Pattern as usize] {
                 if string_match_len(pattern, channel, false) {
                     let words: [&[u8]; 4] = [b"pmessage", pattern, channel, message];

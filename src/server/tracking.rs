@@ -22,7 +22,7 @@ use crate::server::client::{
     CLIENT_TRACKING_BROKEN_REDIR, CLIENT_TRACKING_CACHING, CLIENT_TRACKING_NOLOOP,
     CLIENT_TRACKING_OPTIN, CLIENT_TRACKING_OPTOUT, ClientId,
 };
-use crate::server::command::{CMD_PUBSUB, CMD_READONLY, CommandId, KeyRefs, get_keys_from_call};
+use crate::server::command::{CommandFlags, CommandId, KeyRefs, get_keys_from_call};
 use crate::server::exec::Args;
 use crate::wire::resp;
 
@@ -353,13 +353,13 @@ impl Server {
     pub(in crate::server) fn tracking_after_call(
         &mut self,
         id: CommandId,
-        flags: u64,
+        flags: CommandFlags,
         args: &Args,
     ) {
         let Some(cid) = self.exec.call.client else {
             return;
         };
-        if flags & CMD_READONLY != 0 && flags & CMD_PUBSUB == 0 {
+        if flags.contains(CommandFlags::READONLY) && !flags.contains(CommandFlags::PUBSUB) {
             self.tracking_remember_keys(cid, id, args);
         }
         self.tracking_forget_caching(cid);
@@ -375,8 +375,8 @@ impl Server {
         if !c.has(CLIENT_TRACKING_CACHING) || c.has(CLIENT_MULTI) || c.block.is_some() {
             return;
         }
-        let cmd = self.exec.call.cmd;
-        if !cmd.is_some_and(|id| self.commands.full_name(id).starts_with("client|")) {
+        let cmd = self.exec.call.cmd.map(|id| self.commands.container_row(id));
+        if !cmd.is_some_and(|row| row.flags.contains(CommandFlags::KEEPS_CACHING)) {
             c.flags &= !CLIENT_TRACKING_CACHING;
         }
     }

@@ -178,7 +178,6 @@ fn unbuilt_commands_say_so() {
         ("FUNCTION LOAD x", "function|load", "functions"),
         ("MODULE LOAD x", "module|load", "modules"),
         ("ACL SETUSER x", "acl|setuser", "access control lists"),
-        ("ACL", "acl", "access control lists"),
     ] {
         c.run(line)
             .assert_error(&format!("ERR '{name}' needs {feature}, {NOT_YET}"));
@@ -187,10 +186,13 @@ fn unbuilt_commands_say_so() {
         .assert_error_prefix("ERR unknown command 'NOSUCH'");
     // What does not work is not listed.
     assert!(c.run("COMMAND INFO eval").items()[0].is_null());
+    let listed = c.run("COMMAND INFO script|kill script|load");
+    assert_eq!(listed.items()[0].items()[0], "script|kill");
+    assert!(listed.items()[1].is_null());
     // In a transaction nothing of it is queued.
     c.ok("MULTI");
-    c.run("READONLY")
-        .assert_error(&format!("ERR 'readonly' needs cluster mode, {NOT_YET}"));
+    c.run("EVAL x 0")
+        .assert_error(&format!("ERR 'eval' needs Lua scripts, {NOT_YET}"));
     c.run("EXEC").assert_error_prefix("EXECABORT");
 }
 
@@ -236,6 +238,56 @@ fn before_authentication_there_is_no_other_answer() {
     let mut c = server.connect();
     c.run("MODULE LIST")
         .assert_error("NOAUTH Authentication required.");
-    c.run("EVAL x 0")
-        .assert_error("NOAUTH Authentication required.");
+    for line in ["EVAL x 0", "SCRIPT LOAD x", "CLUSTER INFO", "READONLY"] {
+        c.run(line).assert_error("NOAUTH Authentication required.");
+    }
+}
+
+#[test]
+fn families_that_are_not_built_know_their_subcommands() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for (family, lines) in [
+        ("FUNCTION", 40),
+        ("MODULE", 11),
+        ("SCRIPT", 17),
+        ("ACL", 29),
+    ] {
+        let help = c.run(&format!("{family} HELP"));
+        let help = help.items();
+        assert_eq!(
+            help[0],
+            format!("{family} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:").as_str()
+        );
+        assert_eq!(help.len(), lines, "{family}");
+        assert_eq!(help[lines - 2], "HELP");
+    }
+    for family in ["FUNCTION", "MODULE", "SCRIPT", "ACL", "CLUSTER"] {
+        c.run(&format!("{family} NOSUCH")).assert_error(&format!(
+            "ERR unknown subcommand 'NOSUCH'. Try {family} HELP."
+        ));
+        let lower = family.to_ascii_lowercase();
+        c.run(family).assert_error(&format!(
+            "ERR wrong number of arguments for '{lower}' command"
+        ));
+    }
+    c.run("CLUSTER SETSLOT")
+        .assert_error("ERR wrong number of arguments for 'cluster|setslot' command");
+    for line in ["CLUSTER HELP", "CLUSTER SHARDS"] {
+        c.run(line)
+            .assert_error("ERR This instance has cluster support disabled");
+    }
+    c.run("SCRIPT FLUSH x")
+        .assert_error("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
+    c.run("FUNCTION FLUSH x")
+        .assert_error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+    c.run("FUNCTION LIST LIBRARYNAME")
+        .assert_error("ERR library name argument was not given");
+    c.run("FUNCTION LIST x")
+        .assert_error("ERR Unknown argument x");
+    // In a transaction they are queued as any others.
+    c.ok("MULTI");
+    assert_eq!(c.run("READONLY"), "QUEUED");
+    let replies = c.run("EXEC");
+    replies.items()[0].assert_error("ERR This instance has cluster support disabled");
 }

@@ -7,6 +7,7 @@ use crate::base::num::{LONG_STR_SIZE, string2ll};
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
+use crate::server::lookup::Lookup;
 use crate::server::notify::NOTIFY_STRING;
 
 use super::string_bytes;
@@ -213,15 +214,15 @@ impl Server {
 
     fn bitfield_read(&mut self, cid: ClientId, args: &Args, ops: &[BitfieldOp]) {
         let db = self.client_db(cid);
-        let slot = self.lookup_key(db, &args[1], 0);
-        if let Some(slot) = slot
-            && !self.check_type_string(cid, db, slot)
+        let at = self.lookup_key(db, &args[1], Lookup::READ);
+        if let Some(at) = at
+            && !self.check_type_string(cid, at)
         {
             return;
         }
         let mut text = [0; LONG_STR_SIZE];
-        let s = match slot {
-            Some(slot) => string_bytes(self.dbs[db].keys.at(slot), &mut text),
+        let s = match at {
+            Some(at) => string_bytes(at.entry(&self.dbs), &mut text),
             None => &[],
         };
         self.clients.add_reply_array_len(cid, ops.len());

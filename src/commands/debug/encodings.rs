@@ -107,11 +107,11 @@ fn quicklist_repr(out: &mut String, q: &Quicklist, full: bool) {
 
 /// DEBUG LISTPACK key
 pub fn listpack(server: &mut Server, cid: ClientId, args: &Args) {
-    let Some(slot) = lookup_or_reply(server, cid, &args[2]) else {
+    let Some(at) = lookup_or_reply(server, cid, &args[2]) else {
         return;
     };
     let mut text = String::new();
-    let found = listpack_of(server.entry(cid, slot), |lp| listpack_repr(&mut text, lp));
+    let found = listpack_of(at.entry(&server.dbs), |lp| listpack_repr(&mut text, lp));
     match found {
         Some(()) => {
             print(&text);
@@ -125,12 +125,12 @@ pub fn listpack(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// DEBUG QUICKLIST key \[0|1\]
 pub fn quicklist(server: &mut Server, cid: ClientId, args: &Args) {
-    let Some(slot) = lookup_or_reply(server, cid, &args[2]) else {
+    let Some(at) = lookup_or_reply(server, cid, &args[2]) else {
         return;
     };
     let full = args.len() == 4 && strtod(&args[3]).value != 0.0;
     let mut text = String::new();
-    match server.entry(cid, slot).value::<List>().as_deref() {
+    match at.entry(&server.dbs).value::<List>().as_deref() {
         Some(List::Quicklist(q)) => quicklist_repr(&mut text, q, full),
         _ => return server.add_reply_error(cid, "Not a quicklist encoded object."),
     }

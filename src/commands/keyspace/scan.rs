@@ -7,7 +7,7 @@ use crate::base::glob::string_match_len;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, Replied};
+use crate::server::lookup::{Lookup, Replied};
 use crate::store::entry::value::SlotValue;
 use crate::wire::resp;
 
@@ -112,8 +112,8 @@ pub fn scan_generic_command<T: SlotValue>(
     let Some(mut cursor) = parse_scan_cursor_or_reply(server, cid, &args[2]) else {
         return;
     };
-    let slot = match server.lookup_typed::<T>(cid, &args[1], 0) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<T>(cid, &args[1], Lookup::READ) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_proto(cid, b"*2\r\n$1\r\n0\r\n*0\r\n"),
         Err(Replied) => return,
     };
@@ -124,8 +124,7 @@ pub fn scan_generic_command<T: SlotValue>(
     let mut replies = 0;
     let mut sampled = 0i64;
     let mut steps = options.count.saturating_mul(BUCKETS_PER_COUNT);
-    let db = server.client_db(cid);
-    let Some(value) = server.dbs[db].keys.value::<T>(slot) else {
+    let Some(value) = at.value::<T>(&server.dbs) else {
         return;
     };
     loop {
@@ -204,14 +203,14 @@ pub fn scan_command(server: &mut Server, cid: ClientId, args: &Args) {
         found.retain(|f| {
             let key = &names[f.start..f.end];
             server
-                .lookup_key(db, key, LOOKUP_NOTOUCH | LOOKUP_NONOTIFY)
+                .lookup_key(db, key, Lookup::NOTOUCH | Lookup::NONOTIFY)
                 .is_some()
                 && f.type_matches
         });
     } else {
         found.retain(|f| {
             let key = &names[f.start..f.end];
-            let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS | LOOKUP_NONOTIFY;
+            let flags = Lookup::NOTOUCH | Lookup::NOSTATS | Lookup::NONOTIFY;
             !f.expired || server.lookup_key(db, key, flags).is_some()
         });
     }

@@ -35,21 +35,20 @@ impl Server {
         else {
             return;
         };
-        let db = self.client_db(cid);
         for i in keys.clone() {
             let key = &args[i];
             let Ok(found) = self.lookup_list_write(cid, key) else {
                 return;
             };
-            let Some(slot) = found else { continue };
+            let Some(at) = found else { continue };
             match pop {
                 Pop::One => {
                     self.add_reply_array_len(cid, 2);
                     self.add_reply_bulk(cid, key);
-                    self.pop_and_reply(cid, db, slot, key, end);
+                    self.pop_and_reply(cid, at, key, end);
                     self.rewrite_client_command_vector(&[pop_word(end), key]);
                 }
-                Pop::UpTo(n) => self.pop_range_and_reply_with_key(cid, db, slot, key, end, n),
+                Pop::UpTo(n) => self.pop_range_and_reply_with_key(cid, at, key, end, n),
             }
             return;
         }

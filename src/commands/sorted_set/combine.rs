@@ -6,7 +6,7 @@ use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::Replied;
+use crate::server::lookup::{Lookup, Replied};
 use crate::store::entry::Type;
 use crate::store::entry::value::ValueRef;
 use crate::store::set::Set;
@@ -239,8 +239,8 @@ impl Server {
         let mut found = Vec::with_capacity(keys.len());
         for i in keys {
             let hash = self.dbs[db].keys.hash(&args[i]);
-            let slot = self.lookup_key_hashed(db, hash, &args[i], 0);
-            let kind = slot.map(|s| self.dbs[db].keys.at(s).value_type());
+            let at = self.lookup_key_hashed(db, hash, &args[i], Lookup::READ);
+            let kind = at.map(|s| s.entry(&self.dbs).value_type());
             if kind.is_some_and(|t| !matches!(t, Type::Set | Type::Zset)) {
                 self.add_reply_wrong_type(cid);
                 return Err(Replied);

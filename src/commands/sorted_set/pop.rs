@@ -6,13 +6,14 @@ use std::ops::Range;
 
 use super::add_reply_member;
 use crate::base::num::{LONG_STR_SIZE, ll2string};
+use crate::commands::change::Collection;
 use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::blocked::TimeoutUnit;
 use crate::server::client::{BlockType, ClientId};
 use crate::server::exec::Args;
-use crate::server::lookup::{LOOKUP_WRITE, Replied};
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_ZSET};
+use crate::server::lookup::{Lookup, Replied};
+use crate::server::notify::NOTIFY_ZSET;
 use crate::store::zset::Zset;
 
 /// From which end.
@@ -64,7 +65,7 @@ impl Server {
     ) -> Result<Option<usize>, Replied> {
         for i in keys {
             if self
-                .lookup_typed::<Zset>(cid, &args[i], LOOKUP_WRITE)?
+                .lookup_typed::<Zset>(cid, &args[i], Lookup::WRITE)?
                 .is_some()
             {
                 return Ok(Some(i));
@@ -122,14 +123,12 @@ impl Server {
         };
         z.for_each_in(ranks.clone(), end == End::Max, reply);
         z.remove_range(ranks, &limits);
+        let left = z.left();
         drop(z);
         self.dirty += n as i64;
         self.notify_keyspace_event(NOTIFY_ZSET, end.event(), key, db);
         self.signal_modified_key(cid, db, key);
-        if n == len {
-            self.db_delete(db, key);
-            self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);
-        }
+        self.delete_if_empty(db, key, left);
         n
     }
 

@@ -9,7 +9,7 @@ use crate::base::num::{D2STRING_SIZE, d2string};
 use crate::server::Server;
 use crate::server::client::{ClientId, Clients};
 use crate::server::exec::Args;
-use crate::server::lookup::Replied;
+use crate::server::lookup::{Lookup, Replied};
 use crate::store::zset::{AddFlags, LexRange, ScoreRange, Zset};
 
 /// By what a range is given (zrange_type).
@@ -286,14 +286,13 @@ pub fn zrangestore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(q) = parse_query(server, cid, args, 2, form) else {
         return;
     };
-    let slot = match server.lookup_typed::<Zset>(cid, &args[2], 0) {
-        Ok(slot) => slot,
+    let at = match server.lookup_typed::<Zset>(cid, &args[2], Lookup::READ) {
+        Ok(at) => at,
         Err(Replied) => return,
     };
     let limits = server.zset_limits();
-    let db = server.client_db(cid);
     let mut result = Zset::create(0, 0, &limits);
-    if let Some(z) = slot.and_then(|s| server.dbs[db].keys.value::<Zset>(s)) {
+    if let Some(z) = at.and_then(|s| s.value::<Zset>(&server.dbs)) {
         let ranks = q.ranks(&z);
         if let Bounds::Rank(..) = q.bounds {
             result = Zset::create(ranks.len(), 0, &limits);

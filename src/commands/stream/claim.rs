@@ -5,10 +5,10 @@
 
 use super::{Effects, Reply, parse_strict_id, up_to_nul};
 use crate::ds::idmap::STREAM_ID_STR_LEN;
-use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
+use crate::server::lookup::{At, Lookup};
 use crate::server::notify::NOTIFY_STREAM;
 use crate::store::stream::{Stream, StreamId, StreamIter};
 
@@ -24,11 +24,10 @@ struct ClaimOptions {
 
 impl Server {
     /// The stream at `key`, if it has the group; else an error to the client.
-    fn lookup_group_or_reply(&mut self, cid: ClientId, key: &[u8], group: &[u8]) -> Option<Slot> {
-        let slot = self.lookup_typed::<Stream>(cid, key, 0).ok()?;
-        let keys = &self.dbs[self.client_db(cid)].keys;
-        let found = slot.filter(|slot| {
-            let s = keys.value::<Stream>(*slot);
+    fn lookup_group_or_reply(&mut self, cid: ClientId, key: &[u8], group: &[u8]) -> Option<At> {
+        let at = self.lookup_typed::<Stream>(cid, key, Lookup::READ).ok()?;
+        let found = at.filter(|at| {
+            let s = at.value::<Stream>(&self.dbs);
             s.is_some_and(|s| s.0.lookup_cg(group).is_some())
         });
         if found.is_none() {
@@ -43,7 +42,7 @@ impl Server {
 pub fn xclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
     let db = server.client_db(cid);
-    let Some(slot) = server.lookup_group_or_reply(cid, key, group_name) else {
+    let Some(at) = server.lookup_group_or_reply(cid, key, group_name) else {
         return;
     };
     let text = "Invalid min-idle-time argument for XCLAIM";
@@ -64,7 +63,7 @@ pub fn xclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
         .unwrap_or(now);
     let mut effects = Effects::new(server);
     let mut reply = Reply::new(server, cid);
-    let Some(mut s) = server.dbs[db].keys.value_mut::<Stream>(slot) else {
+    let Some(mut s) = at.value_mut::<Stream>(&mut server.dbs) else {
         return;
     };
     let Some((nodes, _, group)) = s.0.split_for_group(group_name) else {
@@ -219,13 +218,13 @@ pub fn xautoclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
         i += 1;
     }
     let db = server.client_db(cid);
-    let Some(slot) = server.lookup_group_or_reply(cid, key, group_name) else {
+    let Some(at) = server.lookup_group_or_reply(cid, key, group_name) else {
         return;
     };
     let now = server.command_time_ms();
     let mut effects = Effects::new(server);
     let mut claimed = Reply::new(server, cid);
-    let Some(mut s) = server.dbs[db].keys.value_mut::<Stream>(slot) else {
+    let Some(mut s) = at.value_mut::<Stream>(&mut server.dbs) else {
         return;
     };
     let Some((nodes, _, group)) = s.0.split_for_group(group_name) else {

@@ -4,6 +4,7 @@ use super::Reply;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
+use crate::server::lookup::{At, Lookup, Replied};
 use crate::store::stream::{
     Consumer, Group, SCG_INVALID_ENTRIES_READ, Stream, StreamData, StreamId, StreamMeta,
 };
@@ -17,50 +18,68 @@ const HELP: &[&str] = &[
     "    Show information about the stream.",
 ];
 
-/// XINFO CONSUMERS|GROUPS|STREAM|HELP ...
-pub fn xinfo_command(server: &mut Server, cid: ClientId, args: &Args) {
-    if args.is(1, "help") {
-        return server.add_reply_help(cid, args, HELP);
-    }
-    if args.len() < 3 {
-        return server.add_reply_subcommand_syntax_error(cid, args);
-    }
-    let key = &args[2];
-    let slot = match server.lookup_typed::<Stream>(cid, key, 0) {
-        Ok(Some(slot)) => slot,
-        Ok(None) => return server.add_reply_no_such_key(cid),
-        Err(_) => return,
-    };
-    let full = if args.is(1, "stream") {
-        match server.full_count_or_reply(cid, args) {
-            Some(full) => full,
-            None => return,
+/// XINFO HELP
+pub fn xinfo_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(cid, args, HELP);
+}
+
+/// Where the stream at argument 2 is, or an error to the client.
+fn stream_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<At, Replied> {
+    match server.lookup_typed::<Stream>(cid, &args[2], Lookup::READ)? {
+        Some(at) => Ok(at),
+        None => {
+            server.add_reply_no_such_key(cid);
+            Err(Replied)
         }
-    } else {
-        None
-    };
-    let now = server.command_time_ms();
-    let db = server.client_db(cid);
-    let mut reply = Reply::new(server, cid);
-    let Some(s) = server.dbs[db].keys.value::<Stream>(slot) else {
+    }
+}
+
+/// XINFO CONSUMERS key group
+pub fn xinfo_consumers_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Ok(at) = stream_or_reply(server, cid, args) else {
         return;
     };
-    let s = &*s.0;
-    if args.is(1, "consumers") && args.len() == 4 {
-        match s.lookup_cg(&args[3]) {
-            Some(group) => consumers(&mut reply, group, now),
-            None => return server.reply_no_group(cid, key, &args[3]),
-        }
-    } else if args.is(1, "groups") && args.len() == 3 {
-        reply.array(s.groups().len());
-        for group in s.groups() {
-            group_line(&mut reply, &s.meta, group);
-        }
-    } else if args.is(1, "stream") {
-        stream_info(&mut reply, s, full);
-    } else {
-        return server.add_reply_subcommand_syntax_error(cid, args);
+    let now = server.command_time_ms();
+    let mut reply = Reply::new(server, cid);
+    let Some(s) = at.value::<Stream>(&server.dbs) else {
+        return;
+    };
+    match s.0.lookup_cg(&args[3]) {
+        Some(group) => consumers(&mut reply, group, now),
+        None => return server.reply_no_group(cid, &args[2], &args[3]),
     }
+    reply.send(server, cid);
+}
+
+/// XINFO GROUPS key
+pub fn xinfo_groups_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Ok(at) = stream_or_reply(server, cid, args) else {
+        return;
+    };
+    let mut reply = Reply::new(server, cid);
+    let Some(s) = at.value::<Stream>(&server.dbs) else {
+        return;
+    };
+    reply.array(s.0.groups().len());
+    for group in s.0.groups() {
+        group_line(&mut reply, &s.0.meta, group);
+    }
+    reply.send(server, cid);
+}
+
+/// XINFO STREAM key [FULL [COUNT count]]
+pub fn xinfo_stream_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Ok(at) = stream_or_reply(server, cid, args) else {
+        return;
+    };
+    let Some(full) = server.full_count_or_reply(cid, args) else {
+        return;
+    };
+    let mut reply = Reply::new(server, cid);
+    let Some(s) = at.value::<Stream>(&server.dbs) else {
+        return;
+    };
+    stream_info(&mut reply, &s.0, full);
     reply.send(server, cid);
 }
 

@@ -4,26 +4,26 @@ use super::Reply;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
+use crate::server::lookup::Lookup;
 use crate::store::stream::{Group, Nack, Stream, StreamId};
 
 /// XACK key group id [id ...]
 pub fn xack_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let db = server.client_db(cid);
-    let Ok(slot) = server.lookup_typed::<Stream>(cid, &args[1], 0) else {
+    let Ok(at) = server.lookup_typed::<Stream>(cid, &args[1], Lookup::READ) else {
         return;
     };
-    let found = slot.filter(|slot| {
-        let s = server.dbs[db].keys.value::<Stream>(*slot);
+    let found = at.filter(|at| {
+        let s = at.value::<Stream>(&server.dbs);
         s.is_some_and(|s| s.0.lookup_cg(&args[2]).is_some())
     });
-    let Some(slot) = found else {
+    let Some(at) = found else {
         return server.add_reply_long_long(cid, 0);
     };
     let Some(ids) = server.strict_ids_or_reply(cid, args, 3) else {
         return;
     };
     let mut acknowledged = 0;
-    if let Some(mut s) = server.dbs[db].keys.value_mut::<Stream>(slot)
+    if let Some(mut s) = at.value_mut::<Stream>(&mut server.dbs)
         && let Some(group) = s.0.lookup_cg_mut(&args[2])
     {
         for id in ids {
@@ -56,13 +56,12 @@ pub fn xpending_command(server: &mut Server, cid: ClientId, args: &Args) {
             None => return,
         }
     };
-    let db = server.client_db(cid);
-    let Ok(slot) = server.lookup_typed::<Stream>(cid, &args[1], 0) else {
+    let Ok(at) = server.lookup_typed::<Stream>(cid, &args[1], Lookup::READ) else {
         return;
     };
     let now = server.command_time_ms();
     let mut reply = Reply::new(server, cid);
-    let stream = slot.and_then(|slot| server.dbs[db].keys.value::<Stream>(slot));
+    let stream = at.and_then(|at| at.value::<Stream>(&server.dbs));
     match stream.as_ref().and_then(|s| s.0.lookup_cg(&args[2])) {
         None => {
             return server.reply_no_key_or_group(cid, &args[1], &args[2], "");

@@ -4,14 +4,14 @@ use super::Reply;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
+use crate::server::lookup::Lookup;
 use crate::store::stream::Stream;
 
 /// XLEN key
 pub fn xlen_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let n = match server.lookup_typed::<Stream>(cid, &args[1], 0) {
-        Ok(Some(slot)) => {
-            let db = server.client_db(cid);
-            let s = server.dbs[db].keys.value::<Stream>(slot);
+    let n = match server.lookup_typed::<Stream>(cid, &args[1], Lookup::READ) {
+        Ok(Some(at)) => {
+            let s = at.value::<Stream>(&server.dbs);
             s.map_or(0, |s| s.0.meta.length)
         }
         Ok(None) => 0,
@@ -52,8 +52,8 @@ impl Server {
             count = Some(usize::try_from(n).unwrap_or(0));
             i += 2;
         }
-        let slot = match self.lookup_typed::<Stream>(cid, &args[1], 0) {
-            Ok(Some(slot)) => slot,
+        let at = match self.lookup_typed::<Stream>(cid, &args[1], Lookup::READ) {
+            Ok(Some(at)) => at,
             Ok(None) => return self.add_reply_array_len(cid, 0),
             Err(_) => return,
         };
@@ -61,8 +61,7 @@ impl Server {
             return self.add_reply_null_array(cid);
         }
         let mut reply = Reply::new(self, cid);
-        let db = self.client_db(cid);
-        if let Some(s) = self.dbs[db].keys.value::<Stream>(slot) {
+        if let Some(s) = at.value::<Stream>(&self.dbs) {
             let items = s.0.range(start, end, rev);
             reply.deferred_array(|r| r.items(items, count.unwrap_or(0)));
         }

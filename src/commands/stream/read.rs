@@ -10,6 +10,7 @@ use crate::server::Server;
 use crate::server::blocked::TimeoutUnit;
 use crate::server::client::{BlockType, ClientId};
 use crate::server::exec::{Args, OwnedArgs};
+use crate::server::lookup::Lookup;
 use crate::server::notify::NOTIFY_STREAM;
 use crate::store::stream::{ConsumerId, Group, Stream, StreamId, StreamIter, StreamMeta};
 
@@ -124,12 +125,11 @@ impl Server {
         args: &Args,
         read: &ReadArgs,
     ) -> Option<Vec<StreamId>> {
-        let db = self.client_db(cid);
         let mut ids = Vec::with_capacity(read.streams);
         for i in 0..read.streams {
             let key = &args[read.first_key + i];
-            let slot = self.lookup_typed::<Stream>(cid, key, 0).ok()?;
-            let stream = slot.and_then(|s| self.dbs[db].keys.value::<Stream>(s));
+            let at = self.lookup_typed::<Stream>(cid, key, Lookup::READ).ok()?;
+            let stream = at.and_then(|s| s.value::<Stream>(&self.dbs));
             if let Some((group, _)) = read.group
                 && stream.as_ref().and_then(|s| s.0.lookup_cg(group)).is_none()
             {
@@ -212,11 +212,10 @@ impl Server {
         id: StreamId,
         reply: &mut Reply,
     ) -> bool {
-        let Some(slot) = self.lookup_key_read(cid, key) else {
+        let Some(at) = self.lookup_key_read(cid, key) else {
             return false;
         };
-        let db = self.client_db(cid);
-        let Some(s) = self.dbs[db].keys.value::<Stream>(slot) else {
+        let Some(s) = at.value::<Stream>(&self.dbs) else {
             return false;
         };
         let Some(start) = id.next() else {
@@ -244,13 +243,13 @@ impl Server {
         id: StreamId,
         reply: &mut Reply,
     ) -> bool {
-        let Some(slot) = self.lookup_key_read(cid, key) else {
+        let Some(at) = self.lookup_key_read(cid, key) else {
             return false;
         };
         let db = self.client_db(cid);
         let now = self.command_time_ms();
         let mut effects = Effects::new(self);
-        let Some(mut s) = self.dbs[db].keys.value_mut::<Stream>(slot) else {
+        let Some(mut s) = at.value_mut::<Stream>(&mut self.dbs) else {
             return false;
         };
         let last_valid = (id == StreamId::MAX && s.0.meta.length > 0).then(|| s.0.last_valid_id());

@@ -8,7 +8,7 @@ use crate::ds::idmap::STREAM_ID_STR_LEN;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
-use crate::server::lookup::LOOKUP_WRITE;
+use crate::server::lookup::Lookup;
 use crate::server::notify::NOTIFY_STREAM;
 use crate::store::entry::value::Value;
 use crate::store::entry::{NewValue, Type};
@@ -233,7 +233,7 @@ pub fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let db = server.client_db(cid);
     let hash = server.dbs[db].keys.hash(key);
-    let Ok(found) = server.lookup_typed_hashed::<Stream>(cid, db, hash, key, LOOKUP_WRITE) else {
+    let Ok(found) = server.lookup_typed_hashed::<Stream>(cid, db, hash, key, Lookup::WRITE) else {
         return;
     };
     if found.is_none() && parsed.no_mkstream {
@@ -264,7 +264,7 @@ pub fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
         Ok((id, trimmed, exact))
     };
     let added = match found {
-        Some(slot) => match server.dbs[db].keys.value_mut::<Stream>(slot) {
+        Some(at) => match at.value_mut::<Stream>(&mut server.dbs) {
             Some(mut s) => add(&mut s.0),
             None => return,
         },
@@ -316,12 +316,12 @@ pub fn xtrim_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     let key = &args[1];
     let db = server.client_db(cid);
-    let slot = match server.lookup_typed::<Stream>(cid, key, LOOKUP_WRITE) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<Stream>(cid, key, Lookup::WRITE) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_long_long(cid, 0),
         Err(_) => return,
     };
-    let Some(mut s) = server.dbs[db].keys.value_mut::<Stream>(slot) else {
+    let Some(mut s) = at.value_mut::<Stream>(&mut server.dbs) else {
         return;
     };
     let deleted = s.0.trim(&how);
@@ -345,15 +345,15 @@ pub fn xtrim_command(server: &mut Server, cid: ClientId, args: &Args) {
 pub fn xdel_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let db = server.client_db(cid);
-    let slot = match server.lookup_typed::<Stream>(cid, key, LOOKUP_WRITE) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<Stream>(cid, key, Lookup::WRITE) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_long_long(cid, 0),
         Err(_) => return,
     };
     let Some(ids) = server.strict_ids_or_reply(cid, args, 2) else {
         return;
     };
-    let Some(mut s) = server.dbs[db].keys.value_mut::<Stream>(slot) else {
+    let Some(mut s) = at.value_mut::<Stream>(&mut server.dbs) else {
         return;
     };
     let deleted = s.0.delete_items(&ids);
@@ -403,12 +403,12 @@ pub fn xsetid_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     let key = &args[1];
     let db = server.client_db(cid);
-    let slot = match server.lookup_typed::<Stream>(cid, key, LOOKUP_WRITE) {
-        Ok(Some(slot)) => slot,
+    let at = match server.lookup_typed::<Stream>(cid, key, Lookup::WRITE) {
+        Ok(Some(at)) => at,
         Ok(None) => return server.add_reply_no_such_key(cid),
         Err(_) => return,
     };
-    let Some(mut s) = server.dbs[db].keys.value_mut::<Stream>(slot) else {
+    let Some(mut s) = at.value_mut::<Stream>(&mut server.dbs) else {
         return;
     };
     let text = if id < s.0.meta.max_deleted_entry_id {

@@ -7,6 +7,7 @@ use crate::base::num::LONG_STR_SIZE;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
+use crate::server::lookup::{At, Lookup};
 use crate::store::entry::Type;
 
 use super::string_bytes;
@@ -124,16 +125,16 @@ fn lcs_len(a: &[u8], b: &[u8]) -> Option<u32> {
 /// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN].
 pub fn lcs_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
-    let found_a = server.lookup_key(db, &args[1], 0).is_some();
-    let slot_b = server.lookup_key(db, &args[2], 0);
+    let found_a = server.lookup_key(db, &args[1], Lookup::READ).is_some();
+    let b = server.lookup_key(db, &args[2], Lookup::READ);
     // The second look-up may have deleted a key, and with it the place of the first one.
-    let keys = &server.dbs[db].keys;
-    let slot_a = match found_a {
-        true => keys.find(keys.hash(&args[1]), &args[1]),
+    let a = match found_a {
+        true => server.find_key(db, &args[1]),
         false => None,
     };
-    let is_string = |s: Option<_>| s.is_none_or(|s| keys.at(s).value_type() == Type::String);
-    if !is_string(slot_a) || !is_string(slot_b) {
+    let is_string =
+        |at: Option<At>| at.is_none_or(|at| at.entry(&server.dbs).value_type() == Type::String);
+    if !is_string(a) || !is_string(b) {
         return server.add_reply_error(cid, "The specified keys must contain string values");
     }
     let Some(options) = parse_options(server, cid, args) else {
@@ -145,10 +146,10 @@ pub fn lcs_command(server: &mut Server, cid: ClientId, args: &Args) {
             "If you want both the length and indexes, please just use IDX.",
         );
     }
-    let keys = &server.dbs[db].keys;
+    let dbs = &server.dbs;
     let (mut text_a, mut text_b) = ([0; LONG_STR_SIZE], [0; LONG_STR_SIZE]);
-    let a = slot_a.map_or(&b""[..], |s| string_bytes(keys.at(s), &mut text_a));
-    let b = slot_b.map_or(&b""[..], |s| string_bytes(keys.at(s), &mut text_b));
+    let a = a.map_or(&b""[..], |at| string_bytes(at.entry(dbs), &mut text_a));
+    let b = b.map_or(&b""[..], |at| string_bytes(at.entry(dbs), &mut text_b));
     if a.len().max(b.len()) >= u32::MAX as usize - 1 {
         return server.add_reply_error(cid, "String too long for LCS");
     }

@@ -3,18 +3,15 @@
 //!
 //! A `get_keys` sees arguments that nobody has checked, except that their number fits the row's arity.
 
-use crate::server::command::{
-    Argv, CMD_KEY_ACCESS, CMD_KEY_DELETE, CMD_KEY_OW, CMD_KEY_RO, CMD_KEY_RW, CMD_KEY_UPDATE,
-    GetKeysError, KeyRefs,
-};
+use crate::server::command::{Argv, GetKeysError, KeyFlags as Key, KeyRefs};
 
 /// SET reads the old value only with the option GET.
 pub fn set_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
     let get = (3..argv.argc()).any(|i| argv.arg(i).eq_ignore_ascii_case(b"get"));
     let flags = if get {
-        CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_UPDATE
+        Key::RW | Key::ACCESS | Key::UPDATE
     } else {
-        CMD_KEY_OW | CMD_KEY_UPDATE
+        Key::OW | Key::UPDATE
     };
     keys.push(1, flags);
     Ok(())
@@ -38,9 +35,9 @@ pub fn bitfield_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetK
         };
     }
     let flags = if readonly {
-        CMD_KEY_RO | CMD_KEY_ACCESS
+        Key::RO | Key::ACCESS
     } else {
-        CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_UPDATE
+        Key::RW | Key::ACCESS | Key::UPDATE
     };
     keys.push(1, flags);
     Ok(())
@@ -62,7 +59,7 @@ pub fn xread_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeys
                 let n = argc - i - 1;
                 if n.is_multiple_of(2) {
                     for k in 0..n / 2 {
-                        keys.push(i + 1 + k, 0);
+                        keys.push(i + 1 + k, Key::empty());
                     }
                 }
                 break;
@@ -97,14 +94,14 @@ pub fn migrate_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKe
         };
     }
     for i in named {
-        keys.push(i, CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_DELETE);
+        keys.push(i, Key::RW | Key::ACCESS | Key::DELETE);
     }
     Ok(())
 }
 
 /// SORT reads one key, and writes the last one that STORE names. An argument that is no option is skipped, as upstream does.
 pub fn sort_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
-    keys.push(1, CMD_KEY_RO | CMD_KEY_ACCESS);
+    keys.push(1, Key::RO | Key::ACCESS);
     let argc = argv.argc();
     let mut store = None;
     let mut i = 2;
@@ -120,14 +117,14 @@ pub fn sort_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysE
         i += 1;
     }
     if let Some(i) = store {
-        keys.push(i, CMD_KEY_OW | CMD_KEY_UPDATE);
+        keys.push(i, Key::OW | Key::UPDATE);
     }
     Ok(())
 }
 
 /// The keys that BY and GET of SORT_RO lead to depend on the data: only the first one is known.
 pub fn sort_ro_get_keys(_: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
-    keys.push(1, CMD_KEY_RO | CMD_KEY_ACCESS);
+    keys.push(1, Key::RO | Key::ACCESS);
     Ok(())
 }
 
@@ -147,9 +144,9 @@ pub fn georadius_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), Get
         }
         i += 1;
     }
-    keys.push(1, 0);
+    keys.push(1, Key::empty());
     if let Some(i) = store {
-        keys.push(i, 0);
+        keys.push(i, Key::empty());
     }
     Ok(())
 }

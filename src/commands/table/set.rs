@@ -5,384 +5,219 @@
 
 use crate::commands::set;
 use crate::server::command::{
-    ACL_CATEGORY_FAST, ACL_CATEGORY_READ, ACL_CATEGORY_SET, ACL_CATEGORY_SLOW, ACL_CATEGORY_WRITE,
-    Arg, ArgType, CMD_DENYOOM, CMD_FAST, CMD_KEY_ACCESS, CMD_KEY_DELETE, CMD_KEY_INSERT,
-    CMD_KEY_OW, CMD_KEY_RO, CMD_KEY_RW, CMD_KEY_UPDATE, CMD_MOVABLE_KEYS, CMD_READONLY, CMD_WRITE,
-    Command, Docs, Group, KeySpec,
+    Arg, ArgType, Command, CommandFlags as Flag, Group, KeyFlags as Key, KeySpec, Proc,
 };
+
+const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
+    Command::row(Group::Set, name, arity, proc)
+}
 
 /// In alphabetical order.
 pub static COMMANDS: &[Command] = &[
-    Command {
-        name: "sadd",
-        proc: Some(set::sadd_command),
-        arity: -3,
-        flags: CMD_WRITE | CMD_DENYOOM | CMD_FAST,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SET | ACL_CATEGORY_FAST,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RW | CMD_KEY_INSERT)],
-        docs: Docs {
-            complexity: Some(
-                "O(1) for each element added, so O(N) to add N elements when the command is called with multiple arguments.",
-            ),
-            history: &[("2.4.0", "Accepts multiple `member` arguments.")],
-            args: &[
-                Arg::key("key", 0),
-                Arg::new("member", ArgType::String).multiple(),
-            ],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Adds one or more members to a set. Creates the key if it doesn't exist.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "scard",
-        proc: Some(set::scard_command),
-        arity: 2,
-        flags: CMD_READONLY | CMD_FAST,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_FAST,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO)],
-        docs: Docs {
-            complexity: Some("O(1)"),
-            args: &[Arg::key("key", 0)],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Returns the number of members in a set.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "sdiff",
-        proc: Some(set::sdiff_command),
-        arity: -2,
-        flags: CMD_READONLY,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS).range(-1, 1, 0)],
-        tips: &["nondeterministic_output_order"],
-        docs: Docs {
-            complexity: Some("O(N) where N is the total number of elements in all given sets."),
-            args: &[Arg::key("key", 0).multiple()],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Returns the difference of multiple sets.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "sdiffstore",
-        proc: Some(set::sdiffstore_command),
-        arity: -3,
-        flags: CMD_WRITE | CMD_DENYOOM,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[
-            KeySpec::index(1, CMD_KEY_OW | CMD_KEY_UPDATE),
-            KeySpec::index(2, CMD_KEY_RO | CMD_KEY_ACCESS).range(-1, 1, 0),
-        ],
-        docs: Docs {
-            complexity: Some("O(N) where N is the total number of elements in all given sets."),
-            args: &[Arg::key("destination", 0), Arg::key("key", 1).multiple()],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Stores the difference of multiple sets in a key.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "sinter",
-        proc: Some(set::sinter_command),
-        arity: -2,
-        flags: CMD_READONLY,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS).range(-1, 1, 0)],
-        tips: &["nondeterministic_output_order"],
-        docs: Docs {
-            complexity: Some(
-                "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
-            ),
-            args: &[Arg::key("key", 0).multiple()],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Returns the intersect of multiple sets.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "sintercard",
-        proc: Some(set::sintercard_command),
-        arity: -3,
-        flags: CMD_READONLY | CMD_MOVABLE_KEYS,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS).keynum(0, 1, 1)],
-        docs: Docs {
-            complexity: Some(
-                "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
-            ),
-            args: &[
-                Arg::new("numkeys", ArgType::Integer),
-                Arg::key("key", 0).multiple(),
-                Arg::new("limit", ArgType::Integer)
-                    .token("LIMIT")
-                    .optional(),
-            ],
-            ..Docs::new(
-                Group::Set,
-                "7.0.0",
-                "Returns the number of members of the intersect of multiple sets.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "sinterstore",
-        proc: Some(set::sinterstore_command),
-        arity: -3,
-        flags: CMD_WRITE | CMD_DENYOOM,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[
-            KeySpec::index(1, CMD_KEY_RW | CMD_KEY_UPDATE),
-            KeySpec::index(2, CMD_KEY_RO | CMD_KEY_ACCESS).range(-1, 1, 0),
-        ],
-        docs: Docs {
-            complexity: Some(
-                "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
-            ),
-            args: &[Arg::key("destination", 0), Arg::key("key", 1).multiple()],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Stores the intersect of multiple sets in a key.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "sismember",
-        proc: Some(set::sismember_command),
-        arity: 3,
-        flags: CMD_READONLY | CMD_FAST,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_FAST,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO)],
-        docs: Docs {
-            complexity: Some("O(1)"),
-            args: &[Arg::key("key", 0), Arg::new("member", ArgType::String)],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Determines whether a member belongs to a set.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "smembers",
-        proc: Some(set::smembers_command),
-        arity: 2,
-        flags: CMD_READONLY,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS)],
-        tips: &["nondeterministic_output_order"],
-        docs: Docs {
-            complexity: Some("O(N) where N is the set cardinality."),
-            args: &[Arg::key("key", 0)],
-            ..Docs::new(Group::Set, "1.0.0", "Returns all members of a set.")
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "smismember",
-        proc: Some(set::smismember_command),
-        arity: -3,
-        flags: CMD_READONLY | CMD_FAST,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_FAST,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS)],
-        docs: Docs {
-            complexity: Some("O(N) where N is the number of elements being checked for membership"),
-            args: &[
-                Arg::key("key", 0),
-                Arg::new("member", ArgType::String).multiple(),
-            ],
-            ..Docs::new(
-                Group::Set,
-                "6.2.0",
-                "Determines whether multiple members belong to a set.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "smove",
-        proc: Some(set::smove_command),
-        arity: 4,
-        flags: CMD_WRITE | CMD_FAST,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SET | ACL_CATEGORY_FAST,
-        key_specs: &[
-            KeySpec::index(1, CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_DELETE),
-            KeySpec::index(2, CMD_KEY_RW | CMD_KEY_INSERT),
-        ],
-        docs: Docs {
-            complexity: Some("O(1)"),
-            args: &[
-                Arg::key("source", 0),
-                Arg::key("destination", 1),
-                Arg::new("member", ArgType::String),
-            ],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Moves a member from one set to another.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "spop",
-        proc: Some(set::spop_command),
-        arity: -2,
-        flags: CMD_WRITE | CMD_FAST,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SET | ACL_CATEGORY_FAST,
-        key_specs: &[KeySpec::index(
-            1,
-            CMD_KEY_RW | CMD_KEY_ACCESS | CMD_KEY_DELETE,
-        )],
-        tips: &["nondeterministic_output"],
-        docs: Docs {
-            complexity: Some(
-                "Without the count argument O(1), otherwise O(N) where N is the value of the passed count.",
-            ),
-            history: &[("3.2.0", "Added the `count` argument.")],
-            args: &[
-                Arg::key("key", 0),
-                Arg::new("count", ArgType::Integer)
-                    .since("3.2.0")
-                    .optional(),
-            ],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Returns one or more random members from a set after removing them. Deletes the set if the last member was popped.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "srandmember",
-        proc: Some(set::srandmember_command),
-        arity: -2,
-        flags: CMD_READONLY,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS)],
-        tips: &["nondeterministic_output"],
-        docs: Docs {
-            complexity: Some(
-                "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.",
-            ),
-            history: &[("2.6.0", "Added the optional `count` argument.")],
-            args: &[
-                Arg::key("key", 0),
-                Arg::new("count", ArgType::Integer)
-                    .since("2.6.0")
-                    .optional(),
-            ],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Get one or multiple random members from a set",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "srem",
-        proc: Some(set::srem_command),
-        arity: -3,
-        flags: CMD_WRITE | CMD_FAST,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SET | ACL_CATEGORY_FAST,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RW | CMD_KEY_DELETE)],
-        docs: Docs {
-            complexity: Some("O(N) where N is the number of members to be removed."),
-            history: &[("2.4.0", "Accepts multiple `member` arguments.")],
-            args: &[
-                Arg::key("key", 0),
-                Arg::new("member", ArgType::String).multiple(),
-            ],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Removes one or more members from a set. Deletes the set if the last member was removed.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "sscan",
-        proc: Some(set::sscan_command),
-        arity: -3,
-        flags: CMD_READONLY,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS)],
-        tips: &["nondeterministic_output"],
-        docs: Docs {
-            complexity: Some(
-                "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.",
-            ),
-            args: &[
-                Arg::key("key", 0),
-                Arg::new("cursor", ArgType::Integer),
-                Arg::new("pattern", ArgType::Pattern)
-                    .token("MATCH")
-                    .optional(),
-                Arg::new("count", ArgType::Integer)
-                    .token("COUNT")
-                    .optional(),
-            ],
-            ..Docs::new(Group::Set, "2.8.0", "Iterates over members of a set.")
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "sunion",
-        proc: Some(set::sunion_command),
-        arity: -2,
-        flags: CMD_READONLY,
-        acl: ACL_CATEGORY_READ | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO | CMD_KEY_ACCESS).range(-1, 1, 0)],
-        tips: &["nondeterministic_output_order"],
-        docs: Docs {
-            complexity: Some("O(N) where N is the total number of elements in all given sets."),
-            args: &[Arg::key("key", 0).multiple()],
-            ..Docs::new(Group::Set, "1.0.0", "Returns the union of multiple sets.")
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "sunionstore",
-        proc: Some(set::sunionstore_command),
-        arity: -3,
-        flags: CMD_WRITE | CMD_DENYOOM,
-        acl: ACL_CATEGORY_WRITE | ACL_CATEGORY_SET | ACL_CATEGORY_SLOW,
-        key_specs: &[
-            KeySpec::index(1, CMD_KEY_OW | CMD_KEY_UPDATE),
-            KeySpec::index(2, CMD_KEY_RO | CMD_KEY_ACCESS).range(-1, 1, 0),
-        ],
-        docs: Docs {
-            complexity: Some("O(N) where N is the total number of elements in all given sets."),
-            args: &[Arg::key("destination", 0), Arg::key("key", 1).multiple()],
-            ..Docs::new(
-                Group::Set,
-                "1.0.0",
-                "Stores the union of multiple sets in a key.",
-            )
-        },
-        ..Command::ROW
-    },
+    row("sadd", -3, set::sadd_command)
+        .flags(&[Flag::WRITE, Flag::DENYOOM, Flag::FAST])
+        .key_specs(&[KeySpec::index(1, &[Key::RW, Key::INSERT])])
+        .docs(
+            "1.0.0",
+            "Adds one or more members to a set. Creates the key if it \
+             doesn't exist.",
+        )
+        .complexity(
+            "O(1) for each element added, so O(N) to add N elements when the \
+             command is called with multiple arguments.",
+        )
+        .history(&[("2.4.0", "Accepts multiple `member` arguments.")])
+        .args(&[
+            Arg::key("key", 0),
+            Arg::new("member", ArgType::String).multiple(),
+        ]),
+    row("scard", 2, set::scard_command)
+        .flags(&[Flag::READONLY, Flag::FAST])
+        .key_specs(&[KeySpec::index(1, &[Key::RO])])
+        .docs("1.0.0", "Returns the number of members in a set.")
+        .complexity("O(1)")
+        .args(&[Arg::key("key", 0)]),
+    row("sdiff", -2, set::sdiff_command)
+        .flags(&[Flag::READONLY])
+        .key_specs(&[KeySpec::index(1, &[Key::RO, Key::ACCESS]).range(-1, 1, 0)])
+        .tips(&["nondeterministic_output_order"])
+        .docs("1.0.0", "Returns the difference of multiple sets.")
+        .complexity("O(N) where N is the total number of elements in all given sets.")
+        .args(&[Arg::key("key", 0).multiple()]),
+    row("sdiffstore", -3, set::sdiffstore_command)
+        .flags(&[Flag::WRITE, Flag::DENYOOM])
+        .key_specs(&[
+            KeySpec::index(1, &[Key::OW, Key::UPDATE]),
+            KeySpec::index(2, &[Key::RO, Key::ACCESS]).range(-1, 1, 0),
+        ])
+        .docs("1.0.0", "Stores the difference of multiple sets in a key.")
+        .complexity("O(N) where N is the total number of elements in all given sets.")
+        .args(&[Arg::key("destination", 0), Arg::key("key", 1).multiple()]),
+    row("sinter", -2, set::sinter_command)
+        .flags(&[Flag::READONLY])
+        .key_specs(&[KeySpec::index(1, &[Key::RO, Key::ACCESS]).range(-1, 1, 0)])
+        .tips(&["nondeterministic_output_order"])
+        .docs("1.0.0", "Returns the intersect of multiple sets.")
+        .complexity(
+            "O(N*M) worst case where N is the cardinality of the smallest \
+             set and M is the number of sets.",
+        )
+        .args(&[Arg::key("key", 0).multiple()]),
+    row("sintercard", -3, set::sintercard_command)
+        .flags(&[Flag::READONLY])
+        .key_specs(&[KeySpec::index(1, &[Key::RO, Key::ACCESS]).keynum(0, 1, 1)])
+        .docs(
+            "7.0.0",
+            "Returns the number of members of the intersect of multiple sets.",
+        )
+        .complexity(
+            "O(N*M) worst case where N is the cardinality of the smallest \
+             set and M is the number of sets.",
+        )
+        .args(&[
+            Arg::new("numkeys", ArgType::Integer),
+            Arg::key("key", 0).multiple(),
+            Arg::new("limit", ArgType::Integer)
+                .token("LIMIT")
+                .optional(),
+        ]),
+    row("sinterstore", -3, set::sinterstore_command)
+        .flags(&[Flag::WRITE, Flag::DENYOOM])
+        .key_specs(&[
+            KeySpec::index(1, &[Key::RW, Key::UPDATE]),
+            KeySpec::index(2, &[Key::RO, Key::ACCESS]).range(-1, 1, 0),
+        ])
+        .docs("1.0.0", "Stores the intersect of multiple sets in a key.")
+        .complexity(
+            "O(N*M) worst case where N is the cardinality of the smallest \
+             set and M is the number of sets.",
+        )
+        .args(&[Arg::key("destination", 0), Arg::key("key", 1).multiple()]),
+    row("sismember", 3, set::sismember_command)
+        .flags(&[Flag::READONLY, Flag::FAST])
+        .key_specs(&[KeySpec::index(1, &[Key::RO])])
+        .docs("1.0.0", "Determines whether a member belongs to a set.")
+        .complexity("O(1)")
+        .args(&[Arg::key("key", 0), Arg::new("member", ArgType::String)]),
+    row("smembers", 2, set::smembers_command)
+        .flags(&[Flag::READONLY])
+        .key_specs(&[KeySpec::index(1, &[Key::RO, Key::ACCESS])])
+        .tips(&["nondeterministic_output_order"])
+        .docs("1.0.0", "Returns all members of a set.")
+        .complexity("O(N) where N is the set cardinality.")
+        .args(&[Arg::key("key", 0)]),
+    row("smismember", -3, set::smismember_command)
+        .flags(&[Flag::READONLY, Flag::FAST])
+        .key_specs(&[KeySpec::index(1, &[Key::RO, Key::ACCESS])])
+        .docs(
+            "6.2.0",
+            "Determines whether multiple members belong to a set.",
+        )
+        .complexity(
+            "O(N) where N is the number of elements being checked for \
+             membership",
+        )
+        .args(&[
+            Arg::key("key", 0),
+            Arg::new("member", ArgType::String).multiple(),
+        ]),
+    row("smove", 4, set::smove_command)
+        .flags(&[Flag::WRITE, Flag::FAST])
+        .key_specs(&[
+            KeySpec::index(1, &[Key::RW, Key::ACCESS, Key::DELETE]),
+            KeySpec::index(2, &[Key::RW, Key::INSERT]),
+        ])
+        .docs("1.0.0", "Moves a member from one set to another.")
+        .complexity("O(1)")
+        .args(&[
+            Arg::key("source", 0),
+            Arg::key("destination", 1),
+            Arg::new("member", ArgType::String),
+        ]),
+    row("spop", -2, set::spop_command)
+        .flags(&[Flag::WRITE, Flag::FAST])
+        .key_specs(&[KeySpec::index(1, &[Key::RW, Key::ACCESS, Key::DELETE])])
+        .tips(&["nondeterministic_output"])
+        .docs(
+            "1.0.0",
+            "Returns one or more random members from a set after removing \
+             them. Deletes the set if the last member was popped.",
+        )
+        .complexity(
+            "Without the count argument O(1), otherwise O(N) where N is the \
+             value of the passed count.",
+        )
+        .history(&[("3.2.0", "Added the `count` argument.")])
+        .args(&[
+            Arg::key("key", 0),
+            Arg::new("count", ArgType::Integer)
+                .since("3.2.0")
+                .optional(),
+        ]),
+    row("srandmember", -2, set::srandmember_command)
+        .flags(&[Flag::READONLY])
+        .key_specs(&[KeySpec::index(1, &[Key::RO, Key::ACCESS])])
+        .tips(&["nondeterministic_output"])
+        .docs("1.0.0", "Get one or multiple random members from a set")
+        .complexity(
+            "Without the count argument O(1), otherwise O(N) where N is the \
+             absolute value of the passed count.",
+        )
+        .history(&[("2.6.0", "Added the optional `count` argument.")])
+        .args(&[
+            Arg::key("key", 0),
+            Arg::new("count", ArgType::Integer)
+                .since("2.6.0")
+                .optional(),
+        ]),
+    row("srem", -3, set::srem_command)
+        .flags(&[Flag::WRITE, Flag::FAST])
+        .key_specs(&[KeySpec::index(1, &[Key::RW, Key::DELETE])])
+        .docs(
+            "1.0.0",
+            "Removes one or more members from a set. Deletes the set if the \
+             last member was removed.",
+        )
+        .complexity("O(N) where N is the number of members to be removed.")
+        .history(&[("2.4.0", "Accepts multiple `member` arguments.")])
+        .args(&[
+            Arg::key("key", 0),
+            Arg::new("member", ArgType::String).multiple(),
+        ]),
+    row("sscan", -3, set::sscan_command)
+        .flags(&[Flag::READONLY])
+        .key_specs(&[KeySpec::index(1, &[Key::RO, Key::ACCESS])])
+        .tips(&["nondeterministic_output"])
+        .docs("2.8.0", "Iterates over members of a set.")
+        .complexity(
+            "O(1) for every call. O(N) for a complete iteration, including \
+             enough command calls for the cursor to return back to 0. N is \
+             the number of elements inside the collection.",
+        )
+        .args(&[
+            Arg::key("key", 0),
+            Arg::new("cursor", ArgType::Integer),
+            Arg::new("pattern", ArgType::Pattern)
+                .token("MATCH")
+                .optional(),
+            Arg::new("count", ArgType::Integer)
+                .token("COUNT")
+                .optional(),
+        ]),
+    row("sunion", -2, set::sunion_command)
+        .flags(&[Flag::READONLY])
+        .key_specs(&[KeySpec::index(1, &[Key::RO, Key::ACCESS]).range(-1, 1, 0)])
+        .tips(&["nondeterministic_output_order"])
+        .docs("1.0.0", "Returns the union of multiple sets.")
+        .complexity("O(N) where N is the total number of elements in all given sets.")
+        .args(&[Arg::key("key", 0).multiple()]),
+    row("sunionstore", -3, set::sunionstore_command)
+        .flags(&[Flag::WRITE, Flag::DENYOOM])
+        .key_specs(&[
+            KeySpec::index(1, &[Key::OW, Key::UPDATE]),
+            KeySpec::index(2, &[Key::RO, Key::ACCESS]).range(-1, 1, 0),
+        ])
+        .docs("1.0.0", "Stores the union of multiple sets in a key.")
+        .complexity("O(N) where N is the total number of elements in all given sets.")
+        .args(&[Arg::key("destination", 0), Arg::key("key", 1).multiple()]),
 ];

@@ -5,85 +5,75 @@
 
 use crate::commands::transactions;
 use crate::server::command::{
-    ACL_CATEGORY_FAST, ACL_CATEGORY_SLOW, ACL_CATEGORY_TRANSACTION, Arg, CMD_ALLOW_BUSY, CMD_FAST,
-    CMD_KEY_RO, CMD_LOADING, CMD_NOSCRIPT, CMD_SKIP_SLOWLOG, CMD_STALE, Command, Docs, Group,
-    KeySpec,
+    Arg, Command, CommandFlags as Flag, Group, KeyFlags as Key, KeySpec, Proc,
 };
+
+const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
+    Command::row(Group::Transactions, name, arity, proc)
+}
 
 /// In alphabetical order.
 pub static COMMANDS: &[Command] = &[
-    Command {
-        name: "discard",
-        proc: Some(transactions::discard_command),
-        arity: 1,
-        flags: CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY,
-        acl: ACL_CATEGORY_FAST | ACL_CATEGORY_TRANSACTION,
-        docs: Docs {
-            complexity: Some("O(N), when N is the number of queued commands"),
-            ..Docs::new(Group::Transactions, "2.0.0", "Discards a transaction.")
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "exec",
-        proc: Some(transactions::exec_command),
-        arity: 1,
-        flags: CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_SKIP_SLOWLOG,
-        acl: ACL_CATEGORY_SLOW | ACL_CATEGORY_TRANSACTION,
-        docs: Docs {
-            complexity: Some("Depends on commands in the transaction"),
-            ..Docs::new(
-                Group::Transactions,
-                "1.2.0",
-                "Executes all commands in a transaction.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "multi",
-        proc: Some(transactions::multi_command),
-        arity: 1,
-        flags: CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY,
-        acl: ACL_CATEGORY_FAST | ACL_CATEGORY_TRANSACTION,
-        docs: Docs {
-            complexity: Some("O(1)"),
-            ..Docs::new(Group::Transactions, "1.2.0", "Starts a transaction.")
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "unwatch",
-        proc: Some(transactions::unwatch_command),
-        arity: 1,
-        flags: CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY,
-        acl: ACL_CATEGORY_FAST | ACL_CATEGORY_TRANSACTION,
-        docs: Docs {
-            complexity: Some("O(1)"),
-            ..Docs::new(
-                Group::Transactions,
-                "2.2.0",
-                "Forgets about watched keys of a transaction.",
-            )
-        },
-        ..Command::ROW
-    },
-    Command {
-        name: "watch",
-        proc: Some(transactions::watch_command),
-        arity: -2,
-        flags: CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY,
-        acl: ACL_CATEGORY_FAST | ACL_CATEGORY_TRANSACTION,
-        key_specs: &[KeySpec::index(1, CMD_KEY_RO).range(-1, 1, 0)],
-        docs: Docs {
-            complexity: Some("O(1) for every key."),
-            args: &[Arg::key("key", 0).multiple()],
-            ..Docs::new(
-                Group::Transactions,
-                "2.2.0",
-                "Monitors changes to keys to determine the execution of a transaction.",
-            )
-        },
-        ..Command::ROW
-    },
+    row("discard", 1, transactions::discard_command)
+        .flags(&[
+            Flag::NOSCRIPT,
+            Flag::LOADING,
+            Flag::STALE,
+            Flag::FAST,
+            Flag::ALLOW_BUSY,
+            Flag::RUNS_IN_MULTI,
+            Flag::LEAVES_MULTI,
+        ])
+        .docs("2.0.0", "Discards a transaction.")
+        .complexity("O(N), when N is the number of queued commands"),
+    row("exec", 1, transactions::exec_command)
+        .flags(&[
+            Flag::NOSCRIPT,
+            Flag::LOADING,
+            Flag::STALE,
+            Flag::SKIP_SLOWLOG,
+            Flag::RUNS_IN_MULTI,
+            Flag::RUNS_QUEUED,
+        ])
+        .docs("1.2.0", "Executes all commands in a transaction.")
+        .complexity("Depends on commands in the transaction"),
+    row("multi", 1, transactions::multi_command)
+        .flags(&[
+            Flag::NOSCRIPT,
+            Flag::LOADING,
+            Flag::STALE,
+            Flag::FAST,
+            Flag::ALLOW_BUSY,
+            Flag::RUNS_IN_MULTI,
+            Flag::BEGINS_MULTI,
+        ])
+        .docs("1.2.0", "Starts a transaction.")
+        .complexity("O(1)"),
+    row("unwatch", 1, transactions::unwatch_command)
+        .flags(&[
+            Flag::NOSCRIPT,
+            Flag::LOADING,
+            Flag::STALE,
+            Flag::FAST,
+            Flag::ALLOW_BUSY,
+        ])
+        .docs("2.2.0", "Forgets about watched keys of a transaction.")
+        .complexity("O(1)"),
+    row("watch", -2, transactions::watch_command)
+        .flags(&[
+            Flag::NOSCRIPT,
+            Flag::LOADING,
+            Flag::STALE,
+            Flag::FAST,
+            Flag::ALLOW_BUSY,
+            Flag::RUNS_IN_MULTI,
+        ])
+        .key_specs(&[KeySpec::index(1, &[Key::RO]).range(-1, 1, 0)])
+        .docs(
+            "2.2.0",
+            "Monitors changes to keys to determine the execution of a \
+             transaction.",
+        )
+        .complexity("O(1) for every key.")
+        .args(&[Arg::key("key", 0).multiple()]),
 ];

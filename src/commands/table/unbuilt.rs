@@ -1,44 +1,40 @@
 //! Commands of 7.2 that are not built, and what each of them is about. They have no rows: COMMAND lists what works. Whoever
-//! calls one is told so instead of that it is unknown, and `rename-command` takes their names. What clients probe a server
-//! with is answered by `commands::unbuilt`.
+//! calls one is told so instead of that it is unknown, and `rename-command` takes their names. What of their families can be
+//! answered all the same has rows, with procedures in `commands::unbuilt`.
 
-use crate::commands::unbuilt::answer_probe;
-use crate::config::value::{ACL, CLUSTER, MODULES};
+use crate::config::value::{ACL, MODULES};
 use crate::server::command::Unbuilt;
 
 const FUNCTIONS: &str = "functions";
 const SCRIPTS: &str = "Lua scripts";
 
 const fn unbuilt(name: &'static str, feature: &'static str) -> Unbuilt {
-    Unbuilt {
-        name,
-        container: false,
-        feature,
-        answer_probe,
-    }
-}
-
-const fn container(name: &'static str, feature: &'static str) -> Unbuilt {
-    Unbuilt {
-        container: true,
-        ..unbuilt(name, feature)
-    }
+    Unbuilt { name, feature }
 }
 
 /// All of them, for `CommandTable::with_unbuilt`.
 pub static UNBUILT: &[Unbuilt] = &[
-    container("acl", ACL),
-    unbuilt("asking", CLUSTER),
-    container("cluster", CLUSTER),
+    unbuilt("acl|cat", ACL),
+    unbuilt("acl|deluser", ACL),
+    unbuilt("acl|dryrun", ACL),
+    unbuilt("acl|genpass", ACL),
+    unbuilt("acl|getuser", ACL),
+    unbuilt("acl|list", ACL),
+    unbuilt("acl|load", ACL),
+    unbuilt("acl|log", ACL),
+    unbuilt("acl|save", ACL),
+    unbuilt("acl|setuser", ACL),
     unbuilt("eval", SCRIPTS),
     unbuilt("eval_ro", SCRIPTS),
     unbuilt("evalsha", SCRIPTS),
     unbuilt("evalsha_ro", SCRIPTS),
     unbuilt("fcall", FUNCTIONS),
     unbuilt("fcall_ro", FUNCTIONS),
-    container("function", FUNCTIONS),
-    container("module", MODULES),
-    unbuilt("readonly", CLUSTER),
-    unbuilt("readwrite", CLUSTER),
-    container("script", SCRIPTS),
+    unbuilt("function|load", FUNCTIONS),
+    unbuilt("function|restore", FUNCTIONS),
+    unbuilt("module|load", MODULES),
+    unbuilt("module|loadex", MODULES),
+    unbuilt("module|unload", MODULES),
+    unbuilt("script|debug", SCRIPTS),
+    unbuilt("script|load", SCRIPTS),
 ];

@@ -19,7 +19,7 @@ use crate::server::client::{
 };
 use crate::server::command::CommandId;
 use crate::server::exec::{Args, OwnedArgs, Processed};
-use crate::server::lookup::{LOOKUP_NOEXPIRE, LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH};
+use crate::server::lookup::Lookup;
 use crate::store::entry::Type;
 use crate::wire::resp;
 
@@ -402,11 +402,9 @@ impl Server {
             if !still(self) {
                 continue;
             }
-            // A look that nobody notices (LOOKUP_NOEFFECTS).
-            let flags = LOOKUP_NOTOUCH | LOOKUP_NOSTATS | LOOKUP_NOEXPIRE | LOOKUP_NONOTIFY;
             let there = self
-                .lookup_key(db, &place.1, flags)
-                .map(|slot| self.dbs[db].keys.at(slot).value_type());
+                .lookup_key(db, &place.1, Lookup::NOEFFECTS)
+                .map(|at| at.entry(&self.dbs).value_type());
             let block = self.clients.get(cid).and_then(|c| c.block.as_deref());
             let Some((kind, on_nokey)) =
                 block.map(|b| (b.kind, b.waiting.as_ref().is_some_and(|w| w.on_nokey)))

@@ -7,10 +7,9 @@
 
 use std::fmt;
 
-use super::{
-    BeginSearch, CMD_KEY_INCOMPLETE, CMD_KEY_NOT_KEY, CMD_KEY_VARIABLE_FLAGS, Command, FindKeys,
-    KeySpec,
-};
+use bitflags::bitflags;
+
+use super::{BeginSearch, Command, FindKeys, KeyFlags, KeySpec};
 use crate::base::num::string2ll;
 
 /// An argument vector, its first argument being the command's name. `server::exec` makes one of its `Args`.
@@ -61,8 +60,7 @@ impl<A: Argv + ?Sized> Argv for ByRef<'_, A> {
 pub struct KeyRef {
     /// Which argument; always within the vector that was searched.
     pub pos: usize,
-    /// `CMD_KEY_*`
-    pub flags: u32,
+    pub flags: KeyFlags,
 }
 
 /// Where keys are collected; keeps its memory from one search to the next.
@@ -76,7 +74,7 @@ impl KeyRefs {
         self.refs.clear();
     }
 
-    pub fn push(&mut self, pos: usize, flags: u32) {
+    pub fn push(&mut self, pos: usize, flags: KeyFlags) {
         self.refs.push(KeyRef { pos, flags });
     }
 }
@@ -118,12 +116,16 @@ impl fmt::Display for GetKeysError {
 
 impl std::error::Error for GetKeysError {}
 
-/// Only complete and valid specs, only true keys.
-pub const GET_KEYSPEC_DEFAULT: u8 = 0;
-/// Specs flagged `CMD_KEY_NOT_KEY` count too.
-pub const GET_KEYSPEC_INCLUDE_NOT_KEYS: u8 = 1 << 0;
-/// A spec that is incomplete or does not fit the arguments is passed over instead of failing the search.
-pub const GET_KEYSPEC_RETURN_PARTIAL: u8 = 1 << 1;
+bitflags! {
+    /// What a search takes besides true keys of complete and valid specs (db.h, KeySearch::*).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct KeySearch: u8 {
+        /// Specs flagged `NOT_KEY` count too.
+        const INCLUDE_NOT_KEYS = 1 << 0;
+        /// A spec that is incomplete or does not fit the arguments is passed over instead of failing the search.
+        const RETURN_PARTIAL = 1 << 1;
+    }
+}
 
 /// Puts the keys of a call into `keys`, in the order of the specs: by the key specs where these tell all, else by the
 /// command's own `get_keys`. Finding none is no error (getKeysFromCommandWithSpecs).
@@ -135,7 +137,7 @@ pub const GET_KEYSPEC_RETURN_PARTIAL: u8 = 1 << 1;
 pub fn get_keys_from_command(
     command: &Command,
     argv: &(impl Argv + ?Sized),
-    search_flags: u8,
+    wanted: KeySearch,
     keys: &mut KeyRefs,
 ) -> Result<(), GetKeysError> {
     keys.clear();
@@ -145,11 +147,11 @@ pub fn get_keys_from_command(
     let mut has_spec = false;
     let mut variable = false;
     for spec in command.key_specs {
-        has_spec |= spec.flags & CMD_KEY_NOT_KEY == 0;
-        variable |= spec.flags & CMD_KEY_VARIABLE_FLAGS != 0;
+        has_spec |= !spec.flags.contains(KeyFlags::NOT_KEY);
+        variable |= spec.flags.contains(KeyFlags::VARIABLE_FLAGS);
     }
     if has_spec && !variable {
-        let found = get_keys_using_key_specs(command.key_specs, argv, search_flags, keys);
+        let found = get_keys_using_key_specs(command.key_specs, argv, wanted, keys);
         if found.is_ok() || command.get_keys.is_none() {
             return found;
         }
@@ -178,7 +180,7 @@ pub fn get_keys_from_call(
     keys: &mut KeyRefs,
 ) -> Result<(), GetKeysError> {
     let Some(get_keys) = command.get_keys else {
-        return get_keys_from_command(command, argv, GET_KEYSPEC_DEFAULT, keys);
+        return get_keys_from_command(command, argv, KeySearch::empty(), keys);
     };
     keys.clear();
     get_keys(&ByRef(argv), keys)
@@ -187,15 +189,15 @@ pub fn get_keys_from_call(
 fn get_keys_using_key_specs(
     specs: &[KeySpec],
     argv: &(impl Argv + ?Sized),
-    search_flags: u8,
+    wanted: KeySearch,
     keys: &mut KeyRefs,
 ) -> Result<(), GetKeysError> {
     for spec in specs {
-        if spec.flags & CMD_KEY_NOT_KEY != 0 && search_flags & GET_KEYSPEC_INCLUDE_NOT_KEYS == 0 {
+        if spec.flags.contains(KeyFlags::NOT_KEY) && !wanted.contains(KeySearch::INCLUDE_NOT_KEYS) {
             continue;
         }
         let complete = add_keys_of_spec(spec, argv, keys);
-        if !complete && search_flags & GET_KEYSPEC_RETURN_PARTIAL == 0 {
+        if !complete && !wanted.contains(KeySearch::RETURN_PARTIAL) {
             keys.clear();
             return Err(GetKeysError::InvalidArguments);
         }
@@ -260,7 +262,7 @@ fn add_keys_of_spec(spec: &KeySpec, argv: &(impl Argv + ?Sized), keys: &mut KeyR
     for pos in (first as usize..=last as usize).step_by(step) {
         keys.push(pos, spec.flags);
     }
-    spec.flags & CMD_KEY_INCOMPLETE == 0
+    !spec.flags.contains(KeyFlags::INCOMPLETE)
 }
 
 /// Where the keyword stands; never in argument 0. Forwards from a positive `start_from`, else backwards down to argument 2:
@@ -282,26 +284,23 @@ fn find_keyword(argv: &(impl Argv + ?Sized), keyword: &str, start_from: i64) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CMD_KEY_ACCESS, CMD_KEY_RO, CMD_KEY_RW, GetKeysProc};
+    use super::super::{GetKeysProc, Group};
     use super::*;
 
-    const READ: u32 = CMD_KEY_RO | CMD_KEY_ACCESS;
+    const READ: &[KeyFlags] = &[KeyFlags::RO, KeyFlags::ACCESS];
 
     fn find_with(
         specs: &'static [KeySpec],
         get_keys: Option<GetKeysProc>,
-        search_flags: u8,
+        wanted: KeySearch,
         line: &str,
     ) -> Result<Vec<usize>, GetKeysError> {
-        let command = Command {
-            key_specs: specs,
-            get_keys,
-            ..Command::ROW
-        };
+        let mut command = Command::container(Group::Generic, "x", 1, &[]).key_specs(specs);
+        command.get_keys = get_keys;
         let argv: Vec<&str> = line.split(' ').collect();
         let mut keys = KeyRefs::default();
-        keys.push(99, 0);
-        let found = get_keys_from_command(&command, &argv[..], search_flags, &mut keys);
+        keys.push(99, KeyFlags::empty());
+        let found = get_keys_from_command(&command, &argv[..], wanted, &mut keys);
         if found.is_err() {
             assert!(keys.is_empty());
         }
@@ -309,7 +308,7 @@ mod tests {
     }
 
     fn find(specs: &'static [KeySpec], line: &str) -> Result<Vec<usize>, GetKeysError> {
-        find_with(specs, None, GET_KEYSPEC_DEFAULT, line)
+        find_with(specs, None, KeySearch::empty(), line)
     }
 
     const INVALID: Result<Vec<usize>, GetKeysError> = Err(GetKeysError::InvalidArguments);
@@ -329,15 +328,15 @@ mod tests {
     }
 
     fn migrate_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
-        keys.push(argv.argc(), 0);
+        keys.push(argv.argc(), KeyFlags::empty());
         Ok(())
     }
 
     #[test]
     fn keyword_backwards_and_incomplete() {
         static MIGRATE: &[KeySpec] = &[
-            KeySpec::index(3, CMD_KEY_RW),
-            KeySpec::keyword("KEYS", -2, CMD_KEY_RW | CMD_KEY_INCOMPLETE).range(-1, 1, 0),
+            KeySpec::index(3, &[KeyFlags::RW]),
+            KeySpec::keyword("KEYS", -2, &[KeyFlags::RW, KeyFlags::INCOMPLETE]).range(-1, 1, 0),
         ];
         let proc: Option<GetKeysProc> = Some(migrate_get_keys);
         let plain = "migrate h p k 0 1 copy";
@@ -345,16 +344,16 @@ mod tests {
         assert_eq!(find(MIGRATE, plain), Ok(vec![3]));
         assert_eq!(find(MIGRATE, keys), INVALID);
         assert_eq!(
-            find_with(MIGRATE, None, GET_KEYSPEC_RETURN_PARTIAL, keys),
+            find_with(MIGRATE, None, KeySearch::RETURN_PARTIAL, keys),
             Ok(vec![3, 8, 9])
         );
         // A spec that fails hands over to the procedure, and leaves nothing behind.
         assert_eq!(
-            find_with(MIGRATE, proc, GET_KEYSPEC_DEFAULT, plain),
+            find_with(MIGRATE, proc, KeySearch::empty(), plain),
             Ok(vec![3])
         );
         assert_eq!(
-            find_with(MIGRATE, proc, GET_KEYSPEC_DEFAULT, keys),
+            find_with(MIGRATE, proc, KeySearch::empty(), keys),
             Ok(vec![10])
         );
         // The last argument is no keyword with a key behind it.
@@ -401,21 +400,21 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_left_out() {
-        static ROUTED: &[KeySpec] = &[KeySpec::index(1, CMD_KEY_NOT_KEY)];
+        static ROUTED: &[KeySpec] = &[KeySpec::index(1, &[KeyFlags::NOT_KEY])];
         assert_eq!(
             find(ROUTED, "spublish a b"),
             Err(GetKeysError::NoKeyArguments)
         );
         static BOTH: &[KeySpec] = &[
-            KeySpec::index(1, CMD_KEY_NOT_KEY),
-            KeySpec::index(2, CMD_KEY_RO),
+            KeySpec::index(1, &[KeyFlags::NOT_KEY]),
+            KeySpec::index(2, &[KeyFlags::RO]),
         ];
         assert_eq!(find(BOTH, "x a b"), Ok(vec![2]));
         assert_eq!(
-            find_with(BOTH, None, GET_KEYSPEC_INCLUDE_NOT_KEYS, "x a b"),
+            find_with(BOTH, None, KeySearch::INCLUDE_NOT_KEYS, "x a b"),
             Ok(vec![1, 2])
         );
-        static UNKNOWN: &[KeySpec] = &[KeySpec::unknown(CMD_KEY_RO)];
+        static UNKNOWN: &[KeySpec] = &[KeySpec::unknown(&[KeyFlags::RO])];
         assert_eq!(find(UNKNOWN, "x a b"), INVALID);
     }
 

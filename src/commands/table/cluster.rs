@@ -1,0 +1,303 @@
+//! The rows of group `cluster`. Cluster mode is off, so each of them says what a server of 7.2 says then.
+//!
+//! Rows only. The facts are those of Redis 7.2, as COMMAND INFO and COMMAND DOCS tell them.
+
+use crate::commands::unbuilt;
+use crate::server::command::{
+    AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, Proc,
+};
+
+const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
+    Command::row(Group::Cluster, name, arity, proc)
+}
+
+const fn container(name: &'static str, arity: i32, subcommands: &'static [Command]) -> Command {
+    Command::container(Group::Cluster, name, arity, subcommands)
+}
+
+/// In alphabetical order.
+pub static COMMANDS: &[Command] = &[
+    row("asking", 1, unbuilt::cluster_disabled_command)
+        .flags(&[Flag::FAST])
+        .also_in(&[Acl::CONNECTION])
+        .docs(
+            "3.0.0",
+            "Signals that a cluster client is following an -ASK redirect.",
+        )
+        .complexity("O(1)"),
+    container(
+        "cluster",
+        -2,
+        &[
+            row("cluster|addslots", -3, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("3.0.0", "Assigns new hash slots to a node.")
+                .complexity("O(N) where N is the total number of hash slot arguments")
+                .args(&[Arg::new("slot", ArgType::Integer).multiple()]),
+            row(
+                "cluster|addslotsrange",
+                -4,
+                unbuilt::cluster_disabled_command,
+            )
+            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+            .docs("7.0.0", "Assigns new hash slot ranges to a node.")
+            .complexity(
+                "O(N) where N is the total number of the slots between the start \
+                 slot and end slot arguments.",
+            )
+            .args(&[Arg::block(
+                "range",
+                &[
+                    Arg::new("start-slot", ArgType::Integer),
+                    Arg::new("end-slot", ArgType::Integer),
+                ],
+            )
+            .multiple()]),
+            row("cluster|bumpepoch", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs("3.0.0", "Advances the cluster config epoch.")
+                .complexity("O(1)"),
+            row(
+                "cluster|count-failure-reports",
+                3,
+                unbuilt::cluster_disabled_command,
+            )
+            .flags(&[Flag::ADMIN, Flag::STALE])
+            .tips(&["nondeterministic_output"])
+            .docs(
+                "3.0.0",
+                "Returns the number of active failure reports active for a node.",
+            )
+            .complexity("O(N) where N is the number of failure reports")
+            .args(&[Arg::new("node-id", ArgType::String)]),
+            row(
+                "cluster|countkeysinslot",
+                3,
+                unbuilt::cluster_disabled_command,
+            )
+            .flags(&[Flag::STALE])
+            .docs("3.0.0", "Returns the number of keys in a hash slot.")
+            .complexity("O(1)")
+            .args(&[Arg::new("slot", ArgType::Integer)]),
+            row("cluster|delslots", -3, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("3.0.0", "Sets hash slots as unbound for a node.")
+                .complexity("O(N) where N is the total number of hash slot arguments")
+                .args(&[Arg::new("slot", ArgType::Integer).multiple()]),
+            row(
+                "cluster|delslotsrange",
+                -4,
+                unbuilt::cluster_disabled_command,
+            )
+            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+            .docs("7.0.0", "Sets hash slot ranges as unbound for a node.")
+            .complexity(
+                "O(N) where N is the total number of the slots between the start \
+                 slot and end slot arguments.",
+            )
+            .args(&[Arg::block(
+                "range",
+                &[
+                    Arg::new("start-slot", ArgType::Integer),
+                    Arg::new("end-slot", ArgType::Integer),
+                ],
+            )
+            .multiple()]),
+            row("cluster|failover", -2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs(
+                    "3.0.0",
+                    "Forces a replica to perform a manual failover of its master.",
+                )
+                .complexity("O(1)")
+                .args(&[Arg::one_of(
+                    "options",
+                    &[
+                        Arg::token_only("force", "FORCE"),
+                        Arg::token_only("takeover", "TAKEOVER"),
+                    ],
+                )
+                .optional()]),
+            row("cluster|flushslots", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("3.0.0", "Deletes all slots information from a node.")
+                .complexity("O(1)"),
+            row("cluster|forget", 3, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("3.0.0", "Removes a node from the nodes table.")
+                .complexity("O(1)")
+                .args(&[Arg::new("node-id", ArgType::String)]),
+            row(
+                "cluster|getkeysinslot",
+                4,
+                unbuilt::cluster_disabled_command,
+            )
+            .flags(&[Flag::STALE])
+            .tips(&["nondeterministic_output"])
+            .docs("3.0.0", "Returns the key names in a hash slot.")
+            .complexity("O(N) where N is the number of requested keys")
+            .args(&[
+                Arg::new("slot", ArgType::Integer),
+                Arg::new("count", ArgType::Integer),
+            ]),
+            row("cluster|help", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::LOADING, Flag::STALE])
+                .docs(
+                    "5.0.0",
+                    "Returns helpful text about the different subcommands.",
+                )
+                .complexity("O(1)"),
+            row("cluster|info", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs("3.0.0", "Returns information about the state of a node.")
+                .complexity("O(1)"),
+            row("cluster|keyslot", 3, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::STALE])
+                .docs("3.0.0", "Returns the hash slot for a key.")
+                .complexity("O(N) where N is the number of bytes in the key")
+                .args(&[Arg::new("key", ArgType::String)]),
+            row("cluster|links", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs(
+                    "7.0.0",
+                    "Returns a list of all TCP links to and from peer nodes.",
+                )
+                .complexity("O(N) where N is the total number of Cluster nodes"),
+            row("cluster|meet", -4, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("3.0.0", "Forces a node to handshake with another node.")
+                .complexity("O(1)")
+                .history(&[("4.0.0", "Added the optional `cluster_bus_port` argument.")])
+                .args(&[
+                    Arg::new("ip", ArgType::String),
+                    Arg::new("port", ArgType::Integer),
+                    Arg::new("cluster-bus-port", ArgType::Integer)
+                        .since("4.0.0")
+                        .optional(),
+                ]),
+            row("cluster|myid", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::STALE])
+                .docs("3.0.0", "Returns the ID of a node.")
+                .complexity("O(1)"),
+            row("cluster|myshardid", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs("7.2.0", "Returns the shard ID of a node.")
+                .complexity("O(1)"),
+            row("cluster|nodes", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs("3.0.0", "Returns the cluster configuration for a node.")
+                .complexity("O(N) where N is the total number of Cluster nodes"),
+            row("cluster|replicas", 3, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::ADMIN, Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs("5.0.0", "Lists the replica nodes of a master node.")
+                .complexity("O(N) where N is the number of replicas.")
+                .args(&[Arg::new("node-id", ArgType::String)]),
+            row("cluster|replicate", 3, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("3.0.0", "Configure a node as replica of a master node.")
+                .complexity("O(1)")
+                .args(&[Arg::new("node-id", ArgType::String)]),
+            row("cluster|reset", -2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::ADMIN, Flag::STALE, Flag::NOSCRIPT])
+                .docs("3.0.0", "Resets a node.")
+                .complexity(
+                    "O(N) where N is the number of known nodes. The command may \
+                     execute a FLUSHALL as a side effect.",
+                )
+                .args(&[Arg::one_of(
+                    "reset-type",
+                    &[
+                        Arg::token_only("hard", "HARD"),
+                        Arg::token_only("soft", "SOFT"),
+                    ],
+                )
+                .optional()]),
+            row("cluster|saveconfig", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs(
+                    "3.0.0",
+                    "Forces a node to save the cluster configuration to disk.",
+                )
+                .complexity("O(1)"),
+            row(
+                "cluster|set-config-epoch",
+                3,
+                unbuilt::cluster_disabled_command,
+            )
+            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+            .docs("3.0.0", "Sets the configuration epoch for a new node.")
+            .complexity("O(1)")
+            .args(&[Arg::new("config-epoch", ArgType::Integer)]),
+            row("cluster|setslot", -4, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("3.0.0", "Binds a hash slot to a node.")
+                .complexity("O(1)")
+                .args(&[
+                    Arg::new("slot", ArgType::Integer),
+                    Arg::one_of(
+                        "subcommand",
+                        &[
+                            Arg::new("importing", ArgType::String)
+                                .display("node-id")
+                                .token("IMPORTING"),
+                            Arg::new("migrating", ArgType::String)
+                                .display("node-id")
+                                .token("MIGRATING"),
+                            Arg::new("node", ArgType::String)
+                                .display("node-id")
+                                .token("NODE"),
+                            Arg::token_only("stable", "STABLE"),
+                        ],
+                    ),
+                ]),
+            row("cluster|shards", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::LOADING, Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs("7.0.0", "Returns the mapping of cluster slots to shards.")
+                .complexity("O(N) where N is the total number of cluster nodes"),
+            row("cluster|slaves", 3, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::ADMIN, Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs("3.0.0", "Lists the replica nodes of a master node.")
+                .complexity("O(N) where N is the number of replicas.")
+                .deprecated("5.0.0", "`CLUSTER REPLICAS`")
+                .args(&[Arg::new("node-id", ArgType::String)]),
+            row("cluster|slots", 2, unbuilt::cluster_disabled_command)
+                .flags(&[Flag::LOADING, Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs("3.0.0", "Returns the mapping of cluster slots to nodes.")
+                .complexity("O(N) where N is the total number of Cluster nodes")
+                .deprecated("7.0.0", "`CLUSTER SHARDS`")
+                .history(&[
+                    ("4.0.0", "Added node IDs."),
+                    ("7.0.0", "Added additional networking metadata field."),
+                ]),
+        ],
+    )
+    .docs("3.0.0", "A container for Redis Cluster commands.")
+    .complexity("Depends on subcommand."),
+    row("readonly", 1, unbuilt::cluster_disabled_command)
+        .flags(&[Flag::FAST, Flag::LOADING, Flag::STALE])
+        .also_in(&[Acl::CONNECTION])
+        .docs(
+            "3.0.0",
+            "Enables read-only queries for a connection to a Redis Cluster \
+             replica node.",
+        )
+        .complexity("O(1)"),
+    row("readwrite", 1, unbuilt::cluster_disabled_command)
+        .flags(&[Flag::FAST, Flag::LOADING, Flag::STALE])
+        .also_in(&[Acl::CONNECTION])
+        .docs(
+            "3.0.0",
+            "Enables read-write queries for a connection to a Reids Cluster \
+             replica node.",
+        )
+        .complexity("O(1)"),
+];
