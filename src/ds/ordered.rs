@@ -25,6 +25,8 @@ use crate::base::alloc::size_class;
 
 /// Where the length stands.
 const LENGTH_AT: usize = 8;
+/// A member begins with its score.
+const ALIGN: usize = align_of::<f64>();
 const SHORT_HEADER: usize = LENGTH_AT + 1;
 const LONG_HEADER: usize = LENGTH_AT + 9;
 /// The length byte of a member whose length stands behind it.
@@ -40,7 +42,7 @@ pub struct Scored(Ref);
 struct Ref(NonNull<u8>);
 
 fn layout(size: usize) -> Layout {
-    Layout::from_size_align(size, 8).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
+    Layout::from_size_align(size, ALIGN).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
 }
 
 impl Ref {
@@ -121,9 +123,16 @@ impl Scored {
 impl Drop for Scored {
     #[inline]
     fn drop(&mut self) {
-        let l = layout(Scored::size(self.key().len()));
-        // SAFETY: allocated in `new` with this layout, and owned by this word alone.
-        unsafe { dealloc(self.0.0.as_ptr(), l) };
+        let p = self.0.0.as_ptr();
+        // SAFETY: the length is as `new` wrote it, so that the size and its layout are those that `new` allocated with; the
+        // allocation is owned by this word alone.
+        unsafe {
+            let size = match p.add(LENGTH_AT).read() {
+                LONG => LONG_HEADER + p.add(SHORT_HEADER).cast::<u64>().read_unaligned() as usize,
+                len => SHORT_HEADER + usize::from(len),
+            };
+            dealloc(p, Layout::from_size_align_unchecked(size, ALIGN));
+        }
     }
 }
 

@@ -266,8 +266,8 @@ mod tests {
     #[test]
     #[should_panic = "the start of the room"]
     fn what_is_elsewhere_has_not_been_filled() {
-        let mut other = [b'x'];
-        let _ = SBuf::from_slice(b"").append_with::<()>(5, true, |_| Ok(&mut other));
+        let other: &'static mut [u8] = Box::leak(Box::new([b'x']));
+        let _ = SBuf::from_slice(b"").append_with::<()>(5, true, |_| Ok(other));
     }
 
     #[test]
