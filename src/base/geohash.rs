@@ -317,6 +317,13 @@ pub fn geohash_get_distance(a: Point, b: Point) -> f64 {
 pub fn distance_if_within(center: Point, shape: Shape, p: Point) -> Option<f64> {
     match shape {
         Shape::Circle(radius) => {
+            // Most of those that are too far are so by their latitude alone. The margins are wider than what the formula
+            // below may err by; near the antipodes it may find no number, so it decides there.
+            let nearest = geohash_get_lat_distance(p.latitude, center.latitude);
+            let far_from_antipodes = (p.longitude - center.longitude).abs() < 170.0;
+            if nearest > radius * (1.0 + 1e-9) + 1e-6 && far_from_antipodes {
+                return None;
+            }
             let distance = geohash_get_distance(center, p);
             // Between antipodes it may be no number, which upstream takes for within.
             if distance > radius {
@@ -358,6 +365,33 @@ mod tests {
             GEO_LONG_MIN + rng.unit_f64() * 2.0 * GEO_LONG_MAX,
             GEO_LAT_MIN + rng.unit_f64() * 2.0 * GEO_LAT_MAX,
         )
+    }
+
+    #[test]
+    fn what_is_too_far_by_its_latitude_is_too_far() {
+        let mut rng = Prng::new(5);
+        for i in 0..200_000 {
+            let center = random_point(&mut rng);
+            let mut p = random_point(&mut rng);
+            let mut radius = rng.unit_f64() * 2e7;
+            if i % 2 == 0 {
+                // On one meridian, and just at the edge.
+                p.longitude = center.longitude + if i % 4 == 0 { 0.0 } else { 1e-9 };
+                radius = geohash_get_distance(center, p) * (1.0 + (i % 7) as f64 * 1e-16);
+            }
+            let distance = geohash_get_distance(center, p);
+            let want = if distance > radius {
+                None
+            } else {
+                Some(distance)
+            };
+            let got = distance_if_within(center, Shape::Circle(radius), p);
+            assert_eq!(
+                got.map(f64::to_bits),
+                want.map(f64::to_bits),
+                "{center:?} {p:?} {radius}"
+            );
+        }
     }
 
     #[test]

@@ -340,6 +340,13 @@ pub fn d2string_g17(buf: &mut [u8; D2STRING_SIZE], value: f64) -> &[u8] {
             b"0"
         };
     }
+    // Whole numbers of up to sixteen digits are what their digits say.
+    if value.abs() < 1e16 && value as i64 as f64 == value {
+        return match buf.first_chunk_mut() {
+            Some(room) => ll2string(room, value as i64),
+            None => b"",
+        };
+    }
     // "d.dddddddddddddddde[-]xxx": exactly 17 significant digits, correctly rounded.
     let mut sci = ByteWriter::<32>::new();
     let _ = std::fmt::Write::write_fmt(&mut sci, format_args!("{:.16e}", value.abs()));
@@ -780,6 +787,9 @@ mod tests {
             prop_assume!(v.is_finite());
             prop_assert_eq!(string2d(d2s(v).as_bytes()).map(f64::to_bits), Some(bits));
             prop_assert_eq!(string2d(g17(v).as_bytes()).map(f64::to_bits), Some(bits));
+            // Whole numbers around the size from which on they take the long way.
+            let whole = (bits as i64 >> 9 >> (bits % 40)) as f64;
+            prop_assert_eq!(g17(whole), format!("{whole}"));
         }
     }
 }

@@ -8,7 +8,8 @@ mod title;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -709,6 +710,17 @@ pub fn collate_is_c() -> bool {
 pub fn strcoll(a: &CStr, b: &CStr) -> std::cmp::Ordering {
     // SAFETY: both end with a zero byte.
     unsafe { libc::strcoll(a.as_ptr(), b.as_ptr()) }.cmp(&0)
+}
+
+/// Reads from a socket into room that may hold anything; the answer is the part that was filled, from the start.
+pub fn recv<'a>(socket: &impl AsFd, room: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a mut [u8]> {
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the room may be written to for its whole length.
+    let n = unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), 0) };
+    let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
+    let filled = &mut room[..n];
+    // SAFETY: these bytes have just been written.
+    Ok(unsafe { std::slice::from_raw_parts_mut(filled.as_mut_ptr().cast(), n) })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 
 use crate::base::num::{LONG_STR_SIZE, string2ll};
 use crate::ds::sbuf::SBuf;
+use crate::ds::wide;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
@@ -23,31 +24,11 @@ pub use bitfield::{bitfield_command, bitfieldro_command};
 /// Bytes of a result that BITOP works on at a time, so that they stay in the cache while the sources pass.
 const BITOP_BLOCK: usize = 16 * 1024;
 
-/// How many bits are set (redisPopcount).
-fn redis_popcount(s: &[u8]) -> u64 {
-    let (words, tail) = s.as_chunks::<8>();
-    let n: u64 = words
-        .iter()
-        .map(|w| u64::from(u64::from_ne_bytes(*w).count_ones()))
-        .sum();
-    n + tail.iter().map(|b| u64::from(b.count_ones())).sum::<u64>()
-}
-
 /// Where the first bit that is `bit` lies, counted from the first byte (redisBitpos, without its conventions for "none").
 fn redis_bitpos(s: &[u8], bit: bool) -> Option<u64> {
-    let skip = if bit { 0 } else { u64::MAX };
-    let (words, tail) = s.as_chunks::<8>();
-    let whole = words
-        .iter()
-        .position(|w| u64::from_ne_bytes(*w) != skip)
-        .unwrap_or(words.len());
-    let rest = match words.get(whole) {
-        Some(w) => &w[..],
-        None => tail,
-    };
-    let i = rest.iter().position(|b| *b != skip as u8)?;
-    let b = if bit { rest[i] } else { !rest[i] };
-    Some((whole as u64 * 8 + i as u64) * 8 + u64::from(b.leading_zeros()))
+    let skip = if bit { 0 } else { u8::MAX };
+    let i = wide::position_of_other(s, skip)?;
+    Some(i as u64 * 8 + u64::from((s[i] ^ skip).leading_zeros()))
 }
 
 /// The bits of `byte` whose position in it (0 is the most significant) lies in `bits`.
@@ -59,7 +40,7 @@ fn bits_of_byte(bits: RangeInclusive<u64>) -> u8 {
 fn count_range(s: &[u8], bits: RangeInclusive<u64>) -> u64 {
     let (start, end) = (*bits.start(), *bits.end());
     let (first, last) = ((start / 8) as usize, (end / 8) as usize);
-    let mut n = redis_popcount(&s[first..=last]);
+    let mut n = wide::popcount(&s[first..=last]);
     if start % 8 != 0 {
         n -= u64::from((s[first] & bits_of_byte(0..=start % 8 - 1)).count_ones());
     }

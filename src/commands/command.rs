@@ -207,7 +207,18 @@ pub fn command_help_command(server: &mut Server, c: ClientId, args: &Args) {
     );
 }
 
+/// COMMAND INFO of all commands: what every client of some libraries asks for first. It is made once.
 fn reply_info_of_all(server: &mut Server, c: ClientId) {
+    let resp3 = usize::from(server.clients.resp_version(c) > 2);
+    if server.command_replies[resp3].is_none() {
+        server.command_replies[resp3] = server.reply_of(c, |server| add_info_of_all(server, c));
+    }
+    if let Some(reply) = &server.command_replies[resp3] {
+        server.clients.add_reply_shared_proto(c, reply);
+    }
+}
+
+fn add_info_of_all(server: &mut Server, c: ClientId) {
     let ids: Vec<CommandId> = server.commands.callable().collect();
     server.add_reply_array_len(c, ids.len());
     for id in ids {

@@ -435,6 +435,23 @@ fn reply_found(clients: &mut Clients, cid: ClientId, q: &Query, found: &Found) {
         .filter(|w| **w)
         .count();
     clients.add_reply_array_len(cid, found.points.len());
+    if !q.with_hash && !q.with_coord {
+        let mut text = Vec::with_capacity(24);
+        return clients.write_bulks(cid, |w| {
+            for p in &found.points {
+                let name = &found.names[p.name.clone()];
+                if !q.with_dist {
+                    w.bulk(name);
+                    continue;
+                }
+                w.array_len(2);
+                w.bulk(name);
+                text.clear();
+                push_fixed4(&mut text, p.distance / q.unit);
+                w.bulk(&text);
+            }
+        });
+    }
     for p in &found.points {
         if extras > 0 {
             clients.add_reply_array_len(cid, extras + 1);

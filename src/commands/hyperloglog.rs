@@ -6,9 +6,9 @@
 //! Absent: what the bytes mean (`ds::hll`).
 
 use crate::ds::hll::{
-    Corrupt, HLL_REGISTERS, Registers, create_hll, hll_add, hll_cached, hll_count,
-    hll_count_registers, hll_dense_registers, hll_invalidate_cache, hll_is_dense, hll_merge,
-    hll_self_test, hll_set_cached, hll_sparse_decode, hll_sparse_to_dense, hll_store, is_hll,
+    Corrupt, HLL_REGISTERS, Union, create_hll, hll_add, hll_cached, hll_count, hll_dense_registers,
+    hll_invalidate_cache, hll_is_dense, hll_self_test, hll_set_cached, hll_sparse_decode,
+    hll_sparse_to_dense, is_hll,
 };
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
@@ -37,10 +37,11 @@ impl Server {
         ok
     }
 
-    /// Raises `max` to the registers of every key from argument 1 on; a missing key has none. `None`, and an error to the
-    /// client, when one is no HyperLogLog; else whether one is dense.
-    fn merge_hlls(&mut self, cid: ClientId, args: &Args, max: &mut Registers) -> Option<bool> {
+    /// The union of every key from argument 1 on, a missing key being empty, and whether one of them is dense. `None`, and an
+    /// error to the client, when one is no HyperLogLog.
+    fn merge_hlls(&mut self, cid: ClientId, args: &Args) -> Option<(Union, bool)> {
         let db = self.client_db(cid);
+        let mut union = Union::default();
         let mut dense = false;
         for i in 1..args.len() {
             let Some(at) = self.lookup_key(db, &args[i], Lookup::READ) else {
@@ -51,13 +52,13 @@ impl Server {
             }
             if let Str::Bytes(b) = at.entry(&self.dbs).string() {
                 dense |= hll_is_dense(b);
-                if hll_merge(max, b).is_err() {
+                if union.merge(b).is_err() {
                     self.add_reply_error(cid, INVALID_HLL);
                     return None;
                 }
             }
         }
-        Some(dense)
+        Some((union, dense))
     }
 }
 
@@ -127,9 +128,8 @@ fn is_sparse(value: &[u8]) -> bool {
 /// PFCOUNT key [key ...]: of several keys, their union.
 pub fn pfcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 2 {
-        let mut max = [0; HLL_REGISTERS];
-        if server.merge_hlls(cid, args, &mut max).is_some() {
-            server.add_reply_long_long(cid, hll_count_registers(&max) as i64);
+        if let Some((union, _)) = server.merge_hlls(cid, args) {
+            server.add_reply_long_long(cid, union.count() as i64);
         }
         return;
     }
@@ -169,8 +169,7 @@ pub fn pfcount_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// PFMERGE destkey [sourcekey [sourcekey ...]]: what the destination holds is merged too.
 pub fn pfmerge_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let mut max = [0; HLL_REGISTERS];
-    let Some(dense) = server.merge_hlls(cid, args, &mut max) else {
+    let Some((union, dense)) = server.merge_hlls(cid, args) else {
         return;
     };
     let db = server.client_db(cid);
@@ -180,10 +179,10 @@ pub fn pfmerge_command(server: &mut Server, cid: ClientId, args: &Args) {
     let stored = match server.lookup_key_hashed(db, hash, key, Lookup::WRITE) {
         Some(at) => server.dbs[at.db]
             .keys
-            .update_raw(at.slot, |b| hll_store(b, &max, dense, max_bytes)),
+            .update_raw(at.slot, |b| union.store(b, dense, max_bytes)),
         None => {
             let mut b = create_hll();
-            let stored = hll_store(&mut b, &max, dense, max_bytes);
+            let stored = union.store(&mut b, dense, max_bytes);
             server.db_add_hashed(db, hash, key, NewValue::Buf(b), None);
             stored
         }

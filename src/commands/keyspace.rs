@@ -10,7 +10,7 @@ mod scan;
 pub use flush::{flushall_command, flushdb_command};
 pub use scan::{Emit, scan_command, scan_generic_command};
 
-use crate::base::glob::string_match_len;
+use crate::base::glob::Glob;
 use crate::base::num::string2ll;
 use crate::server::Server;
 use crate::server::client::ClientId;
@@ -288,14 +288,13 @@ pub fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
 pub fn keys_command(server: &mut Server, cid: ClientId, args: &Args) {
     let pattern = &args[1];
     let all = pattern == b"*";
+    let glob = Glob::new(pattern);
     let keys = &server.dbs[server.client_db(cid)].keys;
     let check_expiry = keys.expires_len() > 0;
     let mut n = 0;
     let mut out = Vec::new();
     keys.for_each(|e| {
-        if (all || string_match_len(pattern, e.name(), false))
-            && !(check_expiry && server.entry_is_expired(e))
-        {
+        if (all || glob.matches(e.name())) && !(check_expiry && server.entry_is_expired(e)) {
             push_bulk(&mut out, e.name());
             n += 1;
         }

@@ -2,10 +2,11 @@
 //!
 //! Everything is measured when it is asked for. Absent: what a value takes (`store`), what a client takes (`client_info`).
 
-use crate::base::{alloc, sys};
+use crate::base::{alloc, clock, sys};
 use crate::server::Server;
 use crate::server::client::{CLIENT_FAKE, CLIENT_SLAVE, ClientId};
 use crate::server::exec::Args;
+use crate::server::stats::MemorySample;
 
 /// Elements that MEMORY USAGE looks at unless it is told a number (OBJ_COMPUTE_SIZE_DEF_SAMPLES).
 const USAGE_DEFAULT_SAMPLES: usize = 5;
@@ -15,6 +16,9 @@ const TABLE_BYTES_PER_KEY: usize = 2 * size_of::<usize>();
 const EXPIRE_INDEX_BYTES_PER_KEY: usize = size_of::<usize>();
 /// Header of an entry: what a key costs besides its own bytes and its value's.
 const ENTRY_HEADER: usize = 8;
+
+/// How long a sample of the memory is good for, in us: as often upstream's cron takes one (cronUpdateMemoryStats).
+const MEMORY_SAMPLE_US: u64 = 100_000;
 
 const MIB: usize = 1024 * 1024;
 /// Below this use of memory, in bytes, ratios say nothing.
@@ -209,10 +213,27 @@ fn report(findings: Option<Vec<Finding>>) -> String {
 }
 
 impl Server {
+    /// What the system and the allocator say of the memory, a tenth of a second old at the most: to ask them is dear.
+    fn memory_sample(&self) -> MemorySample {
+        let now_us = clock::monotonic_us();
+        let known = self.stats.memory_sample.get();
+        if known.taken_us != 0 && now_us.saturating_sub(known.taken_us) < MEMORY_SAMPLE_US {
+            return known;
+        }
+        let new = MemorySample {
+            taken_us: now_us,
+            rss: sys::resident_memory(),
+            allocator: alloc::allocator_info(),
+        };
+        self.stats.memory_sample.set(new);
+        new
+    }
+
     /// Splits the memory in use by what uses it; `used` are the bytes in use (getMemoryOverheadData).
     pub fn get_memory_overhead_data(&self, used: usize) -> MemOverhead {
-        let rss = sys::resident_memory();
-        let mut allocator = alloc::allocator_info();
+        let MemorySample {
+            rss, mut allocator, ..
+        } = self.memory_sample();
         // An allocator without statistics: the nearest that is known, as upstream's cron takes it.
         for (value, known) in [
             (&mut allocator.resident, rss),
@@ -289,6 +310,7 @@ pub fn memory_doctor_command(server: &mut Server, cid: ClientId, _: &Args) {
 
 /// MEMORY PURGE
 pub fn memory_purge_command(server: &mut Server, cid: ClientId, _: &Args) {
+    server.stats.memory_sample.take();
     if alloc::purge() {
         server.add_reply_ok(cid);
     } else {

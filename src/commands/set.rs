@@ -45,6 +45,13 @@ impl Source<'_> {
         self.set.as_ref().map_or(0, |s| s.len())
     }
 
+    fn intset(&self) -> Option<&Intset> {
+        match self.set.as_deref()? {
+            Set::Intset(set) => Some(set),
+            _ => None,
+        }
+    }
+
     fn contains(&self, v: LpValue<'_>) -> bool {
         self.set.as_ref().is_some_and(|s| s.contains_value(v))
     }
@@ -503,6 +510,26 @@ pub fn srandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 // Several sets ------------------------------------------------------------------------------------------------------------
 
+/// Calls `f` with each member that all the sets have, in ascending order, until it answers false: each set is walked
+/// through once, in steps as wide as the first one has gaps.
+fn intersect_intsets(sets: &[&Intset], mut f: impl FnMut(LpValue<'_>) -> bool) {
+    let Some((first, others)) = sets.split_first() else {
+        return;
+    };
+    let mut places = vec![0; others.len()];
+    for i in 0..first.len() {
+        let v = first.get(i);
+        let in_all = others.iter().zip(&mut places).all(|(set, place)| {
+            let found = set.search_from(v, *place);
+            *place = found.unwrap_or_else(|at| at);
+            found.is_ok()
+        });
+        if in_all && !f(LpValue::Int(v)) {
+            return;
+        }
+    }
+}
+
 /// Calls `f` with each member that all the sets have, until it answers false. The smallest set is passed over, and the
 /// others are asked from the smallest on.
 fn intersect(sources: &mut [Source<'_>], mut f: impl FnMut(LpValue<'_>) -> bool) {
@@ -511,6 +538,13 @@ fn intersect(sources: &mut [Source<'_>], mut f: impl FnMut(LpValue<'_>) -> bool)
         return;
     };
     let Some(set) = &first.set else { return };
+    if let Some(intsets) = sources
+        .iter()
+        .map(Source::intset)
+        .collect::<Option<Vec<_>>>()
+    {
+        return intersect_intsets(&intsets, f);
+    }
     for v in set.iter() {
         if others.iter().all(|s| s.contains(v)) && !f(v) {
             return;

@@ -79,6 +79,7 @@ enum SortKey {
     Text(Span),
 }
 
+#[derive(Clone, Copy)]
 struct Item {
     element: Span,
     key: SortKey,
@@ -352,14 +353,64 @@ impl Server {
     }
 }
 
+/// Numbers in the order of scores, none of which is NaN; the two zeros are one.
+#[inline]
+fn order_of(score: f64) -> u64 {
+    const SIGN: u64 = 1 << 63;
+    let bits = (score + 0.0).to_bits();
+    if bits & SIGN != 0 { !bits } else { bits | SIGN }
+}
+
+/// Puts items in order that all have scores, by those alone; then those with the same score by their elements.
+fn sort_by_scores(descending: bool, items: &mut Vec<Item>, texts: &Texts) {
+    let key = |(i, item): (usize, &Item)| {
+        let SortKey::Score(score) = item.key else {
+            return None;
+        };
+        let order = if descending {
+            !order_of(score)
+        } else {
+            order_of(score)
+        };
+        Some(u128::from(order) << 64 | i as u128)
+    };
+    let Some(mut keys) = items
+        .iter()
+        .enumerate()
+        .map(key)
+        .collect::<Option<Vec<u128>>>()
+    else {
+        return;
+    };
+    keys.sort_unstable();
+    let mut sorted: Vec<Item> = keys.iter().map(|k| items[*k as u64 as usize]).collect();
+    let mut start = 0;
+    for same in keys.chunk_by(|a, b| a >> 64 == b >> 64) {
+        let part = &mut sorted[start..start + same.len()];
+        start += same.len();
+        if part.len() > 1 {
+            // Stable: equal elements stay in the order of the value.
+            part.sort_by(|a, b| {
+                let order = texts.compare(a.element, b.element, true);
+                if descending { order.reverse() } else { order }
+            });
+        }
+    }
+    *items = sorted;
+}
+
 /// Puts the items in order; only the first `wanted` need to be in their places.
 fn sort_items(
     o: &Options<'_>,
-    items: &mut [Item],
+    items: &mut Vec<Item>,
     wanted: usize,
     texts: &Texts,
     key_texts: &Texts,
 ) {
+    let all_scores = items.iter().all(|i| matches!(i.key, SortKey::Score(_)));
+    if all_scores && wanted > items.len() / 8 {
+        return sort_by_scores(o.descending, items, texts);
+    }
     let by_bytes = o.store.is_some() || sys::collate_is_c() && !have_zeros(items, key_texts);
     let compare = |a: &Item, b: &Item| {
         let order = match (a.key, b.key) {
@@ -377,7 +428,7 @@ fn sort_items(
         // Equal ones stay in the order of the value.
         order.then(a.element.start.cmp(&b.element.start))
     };
-    let mut part = items;
+    let mut part = &mut items[..];
     if wanted < part.len() && wanted > 0 {
         part.select_nth_unstable_by(wanted - 1, compare);
         part = &mut part[..wanted];
@@ -457,12 +508,14 @@ fn reply_sorted(
 ) {
     let n = items.len().saturating_mul(o.get.len().max(1));
     server.add_reply_array_len(cid, n);
+    if o.get.is_empty() {
+        server.clients.write_bulks(cid, |w| {
+            items.iter().for_each(|i| w.bulk(texts.get(i.element)));
+        });
+    }
     let mut name = Vec::new();
     for item in items {
         let element = texts.get(item.element);
-        if o.get.is_empty() {
-            server.add_reply_bulk(cid, element);
-        }
         for pattern in &o.get {
             lookup_key_by_pattern(server, db, pattern, element, &mut name, |clients, found| {
                 match found {
@@ -559,6 +612,40 @@ mod tests {
         assert!(matches!(Pattern::parse(b"#"), Pattern::Element));
         assert!(matches!(Pattern::parse(b"w_\0*"), Pattern::Nothing));
         assert!(matches!(Pattern::parse(b""), Pattern::Nothing));
+    }
+
+    #[test]
+    fn scores_are_sorted_as_numbers_and_equal_ones_by_their_elements() {
+        let scores = [
+            0.0,
+            -0.0,
+            1.5,
+            f64::INFINITY,
+            -1e-310,
+            f64::NEG_INFINITY,
+            7.0,
+            -2.0,
+            7.0,
+            1.5,
+        ];
+        let mut texts = Texts::default();
+        let elements: [&[u8]; 10] = [b"b", b"a", b"x", b"i", b"t", b"n", b"z", b"m", b"y", b"x"];
+        let items: Vec<Item> = elements
+            .iter()
+            .zip(scores)
+            .map(|(e, score)| Item {
+                element: texts.push(LpValue::Str(e)),
+                key: SortKey::Score(score),
+            })
+            .collect();
+        let sorted = |descending| {
+            let mut items = items.clone();
+            sort_by_scores(descending, &mut items, &texts);
+            let places: Vec<usize> = items.iter().map(|i| i.element.start / 2).collect();
+            places
+        };
+        assert_eq!(sorted(false), [5, 7, 4, 1, 0, 2, 9, 8, 6, 3]);
+        assert_eq!(sorted(true), [3, 6, 8, 2, 9, 0, 1, 4, 7, 5]);
     }
 
     #[test]

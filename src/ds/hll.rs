@@ -19,6 +19,7 @@
 //! the registers is [`Corrupt`]. It knows nothing of keys and clients.
 
 use crate::ds::sbuf::SBuf;
+use crate::ds::wide::{self, GROUP, Histogram, PACKED};
 
 /// The bits of an element's hash that choose its register (HLL_P).
 const P: u32 = 14;
@@ -49,9 +50,6 @@ const SEED: u64 = 0xadc8_3b19;
 /// The bytes are no HyperLogLog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Corrupt;
-
-/// All registers, a byte each.
-pub type Registers = [u8; HLL_REGISTERS];
 
 /// MurmurHash2, the 64-bit variant for 64-bit machines (MurmurHash64A).
 fn murmur_hash64a(key: &[u8], seed: u64) -> u64 {
@@ -106,6 +104,46 @@ fn op_at(bytes: &[u8]) -> Option<Op> {
         op(0, low + 1, 1)
     } else {
         op(0, (low << 8 | usize::from(*bytes.get(1)?)) + 1, 2)
+    }
+}
+
+/// How many registers an opcode of one byte covers, by that byte; 0 for the first byte of one of two.
+const SPANS: [u8; 256] = {
+    let mut spans = [0; 256];
+    let mut first = 0;
+    while first < 256 {
+        spans[first] = match first as u8 {
+            zeros @ 0..0x40 => zeros + 1,
+            0x40..0x80 => 0,
+            values => (values & 3) + 1,
+        };
+        first += 1;
+    }
+    spans
+};
+
+/// The place of the opcode that covers a register, looked for from `from` on, and the place before it if one was passed.
+#[inline]
+fn seek(bytes: &[u8], from: Place, index: usize) -> Result<(Option<Place>, Place), Corrupt> {
+    let (mut before, mut place) = (None, from);
+    loop {
+        let first = *bytes.get(place.at).ok_or(Corrupt)?;
+        let (span, size) = match SPANS[usize::from(first)] {
+            0 => {
+                let low = *bytes.get(place.at + 1).ok_or(Corrupt)?;
+                ((usize::from(first & 0x3f) << 8 | usize::from(low)) + 1, 2)
+            }
+            n => (usize::from(n), 1),
+        };
+        let next = Place {
+            at: place.at + size,
+            first: place.first + span,
+        };
+        if index < next.first {
+            return Ok((before, place));
+        }
+        before = Some(place);
+        place = next;
     }
 }
 
@@ -167,31 +205,9 @@ fn sparse_runs(
     }
 }
 
-/// Eight registers of six bits, the lowest first, spread to bytes.
-#[inline]
-fn spread(bits: u64) -> [u8; 8] {
-    let x = (bits & 0xff_ffff) | (bits & 0xffff_ff00_0000) << 8;
-    let x = (x & 0x0000_0fff_0000_0fff) | (x & 0x00ff_f000_00ff_f000) << 4;
-    let x = (x & 0x003f_003f_003f_003f) | (x & 0x0fc0_0fc0_0fc0_0fc0) << 2;
-    x.to_le_bytes()
-}
-
-/// The opposite of [`spread`].
-#[inline]
-fn gather(registers: [u8; 8]) -> u64 {
-    let x = u64::from_le_bytes(registers);
-    let x = (x & 0x003f_003f_003f_003f) | (x & 0x3f00_3f00_3f00_3f00) >> 2;
-    let x = (x & 0x0000_0fff_0000_0fff) | (x & 0x0fff_0000_0fff_0000) >> 4;
-    (x & 0xff_ffff) | (x & 0x00ff_ffff_0000_0000) >> 8
-}
-
-/// The registers of a dense value, eight at a time.
-fn dense_groups(dense: &[u8]) -> impl Iterator<Item = [u8; 8]> + '_ {
-    dense[HDR_SIZE..].as_chunks::<6>().0.iter().map(|c| {
-        let mut word = [0; 8];
-        word[..6].copy_from_slice(c);
-        spread(u64::from_le_bytes(word))
-    })
+/// The registers of a dense value, in groups.
+fn dense_groups(dense: &[u8]) -> &[[u8; PACKED]] {
+    dense[HDR_SIZE..].as_chunks().0
 }
 
 /// The two bytes that a dense register lies in (the second one may be missing) and its place in them, in bits.
@@ -256,22 +272,12 @@ fn hll_sparse_set(
         return Ok(hll_dense_set(b.as_mut_slice(), index, value));
     }
     let bytes = b.as_slice();
-    let mut place = *hint;
-    let mut prev = None;
-    let op = loop {
-        let op = op_at(bytes.get(place.at..).unwrap_or_default()).ok_or(Corrupt)?;
-        if index < place.first + op.span {
-            if prev.is_some() || place.at == HDR_SIZE {
-                break op;
-            }
-            // What stands before the opcode matters and is not known here.
-            place = START;
-            continue;
-        }
-        prev = Some(place);
-        place.at += op.size;
-        place.first += op.span;
-    };
+    let (mut prev, mut place) = seek(bytes, *hint, index)?;
+    if prev.is_none() && place.at != HDR_SIZE {
+        // What stands before the opcode matters and is not known here.
+        (prev, place) = seek(bytes, START, index)?;
+    }
+    let op = op_at(&bytes[place.at..]).ok_or(Corrupt)?;
     *hint = prev.unwrap_or(START);
     if op.value >= value {
         return Ok(false);
@@ -392,58 +398,61 @@ pub fn hll_sparse_to_dense(b: &mut SBuf) -> Result<bool, Corrupt> {
     Ok(true)
 }
 
-/// Raises `max` to the registers of a HyperLogLog (hllMerge).
-pub fn hll_merge(max: &mut Registers, bytes: &[u8]) -> Result<(), Corrupt> {
-    if !hll_is_dense(bytes) {
-        return sparse_runs(bytes.get(HDR_SIZE..).ok_or(Corrupt)?, |value, registers| {
+/// The union of HyperLogLogs: the highest that each register is in any of them.
+#[derive(Default)]
+pub struct Union {
+    /// All registers, a byte each; none before the first merge.
+    registers: Vec<[u8; GROUP]>,
+}
+
+impl Union {
+    /// Takes a HyperLogLog in (hllMerge). After an error the registers are in no certain state.
+    pub fn merge(&mut self, bytes: &[u8]) -> Result<(), Corrupt> {
+        if hll_is_dense(bytes) {
+            if self.registers.is_empty() {
+                wide::unpack(&mut self.registers, dense_groups(bytes));
+            } else {
+                wide::raise(&mut self.registers, dense_groups(bytes));
+            }
+            return Ok(());
+        }
+        self.registers
+            .resize(HLL_REGISTERS / GROUP, Default::default());
+        let max = self.registers.as_flattened_mut();
+        sparse_runs(bytes.get(HDR_SIZE..).ok_or(Corrupt)?, |value, registers| {
             if value != 0 {
                 max[registers].iter_mut().for_each(|m| *m = value.max(*m));
             }
-        });
+        })
     }
-    for (to, from) in max
-        .as_chunks_mut::<8>()
-        .0
-        .iter_mut()
-        .zip(dense_groups(bytes))
-    {
-        for (m, r) in to.iter_mut().zip(from) {
-            *m = r.max(*m);
-        }
-    }
-    Ok(())
-}
 
-/// Puts registers, none of which is lower than what it holds, into a HyperLogLog; it becomes dense when `dense`, or when it
-/// would get longer than `max_bytes`.
-pub fn hll_store(
-    b: &mut SBuf,
-    registers: &Registers,
-    dense: bool,
-    max_bytes: usize,
-) -> Result<(), Corrupt> {
-    if dense {
-        hll_sparse_to_dense(b)?;
-    }
-    let mut hint = START;
-    for (i, r) in registers.iter().enumerate() {
-        if hll_is_dense(b.as_slice()) {
-            pack_registers(b.as_mut_slice(), registers);
-            break;
+    /// How many distinct elements the union has, about.
+    pub fn count(&self) -> u64 {
+        if self.registers.is_empty() {
+            return 0;
         }
-        if *r != 0 {
-            hll_sparse_set(b, i, *r, max_bytes, &mut hint)?;
-        }
+        estimate(&wide::count_values(&self.registers))
     }
-    hll_invalidate_cache(b);
-    Ok(())
-}
 
-/// Writes all registers of a dense value.
-fn pack_registers(dense: &mut [u8], registers: &Registers) {
-    let to = dense[HDR_SIZE..].as_chunks_mut::<6>().0;
-    for (to, from) in to.iter_mut().zip(registers.as_chunks::<8>().0) {
-        to.copy_from_slice(&gather(*from).to_le_bytes()[..6]);
+    /// Puts the registers, none of which may be lower than what it holds, into a HyperLogLog; it becomes dense when `dense`,
+    /// or when it would get longer than `max_bytes`.
+    pub fn store(&self, b: &mut SBuf, dense: bool, max_bytes: usize) -> Result<(), Corrupt> {
+        if dense {
+            hll_sparse_to_dense(b)?;
+        }
+        let mut hint = START;
+        for (i, r) in self.registers.as_flattened().iter().enumerate() {
+            if hll_is_dense(b.as_slice()) {
+                let to = b.as_mut_slice()[HDR_SIZE..].as_chunks_mut().0;
+                wide::pack(to, &self.registers);
+                break;
+            }
+            if *r != 0 {
+                hll_sparse_set(b, i, *r, max_bytes, &mut hint)?;
+            }
+        }
+        hll_invalidate_cache(b);
+        Ok(())
     }
 }
 
@@ -467,35 +476,18 @@ pub fn hll_invalidate_cache(b: &mut SBuf) {
     }
 }
 
-/// How often each register value occurs.
-type Histogram = [u32; HLL_REGISTER_MAX as usize + 1];
-
 /// How many distinct elements were added, about (hllCount).
 pub fn hll_count(bytes: &[u8]) -> Result<u64, Corrupt> {
-    let mut histogram = [0; _];
     if hll_is_dense(bytes) {
-        for group in dense_groups(bytes) {
-            count_values(&mut histogram, &group);
-        }
-    } else {
-        sparse_runs(bytes.get(HDR_SIZE..).ok_or(Corrupt)?, |value, registers| {
-            histogram[usize::from(value)] += registers.len() as u32;
-        })?;
+        let mut only = Union::default();
+        only.merge(bytes)?;
+        return Ok(only.count());
     }
+    let mut histogram: Histogram = [0; _];
+    sparse_runs(bytes.get(HDR_SIZE..).ok_or(Corrupt)?, |value, registers| {
+        histogram[usize::from(value)] += registers.len() as u32;
+    })?;
     Ok(estimate(&histogram))
-}
-
-/// The same for bare registers.
-pub fn hll_count_registers(registers: &Registers) -> u64 {
-    let mut histogram = [0; _];
-    count_values(&mut histogram, registers);
-    estimate(&histogram)
-}
-
-fn count_values(histogram: &mut Histogram, registers: &[u8]) {
-    for r in registers {
-        histogram[usize::from(*r & HLL_REGISTER_MAX)] += 1;
-    }
 }
 
 /// The improved raw estimator of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches",
@@ -547,7 +539,7 @@ fn tau(mut x: f64) -> f64 {
 
 /// The registers of a dense value in order (PFDEBUG GETREG).
 pub fn hll_dense_registers(dense: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    dense_groups(dense).flatten()
+    (0..HLL_REGISTERS).map(|i| dense_get(dense, i))
 }
 
 /// The opcodes of a sparse value in words (PFDEBUG DECODE): `z:` and `Z:` for zeros, `v:` for value and length.
@@ -638,23 +630,14 @@ mod tests {
         }
     }
 
-    fn registers_of(b: &SBuf) -> Registers {
-        let mut max = [0; HLL_REGISTERS];
-        hll_merge(&mut max, b.as_slice()).expect("valid");
-        max
+    fn union_of(b: &SBuf) -> Union {
+        let mut union = Union::default();
+        union.merge(b.as_slice()).expect("valid");
+        union
     }
 
-    #[test]
-    fn groups_of_registers_spread_and_gather() {
-        let mut rng = Prng::new(1);
-        for _ in 0..1000 {
-            let bits = rng.next_u64() & 0xffff_ffff_ffff;
-            let spread_out = spread(bits);
-            for (i, r) in spread_out.iter().enumerate() {
-                assert_eq!(u64::from(*r), bits >> (6 * i) & 63);
-            }
-            assert_eq!(gather(spread_out), bits);
-        }
+    fn registers_of(b: &SBuf) -> Vec<u8> {
+        union_of(b).registers.into_flattened()
     }
 
     #[test]
@@ -670,7 +653,7 @@ mod tests {
                     (got - n as f64).abs() <= (n as f64 * 0.04).max(1.0),
                     "{n}: {got}"
                 );
-                assert_eq!(hll_count_registers(&registers_of(&b)) as f64, got);
+                assert_eq!(union_of(&b).count() as f64, got);
             }
         }
         assert!(hll_is_dense(b.as_slice()));
@@ -704,7 +687,7 @@ mod tests {
             let bytes = b.as_slice().to_vec();
             assert!(is_hll(&bytes));
             assert_eq!(hll_count(&bytes), Err(Corrupt));
-            assert_eq!(hll_merge(&mut [0; _], &bytes), Err(Corrupt));
+            assert_eq!(Union::default().merge(&bytes), Err(Corrupt));
             assert_eq!(hll_sparse_to_dense(&mut b), Err(Corrupt));
             assert_eq!(b.as_slice(), bytes);
         }
@@ -724,7 +707,7 @@ mod tests {
             sets in proptest::collection::vec((0..HLL_REGISTERS, 1..40u8), 0..700),
             max_bytes in 20..4000usize,
         ) {
-            let mut model = [0; HLL_REGISTERS];
+            let mut model = vec![0; HLL_REGISTERS];
             let mut sparse = create_hll();
             let mut dense = create_hll();
             hll_sparse_to_dense(&mut dense).expect("valid");
@@ -749,7 +732,8 @@ mod tests {
             prop_assert_eq!(hll_count(sparse.as_slice()), hll_count(dense.as_slice()));
             // Stored in one go, with the hint, it is as if each register had been set by itself.
             let mut stored = create_hll();
-            hll_store(&mut stored, &model, false, max_bytes).expect("valid");
+            let union = Union { registers: model.as_chunks().0.to_vec() };
+            union.store(&mut stored, false, max_bytes).expect("valid");
             let mut single = create_hll();
             for (i, r) in model.iter().enumerate().filter(|(_, r)| **r != 0) {
                 if hll_is_dense(single.as_slice()) {
@@ -760,6 +744,17 @@ mod tests {
             }
             hll_invalidate_cache(&mut single);
             prop_assert_eq!(stored.as_slice(), single.as_slice());
+            // In whatever order the encodings meet, and into whichever they are put.
+            for pair in [[&sparse, &dense], [&dense, &sparse], [&dense, &dense]] {
+                let mut union = Union::default();
+                for b in pair {
+                    union.merge(b.as_slice()).expect("valid");
+                }
+                prop_assert_eq!(Ok(union.count()), hll_count(dense.as_slice()));
+                let mut stored = create_hll();
+                union.store(&mut stored, true, max_bytes).expect("valid");
+                prop_assert_eq!(&stored.as_slice()[HDR_SIZE..], &dense.as_slice()[HDR_SIZE..]);
+            }
         }
 
         #[test]
@@ -772,7 +767,7 @@ mod tests {
             b.extend_from_slice(&tail);
             let _ = hll_count(b.as_slice());
             let _ = hll_sparse_decode(b.as_slice());
-            let _ = hll_merge(&mut [0; _], b.as_slice());
+            let _ = Union::default().merge(b.as_slice());
             for e in elements {
                 let _ = hll_add(&mut b, &e.to_le_bytes(), 3000);
             }

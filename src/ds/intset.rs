@@ -182,6 +182,34 @@ impl Intset {
         Err(lo)
     }
 
+    /// Where `v` is, or where it belongs, among the members from `from` on; all before are less. Near the start it is quick.
+    #[inline]
+    pub fn search_from(&self, v: i64, from: usize) -> Result<usize, usize> {
+        use std::cmp::Ordering;
+        let (b, w, n) = (self.bytes(), self.width(), self.len());
+        let (mut lo, mut hi, mut step) = (from, from, 1);
+        while hi < n {
+            match read(b, w, hi).cmp(&v) {
+                Ordering::Equal => return Ok(hi),
+                Ordering::Greater => break,
+                Ordering::Less => {}
+            }
+            lo = hi + 1;
+            hi = lo.saturating_add(step);
+            step *= 2;
+        }
+        let mut hi = hi.min(n);
+        while lo < hi {
+            let mid = (lo + hi) / 2;
+            match read(b, w, mid).cmp(&v) {
+                Ordering::Less => lo = mid + 1,
+                Ordering::Greater => hi = mid,
+                Ordering::Equal => return Ok(mid),
+            }
+        }
+        Err(lo)
+    }
+
     #[inline]
     pub fn find(&self, v: i64) -> bool {
         self.search(v).is_ok()
@@ -340,6 +368,13 @@ mod tests {
                 prop_assert_eq!(validate_integrity(is.bytes(), true), !model.is_empty());
                 if !model.is_empty() {
                     prop_assert!(model.contains(&is.random(&mut prng)));
+                }
+            }
+            let all: Vec<i64> = is.iter().collect();
+            for from in 0..=all.len() {
+                let less_before = |v: &i64| from == 0 || all[from - 1] < *v;
+                for v in all.iter().flat_map(|v| [v.saturating_sub(1), *v, v.saturating_add(1)]).filter(less_before) {
+                    prop_assert_eq!(is.search_from(v, from), all.binary_search(&v));
                 }
             }
             prop_assert!(is.deep_clone().iter().eq(model.iter().copied()));

@@ -1119,6 +1119,36 @@ impl<'a> Iterator for Iter<'a> {
 }
 
 impl Iter<'_> {
+    /// The next three elements, when each is an integer from 0 to 127; else none is taken.
+    #[inline]
+    pub fn next_three_small(&mut self) -> Option<[u8; 3]> {
+        // Such an element is its value and, for its length, a one.
+        const NOT_VALUES: u64 = 0xFF80_FF80_FF80;
+        const ONES: u64 = 0x0100_0100_0100;
+        let word = u64::from_le_bytes(*self.rest.first_chunk()?);
+        if word & NOT_VALUES != ONES {
+            return None;
+        }
+        self.rest = &self.rest[6..];
+        Some([word as u8, (word >> 16) as u8, (word >> 32) as u8])
+    }
+
+    /// Passes over `n` elements; `None` when there are fewer, and some may have been passed then.
+    #[inline]
+    pub fn pass(&mut self, n: usize) -> Option<()> {
+        let mut p = 0;
+        for _ in 0..n {
+            let first = *self.rest.get(p)?;
+            p += match SIZES[usize::from(first)] {
+                0 if first == EOF => return None,
+                0 => long_entry_size(self.rest, p),
+                n => usize::from(n),
+            };
+        }
+        self.rest = self.rest.get(p..)?;
+        Some(())
+    }
+
     /// Where the next element is; at the end, nowhere.
     #[inline]
     pub fn position(&self) -> LpPos {

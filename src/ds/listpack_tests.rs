@@ -251,3 +251,50 @@ fn find_tells_apart_strings_that_differ_in_one_byte() {
         }
     }
 }
+
+#[test]
+fn elements_are_passed_over_as_they_are_read() {
+    let mut lp = Listpack::new();
+    let long = vec![b'x'; 5000];
+    let elements: [&[u8]; 13] = [
+        b"0",
+        b"127",
+        b"5",
+        b"1",
+        b"2",
+        b"128",
+        b"",
+        b"-1",
+        b"a",
+        &long[..64],
+        &long,
+        b"70000",
+        b"9",
+    ];
+    elements.iter().for_each(|e| lp.append(e));
+    for from in 0..=elements.len() {
+        let p = || lp.seek(from as i64);
+        for n in 0..=elements.len() + 1 {
+            let Some(p) = p() else { continue };
+            let mut e = lp.iter_from(p);
+            let passed = e.pass(n);
+            assert_eq!(passed.is_some(), from + n <= elements.len());
+            if passed.is_some() {
+                let left: Vec<Vec<u8>> = e.map(|v| v.to_vec()).collect();
+                assert_eq!(left, elements[from + n..]);
+            }
+        }
+        let Some(p) = p() else { continue };
+        let mut e = lp.iter_from(p);
+        let three = match from {
+            0 => Some([0, 127, 5]),
+            1 => Some([127, 5, 1]),
+            2 => Some([5, 1, 2]),
+            _ => None,
+        };
+        assert_eq!(e.next_three_small(), three);
+        let read = if three.is_some() { 3 } else { 0 };
+        let left: Vec<Vec<u8>> = e.map(|v| v.to_vec()).collect();
+        assert_eq!(left, elements[from + read..]);
+    }
+}

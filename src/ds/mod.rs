@@ -11,6 +11,7 @@ pub mod ordered;
 pub mod quicklist;
 pub mod sbuf;
 pub mod table;
+pub mod wide;
 pub mod ziplist;
 pub mod zipmap;
 

@@ -15,15 +15,18 @@
 mod tree;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use self::tree::{Leaf, Tree};
+use self::tree::{Leaf, Place, Tree};
 use super::table::{Element, Resize, SubTable};
 use crate::base::alloc::size_class;
 
 /// Where the length stands.
 const LENGTH_AT: usize = 8;
+/// A member begins with its score.
+const ALIGN: usize = align_of::<f64>();
 const SHORT_HEADER: usize = LENGTH_AT + 1;
 const LONG_HEADER: usize = LENGTH_AT + 9;
 /// The length byte of a member whose length stands behind it.
@@ -39,7 +42,8 @@ pub struct Scored(Ref);
 struct Ref(NonNull<u8>);
 
 fn layout(size: usize) -> Layout {
-    Layout::from_size_align(size, 8).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
+    Layout::from_size_align(size, ALIGN)
+        .unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
 }
 
 impl Ref {
@@ -120,9 +124,16 @@ impl Scored {
 impl Drop for Scored {
     #[inline]
     fn drop(&mut self) {
-        let l = layout(Scored::size(self.key().len()));
-        // SAFETY: allocated in `new` with this layout, and owned by this word alone.
-        unsafe { dealloc(self.0.0.as_ptr(), l) };
+        let p = self.0.0.as_ptr();
+        // SAFETY: the length is as `new` wrote it, so that the size and its layout are those that `new` allocated with; the
+        // allocation is owned by this word alone.
+        unsafe {
+            let size = match p.add(LENGTH_AT).read() {
+                LONG => LONG_HEADER + p.add(SHORT_HEADER).cast::<u64>().read_unaligned() as usize,
+                len => SHORT_HEADER + usize::from(len),
+            };
+            dealloc(p, Layout::from_size_align_unchecked(size, ALIGN));
+        }
     }
 }
 
@@ -136,6 +147,72 @@ pub struct ScoredSet {
 
 // SAFETY: the addresses in the tree are of members that the table owns; both move together.
 unsafe impl Send for ScoredSet {}
+
+/// Members with scores that are in no order yet: for a set of which many members are put together before it is used.
+pub struct Gathered {
+    table: SubTable<Scored>,
+    /// Bytes of all members' allocations.
+    bytes: usize,
+}
+
+impl Gathered {
+    /// Nothing, with room for `capacity` members.
+    pub fn new(capacity: usize) -> Gathered {
+        let mut table = SubTable::shared();
+        table.reserve(capacity);
+        Gathered { table, bytes: 0 }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a member with a score; one that is there gets what `f` makes of its score instead. Neither is NaN.
+    #[inline]
+    pub fn combine(&mut self, text: &[u8], score: f64, f: impl FnOnce(f64) -> f64) {
+        let hash = self.table.hash(text);
+        if let Some(slot) = self.table.find(hash, text) {
+            let member = self.table.at(slot).0;
+            let new = f(member.score());
+            assert!(!new.is_nan(), "a score is a number");
+            return member.set_score(new);
+        }
+        assert!(!score.is_nan(), "a score is a number");
+        self.bytes += size_class(Scored::size(text.len()));
+        self.table.insert_new(hash, Scored::new(text, score));
+    }
+
+    pub fn remove(&mut self, text: &[u8]) {
+        if self.table.remove(self.table.hash(text), text).is_some() {
+            self.bytes -= size_class(Scored::size(text.len()));
+        }
+    }
+
+    /// The set that they make.
+    pub fn in_order(self) -> ScoredSet {
+        let Gathered { table, bytes } = self;
+        let mut places = Vec::with_capacity(table.len());
+        table.for_each(|m| {
+            places.push(Place {
+                score: m.0.score(),
+                member: m.0,
+            });
+        });
+        places.sort_unstable_by(|a: &Place, b: &Place| {
+            let scores = a.score.partial_cmp(&b.score);
+            scores
+                .unwrap_or(Ordering::Equal)
+                .then_with(|| a.member.text().cmp(b.member.text()))
+        });
+        let tree = Tree::from_sorted(&places);
+        ScoredSet { table, tree, bytes }
+    }
+}
 
 /// A member that was found, for a look at its score and a change of it.
 pub struct Found<'a> {
@@ -435,7 +512,6 @@ impl<'a> Iterator for IterRev<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::cmp::Ordering;
 
     /// The model: sorted, and searched one by one.
     #[derive(Default)]
@@ -458,6 +534,73 @@ mod tests {
             let before = self.0.len();
             self.0.retain(|m| m.1 != text);
             self.0.len() < before
+        }
+    }
+
+    #[test]
+    fn what_is_gathered_is_in_order_then_and_may_be_changed() {
+        // Around the sizes at which leaves and inner nodes are full.
+        for n in [
+            0,
+            1,
+            2,
+            62,
+            63,
+            64,
+            126,
+            127,
+            63 * 26,
+            63 * 26 + 1,
+            63 * 26 * 2 + 5,
+        ] {
+            let mut gathered = Gathered::new(n / 2);
+            let mut model = Model::default();
+            for i in 0..n {
+                let text = format!("m:{}", i * 7919 % n).into_bytes();
+                gathered.combine(&text, (i % 50) as f64, |_| unreachable!("all differ"));
+                model.0.push(((i % 50) as f64, text));
+            }
+            for i in (0..n).step_by(3) {
+                let text = format!("m:{i}").into_bytes();
+                gathered.combine(&text, f64::NAN, |old| old * 100.0 - 30.0);
+                model
+                    .0
+                    .iter_mut()
+                    .filter(|m| m.1 == text)
+                    .for_each(|m| m.0 = m.0 * 100.0 - 30.0);
+            }
+            for i in (0..n).step_by(5) {
+                let text = format!("m:{i}").into_bytes();
+                gathered.remove(&text);
+                model.remove(&text);
+            }
+            gathered.remove(b"nobody");
+            model.0.sort_by(Model::order);
+            assert_eq!(gathered.len(), model.0.len());
+            let mut set = gathered.in_order();
+            let check = |set: &ScoredSet, model: &Model| {
+                set.tree.check();
+                let got: Vec<_> = set.iter().map(|(m, score)| (score, m.to_vec())).collect();
+                assert!(got == model.0);
+                let bytes: usize = got
+                    .iter()
+                    .map(|m| size_class(Scored::size(m.1.len())))
+                    .sum();
+                assert_eq!(set.bytes, bytes);
+            };
+            check(&set, &model);
+            for i in 0..100 {
+                let text = format!("new:{i}").into_bytes();
+                put(&mut set, &text, f64::from(i * 31 % 60));
+                model.0.push((f64::from(i * 31 % 60), text));
+            }
+            model.0.sort_by(Model::order);
+            check(&set, &model);
+            while set.len() > 10 {
+                let text = model.0.remove(model.0.len() / 3).1;
+                assert!(set.remove(&text));
+            }
+            check(&set, &model);
         }
     }
 

@@ -915,17 +915,33 @@ impl Quicklist {
                 End::Tail => n - 1 - step,
             };
             let node = &mut self.nodes[i];
+            let wanted = max - removed;
             let mut hits: Vec<LpPos> = Vec::new();
             let plain = node.view(|v| match v {
                 Err(b) => b.as_slice() == s,
-                Ok(lp) => {
+                Ok(lp) if from == End::Head => {
                     let mut p = lp.first();
-                    while let Some(here) = p {
-                        if needle.is(lp.get(here)) {
-                            hits.push(here);
+                    while let Some(here) = p.and_then(|p| lp.find(p, s, 0)) {
+                        hits.push(here);
+                        if hits.len() == wanted {
+                            break;
                         }
                         p = lp.next(here);
                     }
+                    false
+                }
+                Ok(lp) => {
+                    let mut p = lp.last();
+                    while let Some(here) = p {
+                        if needle.is(lp.get(here)) {
+                            hits.push(here);
+                            if hits.len() == wanted {
+                                break;
+                            }
+                        }
+                        p = lp.prev(here);
+                    }
+                    hits.reverse();
                     false
                 }
             });
@@ -933,16 +949,11 @@ impl Quicklist {
                 node.count = 0;
                 removed += 1;
             } else if !hits.is_empty() {
-                let take = hits.len().min(max - removed);
-                let chosen = match from {
-                    End::Head => &hits[..take],
-                    End::Tail => &hits[hits.len() - take..],
-                };
                 if let Some(lp) = node.listpack_mut() {
-                    lp.batch_delete(chosen);
+                    lp.batch_delete(&hits);
                 }
-                node.count -= take as u32;
-                removed += take;
+                node.count -= hits.len() as u32;
+                removed += hits.len();
             } else {
                 continue;
             }

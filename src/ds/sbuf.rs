@@ -5,6 +5,7 @@
 //! one copies first); the count is atomic because a background thread may drop an owner while the main one holds another.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
@@ -151,6 +152,31 @@ impl SBuf {
         }
     }
 
+    /// Appends the bytes that `fill` answers with: the part that it has filled of room for `room` bytes, from its start.
+    /// The room is made exactly when `exact`.
+    pub fn append_with<E>(
+        &mut self,
+        room: usize,
+        exact: bool,
+        fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<&mut [u8], E>,
+    ) -> Result<usize, E> {
+        self.reserve(room, exact);
+        let len = self.len();
+        // SAFETY: that many bytes behind the length were just reserved, and are owned alone.
+        let start = unsafe { self.data().add(len) };
+        // SAFETY: as above; nothing is said of what they hold.
+        let spare = unsafe { std::slice::from_raw_parts_mut(start.cast(), room) };
+        let filled = fill(spare)?;
+        let n = filled.len();
+        assert!(
+            n == 0 || n <= room && std::ptr::eq(filled.as_ptr(), start),
+            "what was filled is the start of the room"
+        );
+        // SAFETY: within the capacity, and a slice of bytes has shown that they are initialised.
+        unsafe { self.0.as_mut().len = len + n };
+        Ok(n)
+    }
+
     /// Grows with zero bytes to `len`, or cuts to it.
     pub fn resize(&mut self, len: usize, exact: bool) {
         let old = self.len();
@@ -212,6 +238,37 @@ impl std::fmt::Debug for SBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_is_filled_from_its_start() {
+        let mut b = SBuf::from_slice(b"head");
+        let shared = b.clone();
+        // SAFETY: the whole room is written before it is taken for bytes.
+        let fill = |room: &mut [MaybeUninit<u8>], n: usize| unsafe {
+            room.iter_mut().for_each(|r| {
+                r.write(b'x');
+            });
+            std::slice::from_raw_parts_mut(room.as_mut_ptr().cast::<u8>(), n)
+        };
+        let n = b.append_with::<()>(10, true, |room| Ok(fill(room, 3)));
+        assert_eq!(
+            (n, b.as_slice(), b.capacity()),
+            (Ok(3), &b"headxxx"[..], 14)
+        );
+        assert_eq!(b.append_with(10, true, |_| Err("nothing")), Err("nothing"));
+        assert_eq!(b.append_with::<()>(0, true, |_| Ok(&mut [])), Ok(0));
+        assert_eq!(
+            (b.as_slice(), shared.as_slice()),
+            (&b"headxxx"[..], &b"head"[..])
+        );
+    }
+
+    #[test]
+    #[should_panic = "the start of the room"]
+    fn what_is_elsewhere_has_not_been_filled() {
+        let other: &'static mut [u8] = Box::leak(Box::new([b'x']));
+        let _ = SBuf::from_slice(b"").append_with::<()>(5, true, |_| Ok(other));
+    }
 
     #[test]
     fn a_shared_buffer_is_copied_before_a_write() {

@@ -254,6 +254,15 @@ impl Output {
         }
     }
 
+    /// The list's last block, when there is room for `room` more bytes in it.
+    #[inline]
+    pub fn last_block(&mut self, room: usize) -> Option<&mut Vec<u8>> {
+        match self.list.back_mut() {
+            Some(Chunk::Bytes(v)) if v.capacity() - v.len() >= room => Some(v),
+            _ => None,
+        }
+    }
+
     /// Takes the block out that more bytes would go to; true when that is the first buffer. To be given back with
     /// [`Output::put_last_block`] before anything else is written.
     #[inline]

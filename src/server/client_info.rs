@@ -2,7 +2,6 @@
 //!
 //! The fields and their order are 7.2's; tools split the line at blanks.
 
-use std::fmt::Write;
 use std::os::fd::AsRawFd;
 
 use crate::server::Server;
@@ -72,6 +71,21 @@ fn input(c: &Client, running: Option<Running>) -> (usize, usize, usize) {
         None => (c.querybuf.len(), c.querybuf.capacity()),
     };
     (used, size - used.min(size), argv)
+}
+
+/// The line while it grows. CLIENT LIST has one of thirty fields for each client: they are put in without a formatter.
+struct Line<'a>(&'a mut String);
+
+impl Line<'_> {
+    fn text(&mut self, name: &str, value: &str) -> &mut Self {
+        self.0.push_str(name);
+        self.0.push_str(value);
+        self
+    }
+
+    fn number(&mut self, name: &str, n: impl itoa::Integer) -> &mut Self {
+        self.text(name, itoa::Buffer::new().format(n))
+    }
 }
 
 impl Server {
@@ -155,7 +169,8 @@ impl Server {
             .and_then(|r| r.reader)
             .map_or(0, |r| self.repl.log.pending_segments(r));
         let text = |s: &Option<Box<[u8]>>| {
-            String::from_utf8_lossy(s.as_deref().unwrap_or_default()).into_owned()
+            let s = s.as_deref().unwrap_or_default();
+            String::from_utf8_lossy(s).into_owned()
         };
         // The running command is noted with its client only when it has ended. EXEC stays what was called while it runs others.
         let cmd = if self.exec.call.client == Some(c.cid) && !self.exec.call.in_exec {
@@ -170,34 +185,40 @@ impl Server {
         } else {
             "default"
         };
-        // Writing to a string cannot fail.
-        let _ = write!(
-            line,
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} \
-             qbuf={qbuf} qbuf-free={qbuf_free} argv-mem={argv} multi-mem={} rbs={} rbp={} obl={} oll={} omem={omem} \
-             tot-mem={total} events={events} cmd={cmd} user={user} redir={} resp={} lib-name={} lib-ver={}",
-            c.id,
-            self.client_peer(cid),
-            self.client_sock(cid),
-            c.conn.as_ref().map_or(-1, AsRawFd::as_raw_fd),
-            text(&c.name),
-            self.clock.unix_s - c.ctime,
-            self.clock.unix_s - c.last_interaction,
-            c.db,
-            c.subscriptions(Kind::Channel),
-            c.subscriptions(Kind::Pattern),
-            c.subscriptions(Kind::Shard),
-            c.multi_count(),
-            c.multi_argv_len_sums(),
-            c.reply_size,
-            c.reply_peak,
-            c.out.buf.len(),
-            c.out.list.len() + log_segments,
-            redir,
-            c.resp,
-            text(&c.lib_name),
-            text(&c.lib_ver),
-        );
+        let since = |then: i64| self.clock.unix_s - then;
+        let fd = c.conn.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        let blocks = c.out.list.len() + log_segments;
+        Line(line)
+            .number("id=", c.id)
+            .text(" addr=", &self.client_peer(cid))
+            .text(" laddr=", &self.client_sock(cid))
+            .number(" fd=", fd)
+            .text(" name=", &text(&c.name))
+            .number(" age=", since(c.ctime))
+            .number(" idle=", since(c.last_interaction))
+            .text(" flags=", &flags)
+            .number(" db=", c.db)
+            .number(" sub=", c.subscriptions(Kind::Channel))
+            .number(" psub=", c.subscriptions(Kind::Pattern))
+            .number(" ssub=", c.subscriptions(Kind::Shard))
+            .number(" multi=", c.multi_count())
+            .number(" qbuf=", qbuf)
+            .number(" qbuf-free=", qbuf_free)
+            .number(" argv-mem=", argv)
+            .number(" multi-mem=", c.multi_argv_len_sums())
+            .number(" rbs=", c.reply_size)
+            .number(" rbp=", c.reply_peak)
+            .number(" obl=", c.out.buf.len())
+            .number(" oll=", blocks)
+            .number(" omem=", omem)
+            .number(" tot-mem=", total)
+            .text(" events=", events)
+            .text(" cmd=", cmd)
+            .text(" user=", user)
+            .number(" redir=", redir)
+            .number(" resp=", c.resp)
+            .text(" lib-name=", &text(&c.lib_name))
+            .text(" lib-ver=", &text(&c.lib_ver));
     }
 }
 

@@ -54,6 +54,7 @@ use crate::ae::EventLoop;
 use crate::base::clock::CachedClock;
 use crate::base::random::{Prng, RandomSource};
 use crate::config::fields::Config;
+use crate::ds::sbuf::SBuf;
 use crate::ds::table::KeyHasher;
 use crate::server::client::Clients;
 use crate::server::command::CommandTable;
@@ -109,6 +110,9 @@ pub struct Server {
     /// The shared read buffer; taken while a request is being run.
     pub read_buf: Vec<u8>,
     pub commands: CommandTable,
+    /// The whole reply of COMMAND in RESP2 and in RESP3, kept once it has been asked for: the table is what it was at the
+    /// start.
+    pub command_replies: [Option<SBuf>; 2],
     pub exec: Exec,
     pub stats: Stats,
     pub slowlog: Slowlog,

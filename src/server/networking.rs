@@ -159,7 +159,8 @@ pub fn read_query_from_client(server: &mut Server, file: FileId, data: ClientDat
     if buf.is_empty() {
         buf.resize(PROTO_IOBUF_LEN, 0);
     }
-    let Some(n) = read_some(server, cid, file, &mut buf) else {
+    let want = buf.len();
+    let Some(n) = read_some(server, cid, file, want, |mut conn| conn.read(&mut buf)) else {
         server.read_buf = buf;
         return;
     };
@@ -186,13 +187,18 @@ pub fn read_query_from_client(server: &mut Server, file: FileId, data: ClientDat
     server.read_buf = buf;
 }
 
-/// One read; `None` when there is nothing to process. Does the accounting, and marks the client when its end is reached.
-fn read_some(server: &mut Server, cid: ClientId, file: FileId, buf: &mut [u8]) -> Option<usize> {
+/// One read, of up to `want` bytes; `None` when there is nothing to process. Does the accounting, and marks the client when
+/// its end is reached.
+fn read_some(
+    server: &mut Server,
+    cid: ClientId,
+    file: FileId,
+    want: usize,
+    read: impl FnOnce(&Socket) -> io::Result<usize>,
+) -> Option<usize> {
     server.stats.total_reads_processed += 1;
     let c = &mut server.clients[cid];
-    let conn = c.conn.as_ref()?;
-    let mut conn: &Socket = conn;
-    match conn.read(buf) {
+    match read(c.conn.as_ref()?) {
         Ok(0) => {
             if enabled(Level::Verbose) {
                 let info = server.client_info_string(cid);
@@ -202,7 +208,7 @@ fn read_some(server: &mut Server, cid: ClientId, file: FileId, buf: &mut [u8]) -
             None
         }
         Ok(n) => {
-            if n < buf.len() {
+            if n < want {
                 server.el.clear_ready(file, Mask::READABLE);
             }
             c.last_interaction = server.clock.unix_s;
@@ -547,9 +553,10 @@ fn read_big_step(server: &mut Server, cid: ClientId, file: FileId) -> bool {
     let whole = big.len + 2 - have <= have.max(BIG_READ);
     big.buf
         .reserve(if whole { big.len + 2 - have } else { want }, whole);
-    big.buf.resize(have + want, false);
-    let n = read_some(server, cid, file, &mut big.buf.as_mut_slice()[have..]);
-    big.buf.resize(have + n.unwrap_or(0), false);
+    let buf = &mut big.buf;
+    let n = read_some(server, cid, file, want, |conn| {
+        buf.append_with(want, false, |room| sys::recv(conn, room))
+    });
     let complete = big.buf.len() == big.len + 2;
     let len = big.len;
     let Some(c) = server.clients.get_mut(cid) else {

@@ -66,6 +66,16 @@ fn extend_short(buf: &mut Vec<u8>, s: &[u8]) {
     }
 }
 
+/// Appends `s` as a bulk string; it has fewer than 100 bytes, and `buf` has room for [`SOME_ROOM`].
+#[inline(always)]
+fn extend_short_bulk(buf: &mut Vec<u8>, s: &[u8]) {
+    let end = buf.len() + 4 + usize::from(s.len() >= 10);
+    buf.extend_from_slice(&BULK_HEADS[s.len()]);
+    buf.truncate(end);
+    extend_short(buf, s);
+    buf.extend_from_slice(b"\r\n");
+}
+
 /// Two moves that may overlap: `N` bytes at each end, which must be all of `s`.
 #[inline(always)]
 fn extend_ends<const N: usize>(buf: &mut Vec<u8>, s: &[u8]) {
@@ -145,6 +155,19 @@ impl BulkWriter<'_> {
         }
     }
 
+    /// The header of an array of `n`: an element that is an array itself.
+    #[inline]
+    pub fn array_len(&mut self, n: usize) {
+        let room = &mut self.block[self.at..];
+        if let (Some((head, len)), Some(place)) = (short_head(b'*', n), room.first_chunk_mut()) {
+            *place = head;
+            self.at += len;
+            return;
+        }
+        let mut b = itoa::Buffer::new();
+        self.pieces(&[b"*", b.format(n).as_bytes(), b"\r\n"]);
+    }
+
     /// Elements of a listpack; returns how many there were.
     #[inline]
     pub fn bulks<'v>(&mut self, values: impl Iterator<Item = LpValue<'v>>) -> usize {
@@ -168,20 +191,23 @@ impl BulkWriter<'_> {
 
     #[cold]
     fn bulk_anyway(&mut self, s: &[u8]) {
+        let mut b = itoa::Buffer::new();
+        self.pieces(&[b"$", b.format(s.len()).as_bytes(), b"\r\n", s, b"\r\n"]);
+    }
+
+    #[cold]
+    fn pieces(&mut self, parts: &[&[u8]]) {
         if self.out.is_none() {
             return;
         }
-        let mut b = itoa::Buffer::new();
-        let n = b.format(s.len()).as_bytes();
-        let parts = [b"$", n, b"\r\n", s, b"\r\n"];
-        if s.len() >= LONG_BULK {
+        let size = parts.iter().map(|p| p.len()).sum();
+        if size >= LONG_BULK {
             self.give_block();
             if let Some(out) = &mut self.out {
                 parts.iter().for_each(|p| out.push(p));
             }
             return self.take_block();
         }
-        let size = n.len() + s.len() + 5;
         if self.block.len() - self.at < size {
             self.make_room(size);
         }
@@ -271,19 +297,21 @@ impl Clients {
         };
         let out = &mut c.out;
         let room = out.buf.capacity() - out.buf.len();
-        if s.len() < 100 && room >= 128 && out.list.is_empty() {
-            let end = out.buf.len() + 4 + usize::from(s.len() >= 10);
-            out.buf.extend_from_slice(&BULK_HEADS[s.len()]);
-            out.buf.truncate(end);
-            extend_short(&mut out.buf, s);
-            out.buf.extend_from_slice(b"\r\n");
-            return;
+        if s.len() < BULK_HEADS.len() && room >= SOME_ROOM && out.list.is_empty() {
+            return extend_short_bulk(&mut out.buf, s);
         }
         self.add_reply_long_bulk(cid, s);
     }
 
     #[cold]
     fn add_reply_long_bulk(&mut self, cid: ClientId, s: &[u8]) {
+        // One of the many short ones of a long reply.
+        if s.len() < BULK_HEADS.len()
+            && let Some(c) = self.prepare_client_to_write(cid)
+            && let Some(block) = c.out.last_block(SOME_ROOM)
+        {
+            return extend_short_bulk(block, s);
+        }
         self.add_header(cid, b'$', s.len() as i64);
         self.add_reply_proto(cid, s);
         self.add_reply_proto(cid, b"\r\n");
@@ -305,6 +333,13 @@ impl Clients {
         }
         f(&mut w);
         w.give_block();
+    }
+
+    /// Bytes that are RESP already, by reference.
+    pub fn add_reply_shared_proto(&mut self, cid: ClientId, b: &SBuf) {
+        if let Some(c) = self.prepare_client_to_write(cid) {
+            c.out.push_shared(b.clone(), 0..b.len());
+        }
     }
 
     /// A part of a value's buffer as a bulk string, by reference when it is large.
@@ -670,6 +705,20 @@ impl Server {
         }
         self.add_reply_status(cid, "HELP");
         self.add_reply_status(cid, "    Print this help.");
+    }
+
+    /// What `f` replies to the client, which is not sent; `None` when the client gets no replies.
+    pub fn reply_of(&mut self, cid: ClientId, f: impl FnOnce(&mut Server)) -> Option<SBuf> {
+        let c = self.clients.prepare_client_to_write(cid)?;
+        let before = std::mem::take(&mut c.out);
+        f(self);
+        let reply = std::mem::replace(&mut self.clients.get_mut(cid)?.out, before);
+        let mut bytes = SBuf::with_capacity(reply.pending());
+        bytes.extend_from_slice(&reply.buf);
+        for part in &reply.list {
+            bytes.extend_from_slice(part.as_slice());
+        }
+        Some(bytes)
     }
 
     /// Answers even a master, as REPLCONF GETACK must be (CLIENT_MASTER_FORCE_REPLY).

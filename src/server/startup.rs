@@ -382,6 +382,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         listeners: Listeners::default(),
         read_buf: vec![0; PROTO_IOBUF_LEN],
         commands,
+        command_replies: [None, None],
         exec: Default::default(),
         stats: Default::default(),
         slowlog: Default::default(),

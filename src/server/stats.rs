@@ -1,7 +1,9 @@
 //! Counters that INFO shows and CONFIG RESETSTAT clears.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use crate::base::alloc::AllocatorInfo;
 use crate::server::Server;
 use crate::server::client_buffers::ClientPeaks;
 
@@ -59,6 +61,15 @@ impl Duration {
     }
 }
 
+/// What the system and the allocator said of the memory when they were asked last; see `commands/memory`.
+#[derive(Default, Clone, Copy)]
+pub struct MemorySample {
+    /// Monotonic, in us; 0: never.
+    pub taken_us: u64,
+    pub rss: usize,
+    pub allocator: AllocatorInfo,
+}
+
 /// See INFO stats for what each means.
 #[derive(Default)]
 pub struct Stats {
@@ -96,6 +107,7 @@ pub struct Stats {
     /// Failed AUTH and HELLO AUTH.
     pub acl_access_denied_auth: u64,
     pub peak_memory: usize,
+    pub memory_sample: Cell<MemorySample>,
     pub errors: BTreeMap<Box<[u8]>, u64>,
     pub ops: Instantaneous,
     pub input_bps: Instantaneous,

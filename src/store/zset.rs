@@ -19,7 +19,7 @@ use crate::base::random::{Prng, Selection};
 use crate::base::strtod::strtod;
 use crate::config::fields::Config;
 use crate::ds::listpack::{self, Listpack, ListpackBuilder, LpPos, LpValue};
-use crate::ds::ordered::{self, ScoredSet};
+use crate::ds::ordered::{self, Gathered, ScoredSet};
 use crate::ds::table::Resize;
 
 /// A sample of more than a third of the members passes over all of them (ZRANDMEMBER_SUB_STRATEGY_MUL).
@@ -385,7 +385,7 @@ impl Zset {
     /// A tree that the limits allow to be a listpack becomes one (zsetConvertToListpackIfNeeded).
     pub fn convert_to_listpack_if_needed(self, limits: &ZsetLimits) -> Zset {
         match self {
-            Zset::Tree(set) => ZsetBuilder(*set).finish(limits),
+            Zset::Tree(set) => in_smallest_encoding(*set, limits),
             small => small,
         }
     }
@@ -776,18 +776,18 @@ fn put(set: &mut ScoredSet, member: &[u8], score: f64) {
 }
 
 /// Gathers the result of a command that combines sets or stores a selection.
-pub struct ZsetBuilder(ScoredSet);
+pub struct ZsetBuilder(Gathered);
 
 impl Default for ZsetBuilder {
     fn default() -> ZsetBuilder {
-        ZsetBuilder(ScoredSet::new(0))
+        ZsetBuilder::with_capacity(0)
     }
 }
 
 impl ZsetBuilder {
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// Nothing, with room for so many members.
+    pub fn with_capacity(members: usize) -> ZsetBuilder {
+        ZsetBuilder(Gathered::new(members))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -801,53 +801,49 @@ impl ZsetBuilder {
 
     /// Adds a member with a score; one that is there gets what `f` makes of its score instead. Neither is NaN.
     pub fn combine(&mut self, member: &[u8], score: f64, f: impl FnOnce(f64) -> f64) {
-        let hash = self.0.hash(member);
-        let Some(found) = self.0.find_mut(hash, member) else {
-            return self.0.insert_new(hash, member, score);
-        };
-        let old = found.score();
-        let new = f(old);
-        // Not by value: zero has two signs.
-        if new.to_bits() != old.to_bits() {
-            found.set_score(new);
-        }
+        self.0.combine(member, score, f);
     }
 
     pub fn remove(&mut self, member: &[u8]) {
         self.0.remove(member);
     }
 
-    pub fn iter(&self) -> ordered::Iter<'_> {
-        self.0.iter()
+    /// The result, to be read.
+    pub fn in_order(self) -> ScoredSet {
+        self.0.in_order()
     }
 
-    /// The result, in the smaller encoding if the limits allow it (zsetConvertToListpackIfNeeded).
+    /// The result, in the smaller encoding if the limits allow it.
     pub fn finish(self, limits: &ZsetLimits) -> Zset {
-        let set = self.0;
-        let (mut longest, mut total) = (0, 0);
-        if set.len() <= limits.listpack_entries {
-            for (member, _) in set.iter() {
-                longest = longest.max(member.len());
-                total += member.len();
-            }
-        }
-        if set.len() > limits.listpack_entries
-            || longest > limits.listpack_value
-            || total > listpack::MAX_SAFETY_SIZE
-        {
-            return Zset::Tree(Box::new(set));
-        }
-        let mut b = ListpackBuilder::with_capacity(total + set.len() * 12);
-        let mut text = [0; D2STRING_SIZE];
-        for (member, score) in set.iter() {
-            b.push(member);
-            match double2ll(score) {
-                Some(n) => b.push_int(n),
-                None => b.push(d2string(&mut text, score)),
-            }
-        }
-        Zset::Listpack(b.finish())
+        in_smallest_encoding(self.in_order(), limits)
     }
+}
+
+/// A set in the smaller encoding if the limits allow it (zsetConvertToListpackIfNeeded).
+fn in_smallest_encoding(set: ScoredSet, limits: &ZsetLimits) -> Zset {
+    let (mut longest, mut total) = (0, 0);
+    if set.len() <= limits.listpack_entries {
+        for (member, _) in set.iter() {
+            longest = longest.max(member.len());
+            total += member.len();
+        }
+    }
+    if set.len() > limits.listpack_entries
+        || longest > limits.listpack_value
+        || total > listpack::MAX_SAFETY_SIZE
+    {
+        return Zset::Tree(Box::new(set));
+    }
+    let mut b = ListpackBuilder::with_capacity(total + set.len() * 12);
+    let mut text = [0; D2STRING_SIZE];
+    for (member, score) in set.iter() {
+        b.push(member);
+        match double2ll(score) {
+            Some(n) => b.push_int(n),
+            None => b.push(d2string(&mut text, score)),
+        }
+    }
+    Zset::Listpack(b.finish())
 }
 
 #[cfg(test)]

@@ -574,3 +574,32 @@ fn limits_follow_auth_and_reset() {
         "+OK\r\n-ERR Protocol error: invalid bulk length\r\n"
     );
 }
+
+/// The answer is kept once it was given; each protocol has one of its own.
+#[test]
+fn the_list_of_all_commands_is_the_same_each_time() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let mut other = server.connect();
+    let count = usize::try_from(c.run("COMMAND COUNT").int()).expect("a count");
+    for hello in ["HELLO 2", "HELLO 3", "HELLO 2"] {
+        c.run(hello);
+        other.run(hello);
+        let first = c.run("COMMAND");
+        assert_eq!(first.items().len(), count);
+        assert_eq!(other.run("COMMAND"), first);
+        assert_eq!(c.run("COMMAND INFO"), first);
+        for one in first.items() {
+            let name = one.items()[0].text();
+            assert_eq!(c.run(&format!("COMMAND INFO {name}")).items()[0], *one);
+        }
+    }
+    // Who wants no replies gets none, and what others get is whole.
+    let quiet = Server::aedile(&[]);
+    let mut c = quiet.connect();
+    c.write_raw(&encode(&["CLIENT", "REPLY", "SKIP"]));
+    c.write_raw(&encode(&["COMMAND"]));
+    assert_eq!(c.run("PING"), "PONG");
+    assert_eq!(c.run("COMMAND").items().len(), count);
+    assert_eq!(c.run("PING"), "PONG");
+}

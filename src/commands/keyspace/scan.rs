@@ -3,7 +3,7 @@
 //! The table's own scan gives the guarantee: what is there from the first to the last call is returned. Filters are applied
 //! to what a step has found, so an answer may be empty though the iteration has not ended.
 
-use crate::base::glob::string_match_len;
+use crate::base::glob::Glob;
 use crate::server::Server;
 use crate::server::client::ClientId;
 use crate::server::exec::Args;
@@ -51,14 +51,13 @@ pub fn parse_scan_cursor_or_reply(server: &mut Server, cid: ClientId, arg: &[u8]
 /// What may follow the cursor.
 struct ScanOptions<'a> {
     count: i64,
-    pattern: Option<&'a [u8]>,
+    pattern: Option<Glob<'a>>,
     type_name: Option<&'a [u8]>,
 }
 
 impl ScanOptions<'_> {
     fn matches(&self, name: &[u8]) -> bool {
-        self.pattern
-            .is_none_or(|p| string_match_len(p, name, false))
+        self.pattern.is_none_or(|p| p.matches(name))
     }
 }
 
@@ -86,7 +85,8 @@ fn parse_scan_options_or_reply<'a>(
             }
         } else if more && args.is(i, "match") {
             // `*` matches everything: the same as no pattern.
-            o.pattern = Some(&args[i + 1]).filter(|p| *p != b"*");
+            let pattern = Some(&args[i + 1]).filter(|p| *p != b"*");
+            o.pattern = pattern.map(Glob::new);
         } else if more && typed && args.is(i, "type") {
             o.type_name = Some(&args[i + 1]);
         } else {

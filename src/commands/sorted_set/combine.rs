@@ -2,6 +2,7 @@
 //! (zunionInterDiffGenericCommand).
 
 use super::{add_reply_pair, add_reply_pairs_len};
+use crate::base::num::{D2STRING_SIZE, d2string};
 use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::client::ClientId;
@@ -180,7 +181,8 @@ fn intersect(
 }
 
 fn unite(sources: &[Source<'_>], aggregate: Aggregate) -> ZsetBuilder {
-    let mut result = ZsetBuilder::default();
+    let most = sources.iter().map(Source::len).max().unwrap_or(0);
+    let mut result = ZsetBuilder::with_capacity(most);
     for s in sources {
         s.each(|member, score| {
             let score = number_or_zero(s.weight * score);
@@ -336,10 +338,22 @@ fn combine_generic_command(
         };
         return server.store_zset(cid, &args[1], result.finish(&limits), event);
     }
+    let result = result.in_order();
     add_reply_pairs_len(clients, cid, o.with_scores, result.len());
-    for (member, score) in result.iter() {
-        add_reply_pair(clients, cid, o.with_scores, LpValue::Str(member), score);
+    if o.with_scores && clients.resp_version(cid) > 2 {
+        for (member, score) in result.iter() {
+            add_reply_pair(clients, cid, true, LpValue::Str(member), score);
+        }
+        return;
     }
+    clients.write_bulks(cid, |w| {
+        result.for_each_in(0..result.len(), |member, score| {
+            w.bulk(member);
+            if o.with_scores {
+                w.bulk(d2string(&mut [0; D2STRING_SIZE], score));
+            }
+        });
+    });
 }
 
 /// ZUNION numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]

@@ -1,7 +1,8 @@
 //! LCS: the longest common subsequence of two strings (lcsCommand of t_string.c).
 //!
-//! The plain dynamic programme over a table of (a+1) x (b+1) lengths, which proto-max-bulk-len bounds. The ties are broken
-//! as upstream breaks them, so that the matches of IDX are the same ones. When only the length is asked for, two rows do.
+//! The dynamic programme over a table of a x b cells. What upstream's table of lengths would take is bounded by
+//! proto-max-bulk-len, as there; ours has a bit for each cell. The ties are broken as upstream breaks them, so that the
+//! matches of IDX are the same ones. When only the length is asked for, one row does.
 
 use crate::base::num::LONG_STR_SIZE;
 use crate::server::Server;
@@ -29,35 +30,115 @@ struct Match {
     len: usize,
 }
 
-/// The lengths of the longest common subsequences of all prefixes.
+/// The table of the lengths of the longest common subsequences of all prefixes, a bit a cell.
+///
+/// Along a row each length is that of the cell to the left, or one more. So a row is told by the places where it grows, and
+/// is made from the one above, 64 cells at a time (Crochemore et al., "A fast and practical bit-vector algorithm for the
+/// longest common subsequence problem", 2001).
 struct LcsTable {
-    cells: Vec<u32>,
-    width: usize,
+    /// The rows of the prefixes of `a` from the one of one byte on: bits are 0 where the length grows with that byte of `b`.
+    /// Only the last row when no more was asked for.
+    rows: Vec<u64>,
+    /// Words of a row.
+    words: usize,
+}
+
+/// Where a string has each byte.
+struct Positions {
+    /// Which of the lists of bits a byte has, counted from one; 0: the byte does not occur.
+    of: [u16; 256],
+    /// The lists, as long as a row.
+    bits: Vec<u64>,
+}
+
+impl Positions {
+    fn of(s: &[u8], words: usize) -> Option<Positions> {
+        let mut p = Positions {
+            of: [0; 256],
+            bits: Vec::new(),
+        };
+        let mut lists = 0;
+        for c in s {
+            let list = &mut p.of[usize::from(*c)];
+            if *list == 0 {
+                lists += 1;
+                *list = lists;
+            }
+        }
+        let size = words.checked_mul(usize::from(lists))?;
+        p.bits.try_reserve_exact(size).ok()?;
+        p.bits.resize(size, 0);
+        for (i, c) in s.iter().enumerate() {
+            let list = usize::from(p.of[usize::from(*c)] - 1);
+            p.bits[list * words + i / 64] |= 1 << (i % 64);
+        }
+        Some(p)
+    }
+
+    fn get(&self, c: u8, words: usize) -> Option<&[u64]> {
+        let list = usize::from(self.of[usize::from(c)]).checked_sub(1)?;
+        self.bits.get(list * words..(list + 1) * words)
+    }
+}
+
+/// A row from the one above it; `at` says where `b` has the row's byte.
+#[inline]
+fn fill_row(above: &[u64], below: &mut [u64], at: &[u64]) {
+    let mut carry = false;
+    for ((below, above), at) in below.iter_mut().zip(above).zip(at) {
+        let (sum, over) = above.overflowing_add(above & at);
+        let (sum, over_again) = sum.overflowing_add(u64::from(carry));
+        carry = over || over_again;
+        *below = sum | (above & !at);
+    }
 }
 
 impl LcsTable {
-    /// Fills the table; `None` when there is no memory for it. The caller has bounded both lengths below 2^32 - 1.
-    fn build(a: &[u8], b: &[u8]) -> Option<LcsTable> {
-        let width = b.len() + 1;
-        let size = width.checked_mul(a.len() + 1)?;
-        let mut cells: Vec<u32> = Vec::new();
-        cells.try_reserve_exact(size).ok()?;
-        cells.resize(size, 0);
-        for (i, ca) in a.iter().enumerate() {
-            let (above, below) = cells[i * width..].split_at_mut(width);
-            fill_row(&above[..width], &mut below[..width], *ca, b);
+    /// Fills the table; `None` when there is no memory for it.
+    fn build(a: &[u8], b: &[u8], all_rows: bool) -> Option<LcsTable> {
+        let words = b.len().div_ceil(64);
+        let positions = Positions::of(b, words)?;
+        let kept = if all_rows { a.len() } else { 1 };
+        let mut rows: Vec<u64> = Vec::new();
+        rows.try_reserve_exact(words.checked_mul(kept.max(1))?)
+            .ok()?;
+        // Before the first byte of `a` nothing grows.
+        let mut row = vec![u64::MAX; words];
+        let mut next = row.clone();
+        for c in a {
+            if let Some(at) = positions.get(*c, words) {
+                fill_row(&row, &mut next, at);
+                std::mem::swap(&mut row, &mut next);
+            }
+            if all_rows {
+                rows.extend_from_slice(&row);
+            }
         }
-        Some(LcsTable { cells, width })
+        if !all_rows {
+            rows.extend_from_slice(&row);
+        }
+        Some(LcsTable { rows, words })
     }
 
-    fn at(&self, i: usize, j: usize) -> u32 {
-        self.cells[i * self.width + j]
+    /// Whether the length for the first `i` bytes of `a` grows with the `j`-th byte of `b`; both count from one.
+    #[inline]
+    fn grows(&self, i: usize, j: usize) -> bool {
+        let word = self.rows[(i - 1) * self.words + (j - 1) / 64];
+        word >> ((j - 1) % 64) & 1 == 0
+    }
+
+    /// The length for both whole strings.
+    fn len(&self) -> usize {
+        let last = self.rows.len().saturating_sub(self.words);
+        // Bits behind the end of `b` stay 1: nothing grows there.
+        let grown = self.rows[last..].iter().map(|w| w.count_zeros() as usize);
+        grown.sum()
     }
 
     /// The subsequence, and the substrings it consists of, last one first.
     fn walk(&self, a: &[u8], b: &[u8]) -> (Vec<u8>, Vec<Match>) {
         let (mut i, mut j) = (a.len(), b.len());
-        let mut text = Vec::with_capacity(self.at(i, j) as usize);
+        let mut text = Vec::with_capacity(self.len());
         let mut matches = Vec::new();
         let mut run = 0;
         while i > 0 && j > 0 {
@@ -79,7 +160,8 @@ impl LcsTable {
                 run = 0;
             }
             if i > 0 && j > 0 {
-                if self.at(i - 1, j) > self.at(i, j - 1) {
+                // Not by the byte of `b` alone, which differs: then without it there is less.
+                if self.grows(i, j) {
                     i -= 1;
                 } else {
                     j -= 1;
@@ -89,37 +171,6 @@ impl LcsTable {
         text.reverse();
         (text, matches)
     }
-}
-
-/// One row of the table from the one above it.
-#[inline]
-fn fill_row(above: &[u32], below: &mut [u32], ca: u8, b: &[u8]) {
-    let mut left = 0;
-    below[0] = 0;
-    for (j, cb) in b.iter().enumerate() {
-        left = if ca == *cb {
-            above[j] + 1
-        } else {
-            above[j + 1].max(left)
-        };
-        below[j + 1] = left;
-    }
-}
-
-/// The length alone.
-fn lcs_len(a: &[u8], b: &[u8]) -> Option<u32> {
-    let width = b.len() + 1;
-    let mut rows: [Vec<u32>; 2] = [Vec::new(), Vec::new()];
-    for r in &mut rows {
-        r.try_reserve_exact(width).ok()?;
-        r.resize(width, 0);
-    }
-    let [above, below] = &mut rows;
-    for ca in a {
-        fill_row(above, below, *ca, b);
-        std::mem::swap(above, below);
-    }
-    above.last().copied()
 }
 
 /// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN].
@@ -162,12 +213,12 @@ pub fn lcs_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     const NO_MEMORY: &str = "Insufficient memory, failed allocating transient memory for LCS";
     if options.len {
-        return match lcs_len(a, b) {
-            Some(n) => server.add_reply_long_long(cid, i64::from(n)),
+        return match LcsTable::build(a, b, false) {
+            Some(table) => server.add_reply_long_long(cid, table.len() as i64),
             None => server.add_reply_error(cid, NO_MEMORY),
         };
     }
-    let Some(table) = LcsTable::build(a, b) else {
+    let Some(table) = LcsTable::build(a, b, true) else {
         return server.add_reply_error(cid, NO_MEMORY);
     };
     let (text, matches) = table.walk(a, b);
@@ -238,34 +289,59 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn lcs(a: &[u8], b: &[u8]) -> (Vec<u8>, Vec<Match>) {
+        let table = LcsTable::build(a, b, true).expect("a table");
+        assert_eq!(
+            LcsTable::build(a, b, false).expect("a row").len(),
+            table.len()
+        );
+        table.walk(a, b)
+    }
+
     #[test]
     fn the_documented_example() {
-        let (a, b) = (b"ohmytext", b"mynewtext");
-        let table = LcsTable::build(a, b);
-        let Some((text, matches)) = table.map(|t| t.walk(a, b)) else {
-            panic!("no table");
-        };
+        let (text, matches) = lcs(b"ohmytext", b"mynewtext");
         assert_eq!(text, b"mytext");
         let want = [Match { a: 4, b: 5, len: 4 }, Match { a: 2, b: 0, len: 2 }];
         assert_eq!(matches, want);
-        assert_eq!(lcs_len(a, b), Some(6));
     }
 
-    fn is_subsequence(s: &[u8], of: &[u8]) -> bool {
-        let mut rest = of.iter();
-        s.iter().all(|c| rest.any(|d| d == c))
+    /// The plain table of lengths, walked as upstream walks it.
+    fn reference(a: &[u8], b: &[u8]) -> Vec<u8> {
+        let mut cells = vec![vec![0; b.len() + 1]; a.len() + 1];
+        for i in 1..=a.len() {
+            for j in 1..=b.len() {
+                cells[i][j] = if a[i - 1] == b[j - 1] {
+                    cells[i - 1][j - 1] + 1
+                } else {
+                    cells[i - 1][j].max(cells[i][j - 1])
+                };
+            }
+        }
+        let (mut i, mut j) = (a.len(), b.len());
+        let mut text = Vec::new();
+        while i > 0 && j > 0 {
+            if a[i - 1] == b[j - 1] {
+                text.push(a[i - 1]);
+                (i, j) = (i - 1, j - 1);
+            } else if cells[i - 1][j] > cells[i][j - 1] {
+                i -= 1;
+            } else {
+                j -= 1;
+            }
+        }
+        text.reverse();
+        text
     }
 
     proptest! {
         #[test]
-        fn matches_make_up_a_common_subsequence_of_that_length(
-            a in proptest::collection::vec(b'a'..b'd', 0..40),
-            b in proptest::collection::vec(b'a'..b'd', 0..40))
+        fn matches_make_up_the_common_subsequence_that_upstream_finds(
+            a in proptest::collection::vec(b'a'..b'e', 0..200),
+            b in proptest::collection::vec(b'b'..b'f', 0..200))
         {
-            let table = LcsTable::build(&a, &b);
-            let (text, matches) = table.map(|t| t.walk(&a, &b)).unwrap_or_default();
-            prop_assert_eq!(lcs_len(&a, &b), Some(text.len() as u32));
-            prop_assert!(is_subsequence(&text, &a) && is_subsequence(&text, &b));
+            let (text, matches) = lcs(&a, &b);
+            prop_assert_eq!(&text, &reference(&a, &b));
             let mut joined = Vec::new();
             for m in matches.iter().rev() {
                 prop_assert_eq!(&a[m.a..m.a + m.len], &b[m.b..m.b + m.len]);

@@ -36,9 +36,9 @@ pub(super) struct Leaf {
 
 /// Where a member stands in the order.
 #[derive(Clone, Copy)]
-struct Place {
-    score: f64,
-    member: Ref,
+pub(super) struct Place {
+    pub(super) score: f64,
+    pub(super) member: Ref,
 }
 
 struct Child {
@@ -447,6 +447,45 @@ impl Tree {
         Tree {
             root: Node::Leaf(Leaf::empty()),
             len: 0,
+        }
+    }
+
+    /// A tree of members that are in order already: as dense as if they had been added one by one.
+    pub(super) fn from_sorted(members: &[Place]) -> Tree {
+        let leaf_of = |part: &[Place]| {
+            let mut leaf = Leaf::empty();
+            leaf.len = part.len();
+            for (i, p) in part.iter().enumerate() {
+                leaf.scores[i] = p.score;
+                leaf.members[i] = p.member;
+            }
+            Child {
+                count: part.len(),
+                first: part[0],
+                node: Node::Leaf(leaf),
+            }
+        };
+        let mut level: Vec<Child> = members.chunks(LEAF_MAX).map(leaf_of).collect();
+        while level.len() > 1 {
+            let mut rest = level.into_iter();
+            let mut above = Vec::new();
+            while rest.len() > 0 {
+                let mut children = Vec::with_capacity(INNER_MAX);
+                children.extend(rest.by_ref().take(INNER_MAX));
+                above.push(Child {
+                    count: count_of(&children),
+                    first: children[0].first,
+                    node: Node::Inner(children),
+                });
+            }
+            level = above;
+        }
+        let root = level
+            .pop()
+            .map_or_else(|| Node::Leaf(Leaf::empty()), |only| only.node);
+        Tree {
+            root,
+            len: members.len(),
         }
     }
 

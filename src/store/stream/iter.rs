@@ -2,7 +2,7 @@
 //!
 //! It borrows the nodes and holds a place in one of them; it allocates nothing, and what it yields are slices of the nodes.
 
-use super::node::{ItemHead, Master, skip, start_of_item};
+use super::node::{ItemHead, Master, start_of_item};
 use crate::ds::idmap::{IdMap, IdPos, StreamId};
 use crate::ds::listpack::{Iter, Listpack, LpPos, LpValue};
 
@@ -136,8 +136,7 @@ impl<'a> Current<'a> {
             Place::Forward(e) => {
                 let head = ItemHead::read(e, self.id, self.master.num_fields)?;
                 let body = e.clone();
-                skip(e, head.body())?;
-                e.next()?;
+                e.pass(head.body().checked_add(1)?)?;
                 Some((head, body))
             }
             Place::Backward(last) => {

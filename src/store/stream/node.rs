@@ -43,15 +43,6 @@ fn id_at(master: StreamId, ms: i64, seq: i64) -> StreamId {
     }
 }
 
-/// Passes over `n` elements.
-#[inline]
-pub(super) fn skip(elements: &mut Iter<'_>, n: usize) -> Option<()> {
-    for _ in 0..n {
-        elements.next()?;
-    }
-    Some(())
-}
-
 /// A node's master entry.
 #[derive(Clone)]
 pub(super) struct Master<'a> {
@@ -80,8 +71,7 @@ impl<'a> Master<'a> {
     #[inline]
     pub fn entries(&self) -> Option<Iter<'a>> {
         let mut e = self.fields.clone();
-        skip(&mut e, self.num_fields)?;
-        e.next()?;
+        e.pass(self.num_fields.checked_add(1)?)?;
         Some(e)
     }
 }
@@ -103,9 +93,10 @@ impl ItemHead {
     /// Reads the head of the entry that `e` is at; `e` is at its first field or value then.
     #[inline]
     pub fn read(e: &mut Iter<'_>, master: StreamId, master_fields: usize) -> Option<ItemHead> {
-        let flags = int(e.next())?;
-        let ms = int(e.next())?;
-        let seq = int(e.next())?;
+        let (flags, ms, seq) = match e.next_three_small() {
+            Some([flags, ms, seq]) => (flags.into(), ms.into(), seq.into()),
+            None => (int(e.next())?, int(e.next())?, int(e.next())?),
+        };
         let num_fields = if flags & ITEM_SAMEFIELDS != 0 {
             master_fields
         } else {
@@ -249,23 +240,29 @@ pub(super) fn mark_deleted(
     };
     let (live, deleted, master_fields) = (m.live, m.deleted, m.num_fields);
     let mut marked = 0;
-    let mut at = forward(lp, lp.first(), master_fields.saturating_add(4));
-    while let Some(flags_at) = at {
-        let Some(head) = ItemHead::read(&mut lp.iter_from(flags_at), master_id, master_fields)
-        else {
+    let mut from = m.entries().map(|e| e.position());
+    while let Some(start) = from {
+        let mut e = lp.iter_from(start);
+        let mut next_to_delete = || {
+            loop {
+                let flags_at = e.position();
+                let head = ItemHead::read(&mut e, master_id, master_fields)?;
+                if !head.is_deleted() {
+                    match verdict(head.id) {
+                        Verdict::Keep => {}
+                        Verdict::Delete => return Some((flags_at, head)),
+                        Verdict::Stop => return None,
+                    }
+                }
+                e.pass(head.body().checked_add(1)?)?;
+            }
+        };
+        let Some((flags_at, head)) = next_to_delete() else {
             break;
         };
-        if !head.is_deleted() {
-            match verdict(head.id) {
-                Verdict::Keep => {}
-                Verdict::Delete => {
-                    lp.set_int(flags_at, head.flags | ITEM_DELETED);
-                    marked += 1;
-                }
-                Verdict::Stop => break,
-            }
-        }
-        at = forward(lp, Some(flags_at), head.elements());
+        lp.set_int(flags_at, head.flags | ITEM_DELETED);
+        marked += 1;
+        from = forward(lp, flags_at, head.elements());
     }
     if marked > 0
         && let Some(p) = lp.first()
@@ -279,8 +276,8 @@ pub(super) fn mark_deleted(
 }
 
 /// The element `n` elements behind `p`.
-fn forward(lp: &Listpack, p: Option<LpPos>, n: usize) -> Option<LpPos> {
-    let mut at = p?;
+fn forward(lp: &Listpack, p: LpPos, n: usize) -> Option<LpPos> {
+    let mut at = p;
     for _ in 0..n {
         at = lp.next(at)?;
     }
