@@ -13,12 +13,12 @@ use crate::store::entry::Entry;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry, rdb_save_object, rdb_save_object_type};
 use crate::store::rewrite::rewrite_object;
 use crate::wire::aof::{AofManifest, parse_command};
-use crate::wire::capabilities::Capability;
-use crate::wire::handshake::{
+use crate::wire::rdb::{RDB_VERSION, RdbReader, RdbRecord, RdbWriter, RdbWriterOptions, no_poll};
+use crate::wire::replication::capabilities::Capability;
+use crate::wire::replication::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, LineReader, Outcome,
 };
-use crate::wire::payload::{BulkHeader, parse_bulk_header};
-use crate::wire::rdb::{RDB_VERSION, RdbReader, RdbRecord, RdbWriter, RdbWriterOptions, no_poll};
+use crate::wire::replication::payload::{BulkHeader, parse_bulk_header};
 use crate::wire::resp::{Limits, Parsed, Parser, ProtocolError, Span};
 
 /// A target: any bytes.

@@ -13,7 +13,7 @@
 //! | 5 | [`commands`], [`replication`], [`persist`], [`config`] |
 //!
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
-//! (`server::startup`).
+//! (`server::process::startup`).
 //!
 //! What is absent on purpose: globals (but for the log's destination, the allocator's counters, the key of the hash that all
 //! big collections share, and the flags that signal handlers set, which are the process' own), locks on the data path, and

@@ -1,4 +1,4 @@
-//! The program `aedile-server`. Everything is in the library; see `server::startup`.
+//! The program `aedile-server`. Everything is in the library; see `server::process::startup`.
 
 fn main() {
     std::process::exit(aedile::server::startup::main());

@@ -232,7 +232,7 @@ fn forbidden_import(path: &str, room: &str, import: &str) -> Option<String> {
         return None;
     }
     let (from, to) = (floor(own), floor(room));
-    if path == "server/startup.rs" {
+    if path == "server/process/startup.rs" {
         return None;
     }
     if from == TOP_FLOOR && to == TOP_FLOOR {
@@ -700,7 +700,7 @@ fn allows_what_the_floors_allow() {
         "use crate::ds::table;\nuse crate::base::{clock, num};\n",
     );
     passes(
-        "server/startup.rs",
+        "server/process/startup.rs",
         "use crate::replication;\nuse crate::config;\n",
     );
     passes(

@@ -11,10 +11,10 @@ use crate::base::num::{LONG_STR_SIZE, string2ll};
 use crate::ds::sbuf::SBuf;
 use crate::ds::wide;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::Lookup;
-use crate::server::notify::NOTIFY_STRING;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::Lookup;
+use crate::server::keyspace::notify::NOTIFY_STRING;
 use crate::store::entry::NewValue;
 
 use super::string::string_bytes;

@@ -5,9 +5,9 @@
 //! Must not know: any particular command, and what is in a value.
 
 use crate::server::Server;
-use crate::server::client::{ClientId, Clients};
-use crate::server::lookup::At;
-use crate::server::notify::{EventClass, NOTIFY_GENERIC};
+use crate::server::clients::client::{ClientId, Clients};
+use crate::server::keyspace::lookup::At;
+use crate::server::keyspace::notify::{EventClass, NOTIFY_GENERIC};
 use crate::store::entry::NewValue;
 use crate::store::entry::value::SlotValue;
 use crate::store::hash::Hash;

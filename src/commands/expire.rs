@@ -8,10 +8,10 @@ use bitflags::bitflags;
 
 use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::{Free, Lookup};
-use crate::server::notify::NOTIFY_GENERIC;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::{Free, Lookup};
+use crate::server::keyspace::notify::NOTIFY_GENERIC;
 
 /// How the number of an expiry counts: EX, PX, EXAT, PXAT.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -13,10 +13,10 @@ use crate::base::geohash::{
 };
 use crate::base::num::{LONG_STR_SIZE, push_fixed4, string2d, ull2string};
 use crate::server::Server;
-use crate::server::client::{ClientId, Clients};
-use crate::server::exec::{Args, OwnedArgs};
-use crate::server::lookup::{At, Lookup};
-use crate::server::notify::NOTIFY_ZSET;
+use crate::server::clients::client::{ClientId, Clients};
+use crate::server::execution::exec::{Args, OwnedArgs};
+use crate::server::keyspace::lookup::{At, Lookup};
+use crate::server::keyspace::notify::NOTIFY_ZSET;
 use crate::store::entry::NewValue;
 use crate::store::entry::value::Value;
 use crate::store::zset::Zset;

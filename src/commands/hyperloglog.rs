@@ -12,10 +12,10 @@ use crate::ds::hll::{
 };
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::{At, Lookup};
-use crate::server::notify::NOTIFY_STRING;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::{At, Lookup};
+use crate::server::keyspace::notify::NOTIFY_STRING;
 use crate::store::entry::{Encoding, NewValue, Str};
 
 const INVALID_HLL: &str = "-INVALIDOBJ Corrupted HLL object detected";

@@ -10,13 +10,13 @@ use std::fmt::Write;
 use crate::base::sys::{self, CpuTimes, Who};
 use crate::base::{alloc, clock};
 use crate::config::value::Supervised;
-use crate::server::client::{ClientId, ReplState};
+use crate::server::clients::client::{ClientId, ReplState};
+use crate::server::clients::pubsub::Kind;
 use crate::server::master_link::PayloadEnd;
 use crate::server::persist::{ChildKind, Loading};
-use crate::server::pubsub::Kind;
 use crate::server::repl::SyncReason;
 use crate::server::{AEDILE_VERSION, REDIS_VERSION, Server};
-use crate::wire::lag::Lag;
+use crate::wire::replication::lag::Lag;
 
 /// Sections that INFO shows when it is not told which.
 const DEFAULT_SECTIONS: &[&str] = &[
@@ -486,7 +486,7 @@ impl Server {
 
     fn info_stats(&self, i: &mut Info) {
         let s = &self.stats;
-        let kbps = |m: &crate::server::stats::Instantaneous| m.get() as f64 / 1024.0;
+        let kbps = |m: &crate::server::measures::stats::Instantaneous| m.get() as f64 / 1024.0;
         i.section("Stats");
         i.field("total_connections_received", s.num_connections);
         i.field("total_commands_processed", s.num_commands);

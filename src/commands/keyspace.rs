@@ -2,7 +2,7 @@
 //! FLUSH commands are in files of their own below this one.
 //!
 //! Invariant: a key that counts as missing because it has expired is never shown; who deletes it is decided in
-//! `server::lookup`.
+//! `server::keyspace::lookup`.
 
 mod flush;
 mod scan;
@@ -13,10 +13,10 @@ pub use scan::{Emit, scan_command, scan_generic_command};
 use crate::base::glob::Glob;
 use crate::base::num::string2ll;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::{Free, Lookup};
-use crate::server::notify::NOTIFY_GENERIC;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::{Free, Lookup};
+use crate::server::keyspace::notify::NOTIFY_GENERIC;
 use crate::store::entry::{Encoding, Entry, NewValue, Str};
 use crate::wire::resp::push_bulk;
 
@@ -211,7 +211,7 @@ pub fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     if server.lookup_key_write(cid, key).is_none()
         || server
-            .lookup_key(dst, key, crate::server::lookup::Lookup::WRITE)
+            .lookup_key(dst, key, crate::server::keyspace::lookup::Lookup::WRITE)
             .is_some()
     {
         return server.add_reply_long_long(cid, 0);
@@ -263,7 +263,7 @@ pub fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_long_long(cid, 0);
     }
     if server
-        .lookup_key(dst, to, crate::server::lookup::Lookup::WRITE)
+        .lookup_key(dst, to, crate::server::keyspace::lookup::Lookup::WRITE)
         .is_some()
     {
         if !replace {

@@ -1,13 +1,13 @@
-//! LATENCY and its subcommands (latencyCommand of latency.c). The events are the server's ([`crate::server::latency`]), the
+//! LATENCY and its subcommands (latencyCommand of latency.c). The events are the server's ([`crate::server::measures::latency`]), the
 //! histograms those of the commands' counters.
 
 mod doctor;
 mod sparkline;
 
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::command::CommandId;
-use crate::server::exec::{Args, shown_part};
+use crate::server::clients::client::ClientId;
+use crate::server::execution::command::CommandId;
+use crate::server::execution::exec::{Args, shown_part};
 
 /// Columns of a graph (LATENCY_GRAPH_COLS), and its rows.
 const LATENCY_GRAPH_COLS: usize = 80;

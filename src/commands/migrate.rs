@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::commands::dump::dump_payload;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::notify::NOTIFY_GENERIC;
 use crate::server::migrate::{ConnectError, MigrateSocket, SyncIoError};
-use crate::server::notify::NOTIFY_GENERIC;
 use crate::wire::resp::{push_bulk, push_header};
 
 /// Milliseconds, where a client gives none.

@@ -3,9 +3,9 @@
 //! Looking at a key here does not touch its LRU or LFU data.
 
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::Lookup;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::Lookup;
 use crate::store::entry::{Entry, Str, Type};
 use crate::store::evict::{
     estimate_object_idle_time, lfu_decr_and_return, policy_is_lfu, policy_is_lru,

@@ -1,13 +1,13 @@
-//! The commands on channels (the commands of pubsub.c). Who listens is the server's ([`crate::server::pubsub`]).
+//! The commands on channels (the commands of pubsub.c). Who listens is the server's ([`crate::server::clients::pubsub`]).
 //!
 //! What a subscription answers is a push message even in RESP2: CLIENT REPLY does not silence it.
 
 use crate::base::glob::string_match_len;
 use crate::server::Server;
-use crate::server::client::{CLIENT_DENY_BLOCKING, CLIENT_MULTI, CLIENT_PUBSUB, ClientId};
-use crate::server::exec::Args;
-use crate::server::propagate::PROPAGATE_REPL;
-use crate::server::pubsub::Kind;
+use crate::server::clients::client::{CLIENT_DENY_BLOCKING, CLIENT_MULTI, CLIENT_PUBSUB, ClientId};
+use crate::server::clients::pubsub::Kind;
+use crate::server::execution::exec::Args;
+use crate::server::execution::propagate::PROPAGATE_REPL;
 use crate::wire::resp;
 
 const HELP: &[&str] = &[

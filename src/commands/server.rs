@@ -2,11 +2,13 @@
 
 use crate::base::num::string2ll;
 use crate::commands::info::InfoSections;
-use crate::server::client::{
+use crate::server::clients::client::{
     Block, BlockType, CLIENT_DENY_BLOCKING, CLIENT_MONITOR, CLIENT_SLAVE, ClientId,
 };
-use crate::server::exec::Args;
-use crate::server::shutdown::{SHUTDOWN_FORCE, SHUTDOWN_NOSAVE, SHUTDOWN_NOW, SHUTDOWN_SAVE};
+use crate::server::execution::exec::Args;
+use crate::server::process::shutdown::{
+    SHUTDOWN_FORCE, SHUTDOWN_NOSAVE, SHUTDOWN_NOW, SHUTDOWN_SAVE,
+};
 use crate::server::{REDIS_VERSION, Server};
 
 /// INFO [section ...]

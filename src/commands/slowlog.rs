@@ -2,8 +2,8 @@
 
 use crate::base::num::string2ll;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
 
 /// Entries that GET shows when it is not told.
 const DEFAULT_COUNT: i64 = 10;

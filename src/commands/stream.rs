@@ -19,9 +19,9 @@ use crate::base::num::{LONG_STR_SIZE, ll2string, string2ull};
 use crate::ds::idmap::STREAM_ID_STR_LEN;
 use crate::ds::listpack::LpValue;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::{Args, OwnedArgs};
-use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::{Args, OwnedArgs};
+use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
 use crate::store::stream::{Group, IdChoice, Item, Nack, StreamId};
 use crate::wire::resp;
 

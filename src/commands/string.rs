@@ -13,10 +13,10 @@ use crate::base::num::{LONG_STR_SIZE, ll2string, sdigits10, string2ll};
 use crate::commands::expire::ExpireUnit;
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::{Args, OwnedArgs};
-use crate::server::lookup::{At, Free, Lookup};
-use crate::server::notify::{NOTIFY_GENERIC, NOTIFY_STRING};
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::{Args, OwnedArgs};
+use crate::server::keyspace::lookup::{At, Free, Lookup};
+use crate::server::keyspace::notify::{NOTIFY_GENERIC, NOTIFY_STRING};
 use crate::store::entry::{Entry, NewValue, Str, Type};
 
 pub use lcs::lcs_command;

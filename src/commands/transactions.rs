@@ -1,9 +1,9 @@
 //! MULTI, EXEC, DISCARD, WATCH and UNWATCH (the commands of multi.c). The queue and the watched keys are the server's
-//! ([`crate::server::multi`]).
+//! ([`crate::server::execution::multi`]).
 
 use crate::server::Server;
-use crate::server::client::{CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, ClientId};
-use crate::server::exec::Args;
+use crate::server::clients::client::{CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, ClientId};
+use crate::server::execution::exec::Args;
 
 /// MULTI
 pub fn multi_command(server: &mut Server, cid: ClientId, _args: &Args) {

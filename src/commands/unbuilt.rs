@@ -1,13 +1,13 @@
 //! What a server without cluster mode, modules, scripts, functions and further users can truly say about them: clients and
-//! tools ask for it to find out what they talk to. The rest of these commands is refused (`Unbuilt` of `server::command`).
+//! tools ask for it to find out what they talk to. The rest of these commands is refused (`Unbuilt` of `server::execution::command`).
 //!
 //! The answers are those of a 7.2 that was never given a script, a function, a module or a user. The help texts are its own,
 //! whole: people read in them what the command is for.
 
 use crate::commands::connection::DEFAULT_USER;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
 use crate::wire::rdb::{RDB_VERSION, create_dump_payload};
 
 const ACL_HELP: &[&str] = &[

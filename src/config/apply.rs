@@ -4,8 +4,8 @@ use super::effect::{Apply, ConfigHost};
 use super::fields::Config;
 use crate::base::log;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::crash;
+use crate::server::clients::client::ClientId;
+use crate::server::process::crash;
 
 impl Apply {
     /// Lets the values take effect.

@@ -20,10 +20,10 @@ use crate::base::sys::strerror;
 use crate::base::sys::{self, ChildExit, Fork};
 use crate::ds::table::Resize;
 use crate::server::Server;
-use crate::server::client::Chunk;
-use crate::server::oom_score::ProcessClass;
+use crate::server::clients::client::Chunk;
 use crate::server::persist::{Child, ChildKind, RdbSaveInfo, RdbTarget, SnapshotForm};
-use crate::server::temp_file;
+use crate::server::process::oom_score::ProcessClass;
+use crate::server::process::temp_file;
 use crate::server_log;
 use crate::wire::rdb::RDB_VERSION;
 

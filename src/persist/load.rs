@@ -21,9 +21,9 @@ use crate::base::{alloc, sys};
 use crate::config::value::SanitizeDumpPayload;
 use crate::server::Server;
 use crate::server::aof::AofState;
-use crate::server::client::{CLIENT_MASTER, CLIENT_PROTECTED, ClientId};
-use crate::server::exec::OwnedArgs;
-use crate::server::networking::read_query_from_client;
+use crate::server::clients::client::{CLIENT_MASTER, CLIENT_PROTECTED, ClientId};
+use crate::server::clients::networking::read_query_from_client;
+use crate::server::execution::exec::OwnedArgs;
 use crate::server::persist::{Loading, RdbLoadInfo};
 use crate::server::persist::{
     RDBFLAGS_ALLOW_DUP, RDBFLAGS_AOF_PREAMBLE, RDBFLAGS_FEED_REPL, RDBFLAGS_KEEP_CACHE,
@@ -34,12 +34,12 @@ use crate::store::db::Db;
 use crate::store::entry::Entry;
 use crate::store::evict::LFU_INIT_VAL;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
-use crate::wire::diagnose::{self, Problem, Unloadable};
 use crate::wire::rdb::{
     PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
     RdbReader, RdbRecord, module_type_name_by_id, no_poll, parse_header,
 };
-use crate::wire::replid::REPLID_LEN;
+use crate::wire::replication::diagnose::{self, Problem, Unloadable};
+use crate::wire::replication::replid::REPLID_LEN;
 
 /// Keys without a value that the log names.
 const EMPTY_KEYS_SHOWN: u64 = 10;

@@ -20,7 +20,7 @@ use crate::base::sys::{self, strerror};
 use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::persist::{Child, ChildKind, RdbTarget, SnapshotForm};
-use crate::server::temp_file;
+use crate::server::process::temp_file;
 use crate::server_log;
 use crate::store::dismiss::dismiss_object;
 use crate::store::rewrite::rewrite_object;

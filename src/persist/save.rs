@@ -17,16 +17,17 @@ use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
-use crate::server::client::SLAVE_REQ_RDB_EXCLUDE_DATA;
+use crate::server::clients::client::SLAVE_REQ_RDB_EXCLUDE_DATA;
 use crate::server::persist::{RdbSaveInfo, SnapshotForm};
-use crate::server::{REDIS_VERSION, Server, temp_file};
+use crate::server::process::temp_file;
+use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
 use crate::store::dismiss::dismiss_object;
 use crate::store::entry::Entry;
 use crate::store::evict::{estimate_object_idle_time, lfu_decr_and_return};
 use crate::store::rdb_value::{rdb_save_object, rdb_save_object_type};
-use crate::wire::payload::BulkHeader;
 use crate::wire::rdb::{Paced, RdbWriter, RdbWriterOptions};
+use crate::wire::replication::payload::BulkHeader;
 
 /// Bytes written between two syncs (REDIS_AUTOSYNC_BYTES).
 const AUTOSYNC_BYTES: u64 = 4 << 20;

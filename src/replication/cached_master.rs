@@ -5,7 +5,9 @@ use socket2::Socket;
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::client::{CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId};
+use crate::server::clients::client::{
+    CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId,
+};
 use crate::server::master_link::{History, MasterLink};
 use crate::server::repl::CachedMaster;
 use crate::server_log;

@@ -19,9 +19,11 @@
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::blocked::{PAUSE_ACTION_REPLICA, PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose};
-use crate::server::client::{ClientId, ReplState};
-use crate::server::exec::Args;
+use crate::server::clients::client::{ClientId, ReplState};
+use crate::server::execution::blocked::{
+    PAUSE_ACTION_REPLICA, PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose,
+};
+use crate::server::execution::exec::Args;
 use crate::server::repl::{Failover, FailoverState};
 use crate::server_log;
 

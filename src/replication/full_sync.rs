@@ -13,12 +13,12 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::Level;
 use crate::base::sys::{self, path_of, strerror};
 use crate::server::Server;
-use crate::server::client::{CLIENT_SLAVE, ClientId, ReplState, Replica, SLAVE_CAPA_EOF};
+use crate::server::clients::client::{CLIENT_SLAVE, ClientId, ReplState, Replica, SLAVE_CAPA_EOF};
 use crate::server::persist::{ChildKind, RdbTarget, SnapshotForm};
 use crate::server::repl::SyncReason;
 use crate::server_log;
-use crate::wire::backlog::ReaderId;
-use crate::wire::payload::BulkHeader;
+use crate::wire::replication::backlog::ReaderId;
+use crate::wire::replication::payload::BulkHeader;
 
 use super::id_text;
 

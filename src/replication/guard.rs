@@ -8,7 +8,7 @@
 //!        └───────────── connect_when_due ◄────────────────  once a second; what will fail again waits ever longer
 //! ```
 //!
-//! A loop of replicas is found by the marks of `wire::ring`. They go to the master with the handshake, for a loop need not have
+//! A loop of replicas is found by the marks of `wire::replication::ring`. They go to the master with the handshake, for a loop need not have
 //! a single link that is up, and then with the acknowledgement of each second.
 //!
 //! Invariants: every attempt that ends passes through [`Server::attempt_lost`] or [`Server::attempt_in_vain`]; a reason is
@@ -19,13 +19,15 @@ use std::io;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::server::Server;
-use crate::server::client::ClientId;
+use crate::server::clients::client::ClientId;
 use crate::server::master_link::MasterLink;
 use crate::server::repl::Refusal;
 use crate::server_log;
-use crate::wire::diagnose::{self, Disk, Ends, NoAnswer, NoConnection, Problem, Stage, Unloadable};
-use crate::wire::handshake::{Handshake, HandshakeState, Outcome};
-use crate::wire::replid::ReplId;
+use crate::wire::replication::diagnose::{
+    self, Disk, Ends, NoAnswer, NoConnection, Problem, Stage, Unloadable,
+};
+use crate::wire::replication::handshake::{Handshake, HandshakeState, Outcome};
+use crate::wire::replication::replid::ReplId;
 
 use super::id_text;
 use super::link::LinkEnd;

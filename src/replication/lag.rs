@@ -1,8 +1,8 @@
 //! How far behind each replica is, in time, bytes and writes, and why it was synced: for INFO and REPLCONF GETLAG.
 
 use crate::server::Server;
-use crate::server::client::{ClientId, ReplState, Replica};
-use crate::wire::lag::Lag;
+use crate::server::clients::client::{ClientId, ReplState, Replica};
+use crate::wire::replication::lag::Lag;
 
 impl Server {
     /// Before each sleep: what has been fed so far has this moment's time.

@@ -6,15 +6,15 @@ use socket2::Socket;
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::client::{
+use crate::server::clients::client::{
     CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ReplState,
     Replica, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
 };
-use crate::server::exec::Args;
+use crate::server::execution::exec::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
 use crate::server::repl::{FailoverState, SyncReason};
 use crate::server_log;
-use crate::wire::psync::{History, Refusal};
+use crate::wire::replication::psync::{History, Refusal};
 use crate::wire::resp;
 
 use super::id_text;
@@ -88,7 +88,7 @@ impl Server {
 
     /// repl-backlog-size has changed (resizeReplicationBacklog).
     pub fn resize_replication_backlog(&mut self) {
-        let min = crate::wire::backlog::REPL_BACKLOG_MIN_SIZE;
+        let min = crate::wire::replication::backlog::REPL_BACKLOG_MIN_SIZE;
         self.config.repl_backlog_size = self.config.repl_backlog_size.max(min);
         self.repl.log.resize_backlog(self.config.repl_backlog_size);
     }

@@ -1,6 +1,6 @@
 //! Replication, both sides (replication.c). Everything runs as readiness callbacks; nothing here waits.
 //!
-//! A replica, as its master sees it ([`master`], states in `server::client::ReplState`):
+//! A replica, as its master sees it ([`master`], states in `server::clients::client::ReplState`):
 //!
 //! ```text
 //!                      SYNC, or PSYNC that cannot continue
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! A master, as its replica sees it ([`replica`], states in `server::repl::ReplicaState`; the steps of the handshake are
-//! those of `wire::handshake`):
+//! those of `wire::replication::handshake`):
 //!
 //! ```text
 //!   None ──REPLICAOF──► Connect ──► Connecting ──► Handshake ──+FULLRESYNC──► Transfer ──loaded──► Connected
@@ -56,6 +56,6 @@ pub use failover::FailoverRequest;
 pub use wait::WAITAOF_WITHOUT_AOF;
 
 /// An id as text: it may be whatever forty bytes a master sent.
-fn id_text(id: &crate::wire::replid::ReplId) -> std::borrow::Cow<'_, str> {
+fn id_text(id: &crate::wire::replication::replid::ReplId) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(id)
 }

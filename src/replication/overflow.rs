@@ -11,10 +11,10 @@ use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::config::value::ReplOverflowPolicy;
 use crate::server::Server;
-use crate::server::blocked::{PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose};
-use crate::server::client::{ClientId, ReplState};
+use crate::server::clients::client::{ClientId, ReplState};
+use crate::server::clients::spill::Spill;
+use crate::server::execution::blocked::{PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose};
 use crate::server::repl::SyncReason;
-use crate::server::spill::Spill;
 use crate::server_log;
 
 /// Bytes moved into a file at a time: each segment that joins the log moves up to so many out of it, so memory shrinks, and
@@ -123,7 +123,7 @@ impl Server {
                 self.end_backpressure(cid);
                 continue;
             };
-            let class = crate::server::client::ClientType::Slave as usize;
+            let class = crate::server::clients::client::ClientType::Slave as usize;
             let limit = self.config.client_output_buffer_limit[class];
             let limit = [limit.hard_limit_bytes, limit.soft_limit_bytes]
                 .into_iter()

@@ -27,21 +27,22 @@ use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
 use crate::base::sys::{self, path_of, strerror};
 use crate::config::value::ReplDisklessLoad;
+use crate::server::Server;
+use crate::server::clients::networking::PROTO_IOBUF_LEN;
 use crate::server::master_link::{
     History, LinkSocket, MasterLink, PayloadEnd, PayloadTo, Transfer,
 };
-use crate::server::networking::PROTO_IOBUF_LEN;
 use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
+use crate::server::process::temp_file;
 use crate::server::repl::PartialPayload;
-use crate::server::{Server, temp_file};
 use crate::server_log;
 use crate::store::db::Db;
-use crate::wire::capabilities::SnapshotId;
-use crate::wire::diagnose::{self, Disk, NoAnswer, Stage};
-use crate::wire::handshake::{BULK_HEADER_LINE_SIZE, LineReader, LogLevel};
-use crate::wire::payload::{BulkHeader, EofMark, parse_bulk_header};
 use crate::wire::rdb::{FrameCheck, RDB_HEADER_LEN, RdbErrorKind};
-use crate::wire::replid::REPLID_LEN;
+use crate::wire::replication::capabilities::SnapshotId;
+use crate::wire::replication::diagnose::{self, Disk, NoAnswer, Stage};
+use crate::wire::replication::handshake::{BULK_HEADER_LINE_SIZE, LineReader, LogLevel};
+use crate::wire::replication::payload::{BulkHeader, EofMark, parse_bulk_header};
+use crate::wire::replication::replid::REPLID_LEN;
 
 use super::link::{LinkEnd, LinkRead, read_link};
 

@@ -11,19 +11,19 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::strerror;
 use crate::server::Server;
-use crate::server::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId, MasterStream};
+use crate::server::clients::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId, MasterStream};
 use crate::server::master_link::{HandshakeLink, History, LinkSocket, MasterLink};
 use crate::server::persist::RdbLoadInfo;
 use crate::server::repl::{FailoverState, LinkAttempts};
 use crate::server_log;
-use crate::wire::backlog::OFFSET_BOUND;
-use crate::wire::capabilities::ResumeRequest;
-use crate::wire::diagnose::{self, Problem, Stage};
-use crate::wire::handshake::{
+use crate::wire::replication::backlog::OFFSET_BOUND;
+use crate::wire::replication::capabilities::ResumeRequest;
+use crate::wire::replication::diagnose::{self, Problem, Stage};
+use crate::wire::replication::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, HandshakeState, LineReader, LogLevel, Outcome,
     Step,
 };
-use crate::wire::replid::ReplId;
+use crate::wire::replication::replid::ReplId;
 
 impl Server {
     // Roles -----------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ impl Server {
 
     /// Clients that wait for what only a master can give them (disconnectAllBlockedClients).
     fn disconnect_all_blocked_clients(&mut self) {
-        use crate::server::client::BlockType;
+        use crate::server::clients::client::BlockType;
         for cid in self.clients.ids() {
             let Some(b) = self.clients.get(cid).and_then(|c| c.block.as_deref()) else {
                 continue;

@@ -22,12 +22,12 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::client::{ClientId, ClientType, ReplState, Replica};
+use crate::server::clients::client::{ClientId, ClientType, ReplState, Replica};
 use crate::server::repl::{KeptSnapshot, SyncReason};
 use crate::server_log;
-use crate::wire::backlog::ReaderId;
-use crate::wire::capabilities::SnapshotId;
-use crate::wire::payload::BulkHeader;
+use crate::wire::replication::backlog::ReaderId;
+use crate::wire::replication::capabilities::SnapshotId;
+use crate::wire::replication::payload::BulkHeader;
 
 use super::id_text;
 

@@ -7,8 +7,8 @@
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::client::{Block, BlockType, ClientId, ReplState, Replica};
-use crate::server::exec::OwnedArgs;
+use crate::server::clients::client::{Block, BlockType, ClientId, ReplState, Replica};
+use crate::server::execution::exec::OwnedArgs;
 use crate::server_log;
 
 /// WAITAOF wants this server's own disk, and there is no append-only file.

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use socket2::Socket;
 
 use crate::ae::FileId;
-use crate::server::client::ClientId;
-use crate::wire::capabilities::SnapshotId;
-use crate::wire::handshake::{Handshake, LineReader};
-use crate::wire::payload::EofMark;
+use crate::server::clients::client::ClientId;
 use crate::wire::rdb::FrameCheck;
-use crate::wire::replid::ReplId;
+use crate::wire::replication::capabilities::SnapshotId;
+use crate::wire::replication::handshake::{Handshake, LineReader};
+use crate::wire::replication::payload::EofMark;
+use crate::wire::replication::replid::ReplId;
 
 /// Our side of the link to the master (REPL_STATE_*).
 #[derive(Default)]

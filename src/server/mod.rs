@@ -8,45 +8,16 @@
 //! Whatever may enter the event loop again takes `&mut Server`, so nobody can hold a client or a value across it.
 
 pub mod aof;
-pub mod blocked;
-pub mod call_state;
-pub mod client;
-pub mod client_buffers;
-pub mod client_eviction;
-pub mod client_info;
-pub mod command;
-pub mod crash;
-pub mod cron;
-pub mod evict;
-pub mod exec;
-pub mod expire;
-pub mod flush;
-pub mod histogram;
+pub mod clients;
+pub mod execution;
 mod hooks;
-pub mod latency;
-pub mod listen;
-pub mod lookup;
+pub mod keyspace;
 pub mod master_link;
+pub mod measures;
 pub mod migrate;
-pub mod multi;
-pub mod networking;
-pub mod notify;
-pub mod oom_score;
 pub mod persist;
-pub mod proc_title;
-pub mod propagate;
-pub mod pubsub;
-pub mod reenter;
+pub mod process;
 pub mod repl;
-pub mod reply;
-pub mod shutdown;
-pub mod slowlog;
-pub mod spill;
-pub mod startup;
-pub mod stats;
-pub mod supervise;
-pub mod temp_file;
-pub mod tracking;
 
 use std::path::PathBuf;
 
@@ -56,14 +27,14 @@ use crate::base::random::{Prng, RandomSource};
 use crate::config::fields::Config;
 use crate::ds::sbuf::SBuf;
 use crate::ds::table::KeyHasher;
-use crate::server::client::Clients;
-use crate::server::command::CommandTable;
-use crate::server::exec::Exec;
-use crate::server::listen::Listeners;
+use crate::server::clients::client::Clients;
+use crate::server::clients::listen::Listeners;
+use crate::server::execution::command::CommandTable;
+use crate::server::execution::exec::Exec;
+use crate::server::measures::slowlog::Slowlog;
+use crate::server::measures::stats::Stats;
 use crate::server::persist::{Loading, Persist};
 use crate::server::repl::Repl;
-use crate::server::slowlog::Slowlog;
-use crate::server::stats::Stats;
 use crate::store::db::Db;
 
 /// The Redis whose behaviour this server has, as clients are told.
@@ -93,7 +64,7 @@ pub struct Server {
     /// The program's path and arguments.
     pub executable: PathBuf,
     pub argv: Vec<String>,
-    pub proc_title: proc_title::ProcTitle,
+    pub proc_title: process::proc_title::ProcTitle,
     /// Unix seconds.
     pub start_time: i64,
     /// Bytes in use when the server was set up, before any data (initial_memory_usage).
@@ -105,7 +76,7 @@ pub struct Server {
     pub dirty: i64,
     pub clients: Clients,
     /// What they take, while there is a limit for that.
-    pub client_memory: client_eviction::ClientMemory,
+    pub client_memory: clients::eviction::ClientMemory,
     pub listeners: Listeners,
     /// The shared read buffer; taken while a request is being run.
     pub read_buf: Vec<u8>,
@@ -116,10 +87,10 @@ pub struct Server {
     pub exec: Exec,
     pub stats: Stats,
     pub slowlog: Slowlog,
-    pub latency: latency::Latency,
-    pub pubsub: pubsub::Pubsub,
-    pub watch: multi::Watch,
-    pub tracking: tracking::Tracking,
+    pub latency: measures::latency::Latency,
+    pub pubsub: clients::pubsub::Pubsub,
+    pub watch: execution::multi::Watch,
+    pub tracking: keyspace::tracking::Tracking,
     /// Connections that MIGRATE keeps.
     pub migrate: migrate::MigrateSockets,
     pub repl: Repl,
@@ -127,16 +98,16 @@ pub struct Server {
     pub aof: aof::Aof,
     /// A data set is being loaded.
     pub loading: Option<Loading>,
-    pub cron: cron::Cron,
-    pub expire: expire::ExpireState,
-    pub evict: evict::EvictState,
-    pub pause: blocked::Pause,
+    pub cron: process::cron::Cron,
+    pub expire: keyspace::expire::ExpireState,
+    pub evict: keyspace::evict::EvictState,
+    pub pause: execution::blocked::Pause,
     /// Clients that wait for keys, and the ends of all waiting.
-    pub blocking: blocked::Blocking,
+    pub blocking: execution::blocked::Blocking,
     pub debug: DebugSettings,
-    pub oom_score: oom_score::OomScore,
+    pub oom_score: process::oom_score::OomScore,
     /// SHUTDOWN is waiting for replicas, or for the loop to end.
-    pub shutdown: Option<shutdown::ShutdownState>,
+    pub shutdown: Option<process::shutdown::ShutdownState>,
 }
 
 /// What DEBUG can switch.
@@ -170,10 +141,10 @@ impl crate::ae::Host for Server {
         &mut self.el
     }
     fn before_sleep(&mut self) {
-        cron::before_sleep(self);
+        process::cron::before_sleep(self);
     }
     fn after_sleep(&mut self) {
-        cron::after_sleep(self);
+        process::cron::after_sleep(self);
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use crate::ae::FileId;
 use crate::base::sys::ChildExit;
 use crate::server::Server;
-use crate::server::tracking::Notes;
+use crate::server::keyspace::tracking::Notes;
 use crate::store::entry::Entry;
-use crate::wire::replid::ReplId;
+use crate::wire::replication::replid::ReplId;
 
 /// What a forked child does (CHILD_TYPE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,16 +9,16 @@ use std::path::PathBuf;
 
 use crate::ae::{ClientData, FileId, FileProc, Mask};
 use crate::server::Server;
-use crate::server::client::ClientId;
+use crate::server::clients::client::ClientId;
 use crate::server::master_link::MasterLink;
-use crate::wire::backlog::{ReaderId, ReplicationLog};
-use crate::wire::backoff::{Floor, Pacing};
-use crate::wire::capabilities::SnapshotId;
-use crate::wire::diagnose::Problem;
-use crate::wire::lag::LagIndex;
 use crate::wire::rdb::FrameCheck;
-use crate::wire::replid::ReplId;
-use crate::wire::ring::RingWatch;
+use crate::wire::replication::backlog::{ReaderId, ReplicationLog};
+use crate::wire::replication::backoff::{Floor, Pacing};
+use crate::wire::replication::capabilities::SnapshotId;
+use crate::wire::replication::diagnose::Problem;
+use crate::wire::replication::lag::LagIndex;
+use crate::wire::replication::replid::ReplId;
+use crate::wire::replication::ring::RingWatch;
 
 /// What is kept of a master whose link broke.
 #[derive(Clone, Copy, Debug)]

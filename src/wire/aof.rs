@@ -16,7 +16,7 @@
 
 use std::fmt;
 
-use super::replid::ReplId;
+use super::replication::replid::ReplId;
 use super::resp::Span;
 use crate::base::num::{string2ll, strtol};
 use crate::base::split_args::{sdscatrepr, sdsneedsrepr, sdssplitargs};

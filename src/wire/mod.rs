@@ -4,15 +4,6 @@
 
 pub mod ahead;
 pub mod aof;
-pub mod backlog;
-pub mod backoff;
-pub mod capabilities;
-pub mod diagnose;
-pub mod handshake;
-pub mod lag;
-pub mod payload;
-pub mod psync;
 pub mod rdb;
-pub mod replid;
+pub mod replication;
 pub mod resp;
-pub mod ring;

@@ -2,10 +2,10 @@
 
 use crate::base::alloc;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
 use crate::server::persist::ChildKind;
-use crate::server::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
 
 impl Server {
     /// FLUSHALL's work: the data set is emptied, a snapshot that is being taken of the old one is given up, and the file on

@@ -5,9 +5,9 @@
 
 use crate::base::glob::Glob;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::{Lookup, Replied};
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::{Lookup, Replied};
 use crate::store::entry::value::SlotValue;
 use crate::wire::resp;
 

@@ -5,9 +5,9 @@
 
 use crate::ds::quicklist::End;
 use crate::server::Server;
-use crate::server::blocked::TimeoutUnit;
-use crate::server::client::{BlockType, ClientId};
-use crate::server::exec::Args;
+use crate::server::clients::client::{BlockType, ClientId};
+use crate::server::execution::blocked::TimeoutUnit;
+use crate::server::execution::exec::Args;
 
 use super::pop_word;
 

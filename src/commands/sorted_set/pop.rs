@@ -9,11 +9,11 @@ use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::commands::change::Collection;
 use crate::ds::listpack::LpValue;
 use crate::server::Server;
-use crate::server::blocked::TimeoutUnit;
-use crate::server::client::{BlockType, ClientId};
-use crate::server::exec::Args;
-use crate::server::lookup::{Lookup, Replied};
-use crate::server::notify::NOTIFY_ZSET;
+use crate::server::clients::client::{BlockType, ClientId};
+use crate::server::execution::blocked::TimeoutUnit;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::{Lookup, Replied};
+use crate::server::keyspace::notify::NOTIFY_ZSET;
 use crate::store::zset::Zset;
 
 /// From which end.

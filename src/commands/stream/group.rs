@@ -2,10 +2,10 @@
 
 use super::parse_id;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::{At, Lookup, Replied};
-use crate::server::notify::NOTIFY_STREAM;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::{At, Lookup, Replied};
+use crate::server::keyspace::notify::NOTIFY_STREAM;
 use crate::store::entry::value::Value;
 use crate::store::entry::{NewValue, Type};
 use crate::store::stream::{SCG_INVALID_ENTRIES_READ, Stream, StreamData, StreamId};

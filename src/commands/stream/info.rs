@@ -2,9 +2,9 @@
 
 use super::Reply;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::{At, Lookup, Replied};
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::{At, Lookup, Replied};
 use crate::store::stream::{
     Consumer, Group, SCG_INVALID_ENTRIES_READ, Stream, StreamData, StreamId, StreamMeta,
 };

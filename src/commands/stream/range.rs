@@ -2,9 +2,9 @@
 
 use super::Reply;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::Lookup;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::Lookup;
 use crate::store::stream::Stream;
 
 /// XLEN key

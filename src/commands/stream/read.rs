@@ -7,11 +7,11 @@ use super::{Effects, Reply};
 use crate::ds::idmap::{IdMap, STREAM_ID_STR_LEN};
 use crate::ds::listpack::Listpack;
 use crate::server::Server;
-use crate::server::blocked::TimeoutUnit;
-use crate::server::client::{BlockType, ClientId};
-use crate::server::exec::{Args, OwnedArgs};
-use crate::server::lookup::Lookup;
-use crate::server::notify::NOTIFY_STREAM;
+use crate::server::clients::client::{BlockType, ClientId};
+use crate::server::execution::blocked::TimeoutUnit;
+use crate::server::execution::exec::{Args, OwnedArgs};
+use crate::server::keyspace::lookup::Lookup;
+use crate::server::keyspace::notify::NOTIFY_STREAM;
 use crate::store::stream::{ConsumerId, Group, Stream, StreamId, StreamIter, StreamMeta};
 
 /// The command's arguments.

@@ -6,10 +6,10 @@ use super::parse_id_choice;
 use crate::base::num::{LONG_STR_SIZE, string2ll, ull2string};
 use crate::ds::idmap::STREAM_ID_STR_LEN;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::Lookup;
-use crate::server::notify::NOTIFY_STREAM;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::Lookup;
+use crate::server::keyspace::notify::NOTIFY_STREAM;
 use crate::store::entry::value::Value;
 use crate::store::entry::{NewValue, Type};
 use crate::store::stream::{

@@ -6,9 +6,9 @@
 
 use crate::base::num::LONG_STR_SIZE;
 use crate::server::Server;
-use crate::server::client::ClientId;
-use crate::server::exec::Args;
-use crate::server::lookup::{At, Lookup};
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+use crate::server::keyspace::lookup::{At, Lookup};
 use crate::store::entry::Type;
 
 use super::string_bytes;

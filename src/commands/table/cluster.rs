@@ -3,7 +3,7 @@
 //! Rows only. The facts are those of Redis 7.2, as COMMAND INFO and COMMAND DOCS tell them.
 
 use crate::commands::unbuilt;
-use crate::server::command::{
+use crate::server::execution::command::{
     AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, Proc,
 };
 

@@ -4,7 +4,7 @@
 //! COMMAND DOCS tell them.
 
 use crate::commands::{client, connection};
-use crate::server::command::{
+use crate::server::execution::command::{
     AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, Proc,
 };
 

@@ -5,7 +5,7 @@
 
 use super::get_keys::{migrate_get_keys, sort_get_keys, sort_ro_get_keys};
 use crate::commands::{dump, expire, keyspace, migrate, object, replication, sort};
-use crate::server::command::{
+use crate::server::execution::command::{
     AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, KeyFlags as Key,
     KeySpec, Proc,
 };

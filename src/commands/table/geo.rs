@@ -5,7 +5,7 @@
 
 use super::get_keys::georadius_get_keys;
 use crate::commands::geo;
-use crate::server::command::{
+use crate::server::execution::command::{
     Arg, ArgType, Command, CommandFlags as Flag, Group, KeyFlags as Key, KeySpec, Proc,
 };
 

@@ -3,7 +3,7 @@
 //!
 //! A `get_keys` sees arguments that nobody has checked, except that their number fits the row's arity.
 
-use crate::server::command::{Argv, GetKeysError, KeyFlags as Key, KeyRefs};
+use crate::server::execution::command::{Argv, GetKeysError, KeyFlags as Key, KeyRefs};
 
 /// SET reads the old value only with the option GET.
 pub fn set_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {

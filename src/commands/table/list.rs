@@ -4,7 +4,7 @@
 //! COMMAND DOCS tell them.
 
 use crate::commands::list;
-use crate::server::command::{
+use crate::server::execution::command::{
     Arg, ArgType, Command, CommandFlags as Flag, Group, KeyFlags as Key, KeySpec, Proc,
 };
 

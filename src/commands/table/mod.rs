@@ -5,9 +5,9 @@
 //! 7.2 that are not built have a list of their own.
 //!
 //! To add a command, write its row in the file of its group, in alphabetical order. What follows from other columns
-//! (`server::command`'s `row` says what does) is not written down; a test below finds what is said twice.
+//! (`server::execution::command`'s `row` says what does) is not written down; a test below finds what is said twice.
 
-use crate::server::command::Command;
+use crate::server::execution::command::Command;
 
 mod bitmap;
 mod cluster;
@@ -53,7 +53,7 @@ pub static FAMILIES: &[&[Command]] = &[
 #[cfg(test)]
 mod tests {
     use super::FAMILIES;
-    use crate::server::command::*;
+    use crate::server::execution::command::*;
 
     fn all_rows() -> impl Iterator<Item = &'static Command> {
         FAMILIES

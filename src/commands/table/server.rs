@@ -7,7 +7,7 @@ use crate::commands::{
     command, config, debug, dump, keyspace, latency, memory, persist, replication, server, slowlog,
     unbuilt,
 };
-use crate::server::command::{
+use crate::server::execution::command::{
     AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, Guard,
     KeyFlags as Key, KeySpec, Proc,
 };

@@ -5,7 +5,7 @@
 
 use super::get_keys::xread_get_keys;
 use crate::commands::stream;
-use crate::server::command::{
+use crate::server::execution::command::{
     AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, KeyFlags as Key,
     KeySpec, Proc,
 };

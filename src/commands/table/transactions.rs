@@ -4,7 +4,7 @@
 //! COMMAND DOCS tell them.
 
 use crate::commands::transactions;
-use crate::server::command::{
+use crate::server::execution::command::{
     Arg, Command, CommandFlags as Flag, Group, KeyFlags as Key, KeySpec, Proc,
 };
 

@@ -3,7 +3,7 @@
 //! answered all the same has rows, with procedures in `commands::unbuilt`.
 
 use crate::config::value::{ACL, MODULES};
-use crate::server::command::Unbuilt;
+use crate::server::execution::command::Unbuilt;
 
 const FUNCTIONS: &str = "functions";
 const SCRIPTS: &str = "Lua scripts";

@@ -1,0 +1,1008 @@
+//! Clients: who is connected, what is known of each, and their output buffers (client in server.h, parts of networking.c).
+//!
+//! A client lives in a slab and is named by a [`ClientId`] (slab key and generation), so an id that outlived its client is
+//! found out instead of naming another. Clients are only freed in one place (networking.rs, `free_clients_in_async_queue`);
+//! everybody else marks them, so an id never dangles within a call.
+//!
+//! An idle client owns no buffers: unread bytes wait in the kernel, an unfinished request is kept at its length, and reply
+//! buffers come from a pool and go back to it when they are sent. What a client has is a size: of the reply buffer it gets
+//! when it has something to say. It follows what the client used of its last ones (`client_buffers`).
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::ops::{Index, IndexMut, Range};
+
+use slab::Slab;
+use socket2::Socket;
+
+use crate::ae::FileId;
+use crate::ds::sbuf::SBuf;
+use crate::server::clients::eviction::MemUsage;
+use crate::server::clients::pubsub::Subscriptions;
+use crate::server::clients::spill::Spill;
+use crate::server::execution::blocked::Waiting;
+use crate::server::execution::command::CommandId;
+use crate::server::execution::multi::MultiState;
+use crate::server::repl::SyncReason;
+use crate::wire::replication::backlog::ReaderId;
+use crate::wire::replication::capabilities::{RDB_VERSION_UNTOLD, ResumeRequest, SnapshotId};
+use crate::wire::replication::replid::ReplId;
+use crate::wire::resp::Parser;
+
+/// Bytes of a reply buffer (PROTO_REPLY_CHUNK_BYTES).
+pub const PROTO_REPLY_CHUNK_BYTES: usize = 16 * 1024;
+/// The smallest reply buffer, in bytes (PROTO_REPLY_MIN_BYTES).
+pub const PROTO_REPLY_MIN_BYTES: usize = 1024;
+/// Bytes of a block behind the first buffer: what PROTO_REPLY_CHUNK_BYTES and a header come to in upstream's allocator. People
+/// have tuned their output limits by that, so a longer reply is a multiple of it too.
+const REPLY_BLOCK_BYTES: usize = 20 * 1024;
+/// Sizes of reply buffers: the powers of two between these two.
+const REPLY_SIZES: usize =
+    (PROTO_REPLY_CHUNK_BYTES / PROTO_REPLY_MIN_BYTES).trailing_zeros() as usize + 1;
+/// Reply buffers of up to this size are had without new pages, mostly.
+const LARGE_REPLY_SIZE: usize = 4096;
+/// Reply buffers of a size that are kept for reuse at the most.
+const POOL_MAX: usize = 256;
+/// Replies from this size on are sent from the value itself instead of a copy.
+pub const SHARE_MIN: usize = 64 * 1024;
+
+// Flags of a client (CLIENT_* of server.h).
+pub const CLIENT_SLAVE: u64 = 1 << 0;
+pub const CLIENT_MASTER: u64 = 1 << 1;
+pub const CLIENT_MONITOR: u64 = 1 << 2;
+pub const CLIENT_MULTI: u64 = 1 << 3;
+pub const CLIENT_BLOCKED: u64 = 1 << 4;
+pub const CLIENT_DIRTY_CAS: u64 = 1 << 5;
+pub const CLIENT_CLOSE_AFTER_REPLY: u64 = 1 << 6;
+pub const CLIENT_UNBLOCKED: u64 = 1 << 7;
+pub const CLIENT_ASKING: u64 = 1 << 9;
+pub const CLIENT_CLOSE_ASAP: u64 = 1 << 10;
+pub const CLIENT_UNIX_SOCKET: u64 = 1 << 11;
+/// A command could not be queued: EXEC will refuse.
+pub const CLIENT_DIRTY_EXEC: u64 = 1 << 12;
+pub const CLIENT_MASTER_FORCE_REPLY: u64 = 1 << 13;
+pub const CLIENT_READONLY: u64 = 1 << 17;
+pub const CLIENT_PUBSUB: u64 = 1 << 18;
+pub const CLIENT_REPLY_OFF: u64 = 1 << 22;
+pub const CLIENT_REPLY_SKIP_NEXT: u64 = 1 << 23;
+pub const CLIENT_REPLY_SKIP: u64 = 1 << 24;
+pub const CLIENT_PROTECTED: u64 = 1 << 28;
+/// CLIENT TRACKING, and its options.
+pub const CLIENT_TRACKING: u64 = 1 << 31;
+/// The client that it redirects its messages to is gone.
+pub const CLIENT_TRACKING_BROKEN_REDIR: u64 = 1 << 32;
+pub const CLIENT_TRACKING_BCAST: u64 = 1 << 33;
+pub const CLIENT_TRACKING_OPTIN: u64 = 1 << 34;
+pub const CLIENT_TRACKING_OPTOUT: u64 = 1 << 35;
+/// CLIENT CACHING has been said for the next command.
+pub const CLIENT_TRACKING_CACHING: u64 = 1 << 36;
+pub const CLIENT_TRACKING_NOLOOP: u64 = 1 << 37;
+/// Its commands may not wait: they run in a transaction or a script.
+pub const CLIENT_DENY_BLOCKING: u64 = 1 << 41;
+pub const CLIENT_NO_EVICT: u64 = 1 << 43;
+pub const CLIENT_NO_TOUCH: u64 = 1 << 45;
+/// Has no connection: replays a file, or runs a command for the server itself.
+pub const CLIENT_FAKE: u64 = 1 << 48;
+/// Has opened its protocol with an error: it is not read any more.
+pub const CLIENT_PROTOCOL_ERROR: u64 = 1 << 50;
+
+/// A replica whose command had a reply, for which there is no place on its link: it is closed.
+pub const CLIENT_REPLY_ON_LINK: u64 = 1 << 51;
+
+/// Was closed since the clients took too much memory; nobody sees it any more.
+pub const CLIENT_EVICTED: u64 = 1 << 53;
+
+/// A client with one of these gets no replies (the exceptions are handled where it matters).
+const NO_REPLY: u64 = CLIENT_CLOSE_ASAP
+    | CLIENT_SLAVE
+    | CLIENT_CLOSE_AFTER_REPLY
+    | CLIENT_REPLY_OFF
+    | CLIENT_REPLY_SKIP
+    | CLIENT_MASTER
+    | CLIENT_FAKE;
+
+/// Names a client for ever: slab key and generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct ClientId {
+    key: u32,
+    generation: u32,
+}
+
+impl ClientId {
+    /// As the event loop carries it.
+    #[inline]
+    pub fn to_data(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.key)
+    }
+    #[inline]
+    pub fn from_data(data: u64) -> ClientId {
+        ClientId {
+            key: data as u32,
+            generation: (data >> 32) as u32,
+        }
+    }
+}
+
+/// The classes that client-output-buffer-limit distinguishes (CLIENT_TYPE_*).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientType {
+    Normal = 0,
+    Slave = 1,
+    Pubsub = 2,
+    Master = 3,
+}
+
+impl ClientType {
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientType::Normal => "normal",
+            ClientType::Slave => "slave",
+            ClientType::Pubsub => "pubsub",
+            ClientType::Master => "master",
+        }
+    }
+
+    /// The class by its name in commands and directives.
+    pub fn by_name(name: &[u8]) -> Option<ClientType> {
+        let is = |s: &str| name.eq_ignore_ascii_case(s.as_bytes());
+        Some(match () {
+            _ if is("normal") => ClientType::Normal,
+            _ if is("slave") || is("replica") => ClientType::Slave,
+            _ if is("pubsub") => ClientType::Pubsub,
+            _ if is("master") => ClientType::Master,
+            _ => return None,
+        })
+    }
+}
+
+/// One block of output behind the first buffer.
+pub enum Chunk {
+    Bytes(Vec<u8>),
+    /// A part of a value, sent without copying it.
+    Shared(SBuf, Range<usize>),
+}
+
+impl Chunk {
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Chunk::Bytes(v) => v,
+            Chunk::Shared(b, r) => &b.as_slice()[r.clone()],
+        }
+    }
+    fn mem(&self) -> usize {
+        match self {
+            Chunk::Bytes(v) => v.capacity(),
+            // Counted in full: it may be the last owner when its turn comes.
+            Chunk::Shared(_, r) => r.len(),
+        }
+    }
+}
+
+/// What is still to be sent to a client: a buffer of fixed size first, then a list of blocks.
+#[derive(Default)]
+pub struct Output {
+    pub buf: Vec<u8>,
+    /// Bytes of the first block (the buffer, or the list's first) that are sent.
+    pub sent: usize,
+    pub list: VecDeque<Chunk>,
+    /// Bytes of the list's blocks, capacity counted (reply_bytes).
+    pub list_bytes: usize,
+}
+
+impl Output {
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.buf.is_empty() && self.list.is_empty()
+    }
+
+    /// Memory that the list uses (getClientOutputBufferMemoryUsage).
+    pub fn memory(&self) -> usize {
+        self.list_bytes + self.list.len() * size_of::<Chunk>()
+    }
+
+    /// Bytes still to be sent.
+    pub fn pending(&self) -> usize {
+        self.buf.len() + self.list.iter().map(|c| c.as_slice().len()).sum::<usize>() - self.sent
+    }
+
+    #[cold]
+    fn push_list(&mut self, mut bytes: &[u8]) {
+        if let Some(Chunk::Bytes(last)) = self.list.back_mut() {
+            let n = bytes.len().min(last.capacity() - last.len());
+            last.extend_from_slice(&bytes[..n]);
+            bytes = &bytes[n..];
+        }
+        if !bytes.is_empty() {
+            let mut v = Vec::with_capacity(bytes.len().next_multiple_of(REPLY_BLOCK_BYTES));
+            v.extend_from_slice(bytes);
+            self.list_bytes += v.capacity();
+            self.list.push_back(Chunk::Bytes(v));
+        }
+    }
+
+    /// Appends the first `n` of eight bytes: the head of a reply, moved as one word.
+    #[inline(always)]
+    pub fn push_head(&mut self, bytes: &[u8; 8], n: usize) {
+        if self.list.is_empty() && self.buf.capacity() - self.buf.len() >= bytes.len() {
+            let end = self.buf.len() + n;
+            self.buf.extend_from_slice(bytes);
+            self.buf.truncate(end);
+            return;
+        }
+        self.push_spill(&bytes[..n]);
+    }
+
+    /// Appends bytes behind whatever is there.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.list.is_empty() && self.buf.capacity() - self.buf.len() >= bytes.len() {
+            self.buf.extend_from_slice(bytes);
+            return;
+        }
+        self.push_spill(bytes);
+    }
+
+    #[cold]
+    fn push_spill(&mut self, mut bytes: &[u8]) {
+        if self.list.is_empty() {
+            let n = bytes.len().min(self.buf.capacity() - self.buf.len());
+            self.buf.extend_from_slice(&bytes[..n]);
+            bytes = &bytes[n..];
+        }
+        if !bytes.is_empty() {
+            self.push_list(bytes);
+        }
+    }
+
+    /// The list's last block, when there is room for `room` more bytes in it.
+    #[inline]
+    pub fn last_block(&mut self, room: usize) -> Option<&mut Vec<u8>> {
+        match self.list.back_mut() {
+            Some(Chunk::Bytes(v)) if v.capacity() - v.len() >= room => Some(v),
+            _ => None,
+        }
+    }
+
+    /// Takes the block out that more bytes would go to; true when that is the first buffer. To be given back with
+    /// [`Output::put_last_block`] before anything else is written.
+    #[inline]
+    pub fn take_last_block(&mut self) -> (Vec<u8>, bool) {
+        if self.list.is_empty() {
+            return (std::mem::take(&mut self.buf), true);
+        }
+        match self.list.pop_back() {
+            Some(Chunk::Bytes(v)) => {
+                self.list_bytes -= v.capacity();
+                (v, false)
+            }
+            Some(shared) => {
+                self.list.push_back(shared);
+                (Vec::new(), false)
+            }
+            None => (Vec::new(), false),
+        }
+    }
+
+    /// Gives a block back, or adds one to the list.
+    #[inline]
+    pub fn put_last_block(&mut self, block: Vec<u8>, first: bool) {
+        if first {
+            self.buf = block;
+        } else if !block.is_empty() {
+            self.list_bytes += block.capacity();
+            self.list.push_back(Chunk::Bytes(block));
+        }
+    }
+
+    /// Appends bytes that were put together elsewhere; many of them are kept as they are.
+    pub fn push_vec(&mut self, bytes: Vec<u8>) {
+        if bytes.len() < PROTO_REPLY_CHUNK_BYTES {
+            return self.push(&bytes);
+        }
+        self.list_bytes += bytes.capacity();
+        self.list.push_back(Chunk::Bytes(bytes));
+    }
+
+    /// Appends a part of a value by reference.
+    pub fn push_shared(&mut self, b: SBuf, r: Range<usize>) {
+        let c = Chunk::Shared(b, r);
+        self.list_bytes += c.mem();
+        self.list.push_back(c);
+    }
+
+    /// The next bytes to send, up to `N` blocks.
+    pub fn slices<const N: usize>(&self) -> ([&[u8]; N], usize) {
+        let mut out: [&[u8]; N] = [&[]; N];
+        let mut n = 0;
+        let mut skip = self.sent;
+        if !self.buf.is_empty() {
+            out[0] = &self.buf[skip..];
+            n = 1;
+            skip = 0;
+        }
+        for c in &self.list {
+            if n == N {
+                break;
+            }
+            out[n] = &c.as_slice()[skip..];
+            skip = 0;
+            n += 1;
+        }
+        (out, n)
+    }
+
+    /// Notes that `n` bytes were sent; returns an emptied first buffer to give back to the pool.
+    pub fn advance(&mut self, mut n: usize) -> Option<Vec<u8>> {
+        let mut freed = None;
+        if !self.buf.is_empty() {
+            let left = self.buf.len() - self.sent;
+            if n < left {
+                self.sent += n;
+                return None;
+            }
+            n -= left;
+            self.sent = 0;
+            freed = Some(std::mem::take(&mut self.buf));
+        }
+        while let Some(c) = self.list.front() {
+            let left = c.as_slice().len() - self.sent;
+            if n < left {
+                self.sent += n;
+                break;
+            }
+            n -= left;
+            self.sent = 0;
+            self.list_bytes -= c.mem();
+            self.list.pop_front();
+        }
+        freed
+    }
+
+    /// Throws away all that is not sent.
+    pub fn clear(&mut self) {
+        *self = Output::default();
+    }
+}
+
+/// Why a client is blocked (blockingType).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BlockType {
+    /// WAIT: for replicas to acknowledge.
+    Wait,
+    /// WAITAOF: for replicas, and this server, to have it on the disk.
+    WaitAof,
+    /// CLIENT PAUSE: the command runs when the pause ends.
+    Postpone,
+    /// SHUTDOWN waiting for replicas.
+    Shutdown,
+    /// A command that waits for keys of this type.
+    List,
+    Zset,
+    Stream,
+}
+
+/// The state of a blocked client.
+pub struct Block {
+    pub kind: BlockType,
+    /// Unix ms; 0: for ever.
+    pub timeout: i64,
+    /// WAIT and WAITAOF: how many replicas, and up to which offset.
+    pub num_replicas: i64,
+    pub repl_offset: i64,
+    /// WAITAOF: this server's own disk counts too.
+    pub num_local: bool,
+    /// The keys and the command of a client that waits for keys.
+    pub waiting: Option<Box<Waiting>>,
+}
+
+impl Block {
+    /// One that has no end of its own.
+    pub fn new(kind: BlockType) -> Block {
+        Block {
+            kind,
+            timeout: 0,
+            num_replicas: 0,
+            repl_offset: 0,
+            num_local: false,
+            waiting: None,
+        }
+    }
+}
+
+/// A replica as its master sees it (SLAVE_STATE_*), or the link to our own master.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplState {
+    None,
+    /// Needs a new RDB file (SLAVE_STATE_WAIT_BGSAVE_START).
+    WaitBgsaveStart,
+    /// Waits for the RDB file that is being written.
+    WaitBgsaveEnd,
+    SendBulk,
+    Online,
+    /// Has got the RDB it asked for, and nothing follows (SLAVE_STATE_RDB_TRANSMITTED).
+    RdbTransmitted,
+}
+
+impl ReplState {
+    /// As INFO shows it (replstateToString).
+    pub fn name(self) -> &'static str {
+        match self {
+            ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd => "wait_bgsave",
+            ReplState::SendBulk | ReplState::RdbTransmitted => "send_bulk",
+            ReplState::Online => "online",
+            ReplState::None => "",
+        }
+    }
+}
+
+/// What a replica can do (SLAVE_CAPA_*).
+pub const SLAVE_CAPA_EOF: u32 = 1;
+pub const SLAVE_CAPA_PSYNC2: u32 = 2;
+/// What a replica asks for (SLAVE_REQ_*).
+pub const SLAVE_REQ_RDB_EXCLUDE_DATA: u32 = 1;
+pub const SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS: u32 = 2;
+
+/// The replication side of a client that is a replica of ours, or about to become one.
+pub struct Replica {
+    pub state: ReplState,
+    /// Where in the replication log it reads.
+    pub reader: Option<ReaderId>,
+    /// The RDB file that is being sent, the next offset in it, its size, and the header line before it.
+    pub db_file: Option<File>,
+    pub db_off: u64,
+    pub db_size: u64,
+    pub preamble: Vec<u8>,
+    /// Diskless: of the chunk under way something has still to come; unix seconds of the last write that was short, 0 when
+    /// none is; and the file with what it did not take of the snapshot.
+    pub rdb_pipe_late: bool,
+    pub repl_last_partial_write: i64,
+    pub rdb_spill: Option<Spill>,
+    /// Part of the stream that it has to get before what its reader has: it was moved out of memory.
+    pub log_spill: Option<Spill>,
+    /// It has not had the whole stream since its full sync began.
+    pub in_full_sync: bool,
+    /// Why it got its last full sync, and why its link is being closed.
+    pub sync_reason: Option<SyncReason>,
+    pub lost_for: Option<SyncReason>,
+    /// It has not acknowledged anything since its full sync began; and its side has closed the link.
+    pub unacknowledged: bool,
+    pub hung_up: bool,
+    /// When its full sync may make a snapshot of its own: milliseconds on the loop's clock.
+    pub snapshot_not_before: u64,
+    /// It can go on with a snapshot that was interrupted, and what it has of one.
+    pub can_resume: bool,
+    pub resume: Option<ResumeRequest>,
+    /// The name of the snapshot that is being sent, if it may go on with it after an interruption.
+    pub snapshot: Option<SnapshotId>,
+    /// The newest RDB version that it reads, as far as it has told.
+    pub rdb_version: u16,
+    /// Acknowledged offset, and when (unix seconds); while the file is sent, when the socket last took some of it.
+    pub ack_off: i64,
+    pub ack_time: i64,
+    pub aof_off: i64,
+    /// The offset a full resync was promised to start at.
+    pub psync_initial_offset: i64,
+    /// Goes online when its first ACK arrives (diskless), not when the file is sent.
+    pub start_cmd_stream_on_ack: bool,
+    /// It synced with SYNC: it sends no ACKs and does not want +FULLRESYNC (CLIENT_PRE_PSYNC).
+    pub pre_psync: bool,
+    /// It wants the snapshot and nothing after it (CLIENT_REPL_RDBONLY).
+    pub rdb_only: bool,
+    pub listening_port: u16,
+    pub announced_ip: Vec<u8>,
+    pub capa: u32,
+    pub req: u32,
+}
+
+/// The replication side of the client that is the link to our master.
+#[derive(Default)]
+pub struct MasterStream {
+    /// Bytes of a transaction that has begun; they are applied, and passed on, as a whole.
+    pub transaction: Vec<u8>,
+    /// Offset applied and offset read.
+    pub reploff: i64,
+    pub read_reploff: i64,
+    /// The master's history; none: it counts nothing, and its stream cannot be asked for again (CLIENT_PRE_PSYNC).
+    pub replid: Option<ReplId>,
+}
+
+impl Replica {
+    /// Online, and given the stream: after a diskless sync that begins with its first ACK.
+    #[inline]
+    pub fn streams(&self) -> bool {
+        self.state == ReplState::Online && !self.start_cmd_stream_on_ack
+    }
+}
+
+impl Default for Replica {
+    fn default() -> Replica {
+        Replica {
+            state: ReplState::None,
+            reader: None,
+            db_file: None,
+            db_off: 0,
+            db_size: 0,
+            preamble: Vec::new(),
+            rdb_pipe_late: false,
+            repl_last_partial_write: 0,
+            rdb_spill: None,
+            log_spill: None,
+            in_full_sync: false,
+            sync_reason: None,
+            lost_for: None,
+            unacknowledged: false,
+            hung_up: false,
+            snapshot_not_before: 0,
+            can_resume: false,
+            resume: None,
+            snapshot: None,
+            rdb_version: RDB_VERSION_UNTOLD,
+            ack_off: 0,
+            ack_time: 0,
+            aof_off: 0,
+            psync_initial_offset: 0,
+            start_cmd_stream_on_ack: false,
+            pre_psync: false,
+            rdb_only: false,
+            listening_port: 0,
+            announced_ip: Vec::new(),
+            capa: 0,
+            req: 0,
+        }
+    }
+}
+
+/// A large argument on its way from the socket (see [`Parser::push_big`]).
+pub struct BigArg {
+    pub buf: SBuf,
+    /// Its length without the CRLF.
+    pub len: usize,
+}
+
+/// One connection, or a fake one.
+pub struct Client {
+    /// Counts up from 1, never reused: what CLIENT ID answers.
+    pub id: u64,
+    pub cid: ClientId,
+    pub conn: Option<Socket>,
+    pub file: Option<FileId>,
+    pub flags: u64,
+    pub db: usize,
+    /// 2 or 3.
+    pub resp: u8,
+    pub authenticated: bool,
+    /// An unfinished request: its bytes and what the parser made of them.
+    pub querybuf: Vec<u8>,
+    pub parser: Option<Box<Parser>>,
+    pub big_arg: Option<Box<BigArg>>,
+    pub out: Output,
+    /// The size of the reply buffer it gets, a power of two (buf_usable_size).
+    pub reply_size: usize,
+    /// The most that it used of one since unix ms `reply_peak_reset` (buf_peak).
+    pub reply_peak: usize,
+    pub reply_peak_reset: i64,
+    /// Bytes that its next big argument may reserve at once, beyond what anybody may: as many as its last one had.
+    pub fat_room: usize,
+    /// Bytes of its largest input since the cron's last look (querybuf_peak).
+    pub querybuf_peak: usize,
+    pub pending_write: bool,
+    pub pending_free: bool,
+    /// The write handler is installed.
+    pub writing: bool,
+    pub name: Option<Box<[u8]>>,
+    pub lib_name: Option<Box<[u8]>>,
+    pub lib_ver: Option<Box<[u8]>>,
+    /// Unix seconds.
+    pub ctime: i64,
+    pub last_interaction: i64,
+    pub last_cmd: Option<CommandId>,
+    /// When the soft limit was first passed, unix seconds; 0: it is not.
+    pub obuf_soft_limit_reached_time: i64,
+    pub block: Option<Box<Block>>,
+    pub replica: Option<Box<Replica>>,
+    pub master_stream: Option<Box<MasterStream>>,
+    /// Its transaction and watched keys; none when it has neither.
+    pub multi: Option<Box<MultiState>>,
+    /// What it listens to; none when it listens to nothing.
+    pub pubsub: Option<Box<Subscriptions>>,
+    /// Write offset that WAIT waits for (woff).
+    pub woff: i64,
+    /// What it takes, while there is a limit for that.
+    pub mem: MemUsage,
+}
+
+impl Client {
+    /// The class of the client (getClientType).
+    pub fn client_type(&self) -> ClientType {
+        if self.flags & CLIENT_MASTER != 0 {
+            ClientType::Master
+        } else if self.flags & CLIENT_SLAVE != 0 && self.flags & CLIENT_MONITOR == 0 {
+            ClientType::Slave
+        } else if self.flags & CLIENT_PUBSUB != 0 {
+            ClientType::Pubsub
+        } else {
+            ClientType::Normal
+        }
+    }
+
+    #[inline]
+    pub fn has(&self, flag: u64) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// A request is over: CLIENT REPLY SKIP covers the one after it.
+    pub fn shift_reply_skip(&mut self) {
+        let next = self.has(CLIENT_REPLY_SKIP_NEXT);
+        self.flags &= !(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+        if next {
+            self.flags |= CLIENT_REPLY_SKIP;
+        }
+    }
+
+    pub fn is_replica(&self) -> bool {
+        self.has(CLIENT_SLAVE)
+    }
+
+    /// The master's stream; only the link to our master has one.
+    pub fn master_stream(&self) -> Option<&MasterStream> {
+        self.master_stream.as_deref()
+    }
+
+    /// The replica part; only replicas of ours have one, and who has introduced itself as one.
+    pub fn repl(&self) -> Option<&Replica> {
+        self.replica.as_deref()
+    }
+
+    /// The replica part, made when it is not there.
+    pub fn repl_mut(&mut self) -> &mut Replica {
+        self.replica.get_or_insert_default()
+    }
+}
+
+/// Where reply buffers of this size are in the pool.
+#[inline]
+fn pool_index(size: usize) -> usize {
+    debug_assert!(size.is_power_of_two());
+    let log = (size / PROTO_REPLY_MIN_BYTES).trailing_zeros() as usize;
+    log.min(REPLY_SIZES - 1)
+}
+
+/// All clients, and which of them have something to be written or to be freed.
+pub struct Clients {
+    slab: Slab<Box<Client>>,
+    /// Generations, by slab key.
+    generations: Vec<u32>,
+    next_id: u64,
+    pub pending_write: Vec<ClientId>,
+    pub to_close: Vec<ClientId>,
+    /// Ids of replicas and monitors, in the order in which they came.
+    pub slaves: Vec<ClientId>,
+    pub monitors: Vec<ClientId>,
+    /// By size, the smallest first.
+    pool: [Vec<Vec<u8>>; REPLY_SIZES],
+}
+
+impl Default for Clients {
+    fn default() -> Clients {
+        Clients {
+            slab: Slab::new(),
+            generations: Vec::new(),
+            next_id: 1,
+            pending_write: Vec::new(),
+            to_close: Vec::new(),
+            slaves: Vec::new(),
+            monitors: Vec::new(),
+            pool: [const { Vec::new() }; REPLY_SIZES],
+        }
+    }
+}
+
+impl Clients {
+    /// Adds a client (createClient); `conn` is none for a fake one. `now` is unix seconds.
+    pub fn create_client(&mut self, conn: Option<Socket>, now: i64) -> ClientId {
+        let entry = self.slab.vacant_entry();
+        let key = entry.key();
+        if self.generations.len() <= key {
+            self.generations.resize(key + 1, 0);
+        }
+        self.generations[key] = self.generations[key].wrapping_add(1);
+        let cid = ClientId {
+            key: key as u32,
+            generation: self.generations[key],
+        };
+        let flags = if conn.is_none() { CLIENT_FAKE } else { 0 };
+        entry.insert(Box::new(Client {
+            id: self.next_id,
+            cid,
+            conn,
+            file: None,
+            flags,
+            db: 0,
+            resp: 2,
+            authenticated: false,
+            querybuf: Vec::new(),
+            parser: None,
+            big_arg: None,
+            out: Output::default(),
+            reply_size: PROTO_REPLY_CHUNK_BYTES,
+            reply_peak: PROTO_REPLY_CHUNK_BYTES,
+            reply_peak_reset: now.saturating_mul(1000),
+            fat_room: 0,
+            querybuf_peak: 0,
+            pending_write: false,
+            pending_free: false,
+            writing: false,
+            name: None,
+            lib_name: None,
+            lib_ver: None,
+            ctime: now,
+            last_interaction: now,
+            last_cmd: None,
+            obuf_soft_limit_reached_time: 0,
+            block: None,
+            replica: None,
+            master_stream: None,
+            multi: None,
+            pubsub: None,
+            woff: 0,
+            mem: MemUsage::default(),
+        }));
+        self.next_id += 1;
+        cid
+    }
+
+    #[inline]
+    pub fn get(&self, cid: ClientId) -> Option<&Client> {
+        let c = self.slab.get(cid.key as usize)?;
+        (c.cid.generation == cid.generation).then_some(&**c)
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, cid: ClientId) -> Option<&mut Client> {
+        let c = self.slab.get_mut(cid.key as usize)?;
+        (c.cid.generation == cid.generation).then_some(&mut **c)
+    }
+
+    /// Takes a client out; only for networking.rs.
+    pub fn remove(&mut self, cid: ClientId) -> Option<Box<Client>> {
+        self.get(cid)?;
+        Some(self.slab.remove(cid.key as usize))
+    }
+
+    /// Clients, fake ones included.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.slab.iter().map(|(_, c)| &**c)
+    }
+
+    /// Ids of all clients, oldest id first; for loops that may mark some of them.
+    pub fn ids(&self) -> Vec<ClientId> {
+        let mut v: Vec<&Client> = self.iter().collect();
+        v.sort_by_key(|c| c.id);
+        v.iter().map(|c| c.cid).collect()
+    }
+
+    /// The slab's keys in use go up to this; for a walk in steps with [`Clients::by_key`].
+    pub fn capacity(&self) -> usize {
+        self.generations.len()
+    }
+
+    pub fn by_key(&self, key: usize) -> Option<ClientId> {
+        self.slab.get(key).map(|c| c.cid)
+    }
+
+    /// The client with this public id.
+    pub fn by_id(&self, id: u64) -> Option<ClientId> {
+        self.iter().find(|c| c.id == id).map(|c| c.cid)
+    }
+
+    /// The client, when it may be written to; notes that it has something to send (prepareClientToWrite).
+    #[inline(always)]
+    pub fn prepare_client_to_write(&mut self, cid: ClientId) -> Option<&mut Client> {
+        let c = self.slab.get_mut(cid.key as usize)?;
+        if c.cid.generation != cid.generation {
+            return None;
+        }
+        if c.flags & NO_REPLY != 0 && !Self::may_reply_anyway(c, &mut self.to_close) {
+            return None;
+        }
+        if !c.pending_write {
+            Self::first_write(c, &mut self.pending_write, &mut self.pool);
+        }
+        Some(c)
+    }
+
+    /// The same for a push message, which CLIENT REPLY does not silence. Without `buffer` the client gets no reply buffer,
+    /// for whoever appends by reference.
+    pub fn prepare_client_to_push(&mut self, cid: ClientId, buffer: bool) -> Option<&mut Client> {
+        const SILENT: u64 = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP;
+        let c = self.slab.get_mut(cid.key as usize)?;
+        if c.cid.generation != cid.generation {
+            return None;
+        }
+        if c.flags & (NO_REPLY & !SILENT) != 0 {
+            let silenced = c.flags & SILENT;
+            c.flags &= !SILENT;
+            let may = Self::may_reply_anyway(c, &mut self.to_close);
+            c.flags |= silenced;
+            if !may {
+                return None;
+            }
+        }
+        if !c.pending_write {
+            if buffer {
+                Self::first_write(c, &mut self.pending_write, &mut self.pool);
+            } else {
+                Self::put_in_pending_write_queue(c, &mut self.pending_write);
+            }
+        }
+        Some(c)
+    }
+
+    /// Whether the next bytes for the client take a reply buffer of more than a page or two.
+    pub fn needs_large_buffer(&self, cid: ClientId) -> bool {
+        self.get(cid).is_some_and(|c| {
+            !c.pending_write && c.out.is_empty() && c.reply_size > LARGE_REPLY_SIZE
+        })
+    }
+
+    /// The client gets a place in the queue and a reply buffer.
+    #[cold]
+    fn first_write(
+        c: &mut Client,
+        queue: &mut Vec<ClientId>,
+        pool: &mut [Vec<Vec<u8>>; REPLY_SIZES],
+    ) {
+        Self::put_in_pending_write_queue(c, queue);
+        if c.out.buf.capacity() == 0 {
+            c.out.buf = pool[pool_index(c.reply_size)]
+                .pop()
+                .unwrap_or_else(|| Vec::with_capacity(c.reply_size));
+        }
+    }
+
+    #[inline]
+    fn put_in_pending_write_queue(c: &mut Client, queue: &mut Vec<ClientId>) {
+        let may = c
+            .replica
+            .as_deref()
+            .is_none_or(|r| matches!(r.state, ReplState::None) || r.streams());
+        if may {
+            c.pending_write = true;
+            queue.push(c.cid);
+        }
+    }
+
+    /// Queues a client for the write before the next sleep without adding output.
+    pub fn queue_write(&mut self, cid: ClientId) {
+        if let Some(c) = self.slab.get_mut(cid.key as usize)
+            && c.cid.generation == cid.generation
+            && !c.pending_write
+            && !c.has(CLIENT_CLOSE_ASAP)
+        {
+            Self::put_in_pending_write_queue(c, &mut self.pending_write);
+        }
+    }
+
+    #[cold]
+    fn may_reply_anyway(c: &mut Client, to_close: &mut Vec<ClientId>) -> bool {
+        if c.flags & (NO_REPLY & !(CLIENT_MASTER | CLIENT_SLAVE)) != 0 {
+            return false;
+        }
+        if c.is_replica() && !c.has(CLIENT_MONITOR) {
+            // The reply would be taken for a part of the stream.
+            c.flags |= CLIENT_CLOSE_ASAP | CLIENT_REPLY_ON_LINK;
+            if !c.pending_free {
+                c.pending_free = true;
+                to_close.push(c.cid);
+            }
+            return false;
+        }
+        // A master is answered only where the caller forces it.
+        !c.has(CLIENT_MASTER) || c.has(CLIENT_MASTER_FORCE_REPLY)
+    }
+
+    /// Reply buffers that a burst has left: of each size no more are kept than there are clients.
+    pub fn trim_pool(&mut self) {
+        let most = self.slab.len();
+        for pool in &mut self.pool {
+            if pool.len() > most {
+                pool.truncate(most);
+                pool.shrink_to(2 * most);
+            }
+        }
+    }
+
+    /// Frees all buffers that no client uses.
+    pub fn empty_pool(&mut self) {
+        for pool in &mut self.pool {
+            *pool = Vec::new();
+        }
+    }
+
+    /// Gives a sent buffer back.
+    pub fn recycle(&mut self, mut buf: Vec<u8>) {
+        let size = buf.capacity();
+        if !(PROTO_REPLY_MIN_BYTES..=PROTO_REPLY_CHUNK_BYTES).contains(&size) {
+            return;
+        }
+        let pool = &mut self.pool[pool_index(size)];
+        if pool.len() < POOL_MAX {
+            buf.clear();
+            pool.push(buf);
+        }
+    }
+}
+
+impl Index<ClientId> for Clients {
+    type Output = Client;
+    /// Panics when the client is gone: only for ids that were valid in the same call.
+    #[inline]
+    fn index(&self, cid: ClientId) -> &Client {
+        let c = &self.slab[cid.key as usize];
+        assert!(c.cid.generation == cid.generation, "stale client id");
+        c
+    }
+}
+
+impl IndexMut<ClientId> for Clients {
+    #[inline]
+    fn index_mut(&mut self, cid: ClientId) -> &mut Client {
+        let c = &mut self.slab[cid.key as usize];
+        assert!(c.cid.generation == cid.generation, "stale client id");
+        c
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_keeps_order_over_buffer_list_and_shared_parts() {
+        let mut clients = Clients::default();
+        let cid = clients.create_client(None, 0);
+        let c = &mut clients[cid];
+        c.out.buf = Vec::with_capacity(PROTO_REPLY_CHUNK_BYTES);
+        let mut want = Vec::new();
+        for i in 0..3000u32 {
+            let s = format!("reply number {i};");
+            c.out.push(s.as_bytes());
+            want.extend_from_slice(s.as_bytes());
+            if i % 1000 == 0 {
+                let b = SBuf::from_slice(&vec![b'x'; 70_000]);
+                want.extend_from_slice(&b.as_slice()[1..]);
+                c.out.push_shared(b, 1..70_000);
+            }
+        }
+        assert_eq!(c.out.pending(), want.len());
+        let mut got = Vec::new();
+        while !c.out.is_empty() {
+            let (s, n) = c.out.slices::<4>();
+            let all: Vec<u8> = s[..n].concat();
+            let take = all.len().min(7_777);
+            got.extend_from_slice(&all[..take]);
+            c.out.advance(take);
+        }
+        assert!(got == want);
+        assert_eq!((c.out.list_bytes, c.out.pending()), (0, 0));
+    }
+
+    #[test]
+    fn a_reused_place_has_another_id() {
+        let mut clients = Clients::default();
+        let a = clients.create_client(None, 0);
+        clients.remove(a);
+        let b = clients.create_client(None, 0);
+        assert_ne!(a, b);
+        assert!(clients.get(a).is_none() && clients.get(b).is_some());
+        assert_eq!(ClientId::from_data(b.to_data()), b);
+    }
+}

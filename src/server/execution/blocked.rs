@@ -1,0 +1,227 @@
+//! Clients that wait: for keys ([`keys`]), in WAIT and WAITAOF, behind CLIENT PAUSE, in SHUTDOWN (blocked.c, and pauseActions of
+//! networking.c).
+//!
+//! A blocked client reads nothing. It is unblocked by the event it waits for, by its time-out, by CLIENT UNBLOCK, or by the
+//! end of its connection. A postponed command stays in the query buffer and is looked at again when the pause ends.
+
+mod keys;
+
+pub use keys::{Blocking, TimeoutUnit, Waiting};
+
+use crate::server::Server;
+use crate::server::clients::client::{Block, BlockType, CLIENT_BLOCKED, ClientId};
+
+// What a pause holds back (PAUSE_ACTION_*).
+pub const PAUSE_ACTION_CLIENT_WRITE: u32 = 1;
+pub const PAUSE_ACTION_CLIENT_ALL: u32 = 2;
+pub const PAUSE_ACTION_EXPIRE: u32 = 4;
+pub const PAUSE_ACTION_EVICT: u32 = 8;
+pub const PAUSE_ACTION_REPLICA: u32 = 16;
+/// CLIENT PAUSE ALL.
+pub const PAUSE_ACTIONS_CLIENT_ALL_SET: u32 =
+    PAUSE_ACTION_CLIENT_ALL | PAUSE_ACTION_EXPIRE | PAUSE_ACTION_EVICT | PAUSE_ACTION_REPLICA;
+/// CLIENT PAUSE WRITE.
+pub const PAUSE_ACTIONS_CLIENT_WRITE_SET: u32 =
+    PAUSE_ACTION_CLIENT_WRITE | PAUSE_ACTION_EXPIRE | PAUSE_ACTION_EVICT | PAUSE_ACTION_REPLICA;
+
+/// Who asked for a pause; each has its own end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PausePurpose {
+    ByClientCommand = 0,
+    DuringShutdown = 1,
+    DuringFailover = 2,
+    /// A replica in a full sync has to catch up.
+    Backpressure = 3,
+}
+
+/// The pauses in force.
+#[derive(Default)]
+pub struct Pause {
+    /// Actions held back and until when (unix ms), by purpose.
+    by: [(u32, i64); 4],
+    /// The union of the actions.
+    pub actions: u32,
+    /// Clients whose command waits for the end, in the order in which they came.
+    pub postponed: Vec<ClientId>,
+}
+
+impl Pause {
+    pub fn expire_paused(&self) -> bool {
+        self.actions & PAUSE_ACTION_EXPIRE != 0
+    }
+
+    fn refresh(&mut self) {
+        self.actions = self.by.iter().fold(0, |a, (x, _)| a | x);
+    }
+}
+
+impl Server {
+    /// Holds `actions` back until `end` (unix ms; i64::MAX for ever). A pause only grows: a later end and more actions win
+    /// (pauseActions).
+    pub fn pause_actions(&mut self, purpose: PausePurpose, end: i64, actions: u32) {
+        let p = &mut self.pause.by[purpose as usize];
+        p.0 = actions;
+        p.1 = p.1.max(end);
+        self.pause.refresh();
+        // It may begin within a command (backpressure): those behind it in the pipeline have to be held back too.
+        self.exec.unusual = true;
+    }
+
+    /// Ends a pause (unpauseActions).
+    pub fn unpause_actions(&mut self, purpose: PausePurpose) {
+        self.pause.by[purpose as usize] = (0, 0);
+        self.update_paused_actions();
+    }
+
+    /// Ends the pauses whose time has come (updatePausedActions).
+    pub fn update_paused_actions(&mut self) {
+        let before = self.pause.actions;
+        let now = self.clock.unix_ms;
+        for p in &mut self.pause.by {
+            if p.0 != 0 && p.1 <= now {
+                *p = (0, 0);
+            }
+        }
+        self.pause.refresh();
+        let was = before & (PAUSE_ACTION_CLIENT_ALL | PAUSE_ACTION_CLIENT_WRITE);
+        let is = self.pause.actions & (PAUSE_ACTION_CLIENT_ALL | PAUSE_ACTION_CLIENT_WRITE);
+        if is < was {
+            self.unblock_postponed_clients();
+        }
+    }
+
+    /// The actions that are paused, ended pauses taken off (isPausedActionsWithUpdate).
+    pub fn is_paused(&mut self, actions: u32) -> bool {
+        if self.pause.actions & actions == 0 {
+            return false;
+        }
+        self.update_paused_actions();
+        self.pause.actions & actions != 0
+    }
+
+    /// Blocks a client (blockClient), until `block.timeout` (unix ms, 0 for ever).
+    pub fn block_client(&mut self, cid: ClientId, block: Block) {
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.flags |= CLIENT_BLOCKED;
+            self.repl.blocked_clients += 1;
+            if block.timeout != 0 {
+                self.blocking
+                    .timeouts
+                    .insert((block.timeout, cid.to_data()));
+            }
+            c.block = Some(Box::new(block));
+        }
+    }
+
+    /// Lets a client wait until the pause ends (blockPostponeClient). Its command stays in the query buffer as if it had not
+    /// been looked at; so the link to our master, too, has not moved on.
+    pub fn block_postpone_client(&mut self, cid: ClientId) {
+        self.block_client(cid, Block::new(BlockType::Postpone));
+        self.pause.postponed.push(cid);
+    }
+
+    /// Takes the client out of whatever it waits in. It is not blocked any more, and nothing else happens.
+    fn take_block(&mut self, cid: ClientId) -> Option<Box<Block>> {
+        let c = self.clients.get_mut(cid)?;
+        let block = c.block.take()?;
+        // A postponed client that is unblocked keeps its command, and can still be closed before that runs.
+        if c.has(CLIENT_BLOCKED) {
+            self.repl.blocked_clients -= 1;
+        }
+        c.flags &= !CLIENT_BLOCKED;
+        if block.timeout != 0 {
+            self.blocking
+                .timeouts
+                .remove(&(block.timeout, cid.to_data()));
+        }
+        match block.kind {
+            BlockType::Postpone => self.pause.postponed.retain(|p| *p != cid),
+            BlockType::Wait | BlockType::WaitAof => {
+                self.repl.waiting_acks.retain(|p| *p != cid);
+            }
+            BlockType::Shutdown => {}
+            BlockType::List | BlockType::Zset | BlockType::Stream => {
+                if let Some(w) = &block.waiting {
+                    self.blocking.dequeue(block.kind, w);
+                }
+            }
+        }
+        Some(block)
+    }
+
+    /// Lets a client go on: its requests are looked at again before the next sleep (unblockClient).
+    pub fn unblock_client(&mut self, cid: ClientId) {
+        if let Some(block) = self.take_block(cid) {
+            if block.kind != BlockType::Postpone {
+                self.after_waiting(cid);
+            }
+            self.exec.unblocked.push(cid);
+        }
+    }
+
+    fn unblock_postponed_clients(&mut self) {
+        for cid in std::mem::take(&mut self.pause.postponed) {
+            self.unblock_client(cid);
+        }
+    }
+
+    /// Goes on with the requests of unblocked clients (processUnblockedClients).
+    pub fn process_unblocked_clients(&mut self) {
+        while !self.exec.unblocked.is_empty() {
+            for cid in std::mem::take(&mut self.exec.unblocked) {
+                let Some(c) = self.clients.get(cid) else {
+                    continue;
+                };
+                if !c.has(CLIENT_BLOCKED) {
+                    self.process_pending_input(cid);
+                }
+            }
+        }
+    }
+
+    /// A blocked client's time is up, or CLIENT UNBLOCK says so (unblockClientOnTimeout). A pause and a shutdown have ends
+    /// of their own.
+    pub fn unblock_client_on_timeout(&mut self, cid: ClientId, error: bool) {
+        let kind = self.clients.get(cid).and_then(|c| c.block.as_ref());
+        let Some(kind) = kind.map(|b| b.kind) else {
+            return;
+        };
+        if error && !matches!(kind, BlockType::Postpone | BlockType::Shutdown) {
+            return self
+                .unblock_client_on_error(cid, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        }
+        match kind {
+            BlockType::Wait | BlockType::WaitAof => {
+                let Some(block) = self.take_block(cid) else {
+                    return;
+                };
+                self.reply_acks(cid, kind, block.repl_offset);
+                self.after_waiting(cid);
+                self.exec.unblocked.push(cid);
+            }
+            BlockType::List | BlockType::Zset | BlockType::Stream => {
+                let waiting = self.take_block(cid).and_then(|b| b.waiting);
+                self.clients.add_reply_null_array(cid);
+                if let Some(w) = waiting {
+                    self.update_stats_on_unblock(cid, &w, false);
+                }
+                self.after_waiting(cid);
+                self.exec.unblocked.push(cid);
+            }
+            BlockType::Postpone | BlockType::Shutdown => {}
+        }
+    }
+
+    /// Unblocks a client with an error (unblockClientOnError).
+    pub fn unblock_client_on_error(&mut self, cid: ClientId, text: &str) {
+        let Some(block) = self.take_block(cid) else {
+            return;
+        };
+        self.add_reply_error(cid, text);
+        if let Some(w) = &block.waiting {
+            self.update_stats_on_unblock(cid, w, true);
+        }
+        self.after_waiting(cid);
+        self.exec.unblocked.push(cid);
+    }
+}

@@ -1,0 +1,227 @@
+//! What a running call has set in the state that all clients share.
+//!
+//! A unit is a command, or EXEC with those that it runs; a command within a unit has a [`CommandState`] of its own. Who runs a
+//! command takes the state as a whole and gives it back as a whole: `call` ends it, `call_in_unit` nests one in it, and
+//! `process_events_while_blocked` puts all of it aside.
+//!
+//! Invariant: while anything is set that has to be looked at after the command, `leftovers` is set. Only the methods here set
+//! such a thing. What it is for (who propagates, what is sent) is not known here.
+
+use crate::server::clients::client::ClientId;
+use crate::server::execution::command::CommandId;
+use crate::server::execution::exec::OwnedArgs;
+use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
+
+/// The state of the running unit.
+#[derive(Default)]
+pub struct CallState {
+    /// Whose request is running; none: nobody's.
+    pub client: Option<ClientId>,
+    /// The running command; it stays behind the last one, for the report of a crash.
+    pub cmd: Option<CommandId>,
+    /// EXEC is running its commands.
+    pub in_exec: bool,
+    also_propagate: Vec<PropagateOp>,
+    pending_push_messages: Vec<u8>,
+    leftovers: bool,
+    own: CommandState,
+}
+
+/// What the running command says of itself; over with it.
+#[derive(Default)]
+pub struct CommandState {
+    /// It is propagated as these words instead of its own.
+    pub rewrite: Option<OwnedArgs>,
+    /// Arguments that neither the slow log nor monitors may show.
+    redacted: Vec<usize>,
+    /// Where it is propagated to even if it changed nothing (PROPAGATE_*).
+    force_propagate: u8,
+    /// It is not propagated, whatever it changes.
+    prevent_propagation: bool,
+    /// It has answered with an error.
+    pub error_reply_sent: bool,
+}
+
+/// A command, and what it had said, while one runs within its unit.
+pub struct OuterCommand {
+    cmd: Option<CommandId>,
+    own: CommandState,
+}
+
+impl CommandState {
+    /// Where the command is propagated to (PROPAGATE_*, 0: nowhere), which has `changed` the data or has not.
+    #[inline]
+    pub fn propagation_target(&self, changed: bool) -> u8 {
+        match (self.prevent_propagation, changed) {
+            (true, _) => 0,
+            (false, true) => PROPAGATE_AOF | PROPAGATE_REPL,
+            (false, false) => self.force_propagate,
+        }
+    }
+}
+
+impl CallState {
+    // What a command says of itself ------------------------------------------------------------------------------------
+
+    /// The command is propagated as `words`.
+    pub fn rewrite_as(&mut self, words: OwnedArgs) {
+        self.leftovers = true;
+        self.own.rewrite = Some(words);
+    }
+
+    pub fn is_rewritten(&self) -> bool {
+        self.own.rewrite.is_some()
+    }
+
+    pub fn prevent_propagation(&mut self) {
+        self.leftovers = true;
+        self.own.prevent_propagation = true;
+    }
+
+    /// The command is propagated to `target` (PROPAGATE_*) even if it changes nothing.
+    pub fn force_propagation(&mut self, target: u8) {
+        self.leftovers = true;
+        self.own.force_propagate |= target;
+    }
+
+    pub fn redact(&mut self, argument: usize) {
+        self.leftovers = true;
+        self.own.redacted.push(argument);
+    }
+
+    pub fn is_redacted(&self, argument: usize) -> bool {
+        self.own.redacted.contains(&argument)
+    }
+
+    pub fn set_error_reply_sent(&mut self) {
+        self.leftovers = true;
+        self.own.error_reply_sent = true;
+    }
+
+    /// The error was nobody's, or is counted otherwise.
+    #[inline]
+    pub fn forget_error_reply(&mut self) {
+        self.own.error_reply_sent = false;
+    }
+
+    // What a unit gathers ----------------------------------------------------------------------------------------------
+
+    /// Queues what is to be propagated before the unit's last command itself.
+    pub fn queue(&mut self, op: PropagateOp) {
+        self.leftovers = true;
+        self.also_propagate.push(op);
+    }
+
+    #[inline]
+    pub fn has_queued(&self) -> bool {
+        !self.also_propagate.is_empty()
+    }
+
+    /// All that is queued. It comes back by [`CallState::recycle_queue`] when it is sent.
+    pub fn take_queued(&mut self) -> Vec<PropagateOp> {
+        std::mem::take(&mut self.also_propagate)
+    }
+
+    /// Takes an emptied queue for the next.
+    pub fn recycle_queue(&mut self, mut queue: Vec<PropagateOp>) {
+        queue.clear();
+        if self.also_propagate.is_empty() {
+            self.also_propagate = queue;
+        }
+    }
+
+    /// A message to the client whose request is running: it follows the reply.
+    pub fn push_after_reply(&mut self, text: &[u8]) {
+        self.leftovers = true;
+        self.pending_push_messages.extend_from_slice(text);
+    }
+
+    #[inline]
+    pub fn has_push_messages(&self) -> bool {
+        !self.pending_push_messages.is_empty()
+    }
+
+    pub fn take_push_messages(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.pending_push_messages)
+    }
+
+    // Beginning and end ------------------------------------------------------------------------------------------------
+
+    /// Whether something is set that has to be looked at after the command.
+    #[inline]
+    pub fn has_leftovers(&self) -> bool {
+        self.leftovers
+    }
+
+    /// What the command has said so far.
+    #[inline]
+    pub fn own(&mut self) -> &mut CommandState {
+        &mut self.own
+    }
+
+    /// The command is over: what it has said goes, and is the caller's. What its unit has gathered stays.
+    #[inline]
+    pub fn end_command(&mut self) -> CommandState {
+        self.leftovers = false;
+        std::mem::take(&mut self.own)
+    }
+
+    /// A command begins within the running one's unit.
+    pub fn begin_nested(&mut self, cmd: CommandId) -> OuterCommand {
+        OuterCommand {
+            cmd: self.cmd.replace(cmd),
+            own: std::mem::take(&mut self.own),
+        }
+    }
+
+    /// The nested command is over, and the outer one goes on with what it had said. What the nested one has said is the
+    /// caller's.
+    pub fn end_nested(&mut self, outer: OuterCommand) -> CommandState {
+        self.cmd = outer.cmd;
+        std::mem::replace(&mut self.own, outer.own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nested_command_takes_nothing_and_leaves_nothing() {
+        let mut s = CallState::default();
+        s.cmd = Some(CommandId(1));
+        s.redact(1);
+        s.prevent_propagation();
+        let outer = s.begin_nested(CommandId(2));
+        assert!(!s.is_redacted(1) && s.cmd == Some(CommandId(2)));
+        assert_eq!(s.own().propagation_target(false), 0);
+        s.force_propagation(PROPAGATE_AOF);
+        s.redact(2);
+        s.set_error_reply_sent();
+        let inner = s.end_nested(outer);
+        assert!(inner.error_reply_sent && inner.propagation_target(false) == PROPAGATE_AOF);
+        assert!(s.is_redacted(1) && !s.is_redacted(2) && s.cmd == Some(CommandId(1)));
+        assert_eq!(s.own().propagation_target(true), 0);
+        assert!(!s.own().error_reply_sent);
+    }
+
+    #[test]
+    fn what_a_unit_has_gathered_outlives_its_commands() {
+        let mut s = CallState::default();
+        s.push_after_reply(b"message");
+        s.queue(PropagateOp {
+            db: 0,
+            args: OwnedArgs::default(),
+            target: PROPAGATE_AOF,
+        });
+        assert!(s.has_leftovers());
+        let own = s.end_command();
+        assert_eq!(own.propagation_target(true), PROPAGATE_AOF | PROPAGATE_REPL);
+        assert!(!s.has_leftovers() && s.has_queued() && s.has_push_messages());
+        assert_eq!(s.take_push_messages(), b"message");
+        let queue = s.take_queued();
+        assert_eq!(queue.len(), 1);
+        s.recycle_queue(queue);
+        assert!(!s.has_queued());
+    }
+}

@@ -1,0 +1,1071 @@
+//! From a parsed request to a command that has run: look-up, the checks that may refuse it, the call with its counters, and
+//! what it propagates (processCommand, call, afterCommand of server.c).
+//!
+//! A command is a `fn(&mut Server, ClientId, &Args)`; its arguments are slices of the query buffer, which is taken out of
+//! the server while the command runs, so nothing is copied or allocated per argument.
+//!
+//! # State that all clients share
+//!
+//! What one request sets here, no other may find. All of it, by who sets it and what ends it; "nested" says what becomes of it
+//! while [`Server::process_events_while_blocked`] serves others in the middle of a command. What a call sets is one value,
+//! [`CallState`], and is put aside as one. None of it belongs to a client: one
+//! that is freed, blocked or postponed takes nothing along and leaves nothing. What is said of a client's next request
+//! (CLIENT REPLY SKIP, CLIENT CACHING) is in its own flags; it ends with the request ([`Server::after_empty_request`],
+//! `after_unusual_command`), or, when that waits, with the reply ([`Server::after_waiting`]).
+//!
+//! | state | set by | cleared by | nested |
+//! |---|---|---|---|
+//! | `Server::read_buf` | a read, which takes it out | put back; what a request has not used is copied to its client | another is made |
+//! | `parser` | a read, which takes it out | `Parser::reset` after each request and after the read; half a request takes the parser along to its client (`keep_rest`), a first line that has not ended too; after a protocol error it is reset with the rest of the read unread | a new one |
+//! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
+//! | `call.client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
+//! | `client_flags`, `authenticated` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
+//! | `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
+//! | `call.cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
+//! | `call`: that an error was answered | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
+//! | `call`: what the command says of its propagation, and what is redacted | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and says nothing | put aside |
+//! | `call`: what is queued to be propagated | the running command; expiry and eviction, also outside of one | sent after the command, or at the end of the unit; expiry and eviction send what they queue | put aside |
+//! | `call`: messages behind the reply | what is published or invalidated while `call.client` is who hears it | sent behind the command's reply, refused or not; before it for what eviction says | put aside |
+//! | `call`: `leftovers` | whoever sets one of the four rows above | `call`. Left set it costs a look, no more | put aside |
+//! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
+//! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
+//! | `last_word`, `last_id` | a look-up by name | never: the command table does not change | stays |
+//! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still |
+//! | `fake_clients`, `blocked_depth` | counters | in pairs | stay |
+//! | `Blocking::just_blocked` | a command that waits for keys | `call`, at once: in a unit, and from a file, nothing may wait | never set across one |
+//! | `Blocking::ready` | a key that somebody waits for | after the command or the unit | put aside: served after the outer command |
+//! | `Blocking::serving`, `reprocessing` | around a waiting command that runs again | the same function. Postponed by a pause, the command goes back in front of its client's query buffer | never set: what waits does not load |
+//! | `Repl::feed_buf` | a command that is no raw copy | emptied before each use | never in use |
+//! | reply buffers of `Clients` | a sent buffer, or a freed client's | emptied when given back | shared |
+//! | `Clients::pending_write`, `to_close` | replies, marks | before the loop sleeps; a client with CLIENT_PROTECTED, whose command is the outer one, is skipped | shared |
+
+use std::borrow::Cow;
+use std::ops::Index;
+
+use crate::base::clock::CachedClock;
+use crate::base::log::Level;
+use crate::base::sys::strerror;
+use crate::config::value::ProtectedAction;
+use crate::ds::sbuf::SBuf;
+use crate::server::Server;
+use crate::server::clients::client::{
+    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_MULTI,
+    CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE,
+    CLIENT_TRACKING_CACHING, CLIENT_UNIX_SOCKET, Client, ClientId,
+};
+use crate::server::execution::blocked::{PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTION_CLIENT_WRITE};
+use crate::server::execution::call_state::CallState;
+use crate::server::execution::command::{Argv, CommandFlags, CommandId, Guard, Unbuilt};
+use crate::server::execution::propagate::PropagateOp;
+use crate::server::process::crash::server_panic;
+use crate::server_log;
+use crate::wire::ahead::Ahead;
+use crate::wire::resp::{BIG, Parser, Span};
+
+/// The arguments of a running command.
+pub struct Args<'a> {
+    text: &'a [u8],
+    spans: &'a [Span],
+    big: &'a [SBuf],
+    /// Bytes of `text` that are the request as it came, when that is what we would write ourselves; 0 else.
+    raw_len: usize,
+}
+
+impl<'a> Args<'a> {
+    /// The request that `parser` has completed in `buf`.
+    #[inline]
+    pub fn of(parser: &'a Parser, buf: &'a [u8]) -> Args<'a> {
+        Args {
+            text: parser.inline_text().unwrap_or(buf),
+            spans: parser.spans(),
+            big: parser.big(),
+            raw_len: if parser.is_canonical() {
+                parser.consumed()
+            } else {
+                0
+            },
+        }
+    }
+
+    /// A request in the form that servers write: the first `len` bytes of `text`.
+    #[inline]
+    pub fn whole(text: &'a [u8], spans: &'a [Span], len: usize) -> Args<'a> {
+        Args {
+            text,
+            spans,
+            big: &[],
+            raw_len: len,
+        }
+    }
+
+    /// Words of `text`, which came from a file.
+    #[inline]
+    pub fn of_spans(text: &'a [u8], spans: &'a [Span]) -> Args<'a> {
+        Args {
+            text,
+            spans,
+            big: &[],
+            raw_len: 0,
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The bytes of the request, when they can be passed on as they are.
+    #[inline]
+    pub fn raw(&self) -> Option<&'a [u8]> {
+        let raw = self.text.get(..self.raw_len)?;
+        (!raw.is_empty()).then_some(raw)
+    }
+
+    /// The argument's own buffer, when it has one: to be kept instead of copied.
+    #[inline]
+    pub fn big(&self, i: usize) -> Option<&'a SBuf> {
+        let s = self.spans[i];
+        (s.start == BIG).then(|| &self.big[s.end as usize])
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|i| &self[i])
+    }
+
+    /// An argument, if it is where it should be: for a report of a crash in the middle of something.
+    pub fn get(&self, i: usize) -> Option<&[u8]> {
+        let s = self.spans.get(i)?;
+        if s.start == BIG {
+            return self.big.get(s.end as usize).map(SBuf::as_slice);
+        }
+        self.text.get(s.start as usize..s.end as usize)
+    }
+
+    /// The command's name as one word, when it has at most seven letters and more of the request follows: the letters, and
+    /// the length on top of them. 0: it has not.
+    #[inline(always)]
+    fn short_name(&self) -> u64 {
+        let Some(s) = self.spans.first() else {
+            return 0;
+        };
+        let len = s.end.wrapping_sub(s.start);
+        if len > 7 {
+            return 0;
+        }
+        let name = self.text.get(s.start as usize..);
+        let Some(eight) = name.and_then(|name| name.first_chunk::<8>()) else {
+            return 0;
+        };
+        let letters = u64::from_le_bytes(*eight) & ((1 << (8 * len)) - 1);
+        letters | u64::from(len) << 56
+    }
+
+    /// Case-insensitive comparison of an argument.
+    #[inline]
+    pub fn is(&self, i: usize, word: &str) -> bool {
+        self[i].eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// A copy that outlives the query buffer; big arguments are shared.
+    pub fn to_owned(&self) -> OwnedArgs {
+        let mut o = OwnedArgs::default();
+        for i in 0..self.len() {
+            match self.big(i) {
+                Some(b) => o.push_big(b.clone()),
+                None => o.push(&self[i]),
+            }
+        }
+        o
+    }
+}
+
+impl Index<usize> for Args<'_> {
+    type Output = [u8];
+    #[inline]
+    fn index(&self, i: usize) -> &[u8] {
+        let s = self.spans[i];
+        if s.start == BIG {
+            return self.big[s.end as usize].as_slice();
+        }
+        &self.text[s.start as usize..s.end as usize]
+    }
+}
+
+impl Argv for Args<'_> {
+    fn argc(&self) -> usize {
+        self.len()
+    }
+    fn arg(&self, i: usize) -> &[u8] {
+        &self[i]
+    }
+}
+
+/// Arguments that own their bytes.
+#[derive(Default, Clone, Debug)]
+pub struct OwnedArgs {
+    text: Vec<u8>,
+    spans: Vec<Span>,
+    big: Vec<SBuf>,
+}
+
+impl OwnedArgs {
+    pub fn from_slices(args: &[&[u8]]) -> OwnedArgs {
+        let mut o = OwnedArgs::default();
+        for a in args {
+            o.push(a);
+        }
+        o
+    }
+
+    pub fn push(&mut self, arg: &[u8]) {
+        let end = self.text.len() + arg.len();
+        if arg.len() >= crate::wire::resp::PROTO_MBULK_BIG_ARG || end >= BIG as usize {
+            return self.push_big(SBuf::from_slice(arg));
+        }
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(arg);
+        self.spans.push(Span {
+            start,
+            end: end as u32,
+        });
+    }
+
+    pub fn push_big(&mut self, arg: SBuf) {
+        self.spans.push(Span {
+            start: BIG,
+            end: self.big.len() as u32,
+        });
+        self.big.push(arg);
+    }
+
+    #[inline]
+    pub fn as_args(&self) -> Args<'_> {
+        Args {
+            text: &self.text,
+            spans: &self.spans,
+            big: &self.big,
+            raw_len: 0,
+        }
+    }
+
+    /// Bytes that it holds.
+    pub fn mem_usage(&self) -> usize {
+        self.text.capacity()
+            + self.spans.capacity() * size_of::<Span>()
+            + self.big.iter().map(SBuf::alloc_size).sum::<usize>()
+    }
+}
+
+/// The state of execution.
+#[derive(Default)]
+pub struct Exec {
+    /// What the running call has set.
+    pub call: CallState,
+    /// Clients whose postponed command can run again.
+    pub unblocked: Vec<ClientId>,
+    /// The name that was looked up last (0: none yet), and what it led to.
+    last_word: u64,
+    last_id: Option<CommandId>,
+    /// The parser of requests that are whole in the shared read buffer.
+    pub parser: Parser,
+    /// The next requests of the master's stream.
+    pub ahead: Ahead,
+    /// Flags of the current client, and whether it is authenticated, as its last command left them.
+    pub client_flags: u64,
+    pub authenticated: bool,
+    /// The server is in a state that may refuse commands, or somebody monitors or tracks: see [`Server::refresh_shortcuts`].
+    pub unusual: bool,
+    /// The current client's look-ups leave LRU data alone.
+    pub no_touch: bool,
+    /// Clients without a connection.
+    pub fake_clients: usize,
+    /// How deep process_events_while_blocked is.
+    pub blocked_depth: u32,
+    /// The clock must be read before the next command: something slow ran since.
+    pub clock_stale: bool,
+    /// When the log was last told of an HTTP request, in unix seconds.
+    attack_logged_s: Option<i64>,
+}
+
+/// What is to become of the connection's further requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Processed {
+    /// The next request may be looked at.
+    Done,
+    /// The client is blocked, or about to be closed: stop here.
+    Stop,
+    /// Clients are paused: this very request is to be looked at again later.
+    Postponed,
+}
+
+/// Clients with one of these are looked at more closely before a command runs.
+const UNUSUAL_CLIENT: u64 = CLIENT_SLAVE | CLIENT_PUBSUB | CLIENT_MULTI;
+
+/// What an error text shows of an argument: the first 128 bytes, up to a NUL, as C's formats do.
+pub fn shown_part(arg: &[u8]) -> &[u8] {
+    let end = memchr::memchr(0, arg).unwrap_or(arg.len());
+    &arg[..end.min(128)]
+}
+
+impl Server {
+    /// Runs or refuses one request (processCommand). `Done`: the client is still there and neither blocked nor closing.
+    #[inline(always)]
+    pub fn process_command(&mut self, cid: ClientId, args: &Args) -> Processed {
+        let Some(mut id) = self.lookup_cached(args) else {
+            return self.no_such_command(cid, args);
+        };
+        let mut row = self.commands.row(id);
+        if row.has_subcommands() && args.len() > 1 {
+            match self.commands.lookup_subcommand(id, &args[1]) {
+                Some(sub) => {
+                    id = sub;
+                    row = self.commands.row(id);
+                }
+                None => return self.no_such_subcommand(cid, id, args),
+            }
+        }
+        let flags = row.flags;
+        self.exec.call.cmd = Some(id);
+        // A pure container without its subcommand has no proc.
+        let (Some(proc), true) = (row.proc, row.accepts_argc(args.len())) else {
+            let name = self.commands.full_name(id);
+            let text = format!("wrong number of arguments for '{name}' command");
+            return self.reject_command(cid, Some(id), &text);
+        };
+        let client_flags = self.exec.client_flags;
+        if !self.exec.authenticated && !flags.contains(CommandFlags::NO_AUTH) {
+            return self.reject_command(cid, Some(id), "-NOAUTH Authentication required.");
+        }
+        if flags.contains(CommandFlags::PROTECTED)
+            && let Some(text) = self.protected_command_error(cid, id)
+        {
+            return self.reject_command(cid, Some(id), &text);
+        }
+        if (self.exec.unusual || client_flags & UNUSUAL_CLIENT != 0)
+            && let Some(p) = self.may_not_run(cid, id, flags, client_flags, args)
+        {
+            return p;
+        }
+        let done = self.call(cid, id, proc, flags, args);
+        if self.blocking.has_ready_keys() {
+            self.handle_clients_blocked_on_keys();
+        }
+        if flags.contains(CommandFlags::ADMIN) {
+            // CONFIG, REPLICAOF, SYNC, CLIENT, MONITOR, DEBUG: what the shortcuts assume may have changed.
+            self.refresh_shortcuts(cid);
+        }
+        done
+    }
+
+    /// Looks once at what most commands need not look at each: whether the server is in any state that may refuse a command
+    /// or shows it to others. To be called before the requests of a read, and after whatever may change it: a command with
+    /// ADMIN, one that changes its client's flags for its look-ups or its tracking, a nested turn of the event loop.
+    #[inline]
+    pub fn refresh_shortcuts(&mut self, cid: ClientId) {
+        self.exec.unusual = self.repl.master_host.is_some()
+            || self.loading.is_some()
+            || self.pause.actions != 0
+            || self.persist.last_bgsave_failed
+            || self.aof.write_error().is_some()
+            || self.config.min_replicas_to_write > 0
+            || self.config.maxmemory != 0
+            || self.config.maxmemory_clients != 0
+            || !self.clients.monitors.is_empty()
+            || self.tracking.clients() > 0;
+        if let Some(c) = self.clients.get(cid) {
+            self.exec.client_flags = c.flags;
+            self.exec.authenticated = c.authenticated;
+        }
+        self.exec.call.client = Some(cid);
+        // An error that nobody's command was answered with (a time-out's, say) is not that of the next one.
+        self.exec.call.forget_error_reply();
+        self.refresh_no_touch();
+    }
+
+    /// Whether the current client's look-ups leave LRU data alone. To be called when a child begins or ends: that can be in
+    /// the middle of any command.
+    pub fn refresh_no_touch(&mut self) {
+        let client = self.exec.call.client;
+        let c = client.and_then(|cid| self.clients.get(cid));
+        self.exec.no_touch =
+            self.persist.child.is_some() || c.is_some_and(|c| c.has(CLIENT_NO_TOUCH));
+    }
+
+    /// The command that is called; pipelines repeat one, so the last is tried first.
+    #[inline]
+    fn lookup_cached(&mut self, args: &Args) -> Option<CommandId> {
+        let word = args.short_name();
+        if word != 0 && word == self.exec.last_word {
+            return self.exec.last_id;
+        }
+        self.lookup_named(word, args)
+    }
+
+    #[inline(never)]
+    fn lookup_named(&mut self, word: u64, args: &Args) -> Option<CommandId> {
+        let id = self.commands.lookup(&args[0])?;
+        if word != 0 {
+            self.exec.last_word = word;
+            self.exec.last_id = Some(id);
+        }
+        Some(id)
+    }
+
+    /// The checks that depend on the state of the server or of the client; inside MULTI the command is queued. `None`: it
+    /// may run.
+    #[inline]
+    fn may_not_run(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: CommandFlags,
+        client_flags: u64,
+        args: &Args,
+    ) -> Option<Processed> {
+        let multi = client_flags & CLIENT_MULTI != 0;
+        let mut counted = flags;
+        if multi {
+            if flags.contains(CommandFlags::NO_MULTI) {
+                let text = "Command not allowed inside a transaction";
+                return Some(self.reject_command(cid, Some(id), text));
+            }
+            counted = self.flags_inside_multi(cid, flags);
+        }
+        if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
+            return Some(Processed::Stop);
+        }
+        if self.config.maxmemory != 0 {
+            let fits = self.has_memory_for(cid, counted.contains(CommandFlags::DENYOOM));
+            if self.exec.call.has_push_messages() {
+                // What it is told of evicted keys is about the time before the command.
+                self.send_pending_push_messages(cid);
+            }
+            if !fits {
+                let text = "-OOM command not allowed when used memory > 'maxmemory'.";
+                return Some(self.reject_command(cid, Some(id), text));
+            }
+        }
+        if self.tracking.clients() > 0 {
+            self.tracking_before_command(cid);
+        }
+        if client_flags & CLIENT_MASTER != 0
+            && counted.contains(CommandFlags::WRITE)
+            && (self.persist.last_bgsave_failed || self.aof.write_error().is_some())
+        {
+            self.master_writes_despite_disk_error();
+        }
+        if client_flags & CLIENT_MASTER == 0 || self.loading.is_some() {
+            let refused = self.may_refuse(cid, id, counted, client_flags);
+            if refused.is_some() {
+                return refused;
+            }
+        }
+        if self.pause.actions != 0 && self.is_postponed(counted, client_flags) {
+            self.block_postpone_client(cid);
+            return Some(Processed::Postponed);
+        }
+        (multi && self.queue_inside_multi(cid, id, flags, args))
+            .then(|| self.after_rejected_command(cid))
+    }
+
+    /// The checks that depend on the server's state. `None`: the command may run.
+    #[inline]
+    fn may_refuse(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: CommandFlags,
+        client_flags: u64,
+    ) -> Option<Processed> {
+        let obey = client_flags & CLIENT_MASTER != 0;
+        if flags.contains(CommandFlags::WRITE) && !obey {
+            if let Some(text) = self.write_refused() {
+                return Some(self.reject_command(cid, Some(id), &text));
+            }
+        } else if (self.persist.last_bgsave_failed || self.aof.write_error().is_some())
+            && !obey
+            && flags.contains(CommandFlags::TELLS_DISK_ERROR)
+            && let Some(text) = self.denied_by_disk_error()
+        {
+            return Some(self.reject_command(cid, Some(id), &text));
+        }
+        if client_flags & CLIENT_PUBSUB != 0
+            && self.clients.resp_version(cid) == 2
+            && !flags.contains(CommandFlags::ALLOWED_IN_PUBSUB)
+        {
+            let text = format!(
+                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+                 context",
+                self.commands.full_name(id)
+            );
+            return Some(self.reject_command(cid, Some(id), &text));
+        }
+        if self.repl.master_host.is_some()
+            && !self.repl.link.is_connected()
+            && !self.config.replica_serve_stale_data
+            && !flags.contains(CommandFlags::STALE)
+        {
+            return Some(self.reject_command(
+                cid,
+                Some(id),
+                "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            ));
+        }
+        let refused = self.loading.as_ref().is_some_and(|l| match l.is_async {
+            // The old data set is still served.
+            true => flags.contains(CommandFlags::NO_ASYNC_LOADING),
+            false => !flags.contains(CommandFlags::LOADING),
+        });
+        if refused {
+            return Some(self.reject_command(
+                cid,
+                Some(id),
+                "-LOADING Redis is loading the dataset in memory",
+            ));
+        }
+        if client_flags & CLIENT_SLAVE != 0
+            && flags.intersects(
+                CommandFlags::MAY_REPLICATE | CommandFlags::WRITE | CommandFlags::READONLY,
+            )
+        {
+            return Some(self.reject_command(
+                cid,
+                Some(id),
+                "Replica can't interact with the keyspace",
+            ));
+        }
+        None
+    }
+
+    /// Whether a pause holds this command back; our master's too, but never a replica's.
+    #[cold]
+    fn is_postponed(&self, flags: CommandFlags, client_flags: u64) -> bool {
+        let a = self.pause.actions;
+        let writes = flags.intersects(CommandFlags::WRITE | CommandFlags::MAY_REPLICATE);
+        client_flags & CLIENT_SLAVE == 0
+            && (a & PAUSE_ACTION_CLIENT_ALL != 0 || (a & PAUSE_ACTION_CLIENT_WRITE != 0 && writes))
+    }
+
+    /// Why a write is refused to a normal client now, if it is.
+    #[inline]
+    fn write_refused(&self) -> Option<Cow<'static, str>> {
+        if self.persist.last_bgsave_failed || self.aof.write_error().is_some() {
+            let denied = self.denied_by_disk_error();
+            if denied.is_some() {
+                return denied;
+            }
+        }
+        if self.repl.master_host.is_some() {
+            if self.config.replica_read_only {
+                return Some("-READONLY You can't write against a read only replica.".into());
+            }
+            return None;
+        }
+        if self.config.min_replicas_to_write > 0
+            && self.config.min_replicas_max_lag > 0
+            && self.repl.good_slaves_count < self.config.min_replicas_to_write
+        {
+            return Some("-NOREPLICAS Not enough good replicas to write.".into());
+        }
+        None
+    }
+
+    /// A save or a write of the append-only file failed, and the configuration takes that for a reason to refuse
+    /// (writeCommandsDeniedByDiskError).
+    #[cold]
+    fn denied_by_disk_error(&self) -> Option<Cow<'static, str>> {
+        let denied = self.persist.last_bgsave_failed
+            && self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty();
+        if let Some(errno) = self.aof.write_error().filter(|_| !denied) {
+            let e = std::io::Error::from_raw_os_error(errno);
+            let text = format!("-MISCONF Errors writing to the AOF file: {}", strerror(&e));
+            return Some(text.into());
+        }
+        denied.then_some(Cow::Borrowed(
+            "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+             Commands that may modify the data set are disabled, because this instance is configured to report \
+             errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the \
+             Redis logs for details about the RDB error.",
+        ))
+    }
+
+    /// What the master has done is done: it cannot be refused, only applied without being kept, or not at all
+    /// (`replica-ignore-disk-write-errors`).
+    #[cold]
+    fn master_writes_despite_disk_error(&mut self) {
+        const LOG_INTERVAL_MS: i64 = 10_000;
+        if self.denied_by_disk_error().is_none() {
+            return;
+        }
+        if !self.config.replica_ignore_disk_write_errors {
+            server_panic(&self.config, "Replica was unable to write command to disk.");
+        }
+        let now = self.clock.unix_ms;
+        if now > self.repl.disk_error_logged_ms + LOG_INTERVAL_MS {
+            self.repl.disk_error_logged_ms = now;
+            server_log!(
+                Level::Warning,
+                "Replica is applying a command even though it is unable to write to disk."
+            );
+        }
+    }
+
+    /// Refuses a request before it runs (rejectCommand).
+    #[cold]
+    pub fn reject_command(
+        &mut self,
+        cid: ClientId,
+        id: Option<CommandId>,
+        text: &str,
+    ) -> Processed {
+        self.flag_transaction(cid);
+        if let Some(id) = id {
+            self.commands.stats_mut(id).rejected_calls += 1;
+            if let Some(c) = self.clients.get_mut(cid) {
+                c.last_cmd = Some(id);
+            }
+        }
+        let flags = id.map_or(CommandFlags::empty(), |id| self.commands.row(id).flags);
+        if flags.contains(CommandFlags::RUNS_QUEUED) {
+            self.exec_command_abort(cid, text);
+        } else {
+            self.add_reply_error(cid, text);
+        }
+        self.after_rejected_command(cid)
+    }
+
+    /// What a client has called last was no command.
+    fn forget_command(&mut self, cid: ClientId) {
+        self.exec.call.cmd = None;
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.last_cmd = None;
+        }
+    }
+
+    #[cold]
+    fn no_such_command(&mut self, cid: ClientId, args: &Args) -> Processed {
+        self.forget_command(cid);
+        if args.is(0, "host:") || args.is(0, "post") {
+            return self.security_warning(cid);
+        }
+        if let Some(unbuilt) = self.commands.lookup_unbuilt(&args[0]) {
+            return self.unbuilt_command(cid, unbuilt);
+        }
+        let mut text = b"unknown command '".to_vec();
+        text.extend_from_slice(shown_part(&args[0]));
+        text.extend_from_slice(b"', with args beginning with: ");
+        let mut shown = 0;
+        for i in 1..args.len() {
+            if shown >= 128 {
+                break;
+            }
+            let a = shown_part(&args[i]);
+            let a = &a[..a.len().min(128 - shown)];
+            let before = text.len();
+            text.push(b'\'');
+            text.extend_from_slice(a);
+            text.extend_from_slice(b"' ");
+            shown += text.len() - before;
+        }
+        self.flag_transaction(cid);
+        self.add_reply_error_bytes(cid, &text);
+        self.after_rejected_command(cid)
+    }
+
+    /// A browser was tricked into talking to us (securityWarningCommand). The log hears of it once a minute: it must not be
+    /// possible to fill it.
+    #[cold]
+    fn security_warning(&mut self, cid: ClientId) -> Processed {
+        const LOG_INTERVAL_S: i64 = 60;
+        let now = self.clock.unix_s;
+        let before = self.exec.attack_logged_s.replace(now);
+        if before.is_none_or(|t| (now - t).abs() > LOG_INTERVAL_S) {
+            let peer = self.client_peer(cid);
+            server_log!(
+                Level::Warning,
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+                 This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
+                 instance. Connection from {} aborted.",
+                peer
+            );
+        } else {
+            self.exec.attack_logged_s = before;
+        }
+        self.free_client_async(cid);
+        Processed::Stop
+    }
+
+    /// A command of 7.2 that is not built says so.
+    #[cold]
+    fn unbuilt_command(&mut self, cid: ClientId, unbuilt: &Unbuilt) -> Processed {
+        if !self.exec.authenticated {
+            return self.reject_command(cid, None, "-NOAUTH Authentication required.");
+        }
+        let text = format!(
+            "'{}' needs {}, which this version does not have yet",
+            unbuilt.name, unbuilt.feature
+        );
+        self.reject_command(cid, None, &text)
+    }
+
+    #[cold]
+    fn no_such_subcommand(&mut self, cid: ClientId, parent: CommandId, args: &Args) -> Processed {
+        self.forget_command(cid);
+        if let Some(unbuilt) = self.commands.lookup_unbuilt_subcommand(parent, &args[1]) {
+            return self.unbuilt_command(cid, unbuilt);
+        }
+        let mut text = b"unknown subcommand '".to_vec();
+        text.extend_from_slice(shown_part(&args[1]));
+        text.extend_from_slice(b"'. Try ");
+        text.extend(
+            self.commands
+                .full_name(parent)
+                .bytes()
+                .map(|b| b.to_ascii_uppercase()),
+        );
+        text.extend_from_slice(b" HELP.");
+        self.flag_transaction(cid);
+        self.add_reply_error_bytes(cid, &text);
+        self.after_rejected_command(cid)
+    }
+
+    /// Whether a protected directive or command may be used over this connection (allowProtectedAction).
+    pub fn allow_protected_action(&self, action: ProtectedAction, cid: ClientId) -> bool {
+        match action {
+            ProtectedAction::Yes => true,
+            ProtectedAction::No => false,
+            ProtectedAction::Local => self.client_is_local(cid),
+        }
+    }
+
+    /// A connection from this host: a Unix socket or a loopback address; fake clients are ourselves.
+    pub fn client_is_local(&self, cid: ClientId) -> bool {
+        let Some(c) = self.clients.get(cid) else {
+            return false;
+        };
+        if c.has(CLIENT_UNIX_SOCKET) {
+            return true;
+        }
+        let Some(conn) = &c.conn else {
+            return true;
+        };
+        conn.peer_addr()
+            .ok()
+            .and_then(|a| a.as_socket())
+            .is_some_and(|a| match a.ip() {
+                std::net::IpAddr::V4(ip) => ip.is_loopback(),
+                std::net::IpAddr::V6(ip) => {
+                    ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
+                }
+            })
+    }
+
+    fn protected_command_error(&self, cid: ClientId, id: CommandId) -> Option<String> {
+        let (name, action) = match self.commands.command(id).guard? {
+            Guard::Debug => ("DEBUG", self.config.enable_debug_command),
+            Guard::Module => ("MODULE", self.config.enable_module_command),
+        };
+        if self.allow_protected_action(action, cid) {
+            return None;
+        }
+        Some(format!(
+            "{} command not allowed. If the enable-{}-command option is set to \"local\", you can run it from a local \
+             connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+            name,
+            name.to_ascii_lowercase()
+        ))
+    }
+
+    /// Runs a command, counts it, and propagates its effect (call).
+    #[inline(always)]
+    pub fn call(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        proc: crate::server::execution::command::Proc,
+        flags: CommandFlags,
+        args: &Args,
+    ) -> Processed {
+        if self.exec.clock_stale {
+            self.exec.clock_stale = false;
+            self.update_cached_time();
+        }
+        let start_us = self.clock.unix_us;
+        let dirty = self.dirty;
+        proc(self, cid, args);
+
+        // The one clock read of a command: its end is the next one's start.
+        self.clock = CachedClock::new();
+        let us = (self.clock.unix_us - start_us).max(0) as u64;
+        if self.blocking.just_blocked {
+            self.after_blocking_call(cid, us);
+        } else {
+            self.stats.cmd_us += us;
+            self.account(cid, id, flags, args, us);
+        }
+        if self.exec.unusual {
+            self.after_watched_call(cid, id, flags, args);
+        }
+        let mut woff = None;
+        // SAVE sets it back to zero: that is no change to propagate.
+        let changed = self.dirty > dirty;
+        if changed || self.exec.call.has_leftovers() {
+            let before = self.repl.log.master_repl_offset();
+            if self.exec.unusual || self.exec.call.has_leftovers() || !self.nobody_listens() {
+                self.propagate_call(cid, args, changed);
+            }
+            let after = self.repl.log.master_repl_offset();
+            woff = (after != before).then_some(after);
+        }
+        if self.exec.call.has_leftovers() {
+            let own = self.exec.call.end_command();
+            if own.error_reply_sent {
+                self.commands.stats_mut(id).failed_calls += 1;
+            }
+            if self.exec.call.has_push_messages() {
+                self.send_pending_push_messages(cid);
+            }
+        }
+        let Some(c) = self.clients.get_mut(cid) else {
+            return Processed::Stop;
+        };
+        c.last_cmd = Some(id);
+        self.exec.client_flags = c.flags;
+        self.exec.authenticated = c.authenticated;
+        if let Some(offset) = woff {
+            // What this client has written ends here: WAIT waits for it.
+            c.woff = offset;
+        }
+        if !c.out.list.is_empty() {
+            return self.after_rejected_command(cid);
+        }
+        const LOOK: u64 = CLIENT_REPLY_SKIP
+            | CLIENT_REPLY_SKIP_NEXT
+            | CLIENT_CLOSE_ASAP
+            | CLIENT_CLOSE_AFTER_REPLY
+            | CLIENT_BLOCKED;
+        if c.flags & LOOK == 0 {
+            return Processed::Done;
+        }
+        Self::after_unusual_command(c)
+    }
+
+    /// Counts a command that has run for `us` microseconds, and remembers it where it was slow.
+    #[inline(always)]
+    fn account(&mut self, cid: ClientId, id: CommandId, flags: CommandFlags, args: &Args, us: u64) {
+        let stats = self.commands.stats_mut(id);
+        stats.calls += 1;
+        stats.microseconds += us;
+        self.stats.num_commands += 1;
+        if self.config.latency_tracking {
+            stats
+                .latency
+                .get_or_insert_default()
+                .record(us.wrapping_mul(1000));
+        }
+        if self.config.latency_monitor_threshold != 0 {
+            self.sample_command_latency(flags, us);
+        }
+        // A negative threshold switches the log off: as an unsigned number it is out of reach.
+        if us >= self.config.slowlog_log_slower_than as u64
+            && !flags.contains(CommandFlags::SKIP_SLOWLOG)
+        {
+            self.slowlog_push_entry_if_needed(cid, args, us);
+        }
+    }
+
+    /// The command is shown to those who monitor, and what it has read is noted for those who track.
+    #[inline(never)]
+    fn after_watched_call(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: CommandFlags,
+        args: &Args,
+    ) {
+        if !self.clients.monitors.is_empty()
+            && !flags.intersects(CommandFlags::SKIP_MONITOR | CommandFlags::ADMIN)
+            && !self.blocking.is_reprocessing(cid)
+        {
+            self.replication_feed_monitors(cid, args);
+        }
+        if self.tracking.clients() > 0 {
+            self.tracking_after_call(id, flags, args);
+        }
+    }
+
+    /// The latency monitor has two events for commands: one for those that should never take long.
+    #[cold]
+    fn sample_command_latency(&mut self, flags: CommandFlags, us: u64) {
+        let event = if flags.contains(CommandFlags::FAST) {
+            "fast-command"
+        } else {
+            "command"
+        };
+        self.latency_add_sample_if_needed(event, (us / 1000) as i64);
+    }
+
+    /// The end of a command that was refused, or of one that left more output than its client's first buffer holds.
+    #[inline(never)]
+    fn after_rejected_command(&mut self, cid: ClientId) -> Processed {
+        // It counts as rejected, not as failed.
+        self.exec.call.forget_error_reply();
+        // Output gathers while a pipeline runs: the limits are looked at after each command.
+        self.close_client_on_output_buffer_limit_reached(cid);
+        if self.tracking.clients() > 0 {
+            self.tracking_forget_caching(cid);
+        }
+        if self.exec.call.has_push_messages() {
+            self.send_pending_push_messages(cid);
+        }
+        match self.clients.get_mut(cid) {
+            Some(c) => {
+                self.exec.client_flags = c.flags;
+                Self::after_unusual_command(c)
+            }
+            None => Processed::Stop,
+        }
+    }
+
+    #[cold]
+    fn after_unusual_command(c: &mut Client) -> Processed {
+        if c.block.is_some() {
+            // It is not over: the reply comes when the waiting ends.
+            return Processed::Stop;
+        }
+        c.shift_reply_skip();
+        match c.has(CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY) {
+            true => Processed::Stop,
+            false => Processed::Done,
+        }
+    }
+
+    /// An empty request is one, too, for what is said of the next one only (resetClient).
+    #[cold]
+    pub(in crate::server) fn after_empty_request(&mut self, cid: ClientId) {
+        self.exec.call.cmd = None;
+        if self.tracking.clients() > 0 {
+            self.tracking_forget_caching(cid);
+        }
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.shift_reply_skip();
+            self.exec.client_flags = c.flags;
+        }
+    }
+
+    /// A command that has waited is over, its reply written (resetClient).
+    #[cold]
+    pub(in crate::server) fn after_waiting(&mut self, cid: ClientId) {
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.shift_reply_skip();
+            c.flags &= !CLIENT_TRACKING_CACHING;
+        }
+    }
+
+    /// Queues the running command behind what it propagates besides, or sends it at once when there is nothing else.
+    fn propagate_call(&mut self, cid: ClientId, args: &Args, changed: bool) {
+        let target = self.exec.call.own().propagation_target(changed);
+        if target != 0 {
+            let db = self.clients.get(cid).map_or(0, |c| c.db);
+            let rewrite = self.exec.call.own().rewrite.take();
+            if !self.exec.call.has_queued() {
+                match rewrite {
+                    Some(w) => self.propagate_now(Some(db), &w.as_args(), target),
+                    None => self.propagate_now(Some(db), args, target),
+                }
+                return;
+            }
+            if self.should_propagate(target) {
+                let args = rewrite.unwrap_or_else(|| args.to_owned());
+                self.exec.call.queue(PropagateOp { db, args, target });
+            }
+        }
+        self.propagate_pending_commands();
+    }
+
+    /// Runs a queued command within the unit of another one (call, when it is nested): it has its own counters, the clock
+    /// of the unit stands still, and what it changes is propagated when the unit ends. `start_us` is the end of the one
+    /// before it, in unix us; returns its own end.
+    pub(in crate::server) fn call_in_unit(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        args: &Args,
+        start_us: i64,
+    ) -> i64 {
+        let row = self.commands.row(id);
+        let (flags, Some(proc)) = (row.flags, row.proc) else {
+            return start_us;
+        };
+        let outer = self.exec.call.begin_nested(id);
+        let dirty = self.dirty;
+        proc(self, cid, args);
+        let end_us = CachedClock::new().unix_us;
+        let us = (end_us - start_us).max(0) as u64;
+        self.account(cid, id, flags, args, us);
+        if !flags.intersects(CommandFlags::SKIP_MONITOR | CommandFlags::ADMIN)
+            && !self.clients.monitors.is_empty()
+        {
+            self.replication_feed_monitors(cid, args);
+        }
+        if self.tracking.clients() > 0 {
+            self.tracking_after_call(id, flags, args);
+        }
+        let own = self.exec.call.end_nested(outer);
+        self.commands.stats_mut(id).failed_calls += u64::from(own.error_reply_sent);
+        let target = own.propagation_target(self.dirty > dirty);
+        if self.should_propagate(target) {
+            let words = own.rewrite.unwrap_or_else(|| args.to_owned());
+            let db = self.client_db(cid);
+            self.also_propagate(db, words, target);
+        }
+        if self
+            .clients
+            .get(cid)
+            .is_some_and(|c| !c.out.list.is_empty())
+        {
+            self.close_client_on_output_buffer_limit_reached(cid);
+        }
+        end_us
+    }
+
+    /// Runs a command that was read from a file: no check, no statistics, nothing propagated.
+    pub fn run_loaded_command(&mut self, cid: ClientId, id: CommandId, args: &Args) {
+        let row = self.commands.row(id);
+        let Some(proc) = row.proc else {
+            return;
+        };
+        let flags = row.flags;
+        self.exec.call.cmd = Some(id);
+        let multi = self.clients.get(cid).is_some_and(|c| c.has(CLIENT_MULTI));
+        if multi && self.queue_inside_multi(cid, id, flags, args) {
+            return;
+        }
+        proc(self, cid, args);
+        if self.exec.call.has_leftovers() {
+            self.exec.call.end_command();
+        }
+    }
+
+    /// The running command is not propagated, whatever it changes (preventCommandPropagation); what it queues itself is.
+    pub fn prevent_command_propagation(&mut self) {
+        self.exec.call.prevent_propagation();
+    }
+
+    /// The running command is propagated there (PROPAGATE_*) even if it changes nothing (forceCommandPropagation).
+    pub fn force_command_propagation(&mut self, target: u8) {
+        self.exec.call.force_propagation(target);
+    }
+
+    /// The running command is to be propagated as these words (rewriteClientCommandVector).
+    pub fn rewrite_client_command_vector(&mut self, args: &[&[u8]]) {
+        if self.exec.call.is_rewritten() || self.propagation_wanted() {
+            self.exec.call.rewrite_as(OwnedArgs::from_slices(args));
+        }
+    }
+}

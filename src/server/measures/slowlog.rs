@@ -1,0 +1,78 @@
+//! The slow log's memory (slowlog.c): the last commands that took long, newest first.
+
+use std::collections::VecDeque;
+
+use crate::server::Server;
+use crate::server::clients::client::ClientId;
+use crate::server::execution::exec::Args;
+
+/// Arguments and bytes of one that an entry keeps (SLOWLOG_ENTRY_MAX_ARGC, SLOWLOG_ENTRY_MAX_STRING).
+pub const SLOWLOG_ENTRY_MAX_ARGC: usize = 32;
+pub const SLOWLOG_ENTRY_MAX_STRING: usize = 128;
+
+/// One slow command.
+pub struct SlowlogEntry {
+    pub id: u64,
+    /// Unix seconds.
+    pub time: i64,
+    pub duration_us: u64,
+    pub args: Vec<Vec<u8>>,
+    pub peer: String,
+    pub name: Vec<u8>,
+}
+
+#[derive(Default)]
+pub struct Slowlog {
+    pub entries: VecDeque<SlowlogEntry>,
+    pub next_id: u64,
+}
+
+impl Server {
+    /// Remembers a command that took long (slowlogPushEntryIfNeeded).
+    #[cold]
+    pub fn slowlog_push_entry_if_needed(&mut self, cid: ClientId, args: &Args, us: u64) {
+        let shown = args.len().min(SLOWLOG_ENTRY_MAX_ARGC);
+        let mut words = Vec::with_capacity(shown);
+        for i in 0..shown {
+            if i == SLOWLOG_ENTRY_MAX_ARGC - 1 && args.len() > SLOWLOG_ENTRY_MAX_ARGC {
+                let more = args.len() - SLOWLOG_ENTRY_MAX_ARGC + 1;
+                words.push(format!("... ({more} more arguments)").into_bytes());
+                break;
+            }
+            let a = &args[i];
+            let secret = self.exec.call.is_redacted(i);
+            if secret {
+                words.push(b"(redacted)".to_vec());
+            } else if a.len() > SLOWLOG_ENTRY_MAX_STRING {
+                let mut w = a[..SLOWLOG_ENTRY_MAX_STRING].to_vec();
+                let more = a.len() - SLOWLOG_ENTRY_MAX_STRING;
+                w.extend_from_slice(format!("... ({more} more bytes)").as_bytes());
+                words.push(w);
+            } else {
+                words.push(a.to_vec());
+            }
+        }
+        let entry = SlowlogEntry {
+            id: self.slowlog.next_id,
+            time: self.clock.unix_s,
+            duration_us: us,
+            args: words,
+            peer: self.client_peer(cid),
+            name: self
+                .clients
+                .get(cid)
+                .and_then(|c| c.name.as_deref())
+                .unwrap_or_default()
+                .to_vec(),
+        };
+        self.slowlog.next_id += 1;
+        self.slowlog.entries.push_front(entry);
+        let max = usize::try_from(self.config.slowlog_max_len).unwrap_or(usize::MAX);
+        self.slowlog.entries.truncate(max);
+    }
+
+    /// The argument is not to be shown in the slow log or to monitors (redactClientCommandArgument).
+    pub fn redact_client_command_argument(&mut self, _cid: ClientId, i: usize) {
+        self.exec.call.redact(i);
+    }
+}

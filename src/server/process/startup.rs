@@ -1,0 +1,528 @@
+//! From the command line to the running loop, in upstream's order (main, initServer of server.c). The one file of this floor
+//! that knows the floors above: it puts the house together.
+
+use std::io::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use crate::ae::{self, EventLoop};
+use crate::base::clock::CachedClock;
+use crate::base::log::{self, Form, Level};
+use crate::base::random::{Prng, RandomSource};
+use crate::base::{alloc, sys};
+use crate::commands::table::{FAMILIES, UNBUILT};
+use crate::config::cmdline::{Action, CommandLine, parse_command_line};
+use crate::config::error::ConfigError;
+use crate::config::load::load_server_config;
+use crate::config::{Config, ineffective_directives, log_ineffective, strerror};
+use crate::ds::table::KeyHasher;
+use crate::persist::check::{redis_check_aof_main, redis_check_rdb_main};
+use crate::server::clients::client::Clients;
+use crate::server::clients::listen::Listeners;
+use crate::server::clients::networking::PROTO_IOBUF_LEN;
+use crate::server::clients::pubsub::Pubsub;
+use crate::server::execution::command::CommandTable;
+use crate::server::execution::multi::Watch;
+use crate::server::keyspace::tracking::Tracking;
+use crate::server::master_link::MasterLink;
+use crate::server::persist::Persist;
+use crate::server::process::crash;
+use crate::server::process::cron::{Cron, server_cron};
+use crate::server::process::supervise::redis_is_supervised;
+use crate::server::process::temp_file;
+use crate::server::repl::Repl;
+use crate::server::{
+    AEDILE_VERSION, CONFIG_MIN_RESERVED_FDS, DebugSettings, REDIS_VERSION, Server,
+};
+use crate::server_log;
+
+/// Runs the program; returns its exit code.
+pub fn main() -> i32 {
+    let argv: Vec<Vec<u8>> = std::env::args_os().map(OsStringExt::into_vec).collect();
+    alloc::register_thread();
+    log::set_utc_offset(sys::utc_offset());
+    let line = parse_command_line(&argv);
+    match line.action {
+        Action::Serve => {}
+        Action::CheckRdb => return redis_check_rdb_main(&argv),
+        Action::CheckAof => return redis_check_aof_main(&argv),
+        Action::Version => return version(),
+        Action::Help => return usage(),
+        Action::TestMemory(None) => {
+            eprintln!("Please specify the amount of memory to test in megabytes.");
+            eprintln!("Example: ./redis-server --test-memory 4096\n");
+            return 1;
+        }
+        Action::TestMemory(Some(_)) | Action::CheckSystem => {
+            eprintln!(
+                "This server has no memory or system test; use memtester and the kernel's own tools."
+            );
+            return 1;
+        }
+    }
+    if line.sentinel_mode {
+        eprintln!("Sentinel mode is not built yet.");
+        return 1;
+    }
+    let config = match init_server_config(&line) {
+        Ok(c) => c,
+        Err(code) => return code,
+    };
+    run(config, argv)
+}
+
+fn version() -> i32 {
+    println!(
+        "Redis server v={REDIS_VERSION} sha=00000000:0 malloc={} bits=64 build=aedile-{AEDILE_VERSION}",
+        alloc::name()
+    );
+    0
+}
+
+fn usage() -> i32 {
+    eprint!(
+        "Usage: ./redis-server [/path/to/redis.conf] [options] [-]\n\
+        \x20      ./redis-server - (read config from stdin)\n\
+        \x20      ./redis-server -v or --version\n\
+        \x20      ./redis-server -h or --help\n\
+        \x20      ./redis-server --test-memory <megabytes>\n\
+        \x20      ./redis-server --check-system\n\n\
+        Examples:\n\
+        \x20      ./redis-server (run the server with default conf)\n\
+        \x20      echo 'maxmemory 128mb' | ./redis-server -\n\
+        \x20      ./redis-server /etc/redis/6379.conf\n\
+        \x20      ./redis-server --port 7777\n\
+        \x20      ./redis-server --port 7777 --replicaof 127.0.0.1 8888\n\
+        \x20      ./redis-server /etc/myredis.conf --loglevel verbose -\n\
+        \x20      ./redis-server /etc/myredis.conf --loglevel verbose\n"
+    );
+    1
+}
+
+fn init_server_config(line: &CommandLine) -> Result<Config, i32> {
+    let mut config = Config::default();
+    let path = line.config_file.as_ref().map(|p| p.as_os_str().as_bytes());
+    let mut stdin = std::io::stdin();
+    let stdin: Option<&mut dyn std::io::Read> = match line.config_from_stdin {
+        true => Some(&mut stdin),
+        false => None,
+    };
+    match load_server_config(&mut config, path, stdin, &line.options) {
+        Ok(()) => {}
+        Err(e) => {
+            report_config_error(&e);
+            return Err(1);
+        }
+    }
+    config.configfile.clone_from(&line.config_file);
+    Ok(config)
+}
+
+fn report_config_error(e: &ConfigError) {
+    if e.is_log_line() {
+        log::server_log_raw(Level::Warning, Form::Line, &e.to_bytes());
+    } else {
+        let _ = std::io::stderr().write_all(&e.to_bytes());
+    }
+}
+
+/// Where the pid is written: only for a daemon, or when a file is named.
+pub fn pid_file_path(config: &Config) -> Option<PathBuf> {
+    match &config.pidfile {
+        Some(p) => Some(sys::path_of(p)),
+        None if config.daemonize => Some("/var/run/redis.pid".into()),
+        None => None,
+    }
+}
+
+fn syslog_hook(level: Level, message: &[u8]) {
+    // LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING.
+    let priority = match level {
+        Level::Debug => 7,
+        Level::Verbose => 6,
+        Level::Notice => 5,
+        _ => 4,
+    };
+    sys::syslog(priority, &String::from_utf8_lossy(message));
+}
+
+/// The kernel's policy: 0 guesses, 1 always grants, 2 counts.
+fn linux_overcommit_memory_value() -> Option<i32> {
+    let text = std::fs::read_to_string("/proc/sys/vm/overcommit_memory").ok()?;
+    text.trim().parse().ok()
+}
+
+/// Whether transparent huge pages are on for everybody, asked or not.
+fn thp_is_enabled() -> bool {
+    std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")
+        .is_ok_and(|text| text.contains("[always]"))
+}
+
+fn linux_memory_warnings(config: &Config) {
+    if linux_overcommit_memory_value().is_some_and(|v| v != 1) {
+        server_log!(
+            Level::Warning,
+            "WARNING Memory overcommit must be enabled! Without it, a background save or replication may fail under low \
+             memory condition. Being disabled, it can also cause failures without low memory condition, see \
+             https://github.com/jemalloc/jemalloc/issues/1328. To fix this issue add 'vm.overcommit_memory = 1' to \
+             /etc/sysctl.conf and then reboot or run the command 'sysctl vm.overcommit_memory=1' for this to take effect."
+        );
+    }
+    if thp_is_enabled() && !(config.disable_thp && sys::disable_thp()) {
+        server_log!(
+            Level::Warning,
+            "WARNING You have Transparent Huge Pages (THP) support enabled in your kernel. This will create latency and \
+             memory usage issues with Redis. To fix this issue run the command 'echo madvise > \
+             /sys/kernel/mm/transparent_hugepage/enabled' as root, and add it to your /etc/rc.local in order to retain the \
+             setting after a reboot. Redis must be restarted after THP is disabled (set to 'madvise' or 'never')."
+        );
+    }
+}
+
+fn check_tcp_backlog_settings(config: &Config) {
+    let max = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+    if let Ok(max) = max.trim().parse::<i32>()
+        && max > 0
+        && max < config.tcp_backlog
+    {
+        server_log!(
+            Level::Warning,
+            "WARNING: The TCP backlog setting of {} cannot be enforced because /proc/sys/net/core/somaxconn is set to the \
+                 lower value of {}.",
+            config.tcp_backlog,
+            max
+        );
+    }
+}
+
+fn run(mut config: Config, argv: Vec<Vec<u8>>) -> i32 {
+    log::set_verbosity(config.loglevel.into());
+    if !config.logfile.is_empty() {
+        log::set_log_file(sys::path_of(&config.logfile));
+    }
+    linux_memory_warnings(&config);
+    let supervised = redis_is_supervised(&mut config);
+    let background = config.daemonize && !supervised;
+    if background && let Err(e) = sys::daemonize() {
+        eprintln!("Can't become a daemon: {e}");
+        return 1;
+    }
+    if config.syslog_enabled {
+        let ident = String::from_utf8_lossy(&config.syslog_ident).into_owned();
+        sys::open_syslog(&ident, config.syslog_facility as i32);
+        log::set_syslog(Some(syslog_hook));
+    }
+    server_log!(
+        Level::Notice,
+        "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo"
+    );
+    server_log!(
+        Level::Notice,
+        "Redis version={}, bits=64, commit=00000000, modified=0, pid={}, just started",
+        REDIS_VERSION,
+        std::process::id()
+    );
+    if argv.len() == 1 {
+        server_log!(
+            Level::Warning,
+            "Warning: no config file specified, using the default config. In order to specify a config file use {} \
+             /path/to/redis.conf",
+            String::from_utf8_lossy(&argv[0])
+        );
+    } else {
+        server_log!(Level::Notice, "Configuration loaded");
+    }
+    let mut server = match init_server(config, &argv) {
+        Ok(s) => s,
+        Err(code) => return code,
+    };
+    sys::exhibit(
+        sys::Exhibit::State,
+        &mut server,
+        Server::show_state,
+        |server| serve(server, background),
+    )
+}
+
+/// The life of a server that has been made. Returns the exit code.
+fn serve(server: &mut Server, background: bool) -> i32 {
+    if (background || server.config.pidfile.is_some())
+        && let Some(path) = pid_file_path(&server.config)
+        && let Err(e) = std::fs::write(&path, format!("{}\n", std::process::id()))
+    {
+        server_log!(Level::Warning, "Failed to write PID file: {}", strerror(&e));
+    }
+    server.init_proc_title();
+    let logo = server.config.always_show_logo
+        || (!server.config.syslog_enabled
+            && server.config.logfile.is_empty()
+            && std::io::IsTerminal::is_terminal(&std::io::stdout()));
+    if logo {
+        ascii_art(&server.config);
+    } else {
+        server_log!(
+            Level::Notice,
+            "Running mode=standalone, port={}.",
+            server.config.port
+        );
+    }
+    check_tcp_backlog_settings(&server.config);
+    if !server.update_locale_collate() {
+        server_log!(
+            Level::Warning,
+            "Failed to configure LOCALE for invalid locale name."
+        );
+        // An environment that names a locale which is not installed is no reason to stay down.
+        if !server.config.locale_collate.is_empty() {
+            return 1;
+        }
+    }
+    for name in ineffective_directives(&server.config) {
+        log_ineffective(name);
+    }
+    if server.init_listeners().is_err() {
+        return 1;
+    }
+    server_log!(Level::Notice, "Server initialized");
+    temp_file::remove_abandoned();
+    server.aof_load_manifest_from_disk();
+    server.load_data_from_disk();
+    server.aof_open_if_needed_on_server_start();
+    server.aof_del_history_files();
+    server.log_ready();
+    server.notify_systemd(match server.config.masterhost {
+        None => "STATUS=Ready to accept connections\n",
+        Some(_) => {
+            "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync\n"
+        }
+    });
+    server.notify_systemd("READY=1\n");
+    if let Err(text) = server.update_oom_score_adj() {
+        server_log!(Level::Warning, "{}", text);
+    }
+    server.apply_watchdog_period();
+    ae::main(server);
+    0
+}
+
+/// The start-up banner: name, version, mode, port and pid, for people and for tools that look for the pid.
+fn ascii_art(config: &Config) {
+    let text = format!(
+        "\n      ___\n     /   |  ___  ___/ (_) /__\n    / /| | / -_)/ _  / / / -_)   Aedile {AEDILE_VERSION}, as Redis {REDIS_VERSION} (00000000/0) 64 bit\n   /_/ |_| \\__/ \\_,_/_/_/\\__/    Running in standalone mode\n                                 Port: {}\n                                 PID: {}\n\n",
+        config.port,
+        std::process::id()
+    );
+    log::server_log_raw(Level::Notice, Form::Raw, text.as_bytes());
+}
+
+fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
+    sys::setup_signal_handlers();
+    crash::setup(&config);
+    let mut random = RandomSource::new();
+    let seed = [
+        random.next_u64(),
+        random.next_u64(),
+        random.next_u64(),
+        random.next_u64(),
+    ];
+    let hasher = KeyHasher::new(seed);
+    let run_id = random.run_id();
+    let replid = random.run_id();
+    let clock = CachedClock::new();
+    let el: EventLoop<Server> = EventLoop::new(1024).map_err(|e| {
+        server_log!(
+            Level::Warning,
+            "Failed creating the event loop. Error message: '{}'",
+            strerror(&e)
+        );
+        1
+    })?;
+    let aof = crate::server::aof::Aof::default();
+    // Whoever waits for the disk in WAITAOF need not wait for the next event.
+    let waker = el.waker();
+    aof.bio.on_done(move || waker.wake());
+    let mut commands = CommandTable::new(FAMILIES, false).with_unbuilt(UNBUILT);
+    for line in &config.renamed_commands {
+        if let [_, old, new] = line.args.as_slice()
+            && let Err(e) = commands.rename(old, new)
+        {
+            report_config_error(&ConfigError::of_line(line, &e.to_string()));
+            return Err(1);
+        }
+    }
+    let dbs: Vec<_> = (0..config.databases)
+        .map(|_| crate::store::db::Db::new(hasher.clone()))
+        .collect();
+    let databases = dbs.len();
+    let repl = Repl::new(&run_id, replid, config.repl_backlog_size, clock.unix_s);
+    let mut server = Server {
+        el,
+        clock,
+        rng: Prng::new(random.next_u64()),
+        evict: Default::default(),
+        run_id: String::from_utf8_lossy(&run_id).into_owned(),
+        random,
+        sentinel_mode: false,
+        executable: std::env::current_exe().unwrap_or_default(),
+        argv: argv
+            .iter()
+            .map(|a| String::from_utf8_lossy(a).into_owned())
+            .collect(),
+        proc_title: Default::default(),
+        start_time: clock.unix_s,
+        initial_memory: 0,
+        dbs,
+        pubsub: Pubsub::new(&hasher),
+        watch: Watch::new(databases, &hasher),
+        tracking: Tracking::new(&hasher),
+        hasher,
+        dirty: 0,
+        clients: Clients::default(),
+        client_memory: Default::default(),
+        listeners: Listeners::default(),
+        read_buf: vec![0; PROTO_IOBUF_LEN],
+        commands,
+        command_replies: [None, None],
+        exec: Default::default(),
+        stats: Default::default(),
+        slowlog: Default::default(),
+        latency: Default::default(),
+        migrate: Default::default(),
+        repl,
+        persist: Persist {
+            last_save: clock.unix_s,
+            ..Persist::default()
+        },
+        aof,
+        loading: None,
+        cron: Cron::new(config.hz),
+        expire: Default::default(),
+        pause: Default::default(),
+        blocking: Default::default(),
+        debug: DebugSettings::default(),
+        oom_score: Default::default(),
+        shutdown: None,
+        config,
+    };
+    if let Some(host) = &server.config.masterhost {
+        server.repl.master_host = Some(String::from_utf8_lossy(host).into_owned());
+        server.repl.master_port = server.config.masterport;
+        server.repl.link = MasterLink::Connect;
+        log::set_role(log::Role::Replica);
+    } else {
+        log::set_role(log::Role::Master);
+    }
+    if server.config.appendonly {
+        server.aof.state = crate::server::aof::AofState::On;
+    } else {
+        server.aof.fsynced_reploff = -1;
+    }
+    server.aof.last_fsync = server.clock.unix_s;
+    server.adjust_open_files_limit();
+    sys::populate_program();
+    server.el.create_time_event(1, server_cron);
+    server.initial_memory = alloc::used_memory();
+    Ok(server)
+}
+
+impl Server {
+    /// Makes the process able to hold `maxclients` connections, or lowers maxclients to what it can hold.
+    pub fn adjust_open_files_limit(&mut self) {
+        let want = u64::from(self.config.maxclients) + CONFIG_MIN_RESERVED_FDS;
+        let Ok((soft, hard)) = sys::open_files_limit() else {
+            server_log!(
+                Level::Warning,
+                "Unable to obtain the current NOFILE limit, assuming 1024 and setting the max clients configuration accordingly."
+            );
+            self.config.maxclients = self
+                .config
+                .maxclients
+                .min(1024 - CONFIG_MIN_RESERVED_FDS as u32);
+            return;
+        };
+        if soft >= want {
+            return;
+        }
+        // Root may raise the hard limit too; others get what there is, in steps of 16.
+        let mut best = want;
+        while best > soft {
+            if sys::set_open_files_limit(best, hard.max(best)).is_ok() {
+                break;
+            }
+            best = best.saturating_sub(16);
+        }
+        let best = best.max(soft);
+        if best >= want {
+            server_log!(
+                Level::Notice,
+                "Increased maximum number of open files to {} (it was originally set to {}).",
+                want,
+                soft
+            );
+            return;
+        }
+        let old = self.config.maxclients;
+        self.config.maxclients = best.saturating_sub(CONFIG_MIN_RESERVED_FDS).max(1) as u32;
+        server_log!(
+            Level::Warning,
+            "You requested maxclients of {} requiring at least {} max file descriptors.",
+            old,
+            want
+        );
+        server_log!(
+            Level::Warning,
+            "Server can't set maximum open files to {} because of OS error.",
+            want
+        );
+        server_log!(
+            Level::Warning,
+            "Current maximum open files is {}. maxclients has been reduced to {} to compensate for low ulimit. If you need \
+             higher maxclients increase 'ulimit -n'.",
+            best,
+            self.config.maxclients
+        );
+    }
+
+    /// Compares strings as locale-collate has it from now on. False when there is no such locale: nothing changes then.
+    pub fn update_locale_collate(&self) -> bool {
+        let name = std::ffi::CString::new(self.config.locale_collate.clone());
+        name.is_ok_and(|name| sys::set_collate_locale(&name))
+    }
+
+    /// requirepass has changed: clients that are connected stay authenticated, as upstream's default user does.
+    pub fn update_default_user_password(&mut self) {
+        if self.config.requirepass.is_none() {
+            for cid in self.clients.ids() {
+                self.clients[cid].authenticated = true;
+            }
+        }
+    }
+
+    /// What the log says every five seconds at level verbose.
+    pub fn log_summary(&self) {
+        if !log::enabled(Level::Verbose) {
+            return;
+        }
+        for (i, db) in self.dbs.iter().enumerate() {
+            let (keys, volatile) = (db.keys.len(), db.keys.expires_len());
+            if keys > 0 {
+                server_log!(
+                    Level::Verbose,
+                    "DB {}: {} keys ({} volatile) in {} slots HT.",
+                    i,
+                    keys,
+                    volatile,
+                    db.keys.table().capacity()
+                );
+            }
+        }
+        let replicas = self.clients.slaves.len();
+        server_log!(
+            Level::Debug,
+            "{} clients connected ({} replicas), {} bytes in use",
+            self.connected_clients() - replicas.min(self.connected_clients()),
+            replicas,
+            alloc::used_memory()
+        );
+    }
+}
