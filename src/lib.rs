@@ -26,18 +26,20 @@
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
-pub mod ae;
+mod ae;
 #[allow(unsafe_code)]
-pub mod base;
-pub mod commands;
-pub mod config;
+mod base;
+mod commands;
+mod config;
 #[allow(unsafe_code)]
-pub mod ds;
+mod ds;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-pub mod persist;
-pub mod replication;
-pub mod server;
+mod persist;
+mod replication;
+mod server;
 #[allow(unsafe_code)]
-pub mod store;
-pub mod wire;
+mod store;
+mod wire;
+
+pub use server::process::startup::main;

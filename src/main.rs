@@ -1,5 +1,5 @@
 //! The program `aedile-server`. Everything is in the library; see `server::process::startup`.
 
 fn main() {
-    std::process::exit(aedile::server::startup::main());
+    std::process::exit(aedile::main());
 }

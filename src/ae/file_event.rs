@@ -159,6 +159,7 @@ impl<H: Host> EventLoop<H> {
     }
 
     /// The installed directions (aeGetFileEvents).
+    #[cfg(test)]
     pub fn get_file_events(&mut self, id: FileId) -> Mask {
         self.slot(id).map_or(Mask::NONE, |s| s.installed)
     }
@@ -231,6 +232,7 @@ impl<H: Host> EventLoop<H> {
     }
 
     /// How many descriptors are registered.
+    #[cfg(test)]
     pub fn files(&self) -> usize {
         self.files.len()
     }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use file_event::{ClientData, FileId, FileProc, Mask};
-pub use time_event::{Next, TimeId, TimeProc};
+pub use time_event::{Next, TimeId};
 
 use file_event::FileSlot;
 use slab::Slab;
@@ -128,6 +128,7 @@ impl<H: Host> EventLoop<H> {
     }
 
     /// Makes [`main`] return after the current turn (aeStop).
+    #[cfg(test)]
     pub fn stop(&mut self) {
         self.stop = true;
     }

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use super::time_event::TimeProc;
 use super::*;
 
 /// A turn that waits for nothing is ended by a timer that panics.

@@ -24,7 +24,9 @@ mod valid;
 pub mod value;
 
 pub use fields::Config;
-pub use row::{Feature, Row};
+#[cfg(test)]
+use row::Feature;
+pub use row::Row;
 pub use table::TABLE;
 
 pub(crate) use crate::base::sys::strerror;
@@ -49,6 +51,7 @@ pub fn lookup_entry(name: &[u8]) -> Option<(&'static Row, &'static str)> {
 
 /// Directives whose feature is not built, in the table's order: they have no effect, or are refused. This is the one list
 /// of them: README and tests take it from here.
+#[cfg(test)]
 pub fn unbuilt_directives() -> impl Iterator<Item = &'static str> {
     TABLE
         .iter()

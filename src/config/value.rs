@@ -29,11 +29,6 @@ macro_rules! choices {
                 $(if value == $name::$variant as i32 { return Some($name::$variant); })+
                 None
             }
-
-            /// The name that CONFIG GET answers.
-            pub fn name(self) -> &'static str {
-                Self::NAMES.iter().find(|(_, v)| *v == self as i32).map_or("unknown", |(n, _)| n)
-            }
         }
     };
 }
@@ -426,15 +421,12 @@ impl SaveParam {
     }
 }
 
-/// Classes of clients with an output buffer limit; the value is the index into `client_output_buffer_limit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientClass {
-    /// Ordinary clients.
-    Normal = 0,
-    /// Replicas; old name `slave`.
-    Replica = 1,
-    /// Subscribers.
-    Pubsub = 2,
+impl MaxmemoryPolicy {
+    /// The name that CONFIG GET answers.
+    pub fn name(self) -> &'static str {
+        let known = Self::NAMES.iter().find(|(_, v)| *v == self as i32);
+        known.map_or("unknown", |(name, _)| name)
+    }
 }
 
 /// Limits of a client's output buffer; a limit of 0 does not apply.

@@ -13,8 +13,6 @@ mod load;
 mod rewrite;
 mod save;
 
-pub use load::LoadFailure;
-
 use std::path::Path;
 use std::time::Duration;
 

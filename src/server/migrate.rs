@@ -182,6 +182,7 @@ impl MigrateSockets {
         self.sockets.len()
     }
 
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.sockets.is_empty()
     }

@@ -39,8 +39,6 @@ use crate::store::db::Db;
 
 /// The Redis whose behaviour this server has, as clients are told.
 pub const REDIS_VERSION: &str = "7.2.4";
-/// The same as a number, as scripts and HELLO's readers compare it.
-pub const REDIS_VERSION_NUM: u32 = 0x0007_0204;
 /// Our own version.
 pub const AEDILE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Descriptors beyond the clients': listening sockets, files, pipes (CONFIG_MIN_RESERVED_FDS).

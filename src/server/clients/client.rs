@@ -133,15 +133,6 @@ pub enum ClientType {
 }
 
 impl ClientType {
-    pub fn name(self) -> &'static str {
-        match self {
-            ClientType::Normal => "normal",
-            ClientType::Slave => "slave",
-            ClientType::Pubsub => "pubsub",
-            ClientType::Master => "master",
-        }
-    }
-
     /// The class by its name in commands and directives.
     pub fn by_name(name: &[u8]) -> Option<ClientType> {
         let is = |s: &str| name.eq_ignore_ascii_case(s.as_bytes());
@@ -772,10 +763,6 @@ impl Clients {
     /// Clients, fake ones included.
     pub fn len(&self) -> usize {
         self.slab.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.slab.is_empty()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Client> {

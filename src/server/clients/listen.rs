@@ -47,10 +47,6 @@ impl Listeners {
         self.list.get((data & 0xffff_ffff) as usize)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
     pub fn has_tcp(&self) -> bool {
         self.list.iter().any(|l| !l.unix)
     }

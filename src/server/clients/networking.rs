@@ -1002,21 +1002,6 @@ impl Server {
         self.clients.recycle(buf);
     }
 
-    /// Makes a client without a connection.
-    pub fn create_fake_client(&mut self) -> ClientId {
-        self.exec.fake_clients += 1;
-        let cid = self.clients.create_client(None, self.clock.unix_s);
-        self.clients[cid].authenticated = true;
-        cid
-    }
-
-    /// Frees a fake client at once: nothing but its maker knows it.
-    pub fn free_fake_client(&mut self, cid: ClientId) {
-        if self.clients.remove(cid).is_some() {
-            self.exec.fake_clients = self.exec.fake_clients.saturating_sub(1);
-        }
-    }
-
     /// Output and its bookkeeping, in bytes; a replica counts its part of the log too (getClientOutputBufferMemoryUsage).
     pub fn client_output_memory(&self, cid: ClientId) -> usize {
         let Some(c) = self.clients.get(cid) else {

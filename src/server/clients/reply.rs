@@ -530,11 +530,7 @@ forward! {
     add_reply_array_len(n: usize);
     add_reply_map_len(n: usize);
     add_reply_set_len(n: usize);
-    add_reply_attribute_len(n: usize);
-    add_reply_push_len(n: usize);
-    add_reply_bool(b: bool);
     add_reply_double(d: f64);
-    add_reply_big_num(digits: &[u8]);
     add_reply_verbatim(s: &[u8], ext: &str);
     add_reply_status(s: &str);
     add_reply_ok();

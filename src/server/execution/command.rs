@@ -23,13 +23,12 @@ mod get_keys;
 mod names;
 mod row;
 
-pub use flags::{AclCategories, ArgFlags, CommandFlags, DocFlags, KeyFlags};
+pub use flags::{AclCategories, CommandFlags, KeyFlags};
 pub use get_keys::{
-    Argv, ArgvTail, GetKeysError, KeyRef, KeyRefs, KeySearch, get_keys_from_call,
-    get_keys_from_command,
+    Argv, ArgvTail, GetKeysError, KeyRefs, KeySearch, get_keys_from_call, get_keys_from_command,
 };
 use names::{Entry, NameIndex};
-pub use row::{Arg, ArgType, BeginSearch, Command, Docs, FindKeys, Group, Guard, KeySpec};
+pub use row::{Arg, ArgType, BeginSearch, Command, FindKeys, Group, Guard, KeySpec};
 
 /// What runs a command.
 pub type Proc = fn(&mut Server, ClientId, &Args);
@@ -237,6 +236,7 @@ impl CommandTable {
     }
 
     /// As `lookup_command`, but a renamed or disabled command is found by its original name too.
+    #[cfg(test)]
     pub fn lookup_command_or_original(&self, argv: &(impl Argv + ?Sized)) -> Option<CommandId> {
         self.lookup_command(argv).or_else(|| {
             self.original_names

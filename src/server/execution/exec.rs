@@ -114,10 +114,6 @@ impl<'a> Args<'a> {
         self.spans.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
     /// The bytes of the request, when they can be passed on as they are.
     #[inline]
     pub fn raw(&self) -> Option<&'a [u8]> {
@@ -250,13 +246,6 @@ impl OwnedArgs {
             big: &self.big,
             raw_len: 0,
         }
-    }
-
-    /// Bytes that it holds.
-    pub fn mem_usage(&self) -> usize {
-        self.text.capacity()
-            + self.spans.capacity() * size_of::<Span>()
-            + self.big.iter().map(SBuf::alloc_size).sum::<usize>()
     }
 }
 
@@ -768,7 +757,6 @@ impl Server {
     fn protected_command_error(&self, cid: ClientId, id: CommandId) -> Option<String> {
         let (name, action) = match self.commands.command(id).guard? {
             Guard::Debug => ("DEBUG", self.config.enable_debug_command),
-            Guard::Module => ("MODULE", self.config.enable_module_command),
         };
         if self.allow_protected_action(action, cid) {
             return None;

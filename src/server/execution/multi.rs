@@ -75,11 +75,6 @@ impl Client {
         self.multi.as_deref().map_or(0, |m| m.count as i64)
     }
 
-    /// Keys that the client watches.
-    pub fn watched_keys(&self) -> usize {
-        self.multi.as_deref().map_or(0, |m| m.watched.len())
-    }
-
     /// See [`MultiState::argv_len_sums`].
     pub fn multi_argv_len_sums(&self) -> usize {
         self.multi.as_deref().map_or(0, MultiState::argv_len_sums)

@@ -70,11 +70,6 @@ impl Histogram {
         0
     }
 
-    /// Bytes that it takes.
-    pub fn mem_usage(&self) -> usize {
-        self.counts.len() * size_of::<u32>()
-    }
-
     /// Counts of the values up to some bound, the bound in microseconds: bounds double from a microsecond on, and those that
     /// bring nothing new are left out (fillCommandCDF).
     pub fn cumulative_by_doubling(&self) -> Vec<(u64, u64)> {

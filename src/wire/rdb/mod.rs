@@ -16,12 +16,13 @@ mod tests;
 pub use error::{RdbError, RdbErrorKind};
 pub use format::*;
 pub use frame::{FrameCheck, parse_header};
-pub use read::{Poll, PollPoint, RdbChecksum, RdbKey, RdbReader, RdbRecord, RdbString, no_poll};
+pub use read::{Poll, PollPoint, RdbChecksum, RdbReader, RdbRecord, RdbString, no_poll};
 pub use write::{Paced, RdbWriter, RdbWriterOptions};
 
 use crate::base::crc::crc64;
 
 /// Bytes that follow the value in a DUMP payload: version, 2 bytes LE, and CRC-64, 8 bytes LE, of all before it.
+#[cfg(test)]
 pub const DUMP_FOOTER_LEN: usize = 10;
 
 /// Why a payload given to RESTORE is refused. All of them are `ERR DUMP payload version or checksum are wrong` there.

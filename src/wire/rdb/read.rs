@@ -264,6 +264,7 @@ impl<R: Read> RdbReader<R> {
     }
 
     /// The source, and the bytes that were read from it but not consumed: what follows the RDB in an AOF or on a link.
+    #[cfg(test)]
     pub fn into_parts(mut self) -> (R, Vec<u8>) {
         self.buf.truncate(self.end);
         self.buf.drain(..self.pos);

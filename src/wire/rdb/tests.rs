@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use proptest::prelude::*;
 
+use super::read::RdbKey;
 use super::*;
 
 fn options(compression: bool) -> RdbWriterOptions {

@@ -93,18 +93,9 @@ impl<W: Write> RdbWriter<W> {
     }
 
     /// The sink. Buffered bytes have not reached it.
+    #[cfg(test)]
     pub fn sink_mut(&mut self) -> &mut W {
         &mut self.sink
-    }
-
-    /// Lends the compressor's workspace, 64 KB that would else be made anew for this writer alone.
-    pub fn lend_lzf_state(&mut self, state: LzfState) {
-        self.lzf_state = Some(state);
-    }
-
-    /// The compressor's workspace, lent or made.
-    pub fn take_lzf_state(&mut self) -> Option<LzfState> {
-        self.lzf_state.take()
     }
 
     /// Hands everything buffered to the sink and flushes that.
@@ -196,13 +187,6 @@ impl<W: Write> RdbWriter<W> {
         self.raw(&[RDB_OPCODE_RESIZEDB])?;
         self.len(keys)?;
         self.len(expires)
-    }
-
-    /// A function library's code. Version 10 and later.
-    pub fn function2(&mut self, code: &[u8]) -> io::Result<()> {
-        debug_assert!(self.options.version >= 10);
-        self.raw(&[RDB_OPCODE_FUNCTION2])?;
-        self.string(code)
     }
 
     /// Expiry of the next key, in Unix milliseconds.
@@ -388,6 +372,7 @@ impl<W: Write, F: FnMut(&mut W, u64) -> io::Result<()>> Paced<W, F> {
     }
 
     /// The inner sink.
+    #[cfg(test)]
     pub fn into_inner(self) -> W {
         self.inner
     }

@@ -23,6 +23,7 @@
 //! - While the backlog is active it holds every segment: `histlen` is the sum of their bytes.
 
 use std::collections::VecDeque;
+#[cfg(test)]
 use std::io::IoSlice;
 
 /// A segment holds at least this many bytes (PROTO_REPLY_CHUNK_BYTES).
@@ -67,10 +68,14 @@ impl Segment {
 /// Segments that left a log all at once. They may be many: whoever minds the time it takes to free them drops this on
 /// another thread (freeReplicationBacklogRefMemAsync).
 #[derive(Default)]
-pub struct Discarded(VecDeque<Segment>);
+pub struct Discarded(
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is there to be dropped"))]
+    VecDeque<Segment>,
+);
 
 impl Discarded {
     /// Number of segments.
+    #[cfg(test)]
     pub fn segment_count(&self) -> usize {
         self.0.len()
     }
@@ -377,6 +382,7 @@ impl ReplicationLog {
     }
 
     /// Number of segments held.
+    #[cfg(test)]
     pub fn segment_count(&self) -> usize {
         self.segments.len()
     }
@@ -470,6 +476,7 @@ impl ReplicationLog {
     }
 
     /// Number of readers.
+    #[cfg(test)]
     pub fn reader_count(&self) -> usize {
         self.reader_count
     }
@@ -493,6 +500,7 @@ impl ReplicationLog {
     }
 
     /// Fills `slices` with the bytes to write next for a reader, for one vectored write, and returns how many it used.
+    #[cfg(test)]
     pub fn reader_slices<'a>(&'a self, id: ReaderId, slices: &mut [IoSlice<'a>]) -> usize {
         let Some((reader, serial)) = self.reader(id).and_then(|r| Some((r, r.segment?))) else {
             return 0;

@@ -533,6 +533,7 @@ impl LineReader {
     }
 
     /// Bytes of an unfinished line.
+    #[cfg(test)]
     pub fn pending(&self) -> usize {
         self.unfinished().len()
     }

@@ -48,12 +48,7 @@ pub struct Waiting {
     duration: u64,
 }
 
-impl Waiting {
-    /// Bytes that it holds.
-    pub fn mem_usage(&self) -> usize {
-        self.words.mem_usage() + self.keys.iter().map(|k| k.len()).sum::<usize>()
-    }
-}
+impl Waiting {}
 
 /// The clients that wait for one key.
 #[derive(Default)]

@@ -240,13 +240,6 @@ impl Arg {
         }
     }
 
-    pub const fn summary(self, summary: &'static str) -> Arg {
-        Arg {
-            summary: Some(summary),
-            ..self
-        }
-    }
-
     pub const fn since(self, version: &'static str) -> Arg {
         Arg {
             since: Some(version),
@@ -299,11 +292,9 @@ pub enum Group {
     Scripting,
     Hyperloglog,
     Cluster,
-    Sentinel,
     Geo,
     Stream,
     Bitmap,
-    Module,
 }
 
 impl Group {
@@ -322,11 +313,9 @@ impl Group {
             Group::Scripting => "scripting",
             Group::Hyperloglog => "hyperloglog",
             Group::Cluster => "cluster",
-            Group::Sentinel => "sentinel",
             Group::Geo => "geo",
             Group::Stream => "stream",
             Group::Bitmap => "bitmap",
-            Group::Module => "module",
         }
     }
 
@@ -347,9 +336,7 @@ impl Group {
             Group::Geo => AclCategories::GEO,
             Group::Stream => AclCategories::STREAM,
             Group::Bitmap => AclCategories::BITMAP,
-            Group::Server | Group::Cluster | Group::Sentinel | Group::Module => {
-                AclCategories::empty()
-            }
+            Group::Server | Group::Cluster => AclCategories::empty(),
         }
     }
 }
@@ -375,8 +362,6 @@ pub struct Docs {
 pub enum Guard {
     /// `enable-debug-command`
     Debug,
-    /// `enable-module-command`
-    Module,
 }
 
 /// A command or a subcommand, as it is declared.
