@@ -5,7 +5,8 @@
 //! Must not know: any particular command, and what is in a value.
 
 use crate::server::Server;
-use crate::server::clients::client::{ClientId, Clients};
+use crate::server::clients::client::Clients;
+use crate::server::clients::flags::ClientId;
 use crate::server::keyspace::lookup::At;
 use crate::server::keyspace::notify::{EventClass, NOTIFY_GENERIC};
 use crate::store::entry::NewValue;

@@ -5,18 +5,20 @@ use std::collections::HashMap;
 use crate::base::num::string2ll;
 use crate::commands::connection::DEFAULT_USER;
 use crate::server::Server;
-use crate::server::clients::client::{
-    BlockType, CLIENT_CLOSE_ASAP, CLIENT_EVICTED, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT,
+use crate::server::clients::client::ClientType;
+use crate::server::clients::flags::{
+    CLIENT_CLOSE_ASAP, CLIENT_EVICTED, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT,
     CLIENT_NO_TOUCH, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_TRACKING,
     CLIENT_TRACKING_BCAST, CLIENT_TRACKING_BROKEN_REDIR, CLIENT_TRACKING_CACHING,
-    CLIENT_TRACKING_NOLOOP, CLIENT_TRACKING_OPTIN, CLIENT_TRACKING_OPTOUT, ClientId, ClientType,
+    CLIENT_TRACKING_NOLOOP, CLIENT_TRACKING_OPTIN, CLIENT_TRACKING_OPTOUT, ClientId,
 };
 use crate::server::clients::info::Running;
+use crate::server::execution::args::Args;
+use crate::server::execution::block::BlockType;
 use crate::server::execution::blocked::{
     PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTIONS_CLIENT_ALL_SET, PAUSE_ACTIONS_CLIENT_WRITE_SET,
     PausePurpose,
 };
-use crate::server::execution::exec::Args;
 
 /// Why a name is refused.
 pub const BAD_CLIENT_NAME: &str =

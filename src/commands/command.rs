@@ -6,12 +6,13 @@
 
 use crate::base::glob::string_match_len;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
+use crate::server::execution::args::ArgvTail;
 use crate::server::execution::command::{
-    AclCategories, Arg, ArgvTail, BeginSearch, Command, CommandFlags, CommandId, FindKeys,
-    GetKeysError, KeyRefs, KeySearch, KeySpec, get_keys_from_command,
+    AclCategories, Arg, BeginSearch, Command, CommandFlags, CommandId, FindKeys, GetKeysError,
+    KeyRefs, KeySearch, KeySpec, get_keys_from_command,
 };
-use crate::server::execution::exec::Args;
 
 /// COMMAND without a subcommand.
 pub fn command_command(server: &mut Server, c: ClientId, _args: &Args) {

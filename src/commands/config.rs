@@ -6,8 +6,8 @@ use crate::config::rewrite::{ExtraLines, rewrite_config};
 use crate::config::set::config_set;
 use crate::config::{config_get, strerror};
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server_log;
 
 /// CONFIG GET pattern [pattern ...]

@@ -6,11 +6,11 @@
 
 use crate::base::num::string2ll;
 use crate::commands::client::validate_client_attr;
-use crate::server::clients::client::{
+use crate::server::clients::flags::{
     CLIENT_ASKING, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB,
     CLIENT_READONLY, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, ClientId,
 };
-use crate::server::execution::exec::Args;
+use crate::server::execution::args::Args;
 use crate::server::{REDIS_VERSION, Server};
 
 /// The only user.

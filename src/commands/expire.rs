@@ -8,8 +8,8 @@ use bitflags::bitflags;
 
 use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::{Free, Lookup};
 use crate::server::keyspace::notify::NOTIFY_GENERIC;
 

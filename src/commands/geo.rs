@@ -13,8 +13,9 @@ use crate::base::geohash::{
 };
 use crate::base::num::{LONG_STR_SIZE, push_fixed4, string2d, ull2string};
 use crate::server::Server;
-use crate::server::clients::client::{ClientId, Clients};
-use crate::server::execution::exec::{Args, OwnedArgs};
+use crate::server::clients::client::Clients;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::keyspace::lookup::{At, Lookup};
 use crate::server::keyspace::notify::NOTIFY_ZSET;
 use crate::store::entry::NewValue;

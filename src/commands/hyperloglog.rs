@@ -12,8 +12,8 @@ use crate::ds::hll::{
 };
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::{At, Lookup};
 use crate::server::keyspace::notify::NOTIFY_STRING;
 use crate::store::entry::{Encoding, NewValue, Str};

@@ -10,11 +10,12 @@ use std::fmt::Write;
 use crate::base::sys::{self, CpuTimes, Who};
 use crate::base::{alloc, clock};
 use crate::config::value::Supervised;
-use crate::server::clients::client::{ClientId, ReplState};
-use crate::server::clients::pubsub::Kind;
+use crate::server::clients::flags::ClientId;
+use crate::server::clients::subscriptions::Kind;
 use crate::server::master_link::PayloadEnd;
 use crate::server::persist::{ChildKind, Loading};
 use crate::server::repl::SyncReason;
+use crate::server::replica::ReplState;
 use crate::server::{AEDILE_VERSION, REDIS_VERSION, Server};
 use crate::wire::replication::lag::Lag;
 

@@ -5,9 +5,10 @@ mod doctor;
 mod sparkline;
 
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::execution::command::CommandId;
-use crate::server::execution::exec::{Args, shown_part};
+use crate::server::execution::exec::shown_part;
 
 /// Columns of a graph (LATENCY_GRAPH_COLS), and its rows.
 const LATENCY_GRAPH_COLS: usize = 80;

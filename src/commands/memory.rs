@@ -4,8 +4,8 @@
 
 use crate::base::{alloc, clock, sys};
 use crate::server::Server;
-use crate::server::clients::client::{CLIENT_FAKE, CLIENT_SLAVE, ClientId};
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::{CLIENT_FAKE, CLIENT_SLAVE, ClientId};
+use crate::server::execution::args::Args;
 use crate::server::measures::stats::MemorySample;
 
 /// Elements that MEMORY USAGE looks at unless it is told a number (OBJ_COMPUTE_SIZE_DEF_SAMPLES).

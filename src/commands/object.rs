@@ -3,8 +3,8 @@
 //! Looking at a key here does not touch its LRU or LFU data.
 
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::Lookup;
 use crate::store::entry::{Entry, Str, Type};
 use crate::store::evict::{

@@ -1,8 +1,8 @@
 //! SAVE, BGSAVE, BGREWRITEAOF and LASTSAVE (rdb.c, aof.c, db.c). The work is in `persist/`.
 
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::persist::ChildKind;
 
 /// Upstream's bare error, for failures that only the log explains.

@@ -4,9 +4,9 @@
 
 use crate::base::glob::string_match_len;
 use crate::server::Server;
-use crate::server::clients::client::{CLIENT_DENY_BLOCKING, CLIENT_MULTI, CLIENT_PUBSUB, ClientId};
-use crate::server::clients::pubsub::Kind;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::{CLIENT_DENY_BLOCKING, CLIENT_MULTI, CLIENT_PUBSUB, ClientId};
+use crate::server::clients::subscriptions::Kind;
+use crate::server::execution::args::Args;
 use crate::server::execution::propagate::PROPAGATE_REPL;
 use crate::wire::resp;
 

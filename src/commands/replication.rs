@@ -5,13 +5,15 @@ use crate::base::num::string2ll;
 use crate::base::split_args::sdssplitargs;
 use crate::replication::{FailoverRequest, WAITAOF_WITHOUT_AOF};
 use crate::server::Server;
-use crate::server::clients::client::{
-    BlockType, CLIENT_SLAVE, ClientId, ReplState, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
-    SLAVE_REQ_RDB_EXCLUDE_DATA, SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS,
-};
+use crate::server::clients::flags::{CLIENT_SLAVE, ClientId};
+use crate::server::execution::args::Args;
+use crate::server::execution::block::BlockType;
 use crate::server::execution::blocked::TimeoutUnit;
-use crate::server::execution::exec::Args;
 use crate::server::repl::FailoverState;
+use crate::server::replica::{
+    ReplState, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2, SLAVE_REQ_RDB_EXCLUDE_DATA,
+    SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS,
+};
 use crate::server_log;
 use crate::wire::replication::capabilities::{Capability, HEARS_BEHIND, rdb_version_of_server};
 

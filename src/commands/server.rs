@@ -2,10 +2,9 @@
 
 use crate::base::num::string2ll;
 use crate::commands::info::InfoSections;
-use crate::server::clients::client::{
-    Block, BlockType, CLIENT_DENY_BLOCKING, CLIENT_MONITOR, CLIENT_SLAVE, ClientId,
-};
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::{CLIENT_DENY_BLOCKING, CLIENT_MONITOR, CLIENT_SLAVE, ClientId};
+use crate::server::execution::args::Args;
+use crate::server::execution::block::{Block, BlockType};
 use crate::server::process::shutdown::{
     SHUTDOWN_FORCE, SHUTDOWN_NOSAVE, SHUTDOWN_NOW, SHUTDOWN_SAVE,
 };

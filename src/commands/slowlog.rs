@@ -2,8 +2,8 @@
 
 use crate::base::num::string2ll;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 
 /// Entries that GET shows when it is not told.
 const DEFAULT_COUNT: i64 = 10;

@@ -2,8 +2,8 @@
 //! ([`crate::server::execution::multi`]).
 
 use crate::server::Server;
-use crate::server::clients::client::{CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, ClientId};
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::{CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, ClientId};
+use crate::server::execution::args::Args;
 
 /// MULTI
 pub fn multi_command(server: &mut Server, cid: ClientId, _args: &Args) {

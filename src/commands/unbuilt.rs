@@ -6,8 +6,8 @@
 
 use crate::commands::connection::DEFAULT_USER;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::wire::rdb::{RDB_VERSION, create_dump_payload};
 
 const ACL_HELP: &[&str] = &[

@@ -4,7 +4,7 @@ use super::effect::{Apply, ConfigHost};
 use super::fields::Config;
 use crate::base::log;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
+use crate::server::clients::flags::ClientId;
 use crate::server::process::crash;
 
 impl Apply {

@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn first_name_wins() {
-        assert_eq!(OomScoreAdj::Relative.name(), "yes");
+        assert_eq!(OomScoreAdj::NAMES[1], ("yes", OomScoreAdj::Relative as i32));
         assert_eq!(LogLevel::from_value(3), Some(LogLevel::Warning));
         assert_eq!(LogLevel::from_value(9), None);
     }

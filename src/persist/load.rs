@@ -21,9 +21,9 @@ use crate::base::{alloc, sys};
 use crate::config::value::SanitizeDumpPayload;
 use crate::server::Server;
 use crate::server::aof::AofState;
-use crate::server::clients::client::{CLIENT_MASTER, CLIENT_PROTECTED, ClientId};
+use crate::server::clients::flags::{CLIENT_MASTER, CLIENT_PROTECTED, ClientId};
 use crate::server::clients::networking::read_query_from_client;
-use crate::server::execution::exec::OwnedArgs;
+use crate::server::execution::args::OwnedArgs;
 use crate::server::persist::{Loading, RdbLoadInfo};
 use crate::server::persist::{
     RDBFLAGS_ALLOW_DUP, RDBFLAGS_AOF_PREAMBLE, RDBFLAGS_FEED_REPL, RDBFLAGS_KEEP_CACHE,

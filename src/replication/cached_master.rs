@@ -5,7 +5,7 @@ use socket2::Socket;
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::clients::client::{
+use crate::server::clients::flags::{
     CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId,
 };
 use crate::server::master_link::{History, MasterLink};

@@ -7,12 +7,12 @@ use socket2::Socket;
 use crate::base::log::Level;
 use crate::base::sys::path_of;
 use crate::server::Server;
-use crate::server::clients::client::ReplState;
+use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::blocked::PAUSE_ACTION_REPLICA;
-use crate::server::execution::exec::OwnedArgs;
 use crate::server::master_link::{HandshakeLink, LinkSocket, MasterLink};
 use crate::server::persist::RdbTarget;
 use crate::server::repl::{FailoverState, SyncReason};
+use crate::server::replica::ReplState;
 use crate::server_log;
 use crate::wire::replication::diagnose::NoAnswer;
 

@@ -19,12 +19,13 @@
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::clients::client::{ClientId, ReplState};
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::execution::blocked::{
     PAUSE_ACTION_REPLICA, PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose,
 };
-use crate::server::execution::exec::Args;
 use crate::server::repl::{Failover, FailoverState};
+use crate::server::replica::ReplState;
 use crate::server_log;
 
 /// What FAILOVER was asked to do.

@@ -19,7 +19,7 @@ use std::io;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
+use crate::server::clients::flags::ClientId;
 use crate::server::master_link::MasterLink;
 use crate::server::repl::Refusal;
 use crate::server_log;

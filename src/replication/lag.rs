@@ -1,7 +1,8 @@
 //! How far behind each replica is, in time, bytes and writes, and why it was synced: for INFO and REPLCONF GETLAG.
 
 use crate::server::Server;
-use crate::server::clients::client::{ClientId, ReplState, Replica};
+use crate::server::clients::flags::ClientId;
+use crate::server::replica::{ReplState, Replica};
 use crate::wire::replication::lag::Lag;
 
 impl Server {

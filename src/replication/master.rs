@@ -6,13 +6,13 @@ use socket2::Socket;
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::clients::client::{
-    CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId, ReplState,
-    Replica, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2,
+use crate::server::clients::flags::{
+    CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId,
 };
-use crate::server::execution::exec::Args;
+use crate::server::execution::args::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
 use crate::server::repl::{FailoverState, SyncReason};
+use crate::server::replica::{ReplState, Replica, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2};
 use crate::server_log;
 use crate::wire::replication::psync::{History, Refusal};
 use crate::wire::resp;

@@ -1,6 +1,6 @@
 //! Replication, both sides (replication.c). Everything runs as readiness callbacks; nothing here waits.
 //!
-//! A replica, as its master sees it ([`master`], states in `server::clients::client::ReplState`):
+//! A replica, as its master sees it ([`master`], states in `server::replica::ReplState`):
 //!
 //! ```text
 //!                      SYNC, or PSYNC that cannot continue

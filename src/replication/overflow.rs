@@ -11,10 +11,11 @@ use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::config::value::ReplOverflowPolicy;
 use crate::server::Server;
-use crate::server::clients::client::{ClientId, ReplState};
+use crate::server::clients::flags::ClientId;
 use crate::server::clients::spill::Spill;
 use crate::server::execution::blocked::{PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose};
 use crate::server::repl::SyncReason;
+use crate::server::replica::ReplState;
 use crate::server_log;
 
 /// Bytes moved into a file at a time: each segment that joins the log moves up to so many out of it, so memory shrinks, and

@@ -21,10 +21,11 @@ use crate::base::log::Level;
 use crate::base::sys::{self, strerror};
 use crate::config::value::ReplOverflowPolicy;
 use crate::server::Server;
-use crate::server::clients::client::{ClientId, ReplState};
+use crate::server::clients::flags::ClientId;
 use crate::server::clients::spill::Spill;
 use crate::server::persist::SnapshotForm;
 use crate::server::repl::RdbPipe;
+use crate::server::replica::ReplState;
 use crate::server_log;
 
 /// Bytes of a chunk: what a pipe holds.

@@ -11,10 +11,11 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::strerror;
 use crate::server::Server;
-use crate::server::clients::client::{CLIENT_MASTER, CLIENT_MULTI, ClientId, MasterStream};
+use crate::server::clients::flags::{CLIENT_MASTER, CLIENT_MULTI, ClientId};
 use crate::server::master_link::{HandshakeLink, History, LinkSocket, MasterLink};
 use crate::server::persist::RdbLoadInfo;
 use crate::server::repl::{FailoverState, LinkAttempts};
+use crate::server::replica::MasterStream;
 use crate::server_log;
 use crate::wire::replication::backlog::OFFSET_BOUND;
 use crate::wire::replication::capabilities::ResumeRequest;
@@ -91,7 +92,7 @@ impl Server {
 
     /// Clients that wait for what only a master can give them (disconnectAllBlockedClients).
     fn disconnect_all_blocked_clients(&mut self) {
-        use crate::server::clients::client::BlockType;
+        use crate::server::execution::block::BlockType;
         for cid in self.clients.ids() {
             let Some(b) = self.clients.get(cid).and_then(|c| c.block.as_deref()) else {
                 continue;

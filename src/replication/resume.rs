@@ -22,8 +22,10 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::clients::client::{ClientId, ClientType, ReplState, Replica};
+use crate::server::clients::client::ClientType;
+use crate::server::clients::flags::ClientId;
 use crate::server::repl::{KeptSnapshot, SyncReason};
+use crate::server::replica::{ReplState, Replica};
 use crate::server_log;
 use crate::wire::replication::backlog::ReaderId;
 use crate::wire::replication::capabilities::SnapshotId;

@@ -7,8 +7,10 @@
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::clients::client::{Block, BlockType, ClientId, ReplState, Replica};
-use crate::server::execution::exec::OwnedArgs;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::OwnedArgs;
+use crate::server::execution::block::{Block, BlockType};
+use crate::server::replica::{ReplState, Replica};
 use crate::server_log;
 
 /// WAITAOF wants this server's own disk, and there is no append-only file.

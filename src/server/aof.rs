@@ -8,7 +8,7 @@ use std::fs::File;
 
 use crate::base::bio::Bio;
 use crate::server::Server;
-use crate::server::execution::exec::Args;
+use crate::server::execution::args::Args;
 use crate::server::persist::ChildKind;
 use crate::wire::aof::{AofManifest, ReplicationMark, timestamp_annotation};
 use crate::wire::resp;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use socket2::Socket;
 
 use crate::ae::FileId;
-use crate::server::clients::client::ClientId;
+use crate::server::clients::flags::ClientId;
 use crate::wire::rdb::FrameCheck;
 use crate::wire::replication::capabilities::SnapshotId;
 use crate::wire::replication::handshake::{Handshake, LineReader};

@@ -18,6 +18,7 @@ pub mod migrate;
 pub mod persist;
 pub mod process;
 pub mod repl;
+pub mod replica;
 
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::ae::{ClientData, FileId, FileProc, Mask};
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
+use crate::server::clients::flags::ClientId;
 use crate::server::master_link::MasterLink;
 use crate::wire::rdb::FrameCheck;
 use crate::wire::replication::backlog::{ReaderId, ReplicationLog};

@@ -5,8 +5,8 @@
 
 use crate::base::num::{LONG_STR_SIZE, string2ll};
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::Lookup;
 use crate::server::keyspace::notify::NOTIFY_STRING;
 

@@ -2,8 +2,8 @@
 
 use crate::base::alloc;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
 use crate::server::persist::ChildKind;
 

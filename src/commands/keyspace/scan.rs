@@ -5,8 +5,8 @@
 
 use crate::base::glob::Glob;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::{Lookup, Replied};
 use crate::store::entry::value::SlotValue;
 use crate::wire::resp;

@@ -5,9 +5,10 @@
 
 use crate::ds::quicklist::End;
 use crate::server::Server;
-use crate::server::clients::client::{BlockType, ClientId};
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
+use crate::server::execution::block::BlockType;
 use crate::server::execution::blocked::TimeoutUnit;
-use crate::server::execution::exec::Args;
 
 use super::pop_word;
 

@@ -7,8 +7,9 @@ use std::ops::Range;
 use super::{NOT_A_LEX_RANGE, NOT_A_SCORE_RANGE, add_reply_pair, add_reply_pairs_len};
 use crate::base::num::{D2STRING_SIZE, d2string};
 use crate::server::Server;
-use crate::server::clients::client::{ClientId, Clients};
-use crate::server::execution::exec::Args;
+use crate::server::clients::client::Clients;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::{Lookup, Replied};
 use crate::store::zset::{AddFlags, LexRange, ScoreRange, Zset};
 

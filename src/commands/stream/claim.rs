@@ -6,8 +6,8 @@
 use super::{Effects, Reply, parse_strict_id, up_to_nul};
 use crate::ds::idmap::STREAM_ID_STR_LEN;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::{At, Lookup};
 use crate::server::keyspace::notify::NOTIFY_STREAM;
 use crate::store::stream::{Stream, StreamId, StreamIter};

@@ -2,8 +2,8 @@
 
 use super::parse_id;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::{At, Lookup, Replied};
 use crate::server::keyspace::notify::NOTIFY_STREAM;
 use crate::store::entry::value::Value;

@@ -2,8 +2,8 @@
 
 use super::Reply;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::Lookup;
 use crate::store::stream::{Group, Nack, Stream, StreamId};
 

@@ -6,8 +6,8 @@
 
 use crate::base::num::LONG_STR_SIZE;
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::{At, Lookup};
 use crate::store::entry::Type;
 

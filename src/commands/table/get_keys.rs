@@ -3,7 +3,8 @@
 //!
 //! A `get_keys` sees arguments that nobody has checked, except that their number fits the row's arity.
 
-use crate::server::execution::command::{Argv, GetKeysError, KeyFlags as Key, KeyRefs};
+use crate::server::execution::args::Argv;
+use crate::server::execution::command::{GetKeysError, KeyFlags as Key, KeyRefs};
 
 /// SET reads the old value only with the option GET.
 pub fn set_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {

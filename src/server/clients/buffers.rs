@@ -5,9 +5,8 @@
 //! noted when a reply buffer has been written, or a big argument read.
 
 use crate::server::Server;
-use crate::server::clients::client::{
-    CLIENT_FAKE, ClientId, PROTO_REPLY_CHUNK_BYTES, PROTO_REPLY_MIN_BYTES,
-};
+use crate::server::clients::client::{PROTO_REPLY_CHUNK_BYTES, PROTO_REPLY_MIN_BYTES};
+use crate::server::clients::flags::{CLIENT_FAKE, ClientId};
 
 /// Seconds without a request or a reply after which a client is taken to be idle, and keeps no room for input.
 pub const QUERYBUF_IDLE_S: i64 = 2;

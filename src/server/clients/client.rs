@@ -9,7 +9,6 @@
 //! when it has something to say. It follows what the client used of its last ones (`client_buffers`).
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::ops::{Index, IndexMut, Range};
 
 use slab::Slab;
@@ -17,16 +16,16 @@ use socket2::Socket;
 
 use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
-use crate::server::clients::eviction::MemUsage;
-use crate::server::clients::pubsub::Subscriptions;
-use crate::server::clients::spill::Spill;
-use crate::server::execution::blocked::Waiting;
+use crate::server::clients::flags::{
+    CLIENT_CLOSE_ASAP, CLIENT_FAKE, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, CLIENT_MONITOR,
+    CLIENT_PUBSUB, CLIENT_REPLY_OFF, CLIENT_REPLY_ON_LINK, CLIENT_REPLY_SKIP,
+    CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, ClientId, NO_REPLY,
+};
+use crate::server::clients::subscriptions::Subscriptions;
+use crate::server::execution::block::Block;
 use crate::server::execution::command::CommandId;
-use crate::server::execution::multi::MultiState;
-use crate::server::repl::SyncReason;
-use crate::wire::replication::backlog::ReaderId;
-use crate::wire::replication::capabilities::{RDB_VERSION_UNTOLD, ResumeRequest, SnapshotId};
-use crate::wire::replication::replid::ReplId;
+use crate::server::execution::multi_state::MultiState;
+use crate::server::replica::{MasterStream, ReplState, Replica};
 use crate::wire::resp::Parser;
 
 /// Bytes of a reply buffer (PROTO_REPLY_CHUNK_BYTES).
@@ -45,83 +44,6 @@ const LARGE_REPLY_SIZE: usize = 4096;
 const POOL_MAX: usize = 256;
 /// Replies from this size on are sent from the value itself instead of a copy.
 pub const SHARE_MIN: usize = 64 * 1024;
-
-// Flags of a client (CLIENT_* of server.h).
-pub const CLIENT_SLAVE: u64 = 1 << 0;
-pub const CLIENT_MASTER: u64 = 1 << 1;
-pub const CLIENT_MONITOR: u64 = 1 << 2;
-pub const CLIENT_MULTI: u64 = 1 << 3;
-pub const CLIENT_BLOCKED: u64 = 1 << 4;
-pub const CLIENT_DIRTY_CAS: u64 = 1 << 5;
-pub const CLIENT_CLOSE_AFTER_REPLY: u64 = 1 << 6;
-pub const CLIENT_UNBLOCKED: u64 = 1 << 7;
-pub const CLIENT_ASKING: u64 = 1 << 9;
-pub const CLIENT_CLOSE_ASAP: u64 = 1 << 10;
-pub const CLIENT_UNIX_SOCKET: u64 = 1 << 11;
-/// A command could not be queued: EXEC will refuse.
-pub const CLIENT_DIRTY_EXEC: u64 = 1 << 12;
-pub const CLIENT_MASTER_FORCE_REPLY: u64 = 1 << 13;
-pub const CLIENT_READONLY: u64 = 1 << 17;
-pub const CLIENT_PUBSUB: u64 = 1 << 18;
-pub const CLIENT_REPLY_OFF: u64 = 1 << 22;
-pub const CLIENT_REPLY_SKIP_NEXT: u64 = 1 << 23;
-pub const CLIENT_REPLY_SKIP: u64 = 1 << 24;
-pub const CLIENT_PROTECTED: u64 = 1 << 28;
-/// CLIENT TRACKING, and its options.
-pub const CLIENT_TRACKING: u64 = 1 << 31;
-/// The client that it redirects its messages to is gone.
-pub const CLIENT_TRACKING_BROKEN_REDIR: u64 = 1 << 32;
-pub const CLIENT_TRACKING_BCAST: u64 = 1 << 33;
-pub const CLIENT_TRACKING_OPTIN: u64 = 1 << 34;
-pub const CLIENT_TRACKING_OPTOUT: u64 = 1 << 35;
-/// CLIENT CACHING has been said for the next command.
-pub const CLIENT_TRACKING_CACHING: u64 = 1 << 36;
-pub const CLIENT_TRACKING_NOLOOP: u64 = 1 << 37;
-/// Its commands may not wait: they run in a transaction or a script.
-pub const CLIENT_DENY_BLOCKING: u64 = 1 << 41;
-pub const CLIENT_NO_EVICT: u64 = 1 << 43;
-pub const CLIENT_NO_TOUCH: u64 = 1 << 45;
-/// Has no connection: replays a file, or runs a command for the server itself.
-pub const CLIENT_FAKE: u64 = 1 << 48;
-/// Has opened its protocol with an error: it is not read any more.
-pub const CLIENT_PROTOCOL_ERROR: u64 = 1 << 50;
-
-/// A replica whose command had a reply, for which there is no place on its link: it is closed.
-pub const CLIENT_REPLY_ON_LINK: u64 = 1 << 51;
-
-/// Was closed since the clients took too much memory; nobody sees it any more.
-pub const CLIENT_EVICTED: u64 = 1 << 53;
-
-/// A client with one of these gets no replies (the exceptions are handled where it matters).
-const NO_REPLY: u64 = CLIENT_CLOSE_ASAP
-    | CLIENT_SLAVE
-    | CLIENT_CLOSE_AFTER_REPLY
-    | CLIENT_REPLY_OFF
-    | CLIENT_REPLY_SKIP
-    | CLIENT_MASTER
-    | CLIENT_FAKE;
-
-/// Names a client for ever: slab key and generation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub struct ClientId {
-    key: u32,
-    generation: u32,
-}
-
-impl ClientId {
-    /// As the event loop carries it.
-    #[inline]
-    pub fn to_data(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.key)
-    }
-    #[inline]
-    pub fn from_data(data: u64) -> ClientId {
-        ClientId {
-            key: data as u32,
-            generation: (data >> 32) as u32,
-        }
-    }
-}
 
 /// The classes that client-output-buffer-limit distinguishes (CLIENT_TYPE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -355,199 +277,21 @@ impl Output {
     }
 }
 
-/// Why a client is blocked (blockingType).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BlockType {
-    /// WAIT: for replicas to acknowledge.
-    Wait,
-    /// WAITAOF: for replicas, and this server, to have it on the disk.
-    WaitAof,
-    /// CLIENT PAUSE: the command runs when the pause ends.
-    Postpone,
-    /// SHUTDOWN waiting for replicas.
-    Shutdown,
-    /// A command that waits for keys of this type.
-    List,
-    Zset,
-    Stream,
-}
-
-/// The state of a blocked client.
-pub struct Block {
-    pub kind: BlockType,
-    /// Unix ms; 0: for ever.
-    pub timeout: i64,
-    /// WAIT and WAITAOF: how many replicas, and up to which offset.
-    pub num_replicas: i64,
-    pub repl_offset: i64,
-    /// WAITAOF: this server's own disk counts too.
-    pub num_local: bool,
-    /// The keys and the command of a client that waits for keys.
-    pub waiting: Option<Box<Waiting>>,
-}
-
-impl Block {
-    /// One that has no end of its own.
-    pub fn new(kind: BlockType) -> Block {
-        Block {
-            kind,
-            timeout: 0,
-            num_replicas: 0,
-            repl_offset: 0,
-            num_local: false,
-            waiting: None,
-        }
-    }
-}
-
-/// A replica as its master sees it (SLAVE_STATE_*), or the link to our own master.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReplState {
-    None,
-    /// Needs a new RDB file (SLAVE_STATE_WAIT_BGSAVE_START).
-    WaitBgsaveStart,
-    /// Waits for the RDB file that is being written.
-    WaitBgsaveEnd,
-    SendBulk,
-    Online,
-    /// Has got the RDB it asked for, and nothing follows (SLAVE_STATE_RDB_TRANSMITTED).
-    RdbTransmitted,
-}
-
-impl ReplState {
-    /// As INFO shows it (replstateToString).
-    pub fn name(self) -> &'static str {
-        match self {
-            ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd => "wait_bgsave",
-            ReplState::SendBulk | ReplState::RdbTransmitted => "send_bulk",
-            ReplState::Online => "online",
-            ReplState::None => "",
-        }
-    }
-}
-
-/// What a replica can do (SLAVE_CAPA_*).
-pub const SLAVE_CAPA_EOF: u32 = 1;
-pub const SLAVE_CAPA_PSYNC2: u32 = 2;
-/// What a replica asks for (SLAVE_REQ_*).
-pub const SLAVE_REQ_RDB_EXCLUDE_DATA: u32 = 1;
-pub const SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS: u32 = 2;
-
-/// The replication side of a client that is a replica of ours, or about to become one.
-pub struct Replica {
-    pub state: ReplState,
-    /// Where in the replication log it reads.
-    pub reader: Option<ReaderId>,
-    /// The RDB file that is being sent, the next offset in it, its size, and the header line before it.
-    pub db_file: Option<File>,
-    pub db_off: u64,
-    pub db_size: u64,
-    pub preamble: Vec<u8>,
-    /// Diskless: of the chunk under way something has still to come; unix seconds of the last write that was short, 0 when
-    /// none is; and the file with what it did not take of the snapshot.
-    pub rdb_pipe_late: bool,
-    pub repl_last_partial_write: i64,
-    pub rdb_spill: Option<Spill>,
-    /// Part of the stream that it has to get before what its reader has: it was moved out of memory.
-    pub log_spill: Option<Spill>,
-    /// It has not had the whole stream since its full sync began.
-    pub in_full_sync: bool,
-    /// Why it got its last full sync, and why its link is being closed.
-    pub sync_reason: Option<SyncReason>,
-    pub lost_for: Option<SyncReason>,
-    /// It has not acknowledged anything since its full sync began; and its side has closed the link.
-    pub unacknowledged: bool,
-    pub hung_up: bool,
-    /// When its full sync may make a snapshot of its own: milliseconds on the loop's clock.
-    pub snapshot_not_before: u64,
-    /// It can go on with a snapshot that was interrupted, and what it has of one.
-    pub can_resume: bool,
-    pub resume: Option<ResumeRequest>,
-    /// The name of the snapshot that is being sent, if it may go on with it after an interruption.
-    pub snapshot: Option<SnapshotId>,
-    /// The newest RDB version that it reads, as far as it has told.
-    pub rdb_version: u16,
-    /// Acknowledged offset, and when (unix seconds); while the file is sent, when the socket last took some of it.
-    pub ack_off: i64,
-    pub ack_time: i64,
-    pub aof_off: i64,
-    /// The offset a full resync was promised to start at.
-    pub psync_initial_offset: i64,
-    /// Goes online when its first ACK arrives (diskless), not when the file is sent.
-    pub start_cmd_stream_on_ack: bool,
-    /// It synced with SYNC: it sends no ACKs and does not want +FULLRESYNC (CLIENT_PRE_PSYNC).
-    pub pre_psync: bool,
-    /// It wants the snapshot and nothing after it (CLIENT_REPL_RDBONLY).
-    pub rdb_only: bool,
-    pub listening_port: u16,
-    pub announced_ip: Vec<u8>,
-    pub capa: u32,
-    pub req: u32,
-}
-
-/// The replication side of the client that is the link to our master.
-#[derive(Default)]
-pub struct MasterStream {
-    /// Bytes of a transaction that has begun; they are applied, and passed on, as a whole.
-    pub transaction: Vec<u8>,
-    /// Offset applied and offset read.
-    pub reploff: i64,
-    pub read_reploff: i64,
-    /// The master's history; none: it counts nothing, and its stream cannot be asked for again (CLIENT_PRE_PSYNC).
-    pub replid: Option<ReplId>,
-}
-
-impl Replica {
-    /// Online, and given the stream: after a diskless sync that begins with its first ACK.
-    #[inline]
-    pub fn streams(&self) -> bool {
-        self.state == ReplState::Online && !self.start_cmd_stream_on_ack
-    }
-}
-
-impl Default for Replica {
-    fn default() -> Replica {
-        Replica {
-            state: ReplState::None,
-            reader: None,
-            db_file: None,
-            db_off: 0,
-            db_size: 0,
-            preamble: Vec::new(),
-            rdb_pipe_late: false,
-            repl_last_partial_write: 0,
-            rdb_spill: None,
-            log_spill: None,
-            in_full_sync: false,
-            sync_reason: None,
-            lost_for: None,
-            unacknowledged: false,
-            hung_up: false,
-            snapshot_not_before: 0,
-            can_resume: false,
-            resume: None,
-            snapshot: None,
-            rdb_version: RDB_VERSION_UNTOLD,
-            ack_off: 0,
-            ack_time: 0,
-            aof_off: 0,
-            psync_initial_offset: 0,
-            start_cmd_stream_on_ack: false,
-            pre_psync: false,
-            rdb_only: false,
-            listening_port: 0,
-            announced_ip: Vec::new(),
-            capa: 0,
-            req: 0,
-        }
-    }
-}
-
 /// A large argument on its way from the socket (see [`Parser::push_big`]).
 pub struct BigArg {
     pub buf: SBuf,
     /// Its length without the CRLF.
     pub len: usize,
+}
+
+/// What is noted with a client.
+#[derive(Clone, Copy, Default)]
+pub struct MemUsage {
+    /// Bytes of it that are in the total (last_memory_usage).
+    pub(super) bytes: usize,
+    /// The bucket it stands in, and its place there.
+    pub(super) bucket: Option<u8>,
+    pub(super) place: u32,
 }
 
 /// One connection, or a fake one.

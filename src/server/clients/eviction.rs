@@ -12,9 +12,8 @@ use std::fmt::Write;
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::clients::client::{
-    CLIENT_CLOSE_ASAP, CLIENT_EVICTED, CLIENT_NO_EVICT, Client, ClientId, ClientType, Clients,
-};
+use crate::server::clients::client::{Client, ClientType, Clients};
+use crate::server::clients::flags::{CLIENT_CLOSE_ASAP, CLIENT_EVICTED, CLIENT_NO_EVICT, ClientId};
 use crate::server_log;
 
 /// The first bucket takes clients of less than 2^15 bytes (CLIENT_MEM_USAGE_BUCKET_MIN_LOG).
@@ -25,16 +24,6 @@ const BUCKET_MAX_LOG: u32 = 33;
 const BUCKETS: usize = (1 + BUCKET_MAX_LOG - BUCKET_MIN_LOG) as usize;
 /// A lower limit than this, in bytes, would leave nobody to set a higher one.
 const MIN_LIMIT: u64 = 128 * 1024;
-
-/// What is noted with a client.
-#[derive(Clone, Copy, Default)]
-pub struct MemUsage {
-    /// Bytes of it that are in the total (last_memory_usage).
-    bytes: usize,
-    /// The bucket it stands in, and its place there.
-    bucket: Option<u8>,
-    place: u32,
-}
 
 /// Clients of about the same size.
 #[derive(Default)]

@@ -6,16 +6,17 @@ use std::os::fd::AsRawFd;
 
 use crate::server::Server;
 use crate::server::clients::buffers::QUERYBUF_IDLE_S;
-use crate::server::clients::client::{
+use crate::server::clients::client::Client;
+use crate::server::clients::flags::{
     CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_DIRTY_CAS, CLIENT_MASTER,
     CLIENT_MONITOR, CLIENT_MULTI, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_READONLY,
     CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_TRACKING_BCAST, CLIENT_TRACKING_BROKEN_REDIR,
-    CLIENT_UNBLOCKED, CLIENT_UNIX_SOCKET, Client, ClientId,
+    CLIENT_UNBLOCKED, CLIENT_UNIX_SOCKET, ClientId,
 };
 use crate::server::clients::networking::PROTO_IOBUF_LEN;
-use crate::server::clients::pubsub::{Kind, Subscriptions};
-use crate::server::execution::exec::Args;
-use crate::server::execution::multi::MultiState;
+use crate::server::clients::subscriptions::{Kind, Subscriptions};
+use crate::server::execution::args::Args;
+use crate::server::execution::multi_state::MultiState;
 
 /// Letters of the `flags` field, in their order; 'S' and 'O' (replica, monitor) come before them.
 const FLAG_LETTERS: &[(u64, char)] = &[
@@ -225,7 +226,7 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::execution::exec::OwnedArgs;
+    use crate::server::execution::args::OwnedArgs;
 
     #[test]
     fn a_running_request_counts_its_canonical_form() {

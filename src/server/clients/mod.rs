@@ -4,9 +4,11 @@
 pub mod buffers;
 pub mod client;
 pub mod eviction;
+pub mod flags;
 pub mod info;
 pub mod listen;
 pub mod networking;
 pub mod pubsub;
 pub mod reply;
 pub mod spill;
+pub mod subscriptions;

@@ -22,12 +22,14 @@ use crate::base::log::{Level, enabled};
 use crate::base::sys::{self, Exhibit};
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
-use crate::server::clients::client::{
-    BigArg, CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER,
-    CLIENT_MONITOR, CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK,
-    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_UNIX_SOCKET, Client, ClientId, ClientType, Output,
+use crate::server::clients::client::{BigArg, Client, ClientType, Output};
+use crate::server::clients::flags::{
+    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_MONITOR,
+    CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK, CLIENT_SLAVE,
+    CLIENT_TRACKING, CLIENT_UNIX_SOCKET, ClientId,
 };
-use crate::server::execution::exec::{Args, Processed};
+use crate::server::execution::args::Args;
+use crate::server::execution::exec::Processed;
 use crate::server::process::crash::log_arguments;
 use crate::server_log;
 use crate::wire::ahead::Ahead;

@@ -12,13 +12,14 @@
 //! empty; a client whose last subscription is gone has no [`Subscriptions`].
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use crate::base::glob::string_match_len;
 use crate::ds::sbuf::SBuf;
 use crate::ds::table::KeyHasher;
 use crate::server::Server;
-use crate::server::clients::client::{Client, ClientId, Clients};
+use crate::server::clients::client::{Client, Clients};
+use crate::server::clients::flags::ClientId;
+use crate::server::clients::subscriptions::{KINDS, Kind, Name};
 use crate::server::execution::exec::Exec;
 use crate::wire::resp;
 
@@ -28,46 +29,6 @@ const SHARE_RECEIVERS: usize = 3;
 /// Receivers beyond this number share a message of any size, as long as they have no buffer and would need a large one: the
 /// pages of thousands of new buffers cost more than the message, and whoever publishes waits for them.
 const SHARE_MANY: usize = 256;
-
-/// The three kinds of names that one can listen to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    Channel = 0,
-    Pattern = 1,
-    Shard = 2,
-}
-
-const KINDS: [Kind; 3] = [Kind::Channel, Kind::Pattern, Kind::Shard];
-
-type Name = Rc<[u8]>;
-
-/// What one client listens to: names and its place among the listeners of each.
-#[derive(Default)]
-pub struct Subscriptions {
-    places: [HashMap<Name, u32>; 3],
-}
-
-impl Subscriptions {
-    fn is_empty(&self) -> bool {
-        self.places.iter().all(HashMap::is_empty)
-    }
-
-    pub fn count(&self, kind: Kind) -> usize {
-        self.places[kind as usize].len()
-    }
-
-    /// Names of one kind.
-    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &[u8]> {
-        self.places[kind as usize].keys().map(|n| &**n)
-    }
-
-    /// Bytes that the client's own tables take; the names are shared with the server (pubsubMemOverhead).
-    pub fn mem_usage(&self) -> usize {
-        let entry = size_of::<Name>() + size_of::<u32>() + 1;
-        let tables: usize = self.places.iter().map(HashMap::capacity).sum();
-        size_of::<Subscriptions>() + tables * entry
-    }
-}
 
 impl Client {
     /// How many names of a kind the client listens to.

@@ -13,10 +13,12 @@ use crate::ds::listpack::LpValue;
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::clients::client::{
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, ClientId, ClientType,
-    Clients, Output, PROTO_REPLY_CHUNK_BYTES, SHARE_MIN,
+    ClientType, Clients, Output, PROTO_REPLY_CHUNK_BYTES, SHARE_MIN,
 };
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::{
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, ClientId,
+};
+use crate::server::execution::args::Args;
 use crate::store::entry::{Entry, Str};
 
 /// The writer's room is made in steps of this, in bytes.

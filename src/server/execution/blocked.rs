@@ -6,10 +6,11 @@
 
 mod keys;
 
-pub use keys::{Blocking, TimeoutUnit, Waiting};
+pub use keys::{Blocking, TimeoutUnit};
 
 use crate::server::Server;
-use crate::server::clients::client::{Block, BlockType, CLIENT_BLOCKED, ClientId};
+use crate::server::clients::flags::{CLIENT_BLOCKED, ClientId};
+use crate::server::execution::block::{Block, BlockType};
 
 // What a pause holds back (PAUSE_ACTION_*).
 pub const PAUSE_ACTION_CLIENT_WRITE: u32 = 1;

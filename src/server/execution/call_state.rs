@@ -7,9 +7,9 @@
 //! Invariant: while anything is set that has to be looked at after the command, `leftovers` is set. Only the methods here set
 //! such a thing. What it is for (who propagates, what is sent) is not known here.
 
-use crate::server::clients::client::ClientId;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::command::CommandId;
-use crate::server::execution::exec::OwnedArgs;
 use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
 
 /// The state of the running unit.

@@ -14,8 +14,9 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
+use crate::server::execution::args::Argv;
 use crate::server::measures::histogram::Histogram;
 
 mod flags;
@@ -24,9 +25,7 @@ mod names;
 mod row;
 
 pub use flags::{AclCategories, CommandFlags, KeyFlags};
-pub use get_keys::{
-    Argv, ArgvTail, GetKeysError, KeyRefs, KeySearch, get_keys_from_call, get_keys_from_command,
-};
+pub use get_keys::{GetKeysError, KeyRefs, KeySearch, get_keys_from_call, get_keys_from_command};
 use names::{Entry, NameIndex};
 pub use row::{Arg, ArgType, BeginSearch, Command, FindKeys, Group, Guard, KeySpec};
 

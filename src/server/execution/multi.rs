@@ -13,58 +13,13 @@ use std::rc::Rc;
 
 use crate::ds::table::KeyHasher;
 use crate::server::Server;
-use crate::server::clients::client::{
-    CLIENT_DENY_BLOCKING, CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, Client, ClientId,
+use crate::server::clients::client::Client;
+use crate::server::clients::flags::{
+    CLIENT_DENY_BLOCKING, CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, ClientId,
 };
+use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::command::{CommandFlags, CommandId};
-use crate::server::execution::exec::{Args, OwnedArgs};
-
-/// A command that waits for EXEC.
-struct MultiCmd {
-    id: CommandId,
-    args: OwnedArgs,
-}
-
-/// A key that a client watches.
-struct WatchedKey {
-    db: usize,
-    key: Rc<[u8]>,
-    /// It had expired, and was still there, when it was watched.
-    expired: bool,
-}
-
-/// A client's queue and its watched keys.
-#[derive(Default)]
-pub struct MultiState {
-    commands: Vec<MultiCmd>,
-    /// Commands queued; it stays while EXEC runs them.
-    count: usize,
-    /// Flags that some command has, and flags that some command has not.
-    cmd_flags: CommandFlags,
-    cmd_inv_flags: CommandFlags,
-    /// Bytes of the queued arguments, as CLIENT LIST counts them.
-    argv_len_sums: usize,
-    watched: Vec<WatchedKey>,
-}
-
-impl MultiState {
-    fn is_empty(&self) -> bool {
-        self.count == 0 && self.watched.is_empty()
-    }
-
-    /// Bytes of the queued commands' arguments (argv_len_sums).
-    pub fn argv_len_sums(&self) -> usize {
-        self.argv_len_sums
-    }
-
-    /// Bytes that it holds (multiStateMemOverhead).
-    pub fn mem_usage(&self) -> usize {
-        size_of::<MultiState>()
-            + self.argv_len_sums
-            + self.commands.capacity() * size_of::<MultiCmd>()
-            + self.watched.capacity() * size_of::<WatchedKey>()
-    }
-}
+use crate::server::execution::multi_state::{MultiCmd, MultiState, WatchedKey};
 
 impl Client {
     /// Commands that wait for EXEC; -1 outside of MULTI.

@@ -4,8 +4,8 @@
 //! several commands (keys that expired under it, for one) they are wrapped in MULTI and EXEC.
 
 use crate::server::Server;
+use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::command::CommandFlags;
-use crate::server::execution::exec::{Args, OwnedArgs};
 use crate::server::keyspace::lookup::Free;
 
 pub const PROPAGATE_AOF: u8 = 1;

@@ -12,7 +12,7 @@ use crate::base::log::Level;
 use crate::config::value::MaxmemoryPolicy;
 use crate::ds::table::{Resize, Slot};
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
+use crate::server::clients::flags::ClientId;
 use crate::server::execution::blocked::PAUSE_ACTION_EVICT;
 use crate::server::keyspace::lookup::Free;
 use crate::server::keyspace::notify::NOTIFY_EVICTED;

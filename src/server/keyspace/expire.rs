@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use crate::base::clock::{mstime, ustime};
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
+use crate::server::clients::flags::ClientId;
 use crate::server::execution::blocked::PAUSE_ACTION_EXPIRE;
 use crate::store::db::Db;
 

@@ -7,9 +7,9 @@ use bitflags::bitflags;
 
 use crate::ds::table::Slot;
 use crate::server::Server;
-use crate::server::clients::client::{CLIENT_MASTER, ClientId};
+use crate::server::clients::flags::{CLIENT_MASTER, ClientId};
+use crate::server::execution::args::Args;
 use crate::server::execution::command::CommandFlags;
-use crate::server::execution::exec::Args;
 use crate::server::keyspace::notify::{NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW};
 use crate::store::db::Db;
 use crate::store::entry::value::{SlotValue, ValueMut, ValueRef};

@@ -5,7 +5,7 @@
 
 use crate::config::value::NotifyFlags;
 use crate::server::Server;
-use crate::server::clients::pubsub::Kind;
+use crate::server::clients::subscriptions::Kind;
 
 /// One class of events: what it is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

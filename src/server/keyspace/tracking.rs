@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 use crate::ds::table::KeyHasher;
 use crate::server::Server;
-use crate::server::clients::client::{
+use crate::server::clients::flags::{
     CLIENT_CLOSE_ASAP, CLIENT_MULTI, CLIENT_PUBSUB, CLIENT_TRACKING, CLIENT_TRACKING_BCAST,
     CLIENT_TRACKING_BROKEN_REDIR, CLIENT_TRACKING_CACHING, CLIENT_TRACKING_NOLOOP,
     CLIENT_TRACKING_OPTIN, CLIENT_TRACKING_OPTOUT, ClientId,
 };
+use crate::server::execution::args::Args;
 use crate::server::execution::command::{CommandFlags, CommandId, KeyRefs, get_keys_from_call};
-use crate::server::execution::exec::Args;
 use crate::wire::resp;
 
 /// Where RESP2 clients get their messages.

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::server::Server;
-use crate::server::clients::client::ClientId;
-use crate::server::execution::exec::Args;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::Args;
 
 /// Arguments and bytes of one that an entry keeps (SLOWLOG_ENTRY_MAX_ARGC, SLOWLOG_ENTRY_MAX_STRING).
 pub const SLOWLOG_ENTRY_MAX_ARGC: usize = 32;

@@ -12,7 +12,7 @@ use crate::base::log::{self, Form, Level};
 use crate::base::split_args::sdscatrepr;
 use crate::base::sys::{self, CrashCause, Exhibit, Registers};
 use crate::config::fields::Config;
-use crate::server::execution::exec::Args;
+use crate::server::execution::args::Args;
 use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
 

@@ -5,7 +5,7 @@ use crate::ae::{Next, TimeId};
 use crate::base::log::Level;
 use crate::base::{alloc, sys};
 use crate::server::Server;
-use crate::server::clients::client::{CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PUBSUB, CLIENT_SLAVE};
+use crate::server::clients::flags::{CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PUBSUB, CLIENT_SLAVE};
 use crate::server::repl::FailoverState;
 use crate::server_log;
 

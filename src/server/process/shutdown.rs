@@ -7,11 +7,13 @@ use crate::base::log::Level;
 use crate::base::sys;
 use crate::server::Server;
 use crate::server::aof::AofState;
-use crate::server::clients::client::{BlockType, ClientId, ReplState};
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::block::BlockType;
 use crate::server::execution::blocked::{
     PAUSE_ACTION_REPLICA, PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose,
 };
 use crate::server::persist::ChildKind;
+use crate::server::replica::ReplState;
 use crate::server_log;
 
 /// How to shut down (SHUTDOWN_*).

@@ -14,11 +14,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::base::long_double::string2ld;
 use crate::base::num::{string2d_range, string2ll};
 use crate::server::Server;
-use crate::server::clients::client::{
-    Block, BlockType, CLIENT_BLOCKED, CLIENT_DENY_BLOCKING, CLIENT_MASTER, ClientId,
+use crate::server::clients::flags::{
+    CLIENT_BLOCKED, CLIENT_DENY_BLOCKING, CLIENT_MASTER, ClientId,
 };
-use crate::server::execution::command::CommandId;
-use crate::server::execution::exec::{Args, OwnedArgs, Processed};
+use crate::server::execution::args::{Args, OwnedArgs};
+use crate::server::execution::block::Waiting;
+use crate::server::execution::block::{Block, BlockType};
+use crate::server::execution::exec::Processed;
 use crate::server::keyspace::lookup::Lookup;
 use crate::store::entry::Type;
 use crate::wire::resp;
@@ -31,24 +33,6 @@ pub enum TimeoutUnit {
     /// Whole milliseconds.
     Milliseconds,
 }
-
-/// What a client that is blocked on keys waits for.
-pub struct Waiting {
-    db: usize,
-    /// Without repetitions.
-    keys: Vec<Box<[u8]>>,
-    /// Its place in the queues of all its keys.
-    ticket: u64,
-    /// It wants to know, too, when a key goes away or changes its type.
-    on_nokey: bool,
-    /// The command, to be run again.
-    words: OwnedArgs,
-    cmd: CommandId,
-    /// Microseconds that its attempts have taken so far.
-    duration: u64,
-}
-
-impl Waiting {}
 
 /// The clients that wait for one key.
 #[derive(Default)]

@@ -11,37 +11,7 @@ use bitflags::bitflags;
 
 use super::{BeginSearch, Command, FindKeys, KeyFlags, KeySpec};
 use crate::base::num::string2ll;
-
-/// An argument vector, its first argument being the command's name. `server::execution::exec` makes one of its `Args`.
-pub trait Argv {
-    fn argc(&self) -> usize;
-    /// Argument `i`, which must be below `argc()`.
-    fn arg(&self, i: usize) -> &[u8];
-}
-
-impl<T: AsRef<[u8]>> Argv for [T] {
-    fn argc(&self) -> usize {
-        self.len()
-    }
-    fn arg(&self, i: usize) -> &[u8] {
-        self[i].as_ref()
-    }
-}
-
-/// The command line that stands inside another one from argument `from` on, as in COMMAND GETKEYS.
-pub struct ArgvTail<'a, A: ?Sized> {
-    pub argv: &'a A,
-    pub from: usize,
-}
-
-impl<A: Argv + ?Sized> Argv for ArgvTail<'_, A> {
-    fn argc(&self) -> usize {
-        self.argv.argc().saturating_sub(self.from)
-    }
-    fn arg(&self, i: usize) -> &[u8] {
-        self.argv.arg(self.from + i)
-    }
-}
+use crate::server::execution::args::Argv;
 
 /// Gives a `GetKeysProc` any argument vector, sized or not, by reference.
 struct ByRef<'a, A: ?Sized>(&'a A);
@@ -286,6 +256,7 @@ fn find_keyword(argv: &(impl Argv + ?Sized), keyword: &str, start_from: i64) -> 
 mod tests {
     use super::super::{GetKeysProc, Group};
     use super::*;
+    use crate::server::execution::args::ArgvTail;
 
     const READ: &[KeyFlags] = &[KeyFlags::RO, KeyFlags::ACCESS];
 

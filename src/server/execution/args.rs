@@ -1,0 +1,224 @@
+//! The arguments of a command: of one that runs, as slices of the buffer that it came in; of one that outlives it, by themselves.
+
+use std::ops::Index;
+
+use crate::ds::sbuf::SBuf;
+use crate::wire::resp::{BIG, Parser, Span};
+
+/// An argument vector, its first argument being the command's name. `server::execution::exec` makes one of its `Args`.
+pub trait Argv {
+    fn argc(&self) -> usize;
+    /// Argument `i`, which must be below `argc()`.
+    fn arg(&self, i: usize) -> &[u8];
+}
+
+impl<T: AsRef<[u8]>> Argv for [T] {
+    fn argc(&self) -> usize {
+        self.len()
+    }
+    fn arg(&self, i: usize) -> &[u8] {
+        self[i].as_ref()
+    }
+}
+
+/// The command line that stands inside another one from argument `from` on, as in COMMAND GETKEYS.
+pub struct ArgvTail<'a, A: ?Sized> {
+    pub argv: &'a A,
+    pub from: usize,
+}
+
+impl<A: Argv + ?Sized> Argv for ArgvTail<'_, A> {
+    fn argc(&self) -> usize {
+        self.argv.argc().saturating_sub(self.from)
+    }
+    fn arg(&self, i: usize) -> &[u8] {
+        self.argv.arg(self.from + i)
+    }
+}
+
+/// The arguments of a running command.
+pub struct Args<'a> {
+    text: &'a [u8],
+    spans: &'a [Span],
+    big: &'a [SBuf],
+    /// Bytes of `text` that are the request as it came, when that is what we would write ourselves; 0 else.
+    raw_len: usize,
+}
+
+impl<'a> Args<'a> {
+    /// The request that `parser` has completed in `buf`.
+    #[inline]
+    pub fn of(parser: &'a Parser, buf: &'a [u8]) -> Args<'a> {
+        Args {
+            text: parser.inline_text().unwrap_or(buf),
+            spans: parser.spans(),
+            big: parser.big(),
+            raw_len: if parser.is_canonical() {
+                parser.consumed()
+            } else {
+                0
+            },
+        }
+    }
+
+    /// A request in the form that servers write: the first `len` bytes of `text`.
+    #[inline]
+    pub fn whole(text: &'a [u8], spans: &'a [Span], len: usize) -> Args<'a> {
+        Args {
+            text,
+            spans,
+            big: &[],
+            raw_len: len,
+        }
+    }
+
+    /// Words of `text`, which came from a file.
+    #[inline]
+    pub fn of_spans(text: &'a [u8], spans: &'a [Span]) -> Args<'a> {
+        Args {
+            text,
+            spans,
+            big: &[],
+            raw_len: 0,
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The bytes of the request, when they can be passed on as they are.
+    #[inline]
+    pub fn raw(&self) -> Option<&'a [u8]> {
+        let raw = self.text.get(..self.raw_len)?;
+        (!raw.is_empty()).then_some(raw)
+    }
+
+    /// The argument's own buffer, when it has one: to be kept instead of copied.
+    #[inline]
+    pub fn big(&self, i: usize) -> Option<&'a SBuf> {
+        let s = self.spans[i];
+        (s.start == BIG).then(|| &self.big[s.end as usize])
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|i| &self[i])
+    }
+
+    /// An argument, if it is where it should be: for a report of a crash in the middle of something.
+    pub fn get(&self, i: usize) -> Option<&[u8]> {
+        let s = self.spans.get(i)?;
+        if s.start == BIG {
+            return self.big.get(s.end as usize).map(SBuf::as_slice);
+        }
+        self.text.get(s.start as usize..s.end as usize)
+    }
+
+    /// The command's name as one word, when it has at most seven letters and more of the request follows: the letters, and
+    /// the length on top of them. 0: it has not.
+    #[inline(always)]
+    pub(super) fn short_name(&self) -> u64 {
+        let Some(s) = self.spans.first() else {
+            return 0;
+        };
+        let len = s.end.wrapping_sub(s.start);
+        if len > 7 {
+            return 0;
+        }
+        let name = self.text.get(s.start as usize..);
+        let Some(eight) = name.and_then(|name| name.first_chunk::<8>()) else {
+            return 0;
+        };
+        let letters = u64::from_le_bytes(*eight) & ((1 << (8 * len)) - 1);
+        letters | u64::from(len) << 56
+    }
+
+    /// Case-insensitive comparison of an argument.
+    #[inline]
+    pub fn is(&self, i: usize, word: &str) -> bool {
+        self[i].eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// A copy that outlives the query buffer; big arguments are shared.
+    pub fn to_owned(&self) -> OwnedArgs {
+        let mut o = OwnedArgs::default();
+        for i in 0..self.len() {
+            match self.big(i) {
+                Some(b) => o.push_big(b.clone()),
+                None => o.push(&self[i]),
+            }
+        }
+        o
+    }
+}
+
+impl Index<usize> for Args<'_> {
+    type Output = [u8];
+    #[inline]
+    fn index(&self, i: usize) -> &[u8] {
+        let s = self.spans[i];
+        if s.start == BIG {
+            return self.big[s.end as usize].as_slice();
+        }
+        &self.text[s.start as usize..s.end as usize]
+    }
+}
+
+impl Argv for Args<'_> {
+    fn argc(&self) -> usize {
+        self.len()
+    }
+    fn arg(&self, i: usize) -> &[u8] {
+        &self[i]
+    }
+}
+
+/// Arguments that own their bytes.
+#[derive(Default, Clone, Debug)]
+pub struct OwnedArgs {
+    text: Vec<u8>,
+    spans: Vec<Span>,
+    big: Vec<SBuf>,
+}
+
+impl OwnedArgs {
+    pub fn from_slices(args: &[&[u8]]) -> OwnedArgs {
+        let mut o = OwnedArgs::default();
+        for a in args {
+            o.push(a);
+        }
+        o
+    }
+
+    pub fn push(&mut self, arg: &[u8]) {
+        let end = self.text.len() + arg.len();
+        if arg.len() >= crate::wire::resp::PROTO_MBULK_BIG_ARG || end >= BIG as usize {
+            return self.push_big(SBuf::from_slice(arg));
+        }
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(arg);
+        self.spans.push(Span {
+            start,
+            end: end as u32,
+        });
+    }
+
+    pub fn push_big(&mut self, arg: SBuf) {
+        self.spans.push(Span {
+            start: BIG,
+            end: self.big.len() as u32,
+        });
+        self.big.push(arg);
+    }
+
+    #[inline]
+    pub fn as_args(&self) -> Args<'_> {
+        Args {
+            text: &self.text,
+            spans: &self.spans,
+            big: &self.big,
+            raw_len: 0,
+        }
+    }
+}
