@@ -42,7 +42,8 @@ pub struct Scored(Ref);
 struct Ref(NonNull<u8>);
 
 fn layout(size: usize) -> Layout {
-    Layout::from_size_align(size, ALIGN).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
+    Layout::from_size_align(size, ALIGN)
+        .unwrap_or_else(|_| handle_alloc_error(Layout::new::<u64>()))
 }
 
 impl Ref {
