@@ -36,7 +36,7 @@ impl<'a> Glob<'a> {
     }
 
     /// Whether all of `string` matches.
-    #[inline]
+    #[inline(never)]
     pub fn matches(&self, string: &[u8]) -> bool {
         let (Some(a), Some(b)) = (self.literal.first(), string.first()) else {
             return string_match_len(self.pattern, string, false);

@@ -511,24 +511,15 @@ pub fn srandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 // Several sets ------------------------------------------------------------------------------------------------------------
 
-/// Calls `f` with each member that all the sets have, in ascending order, until it answers false: each set is walked
-/// through once, in steps as wide as the first one has gaps.
-fn intersect_intsets(sets: &[&Intset], mut f: impl FnMut(LpValue<'_>) -> bool) {
-    let Some((first, others)) = sets.split_first() else {
-        return;
+/// Whether `v` is in a set of integers. It is asked for ascending ones: all before `place`, which moves on, are less. So the
+/// set is walked through once, in steps as wide as the gaps between what is asked for.
+fn passes_by(set: &Intset, v: LpValue<'_>, place: &mut usize) -> bool {
+    let LpValue::Int(n) = v else {
+        return false;
     };
-    let mut places = vec![0; others.len()];
-    for i in 0..first.len() {
-        let v = first.get(i);
-        let in_all = others.iter().zip(&mut places).all(|(set, place)| {
-            let found = set.search_from(v, *place);
-            *place = found.unwrap_or_else(|at| at);
-            found.is_ok()
-        });
-        if in_all && !f(LpValue::Int(v)) {
-            return;
-        }
-    }
+    let found = set.search_from(n, *place);
+    *place = found.unwrap_or_else(|at| at);
+    found.is_ok()
 }
 
 /// Calls `f` with each member that all the sets have, until it answers false. The smallest set is passed over, and the
@@ -539,15 +530,15 @@ fn intersect(sources: &mut [Source<'_>], mut f: impl FnMut(LpValue<'_>) -> bool)
         return;
     };
     let Some(set) = &first.set else { return };
-    if let Some(intsets) = sources
-        .iter()
-        .map(Source::intset)
-        .collect::<Option<Vec<_>>>()
-    {
-        return intersect_intsets(&intsets, f);
-    }
+    let ascending = first.intset().is_some();
+    let mut places = vec![0; others.len()];
     for v in set.iter() {
-        if others.iter().all(|s| s.contains(v)) && !f(v) {
+        let mut rest = others.iter().zip(&mut places);
+        let in_all = rest.all(|(other, place)| match other.intset() {
+            Some(intset) if ascending => passes_by(intset, v, place),
+            _ => other.contains(v),
+        });
+        if in_all && !f(v) {
             return;
         }
     }

@@ -329,12 +329,19 @@ impl Set {
     }
 
     /// The same for an element as another set has it.
-    #[inline]
+    #[inline(always)]
     pub fn contains_value(&self, value: LpValue<'_>) -> bool {
-        match (self, value) {
-            (Set::Intset(s), LpValue::Int(n)) => s.find(n),
-            (_, LpValue::Str(text)) => self.contains(text),
-            _ => value.with_bytes(|text| self.contains(text)),
+        match value {
+            LpValue::Str(text) => self.contains(text),
+            LpValue::Int(n) => self.contains_int(n),
+        }
+    }
+
+    #[inline(never)]
+    fn contains_int(&self, n: i64) -> bool {
+        match self {
+            Set::Intset(s) => s.find(n),
+            _ => LpValue::Int(n).with_bytes(|text| self.contains(text)),
         }
     }
 
