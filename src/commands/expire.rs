@@ -132,7 +132,7 @@ fn expire_generic(server: &mut Server, cid: ClientId, args: &Args, unit: ExpireU
     let Some(at) = server.lookup_key_write(cid, key) else {
         return server.add_reply_long_long(cid, 0);
     };
-    let db = server.client_db(cid);
+    let db = at.db;
     if !flags.is_empty() && !conditions_hold(flags, at.entry(&server.dbs).expire(), when) {
         return server.add_reply_long_long(cid, 0);
     }
@@ -233,14 +233,13 @@ pub fn pexpiretime_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// PERSIST key
 pub fn persist_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let db = server.client_db(cid);
     let at = server.lookup_key_write(cid, &args[1]);
     let Some(at) = at.filter(|s| s.entry(&server.dbs).expire().is_some()) else {
         return server.add_reply_long_long(cid, 0);
     };
     server.dbs[at.db].keys.set_expire(at.slot, None);
-    server.signal_modified_key(cid, db, &args[1]);
-    server.notify_keyspace_event(NOTIFY_GENERIC, "persist", &args[1], db);
+    server.signal_modified_key(cid, at.db, &args[1]);
+    server.notify_keyspace_event(NOTIFY_GENERIC, "persist", &args[1], at.db);
     server.dirty += 1;
     server.add_reply_long_long(cid, 1);
 }

@@ -287,7 +287,7 @@ impl Server {
             _ => return self.add_reply_error_arity(cid),
         };
         let key = &args[1];
-        let Ok(found) = self.lookup_list_write(cid, key) else {
+        let Ok(found) = self.lookup_typed::<List>(cid, key, Lookup::WRITE) else {
             return;
         };
         let Some(at) = found else {
