@@ -8,6 +8,7 @@ pub mod intset;
 pub mod listpack;
 pub mod member;
 pub mod ordered;
+pub mod owned;
 pub mod quicklist;
 pub mod sbuf;
 pub mod table;
