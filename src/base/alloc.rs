@@ -3,17 +3,30 @@
 //! Counting costs nothing a call: jemalloc keeps, for each thread, the bytes it has handed out and taken back, by size
 //! class; the threads of this process register where theirs are, and [`used_memory`] adds them up. A sum over few threads
 //! is what zmalloc_used_memory is upstream.
+//!
+//! Under Miri, which runs no C code, the system's allocator takes jemalloc's place, and nobody asks for statistics.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::convert::Infallible;
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use tikv_jemallocator::Jemalloc;
+#[cfg(not(miri))]
+use tikv_jemalloc_sys as jemalloc;
+#[cfg(not(miri))]
+use tikv_jemallocator::Jemalloc as Source;
+
+#[cfg(miri)]
+mod absent;
+#[cfg(miri)]
+use absent as jemalloc;
+#[cfg(miri)]
+use std::alloc::System as Source;
 
 #[global_allocator]
 static ALLOCATOR: Noting = Noting;
 
-/// jemalloc, which notes what it could not give: the end that follows (`handle_alloc_error` aborts) is reported with it. It is
+/// The source, which notes what it could not give: the end that follows (`handle_alloc_error` aborts) is reported with it. It is
 /// a note only, since a caller may know what to do instead (`try_reserve`).
 struct Noting;
 
@@ -31,30 +44,30 @@ fn noted(p: *mut u8, size: usize) -> *mut u8 {
     if p.is_null() { note_failure(size) } else { p }
 }
 
-// SAFETY: all is jemalloc's own doing.
+// SAFETY: all is the source's own doing.
 unsafe impl GlobalAlloc for Noting {
     #[inline(always)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the same contract.
-        noted(unsafe { Jemalloc.alloc(layout) }, layout.size())
+        noted(unsafe { Source.alloc(layout) }, layout.size())
     }
 
     #[inline(always)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the same contract.
-        noted(unsafe { Jemalloc.alloc_zeroed(layout) }, layout.size())
+        noted(unsafe { Source.alloc_zeroed(layout) }, layout.size())
     }
 
     #[inline(always)]
     unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
         // SAFETY: the caller keeps the same contract.
-        unsafe { Jemalloc.dealloc(p, layout) }
+        unsafe { Source.dealloc(p, layout) }
     }
 
     #[inline(always)]
     unsafe fn realloc(&self, p: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller keeps the same contract.
-        noted(unsafe { Jemalloc.realloc(p, layout, size) }, size)
+        noted(unsafe { Source.realloc(p, layout, size) }, size)
     }
 }
 
@@ -113,9 +126,22 @@ struct ConfPtr(#[allow(dead_code)] *const c_char);
 // SAFETY: it points to a string literal.
 unsafe impl Sync for ConfPtr {}
 
-const THREADS: usize = 8;
-static COUNTERS: [[AtomicPtr<u64>; 2]; THREADS] =
-    [const { [const { AtomicPtr::new(std::ptr::null_mut()) }; 2] }; THREADS];
+/// Threads that count; tests have more of them.
+const THREADS: usize = if cfg!(test) { 1024 } else { 8 };
+
+/// Where jemalloc counts what a thread was given, and what it gave back; null: nobody has this place.
+struct Counter {
+    allocated: AtomicPtr<u64>,
+    deallocated: AtomicPtr<u64>,
+}
+
+/// Invariant: what a counter points to lives as long as the process.
+static COUNTERS: [Counter; THREADS] = [const {
+    Counter {
+        allocated: AtomicPtr::new(std::ptr::null_mut()),
+        deallocated: AtomicPtr::new(std::ptr::null_mut()),
+    }
+}; THREADS];
 static REGISTERED: AtomicUsize = AtomicUsize::new(0);
 
 /// Reads a pointer-sized value of jemalloc's control tree.
@@ -124,7 +150,7 @@ fn mallctl_read<T: Copy + Default>(name: &CStr) -> Option<T> {
     let mut len = size_of::<T>();
     // SAFETY: the name is terminated, value and len describe a writable place of the right size; jemalloc checks the size.
     let rc = unsafe {
-        tikv_jemalloc_sys::mallctl(
+        jemalloc::mallctl(
             name.as_ptr(),
             (&raw mut value).cast(),
             &mut len,
@@ -135,16 +161,80 @@ fn mallctl_read<T: Copy + Default>(name: &CStr) -> Option<T> {
     (rc == 0 && len == size_of::<T>()).then_some(value)
 }
 
-/// Makes the calling thread's allocations count. Call it once in each thread that allocates for long; a thread that is
-/// registered must live as long as the process.
-pub fn register_thread() {
-    let get = |name: &CStr| mallctl_read::<usize>(name).map(|p| p as *mut u64);
-    if let (Some(a), Some(d)) = (get(c"thread.allocatedp"), get(c"thread.deallocatedp")) {
-        let i = REGISTERED.fetch_add(1, Ordering::Relaxed);
-        if i < THREADS {
-            COUNTERS[i][0].store(a, Ordering::Release);
-            COUNTERS[i][1].store(d, Ordering::Release);
+/// Makes the allocations of the calling thread count.
+///
+/// # Safety
+/// The thread must not end before the process does: its counters are read as long as there is a process.
+unsafe fn register_thread() {
+    let get = |name: &CStr| mallctl_read::<usize>(name);
+    let (Some(a), Some(d)) = (get(c"thread.allocatedp"), get(c"thread.deallocatedp")) else {
+        return;
+    };
+    let i = REGISTERED.fetch_add(1, Ordering::Relaxed);
+    if let Some(counter) = COUNTERS.get(i) {
+        let place = std::ptr::with_exposed_provenance_mut::<u64>;
+        counter.deallocated.store(place(d), Ordering::Release);
+        counter.allocated.store(place(a), Ordering::Release);
+    }
+}
+
+/// Makes the allocations of the main thread count; of another one that calls this they do not.
+pub fn register_main_thread() {
+    if super::sys::is_main_thread() {
+        // SAFETY: the process ends with its main thread, which nothing here ends but a return from `main`.
+        unsafe { register_thread() };
+    }
+}
+
+/// Makes the allocations of this thread count while it does `work`, which is the rest of its life.
+pub fn work_for_ever(work: impl FnOnce() -> Infallible) -> ! {
+    /// A panic would end the thread.
+    struct Abort;
+    impl Drop for Abort {
+        fn drop(&mut self) {
+            std::process::abort();
         }
+    }
+    let _abort = Abort;
+    // SAFETY: `work` does not return, and does not unwind past `_abort`.
+    unsafe { register_thread() };
+    match work() {}
+}
+
+/// In a forked child, where this thread is the only one: what the others had in use is still that, and their counters are not
+/// looked at any more.
+pub(super) fn forget_other_threads() {
+    static LAST: [[AtomicU64; 2]; THREADS] = [const { [const { AtomicU64::new(0) }; 2] }; THREADS];
+    let mine = mallctl_read::<usize>(c"thread.allocatedp").unwrap_or(0);
+    for (counter, last) in COUNTERS.iter().zip(&LAST) {
+        if counter.allocated.load(Ordering::Relaxed).addr() != mine {
+            for (place, last) in [&counter.allocated, &counter.deallocated]
+                .into_iter()
+                .zip(last)
+            {
+                last.store(counted(place), Ordering::Relaxed);
+                place.store(last.as_ptr(), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// One of jemalloc's counters, where there is one.
+#[inline]
+fn counted(place: &AtomicPtr<u64>) -> u64 {
+    let place = place.load(Ordering::Acquire);
+    if place.is_null() {
+        return 0;
+    }
+    // SAFETY: it lives (invariant) and is aligned. Its thread, which alone writes it, does so with one move.
+    unsafe { AtomicU64::from_ptr(place) }.load(Ordering::Relaxed)
+}
+
+impl Counter {
+    /// Bytes that the thread was given, less those that it gave back; modulo 2^64.
+    #[inline]
+    fn in_use(&self) -> u64 {
+        counted(&self.allocated).wrapping_sub(counted(&self.deallocated))
     }
 }
 
@@ -154,12 +244,7 @@ pub fn used_memory() -> usize {
     let n = REGISTERED.load(Ordering::Relaxed).min(THREADS);
     let mut sum = 0u64;
     for c in &COUNTERS[..n] {
-        let (a, d) = (c[0].load(Ordering::Acquire), c[1].load(Ordering::Acquire));
-        if !a.is_null() && !d.is_null() {
-            // SAFETY: registered threads never end, so their counters live; a torn read is impossible for an aligned u64.
-            let (a, d) = unsafe { (a.read_volatile(), d.read_volatile()) };
-            sum = sum.wrapping_add(a).wrapping_sub(d);
-        }
+        sum = sum.wrapping_add(c.in_use());
     }
     if (sum as i64) < 0 { 0 } else { sum as usize }
 }
@@ -171,7 +256,7 @@ pub fn good_size(size: usize) -> usize {
         return 0;
     }
     // SAFETY: nallocx only computes; size is not zero.
-    unsafe { tikv_jemalloc_sys::nallocx(size, 0) }
+    unsafe { jemalloc::nallocx(size, 0) }
 }
 
 /// `good_size`, computed here: jemalloc's classes are multiples of 16 up to 128, then four to each doubling. For values that
@@ -228,7 +313,7 @@ pub fn allocator_info() -> AllocatorInfo {
     let mut len = size_of::<u64>();
     // SAFETY: "epoch" takes and gives a u64.
     unsafe {
-        tikv_jemalloc_sys::mallctl(
+        jemalloc::mallctl(
             c"epoch".as_ptr(),
             (&raw mut epoch).cast(),
             &mut len,
@@ -251,7 +336,7 @@ pub fn allocator_info() -> AllocatorInfo {
 pub fn decay() {
     // SAFETY: "arena.4096.decay" (all arenas) takes and gives nothing.
     unsafe {
-        tikv_jemalloc_sys::mallctl(
+        jemalloc::mallctl(
             c"arena.4096.decay".as_ptr(),
             std::ptr::null_mut(),
             std::ptr::null_mut(),
@@ -265,7 +350,7 @@ pub fn decay() {
 pub fn purge() -> bool {
     // SAFETY: "arena.4096.purge" (all arenas) takes and gives nothing.
     unsafe {
-        tikv_jemalloc_sys::mallctl(
+        jemalloc::mallctl(
             c"arena.4096.purge".as_ptr(),
             std::ptr::null_mut(),
             std::ptr::null_mut(),
@@ -290,7 +375,7 @@ pub fn malloc_stats() -> Vec<u8> {
     let mut text: Vec<u8> = Vec::with_capacity(64 * 1024);
     // SAFETY: the callback gets the vector, which outlives the call; no options are given.
     unsafe {
-        tikv_jemalloc_sys::malloc_stats_print(
+        jemalloc::malloc_stats_print(
             Some(append_report),
             (&raw mut text).cast(),
             std::ptr::null(),
@@ -299,16 +384,74 @@ pub fn malloc_stats() -> Vec<u8> {
     text
 }
 
+/// Numbers of jemalloc's control tree that may be set; `*` stands for one part of a name. Whatever it takes for them, it keeps
+/// to the contract of an allocator. There are others that take a pointer (`arenas.create`, `arena.*.dss`), or trust the number
+/// (`tcache.destroy`).
+const SETTABLE: &[&str] = &[
+    "arena.*.dirty_decay_ms",
+    "arena.*.muzzy_decay_ms",
+    "arena.*.oversize_threshold",
+    "arena.*.retain_grow_limit",
+    "arenas.dirty_decay_ms",
+    "arenas.muzzy_decay_ms",
+    "background_thread",
+    "epoch",
+    "max_background_threads",
+    "prof.active",
+    "prof.gdump",
+    "prof.reset",
+    "prof.thread_active_init",
+    "thread.arena",
+    "thread.prof.active",
+    "thread.tcache.enabled",
+];
+
+/// What it may be told to do. Others take allocations from under those who have them (`arena.*.reset`).
+const TRIGGERS: &[&str] = &[
+    "arena.*.decay",
+    "arena.*.purge",
+    "prof.reset",
+    "stats.mutexes.reset",
+    "thread.idle",
+    "thread.peak.reset",
+    "thread.tcache.flush",
+];
+
+/// Whether `name` is in the list.
+///
+/// # Errors
+/// EPERM where it is not; ENOENT where jemalloc does not know it either.
+fn allowed(name: &CStr, list: &[&str]) -> std::io::Result<()> {
+    let parts = || name.to_bytes().split(|b| *b == b'.');
+    let is = |listed: &&str| {
+        let mut listed = listed.split('.');
+        parts().all(|p| listed.next().is_some_and(|l| l == "*" || l.as_bytes() == p))
+            && listed.next().is_none()
+    };
+    if list.iter().any(|l| is(l)) {
+        return Ok(());
+    }
+    // The longest name has seven parts (CTL_MAX_DEPTH).
+    let (mut mib, mut len) = ([0usize; 7], 7);
+    // SAFETY: the name is terminated; `mib` has room for `len` numbers.
+    let rc = unsafe { jemalloc::mallctlnametomib(name.as_ptr(), mib.as_mut_ptr(), &mut len) };
+    let error = if rc == 0 { libc::EPERM } else { rc };
+    Err(std::io::Error::from_raw_os_error(error))
+}
+
 /// A number of jemalloc's control tree, by name, and a new value for it if there is one (DEBUG MALLCTL). `None` is a value
 /// that can only be written.
 ///
 /// # Errors
-/// There is no such name, or what it names is no number.
+/// There is no such name, or what it names is no number; EPERM: it is none that may be set.
 pub fn mallctl_int(name: &CStr, new: Option<i64>) -> std::io::Result<Option<i64>> {
     let invalid = || std::io::Error::from_raw_os_error(libc::EINVAL);
     if name.to_bytes().ends_with(b"hooks") {
         // A pointer is no number.
         return Err(invalid());
+    }
+    if new.is_some() {
+        allowed(name, SETTABLE)?;
     }
     // Numbers have eight bytes, or four, and truths one; jemalloc says EINVAL when the size is another.
     for size in [8usize, 4, 1] {
@@ -333,7 +476,7 @@ pub fn mallctl_int(name: &CStr, new: Option<i64>) -> std::io::Result<Option<i64>
             // SAFETY: the name is terminated; old and value have at least `size` bytes, of which jemalloc takes the first
             // on this little-endian machine; a null place is not used.
             let rc = unsafe {
-                tikv_jemalloc_sys::mallctl(
+                jemalloc::mallctl(
                     name.as_ptr(),
                     old_ptr.cast(),
                     len_ptr,
@@ -384,11 +527,12 @@ pub fn mallctl_str(name: &CStr) -> std::io::Result<String> {
 /// Does what a name of jemalloc's control tree stands for that has no value, as `thread.tcache.flush`.
 ///
 /// # Errors
-/// There is no such name, or it has a value.
+/// There is no such name, or it has a value; EPERM: it is nothing that may be done.
 pub fn mallctl_trigger(name: &CStr) -> std::io::Result<()> {
+    allowed(name, TRIGGERS)?;
     let (null, no_len) = (std::ptr::null_mut, std::ptr::null_mut());
     // SAFETY: the name is terminated; a name that needs a place for a value refuses to go without, or does nothing.
-    let rc = unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), null(), no_len, null(), 0) };
+    let rc = unsafe { jemalloc::mallctl(name.as_ptr(), null(), no_len, null(), 0) };
     match rc {
         0 => Ok(()),
         rc => Err(std::io::Error::from_raw_os_error(rc)),
@@ -419,10 +563,37 @@ mod tests {
         assert!(get(c"no.such.name").is_none());
         assert!(get(c"arena.0.extent_hooks").is_none());
         assert!(mallctl_int(c"epoch", Some(1)).is_ok());
+        assert!(mallctl_int(c"arena.0.dirty_decay_ms", Some(500)).is_ok());
         assert!(mallctl_str(c"version").is_ok_and(|v| v.contains('.')));
         assert!(mallctl_str(c"opt.narenas").is_err());
         assert!(mallctl_trigger(c"thread.tcache.flush").is_ok());
         assert!(mallctl_trigger(c"no.such.name").is_err());
+    }
+
+    #[test]
+    fn what_takes_a_pointer_or_frees_what_is_in_use_is_refused() {
+        let error = |r: std::io::Result<()>| r.err().and_then(|e| e.raw_os_error());
+        for name in [
+            c"arena.0.dss",
+            c"arena.0.name",
+            c"arenas.create",
+            c"arenas.lookup",
+            c"experimental.hooks.install",
+            c"tcache.destroy",
+            c"tcache.flush",
+            c"thread.arena.x",
+            c"x.decay",
+        ] {
+            let e = error(mallctl_int(name, Some(64)).map(drop));
+            assert!(
+                matches!(e, Some(libc::EPERM | libc::ENOENT)),
+                "{name:?} {e:?}"
+            );
+        }
+        for name in [c"arena.0.reset", c"arena.1.destroy"] {
+            assert_eq!(error(mallctl_trigger(name)), Some(libc::EPERM), "{name:?}");
+        }
+        assert_eq!(error(mallctl_trigger(c"arena.0.x")), Some(libc::ENOENT));
     }
 
     #[test]
@@ -435,13 +606,44 @@ mod tests {
 
     #[test]
     fn used_memory_follows_an_allocation() {
-        register_thread();
-        let before = used_memory();
-        let v = vec![1u8; 10 << 20];
-        let with = used_memory();
+        let (to, from) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            work_for_ever(|| {
+                // Of this thread alone: others allocate at the same time.
+                let mine = mallctl_read::<usize>(c"thread.allocatedp");
+                let place = |c: &&Counter| Some(c.allocated.load(Ordering::Acquire).addr()) == mine;
+                let counter = COUNTERS.iter().find(place);
+                let used = || counter.map_or(0, |c| c.in_use() as usize);
+                let before = used();
+                let v = vec![1u8; 10 << 20];
+                let with = used();
+                assert!(used_memory() > 0);
+                drop(v);
+                let _ = to.send((before, with, used()));
+                loop {
+                    std::thread::park();
+                }
+            })
+        });
+        let (before, with, after) = from.recv().expect("it has counted");
         assert!(with >= before + (10 << 20), "{before} {with}");
-        drop(v);
-        assert!(used_memory() < with - (9 << 20));
+        assert!(after < with - (9 << 20), "{after} {with}");
+    }
+
+    #[test]
+    fn a_thread_that_may_end_is_not_counted() {
+        // Tests run in threads of their own.
+        let mine = mallctl_read::<usize>(c"thread.allocatedp").unwrap_or(0);
+        register_main_thread();
+        assert!(
+            COUNTERS
+                .iter()
+                .all(|c| c.allocated.load(Ordering::Acquire).addr() != mine)
+        );
+    }
+
+    #[test]
+    fn size_classes_are_jemallocs() {
         assert_eq!(good_size(33), 48);
         for n in (1..70_000).chain((1..2000).map(|i| i * 100_003)) {
             assert_eq!(size_class(n), good_size(n), "{n}");

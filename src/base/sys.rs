@@ -14,14 +14,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 
 pub use crash::{
     CodePlace, CrashCause, Exhibit, Registers, code_place, end_with_report, exhibit, peek,
     segfault, set_crash_handlers, set_exit_on_panic, show,
 };
 pub use memtest::{MemoryTest, Progress, fast_memory_test};
-pub use title::title_area;
+pub use title::{TitleArea, title_area};
 
 fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
     if rc < 0 {
@@ -31,13 +33,21 @@ fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
-/// Gives the whole pages inside `ptr..ptr + len` back to the kernel; their contents are lost. For memory about to be freed.
-pub fn release_pages(ptr: *mut u8, len: usize) {
-    let start = (ptr as usize).next_multiple_of(PAGE_SIZE);
-    let end = (ptr as usize + len) & !(PAGE_SIZE - 1);
+/// Gives the whole pages inside `bytes` back to the kernel; their contents are lost. For memory about to be freed.
+///
+/// # Safety
+/// The bytes are part of an allocation that the caller alone uses, and nobody reads them before they are written again.
+pub unsafe fn release_pages(bytes: *mut [u8]) {
+    if cfg!(miri) {
+        return;
+    }
+    let address = bytes.cast::<u8>().addr();
+    let start = address.next_multiple_of(PAGE_SIZE);
+    let end = (address + bytes.len()) & !(PAGE_SIZE - 1);
     if start < end {
-        // SAFETY: the range is about to be freed, or in a saving child done with, so nobody reads what is thrown away.
-        unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_DONTNEED) };
+        let pages = bytes.cast::<libc::c_void>().with_addr(start);
+        // SAFETY: by the caller's word, nobody reads what is thrown away.
+        unsafe { libc::madvise(pages, end - start, libc::MADV_DONTNEED) };
     }
 }
 
@@ -50,27 +60,54 @@ pub fn is_saving_child() -> bool {
     IS_CHILD.load(Ordering::Relaxed)
 }
 
-/// In a forked child that saves: gives the whole pages inside these bytes back to the kernel; they must not be read again
-/// (dismissMemory). Elsewhere it does nothing.
-pub fn dismiss_memory(bytes: &[u8]) {
+/// In a forked child that saves: gives the whole pages inside these bytes back to the kernel (dismissMemory). Elsewhere it does
+/// nothing.
+///
+/// # Safety
+/// They are part of an allocation that nobody reads or frees any more.
+pub unsafe fn dismiss_memory(bytes: *const [u8]) {
     if bytes.len() >= PAGE_SIZE && is_saving_child() {
-        release_pages(bytes.as_ptr().cast_mut(), bytes.len());
+        // SAFETY: by the caller's word.
+        unsafe { release_pages(bytes.cast_mut()) };
     }
 }
 
-/// Which side of a fork this is.
-pub enum Fork {
-    Parent(libc::pid_t),
-    Child,
+/// The same for bytes that mean nothing to the child: in it, they may be zeros from now on.
+pub fn dismiss_bytes(bytes: &mut [u8]) {
+    // SAFETY: nobody else refers to the bytes, and any bytes will do in their place: those of a new page are zeros.
+    unsafe { dismiss_memory(bytes) };
 }
 
-/// Forks. The server is one thread but for background workers that hold no lock the child needs.
-pub fn fork() -> io::Result<Fork> {
-    // SAFETY: the child only uses memory of this thread and ends with exit_now.
-    match check(unsafe { libc::fork() })? {
-        0 => Ok(Fork::Child),
-        pid => Ok(Fork::Parent(pid)),
+/// Whether the calling thread is the one that the process began with.
+pub fn is_main_thread() -> bool {
+    // SAFETY: always sound.
+    i64::from(getpid()) == unsafe { libc::syscall(libc::SYS_gettid) }
+}
+
+/// Forks: `child` is what the other process does, and what it ends with. Returns its pid.
+///
+/// The child has this thread alone. What libc and jemalloc lock, they hold over a fork, so both are whole in it. A lock of ours
+/// that another thread holds is never released there: the child must need none.
+///
+/// # Errors
+/// The system's.
+pub fn fork(child: impl FnOnce() -> i32) -> io::Result<libc::pid_t> {
+    /// Nothing of what lies below on the stack belongs to the child.
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            exit_now(1);
+        }
     }
+    // SAFETY: the child returns to nobody: it runs `child` and ends, also when that unwinds. No other thread's work is half done
+    // but under a lock, which then stays locked; counters of those threads are not read again.
+    let pid = check(unsafe { libc::fork() })?;
+    if pid != 0 {
+        return Ok(pid);
+    }
+    let _end = End;
+    super::alloc::forget_other_threads();
+    exit_now(child())
 }
 
 /// Ends the process without running destructors or exit handlers (the end of every forked child).
@@ -245,9 +282,12 @@ pub fn umask(mask: u32) -> u32 {
 
 /// Becomes a daemon: forks, the parent exits, the child leads a session and has /dev/null for its three standard files.
 pub fn daemonize() -> io::Result<()> {
-    if let Fork::Parent(_) = fork()? {
+    // SAFETY: the parent does nothing but to end. The child is the server from here on: as `fork` says, it has all that this
+    // thread has, and what other threads had locked stays so.
+    if check(unsafe { libc::fork() })? != 0 {
         std::process::exit(0);
     }
+    super::alloc::forget_other_threads();
     // SAFETY: always sound.
     check(unsafe { libc::setsid() })?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
@@ -683,33 +723,55 @@ pub fn schedule_alarm(ms: u32) {
     unsafe { libc::setitimer(libc::ITIMER_REAL, &it, std::ptr::null_mut()) };
 }
 
-/// False while strings are compared by the rules of some country.
-static COLLATE_BY_LOCALE: AtomicBool = AtomicBool::new(false);
+/// The locale by whose rules strings are compared; null: bytes are.
+static COLLATION: AtomicPtr<libc::c_void> = AtomicPtr::new(std::ptr::null_mut());
+
+unsafe extern "C" {
+    fn strcoll_l(
+        a: *const libc::c_char,
+        b: *const libc::c_char,
+        locale: libc::locale_t,
+    ) -> libc::c_int;
+}
 
 /// Chooses the locale by which [`strcoll`] compares (`setlocale(LC_COLLATE)`); the empty name is the environment's. False,
 /// and no change, when there is none of this name.
 pub fn set_collate_locale(name: &CStr) -> bool {
-    // SAFETY: the name ends with a zero byte. No other thread calls `setlocale`, or reads what depends on it.
-    let chosen = unsafe { libc::setlocale(libc::LC_COLLATE, name.as_ptr()) };
-    if chosen.is_null() {
+    // SAFETY: the name ends with a zero byte. The new locale is this call's own: no other is changed, nor the process'.
+    let locale = unsafe { libc::newlocale(libc::LC_COLLATE_MASK, name.as_ptr(), no_locale()) };
+    if locale.is_null() {
         return false;
     }
-    // SAFETY: not null: the locale's name, valid until the next `setlocale`.
-    let chosen = unsafe { CStr::from_ptr(chosen) };
+    // glibc and musl have the name of a category behind all its other items.
+    let name_item = libc::LC_COLLATE << 16 | 0xffff;
+    // SAFETY: a locale, which is never freed; the name, not null for any item, is a part of it.
+    let chosen = unsafe { CStr::from_ptr(libc::nl_langinfo_l(name_item, locale)) };
     let plain = matches!(chosen.to_bytes(), b"C" | b"POSIX");
-    COLLATE_BY_LOCALE.store(!plain, Ordering::Relaxed);
+    // The old one is not freed, as little as it is: another thread may be comparing by it.
+    COLLATION.store(
+        if plain { no_locale() } else { locale }.cast(),
+        Ordering::Release,
+    );
     true
+}
+
+fn no_locale() -> libc::locale_t {
+    std::ptr::null_mut()
 }
 
 /// Whether [`strcoll`] compares bytes.
 pub fn collate_is_c() -> bool {
-    !COLLATE_BY_LOCALE.load(Ordering::Relaxed)
+    COLLATION.load(Ordering::Relaxed).is_null()
 }
 
 /// Compares as the chosen locale has it.
 pub fn strcoll(a: &CStr, b: &CStr) -> std::cmp::Ordering {
-    // SAFETY: both end with a zero byte.
-    unsafe { libc::strcoll(a.as_ptr(), b.as_ptr()) }.cmp(&0)
+    let locale = COLLATION.load(Ordering::Acquire);
+    if locale.is_null() {
+        return a.cmp(b);
+    }
+    // SAFETY: both end with a zero byte; the locale is never freed.
+    unsafe { strcoll_l(a.as_ptr(), b.as_ptr(), locale.cast()) }.cmp(&0)
 }
 
 /// Reads from a socket into room that may hold anything; the answer is the part that was filled, from the start.
@@ -731,41 +793,89 @@ mod tests {
     #[test]
     fn a_child_is_reaped_with_its_exit_code() {
         let (mut r, mut w) = pipe().expect("pipe");
-        match fork().expect("fork") {
-            Fork::Child => {
-                let _ = w.write_all(b"x");
-                exit_now(7);
-            }
-            Fork::Parent(pid) => {
-                let mut status = 0;
-                // SAFETY: status is a valid place.
-                unsafe { libc::waitpid(pid, &mut status, 0) };
-                assert_eq!(libc::WEXITSTATUS(status), 7);
-                let mut b = [0; 4];
-                assert_eq!(r.read(&mut b).expect("the child wrote"), 1);
-            }
-        }
+        let pid = fork(|| {
+            let _ = w.write_all(b"x");
+            7
+        });
+        assert_eq!(exit_code(pid.expect("fork")), 7);
+        let mut b = [0; 4];
+        assert_eq!(r.read(&mut b).expect("the child wrote"), 1);
+    }
+
+    /// Waits for this child alone: others have children, too.
+    fn exit_code(pid: i32) -> i32 {
+        let mut status = 0;
+        // SAFETY: status is a valid place.
+        unsafe { libc::waitpid(pid, &mut status, 0) };
+        libc::WEXITSTATUS(status)
+    }
+
+    #[test]
+    fn a_child_that_panics_ends_there() {
+        let me = getpid();
+        let unwound = fork(|| std::panic::resume_unwind(Box::new(())));
+        assert_eq!(getpid(), me);
+        assert_eq!(exit_code(unwound.expect("fork")), 1);
+    }
+
+    #[test]
+    fn a_child_counts_what_threads_of_its_parent_had() {
+        let (to, from) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            crate::base::alloc::work_for_ever(|| {
+                let held = vec![1u8; 64 << 20];
+                let _ = to.send(());
+                loop {
+                    std::thread::park();
+                    std::hint::black_box(&held);
+                }
+            })
+        });
+        from.recv().expect("it allocates");
+        let counted = || crate::base::alloc::used_memory() >= 64 << 20;
+        assert!(counted());
+        let child = fork(|| i32::from(!counted()));
+        assert_eq!(exit_code(child.expect("fork")), 0);
+    }
+
+    #[test]
+    fn what_a_child_dismisses_are_zeros_there_and_unchanged_here() {
+        let mut bytes = vec![7u8; 4 * PAGE_SIZE];
+        dismiss_bytes(&mut bytes);
+        assert!(bytes.iter().all(|b| *b == 7), "not a saving child");
+        let child = fork(|| {
+            IS_CHILD.store(true, Ordering::Relaxed);
+            dismiss_bytes(&mut bytes);
+            let zeros = bytes.iter().filter(|b| **b == 0).count();
+            i32::from(zeros < 3 * PAGE_SIZE || zeros % PAGE_SIZE != 0)
+        });
+        assert_eq!(exit_code(child.expect("fork")), 0);
+        assert!(bytes.iter().all(|b| *b == 7));
+    }
+
+    #[test]
+    fn a_locale_that_is_not_there_changes_nothing() {
+        assert!(!set_collate_locale(c"no_SUCH.locale"));
+        assert!(set_collate_locale(c"C") && collate_is_c());
+        assert_eq!(strcoll(c"B", c"a"), std::cmp::Ordering::Less);
+        assert!(set_collate_locale(c"POSIX") && collate_is_c());
     }
 
     #[test]
     fn who_has_ended_is_not_there_though_nobody_has_reaped_it() {
         let (mut r, w) = pipe().expect("pipe");
-        match fork().expect("fork") {
-            Fork::Child => exit_now(0),
-            Fork::Parent(pid) => {
-                drop(w);
-                let number = u32::try_from(pid).expect("a number");
-                // The pipe's other end is closed by the process' end.
-                assert_eq!(r.read(&mut [0; 1]).expect("read"), 0);
-                while process_exists(number) {
-                    std::thread::yield_now();
-                }
-                let mut status = 0;
-                // SAFETY: status is a valid place.
-                assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
-                assert!(!process_exists(number) && process_exists(std::process::id()));
-            }
+        let pid = fork(|| 0).expect("fork");
+        drop(w);
+        let number = u32::try_from(pid).expect("a number");
+        // The pipe's other end is closed by the process' end.
+        assert_eq!(r.read(&mut [0; 1]).expect("read"), 0);
+        while process_exists(number) {
+            std::thread::yield_now();
         }
+        let mut status = 0;
+        // SAFETY: status is a valid place.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        assert!(!process_exists(number) && process_exists(std::process::id()));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::base::num::string2ll;
 use crate::base::strtod::strtod;
 use crate::base::sys;
 use crate::ds::listpack::LpValue;
+use crate::ds::owned::Own;
 use crate::ds::quicklist::{End, Quicklist};
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
@@ -539,7 +540,7 @@ fn store_sorted(
 ) {
     let db = server.client_db(cid);
     let limits = server.list_limits();
-    let mut list = List::Quicklist(Box::new(Quicklist::new(limits.fill, limits.compress)));
+    let mut list = List::Quicklist(Own::new(Quicklist::new(limits.fill, limits.compress)));
     let mut name = Vec::new();
     for item in items {
         let element = texts.get(item.element);

@@ -7,17 +7,14 @@
 //!          100   a pointer to eight bytes (the field's length), an [`SBuf`] with the value, and the field
 //! ```
 //!
-//! User space has 47 bits of addresses on the machines we run on, and allocations are aligned to eight bytes, so the bits
-//! around the address are free.
-//!
 //! Invariants: the word is never zero; but for the first form it owns its allocation, and the last form its buffer.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
 use super::sbuf::SBuf;
 use super::table::Element;
+use super::tagged::{self, Tagged};
 
 /// The longest field and value inside the word, in bytes together.
 const INLINE_MAX: usize = 7;
@@ -32,7 +29,8 @@ const FORM: u64 = 0b110;
 const SHORT: u64 = 0b000;
 const MEDIUM: u64 = 0b010;
 const BUFFER: u64 = 0b100;
-const ADDRESS: u64 = 0x0000_ffff_ffff_fff8;
+/// Without the form.
+const ADDRESS: u64 = tagged::ADDRESS & !0b111;
 
 /// A value to be stored.
 pub enum FieldValue<'a> {
@@ -44,9 +42,13 @@ pub enum FieldValue<'a> {
 
 /// An owned field with its value. Its bytes in memory are the little-endian ones of the word above, whatever the machine.
 #[repr(transparent)]
-pub struct Field(NonZeroU64);
+pub struct Field(Tagged);
 
-/// How long the field is, and where the value.
+// SAFETY: it owns what it points to.
+unsafe impl Send for Field {}
+
+/// How long the field is, and where the value; the pointer is good for all of what the value is part of, the word or the
+/// allocation.
 struct Parts {
     field_len: usize,
     value: *const u8,
@@ -64,7 +66,7 @@ unsafe impl Element for Field {
                 let text = std::ptr::from_ref(self).cast::<u8>().add(1);
                 return std::slice::from_raw_parts(text, (w >> 1) as usize & INLINE_MAX);
             }
-            let p = pointer(w).as_ptr();
+            let p = self.pointer().as_ptr();
             match w & FORM {
                 SHORT => std::slice::from_raw_parts(p, (w >> 48) as usize & SHORT_MAX),
                 MEDIUM => {
@@ -78,15 +80,6 @@ unsafe impl Element for Field {
             }
         }
     }
-}
-
-/// # Safety
-/// The low bit of `w` is clear: it has a pointer.
-#[inline]
-unsafe fn pointer(w: u64) -> NonNull<u8> {
-    let p = std::ptr::with_exposed_provenance_mut::<u8>((w & ADDRESS) as usize);
-    // SAFETY: by the caller's word it is the address of an allocation.
-    unsafe { NonNull::new_unchecked(p) }
 }
 
 fn layout(size: usize) -> Layout {
@@ -104,10 +97,7 @@ fn allocate(size: usize) -> NonNull<u8> {
 
 /// The word of an allocation; `bits` are the form and what stands above the address.
 fn word_of(p: NonNull<u8>, bits: u64) -> Field {
-    let address = p.as_ptr().expose_provenance() as u64;
-    assert!(address & !ADDRESS == 0, "an address beyond 48 bits");
-    // SAFETY: an address is not zero.
-    Field(unsafe { NonZeroU64::new_unchecked((address | bits).to_le()) })
+    Field(Tagged::of_pointer(p, bits, ADDRESS))
 }
 
 impl Field {
@@ -132,7 +122,7 @@ impl Field {
             w[0] = 1 | (f as u8) << 1 | (v as u8) << 4;
             w[1..1 + f].copy_from_slice(field);
             w[1 + f..1 + f + v].copy_from_slice(value);
-            return Field(NonZeroU64::new(u64::from_ne_bytes(w)).unwrap_or(NonZeroU64::MIN));
+            return Field(Tagged::of_bits(u64::from_le_bytes(w)));
         }
         let p = allocate(f + v);
         // SAFETY: the allocation has room for both.
@@ -171,38 +161,59 @@ impl Field {
         word_of(p, BUFFER)
     }
 
+    /// # Safety
+    /// The low bit of the word is clear: it has a pointer.
+    #[inline(always)]
+    unsafe fn pointer(&self) -> NonNull<u8> {
+        // SAFETY: by the caller's word.
+        unsafe { self.0.pointer(ADDRESS) }
+    }
+
     #[inline]
     fn word(&self) -> u64 {
-        u64::from_le(self.0.get())
+        self.0.bits()
     }
 
     #[inline]
     fn parts(&self) -> Parts {
         let w = self.word();
-        let field = self.key();
-        let (field, field_len) = (field.as_ptr(), field.len());
         // SAFETY: as in `key`; the value follows the field in all forms but the last.
         unsafe {
-            let after = field.add(field_len);
-            let (value, value_len) = if w & 1 != 0 {
-                (after, (w >> 4) as usize & INLINE_MAX)
-            } else {
-                match w & FORM {
-                    SHORT => (after, (w >> 56) as usize),
-                    MEDIUM => {
-                        let lengths = pointer(w).cast::<u64>().read();
-                        (after, (lengths & ((1 << VALUE_BITS) - 1)) as usize)
-                    }
-                    _ => {
-                        let v = (*pointer(w).as_ptr().add(HEADER).cast::<SBuf>()).as_slice();
-                        (v.as_ptr(), v.len())
+            if w & 1 != 0 {
+                let field_len = (w >> 1) as usize & INLINE_MAX;
+                return Parts {
+                    field_len,
+                    value: std::ptr::from_ref(self).cast::<u8>().add(1 + field_len),
+                    value_len: (w >> 4) as usize & INLINE_MAX,
+                };
+            }
+            let p = self.pointer().as_ptr();
+            match w & FORM {
+                SHORT => {
+                    let field_len = (w >> 48) as usize & SHORT_MAX;
+                    Parts {
+                        field_len,
+                        value: p.add(field_len),
+                        value_len: (w >> 56) as usize,
                     }
                 }
-            };
-            Parts {
-                field_len,
-                value,
-                value_len,
+                MEDIUM => {
+                    let lengths = p.cast::<u64>().read();
+                    let field_len = (lengths >> VALUE_BITS) as usize;
+                    Parts {
+                        field_len,
+                        value: p.add(HEADER + field_len),
+                        value_len: (lengths & ((1 << VALUE_BITS) - 1)) as usize,
+                    }
+                }
+                _ => {
+                    let v = (*p.add(HEADER).cast::<SBuf>()).as_slice();
+                    Parts {
+                        field_len: p.cast::<u64>().read() as usize,
+                        value: v.as_ptr(),
+                        value_len: v.len(),
+                    }
+                }
             }
         }
     }
@@ -222,7 +233,7 @@ impl Field {
             return None;
         }
         // SAFETY: this form keeps an SBuf here.
-        Some(unsafe { &*pointer(w).as_ptr().add(HEADER).cast::<SBuf>() })
+        Some(unsafe { &*self.pointer().as_ptr().add(HEADER).cast::<SBuf>() })
     }
 
     /// Replaces the value; the field stays.
@@ -256,7 +267,7 @@ impl Field {
                 // room for the value behind the field.
                 unsafe {
                     let used = f + p.value_len.min(v_len);
-                    let moved = crate::base::alloc::resize(pointer(w).as_ptr(), old, new, used);
+                    let moved = crate::base::alloc::resize(self.pointer().as_ptr(), old, new, used);
                     let Some(moved) = NonNull::new(moved) else {
                         handle_alloc_error(new)
                     };
@@ -313,7 +324,7 @@ impl Drop for Field {
         let size = self.alloc_size();
         // SAFETY: allocated with this size and owned by this word alone, the buffer too.
         unsafe {
-            let p = pointer(w).as_ptr();
+            let p = self.pointer().as_ptr();
             if w & FORM == BUFFER {
                 p.add(HEADER).cast::<SBuf>().drop_in_place();
             }
@@ -325,12 +336,26 @@ impl Drop for Field {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ds::effort;
+
+    /// Bytes by seed; a text is so many times the same.
+    const PERIODS: [[u8; 256]; 5] = {
+        let mut all = [[0; 256]; 5];
+        let mut i = 0;
+        while i < 5 * 256 {
+            all[i / 256][i % 256] = (i % 256 * 31 + i / 256) as u8;
+            i += 1;
+        }
+        all
+    };
 
     fn text(len: usize, seed: usize) -> Vec<u8> {
-        (0..len).map(|i| (i * 31 + seed) as u8).collect()
+        let mut text = PERIODS[seed].repeat(len / 256 + 1);
+        text.truncate(len);
+        text
     }
 
-    const LENGTHS: [usize; 15] = [
+    const ALL_LENGTHS: [usize; 15] = [
         0,
         1,
         3,
@@ -348,11 +373,14 @@ mod tests {
         1 << 20,
     ];
 
+    /// One for each form and its ends.
+    const LENGTHS: &[usize] = effort::of(&ALL_LENGTHS, &[0, 3, 4, 8, 255, 256, VALUE_MAX + 1]);
+
     #[test]
     fn every_form_keeps_field_and_value() {
-        for f in LENGTHS {
+        for f in LENGTHS.iter().copied() {
             let field = text(f, 1);
-            for v in LENGTHS {
+            for v in LENGTHS.iter().copied() {
                 let value = text(v, 2);
                 let e = Field::new(&field, FieldValue::Bytes(&value));
                 assert!(e.key() == field && e.value() == value, "{f} {v}");
@@ -367,10 +395,13 @@ mod tests {
 
     #[test]
     fn any_value_can_follow_any_other() {
-        for f in [0, 1, 5, 9, 255, 256, 3000] {
+        for f in effort::of(&[0, 1, 5, 9, 255, 256, 3000][..], &[1, 9, 256])
+            .iter()
+            .copied()
+        {
             let field = text(f, 1);
-            for from in LENGTHS {
-                for to in LENGTHS {
+            for from in LENGTHS.iter().copied() {
+                for to in LENGTHS.iter().copied() {
                     let mut e = Field::new(&field, FieldValue::Bytes(&text(from, 2)));
                     e.set_value(FieldValue::Bytes(&text(to, 3)));
                     assert!(

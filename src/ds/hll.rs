@@ -645,7 +645,7 @@ mod tests {
         let mut rng = Prng::new(2);
         let mut b = create_hll();
         assert_eq!(hll_count(b.as_slice()), Ok(0));
-        for n in 1..=200_000u64 {
+        for n in 1..=crate::ds::effort::of(200_000u64, 40) {
             hll_add(&mut b, &rng.next_u64().to_le_bytes(), 3000).expect("valid");
             if n.is_power_of_two() {
                 let got = hll_count(b.as_slice()).expect("valid") as f64;
@@ -656,7 +656,7 @@ mod tests {
                 assert_eq!(union_of(&b).count() as f64, got);
             }
         }
-        assert!(hll_is_dense(b.as_slice()));
+        assert!(cfg!(miri) || hll_is_dense(b.as_slice()));
     }
 
     #[test]
@@ -694,17 +694,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "ten million elements, and the others go the same ways")]
     fn the_self_test_passes() {
         let mut rng = Prng::new(3);
         assert_eq!(hll_self_test(|| rng.next_u64(), 3000), Ok(()));
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::with_cases(64), 1))]
 
         #[test]
         fn sparse_and_dense_are_as_the_model(
-            sets in proptest::collection::vec((0..HLL_REGISTERS, 1..40u8), 0..700),
+            sets in proptest::collection::vec((0..HLL_REGISTERS, 1..40u8), 0..crate::ds::effort::of(700, 30)),
             max_bytes in 20..4000usize,
         ) {
             let mut model = vec![0; HLL_REGISTERS];

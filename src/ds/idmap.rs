@@ -460,10 +460,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 2))]
         #[test]
         fn behaves_as_a_sorted_map(
-            start in 0u32..2000,
-            ops in proptest::collection::vec((0u8..5, 0u32..1000), 0..1500),
+            start in 0u32..crate::ds::effort::of(2000, 200),
+            ops in proptest::collection::vec((0u8..5, 0u32..1000), 0..crate::ds::effort::of(1500, 100)),
         ) {
             let mut map = IdMap::new();
             let mut model = BTreeMap::new();
@@ -505,7 +506,7 @@ mod tests {
         /// Counted in an uncompressed trie whose runs of single children are then put together.
         #[test]
         fn radix_tree_nodes_are_those_of_a_compressed_trie(
-            ids in proptest::collection::btree_set((0u64..3, 0u64..70_000), 0..200),
+            ids in proptest::collection::btree_set((0u64..3, 0u64..70_000), 0..crate::ds::effort::of(200, 30)),
         ) {
             let mut map = IdMap::new();
             let keys: BTreeSet<[u8; 16]> = ids.iter().map(|(a, b)| StreamId::new(*a << 40, *b).to_bytes()).collect();
@@ -530,24 +531,28 @@ mod tests {
 
     #[test]
     fn rising_ids_fill_their_leaves_and_falling_ones_do_not_break_them() {
+        let all = crate::ds::effort::of(6400u32, 640);
         let mut map = IdMap::new();
-        for n in 0..6400 {
+        for n in 0..all {
             assert!(map.insert(id(n), n));
         }
-        assert_eq!(map.leaves.len(), 100);
-        assert!(map.mem_usage() < 6400 * 28);
+        assert_eq!(map.leaves.len(), all as usize / LEAF_MAX);
+        assert!(map.mem_usage() < all as usize * 28);
         let mut map = IdMap::new();
-        for n in (0..6400).rev() {
+        for n in (0..all).rev() {
             assert!(map.insert(id(n), n));
         }
-        check(&map, &(0..6400).map(|n| (id(n), n)).collect());
-        for n in 0..6400 {
+        check(&map, &(0..all).map(|n| (id(n), n)).collect());
+        for n in 0..all {
             if n % 32 != 0 {
                 map.remove(id(n));
             }
         }
-        assert!(map.leaves.len() < 20, "sparse leaves are merged");
-        for n in 0..6400 {
+        assert!(
+            map.leaves.len() < all as usize / 320,
+            "sparse leaves are merged"
+        );
+        for n in 0..all {
             map.remove(id(n));
         }
         assert_eq!((map.len(), map.mem_usage()), (0, 0));

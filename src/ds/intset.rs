@@ -351,6 +351,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 6))]
         #[test]
         fn behaves_as_a_btree_set(ops in prop::collection::vec((0u8..3, number()), 1..80)) {
             let mut is = Intset::new();

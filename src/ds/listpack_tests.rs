@@ -84,6 +84,7 @@ fn check(lp: &Listpack, model: &[Vec<u8>]) {
 }
 
 proptest! {
+    #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 6))]
     #[test]
     fn behaves_as_a_vec(ops in prop::collection::vec(op(), 1..40)) {
         let mut lp = Listpack::new();
@@ -203,6 +204,10 @@ fn the_bytes_are_upstreams() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "70,000 elements, and the others go the same ways but for the count"
+)]
 fn past_65534_elements_the_count_is_walked() {
     let mut lp = Listpack::new();
     for i in 0..70_000 {
@@ -231,7 +236,7 @@ fn a_shallow_check_reads_the_header_only() {
 /// Short strings are compared by their ends first: of every length, with what differs at every place.
 #[test]
 fn find_tells_apart_strings_that_differ_in_one_byte() {
-    for len in 0..70usize {
+    for len in (0..70usize).step_by(crate::ds::effort::of(1, 23)) {
         let base = vec![b'x'; len];
         let mut others = vec![[&base[..], b"x"].concat()];
         others.extend((0..len).map(|i| {

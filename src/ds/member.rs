@@ -7,42 +7,44 @@
 //! ```
 //!
 //! So a short member (a small number, a word) costs no allocation at all, and one of sixteen bytes exactly sixteen.
-//! User space has 47 bits of addresses on the machines we run on, and allocations are aligned to eight bytes.
 //!
 //! Invariants: the word is never zero; a word with an even low byte owns its allocation.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::num::NonZeroU64;
 use std::ptr::NonNull;
 
 use super::short_word;
 use super::table::Element;
+use super::tagged::{ADDRESS, Tagged};
 
 /// The longest text inside the word, in bytes.
 const INLINE_MAX: usize = 7;
 /// The length field of a member whose length stands before its text.
 const LONG: u64 = 0xffff;
 const LENGTH_SHIFT: u32 = 48;
-const ADDRESS: u64 = (1 << LENGTH_SHIFT) - 1;
+const _: () = assert!(ADDRESS == (1 << LENGTH_SHIFT) - 1);
 /// Bytes of the length before a long text.
 const LONG_HEADER: usize = 8;
 
 /// An owned member. Its bytes in memory are the little-endian ones of the word above, whatever the machine.
 #[repr(transparent)]
-pub struct Member(NonZeroU64);
+pub struct Member(Tagged);
+
+// SAFETY: it owns what it points to.
+unsafe impl Send for Member {}
 
 // SAFETY: transparent over a non-zero word, movable: what it owns does not point back.
 unsafe impl Element for Member {
     #[inline]
     fn key(&self) -> &[u8] {
-        let w = u64::from_le(self.0.get());
+        let w = self.0.bits();
         // SAFETY: the tag and the length field say where the text is, as `new` wrote it; an inline text lies in `self`.
         unsafe {
             if w & 1 != 0 {
                 let text = std::ptr::from_ref(self).cast::<u8>().add(1);
                 return std::slice::from_raw_parts(text, (w >> 1) as usize & INLINE_MAX);
             }
-            let (p, len) = (pointer(w), w >> LENGTH_SHIFT);
+            let (p, len) = (self.0.pointer(ADDRESS), w >> LENGTH_SHIFT);
             if len != LONG {
                 return std::slice::from_raw_parts(p.as_ptr(), len as usize);
             }
@@ -50,15 +52,6 @@ unsafe impl Element for Member {
             std::slice::from_raw_parts(p.as_ptr().add(LONG_HEADER), len)
         }
     }
-}
-
-/// # Safety
-/// The low byte of `w` is even: it has a pointer.
-#[inline]
-unsafe fn pointer(w: u64) -> NonNull<u8> {
-    let p = std::ptr::with_exposed_provenance_mut::<u8>((w & ADDRESS) as usize);
-    // SAFETY: by the caller's word `new` took it from an allocation.
-    unsafe { NonNull::new_unchecked(p) }
 }
 
 fn layout(size: usize) -> Layout {
@@ -70,7 +63,7 @@ impl Member {
     pub fn new(text: &[u8]) -> Member {
         if text.len() <= INLINE_MAX {
             let w = short_word(text) << 8 | (text.len() as u64) << 1 | 1;
-            return Member(NonZeroU64::new(w.to_le()).unwrap_or(NonZeroU64::MIN));
+            return Member(Tagged::of_bits(w));
         }
         Member::allocate(text)
     }
@@ -91,16 +84,13 @@ impl Member {
             let to = p.as_ptr().add(header);
             std::ptr::copy_nonoverlapping(text.as_ptr(), to, text.len());
         }
-        let address = p.as_ptr().expose_provenance() as u64;
-        assert!(address & !ADDRESS == 0, "an address beyond 48 bits");
-        let w = address | (text.len() as u64).min(LONG) << LENGTH_SHIFT;
-        // SAFETY: an address is not zero.
-        Member(unsafe { NonZeroU64::new_unchecked(w.to_le()) })
+        let length = (text.len() as u64).min(LONG) << LENGTH_SHIFT;
+        Member(Tagged::of_pointer(p, length, ADDRESS))
     }
 
     /// Bytes of the allocation; none for a short member.
     fn alloc_size(&self) -> usize {
-        let w = u64::from_le(self.0.get());
+        let w = self.0.bits();
         if w & 1 != 0 {
             return 0;
         }
@@ -117,11 +107,11 @@ impl Member {
 impl Drop for Member {
     #[inline]
     fn drop(&mut self) {
-        let w = u64::from_le(self.0.get());
+        let w = self.0.bits();
         if w & 1 == 0 {
             let size = self.alloc_size();
             // SAFETY: allocated in `allocate` with this size, and owned by this word alone.
-            unsafe { dealloc(pointer(w).as_ptr(), layout(size)) };
+            unsafe { dealloc(self.0.pointer(ADDRESS).as_ptr(), layout(size)) };
         }
     }
 }
@@ -133,7 +123,11 @@ mod tests {
     #[test]
     fn every_length_keeps_its_bytes_and_moves() {
         for len in (0..40).chain([255, 65_534, 65_535, 65_536, 1 << 20]) {
-            let text: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+            let mut text = (0..=255u8)
+                .map(|i| i.wrapping_mul(7))
+                .collect::<Vec<_>>()
+                .repeat(len / 256 + 1);
+            text.truncate(len);
             let members = vec![Member::new(&text), Member::new(&text)];
             for m in members {
                 assert_eq!(m.key(), text, "{len}");

@@ -8,9 +8,11 @@ pub mod intset;
 pub mod listpack;
 pub mod member;
 pub mod ordered;
+pub mod owned;
 pub mod quicklist;
 pub mod sbuf;
 pub mod table;
+mod tagged;
 pub mod wide;
 pub mod ziplist;
 pub mod zipmap;
@@ -70,17 +72,17 @@ fn same_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
 /// points.
 #[inline(always)]
 pub fn prefetch<T>(p: *const T) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: a prefetch is a hint: an address that is not mapped is ignored.
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast())
     }
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
     // SAFETY: as above.
     unsafe {
         std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) p, options(nostack, preserves_flags, readonly))
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
     let _ = p;
 }
 
@@ -98,6 +100,29 @@ pub fn short_word(s: &[u8]) -> u64 {
         [a] => u64::from(a),
         [a, b] => u64::from(u16::from_le_bytes([a, b])),
         [a, b, c, ..] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+    }
+}
+
+/// How much of a test there is time for: Miri is some thousand times slower.
+#[cfg(test)]
+pub(crate) mod effort {
+    use proptest::prelude::ProptestConfig;
+
+    /// `all`; under Miri `few`.
+    pub(crate) const fn of<T: Copy>(all: T, few: T) -> T {
+        if cfg!(miri) { few } else { all }
+    }
+
+    /// The configuration as it is; under Miri with so many cases, and without a file of those that failed.
+    pub(crate) fn cases(config: ProptestConfig, few: u32) -> ProptestConfig {
+        if !cfg!(miri) {
+            return config;
+        }
+        ProptestConfig {
+            cases: few,
+            failure_persistence: None,
+            ..config
+        }
     }
 }
 

@@ -83,7 +83,7 @@ fn check(q: &Quicklist, model: &VecDeque<Vec<u8>>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::ds::effort::cases(ProptestConfig::with_cases(400), 4))]
     #[test]
     fn behaves_as_a_deque(
         fill in prop_oneof![-6i32..=5, Just(30)],
@@ -146,6 +146,7 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 4))]
     /// Replacing an element is the one thing that may overfill a node.
     #[test]
     fn nodes_keep_to_their_limits(

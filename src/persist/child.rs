@@ -8,7 +8,6 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::base::alloc;
 use crate::base::clock::{monotonic_us, mstime};
 use crate::base::log::{self, Level, Role};
 use crate::base::sys::strerror;
-use crate::base::sys::{self, ChildExit, Fork};
+use crate::base::sys::{self, ChildExit};
 use crate::ds::table::Resize;
 use crate::server::Server;
 use crate::server::clients::client::Chunk;
@@ -300,16 +299,16 @@ impl Server {
     ) -> io::Result<i32> {
         let start = monotonic_us();
         let (read, write) = sys::pipe()?;
+        let mut write = Some(write);
         let parent = sys::getpid();
-        let pid = match sys::fork()? {
-            Fork::Child => {
-                // A child that outlived the server would replace files of the next one.
-                sys::die_with_parent(parent);
-                drop(read);
-                self.run_child(kind, write, work)
+        let pid = sys::fork(|| {
+            // A child that outlived the server would replace files of the next one.
+            sys::die_with_parent(parent);
+            match write.take() {
+                Some(write) => self.run_child(kind, write, work),
+                None => 1,
             }
-            Fork::Parent(pid) => pid,
-        };
+        })?;
         drop(write);
         let us = monotonic_us().saturating_sub(start).max(1);
         self.stats.total_forks += 1;
@@ -347,16 +346,16 @@ impl Server {
 
     /// Clients and the replication log are nothing to a child (dismissMemoryInChild). What a client shares with a value
     /// stays: that is to be saved.
-    fn dismiss_memory_in_child(&self) {
-        for bytes in self.repl.log.segments() {
-            sys::dismiss_memory(bytes);
+    fn dismiss_memory_in_child(&mut self) {
+        for bytes in self.repl.log.segments_mut() {
+            sys::dismiss_bytes(bytes);
         }
-        for c in self.clients.iter() {
-            sys::dismiss_memory(&c.querybuf);
-            sys::dismiss_memory(&c.out.buf);
-            for chunk in &c.out.list {
+        for c in self.clients.iter_mut() {
+            sys::dismiss_bytes(&mut c.querybuf);
+            sys::dismiss_bytes(&mut c.out.buf);
+            for chunk in &mut c.out.list {
                 if let Chunk::Bytes(b) = chunk {
-                    sys::dismiss_memory(b);
+                    sys::dismiss_bytes(b);
                 }
             }
         }
@@ -385,13 +384,11 @@ impl Server {
         };
         // The pipe is closed by the end of the process, not before: so the server is told when all but that is done.
         let mut reporter = Reporter::new(pipe, kind);
-        let saved = catch_unwind(AssertUnwindSafe(|| {
-            work(self, &mut reporter) && reporter.send(last, 0).is_ok()
-        }));
+        let saved = work(self, &mut reporter) && reporter.send(last, 0).is_ok();
         sys::exit_now(match saved {
-            Ok(true) => 0,
-            _ if sys::child_stop_asked() => SERVER_CHILD_NOERROR_RETVAL,
-            _ => 1,
+            true => 0,
+            false if sys::child_stop_asked() => SERVER_CHILD_NOERROR_RETVAL,
+            false => 1,
         })
     }
 

@@ -22,7 +22,6 @@ use crate::server::aof::AofState;
 use crate::server::persist::{Child, ChildKind, RdbTarget, SnapshotForm};
 use crate::server::process::temp_file;
 use crate::server_log;
-use crate::store::dismiss::dismiss_object;
 use crate::store::rewrite::rewrite_object;
 use crate::wire::aof::{temp_incr_file_name, timestamp_annotation};
 use crate::wire::resp;
@@ -61,7 +60,7 @@ impl Server {
     /// Writes a base: an RDB file, or the commands that make the data set (rewriteAppendOnlyFile). False: it failed, and the
     /// log says why.
     pub(super) fn rewrite_append_only_file(
-        &self,
+        &mut self,
         path: &Path,
         reporter: Option<&mut Reporter>,
     ) -> bool {
@@ -106,7 +105,7 @@ impl Server {
         true
     }
 
-    fn write_base<W: Write>(&self, sink: W, reporter: Option<&mut Reporter>) -> io::Result<()> {
+    fn write_base<W: Write>(&mut self, sink: W, reporter: Option<&mut Reporter>) -> io::Result<()> {
         if self.config.aof_use_rdb_preamble {
             let form = SnapshotForm {
                 aof_base: true,
@@ -124,7 +123,7 @@ impl Server {
 
     /// The commands that make the data set (rewriteAppendOnlyFileRio).
     fn rewrite_append_only_file_rio<W: Write>(
-        &self,
+        &mut self,
         w: &mut Counted<W>,
         mut reporter: Option<&mut Reporter>,
     ) -> io::Result<()> {
@@ -134,7 +133,7 @@ impl Server {
             w.write_all(&line)?;
         }
         let (mut keys, mut delays, mut reported) = (0u64, 0, mstime());
-        for (id, db) in self.dbs.iter().enumerate() {
+        for (id, db) in self.dbs.iter_mut().enumerate() {
             if db.keys.is_empty() {
                 continue;
             }
@@ -144,18 +143,18 @@ impl Server {
             resp::push_command(&mut line, select.into_iter());
             w.write_all(&line)?;
             let mut done = Ok(());
-            db.keys.for_each(|e| {
+            db.keys.save_each(|e| {
                 if done.is_err() {
-                    return;
+                    return 0;
                 }
                 if sys::child_stop_asked() {
                     done = Err(io::ErrorKind::Interrupted.into());
-                    return;
+                    return 0;
                 }
                 line.clear();
                 let before = w.bytes;
                 done = rewrite_object(w, e);
-                dismiss_object(e, w.bytes - before);
+                let value_bytes = w.bytes - before;
                 if let (Ok(()), Some(at)) = (&done, e.expire()) {
                     let mut n = itoa::Buffer::new();
                     let words: [&[u8]; 3] = [b"PEXPIREAT", e.name(), n.format(at).as_bytes()];
@@ -174,6 +173,7 @@ impl Server {
                     reported = mstime();
                     done = r.progress(keys);
                 }
+                value_bytes
             });
             done?;
         }

@@ -22,7 +22,6 @@ use crate::server::process::temp_file;
 use crate::server::replica::SLAVE_REQ_RDB_EXCLUDE_DATA;
 use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
-use crate::store::dismiss::dismiss_object;
 use crate::store::entry::Entry;
 use crate::store::evict::{estimate_object_idle_time, lfu_decr_and_return};
 use crate::store::rdb_value::{rdb_save_object, rdb_save_object_type};
@@ -81,9 +80,9 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// One key with all that belongs to it (rdbSaveKeyValuePair).
+    /// One key with all that belongs to it (rdbSaveKeyValuePair). Returns how many bytes the value took.
     #[inline]
-    fn key_value_pair<W: Write>(&mut self, w: &mut RdbWriter<W>, e: &Entry) -> io::Result<()> {
+    fn key_value_pair<W: Write>(&mut self, w: &mut RdbWriter<W>, e: &Entry) -> io::Result<u64> {
         if let Some(when) = e.expire() {
             w.expiry_ms(when)?;
         }
@@ -96,7 +95,7 @@ impl Walk<'_> {
         w.string(e.name())?;
         let before = w.bytes_written();
         rdb_save_object(w, e)?;
-        dismiss_object(e, w.bytes_written() - before);
+        let value_bytes = w.bytes_written() - before;
         if self.delay != 0 {
             debug_delay(self.delay, &mut self.calls);
         }
@@ -107,7 +106,7 @@ impl Walk<'_> {
         if self.keys.is_multiple_of(REPORT_KEYS) {
             self.report()?;
         }
-        Ok(())
+        Ok(value_bytes)
     }
 
     #[cold]
@@ -135,12 +134,13 @@ impl Server {
         }
     }
 
-    /// Writes the data set as an RDB file into `sink` and flushes that (rdbSaveRio).
+    /// Writes the data set as an RDB file into `sink` and flushes that (rdbSaveRio). In a child it does so once: the keys are
+    /// gone then (see `Keyspace::save_each`).
     ///
     /// # Errors
     /// The sink's; `Interrupted` where the parent of this child wants it to stop.
     pub(super) fn rdb_save_rio<W: Write>(
-        &self,
+        &mut self,
         sink: W,
         form: SnapshotForm,
         reporter: Option<&mut Reporter>,
@@ -167,18 +167,22 @@ impl Server {
             reported_ms: mstime(),
             reporter,
         };
-        for (id, db) in self.dbs.iter().enumerate() {
-            let keys = &db.keys;
+        for (id, db) in self.dbs.iter_mut().enumerate() {
+            let keys = &mut db.keys;
             if keys.is_empty() || form.req & SLAVE_REQ_RDB_EXCLUDE_DATA != 0 {
                 continue;
             }
             w.select_db(id as u64)?;
             w.resize_db(keys.len() as u64, keys.expires_len() as u64)?;
             let mut done = Ok(());
-            keys.for_each(|e| {
-                if done.is_ok() {
-                    done = walk.key_value_pair(&mut w, e);
+            keys.save_each(|e| {
+                if done.is_err() {
+                    return 0;
                 }
+                walk.key_value_pair(&mut w, e).unwrap_or_else(|e| {
+                    done = Err(e);
+                    0
+                })
             });
             done?;
         }
@@ -225,13 +229,14 @@ impl Server {
 
     /// Writes the snapshot into `path`, and it is on the disk (rdbSaveInternal).
     fn rdb_save_internal(
-        &self,
+        &mut self,
         path: &Path,
         rsi: Option<RdbSaveInfo>,
         reporter: Option<&mut Reporter>,
     ) -> Result<(), SaveError> {
         let file = temp_file::create(path).map_err(at("fopen"))?;
-        self.rdb_save_paced(&file, self.snapshot_form(rsi), reporter)
+        let form = self.snapshot_form(rsi);
+        self.rdb_save_paced(&file, form, reporter)
             .map_err(at("rdbSaveRio"))?;
         file.sync_all().map_err(at("fsync"))?;
         sys::drop_page_cache(&file);
@@ -240,7 +245,7 @@ impl Server {
 
     /// Writes the snapshot into `file`, and to the disk as it goes where rdb-save-incremental-fsync says so.
     fn rdb_save_paced(
-        &self,
+        &mut self,
         file: &File,
         form: SnapshotForm,
         reporter: Option<&mut Reporter>,
@@ -255,7 +260,7 @@ impl Server {
     /// Writes a snapshot that only replicas will read. It is not forced to the disk: it does not outlive this process. False:
     /// it failed, and the log says why.
     pub(super) fn rdb_save_nameless(
-        &self,
+        &mut self,
         file: &File,
         form: SnapshotForm,
         reporter: &mut Reporter,
@@ -276,7 +281,7 @@ impl Server {
     /// Writes the snapshot under a temporary name, then gives it the name `path` (rdbSave, without its bookkeeping). False:
     /// it failed, and the log says why; `path` is what it was, or whole and new where only its folder could not be synced.
     pub(super) fn rdb_save_file(
-        &self,
+        &mut self,
         path: &Path,
         rsi: Option<RdbSaveInfo>,
         reporter: Option<&mut Reporter>,

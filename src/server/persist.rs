@@ -159,21 +159,26 @@ impl Lazyfree {
                 .name("bio_lazy_free".into())
                 .spawn(move || {
                     crate::base::sys::block_signals();
-                    crate::base::alloc::register_thread();
-                    for g in from {
-                        let n = match g {
-                            Garbage::Entry(e) => {
-                                drop(e);
-                                1
-                            }
-                            Garbage::Databases(dbs, n) => {
-                                drop(dbs);
-                                n
-                            }
-                            Garbage::Notes(notes) => notes.len() as u64,
-                        };
-                        done.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
-                    }
+                    crate::base::alloc::work_for_ever(|| {
+                        for g in from {
+                            let n = match g {
+                                Garbage::Entry(e) => {
+                                    drop(e);
+                                    1
+                                }
+                                Garbage::Databases(dbs, n) => {
+                                    drop(dbs);
+                                    n
+                                }
+                                Garbage::Notes(notes) => notes.len() as u64,
+                            };
+                            done.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
+                        }
+                        // The server is gone, and soon the process: what this thread has freed still counts.
+                        loop {
+                            std::thread::park();
+                        }
+                    })
                 });
             if started.is_err() {
                 return None;

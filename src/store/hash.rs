@@ -12,6 +12,7 @@ use crate::base::random::{Prng, Selection};
 use crate::config::fields::Config;
 use crate::ds::field::{Field, FieldValue};
 use crate::ds::listpack::{self, Listpack, LpPos, LpValue};
+use crate::ds::owned::Own;
 use crate::ds::sbuf::SBuf;
 use crate::ds::table::{self, Element, Resize, SubTable};
 
@@ -43,7 +44,7 @@ impl HashLimits {
 /// A hash, by encoding.
 pub enum Hash {
     Listpack(Listpack),
-    Table(Box<HashTable>),
+    Table(Own<HashTable>),
 }
 
 /// A big hash.
@@ -195,7 +196,7 @@ impl Hash {
                     .with_bytes(|v| t.set(f, FieldValue::Bytes(v), Resize::Allow))
             });
         }
-        *self = Hash::Table(Box::new(t));
+        *self = Hash::Table(Own::new(t));
     }
 
     /// Number of fields (hashTypeLength).
@@ -277,7 +278,8 @@ impl Hash {
             },
             Hash::Table(t) => {
                 t.table.set_resize(limits.resize);
-                t.table.remove(t.table.hash(field), field).is_some()
+                let hash = t.table.hash(field);
+                t.table.remove(hash, field).is_some()
             }
         }
     }
@@ -405,7 +407,7 @@ impl Hash {
                     let hash = copy.table.hash(e.key());
                     copy.table.insert_new(hash, e.clone());
                 }
-                Hash::Table(Box::new(copy))
+                Hash::Table(Own::new(copy))
             }
         }
     }

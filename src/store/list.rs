@@ -8,6 +8,7 @@
 //! It knows no command and no key.
 
 use crate::ds::listpack::{Listpack, LpPos, LpValue, Needle};
+use crate::ds::owned::Own;
 use crate::ds::quicklist::{
     End, PACKED_THRESHOLD, QlValue, Quicklist, Span, node_exceeds_limit, node_limit,
 };
@@ -36,7 +37,7 @@ impl Default for ListLimits {
 /// A list, by encoding.
 pub enum List {
     Listpack(Listpack),
-    Quicklist(Box<Quicklist>),
+    Quicklist(Own<Quicklist>),
 }
 
 impl List {
@@ -83,7 +84,7 @@ impl List {
     pub fn deep_clone(&self) -> List {
         match self {
             List::Listpack(lp) => List::Listpack(lp.deep_clone()),
-            List::Quicklist(q) => List::Quicklist(Box::new(q.deep_clone())),
+            List::Quicklist(q) => List::Quicklist(Own::new(q.deep_clone())),
         }
     }
 
@@ -107,7 +108,7 @@ impl List {
         if let List::Listpack(lp) = self {
             let mut q = Quicklist::new(limits.fill, limits.compress);
             q.append_listpack(std::mem::take(lp));
-            *self = List::Quicklist(Box::new(q));
+            *self = List::Quicklist(Own::new(q));
         }
     }
 

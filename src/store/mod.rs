@@ -2,7 +2,6 @@
 //! clients, replication or files.
 
 pub mod db;
-pub mod dismiss;
 pub mod entry;
 pub mod evict;
 pub mod hash;

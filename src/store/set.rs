@@ -15,6 +15,7 @@ use crate::config::fields::Config;
 use crate::ds::intset::Intset;
 use crate::ds::listpack::{self, Listpack, LpPos, LpValue, estimate_bytes_repeated_integer};
 use crate::ds::member::Member;
+use crate::ds::owned::Own;
 use crate::ds::table::{self, Element, Resize, SubTable};
 
 /// An intset's length is 32 bits; upstream stops well before.
@@ -57,7 +58,7 @@ impl SetLimits {
 pub enum Set {
     Intset(Intset),
     Listpack(Listpack),
-    Table(Box<SetTable>),
+    Table(Own<SetTable>),
 }
 
 /// A big set.
@@ -152,7 +153,7 @@ impl Set {
         if size_hint <= limits.listpack_entries {
             return Set::Listpack(Listpack::new());
         }
-        Set::Table(Box::new(SetTable::new(size_hint)))
+        Set::Table(Own::new(SetTable::new(size_hint)))
     }
 
     /// Becomes a table when so many members are to come that no other encoding would last (setTypeMaybeConvert).
@@ -173,7 +174,7 @@ impl Set {
         for v in self.iter() {
             v.with_bytes(|text| t.table.insert_new(t.table.hash(text), Member::new(text)));
         }
-        *self = Set::Table(Box::new(t));
+        *self = Set::Table(Own::new(t));
     }
 
     /// Becomes an intset when that holds as many members, all of which are integers (maybeConvertToIntset).
@@ -545,7 +546,7 @@ impl Set {
                     let hash = copy.table.hash(text);
                     copy.table.insert_new(hash, Member::new(text));
                 }
-                Set::Table(Box::new(copy))
+                Set::Table(Own::new(copy))
             }
         }
     }

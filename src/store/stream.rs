@@ -28,6 +28,7 @@ use node::Verdict;
 use crate::base::alloc::good_size;
 use crate::ds::idmap::IdMap;
 use crate::ds::listpack::Listpack;
+use crate::ds::owned::Own;
 
 /// Bytes that a node, and so the fields and values of one entry, may have at the most (STREAM_LISTPACK_MAX_SIZE).
 pub const STREAM_LISTPACK_MAX_SIZE: usize = 1 << 30;
@@ -36,7 +37,7 @@ pub const STREAM_LISTPACK_MAX_SIZE: usize = 1 << 30;
 const MAX_FIELDS: usize = 1 << 27;
 
 /// A stream.
-pub struct Stream(pub Box<StreamData>);
+pub struct Stream(pub Own<StreamData>);
 
 /// What is known of a stream's entries without looking at them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -397,7 +398,7 @@ impl StreamData {
 
 impl Stream {
     pub fn new() -> Stream {
-        Stream(Box::default())
+        Stream(Own::default())
     }
 
     pub fn len(&self) -> usize {
@@ -434,7 +435,7 @@ impl Stream {
         for (id, lp) in self.0.nodes.iter() {
             nodes.insert(id, lp.deep_clone());
         }
-        Stream(Box::new(StreamData {
+        Stream(Own::new(StreamData {
             nodes,
             meta: self.0.meta,
             groups: self.0.groups.clone(),

@@ -20,6 +20,7 @@ use crate::base::strtod::strtod;
 use crate::config::fields::Config;
 use crate::ds::listpack::{self, Listpack, ListpackBuilder, LpPos, LpValue};
 use crate::ds::ordered::{self, Gathered, ScoredSet};
+use crate::ds::owned::Own;
 use crate::ds::table::Resize;
 
 /// A sample of more than a third of the members passes over all of them (ZRANDMEMBER_SUB_STRATEGY_MUL).
@@ -51,7 +52,7 @@ pub type ZsetTree = ScoredSet;
 /// A sorted set, by encoding.
 pub enum Zset {
     Listpack(Listpack),
-    Tree(Box<ZsetTree>),
+    Tree(Own<ZsetTree>),
 }
 
 /// When and how [`Zset::add`] changes something (ZADD_IN_*).
@@ -358,7 +359,7 @@ impl Zset {
         if members <= limits.listpack_entries && length <= limits.listpack_value {
             Zset::Listpack(Listpack::new())
         } else {
-            Zset::Tree(Box::new(ScoredSet::new(members)))
+            Zset::Tree(Own::new(ScoredSet::new(members)))
         }
     }
 
@@ -385,7 +386,7 @@ impl Zset {
     /// A tree that the limits allow to be a listpack becomes one (zsetConvertToListpackIfNeeded).
     pub fn convert_to_listpack_if_needed(self, limits: &ZsetLimits) -> Zset {
         match self {
-            Zset::Tree(set) => in_smallest_encoding(*set, limits),
+            Zset::Tree(set) => in_smallest_encoding(set.into_inner(), limits),
             small => small,
         }
     }
@@ -400,7 +401,7 @@ impl Zset {
         for (member, score) in self.iter() {
             member.with_bytes(|m| put(&mut set, m, score));
         }
-        *self = Zset::Tree(Box::new(set));
+        *self = Zset::Tree(Own::new(set));
     }
 
     /// Number of members (zsetLength).
@@ -752,7 +753,7 @@ impl Zset {
     pub fn deep_clone(&self) -> Zset {
         match self {
             Zset::Listpack(lp) => Zset::Listpack(lp.deep_clone()),
-            Zset::Tree(t) => Zset::Tree(Box::new(t.deep_clone())),
+            Zset::Tree(t) => Zset::Tree(Own::new(t.deep_clone())),
         }
     }
 }
@@ -832,7 +833,7 @@ fn in_smallest_encoding(set: ScoredSet, limits: &ZsetLimits) -> Zset {
         || longest > limits.listpack_value
         || total > listpack::MAX_SAFETY_SIZE
     {
-        return Zset::Tree(Box::new(set));
+        return Zset::Tree(Own::new(set));
     }
     let mut b = ListpackBuilder::with_capacity(total + set.len() * 12);
     let mut text = [0; D2STRING_SIZE];

@@ -1,7 +1,7 @@
-//! The memory from which the kernel answers `/proc/<pid>/cmdline`, lent as bytes. It knows nothing of what is written there.
+//! The memory from which the kernel answers `/proc/<pid>/cmdline`. It knows nothing of what is written there.
 
 use std::ffi::{CStr, c_char};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 unsafe extern "C" {
     static mut environ: *mut *mut c_char;
@@ -43,35 +43,54 @@ fn holds_our_arguments(start: usize, end: usize) -> bool {
     there == ours
 }
 
-/// Lends the bytes that `ps` and `/proc/<pid>/cmdline` show as the command line, once in the life of a process. The
-/// environment moves elsewhere first, so that variables keep their values. `None`: the kernel does not say where they are,
-/// they are another program's, they have been lent before, or there is no room but for the last byte, which stays zero and is not lent.
+/// Whether no other thread runs. None can begin meanwhile: it would be this one that starts it.
+fn is_alone() -> bool {
+    let threads = std::fs::read_dir("/proc/self/task");
+    threads.is_ok_and(|t| t.count() == 1)
+}
+
+/// The bytes that `ps` and `/proc/<pid>/cmdline` show as the command line. `std::env::args` reads them as well, so they are
+/// shared, not ours alone, and the byte behind them stays zero: a text that ends there has an end.
+pub struct TitleArea(&'static [AtomicU8]);
+
+impl TitleArea {
+    /// Writes a title, cut where the room ends (setproctitle).
+    pub fn write(&mut self, title: &[u8]) {
+        let title = title.iter().chain(std::iter::repeat(&0));
+        for (to, byte) in self.0.iter().zip(title) {
+            to.store(*byte, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Lends the command line's memory, once in the life of a process. The environment moves elsewhere first, so that variables
+/// keep their values. `None`: the kernel does not say where they are, they are another program's, they have been lent before,
+/// there is no room but for the last byte, or other threads run, which may be reading the environment.
 ///
-/// To be called before other threads run, and after the arguments have been read: `std::env::args` is spoilt by what is
-/// written.
-pub fn title_area() -> Option<&'static mut [u8]> {
+/// To be called after the arguments have been read: `std::env::args` is spoilt by what is written.
+pub fn title_area() -> Option<TitleArea> {
     static LENT: AtomicBool = AtomicBool::new(false);
     let (start, end) = argument_area()?;
-    if end - start < 2 || !holds_our_arguments(start, end) || LENT.swap(true, Ordering::SeqCst) {
+    if end - start < 2 || !holds_our_arguments(start, end) || !is_alone() {
         return None;
     }
-    // SAFETY: environ is null or a list of C strings that ends with null, and no other thread looks at it now. Each string
-    // that lies in the area is replaced by a copy that is never freed.
+    if LENT.swap(true, Ordering::SeqCst) {
+        return None;
+    }
+    // SAFETY: environ is null or a list of C strings that ends with null, and there is no other thread to look at it now. Each
+    // string that lies in the area is replaced by a copy that is never freed.
     unsafe {
         let mut at = environ;
         while !at.is_null() && !(*at).is_null() {
-            if (start..end).contains(&(*at as usize)) {
+            if (start..end).contains(&(*at).addr()) {
                 *at = CStr::from_ptr(*at).to_owned().into_raw();
             }
             at = at.add(1);
         }
     }
-    // SAFETY: the kernel put the process' own arguments and environment here, in writable memory that stays for its life
-    // and that nobody else refers to: `std` copies what it gives out, and the environment has just been moved. Lent once.
-    Some(unsafe {
-        std::slice::from_raw_parts_mut(
-            std::ptr::with_exposed_provenance_mut(start),
-            end - start - 1,
-        )
-    })
+    // SAFETY: the kernel put the process' own arguments and environment here, in writable memory that stays for its life.
+    // Whatever else refers to it, reads bytes: `std` copies what it gives out, and the environment has just been moved.
+    Some(TitleArea(unsafe {
+        std::slice::from_raw_parts(std::ptr::with_exposed_provenance(start), end - start - 1)
+    }))
 }

@@ -166,6 +166,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 3))]
         #[test]
         fn together_is_as_one_by_one(groups in proptest::collection::vec(proptest::collection::vec(element(), 0..12), 0..8)) {
             let mut one = Listpack::new();
@@ -208,6 +209,10 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "70,000 elements, and the others go the same ways but for the count"
+    )]
     fn the_count_becomes_unknown_as_one_by_one() {
         let mut lp = Listpack::new();
         let mut tail = Tail::new();

@@ -13,7 +13,7 @@
 //! that of its first member, but for a node's first child, whose place means nothing; only the root may have no members. A
 //! node fills up at the ends of the tree before it is split, so what is added in order lies densely.
 //!
-//! It refers to members and owns none: [`super::ScoredSet`] sees to it that a member outlives its place here.
+//! It refers to members and owns none: who adds a member promises that it outlives its place here, so all that is here lives.
 
 use super::Ref;
 use crate::base::alloc::size_class;
@@ -34,7 +34,7 @@ pub(super) struct Leaf {
     members: [Ref; LEAF_MAX],
 }
 
-/// Where a member stands in the order.
+/// Where a member stands in the order. The member lives.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) score: f64,
@@ -92,10 +92,16 @@ fn partition_point(len: usize, before: impl Fn(usize) -> bool) -> usize {
 }
 
 impl Place {
+    #[inline]
+    fn text(&self) -> &[u8] {
+        // SAFETY: it lives (see the type).
+        unsafe { self.member.text() }
+    }
+
     /// Whether the member (`score`, `text`) comes after this one.
     #[inline]
     fn is_before(&self, score: f64, text: &[u8]) -> bool {
-        self.score < score || (self.score == score && self.member.text() < text)
+        self.score < score || (self.score == score && self.text() < text)
     }
 }
 
@@ -126,6 +132,13 @@ impl Leaf {
         &self.members[..self.len]
     }
 
+    /// The bytes of the `i`-th member.
+    #[inline]
+    pub(super) fn text(&self, i: usize) -> &[u8] {
+        // SAFETY: what is in the tree lives.
+        unsafe { self.members()[i].text() }
+    }
+
     /// How many members come before (`score`, `text`).
     #[inline]
     fn lower_bound(&self, score: f64, text: &[u8]) -> usize {
@@ -135,7 +148,7 @@ impl Leaf {
             return from;
         }
         let equal = partition_point(scores.len() - from, |i| scores[from + i] == score);
-        from + partition_point(equal, |i| self.members[from + i].text() < text)
+        from + partition_point(equal, |i| self.text(from + i) < text)
     }
 
     #[inline]
@@ -187,7 +200,7 @@ impl Leaf {
 fn child_of(children: &[Child], score: f64, text: &[u8]) -> usize {
     // A member that is equal to a child's first is below that child.
     children[1..].partition_point(|c| {
-        c.first.score < score || (c.first.score == score && c.first.member.text() <= text)
+        c.first.score < score || (c.first.score == score && c.first.text() <= text)
     })
 }
 
@@ -227,7 +240,7 @@ impl Node {
     fn insert(&mut self, p: Place, at_start: bool, at_end: bool) -> Option<Child> {
         match self {
             Node::Leaf(leaf) => {
-                let at = leaf.lower_bound(p.score, p.member.text());
+                let at = leaf.lower_bound(p.score, p.text());
                 if leaf.len < LEAF_MAX {
                     leaf.insert(at, p);
                     return None;
@@ -235,7 +248,7 @@ impl Node {
                 Some(split_leaf(leaf, at, p, at_start, at_end))
             }
             Node::Inner(children) => {
-                let i = child_of(children, p.score, p.member.text());
+                let i = child_of(children, p.score, p.text());
                 let (first, last) = (i == 0, i + 1 == children.len());
                 let new = children[i]
                     .node
@@ -283,7 +296,7 @@ impl Node {
 
     /// Gives a member another score where it stands; false when it would not stay there or it is at an edge of its leaf.
     fn set_score_in_place(&mut self, p: Place, score: f64) -> bool {
-        let text = p.member.text();
+        let text = p.text();
         let mut node = self;
         loop {
             match node {
@@ -409,12 +422,12 @@ fn rebalance(children: &mut Vec<Child>, i: usize) {
 impl Locate for ByPlace {
     #[inline]
     fn child(&mut self, children: &[Child]) -> usize {
-        child_of(children, self.0.score, self.0.member.text())
+        child_of(children, self.0.score, self.0.text())
     }
 
     #[inline]
     fn range(&self, leaf: &Leaf) -> std::ops::Range<usize> {
-        let at = leaf.lower_bound(self.0.score, self.0.member.text());
+        let at = leaf.lower_bound(self.0.score, self.0.text());
         let found = leaf.members().get(at) == Some(&self.0.member);
         at..at + usize::from(found)
     }
@@ -495,8 +508,11 @@ impl Tree {
     }
 
     /// Adds a member that is not there.
+    ///
+    /// # Safety
+    /// It lives until it has been taken out again, or the tree is dropped; its bytes do not change.
     #[inline]
-    pub(super) fn insert(&mut self, score: f64, member: Ref) {
+    pub(super) unsafe fn insert(&mut self, score: f64, member: Ref) {
         self.len += 1;
         if self.insert_into_leaf(Place { score, member }) {
             return;
@@ -518,7 +534,7 @@ impl Tree {
     /// Adds a member if its leaf has room; nothing is changed if it has not.
     #[inline]
     fn insert_into_leaf(&mut self, p: Place) -> bool {
-        let text = p.member.text();
+        let text = p.text();
         let mut node = &mut self.root;
         loop {
             match node {
@@ -567,7 +583,10 @@ impl Tree {
     }
 
     /// Takes a member out; false when it is not there under this score.
-    pub(super) fn remove(&mut self, score: f64, member: Ref) -> bool {
+    ///
+    /// # Safety
+    /// It lives.
+    pub(super) unsafe fn remove(&mut self, score: f64, member: Ref) -> bool {
         self.remove_located(ByPlace(Place { score, member })).len == 1
     }
 
@@ -577,11 +596,20 @@ impl Tree {
     }
 
     /// Moves a member from one score to another. Its text is what counts, not the score that it has itself.
+    ///
+    /// # Safety
+    /// As for [`Tree::insert`].
     #[inline]
-    pub(super) fn set_score(&mut self, member: Ref, old: f64, new: f64) {
+    pub(super) unsafe fn set_score(&mut self, member: Ref, old: f64, new: f64) {
         let p = Place { score: old, member };
-        if !self.root.set_score_in_place(p, new) && self.remove(old, member) {
-            self.insert(new, member);
+        if self.root.set_score_in_place(p, new) {
+            return;
+        }
+        // SAFETY: by the caller's word.
+        unsafe {
+            if self.remove(old, member) {
+                self.insert(new, member);
+            }
         }
     }
 
@@ -603,19 +631,22 @@ impl Tree {
     }
 
     /// How many members `before` holds for; it holds for a beginning of the order.
-    pub(super) fn partition_point(&self, before: impl Fn(f64, Ref) -> bool) -> usize {
+    pub(super) fn partition_point(&self, before: impl Fn(f64, &[u8]) -> bool) -> usize {
         let mut rank = 0;
         let mut node = &self.root;
         loop {
             match node {
                 Node::Leaf(leaf) => {
-                    let at = |i: usize| before(leaf.scores[i], leaf.members[i]);
+                    let at = |i: usize| {
+                        let place = leaf.place(i);
+                        before(place.score, place.text())
+                    };
                     return rank + partition_point(leaf.len, at);
                 }
                 Node::Inner(children) => {
                     let i = partition_point(children.len() - 1, |i| {
                         let first = &children[i + 1].first;
-                        before(first.score, first.member)
+                        before(first.score, first.text())
                     });
                     rank += count_of(&children[..i]);
                     node = &children[i].node;

@@ -513,6 +513,10 @@ impl Clients {
         self.slab.iter().map(|(_, c)| &**c)
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.slab.iter_mut().map(|(_, c)| &mut **c)
+    }
+
     /// Ids of all clients, oldest id first; for loops that may mark some of them.
     pub fn ids(&self) -> Vec<ClientId> {
         let mut v: Vec<&Client> = self.iter().collect();

@@ -1,7 +1,7 @@
 //! The title under which `ps` lists the process: `proc-title-template`, filled in. It knows no kernel interface; the bytes to
 //! write to are lent by `base::sys`.
 
-use crate::base::sys;
+use crate::base::sys::{self, TitleArea};
 use crate::config::fields::Config;
 use crate::server::Server;
 
@@ -9,18 +9,7 @@ use crate::server::Server;
 #[derive(Default)]
 pub struct ProcTitle {
     /// `None`: titles are not wanted, or not possible here.
-    area: Option<&'static mut [u8]>,
-}
-
-impl ProcTitle {
-    /// Writes a title, cut where the room ends (setproctitle).
-    fn write(&mut self, title: &[u8]) {
-        if let Some(area) = &mut self.area {
-            let n = title.len().min(area.len());
-            area[..n].copy_from_slice(&title[..n]);
-            area[n..].fill(0);
-        }
-    }
+    area: Option<TitleArea>,
 }
 
 /// The template with its variables replaced, without spaces around it (expandProcTitleTemplate). What is no variable is left
@@ -94,7 +83,9 @@ impl Server {
     pub fn set_proc_title(&mut self, title: Option<&str>) {
         let program = self.argv.first().map_or("", |a| a);
         let text = expand_proc_title_template(&self.config, title.unwrap_or(program).as_bytes());
-        self.proc_title.write(&text);
+        if let Some(area) = &mut self.proc_title.area {
+            area.write(&text);
+        }
     }
 }
 

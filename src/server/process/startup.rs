@@ -39,7 +39,7 @@ use crate::server_log;
 /// Runs the program; returns its exit code.
 pub fn main() -> i32 {
     let argv: Vec<Vec<u8>> = std::env::args_os().map(OsStringExt::into_vec).collect();
-    alloc::register_thread();
+    alloc::register_main_thread();
     log::set_utc_offset(sys::utc_offset());
     let line = parse_command_line(&argv);
     match line.action {

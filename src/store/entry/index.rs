@@ -9,15 +9,19 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use super::Entry;
+use super::{Entry, NO_INDEX};
 
 /// Places a chunk: chunks are never reallocated, so growth costs no copy and at most this much slack.
 const CHUNK: usize = 4096;
+/// As many as have places that an entry can keep, below [`NO_INDEX`].
+const CHUNKS_MAX: usize = NO_INDEX as usize / CHUNK;
 
 /// The address of an entry. User space has 47 bits of addresses on the machines we run on, so the top two bytes are zero.
+#[cfg(not(miri))]
 #[derive(Clone, Copy)]
 struct Place([u8; 6]);
 
+#[cfg(not(miri))]
 impl Place {
     fn of(entry: &Entry) -> Place {
         let [a, b, c, d, e, f, zero, none] =
@@ -33,6 +37,26 @@ impl Place {
         let p = std::ptr::with_exposed_provenance_mut::<u8>(address);
         // SAFETY: `of` took it from a NonNull.
         ManuallyDrop::new(Entry(unsafe { NonNull::new_unchecked(p) }))
+    }
+}
+
+/// The same with the whole pointer: Miri looks at how the index uses it, and follows no address that has been cut out of one.
+#[cfg(miri)]
+#[derive(Clone, Copy)]
+struct Place(NonNull<u8>);
+
+// SAFETY: as the bytes of an address may be; entries may be sent.
+#[cfg(miri)]
+unsafe impl Send for Place {}
+
+#[cfg(miri)]
+impl Place {
+    fn of(entry: &Entry) -> Place {
+        Place(entry.0)
+    }
+
+    fn entry(self) -> ManuallyDrop<Entry> {
+        ManuallyDrop::new(Entry(self.0))
     }
 }
 
@@ -65,9 +89,10 @@ impl ExpireIndex {
         self.chunks.len() * CHUNK * size_of::<Place>()
     }
 
-    /// Appends an entry and tells it its place.
+    /// Appends an entry and tells it its place. Panics when there are 2^32 places, or nearly: an entry has no room for more.
     pub(super) fn push(&mut self, entry: &mut Entry) {
         if self.len == self.chunks.len() * CHUNK {
+            assert!(self.chunks.len() < CHUNKS_MAX, "too many keys that expire");
             // The first chunk grows by itself: most databases have few keys that expire.
             let cap = if self.len == 0 { 0 } else { CHUNK };
             self.chunks.push(Vec::with_capacity(cap));
@@ -114,5 +139,28 @@ impl ExpireIndex {
 
     pub(super) fn clear(&mut self) {
         *self = ExpireIndex::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NewValue;
+    use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "a million chunks, for a comparison of two numbers")]
+    fn places_are_given_up_to_the_last_that_an_entry_can_keep() {
+        let mut index = ExpireIndex {
+            chunks: vec![Vec::new(); CHUNKS_MAX - 1],
+            len: (CHUNKS_MAX - 1) * CHUNK,
+        };
+        let mut e = Entry::new(b"k", NewValue::Int(1), Some(1));
+        for _ in 0..CHUNK {
+            index.push(&mut e);
+        }
+        assert_eq!(e.expire_index() as usize, CHUNKS_MAX * CHUNK - 1);
+        assert!(e.expire_index() < NO_INDEX);
+        let more = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| index.push(&mut e)));
+        assert!(more.is_err() && index.len() == CHUNKS_MAX * CHUNK);
     }
 }

@@ -18,6 +18,7 @@
 //! the key never changes.
 //! An entry knows nothing of the table or the index that holds it: [`keyspace`] keeps those two in step.
 
+mod dismiss;
 pub mod index;
 pub mod keyspace;
 pub mod value;
@@ -629,8 +630,8 @@ impl Entry {
         *self = Entry::build(self.key(), value, expire, self.header());
     }
 
-    /// The value as a growable buffer for APPEND, SETRANGE and SETBIT; converts to `raw` and may move the entry.
-    fn raw_buf(&mut self) -> &mut SBuf {
+    /// Converts a string value to a growable buffer; may move the entry. Panics when the value is no string.
+    fn make_raw(&mut self) {
         if self.buf().is_none() {
             let buf = match self.string() {
                 Str::Int(n) => SBuf::from_slice(itoa::Buffer::new().format(n).as_bytes()),
@@ -638,7 +639,12 @@ impl Entry {
             };
             self.set_value(NewValue::Buf(buf));
         }
-        // SAFETY: the entry is a PTR entry now; see `buf`.
+    }
+
+    /// The value as a growable buffer for APPEND, SETRANGE and SETBIT, after [`Entry::make_raw`]. Panics when it is none.
+    fn raw_buf(&mut self) -> &mut SBuf {
+        assert!(self.buf().is_some(), "a string without a buffer");
+        // SAFETY: a PTR entry of a string; see `buf`.
         unsafe { &mut *self.0.as_ptr().add(HEADER).cast::<SBuf>() }
     }
 
@@ -713,6 +719,7 @@ mod tests {
                     e.set_expire(None);
                     let mut e = e.renamed(key);
                     assert_eq!(e.key(), key);
+                    e.make_raw();
                     e.raw_buf().extend_from_slice(b"!");
                     assert_eq!(e.encoding(), Encoding::Raw);
                     let want = [v, b"!"].concat();

@@ -19,6 +19,7 @@ use super::keyspace::Keyspace;
 use super::{Encoding, Entry, PTR, TYPE_MASK, TYPE_SHIFT, Type};
 use crate::ds::intset::Intset;
 use crate::ds::listpack::Listpack;
+use crate::ds::owned::Own;
 use crate::ds::quicklist::Quicklist;
 use crate::ds::table::Slot;
 use crate::store::hash::{Hash, HashTable};
@@ -45,7 +46,7 @@ pub unsafe trait SlotValue: Sized {
 fn word_of<T>(owner: T) -> NonNull<u8> {
     const { assert!(size_of::<T>() == size_of::<NonNull<u8>>()) };
     let owner = ManuallyDrop::new(owner);
-    // SAFETY: the owners below are a Box or transparent over a NonNull: one word, never null.
+    // SAFETY: the owners below are transparent over a NonNull: one word, never null.
     unsafe { std::mem::transmute_copy::<ManuallyDrop<T>, NonNull<u8>>(&owner) }
 }
 
@@ -88,12 +89,12 @@ macro_rules! slot_value {
     };
 }
 
-slot_value!(List: Listpack(Listpack) = Listpack, Quicklist(Box<Quicklist>) = Quicklist);
-slot_value!(Set: Intset(Intset) = Intset, Listpack(Listpack) = Listpack, Table(Box<SetTable>) = Ht);
-slot_value!(Hash: Listpack(Listpack) = Listpack, Table(Box<HashTable>) = Ht);
-slot_value!(Zset: Listpack(Listpack) = Listpack, Tree(Box<ZsetTree>) = Skiplist);
+slot_value!(List: Listpack(Listpack) = Listpack, Quicklist(Own<Quicklist>) = Quicklist);
+slot_value!(Set: Intset(Intset) = Intset, Listpack(Listpack) = Listpack, Table(Own<SetTable>) = Ht);
+slot_value!(Hash: Listpack(Listpack) = Listpack, Table(Own<HashTable>) = Ht);
+slot_value!(Zset: Listpack(Listpack) = Listpack, Tree(Own<ZsetTree>) = Skiplist);
 
-// SAFETY: there is one encoding, and its payload is a Box.
+// SAFETY: there is one encoding, and its payload is one word.
 unsafe impl SlotValue for Stream {
     const TYPE: Type = Type::Stream;
     #[inline]
@@ -102,12 +103,12 @@ unsafe impl SlotValue for Stream {
     }
     #[inline]
     fn into_word(self) -> NonNull<u8> {
-        word_of::<Box<StreamData>>(self.0)
+        word_of::<Own<StreamData>>(self.0)
     }
     #[inline]
     unsafe fn from_word(_: Encoding, word: NonNull<u8>) -> Stream {
         // SAFETY: by the caller's word.
-        Stream(unsafe { owner_of::<Box<StreamData>>(word) })
+        Stream(unsafe { owner_of::<Own<StreamData>>(word) })
     }
 }
 

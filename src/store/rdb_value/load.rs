@@ -12,6 +12,7 @@ use crate::base::strtod::strtod;
 use crate::ds::field::FieldValue;
 use crate::ds::intset::{self, Intset};
 use crate::ds::listpack::{self, Listpack, ListpackBuilder, LpValue};
+use crate::ds::owned::Own;
 use crate::ds::quicklist::{End, Quicklist};
 use crate::ds::{ziplist, zipmap};
 use crate::store::entry::value::Value;
@@ -195,7 +196,7 @@ fn ziplist_list(bytes: &[u8], limits: &LoadLimits) -> Result<Value, &'static str
         let v = v.map_err(|_| WRONG)?;
         v.with_bytes(|s| q.push(End::Tail, s, l.large));
     }
-    Ok(Value::List(List::Quicklist(Box::new(q))))
+    Ok(Value::List(List::Quicklist(Own::new(q))))
 }
 
 /// A hash of more fields than a listpack may have becomes a table; long ones stay until they change, as upstream has it.
@@ -288,7 +289,7 @@ impl<R: Read> Loader<'_, R> {
         let (n, room) = self.count(MEMBER_BYTES, poll)?;
         let limits = &self.limits.set;
         let mut set = if n > limits.intset_entries as u64 {
-            Set::Table(Box::new(SetTable::new(room)))
+            Set::Table(Own::new(SetTable::new(room)))
         } else {
             Set::Intset(Intset::new())
         };
@@ -305,7 +306,7 @@ impl<R: Read> Loader<'_, R> {
         let (n, room) = self.count(MEMBER_BYTES, poll)?;
         let limits = &self.limits.zset;
         let mut zset = if n > limits.listpack_entries as u64 {
-            Zset::Tree(Box::new(ZsetTree::new(room)))
+            Zset::Tree(Own::new(ZsetTree::new(room)))
         } else {
             Zset::create(0, 0, limits)
         };
@@ -338,7 +339,7 @@ impl<R: Read> Loader<'_, R> {
         let (n, room) = self.count(MEMBER_BYTES, poll)?;
         let limits = &self.limits.hash;
         let mut hash = if n > limits.listpack_entries as u64 {
-            Hash::Table(Box::new(HashTable::new(room)))
+            Hash::Table(Own::new(HashTable::new(room)))
         } else {
             Hash::default()
         };
@@ -383,7 +384,7 @@ impl<R: Read> Loader<'_, R> {
             // Nodes without elements are left out.
             q.append_listpack(lp.map_err(|text| self.wrong(text))?);
         }
-        let mut list = List::Quicklist(Box::new(q));
+        let mut list = List::Quicklist(Own::new(q));
         list.fit(limits);
         Ok(Value::List(list))
     }

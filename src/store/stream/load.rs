@@ -5,6 +5,7 @@
 use super::node::stream_validate_listpack_integrity;
 use super::{Group, Stream, StreamData, StreamId, StreamMeta};
 use crate::ds::listpack::Listpack;
+use crate::ds::owned::Own;
 
 /// The most that a stream's length and its counter of entries may say.
 const COUNT_MAX: u64 = i64::MAX as u64 / 2;
@@ -88,6 +89,6 @@ impl StreamParts {
     }
 
     pub fn finish(self) -> Stream {
-        Stream(Box::new(self.0))
+        Stream(Own::new(self.0))
     }
 }

@@ -1,5 +1,6 @@
 //! Streams against a plain model: a sorted map of ids to fields and values.
 
+use crate::ds::owned::Own;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -174,7 +175,7 @@ proptest! {
             }
         }
         check(&s, &model);
-        let copy = Stream(Box::new(s)).deep_clone();
+        let copy = Stream(Own::new(s)).deep_clone();
         check(&copy.0, &model);
         let mut parts = StreamParts::new();
         for (id, lp) in copy.0.nodes.iter() {

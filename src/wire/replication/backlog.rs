@@ -53,8 +53,8 @@ struct Segment {
 
 impl ReplicationLog {
     /// The bytes of each segment, for what is done to their memory.
-    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
-        self.segments.iter().map(|s| s.bytes.as_slice())
+    pub fn segments_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        self.segments.iter_mut().map(|s| s.bytes.as_mut_slice())
     }
 }
 
