@@ -303,8 +303,6 @@ pub struct AllocatorInfo {
     pub allocated: usize,
     pub active: usize,
     pub resident: usize,
-    pub retained: usize,
-    pub muzzy: usize,
 }
 
 /// Refreshes and reads the allocator's statistics (zmalloc_get_allocator_info).
@@ -326,8 +324,6 @@ pub fn allocator_info() -> AllocatorInfo {
         allocated: get(c"stats.allocated"),
         active: get(c"stats.active"),
         resident: get(c"stats.resident"),
-        retained: get(c"stats.retained"),
-        muzzy: get(c"stats.arenas.4096.pmuzzy") * 4096,
     }
 }
 

@@ -112,12 +112,14 @@ impl CachedClock {
 
     /// Reads the wall clock. server.c's updateCachedTime.
     #[inline]
+    #[cfg(test)]
     pub fn update(&mut self) {
         *self = CachedClock::new();
     }
 
     /// Takes a time that was read anyway.
     #[inline]
+    #[cfg(test)]
     pub fn update_at(&mut self, unix_us: i64) {
         *self = CachedClock::at(unix_us);
     }

@@ -40,6 +40,7 @@ pub enum Level {
 
 impl Level {
     /// The level that config files call `name`, in either case.
+    #[cfg(test)]
     pub fn from_name(name: &[u8]) -> Option<Level> {
         [
             Level::Debug,
@@ -53,6 +54,7 @@ impl Level {
     }
 
     /// The name in config files.
+    #[cfg(test)]
     pub fn name(self) -> &'static str {
         match self {
             Level::Debug => "debug",
@@ -77,8 +79,6 @@ impl Level {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Role {
-    /// A sentinel.
-    Sentinel = b'X',
     /// A forked child that writes an RDB or AOF file.
     Child = b'C',
     /// A replica.
@@ -141,6 +141,7 @@ pub fn set_log_file(path: PathBuf) {
 }
 
 /// Whether lines go to standard output.
+#[cfg(test)]
 pub fn logs_to_stdout() -> bool {
     DESTINATION
         .read()
@@ -387,7 +388,7 @@ mod tests {
             set_role(Role::Child);
             server_log!(Level::Warning, "bad");
             set_verbosity(Level::Debug);
-            set_role(Role::Sentinel);
+            set_role(Role::Child);
             server_log!(Level::Debug, "fine");
             set_role(Role::Replica);
             server_log!(Level::Verbose, "finer");
@@ -400,7 +401,7 @@ mod tests {
             for (line, (role, tail)) in lines.iter().zip([
                 ("M", " * hello 1"),
                 ("C", " # bad"),
-                ("X", " . fine"),
+                ("C", " . fine"),
                 ("S", " - finer"),
             ]) {
                 assert!(line.starts_with(&format!("{pid}:{role} ")), "{line}");

@@ -400,6 +400,7 @@ pub fn d2string_g17(buf: &mut [u8; D2STRING_SIZE], value: f64) -> &[u8] {
 
 /// Appends `value` with exactly `fractional_digits` (at most 17) digits after the point, rounded half to even after the
 /// scaling as an f64. A product past 2^63 saturates. util.c's fixedpoint_d2string; GEODIST sends four digits.
+#[cfg(test)]
 pub fn push_fixedpoint(out: &mut Vec<u8>, value: f64, fractional_digits: u32) {
     let fraction = fractional_digits.min(17);
     let unit = 10u64.pow(fraction);

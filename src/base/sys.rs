@@ -19,10 +19,10 @@ use std::sync::atomic::{
 };
 
 pub use crash::{
-    CodePlace, CrashCause, Exhibit, Registers, code_place, end_with_report, exhibit, peek,
-    segfault, set_crash_handlers, set_exit_on_panic, show,
+    CrashCause, Exhibit, Registers, code_place, end_with_report, exhibit, peek, segfault,
+    set_crash_handlers, set_exit_on_panic, show,
 };
-pub use memtest::{MemoryTest, Progress, fast_memory_test};
+pub use memtest::{Progress, fast_memory_test};
 pub use title::{TitleArea, title_area};
 
 fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
@@ -166,7 +166,6 @@ pub fn wait_for(pid: i32) {
 
 pub const SIGUSR1: i32 = libc::SIGUSR1;
 pub const SIGKILL: i32 = libc::SIGKILL;
-pub const SIGTERM: i32 = libc::SIGTERM;
 pub const SIGINT: i32 = libc::SIGINT;
 
 pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
@@ -272,12 +271,6 @@ pub fn allow_core_dumps() {
     };
     // SAFETY: l is valid.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &l) };
-}
-
-/// Sets the file mode mask and returns the old one.
-pub fn umask(mask: u32) -> u32 {
-    // SAFETY: always sound.
-    unsafe { libc::umask(mask as libc::mode_t) as u32 }
 }
 
 /// Becomes a daemon: forks, the parent exits, the child leads a session and has /dev/null for its three standard files.
@@ -552,6 +545,7 @@ pub fn syslog(priority: i32, message: &str) {
 }
 
 /// The number of a syslog facility by its name in redis.conf.
+#[cfg(test)]
 pub fn syslog_facility(name: &str) -> Option<i32> {
     let local = name.to_ascii_lowercase();
     if local == "user" {

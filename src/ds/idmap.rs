@@ -181,10 +181,6 @@ impl<V> IdMap<V> {
         self.locate(id).ok()
     }
 
-    pub fn contains(&self, id: StreamId) -> bool {
-        self.find(id).is_some()
-    }
-
     pub fn get(&self, id: StreamId) -> Option<&V> {
         self.find(id).map(|p| self.at(p).1)
     }

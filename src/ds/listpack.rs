@@ -877,14 +877,6 @@ impl Listpack {
         self.put(self.total_bytes() - 1, &Encoded::int(v));
     }
 
-    /// Adds an element of another listpack at the end, in the form it has there.
-    pub fn append_value(&mut self, v: LpValue<'_>) {
-        match v {
-            LpValue::Int(v) => self.append_int(v),
-            LpValue::Str(s) => self.append(s),
-        }
-    }
-
     /// Adds `s` at the start (lpPrepend).
     #[inline]
     pub fn prepend(&mut self, s: &[u8]) {
@@ -892,6 +884,7 @@ impl Listpack {
     }
 
     #[inline]
+    #[cfg(test)]
     pub fn prepend_int(&mut self, v: i64) {
         self.put(HEADER, &Encoded::int(v));
     }
@@ -899,11 +892,6 @@ impl Listpack {
     /// Puts `s` before the element at `p`; the answer is where it is.
     pub fn insert_before(&mut self, p: LpPos, s: &[u8]) -> LpPos {
         self.put(p.0 as usize, &Encoded::str(s))
-    }
-
-    /// Puts `v` before the element at `p`; the answer is where it is.
-    pub fn insert_int_before(&mut self, p: LpPos, v: i64) -> LpPos {
-        self.put(p.0 as usize, &Encoded::int(v))
     }
 
     /// Puts `s` and an element after it before the one at `p`, or at the end: both in one move.
@@ -944,6 +932,7 @@ impl Listpack {
     }
 
     /// Puts `v` in place of the element at `p` (lpReplaceInteger).
+    #[cfg(test)]
     pub fn replace_int(&mut self, p: LpPos, v: i64) -> LpPos {
         self.put_over(p, &Encoded::int(v))
     }
@@ -1058,6 +1047,7 @@ impl Listpack {
     }
 
     /// The elements from the last to the first.
+    #[cfg(test)]
     pub fn iter_rev(&self) -> impl Iterator<Item = LpValue<'_>> {
         let mut p = self.last();
         std::iter::from_fn(move || {

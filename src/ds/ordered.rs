@@ -272,10 +272,6 @@ impl ScoredSet {
         self.tree.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Whether the table may resize from now on.
     pub fn set_resize(&mut self, resize: Resize) {
         self.table.set_resize(resize);

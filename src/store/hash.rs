@@ -91,10 +91,6 @@ impl HashTable {
         self.table.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
     /// Sets a field; true when it is new.
     #[inline]
     pub fn set(&mut self, field: &[u8], value: FieldValue<'_>, resize: Resize) -> bool {
@@ -116,10 +112,6 @@ impl HashTable {
     fn get(&self, field: &[u8]) -> Option<&Field> {
         let slot = self.table.find(self.table.hash(field), field)?;
         Some(self.table.at(slot))
-    }
-
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.table.iter().map(|f| (f.key(), f.value()))
     }
 
     /// See [`table::Table::scan`].

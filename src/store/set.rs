@@ -79,10 +79,6 @@ impl SetTable {
         self.table.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
     /// False when it was a member.
     #[inline(always)]
     pub fn add(&mut self, text: &[u8], resize: Resize) -> bool {

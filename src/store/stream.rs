@@ -18,7 +18,6 @@ mod node;
 pub use group::{Consumer, ConsumerId, Group, Nack, SCG_INVALID_ENTRIES_READ};
 pub use iter::{Item, StreamIter};
 pub use load::StreamParts;
-pub use node::stream_validate_listpack_integrity;
 
 pub use crate::ds::idmap::StreamId;
 
@@ -182,6 +181,7 @@ impl StreamMeta {
 }
 
 impl StreamData {
+    #[cfg(test)]
     pub fn new() -> StreamData {
         StreamData::default()
     }
@@ -352,6 +352,7 @@ impl StreamData {
     }
 
     /// Whether a live entry has this id (streamEntryExists).
+    #[cfg(test)]
     pub fn entry_exists(&self, id: StreamId) -> bool {
         self.range(id, id, false).next().is_some()
     }
@@ -403,10 +404,6 @@ impl Stream {
 
     pub fn len(&self) -> usize {
         self.0.meta.length as usize
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Bytes of all its allocations.

@@ -136,10 +136,6 @@ impl ExpireIndex {
             borrowed: PhantomData,
         }
     }
-
-    pub(super) fn clear(&mut self) {
-        *self = ExpireIndex::default();
-    }
 }
 
 #[cfg(test)]

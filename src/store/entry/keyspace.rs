@@ -176,12 +176,6 @@ impl Keyspace {
         self.table.random(next_random)
     }
 
-    /// Removes everything and frees it here and now.
-    pub fn clear(&mut self) {
-        self.expires.clear();
-        self.table.clear();
-    }
-
     /// Makes room for `n` keys at once.
     pub fn reserve(&mut self, n: usize) {
         self.table.reserve(n);
@@ -197,10 +191,6 @@ impl Keyspace {
 
     pub fn rehash_for(&mut self, us: u64) -> bool {
         self.table.rehash_for(us)
-    }
-
-    pub fn is_rehashing(&self) -> bool {
-        self.table.is_rehashing()
     }
 
     /// The table itself, for DEBUG HTSTATS.

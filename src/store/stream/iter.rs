@@ -12,6 +12,7 @@ pub struct Item<'a> {
     pub id: StreamId,
     pub num_fields: usize,
     /// The entry is deleted; only seen when the iterator was told to show such.
+    #[cfg(test)]
     pub deleted: bool,
     /// The master's fields, when they are this entry's.
     shared: Option<Iter<'a>>,
@@ -182,6 +183,7 @@ impl<'a> Iterator for StreamIter<'a> {
             return Some(Item {
                 id: head.id,
                 num_fields: head.num_fields,
+                #[cfg(test)]
                 deleted: head.is_deleted(),
                 shared: head.same_fields().then(|| node.master.fields.clone()),
                 body,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::node::stream_validate_listpack_integrity;
 use super::*;
 
 type Pairs = Vec<Vec<u8>>;
