@@ -7,9 +7,9 @@
 //! |---|---|
 //! | 0 | [`base`], [`ae`] |
 //! | 1 | [`ds`]: hash table, shared buffers |
-//! | 2 | [`wire`]: RESP, RDB, the replication log, the handshake's states |
+//! | 2 | [`wire`]: RESP, RDB, the append-only file's format, what replication says |
 //! | 3 | [`store`]: entries and databases; also `config::fields` and `config::value`, which hold values and know nobody |
-//! | 4 | [`server`]: the one `Server`, its clients, execution, propagation, the cron |
+//! | 4 | [`server`]: the one `Server`, its clients, execution, what all commands owe the keys, the process |
 //! | 5 | [`commands`], [`replication`], [`persist`], [`config`] |
 //!
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
@@ -24,7 +24,7 @@
 //! be touched (a file that is loaded, the master's stream), commands are parsed in groups ([`wire::ahead`]) and the table's
 //! lines for all of a group are on their way before the first one runs: half of the time went into waiting for them.
 
-#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn, unreachable_pub)]
 
 mod ae;
 #[allow(unsafe_code)]

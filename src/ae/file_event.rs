@@ -10,16 +10,16 @@ use super::{EventLoop, Host};
 
 /// Directions, and BARRIER: writable before readable in the same turn (AE_READABLE, AE_WRITABLE, AE_BARRIER).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mask(u8);
+pub(crate) struct Mask(u8);
 
 impl Mask {
-    pub const NONE: Mask = Mask(0);
-    pub const READABLE: Mask = Mask(1);
-    pub const WRITABLE: Mask = Mask(2);
-    pub const BARRIER: Mask = Mask(4);
+    pub(crate) const NONE: Mask = Mask(0);
+    pub(crate) const READABLE: Mask = Mask(1);
+    pub(crate) const WRITABLE: Mask = Mask(2);
+    pub(crate) const BARRIER: Mask = Mask(4);
 
     #[inline]
-    pub fn has(self, m: Mask) -> bool {
+    pub(crate) fn has(self, m: Mask) -> bool {
         self.0 & m.0 != 0
     }
     #[inline]
@@ -45,7 +45,7 @@ impl std::ops::BitOr for Mask {
 
 /// Names one registration of a descriptor: slab key and generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub struct FileId {
+pub(crate) struct FileId {
     key: u32,
     generation: u32,
 }
@@ -63,10 +63,10 @@ impl FileId {
 }
 
 /// What the host wants to be told with an event: an id of its own.
-pub type ClientData = u64;
+pub(crate) type ClientData = u64;
 
 /// A handler: the host, which registration, the host's own word, and the directions that are ready.
-pub type FileProc<H> = fn(&mut H, FileId, ClientData, Mask);
+pub(crate) type FileProc<H> = fn(&mut H, FileId, ClientData, Mask);
 
 pub(super) struct FileSlot<H> {
     fd: RawFd,
@@ -84,7 +84,7 @@ impl<H: Host> EventLoop<H> {
     /// Registers a descriptor for both directions, without handlers. The descriptor stays the caller's: remove the
     /// registration before closing it. A socket that connects must have begun to: before that the kernel reports it as
     /// hung up.
-    pub fn add_file(&mut self, fd: RawFd) -> io::Result<FileId> {
+    pub(crate) fn add_file(&mut self, fd: RawFd) -> io::Result<FileId> {
         let generation = self.next_generation();
         let key = self.files.insert(FileSlot {
             fd,
@@ -110,7 +110,7 @@ impl<H: Host> EventLoop<H> {
     }
 
     /// Forgets a registration; events of it that are still under way are dropped.
-    pub fn remove_file(&mut self, id: FileId) {
+    pub(crate) fn remove_file(&mut self, id: FileId) {
         if self.slot(id).is_some() {
             let slot = self.files.remove(id.key as usize);
             // A failure means that the descriptor is closed already: then the kernel has forgotten it too.
@@ -127,7 +127,7 @@ impl<H: Host> EventLoop<H> {
 
     /// Installs or replaces the handler of the directions in `mask` (aeCreateFileEvent). A direction that is ready already
     /// fires in the next turn without a new edge.
-    pub fn create_file_event(
+    pub(crate) fn create_file_event(
         &mut self,
         id: FileId,
         mask: Mask,
@@ -147,7 +147,7 @@ impl<H: Host> EventLoop<H> {
     }
 
     /// Removes handlers (aeDeleteFileEvent); removing WRITABLE removes BARRIER too.
-    pub fn delete_file_event(&mut self, id: FileId, mask: Mask) {
+    pub(crate) fn delete_file_event(&mut self, id: FileId, mask: Mask) {
         if let Some(s) = self.slot(id) {
             let mask = if mask.has(Mask::WRITABLE) {
                 mask.with(Mask::BARRIER)
@@ -160,7 +160,7 @@ impl<H: Host> EventLoop<H> {
 
     /// The installed directions (aeGetFileEvents).
     #[cfg(test)]
-    pub fn get_file_events(&mut self, id: FileId) -> Mask {
+    pub(crate) fn get_file_events(&mut self, id: FileId) -> Mask {
         self.slot(id).map_or(Mask::NONE, |s| s.installed)
     }
 
@@ -168,7 +168,7 @@ impl<H: Host> EventLoop<H> {
     /// connection that the peer has closed stays ready, since its end is still to be read. To be called right after that
     /// I/O: a turn in between (an inner [`super::process_events`]) may have taken the next edge, which this would lose.
     #[inline]
-    pub fn clear_ready(&mut self, id: FileId, mask: Mask) {
+    pub(crate) fn clear_ready(&mut self, id: FileId, mask: Mask) {
         if let Some(s) = self.slot(id) {
             let mask = if s.closed {
                 mask.without(Mask::READABLE)
@@ -233,7 +233,7 @@ impl<H: Host> EventLoop<H> {
 
     /// How many descriptors are registered.
     #[cfg(test)]
-    pub fn files(&self) -> usize {
+    pub(crate) fn files(&self) -> usize {
         self.files.len()
     }
 }

@@ -24,8 +24,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use file_event::{ClientData, FileId, FileProc, Mask};
-pub use time_event::{Next, TimeId};
+pub(crate) use file_event::{ClientData, FileId, FileProc, Mask};
+pub(crate) use time_event::{Next, TimeId};
 
 use file_event::FileSlot;
 use slab::Slab;
@@ -33,19 +33,19 @@ use time_event::TimeSlot;
 
 /// What a call of [`process_events`] does (AE_FILE_EVENTS ..).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Flags(u8);
+pub(crate) struct Flags(u8);
 
 impl Flags {
-    pub const FILE: Flags = Flags(1);
-    pub const TIME: Flags = Flags(2);
-    pub const ALL: Flags = Flags(3);
+    pub(crate) const FILE: Flags = Flags(1);
+    pub(crate) const TIME: Flags = Flags(2);
+    pub(crate) const ALL: Flags = Flags(3);
     /// Does not wait for events.
-    pub const DONT_WAIT: Flags = Flags(4);
-    pub const CALL_BEFORE_SLEEP: Flags = Flags(8);
-    pub const CALL_AFTER_SLEEP: Flags = Flags(16);
+    pub(crate) const DONT_WAIT: Flags = Flags(4);
+    pub(crate) const CALL_BEFORE_SLEEP: Flags = Flags(8);
+    pub(crate) const CALL_AFTER_SLEEP: Flags = Flags(16);
 
     #[inline]
-    pub fn has(self, f: Flags) -> bool {
+    pub(crate) fn has(self, f: Flags) -> bool {
         self.0 & f.0 != 0
     }
 }
@@ -65,7 +65,7 @@ impl BitAnd for Flags {
 }
 
 /// The owner of an event loop: handlers get it as `&mut`, and reach the loop through it.
-pub trait Host: Sized {
+pub(crate) trait Host: Sized {
     fn event_loop(&mut self) -> &mut EventLoop<Self>;
     /// Called before the poll, when the flags ask for it; at any depth.
     fn before_sleep(&mut self);
@@ -74,7 +74,7 @@ pub trait Host: Sized {
 }
 
 /// File and time events of one thread.
-pub struct EventLoop<H> {
+pub(crate) struct EventLoop<H> {
     poll: mio::Poll,
     events: mio::Events,
     files: Slab<FileSlot<H>>,
@@ -90,11 +90,11 @@ pub struct EventLoop<H> {
 
 /// Ends the loop's wait from another thread: a turn without events follows.
 #[derive(Clone)]
-pub struct Waker(Arc<mio::Waker>);
+pub(crate) struct Waker(Arc<mio::Waker>);
 
 impl Waker {
     /// Any number of calls before the turn count as one.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         // It fails only where the loop is gone.
         let _ = self.0.wake();
     }
@@ -105,7 +105,7 @@ const WAKER: mio::Token = mio::Token(usize::MAX);
 
 impl<H: Host> EventLoop<H> {
     /// A loop that takes up to `events` events of the kernel a turn.
-    pub fn new(events: usize) -> io::Result<EventLoop<H>> {
+    pub(crate) fn new(events: usize) -> io::Result<EventLoop<H>> {
         let poll = mio::Poll::new()?;
         let waker = Waker(Arc::new(mio::Waker::new(poll.registry(), WAKER)?));
         Ok(EventLoop {
@@ -129,28 +129,28 @@ impl<H: Host> EventLoop<H> {
 
     /// Makes [`main`] return after the current turn (aeStop).
     #[cfg(test)]
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stop = true;
     }
 
     /// A descriptor that is readable when the kernel has events for this loop: for a host that has to wait inside a handler,
     /// and turns to [`process_events`] in between. None: there are events already, so there is nothing to wait for.
-    pub fn wait_fd(&self) -> Option<RawFd> {
+    pub(crate) fn wait_fd(&self) -> Option<RawFd> {
         self.ready.is_empty().then(|| self.poll.as_raw_fd())
     }
 
     /// While set, no turn waits (aeSetDontWait): there is work to do that no event announces.
-    pub fn set_dont_wait(&mut self, yes: bool) {
+    pub(crate) fn set_dont_wait(&mut self, yes: bool) {
         self.dont_wait = yes;
     }
 
     /// What another thread wakes the loop with.
-    pub fn waker(&self) -> Waker {
+    pub(crate) fn waker(&self) -> Waker {
         self.waker.clone()
     }
 
     /// Milliseconds on the loop's monotonic clock.
-    pub fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         self.start.elapsed().as_millis() as u64
     }
 
@@ -189,7 +189,7 @@ impl<H: Host> EventLoop<H> {
 
 /// Does one turn: waits for events unless some are ready, calls their handlers, then the timers that are due. Returns how
 /// many events were processed. May be called again from inside a handler.
-pub fn process_events<H: Host>(host: &mut H, flags: Flags) -> usize {
+pub(crate) fn process_events<H: Host>(host: &mut H, flags: Flags) -> usize {
     let mut processed = 0;
     if !flags.has(Flags::ALL) {
         return 0;
@@ -213,7 +213,7 @@ pub fn process_events<H: Host>(host: &mut H, flags: Flags) -> usize {
 }
 
 /// Turns until [`EventLoop::stop`] (aeMain).
-pub fn main<H: Host>(host: &mut H) {
+pub(crate) fn main<H: Host>(host: &mut H) {
     host.event_loop().stop = false;
     while !host.event_loop().stop {
         process_events(

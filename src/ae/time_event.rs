@@ -4,7 +4,7 @@ use super::{EventLoop, Host};
 
 /// What a timer's handler wants next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Next {
+pub(crate) enum Next {
     /// To be called again in this many milliseconds.
     After(u64),
     /// To be forgotten (AE_NOMORE).
@@ -13,13 +13,13 @@ pub enum Next {
 
 /// Names one timer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TimeId {
+pub(crate) struct TimeId {
     key: u32,
     generation: u32,
 }
 
 /// A timer's handler.
-pub type TimeProc<H> = fn(&mut H, TimeId) -> Next;
+pub(super) type TimeProc<H> = fn(&mut H, TimeId) -> Next;
 
 pub(super) struct TimeSlot<H> {
     generation: u32,
@@ -32,7 +32,7 @@ pub(super) struct TimeSlot<H> {
 
 impl<H: Host> EventLoop<H> {
     /// Calls `proc` in `ms` milliseconds (aeCreateTimeEvent).
-    pub fn create_time_event(&mut self, ms: u64, proc: TimeProc<H>) -> TimeId {
+    pub(crate) fn create_time_event(&mut self, ms: u64, proc: TimeProc<H>) -> TimeId {
         let generation = self.next_generation();
         let when = self.now_ms().saturating_add(ms);
         let key = self.timers.insert(TimeSlot {
@@ -48,7 +48,7 @@ impl<H: Host> EventLoop<H> {
     }
 
     /// Forgets a timer, from anywhere, its own handler included. False when it is gone already.
-    pub fn delete_time_event(&mut self, id: TimeId) -> bool {
+    pub(crate) fn delete_time_event(&mut self, id: TimeId) -> bool {
         let there = self.timer(id).is_some();
         if there {
             self.timers.remove(id.key as usize);

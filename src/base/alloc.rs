@@ -72,7 +72,7 @@ unsafe impl GlobalAlloc for Noting {
 }
 
 /// The size of the request that failed last, in bytes, if one has failed.
-pub fn failed_request() -> Option<usize> {
+pub(crate) fn failed_request() -> Option<usize> {
     Some(FAILED_REQUEST.load(Ordering::SeqCst)).filter(|size| *size > 0)
 }
 
@@ -82,7 +82,7 @@ const RESERVE: usize = 16 << 20;
 static RESERVE_AT: AtomicUsize = AtomicUsize::new(0);
 
 /// Keeps some address space back. Once, at the start.
-pub fn keep_reserve() {
+pub(crate) fn keep_reserve() {
     if RESERVE_AT.load(Ordering::SeqCst) != 0 {
         return;
     }
@@ -103,7 +103,7 @@ pub fn keep_reserve() {
 }
 
 /// Lets what was kept back be allocated.
-pub fn release_reserve() {
+pub(crate) fn release_reserve() {
     let at = RESERVE_AT.swap(0, Ordering::SeqCst);
     if at != 0 {
         // SAFETY: `keep_reserve` mapped it, and nobody else has its address; the swap lets one caller through.
@@ -179,7 +179,7 @@ unsafe fn register_thread() {
 }
 
 /// Makes the allocations of the main thread count; of another one that calls this they do not.
-pub fn register_main_thread() {
+pub(crate) fn register_main_thread() {
     if super::sys::is_main_thread() {
         // SAFETY: the process ends with its main thread, which nothing here ends but a return from `main`.
         unsafe { register_thread() };
@@ -187,7 +187,7 @@ pub fn register_main_thread() {
 }
 
 /// Makes the allocations of this thread count while it does `work`, which is the rest of its life.
-pub fn work_for_ever(work: impl FnOnce() -> Infallible) -> ! {
+pub(crate) fn work_for_ever(work: impl FnOnce() -> Infallible) -> ! {
     /// A panic would end the thread.
     struct Abort;
     impl Drop for Abort {
@@ -240,7 +240,7 @@ impl Counter {
 
 /// Bytes in use, by jemalloc's size classes (zmalloc_used_memory).
 #[inline]
-pub fn used_memory() -> usize {
+pub(crate) fn used_memory() -> usize {
     let n = REGISTERED.load(Ordering::Relaxed).min(THREADS);
     let mut sum = 0u64;
     for c in &COUNTERS[..n] {
@@ -251,7 +251,7 @@ pub fn used_memory() -> usize {
 
 /// The size class that a request of `size` bytes gets (malloc_usable_size of the result).
 #[inline]
-pub fn good_size(size: usize) -> usize {
+pub(crate) fn good_size(size: usize) -> usize {
     if size == 0 {
         return 0;
     }
@@ -262,7 +262,7 @@ pub fn good_size(size: usize) -> usize {
 /// `good_size`, computed here: jemalloc's classes are multiples of 16 up to 128, then four to each doubling. For values that
 /// ask on every change. A test holds it against jemalloc; were it wrong, only memory would be wasted.
 #[inline]
-pub const fn size_class(size: usize) -> usize {
+pub(crate) const fn size_class(size: usize) -> usize {
     if size <= 8 {
         return 8;
     }
@@ -282,7 +282,7 @@ const MOVE_MAX: usize = 4096;
 /// # Safety
 /// As `std::alloc::realloc`; `used` is at most the smaller of both sizes.
 #[inline]
-pub unsafe fn resize(p: *mut u8, old: Layout, new: Layout, used: usize) -> *mut u8 {
+pub(crate) unsafe fn resize(p: *mut u8, old: Layout, new: Layout, used: usize) -> *mut u8 {
     // SAFETY: by the caller's word, `p` was allocated with `old`; `used` bytes lie within both.
     unsafe {
         if old.size().max(new.size()) > MOVE_MAX {
@@ -299,14 +299,14 @@ pub unsafe fn resize(p: *mut u8, old: Layout, new: Layout, used: usize) -> *mut 
 
 /// jemalloc's own view, in bytes.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct AllocatorInfo {
+pub(crate) struct AllocatorInfo {
     pub allocated: usize,
     pub active: usize,
     pub resident: usize,
 }
 
 /// Refreshes and reads the allocator's statistics (zmalloc_get_allocator_info).
-pub fn allocator_info() -> AllocatorInfo {
+pub(crate) fn allocator_info() -> AllocatorInfo {
     let mut epoch = 1u64;
     let mut len = size_of::<u64>();
     // SAFETY: "epoch" takes and gives a u64.
@@ -329,7 +329,7 @@ pub fn allocator_info() -> AllocatorInfo {
 
 /// Lets pages go that have been unused for the decay time: an idle server allocates nothing, and jemalloc only looks when
 /// something is allocated.
-pub fn decay() {
+pub(crate) fn decay() {
     // SAFETY: "arena.4096.decay" (all arenas) takes and gives nothing.
     unsafe {
         jemalloc::mallctl(
@@ -343,7 +343,7 @@ pub fn decay() {
 }
 
 /// Gives all unused pages back to the kernel (jemalloc_purge); false when the allocator refuses.
-pub fn purge() -> bool {
+pub(crate) fn purge() -> bool {
     // SAFETY: "arena.4096.purge" (all arenas) takes and gives nothing.
     unsafe {
         jemalloc::mallctl(
@@ -367,7 +367,7 @@ extern "C" fn append_report(text: *mut c_void, piece: *const c_char) {
 }
 
 /// The allocator's own report on all it keeps count of.
-pub fn malloc_stats() -> Vec<u8> {
+pub(crate) fn malloc_stats() -> Vec<u8> {
     let mut text: Vec<u8> = Vec::with_capacity(64 * 1024);
     // SAFETY: the callback gets the vector, which outlives the call; no options are given.
     unsafe {
@@ -440,7 +440,7 @@ fn allowed(name: &CStr, list: &[&str]) -> std::io::Result<()> {
 ///
 /// # Errors
 /// There is no such name, or what it names is no number; EPERM: it is none that may be set.
-pub fn mallctl_int(name: &CStr, new: Option<i64>) -> std::io::Result<Option<i64>> {
+pub(crate) fn mallctl_int(name: &CStr, new: Option<i64>) -> std::io::Result<Option<i64>> {
     let invalid = || std::io::Error::from_raw_os_error(libc::EINVAL);
     if name.to_bytes().ends_with(b"hooks") {
         // A pointer is no number.
@@ -506,7 +506,7 @@ const TEXTS: &[&str] = &[
 ///
 /// # Errors
 /// There is no such name, or what it names is no text.
-pub fn mallctl_str(name: &CStr) -> std::io::Result<String> {
+pub(crate) fn mallctl_str(name: &CStr) -> std::io::Result<String> {
     let is_text = TEXTS
         .iter()
         .any(|t| name.to_bytes().ends_with(t.as_bytes()));
@@ -524,7 +524,7 @@ pub fn mallctl_str(name: &CStr) -> std::io::Result<String> {
 ///
 /// # Errors
 /// There is no such name, or it has a value; EPERM: it is nothing that may be done.
-pub fn mallctl_trigger(name: &CStr) -> std::io::Result<()> {
+pub(crate) fn mallctl_trigger(name: &CStr) -> std::io::Result<()> {
     allowed(name, TRIGGERS)?;
     let (null, no_len) = (std::ptr::null_mut, std::ptr::null_mut());
     // SAFETY: the name is terminated; a name that needs a place for a value refuses to go without, or does nothing.
@@ -536,7 +536,7 @@ pub fn mallctl_trigger(name: &CStr) -> std::io::Result<()> {
 }
 
 /// What INFO calls `mem_allocator`.
-pub fn name() -> String {
+pub(crate) fn name() -> String {
     let p = mallctl_read::<usize>(c"version").unwrap_or(0) as *const c_char;
     if p.is_null() {
         return "jemalloc".into();

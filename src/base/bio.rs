@@ -71,7 +71,7 @@ struct Worker {
 }
 
 /// The handle of the threads.
-pub struct Bio {
+pub(crate) struct Bio {
     syncs: Worker,
     closes: Worker,
     shared: Arc<Shared>,
@@ -134,61 +134,61 @@ impl Worker {
 
 impl Bio {
     /// `done` is called by the thread whenever it has done a sync; only the first that is given counts.
-    pub fn on_done(&self, done: impl Fn() + Send + Sync + 'static) {
+    pub(crate) fn on_done(&self, done: impl Fn() + Send + Sync + 'static) {
         let _ = self.shared.done.set(Box::new(done));
     }
 
     /// Syncs a file in the background (aof_background_fsync).
-    pub fn sync(&mut self, file: File, mark: i64) {
+    pub(crate) fn sync(&mut self, file: File, mark: i64) {
         self.shared.syncing.fetch_add(1, Ordering::Relaxed);
         self.shared.pending.fetch_add(1, Ordering::Relaxed);
         self.syncs.send(Job::Sync { file, mark }, &self.shared);
     }
 
     /// Syncs and closes a file in the background (aof_background_fsync_and_close).
-    pub fn sync_and_close(&mut self, file: File, mark: i64) {
+    pub(crate) fn sync_and_close(&mut self, file: File, mark: i64) {
         self.shared.pending.fetch_add(1, Ordering::Relaxed);
         self.syncs
             .send(Job::SyncAndClose { file, mark }, &self.shared);
     }
 
     /// Closes a file in the background: freeing the blocks of one that was unlinked can take long (bg_unlink).
-    pub fn close(&mut self, file: File) {
+    pub(crate) fn close(&mut self, file: File) {
         self.closes.send(Job::Close(file), &self.shared);
     }
 
     /// Syncs of a file that is written to which are not done.
-    pub fn syncing(&self) -> u64 {
+    pub(crate) fn syncing(&self) -> u64 {
         self.shared.syncing.load(Ordering::Acquire)
     }
 
     /// Nothing is left to sync.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.shared.pending.load(Ordering::Acquire) == 0
     }
 
     /// The last sync failed with this error number.
-    pub fn error(&self) -> Option<i32> {
+    pub(crate) fn error(&self) -> Option<i32> {
         Some(self.shared.errno.load(Ordering::Acquire)).filter(|e| *e != 0)
     }
 
     /// Forgets the error.
-    pub fn clear_error(&self) {
+    pub(crate) fn clear_error(&self) {
         self.shared.errno.store(0, Ordering::Release);
     }
 
     /// The mark of the last sync that succeeded.
-    pub fn mark(&self) -> i64 {
+    pub(crate) fn mark(&self) -> i64 {
         self.shared.mark.load(Ordering::Acquire)
     }
 
     /// Whoever syncs without the thread says so here.
-    pub fn set_mark(&self, mark: i64) {
+    pub(crate) fn set_mark(&self, mark: i64) {
         self.shared.mark.store(mark, Ordering::Release);
     }
 
     /// Waits until nothing is left to sync (bioDrainWorker).
-    pub fn drain(&self) {
+    pub(crate) fn drain(&self) {
         while !self.is_idle() {
             std::thread::sleep(Duration::from_micros(100));
         }

@@ -14,46 +14,46 @@ use crate::base::sys;
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
 /// Bits of an object's LRU field, and milliseconds per unit of it (server.h).
-pub const LRU_BITS: u32 = 24;
+pub(crate) const LRU_BITS: u32 = 24;
 /// The largest LRU clock value; it wraps to 0 after some 194 days.
-pub const LRU_CLOCK_MAX: u32 = (1 << LRU_BITS) - 1;
+pub(crate) const LRU_CLOCK_MAX: u32 = (1 << LRU_BITS) - 1;
 /// Milliseconds per tick of the LRU clock.
-pub const LRU_CLOCK_RESOLUTION: i64 = 1000;
+pub(crate) const LRU_CLOCK_RESOLUTION: i64 = 1000;
 
 /// Unix time in microseconds. server.c.
 #[inline]
-pub fn ustime() -> i64 {
+pub(crate) fn ustime() -> i64 {
     let (s, ns) = sys::realtime();
     s.wrapping_mul(1_000_000).wrapping_add(ns / 1000)
 }
 
 /// Unix time in milliseconds. server.c.
-pub fn mstime() -> i64 {
+pub(crate) fn mstime() -> i64 {
     ustime().div_euclid(1000)
 }
 
 /// Microseconds since some moment early in the process's life; never goes back. monotonic.c's getMonotonicUs.
 #[inline]
-pub fn monotonic_us() -> u64 {
+pub(crate) fn monotonic_us() -> u64 {
     let origin = ORIGIN.get_or_init(Instant::now);
     origin.elapsed().as_micros() as u64
 }
 
 /// The LRU clock at a unix time in milliseconds. evict.c's getLRUClock.
 #[inline]
-pub fn lru_clock_at(unix_ms: i64) -> u32 {
+pub(crate) fn lru_clock_at(unix_ms: i64) -> u32 {
     (unix_ms.div_euclid(LRU_CLOCK_RESOLUTION) & i64::from(LRU_CLOCK_MAX)) as u32
 }
 
 /// Minutes modulo 2^16 at a unix time in seconds. evict.c's LFUGetTimeInMinutes.
 #[inline]
-pub fn lfu_minutes_at(unix_s: i64) -> u16 {
+pub(crate) fn lfu_minutes_at(unix_s: i64) -> u16 {
     (unix_s.div_euclid(60) & 0xffff) as u16
 }
 
 /// The time as of the last update. Its owner says when that is; all fields are of the same moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CachedClock {
+pub(crate) struct CachedClock {
     /// Unix time in microseconds.
     pub unix_us: i64,
     /// Unix time in milliseconds.
@@ -67,7 +67,7 @@ pub struct CachedClock {
 impl CachedClock {
     /// Of now.
     #[inline]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (s, ns) = sys::realtime();
         if s < 0 {
             return CachedClock::at(ustime());
@@ -84,7 +84,7 @@ impl CachedClock {
 
     /// Of the unix time `unix_us` in microseconds.
     #[inline]
-    pub fn at(unix_us: i64) -> Self {
+    pub(crate) fn at(unix_us: i64) -> Self {
         if unix_us < 0 {
             return CachedClock::before_1970(unix_us);
         }
@@ -113,20 +113,20 @@ impl CachedClock {
     /// Reads the wall clock. server.c's updateCachedTime.
     #[inline]
     #[cfg(test)]
-    pub fn update(&mut self) {
+    pub(crate) fn update(&mut self) {
         *self = CachedClock::new();
     }
 
     /// Takes a time that was read anyway.
     #[inline]
     #[cfg(test)]
-    pub fn update_at(&mut self, unix_us: i64) {
+    pub(crate) fn update_at(&mut self, unix_us: i64) {
         *self = CachedClock::at(unix_us);
     }
 
     /// Minutes modulo 2^16, for LFU decay.
     #[inline]
-    pub fn lfu_minutes(&self) -> u16 {
+    pub(crate) fn lfu_minutes(&self) -> u16 {
         lfu_minutes_at(self.unix_s)
     }
 }

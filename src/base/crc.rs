@@ -11,18 +11,18 @@ use crc_fast::{CrcAlgorithm, Digest};
 /// A running CRC-64. Cheap to make and to copy; feed it buffers, not single fields: a call costs as much as a
 /// kilobyte does, some 25 ns.
 #[derive(Clone, Copy, Debug)]
-pub struct Crc64 {
+pub(crate) struct Crc64 {
     digest: Digest,
 }
 
 impl Crc64 {
     /// Over no bytes yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Crc64::resume(0)
     }
 
     /// Continues from a value that `value` gave earlier.
-    pub fn resume(value: u64) -> Self {
+    pub(crate) fn resume(value: u64) -> Self {
         Crc64 {
             digest: Digest::new_with_init_state(CrcAlgorithm::Crc64Redis, value),
         }
@@ -30,13 +30,13 @@ impl Crc64 {
 
     /// Adds `bytes`.
     #[inline]
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
     }
 
     /// The sum of everything added so far.
     #[inline]
-    pub fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.digest.finalize()
     }
 }
@@ -48,7 +48,7 @@ impl Default for Crc64 {
 }
 
 /// The CRC-64 of `bytes`. crc64.c.
-pub fn crc64(bytes: &[u8]) -> u64 {
+pub(crate) fn crc64(bytes: &[u8]) -> u64 {
     let mut crc = Crc64::new();
     crc.update(bytes);
     crc.value()

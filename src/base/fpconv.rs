@@ -9,7 +9,7 @@
 //! Must not know: which doubles are written as integers (`num::d2string` decides that).
 
 /// Room for the longest text: a sign, 17 digits and 7 zeros.
-pub const FPCONV_SIZE: usize = 25;
+pub(crate) const FPCONV_SIZE: usize = 25;
 
 /// Decimal exponent of `POWERS[0]`, and the step from one entry to the next.
 const FIRST_POWER: i32 = -348;
@@ -218,7 +218,7 @@ fn generate_digits(w: DiyFp, upper: u64, lower: u64, exp10: i32) -> Digits {
 /// Writes `value`'s text to the start of `out` and returns its length. Plain notation is for integers with fewer than
 /// eight zeros behind their digits, for at most six decimals, and for magnitudes from 0.001 up to 10000; all else is
 /// `d.ddde[+-]x`. Zero is `0` or `-0`; a NaN or an infinity is `nan`, `inf`, with its sign. deps/fpconv.
-pub fn fpconv_dtoa(value: f64, out: &mut [u8; FPCONV_SIZE]) -> usize {
+pub(crate) fn fpconv_dtoa(value: f64, out: &mut [u8; FPCONV_SIZE]) -> usize {
     let mut at = 0;
     let mut put = |bytes: &[u8]| {
         // Nothing is ever cut; the bound keeps a mistake from becoming a panic.

@@ -5,11 +5,11 @@
 //! lengths are metres. Latitudes end where the Mercator projection does (EPSG:3857).
 
 /// Bits of each coordinate in a score (GEO_STEP_MAX): 52 bits in all, which a double holds exactly.
-pub const GEO_STEP_MAX: u8 = 26;
-pub const GEO_LAT_MAX: f64 = 85.05112878;
-pub const GEO_LAT_MIN: f64 = -GEO_LAT_MAX;
-pub const GEO_LONG_MAX: f64 = 180.0;
-pub const GEO_LONG_MIN: f64 = -GEO_LONG_MAX;
+pub(crate) const GEO_STEP_MAX: u8 = 26;
+pub(crate) const GEO_LAT_MAX: f64 = 85.05112878;
+pub(crate) const GEO_LAT_MIN: f64 = -GEO_LAT_MAX;
+pub(crate) const GEO_LONG_MAX: f64 = 180.0;
+pub(crate) const GEO_LONG_MIN: f64 = -GEO_LONG_MAX;
 
 const RADIANS_PER_DEGREE: f64 = std::f64::consts::PI / 180.0;
 /// The earth's quadratic mean radius for WGS-84, in metres.
@@ -22,14 +22,14 @@ const ALPHABET: &[u8; 32] = b"0123456789bcdefghjkmnpqrstuvwxyz";
 
 /// A longitude and a latitude.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point {
+pub(crate) struct Point {
     pub longitude: f64,
     pub latitude: f64,
 }
 
 /// Bounds of a coordinate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GeoHashRange {
+pub(crate) struct GeoHashRange {
     pub min: f64,
     pub max: f64,
 }
@@ -45,7 +45,7 @@ const LAT_RANGE: GeoHashRange = GeoHashRange {
 
 /// A cell of a grid with 2^step columns and rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GeoHashBits {
+pub(crate) struct GeoHashBits {
     pub bits: u64,
     pub step: u8,
 }
@@ -59,7 +59,7 @@ struct GeoHashArea {
 
 /// What a search looks in, around a centre.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// Radius in metres.
     Circle(f64),
     /// Width and height in metres.
@@ -98,18 +98,18 @@ fn geohash_encode(long: GeoHashRange, lat: GeoHashRange, p: Point, step: u8) -> 
 }
 
 /// Whether a point can be stored.
-pub fn is_valid(p: Point) -> bool {
+pub(crate) fn is_valid(p: Point) -> bool {
     (GEO_LONG_MIN..=GEO_LONG_MAX).contains(&p.longitude)
         && (GEO_LAT_MIN..=GEO_LAT_MAX).contains(&p.latitude)
 }
 
 /// The score of a valid point (geohashEncodeWGS84 and geohashAlign52Bits).
-pub fn encode_score(p: Point) -> u64 {
+pub(crate) fn encode_score(p: Point) -> u64 {
     geohash_encode(LONG_RANGE, LAT_RANGE, p, GEO_STEP_MAX).bits
 }
 
 /// Where a score is (decodeGeohash): the middle of its cell. Any number is somewhere.
-pub fn decode_score(score: f64) -> Point {
+pub(crate) fn decode_score(score: f64) -> Point {
     let bits = double_to_bits(score);
     let area = geohash_decode(GeoHashBits {
         bits,
@@ -154,7 +154,7 @@ fn geohash_decode(hash: GeoHashBits) -> GeoHashArea {
 
 /// The standard geohash of a score as text (GEOHASH). Its latitudes go to the poles, so the point is encoded anew; the last
 /// letter has no bits left and is always 0.
-pub fn geohash_string(score: f64) -> [u8; 11] {
+pub(crate) fn geohash_string(score: f64) -> [u8; 11] {
     let lat = GeoHashRange {
         min: -90.0,
         max: 90.0,
@@ -191,7 +191,7 @@ impl GeoHashBits {
     }
 
     /// The scores in this cell: the first one, and the one behind the last (scoresOfGeoHashBox).
-    pub fn scores(self) -> (u64, u64) {
+    pub(crate) fn scores(self) -> (u64, u64) {
         let shift = 52 - u32::from(self.step) * 2;
         (self.bits << shift, (self.bits + 1) << shift)
     }
@@ -258,7 +258,10 @@ fn geohash_bounding_box(center: Point, shape: Shape) -> GeoHashArea {
 
 /// The cells that cover a shape, in the order in which they are searched: the centre's, then those of its eight neighbours
 /// that are of use (geohashCalculateAreasByShapeWGS84). The same cell may come up more than once.
-pub fn geohash_calculate_areas(center: Point, shape: Shape) -> impl Iterator<Item = GeoHashBits> {
+pub(crate) fn geohash_calculate_areas(
+    center: Point,
+    shape: Shape,
+) -> impl Iterator<Item = GeoHashBits> {
     let bounds = geohash_bounding_box(center, shape);
     let radius = match shape {
         Shape::Circle(r) => r,
@@ -295,7 +298,7 @@ fn geohash_get_lat_distance(a: f64, b: f64) -> f64 {
 }
 
 /// Between two points on the great circle, by the haversine formula (geohashGetDistance).
-pub fn geohash_get_distance(a: Point, b: Point) -> f64 {
+pub(crate) fn geohash_get_distance(a: Point, b: Point) -> f64 {
     let (long_a, long_b) = (
         a.longitude * RADIANS_PER_DEGREE,
         b.longitude * RADIANS_PER_DEGREE,
@@ -314,7 +317,7 @@ pub fn geohash_get_distance(a: Point, b: Point) -> f64 {
 }
 
 /// The distance of a point from the centre, when the point is within the shape (geoWithinShape).
-pub fn distance_if_within(center: Point, shape: Shape, p: Point) -> Option<f64> {
+pub(crate) fn distance_if_within(center: Point, shape: Shape, p: Point) -> Option<f64> {
     match shape {
         Shape::Circle(radius) => {
             // Most of those that are too far are so by their latitude alone. The margins are wider than what the formula

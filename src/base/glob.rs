@@ -13,20 +13,20 @@
 const MAX_NESTING: u32 = 1000;
 
 /// Whether all of `string` matches `pattern`. util.c's stringmatchlen.
-pub fn string_match_len(pattern: &[u8], string: &[u8], nocase: bool) -> bool {
+pub(crate) fn string_match_len(pattern: &[u8], string: &[u8], nocase: bool) -> bool {
     let mut skip_longer_matches = false;
     match_from(pattern, string, nocase, &mut skip_longer_matches, 0)
 }
 
 /// A pattern to match many texts with, in their own case: most of them differ in what stands before its first wildcard.
 #[derive(Clone, Copy)]
-pub struct Glob<'a> {
+pub(crate) struct Glob<'a> {
     pattern: &'a [u8],
     literal: &'a [u8],
 }
 
 impl<'a> Glob<'a> {
-    pub fn new(pattern: &'a [u8]) -> Glob<'a> {
+    pub(crate) fn new(pattern: &'a [u8]) -> Glob<'a> {
         let special = |b: &u8| matches!(b, b'*' | b'?' | b'[' | b'\\');
         let n = pattern.iter().position(special).unwrap_or(pattern.len());
         Glob {
@@ -37,7 +37,7 @@ impl<'a> Glob<'a> {
 
     /// Whether all of `string` matches.
     #[inline(never)]
-    pub fn matches(&self, string: &[u8]) -> bool {
+    pub(crate) fn matches(&self, string: &[u8]) -> bool {
         let (Some(a), Some(b)) = (self.literal.first(), string.first()) else {
             return string_match_len(self.pattern, string, false);
         };

@@ -20,12 +20,12 @@ use super::clock::ustime;
 use super::sys;
 
 /// Messages are cut to this many bytes, less one (server.h).
-pub const LOG_MAX_LEN: usize = 1024;
+pub(crate) const LOG_MAX_LEN: usize = 1024;
 
 /// How much a message matters, least first; as a threshold, what is logged at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Level {
+pub(crate) enum Level {
     /// For development and tests.
     Debug = 0,
     /// Rarely useful.
@@ -41,7 +41,7 @@ pub enum Level {
 impl Level {
     /// The level that config files call `name`, in either case.
     #[cfg(test)]
-    pub fn from_name(name: &[u8]) -> Option<Level> {
+    pub(crate) fn from_name(name: &[u8]) -> Option<Level> {
         [
             Level::Debug,
             Level::Verbose,
@@ -55,7 +55,7 @@ impl Level {
 
     /// The name in config files.
     #[cfg(test)]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Level::Debug => "debug",
             Level::Verbose => "verbose",
@@ -78,7 +78,7 @@ impl Level {
 /// The character behind the process id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Role {
+pub(crate) enum Role {
     /// A forked child that writes an RDB or AOF file.
     Child = b'C',
     /// A replica.
@@ -89,7 +89,7 @@ pub enum Role {
 
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// With process id, time and level in front, and a newline behind.
     Line,
     /// As it is (upstream's LL_RAW).
@@ -97,7 +97,7 @@ pub enum Form {
 }
 
 /// Hands a message to syslog: the level and the text without prefix and newline.
-pub type SyslogHook = fn(Level, &[u8]);
+pub(crate) type SyslogHook = fn(Level, &[u8]);
 
 static VERBOSITY: AtomicU8 = AtomicU8::new(Level::Notice as u8);
 static ROLE: AtomicU8 = AtomicU8::new(Role::Master as u8);
@@ -114,35 +114,35 @@ struct Destination {
 }
 
 /// Sets the threshold: messages below `level` are dropped.
-pub fn set_verbosity(level: Level) {
+pub(crate) fn set_verbosity(level: Level) {
     VERBOSITY.store(level as u8, Ordering::Relaxed);
 }
 
 /// Whether a message of `level` would be logged.
 #[inline]
-pub fn enabled(level: Level) -> bool {
+pub(crate) fn enabled(level: Level) -> bool {
     level as u8 >= VERBOSITY.load(Ordering::Relaxed)
 }
 
 /// Sets the role that lines show. A forked child sets its own.
-pub fn set_role(role: Role) {
+pub(crate) fn set_role(role: Role) {
     ROLE.store(role as u8, Ordering::Relaxed);
 }
 
 /// Sets what to add to UTC for local time, in seconds; to be set again when daylight saving time begins or ends.
-pub fn set_utc_offset(seconds: i32) {
+pub(crate) fn set_utc_offset(seconds: i32) {
     UTC_OFFSET.store(seconds, Ordering::Relaxed);
 }
 
 /// Sets the log file; an empty path is standard output. The file is made when the first line comes.
-pub fn set_log_file(path: PathBuf) {
+pub(crate) fn set_log_file(path: PathBuf) {
     let mut destination = DESTINATION.write().unwrap_or_else(PoisonError::into_inner);
     destination.file = (!path.as_os_str().is_empty()).then_some(path);
 }
 
 /// Whether lines go to standard output.
 #[cfg(test)]
-pub fn logs_to_stdout() -> bool {
+pub(crate) fn logs_to_stdout() -> bool {
     DESTINATION
         .read()
         .unwrap_or_else(PoisonError::into_inner)
@@ -151,7 +151,7 @@ pub fn logs_to_stdout() -> bool {
 }
 
 /// Sets or removes the way to syslog. Raw messages go there, too, as upstream's do.
-pub fn set_syslog(hook: Option<SyslogHook>) {
+pub(crate) fn set_syslog(hook: Option<SyslogHook>) {
     DESTINATION
         .write()
         .unwrap_or_else(PoisonError::into_inner)
@@ -173,7 +173,7 @@ macro_rules! server_log {
 /// What `server_log!` expands to. Formats without the heap, cuts at 1023 bytes, and makes one line of it whatever is in it.
 /// server.c's _serverLog.
 #[cold]
-pub fn server_log_fmt(level: Level, message: fmt::Arguments<'_>) {
+pub(crate) fn server_log_fmt(level: Level, message: fmt::Arguments<'_>) {
     let mut cut = CutText {
         buf: [0; LOG_MAX_LEN - 1],
         len: 0,
@@ -211,7 +211,7 @@ fn without_controls(text: &[u8]) -> Vec<u8> {
 }
 
 /// Logs `message` whole, whatever its length and content, if `level` is not below the threshold. server.c's serverLogRaw.
-pub fn server_log_raw(level: Level, form: Form, message: &[u8]) {
+pub(crate) fn server_log_raw(level: Level, form: Form, message: &[u8]) {
     if !enabled(level) {
         return;
     }

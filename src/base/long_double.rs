@@ -14,7 +14,7 @@ use super::num::{LONG_STR_SIZE, push_ull, ull2string};
 use super::strtod::{NumberKind, NumberText, is_space, scan_number, shift_right_even};
 
 /// Texts of this many bytes and more are refused (util.h).
-pub const MAX_LONG_DOUBLE_CHARS: usize = 5 * 1024;
+pub(crate) const MAX_LONG_DOUBLE_CHARS: usize = 5 * 1024;
 
 /// Exponents of the last mantissa bit: of subnormals, and of the largest binade.
 const MIN_EXP: i32 = -16445;
@@ -33,14 +33,14 @@ enum Class {
 
 /// An 80-bit extended floating point number.
 #[derive(Clone, Copy, Debug)]
-pub struct LongDouble {
+pub(crate) struct LongDouble {
     negative: bool,
     class: Class,
 }
 
 impl LongDouble {
     /// Positive zero.
-    pub const ZERO: LongDouble = LongDouble {
+    pub(crate) const ZERO: LongDouble = LongDouble {
         negative: false,
         class: Class::Finite {
             mantissa: 0,
@@ -99,17 +99,17 @@ impl LongDouble {
     }
 
     /// Whether it is not a number.
-    pub fn is_nan(&self) -> bool {
+    pub(crate) fn is_nan(&self) -> bool {
         self.class == Class::Nan
     }
 
     /// Whether it is infinite, of either sign.
-    pub fn is_infinite(&self) -> bool {
+    pub(crate) fn is_infinite(&self) -> bool {
         self.class == Class::Infinite
     }
 
     /// Whether it is zero, of either sign.
-    pub fn is_zero(&self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         matches!(self.class, Class::Finite { mantissa: 0, .. })
     }
 }
@@ -212,7 +212,7 @@ impl std::ops::Add for LongDouble {
 /// Parses a long double: all of `s` must be what `strtold` takes, without leading blanks, in fewer than
 /// `MAX_LONG_DOUBLE_CHARS` bytes. `inf` and hex floats are in; NaN, and a number that overflows or underflows to zero,
 /// are out. util.c.
-pub fn string2ld(s: &[u8]) -> Option<LongDouble> {
+pub(crate) fn string2ld(s: &[u8]) -> Option<LongDouble> {
     if s.len() >= MAX_LONG_DOUBLE_CHARS || s.first().is_none_or(|b| is_space(*b)) {
         return None;
     }
@@ -308,7 +308,7 @@ fn parse_decimal(text: &NumberText<'_>) -> LongDouble {
 
 /// Appends `value`'s text in the human friendly mode: `%.17Lf` without trailing zeros, `0` for a negative zero, `inf`,
 /// `-inf`, `nan`. util.c, LD_STR_HUMAN.
-pub fn ld2string(out: &mut Vec<u8>, value: LongDouble) {
+pub(crate) fn ld2string(out: &mut Vec<u8>, value: LongDouble) {
     let (mantissa, exp) = match value.class {
         Class::Nan => return out.extend_from_slice(b"nan"),
         Class::Infinite => {

@@ -18,7 +18,7 @@ const HASH_BITS: u32 = 14;
 
 /// The compressor's workspace: 64 KB, to be made once and used again; it needs no clearing between two calls.
 #[derive(Debug)]
-pub struct LzfState {
+pub(crate) struct LzfState {
     /// Where each hash was last seen: `base` plus the position, modulo 2^32.
     slots: Box<[u32]>,
     /// Greater than all that earlier calls have stored, so that their entries lie before the input's start.
@@ -27,7 +27,7 @@ pub struct LzfState {
 
 impl LzfState {
     /// An empty workspace.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         LzfState {
             slots: vec![0; 1 << HASH_BITS].into_boxed_slice(),
             base: 1,
@@ -111,7 +111,7 @@ fn match_len(input: &[u8], a: usize, b: usize) -> usize {
 
 /// Appends the compressed `input` to `out` and returns its length, or `None` (and `out` as it was) when it is empty or
 /// does not fit `max_out` bytes. lzf_c.c.
-pub fn lzf_compress(
+pub(crate) fn lzf_compress(
     state: &mut LzfState,
     input: &[u8],
     out: &mut Vec<u8>,
@@ -182,7 +182,7 @@ fn compress_into(state: &mut LzfState, input: &[u8], out: &mut Vec<u8>, limit: u
 
 /// Why a compressed text was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LzfError {
+pub(crate) enum LzfError {
     /// The input ends inside a run or a reference.
     Truncated,
     /// A reference points before the start of the output.
@@ -256,7 +256,7 @@ fn decompressed_len(mut input: &[u8]) -> Result<usize, LzfError> {
 
 /// Decompresses `input`, which must stand for exactly `out_len` bytes. Nothing is allocated before that is known to be
 /// so. lzf_d.c.
-pub fn lzf_decompress(mut input: &[u8], out_len: usize) -> Result<Vec<u8>, LzfError> {
+pub(crate) fn lzf_decompress(mut input: &[u8], out_len: usize) -> Result<Vec<u8>, LzfError> {
     if decompressed_len(input)? != out_len {
         return Err(LzfError::WrongLength);
     }

@@ -1,18 +1,18 @@
 //! What everything stands on: system calls, clocks, numbers, patterns, checksums, randomness, the log and the allocator.
 //! Floor 0: nothing here knows what Redis is.
 
-pub mod alloc;
-pub mod bio;
-pub mod clock;
-pub mod crc;
-pub mod fpconv;
-pub mod geohash;
-pub mod glob;
-pub mod log;
-pub mod long_double;
-pub mod lzf;
-pub mod num;
-pub mod random;
-pub mod split_args;
-pub mod strtod;
-pub mod sys;
+pub(crate) mod alloc;
+pub(crate) mod bio;
+pub(crate) mod clock;
+pub(crate) mod crc;
+pub(crate) mod fpconv;
+pub(crate) mod geohash;
+pub(crate) mod glob;
+pub(crate) mod log;
+pub(crate) mod long_double;
+pub(crate) mod lzf;
+pub(crate) mod num;
+pub(crate) mod random;
+pub(crate) mod split_args;
+pub(crate) mod strtod;
+pub(crate) mod sys;

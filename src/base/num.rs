@@ -11,10 +11,10 @@ use super::fpconv::{FPCONV_SIZE, fpconv_dtoa};
 use super::strtod::{is_space, strtod};
 
 /// Room for every `i64` as text ("-9223372036854775808" has 20 bytes).
-pub const LONG_STR_SIZE: usize = 21;
+pub(crate) const LONG_STR_SIZE: usize = 21;
 
 /// Room for every double as `d2string` or `d2string_g17` writes it.
-pub const D2STRING_SIZE: usize = 32;
+pub(crate) const D2STRING_SIZE: usize = 32;
 
 const DIGIT_PAIRS: &[u8; 200] = b"\
 0001020304050607080910111213141516171819\
@@ -25,19 +25,19 @@ const DIGIT_PAIRS: &[u8; 200] = b"\
 
 /// Number of decimal digits of `v` (1 for 0). util.c.
 #[inline]
-pub fn digits10(v: u64) -> u32 {
+pub(crate) fn digits10(v: u64) -> u32 {
     v.checked_ilog10().map_or(1, |n| n + 1)
 }
 
 /// Number of bytes of `v` as text, the sign included. util.c.
 #[inline]
-pub fn sdigits10(v: i64) -> u32 {
+pub(crate) fn sdigits10(v: i64) -> u32 {
     digits10(v.unsigned_abs()) + u32::from(v < 0)
 }
 
 /// Writes `v` in decimal; the text is the returned slice, which may start anywhere in `buf`. util.c.
 #[inline]
-pub fn ll2string(buf: &mut [u8; LONG_STR_SIZE], v: i64) -> &[u8] {
+pub(crate) fn ll2string(buf: &mut [u8; LONG_STR_SIZE], v: i64) -> &[u8] {
     let mut at = write_digits(buf, v.unsigned_abs());
     if v < 0 {
         at -= 1;
@@ -48,7 +48,7 @@ pub fn ll2string(buf: &mut [u8; LONG_STR_SIZE], v: i64) -> &[u8] {
 
 /// Writes `v` in decimal; the text is the returned slice, which may start anywhere in `buf`. util.c.
 #[inline]
-pub fn ull2string(buf: &mut [u8; LONG_STR_SIZE], v: u64) -> &[u8] {
+pub(crate) fn ull2string(buf: &mut [u8; LONG_STR_SIZE], v: u64) -> &[u8] {
     let at = write_digits(buf, v);
     &buf[at..]
 }
@@ -78,13 +78,13 @@ fn write_digits(buf: &mut [u8; LONG_STR_SIZE], mut v: u64) -> usize {
 
 /// Appends `v` in decimal.
 #[inline]
-pub fn push_ll(out: &mut Vec<u8>, v: i64) {
+pub(crate) fn push_ll(out: &mut Vec<u8>, v: i64) {
     out.extend_from_slice(ll2string(&mut [0; LONG_STR_SIZE], v));
 }
 
 /// Appends `v` in decimal.
 #[inline]
-pub fn push_ull(out: &mut Vec<u8>, v: u64) {
+pub(crate) fn push_ull(out: &mut Vec<u8>, v: u64) {
     out.extend_from_slice(ull2string(&mut [0; LONG_STR_SIZE], v));
 }
 
@@ -115,7 +115,7 @@ fn up_to_eight_digits(s: &[u8]) -> Option<u64> {
 /// Parses a canonical `i64`: `0`, or an optional `-` and digits that do not start with `0`. Anything else (`+1`, ` 1`,
 /// `01`, `-0`, the empty string, an overflow) is `None`. util.c.
 #[inline]
-pub fn string2ll(s: &[u8]) -> Option<i64> {
+pub(crate) fn string2ll(s: &[u8]) -> Option<i64> {
     let (negative, digits) = match s {
         [b'-', digits @ ..] => (true, digits),
         _ => (false, s),
@@ -146,7 +146,7 @@ pub fn string2ll(s: &[u8]) -> Option<i64> {
 
 /// A number as C's strtol reads it in base 10: blanks, a sign, digits; what is too large is the nearest that fits. And how
 /// many bytes of the text it took: none, and zero, where there is no number.
-pub fn strtol(text: &[u8]) -> (i64, usize) {
+pub(crate) fn strtol(text: &[u8]) -> (i64, usize) {
     let blanks = text.len() - text.trim_ascii_start().len();
     let signed = matches!(text.get(blanks), Some(b'-' | b'+'));
     let start = blanks + usize::from(signed);
@@ -174,7 +174,7 @@ pub fn strtol(text: &[u8]) -> (i64, usize) {
 /// whole, which means leading blanks, a `+`, leading zeros, and a `-` that negates modulo 2^64 where the text is not
 /// canonical (`-05`, but not `-5`). Overflow is `None`. util.c.
 #[inline]
-pub fn string2ull(s: &[u8]) -> Option<u64> {
+pub(crate) fn string2ull(s: &[u8]) -> Option<u64> {
     match string2ll(s) {
         Some(v) => u64::try_from(v).ok(),
         None => strtoull(s),
@@ -209,7 +209,7 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
 /// Parses a double: all of `s` must be what `strtod` takes, without leading blanks; `inf` and hex floats are in, NaN is
 /// out, and so is a number that overflows or underflows to zero. util.c.
 #[inline]
-pub fn string2d(s: &[u8]) -> Option<f64> {
+pub(crate) fn string2d(s: &[u8]) -> Option<f64> {
     if let Some(value) = short_decimal(s) {
         return Some(value);
     }
@@ -258,14 +258,14 @@ fn short_decimal(s: &[u8]) -> Option<f64> {
 
 /// Parses a score bound as t_zset.c's ranges do: like `strtod` over all of `s`, so leading blanks are skipped, an
 /// overflow is infinite, an underflow 0, and the empty string is 0. NaN and trailing bytes are `None`.
-pub fn string2d_range(s: &[u8]) -> Option<f64> {
+pub(crate) fn string2d_range(s: &[u8]) -> Option<f64> {
     let r = strtod(s);
     (r.len == s.len() && !r.value.is_nan()).then_some(r.value)
 }
 
 /// `Some` when `d` is an integer of at most 2^62 in magnitude, so that the cast loses nothing. util.c.
 #[inline]
-pub fn double2ll(d: f64) -> Option<i64> {
+pub(crate) fn double2ll(d: f64) -> Option<i64> {
     const LIMIT: f64 = (1u64 << 62) as f64;
     if !(-LIMIT..=LIMIT).contains(&d) {
         return None;
@@ -276,7 +276,7 @@ pub fn double2ll(d: f64) -> Option<i64> {
 
 /// Appends a double with exactly four decimals, as distances are sent (util.c's fixedpoint_d2string). What has no
 /// ten-thousandths in 64 bits comes out as their lowest number, as the processor's conversion has it.
-pub fn push_fixed4(out: &mut Vec<u8>, d: f64) {
+pub(crate) fn push_fixed4(out: &mut Vec<u8>, d: f64) {
     let scaled = (d * 10_000.0).round_ties_even();
     let fits = scaled.abs() < (1u64 << 63) as f64;
     let n = if fits { scaled as i64 } else { i64::MIN };
@@ -294,7 +294,7 @@ pub fn push_fixed4(out: &mut Vec<u8>, d: f64) {
 /// The text of a double in replies and in listpacks: `nan`, `inf`, `-inf`, `-0`, an integer where `double2ll` gives one,
 /// else Grisu2 digits. util.c; the text is the returned slice.
 #[inline]
-pub fn d2string(buf: &mut [u8; D2STRING_SIZE], value: f64) -> &[u8] {
+pub(crate) fn d2string(buf: &mut [u8; D2STRING_SIZE], value: f64) -> &[u8] {
     if value == 0.0 {
         return if value.is_sign_negative() {
             b"-0"
@@ -329,7 +329,7 @@ fn non_finite(value: f64) -> Option<&'static [u8]> {
 
 /// The text of a double as `%.17g`: what ZSCAN sends for a big sorted set, and old RDB files hold. util.c's
 /// ld2string(LD_STR_AUTO) for a value that came from a double.
-pub fn d2string_g17(buf: &mut [u8; D2STRING_SIZE], value: f64) -> &[u8] {
+pub(crate) fn d2string_g17(buf: &mut [u8; D2STRING_SIZE], value: f64) -> &[u8] {
     if let Some(text) = non_finite(value) {
         return text;
     }
@@ -401,7 +401,7 @@ pub fn d2string_g17(buf: &mut [u8; D2STRING_SIZE], value: f64) -> &[u8] {
 /// Appends `value` with exactly `fractional_digits` (at most 17) digits after the point, rounded half to even after the
 /// scaling as an f64. A product past 2^63 saturates. util.c's fixedpoint_d2string; GEODIST sends four digits.
 #[cfg(test)]
-pub fn push_fixedpoint(out: &mut Vec<u8>, value: f64, fractional_digits: u32) {
+pub(crate) fn push_fixedpoint(out: &mut Vec<u8>, value: f64, fractional_digits: u32) {
     let fraction = fractional_digits.min(17);
     let unit = 10u64.pow(fraction);
     let scaled = (value * unit as f64).round_ties_even() as i64;
@@ -456,7 +456,7 @@ impl<const N: usize> std::fmt::Write for ByteWriter<N> {
 
 /// Why a memory size was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemtoullError {
+pub(crate) enum MemtoullError {
     /// A minus sign, an unknown unit, or 128 digits and more.
     Syntax,
     /// More than 2^64 - 1 bytes. Upstream wraps silently.
@@ -465,7 +465,7 @@ pub enum MemtoullError {
 
 /// Parses an amount of memory in bytes: digits and, in either case, `b`, `k` (10^3), `kb` (2^10), `m`, `mb`, `g`, `gb`.
 /// No digits at all are 0, as upstream has it. util.c.
-pub fn memtoull(s: &[u8]) -> Result<u64, MemtoullError> {
+pub(crate) fn memtoull(s: &[u8]) -> Result<u64, MemtoullError> {
     let digits_len = s
         .iter()
         .position(|b| !b.is_ascii_digit())

@@ -16,14 +16,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha1::{Digest, Sha1};
 
 /// Bytes of a run id, a replication id, a node name (server.h's CONFIG_RUN_ID_SIZE).
-pub const CONFIG_RUN_ID_SIZE: usize = 40;
+pub(crate) const CONFIG_RUN_ID_SIZE: usize = 40;
 
 const SEED_SIZE: usize = 64;
 const DIGEST_SIZE: usize = 20;
 
 /// A stream of random bytes. One belongs to the server.
 #[derive(Debug)]
-pub struct RandomSource {
+pub(crate) struct RandomSource {
     path: PathBuf,
     seed: [u8; SEED_SIZE],
     /// Whether the seed came from the device; a weak one is made anew on every call.
@@ -34,12 +34,12 @@ pub struct RandomSource {
 
 impl RandomSource {
     /// Seeded from `/dev/urandom` on first use.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         RandomSource::from_path("/dev/urandom")
     }
 
     /// Seeded from the first 64 bytes of the file at `path`, on first use.
-    pub fn from_path(path: impl AsRef<Path>) -> Self {
+    pub(crate) fn from_path(path: impl AsRef<Path>) -> Self {
         RandomSource {
             path: path.as_ref().to_owned(),
             seed: [0; SEED_SIZE],
@@ -49,7 +49,7 @@ impl RandomSource {
     }
 
     /// Fills `buf` with random bytes. util.c.
-    pub fn get_random_bytes(&mut self, buf: &mut [u8]) {
+    pub(crate) fn get_random_bytes(&mut self, buf: &mut [u8]) {
         if !self.seeded {
             let mut seed = [0; SEED_SIZE];
             if File::open(&self.path)
@@ -73,7 +73,7 @@ impl RandomSource {
     }
 
     /// Fills `buf` with the characters `0` to `9` and `a` to `f`. util.c.
-    pub fn get_random_hex_chars(&mut self, buf: &mut [u8]) {
+    pub(crate) fn get_random_hex_chars(&mut self, buf: &mut [u8]) {
         self.get_random_bytes(buf);
         for b in buf {
             *b = b"0123456789abcdef"[usize::from(*b & 0x0f)];
@@ -81,14 +81,14 @@ impl RandomSource {
     }
 
     /// A new run id: 40 hex characters.
-    pub fn run_id(&mut self) -> [u8; CONFIG_RUN_ID_SIZE] {
+    pub(crate) fn run_id(&mut self) -> [u8; CONFIG_RUN_ID_SIZE] {
         let mut id = [0; CONFIG_RUN_ID_SIZE];
         self.get_random_hex_chars(&mut id);
         id
     }
 
     /// 64 random bits, for a hash key or a `Prng`'s seed.
-    pub fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         let mut bytes = [0; 8];
         self.get_random_bytes(&mut bytes);
         u64::from_le_bytes(bytes)
@@ -118,13 +118,13 @@ impl Default for RandomSource {
 
 /// xoshiro256++ (Blackman and Vigna, 2019): for eviction and RANDOMKEY samples. Same seed, same numbers.
 #[derive(Clone, Debug)]
-pub struct Prng {
+pub(crate) struct Prng {
     state: [u64; 4],
 }
 
 impl Prng {
     /// Expands `seed` with splitmix64, as the authors advise.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut x = seed;
         let mut next = || {
             x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -140,7 +140,7 @@ impl Prng {
 
     /// 64 random bits.
     #[inline]
-    pub fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         let [a, b, c, d] = self.state;
         let result = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
         let c = c ^ a;
@@ -151,39 +151,39 @@ impl Prng {
 
     /// A number below `bound` (0 when `bound` is 0), by multiplication: the bias is below `bound / 2^64`.
     #[inline]
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
     /// `below` for indices.
     #[inline]
-    pub fn index(&mut self, len: usize) -> usize {
+    pub(crate) fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
 
     /// A double in `[0, 1)` with 53 random bits.
     #[inline]
-    pub fn unit_f64(&mut self) -> f64 {
+    pub(crate) fn unit_f64(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
 /// Chooses so many of so many in one pass, each subset with the same chance (Knuth's selection sampling).
 #[derive(Clone, Debug)]
-pub struct Selection {
+pub(crate) struct Selection {
     left: usize,
     wanted: usize,
 }
 
 impl Selection {
     /// Chooses `wanted` of `all`; all of them when that is more.
-    pub fn new(all: usize, wanted: usize) -> Selection {
+    pub(crate) fn new(all: usize, wanted: usize) -> Selection {
         Selection { left: all, wanted }
     }
 
     /// Whether the next one is chosen. To be asked once for each.
     #[inline]
-    pub fn takes(&mut self, prng: &mut Prng) -> bool {
+    pub(crate) fn takes(&mut self, prng: &mut Prng) -> bool {
         let taken = self.wanted > 0 && prng.index(self.left) < self.wanted;
         self.left = self.left.saturating_sub(1);
         self.wanted -= usize::from(taken);
@@ -191,7 +191,7 @@ impl Selection {
     }
 
     /// Whether all that are wanted have been chosen.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.wanted == 0
     }
 }

@@ -9,7 +9,7 @@ use super::strtod::is_space;
 
 /// Splits `line` into words. `None` where a quote is not closed, or is closed and not followed by a blank or the end. As in
 /// C, a NUL ends the line. sds.c.
-pub fn sdssplitargs(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn sdssplitargs(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let end = memchr::memchr(0, line).unwrap_or(line.len());
     let mut rest = &line[..end];
     let mut words = Vec::new();
@@ -112,7 +112,7 @@ fn single_quoted<'a>(mut s: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
 }
 
 /// Appends `s` in double quotes, with everything that is not printable ASCII escaped. sds.c.
-pub fn sdscatrepr(out: &mut Vec<u8>, s: &[u8]) {
+pub(crate) fn sdscatrepr(out: &mut Vec<u8>, s: &[u8]) {
     out.reserve(s.len() + 2);
     out.push(b'"');
     for b in s {
@@ -140,7 +140,7 @@ pub fn sdscatrepr(out: &mut Vec<u8>, s: &[u8]) {
 
 /// Whether `s` needs quotes to come back as one word: blanks, quotes, backslashes, bytes that are not printable. The empty
 /// string does not count as such. sds.c.
-pub fn sdsneedsrepr(s: &[u8]) -> bool {
+pub(crate) fn sdsneedsrepr(s: &[u8]) -> bool {
     s.iter()
         .any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'"'))
 }

@@ -8,7 +8,7 @@
 
 /// What a scanned prefix denotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NumberKind {
+pub(crate) enum NumberKind {
     /// Digits in base ten; the exponent is a power of ten.
     Decimal,
     /// Digits in base sixteen; the exponent is a power of two.
@@ -21,7 +21,7 @@ pub enum NumberKind {
 
 /// The longest prefix of a text that is a number, taken apart but not yet converted.
 #[derive(Clone, Copy, Debug)]
-pub struct NumberText<'a> {
+pub(crate) struct NumberText<'a> {
     /// A leading `-`.
     pub negative: bool,
     /// How to read the digits.
@@ -43,7 +43,7 @@ const EXP_LIMIT: i64 = 1 << 60;
 
 /// `isspace(3)` in the "C" locale.
 #[inline]
-pub fn is_space(b: u8) -> bool {
+pub(crate) fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r')
 }
 
@@ -83,7 +83,7 @@ fn scan_exponent(s: &[u8], marker: u8) -> (i64, usize) {
 }
 
 /// Splits off the longest prefix of `s` that `strtod` would convert; `None` when there is none.
-pub fn scan_number(s: &[u8]) -> Option<NumberText<'_>> {
+pub(crate) fn scan_number(s: &[u8]) -> Option<NumberText<'_>> {
     let blanks = s.iter().position(|b| !is_space(*b))?;
     let (negative, start) = match s[blanks] {
         b'-' => (true, blanks + 1),
@@ -185,12 +185,12 @@ fn scan_digits(s: &[u8], hex: bool) -> Option<NumberText<'_>> {
 
 impl NumberText<'_> {
     /// Whether any digit is not zero, so a result of zero means underflow.
-    pub fn has_nonzero_digit(&self) -> bool {
+    pub(crate) fn has_nonzero_digit(&self) -> bool {
         self.int.iter().chain(self.frac).any(|d| *d != b'0')
     }
 
     /// A hex number as `mantissa * 2^exponent`, plus whether bits beyond the mantissa's 124 were dropped.
-    pub fn hex_value(&self) -> (u128, i64, bool) {
+    pub(crate) fn hex_value(&self) -> (u128, i64, bool) {
         let mut mantissa = 0u128;
         let mut exp = self.exp;
         let mut sticky = false;
@@ -211,7 +211,7 @@ impl NumberText<'_> {
 
 /// What `strtod` found.
 #[derive(Clone, Copy, Debug)]
-pub struct Strtod {
+pub(crate) struct Strtod {
     /// The value; infinite on overflow, zero (signed) on underflow.
     pub value: f64,
     /// Bytes converted, leading blanks included; 0 when the text is no number (then `value` is 0).
@@ -222,7 +222,7 @@ pub struct Strtod {
 
 /// C's `strtod` (C17 7.22.1.3, "C" locale, round to nearest even) over a byte slice; a NUL ends the number like any
 /// other foreign byte.
-pub fn strtod(s: &[u8]) -> Strtod {
+pub(crate) fn strtod(s: &[u8]) -> Strtod {
     let Some(text) = scan_number(s) else {
         return Strtod {
             value: 0.0,

@@ -18,12 +18,12 @@ use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
-pub use crash::{
+pub(crate) use crash::{
     CrashCause, Exhibit, Registers, code_place, end_with_report, exhibit, peek, segfault,
     set_crash_handlers, set_exit_on_panic, show,
 };
-pub use memtest::{Progress, fast_memory_test};
-pub use title::{TitleArea, title_area};
+pub(crate) use memtest::{Progress, fast_memory_test};
+pub(crate) use title::{TitleArea, title_area};
 
 fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
     if rc < 0 {
@@ -37,7 +37,7 @@ fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
 ///
 /// # Safety
 /// The bytes are part of an allocation that the caller alone uses, and nobody reads them before they are written again.
-pub unsafe fn release_pages(bytes: *mut [u8]) {
+pub(crate) unsafe fn release_pages(bytes: *mut [u8]) {
     if cfg!(miri) {
         return;
     }
@@ -52,11 +52,11 @@ pub unsafe fn release_pages(bytes: *mut [u8]) {
 }
 
 /// Bytes of a page, at the least.
-pub const PAGE_SIZE: usize = 4096;
+pub(crate) const PAGE_SIZE: usize = 4096;
 
 /// Whether this is a forked child that saves.
 #[inline]
-pub fn is_saving_child() -> bool {
+pub(crate) fn is_saving_child() -> bool {
     IS_CHILD.load(Ordering::Relaxed)
 }
 
@@ -65,7 +65,7 @@ pub fn is_saving_child() -> bool {
 ///
 /// # Safety
 /// They are part of an allocation that nobody reads or frees any more.
-pub unsafe fn dismiss_memory(bytes: *const [u8]) {
+pub(crate) unsafe fn dismiss_memory(bytes: *const [u8]) {
     if bytes.len() >= PAGE_SIZE && is_saving_child() {
         // SAFETY: by the caller's word.
         unsafe { release_pages(bytes.cast_mut()) };
@@ -73,13 +73,13 @@ pub unsafe fn dismiss_memory(bytes: *const [u8]) {
 }
 
 /// The same for bytes that mean nothing to the child: in it, they may be zeros from now on.
-pub fn dismiss_bytes(bytes: &mut [u8]) {
+pub(crate) fn dismiss_bytes(bytes: &mut [u8]) {
     // SAFETY: nobody else refers to the bytes, and any bytes will do in their place: those of a new page are zeros.
     unsafe { dismiss_memory(bytes) };
 }
 
 /// Whether the calling thread is the one that the process began with.
-pub fn is_main_thread() -> bool {
+pub(crate) fn is_main_thread() -> bool {
     // SAFETY: always sound.
     i64::from(getpid()) == unsafe { libc::syscall(libc::SYS_gettid) }
 }
@@ -91,7 +91,7 @@ pub fn is_main_thread() -> bool {
 ///
 /// # Errors
 /// The system's.
-pub fn fork(child: impl FnOnce() -> i32) -> io::Result<libc::pid_t> {
+pub(crate) fn fork(child: impl FnOnce() -> i32) -> io::Result<libc::pid_t> {
     /// Nothing of what lies below on the stack belongs to the child.
     struct End;
     impl Drop for End {
@@ -111,13 +111,13 @@ pub fn fork(child: impl FnOnce() -> i32) -> io::Result<libc::pid_t> {
 }
 
 /// Ends the process without running destructors or exit handlers (the end of every forked child).
-pub fn exit_now(code: i32) -> ! {
+pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: always sound.
     unsafe { libc::_exit(code) }
 }
 
 /// Writes all bytes to standard output, past the buffer and the lock of `std`; what cannot be written is lost.
-pub fn write_stdout(mut bytes: &[u8]) {
+pub(crate) fn write_stdout(mut bytes: &[u8]) {
     while !bytes.is_empty() {
         // SAFETY: the bytes are readable for their length.
         let n = unsafe { libc::write(libc::STDOUT_FILENO, bytes.as_ptr().cast(), bytes.len()) };
@@ -132,7 +132,7 @@ pub fn write_stdout(mut bytes: &[u8]) {
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChildExit {
+pub(crate) struct ChildExit {
     pub pid: i32,
     /// Exit code, when it exited by itself.
     pub code: Option<i32>,
@@ -141,7 +141,7 @@ pub struct ChildExit {
 }
 
 /// Reaps one ended child, if there is one.
-pub fn wait_child() -> Option<ChildExit> {
+pub(crate) fn wait_child() -> Option<ChildExit> {
     let mut status = 0;
     // SAFETY: status is a valid place.
     let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
@@ -156,7 +156,7 @@ pub fn wait_child() -> Option<ChildExit> {
 }
 
 /// Waits for one child to end (used after it was killed).
-pub fn wait_for(pid: i32) {
+pub(crate) fn wait_for(pid: i32) {
     let mut status = 0;
     // SAFETY: status is a valid place.
     while unsafe { libc::waitpid(pid, &mut status, 0) } < 0
@@ -164,22 +164,22 @@ pub fn wait_for(pid: i32) {
     {}
 }
 
-pub const SIGUSR1: i32 = libc::SIGUSR1;
-pub const SIGKILL: i32 = libc::SIGKILL;
-pub const SIGINT: i32 = libc::SIGINT;
+pub(crate) const SIGUSR1: i32 = libc::SIGUSR1;
+pub(crate) const SIGKILL: i32 = libc::SIGKILL;
+pub(crate) const SIGINT: i32 = libc::SIGINT;
 
-pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: always sound.
     check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
-pub fn getpid() -> i32 {
+pub(crate) fn getpid() -> i32 {
     // SAFETY: always sound.
     unsafe { libc::getpid() }
 }
 
 /// In a forked child: it ends when `parent` does, at once if that has ended already.
-pub fn die_with_parent(parent: i32) {
+pub(crate) fn die_with_parent(parent: i32) {
     // SAFETY: always sound.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     if getppid() != parent {
@@ -187,13 +187,13 @@ pub fn die_with_parent(parent: i32) {
     }
 }
 
-pub fn getppid() -> i32 {
+pub(crate) fn getppid() -> i32 {
     // SAFETY: always sound.
     unsafe { libc::getppid() }
 }
 
 /// A pipe with both ends non-blocking and closed on exec: (read, write).
-pub fn pipe() -> io::Result<(File, File)> {
+pub(crate) fn pipe() -> io::Result<(File, File)> {
     let mut fds: [RawFd; 2] = [0; 2];
     // SAFETY: fds has room for two.
     check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) })?;
@@ -202,7 +202,7 @@ pub fn pipe() -> io::Result<(File, File)> {
 }
 
 /// Reads and writes of this descriptor wait from now on.
-pub fn set_blocking(file: &File) -> io::Result<()> {
+pub(crate) fn set_blocking(file: &File) -> io::Result<()> {
     let fd = file.as_raw_fd();
     // SAFETY: the kernel checks the descriptor.
     let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
@@ -211,7 +211,7 @@ pub fn set_blocking(file: &File) -> io::Result<()> {
 }
 
 /// Sleeps until the descriptor is readable, or for `ms` milliseconds, or until a signal.
-pub fn wait_readable(fd: RawFd, ms: i32) {
+pub(crate) fn wait_readable(fd: RawFd, ms: i32) {
     let mut p = libc::pollfd {
         fd,
         events: libc::POLLIN,
@@ -222,7 +222,7 @@ pub fn wait_readable(fd: RawFd, ms: i32) {
 }
 
 /// Sends up to `count` bytes of a file from `offset` on to a socket, inside the kernel. Returns how many it took.
-pub fn sendfile(socket: RawFd, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+pub(crate) fn sendfile(socket: RawFd, file: &File, offset: u64, count: usize) -> io::Result<usize> {
     let mut off = offset as libc::off_t;
     // SAFETY: off is a valid place; the kernel checks the descriptors.
     let n = unsafe { libc::sendfile(socket, file.as_raw_fd(), &mut off, count) };
@@ -230,7 +230,7 @@ pub fn sendfile(socket: RawFd, file: &File, offset: u64, count: usize) -> io::Re
 }
 
 /// Forces a range of a file to the disk and drops it from the page cache (rio's reclaim, sync_file_range).
-pub fn sync_file_range(file: &File, offset: u64, len: u64) -> io::Result<()> {
+pub(crate) fn sync_file_range(file: &File, offset: u64, len: u64) -> io::Result<()> {
     let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE;
     // SAFETY: always sound.
     check(unsafe { libc::sync_file_range(file.as_raw_fd(), offset as i64, len as i64, flags) })
@@ -238,13 +238,13 @@ pub fn sync_file_range(file: &File, offset: u64, len: u64) -> io::Result<()> {
 }
 
 /// Tells the kernel that the file's cached pages are not needed any more.
-pub fn drop_page_cache(file: &File) {
+pub(crate) fn drop_page_cache(file: &File) {
     // SAFETY: always sound; a failure only costs memory.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
 }
 
 /// Soft and hard limit on open files.
-pub fn open_files_limit() -> io::Result<(u64, u64)> {
+pub(crate) fn open_files_limit() -> io::Result<(u64, u64)> {
     let mut l = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
@@ -254,7 +254,7 @@ pub fn open_files_limit() -> io::Result<(u64, u64)> {
     Ok((l.rlim_cur, l.rlim_max))
 }
 
-pub fn set_open_files_limit(soft: u64, hard: u64) -> io::Result<()> {
+pub(crate) fn set_open_files_limit(soft: u64, hard: u64) -> io::Result<()> {
     let l = libc::rlimit {
         rlim_cur: soft,
         rlim_max: hard,
@@ -264,7 +264,7 @@ pub fn set_open_files_limit(soft: u64, hard: u64) -> io::Result<()> {
 }
 
 /// Allows core dumps (as initServer does when a crash report is wanted).
-pub fn allow_core_dumps() {
+pub(crate) fn allow_core_dumps() {
     let l = libc::rlimit {
         rlim_cur: libc::RLIM_INFINITY,
         rlim_max: libc::RLIM_INFINITY,
@@ -274,7 +274,7 @@ pub fn allow_core_dumps() {
 }
 
 /// Becomes a daemon: forks, the parent exits, the child leads a session and has /dev/null for its three standard files.
-pub fn daemonize() -> io::Result<()> {
+pub(crate) fn daemonize() -> io::Result<()> {
     // SAFETY: the parent does nothing but to end. The child is the server from here on: as `fork` says, it has all that this
     // thread has, and what other threads had locked stays so.
     if check(unsafe { libc::fork() })? != 0 {
@@ -293,7 +293,7 @@ pub fn daemonize() -> io::Result<()> {
 
 /// Unix time: whole seconds, and nanoseconds below one.
 #[inline]
-pub fn realtime() -> (i64, i64) {
+pub(crate) fn realtime() -> (i64, i64) {
     let mut t = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -304,7 +304,7 @@ pub fn realtime() -> (i64, i64) {
 }
 
 /// Seconds east of UTC, now.
-pub fn utc_offset() -> i32 {
+pub(crate) fn utc_offset() -> i32 {
     // SAFETY: time and localtime_r only write to the places given.
     unsafe {
         let now = libc::time(std::ptr::null_mut());
@@ -316,20 +316,20 @@ pub fn utc_offset() -> i32 {
 
 /// User and system CPU time in microseconds.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct CpuTimes {
+pub(crate) struct CpuTimes {
     pub user_us: i64,
     pub sys_us: i64,
 }
 
 /// CPU time of this process, of its reaped children, or of this thread.
 #[derive(Clone, Copy)]
-pub enum Who {
+pub(crate) enum Who {
     Myself,
     Children,
     Thread,
 }
 
-pub fn cpu_times(who: Who) -> CpuTimes {
+pub(crate) fn cpu_times(who: Who) -> CpuTimes {
     let who = match who {
         Who::Myself => libc::RUSAGE_SELF,
         Who::Children => libc::RUSAGE_CHILDREN,
@@ -349,7 +349,7 @@ pub fn cpu_times(who: Who) -> CpuTimes {
 }
 
 /// (sysname, release, machine), as `uname` has them.
-pub fn uname() -> (String, String, String) {
+pub(crate) fn uname() -> (String, String, String) {
     // SAFETY: uname fills the zeroed struct with terminated strings.
     let u = unsafe {
         let mut u: libc::utsname = std::mem::zeroed();
@@ -368,7 +368,7 @@ pub fn uname() -> (String, String, String) {
 }
 
 /// Physical memory in bytes.
-pub fn total_system_memory() -> u64 {
+pub(crate) fn total_system_memory() -> u64 {
     // SAFETY: always sound.
     let (pages, size) = unsafe {
         (
@@ -380,7 +380,7 @@ pub fn total_system_memory() -> u64 {
 }
 
 /// Resident set size in bytes, from /proc.
-pub fn resident_memory() -> usize {
+pub(crate) fn resident_memory() -> usize {
     let Ok(stat) = std::fs::read_to_string("/proc/self/statm") else {
         return 0;
     };
@@ -389,12 +389,12 @@ pub fn resident_memory() -> usize {
 }
 
 /// Private dirty bytes of this process: in a forked child, what copy-on-write has cost.
-pub fn private_dirty() -> usize {
+pub(crate) fn private_dirty() -> usize {
     smap_bytes("Private_Dirty:")
 }
 
 /// Bytes of transparent huge pages that this process uses.
-pub fn anon_huge_pages() -> usize {
+pub(crate) fn anon_huge_pages() -> usize {
     smap_bytes("AnonHugePages:")
 }
 
@@ -414,13 +414,13 @@ fn smap_bytes(field: &str) -> usize {
 }
 
 /// Keeps transparent huge pages away from this process (disable-thp). False when the kernel does not let us.
-pub fn disable_thp() -> bool {
+pub(crate) fn disable_thp() -> bool {
     // SAFETY: always sound.
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0 }
 }
 
 /// The system's text for an error, as C's strerror gives it.
-pub fn strerror(error: &io::Error) -> String {
+pub(crate) fn strerror(error: &io::Error) -> String {
     let text = error.to_string();
     match (error.raw_os_error(), text.rfind(" (os error ")) {
         (Some(_), Some(end)) => text[..end].to_string(),
@@ -430,7 +430,7 @@ pub fn strerror(error: &io::Error) -> String {
 
 /// Maps the program's own pages in at once, so that the first request of a kind does not wait for page faults, or for the
 /// disk. Best effort: an old kernel knows no MADV_POPULATE_READ.
-pub fn populate_program() {
+pub(crate) fn populate_program() {
     let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else {
         return;
     };
@@ -453,7 +453,7 @@ pub fn populate_program() {
 }
 
 /// A path out of a directive's bytes.
-pub fn path_of(bytes: &[u8]) -> PathBuf {
+pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
     std::ffi::OsStr::from_bytes(bytes).into()
 }
 
@@ -461,7 +461,7 @@ pub fn path_of(bytes: &[u8]) -> PathBuf {
 ///
 /// # Errors
 /// The system's.
-pub fn nameless_file() -> io::Result<File> {
+pub(crate) fn nameless_file() -> io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true);
     match options.custom_flags(libc::O_TMPFILE).open(".") {
@@ -481,7 +481,7 @@ pub fn nameless_file() -> io::Result<File> {
 ///
 /// # Errors
 /// `WouldBlock`: another has it; or the system's, where files cannot be locked.
-pub fn lock_file(file: &File) -> io::Result<()> {
+pub(crate) fn lock_file(file: &File) -> io::Result<()> {
     // SAFETY: a descriptor that is open.
     match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
         0 => Ok(()),
@@ -490,7 +490,7 @@ pub fn lock_file(file: &File) -> io::Result<()> {
 }
 
 /// Whether there is a process of this number that has not ended: one that nobody has reaped yet has.
-pub fn process_exists(pid: u32) -> bool {
+pub(crate) fn process_exists(pid: u32) -> bool {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
     // Behind the name, which is in brackets and may be anything.
     let state = stat
@@ -510,7 +510,7 @@ pub fn process_exists(pid: u32) -> bool {
 
 /// Makes a renaming of this path last (fsyncFileDir of util.c): syncs its folder. Folders that cannot be synced are left
 /// alone.
-pub fn fsync_file_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn fsync_file_dir(path: &Path) -> io::Result<()> {
     let dir = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
@@ -523,7 +523,7 @@ pub fn fsync_file_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Opens the system log under this name.
-pub fn open_syslog(ident: &str, facility: i32) {
+pub(crate) fn open_syslog(ident: &str, facility: i32) {
     // openlog keeps the pointer, so the name is leaked on purpose: once a process.
     if let Ok(ident) = CString::new(ident) {
         // SAFETY: the string lives for ever.
@@ -537,7 +537,7 @@ pub fn open_syslog(ident: &str, facility: i32) {
     }
 }
 
-pub fn syslog(priority: i32, message: &str) {
+pub(crate) fn syslog(priority: i32, message: &str) {
     if let Ok(m) = CString::new(message.replace('\0', " ")) {
         // SAFETY: a constant format and one terminated string.
         unsafe { libc::syslog(priority, c"%s".as_ptr(), m.as_ptr()) };
@@ -546,7 +546,7 @@ pub fn syslog(priority: i32, message: &str) {
 
 /// The number of a syslog facility by its name in redis.conf.
 #[cfg(test)]
-pub fn syslog_facility(name: &str) -> Option<i32> {
+pub(crate) fn syslog_facility(name: &str) -> Option<i32> {
     let local = name.to_ascii_lowercase();
     if local == "user" {
         return Some(libc::LOG_USER);
@@ -593,7 +593,7 @@ fn install(signal: i32, handler: libc::sighandler_t, flags: i32) {
 }
 
 /// SIGTERM and SIGINT become a flag; SIGHUP, SIGPIPE and SIGXFSZ are ignored (setupSignalHandlers).
-pub fn setup_signal_handlers() {
+pub(crate) fn setup_signal_handlers() {
     install(libc::SIGTERM, on_shutdown as *const () as usize, 0);
     install(libc::SIGINT, on_shutdown as *const () as usize, 0);
     install(libc::SIGHUP, libc::SIG_IGN, 0);
@@ -604,13 +604,13 @@ pub fn setup_signal_handlers() {
 
 /// Names the file that a second SIGINT removes before it ends the process: a snapshot that is being written. Only the first
 /// call counts.
-pub fn set_unfinished_file(path: CString) {
+pub(crate) fn set_unfinished_file(path: CString) {
     let _ = UNFINISHED_FILE.set(path);
 }
 
 /// In a forked child: SIGUSR1 asks it to stop (a flag). SIGTERM and SIGINT, which a supervisor may send to all processes of a
 /// service, are the parent's business: it ends its child itself, and one that is ended behind its back is a failed save.
-pub fn setup_child_signal_handlers() {
+pub(crate) fn setup_child_signal_handlers() {
     IS_CHILD.store(true, Ordering::Relaxed);
     install(libc::SIGUSR1, on_child_stop as *const () as usize, 0);
     install(libc::SIGINT, libc::SIG_IGN, 0);
@@ -619,13 +619,13 @@ pub fn setup_child_signal_handlers() {
 }
 
 /// Whether the parent asked this child to stop.
-pub fn child_stop_asked() -> bool {
+pub(crate) fn child_stop_asked() -> bool {
     CHILD_SIGNAL.load(Ordering::SeqCst)
 }
 
 /// The shutdown signal that has arrived, if any; it stays until [`clear_shutdown_signal`].
 #[inline]
-pub fn shutdown_signal() -> Option<i32> {
+pub(crate) fn shutdown_signal() -> Option<i32> {
     match SHUTDOWN_SIGNAL.load(Ordering::Relaxed) {
         0 => None,
         s => Some(s),
@@ -633,12 +633,12 @@ pub fn shutdown_signal() -> Option<i32> {
 }
 
 /// Forgets the signal (a SHUTDOWN that could not be carried out).
-pub fn clear_shutdown_signal() {
+pub(crate) fn clear_shutdown_signal() {
     SHUTDOWN_SIGNAL.store(0, Ordering::SeqCst);
 }
 
 /// Keeps the calling thread from handling signals: they are the main thread's business.
-pub fn block_signals() {
+pub(crate) fn block_signals() {
     // SAFETY: always sound.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
@@ -686,7 +686,7 @@ extern "C" fn on_alarm(_: libc::c_int) {
 
 /// When an alarm rings, `hook` is called in a copy of the process, so it can neither hang this one nor find its locks held
 /// for ever. Making the copy takes as long as a fork.
-pub fn start_watchdog(hook: fn()) {
+pub(crate) fn start_watchdog(hook: fn()) {
     WATCHDOG_HOOK.store(hook as usize, Ordering::SeqCst);
     install(
         libc::SIGALRM,
@@ -696,13 +696,13 @@ pub fn start_watchdog(hook: fn()) {
 }
 
 /// No alarm will ring any more.
-pub fn stop_watchdog() {
+pub(crate) fn stop_watchdog() {
     schedule_alarm(0);
     install(libc::SIGALRM, libc::SIG_IGN, 0);
 }
 
 /// The alarm rings once, after so many milliseconds, unless it is set anew before; 0: never.
-pub fn schedule_alarm(ms: u32) {
+pub(crate) fn schedule_alarm(ms: u32) {
     let it = libc::itimerval {
         it_interval: libc::timeval {
             tv_sec: 0,
@@ -730,7 +730,7 @@ unsafe extern "C" {
 
 /// Chooses the locale by which [`strcoll`] compares (`setlocale(LC_COLLATE)`); the empty name is the environment's. False,
 /// and no change, when there is none of this name.
-pub fn set_collate_locale(name: &CStr) -> bool {
+pub(crate) fn set_collate_locale(name: &CStr) -> bool {
     // SAFETY: the name ends with a zero byte. The new locale is this call's own: no other is changed, nor the process'.
     let locale = unsafe { libc::newlocale(libc::LC_COLLATE_MASK, name.as_ptr(), no_locale()) };
     if locale.is_null() {
@@ -754,12 +754,12 @@ fn no_locale() -> libc::locale_t {
 }
 
 /// Whether [`strcoll`] compares bytes.
-pub fn collate_is_c() -> bool {
+pub(crate) fn collate_is_c() -> bool {
     COLLATION.load(Ordering::Relaxed).is_null()
 }
 
 /// Compares as the chosen locale has it.
-pub fn strcoll(a: &CStr, b: &CStr) -> std::cmp::Ordering {
+pub(crate) fn strcoll(a: &CStr, b: &CStr) -> std::cmp::Ordering {
     let locale = COLLATION.load(Ordering::Acquire);
     if locale.is_null() {
         return a.cmp(b);
@@ -769,7 +769,10 @@ pub fn strcoll(a: &CStr, b: &CStr) -> std::cmp::Ordering {
 }
 
 /// Reads from a socket into room that may hold anything; the answer is the part that was filled, from the start.
-pub fn recv<'a>(socket: &impl AsFd, room: &'a mut [MaybeUninit<u8>]) -> io::Result<&'a mut [u8]> {
+pub(crate) fn recv<'a>(
+    socket: &impl AsFd,
+    room: &'a mut [MaybeUninit<u8>],
+) -> io::Result<&'a mut [u8]> {
     let fd = socket.as_fd().as_raw_fd();
     // SAFETY: the room may be written to for its whole length.
     let n = unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), 0) };

@@ -19,7 +19,7 @@ use crate::store::entry::NewValue;
 
 use super::string::string_bytes;
 
-pub use bitfield::{bitfield_command, bitfieldro_command};
+pub(crate) use bitfield::{bitfield_command, bitfieldro_command};
 
 /// Bytes of a result that BITOP works on at a time, so that they stay in the cache while the sources pass.
 const BITOP_BLOCK: usize = 16 * 1024;
@@ -151,7 +151,7 @@ impl Server {
 }
 
 /// SETBIT key offset value.
-pub fn setbit_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn setbit_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(offset) = server.get_bit_offset_from_argument(cid, &args[2], 0) else {
         return;
     };
@@ -185,7 +185,7 @@ pub fn setbit_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// GETBIT key offset.
-pub fn getbit_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn getbit_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(offset) = server.get_bit_offset_from_argument(cid, &args[2], 0) else {
         return;
     };
@@ -215,7 +215,7 @@ fn unit_is_bit(args: &Args, i: usize) -> Option<bool> {
 }
 
 /// BITCOUNT key [start end [BYTE|BIT]]. A missing key is 0, whatever else is said.
-pub fn bitcount_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn bitcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let Some(at) = server.lookup_key(db, &args[1], Lookup::READ) else {
         return server.add_reply_long_long(cid, 0);
@@ -253,7 +253,7 @@ pub fn bitcount_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// BITPOS key bit [start [end [BYTE|BIT]]]. Without an end, the string is followed by zeros.
-pub fn bitpos_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn bitpos_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(bit) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
     };
@@ -350,7 +350,7 @@ fn bitop(op: BitOp, sources: &[&[u8]]) -> SBuf {
 }
 
 /// BITOP operation destkey key [key ...].
-pub fn bitop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn bitop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let op = match () {
         () if args.is(1, "and") => BitOp::And,
         () if args.is(1, "or") => BitOp::Or,

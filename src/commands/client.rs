@@ -21,7 +21,7 @@ use crate::server::execution::blocked::{
 };
 
 /// Why a name is refused.
-pub const BAD_CLIENT_NAME: &str =
+pub(crate) const BAD_CLIENT_NAME: &str =
     "Client names cannot contain spaces, newlines or special characters.";
 
 const HELP: &[&str] = &[
@@ -79,23 +79,23 @@ const HELP: &[&str] = &[
 ];
 
 /// Whether a client's name, or its library's, keeps CLIENT LIST's lines splittable at blanks (validateClientAttr).
-pub fn validate_client_attr(s: &[u8]) -> bool {
+pub(crate) fn validate_client_attr(s: &[u8]) -> bool {
     s.iter().all(|b| (b'!'..=b'~').contains(b))
 }
 
 /// CLIENT HELP
-pub fn client_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, HELP);
 }
 
 /// CLIENT ID
-pub fn client_id_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn client_id_command(server: &mut Server, cid: ClientId, _: &Args) {
     let id = server.clients.get(cid).map_or(0, |c| c.id);
     server.clients.add_reply_long_long(cid, id as i64);
 }
 
 /// CLIENT INFO
-pub fn client_info_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_info_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut line = String::with_capacity(320);
     server.cat_client_info_string(&mut line, cid, Some(Running::of(args)));
     line.push('\n');
@@ -105,17 +105,17 @@ pub fn client_info_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// CLIENT NO-EVICT ON|OFF
-pub fn client_no_evict_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_no_evict_command(server: &mut Server, cid: ClientId, args: &Args) {
     switch(server, cid, args, CLIENT_NO_EVICT);
 }
 
 /// CLIENT NO-TOUCH ON|OFF
-pub fn client_no_touch_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_no_touch_command(server: &mut Server, cid: ClientId, args: &Args) {
     switch(server, cid, args, CLIENT_NO_TOUCH);
 }
 
 /// CLIENT GETNAME
-pub fn client_getname_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn client_getname_command(server: &mut Server, cid: ClientId, _: &Args) {
     match server.clients.get(cid).and_then(|c| c.name.clone()) {
         Some(name) => server.clients.add_reply_bulk(cid, &name),
         None => server.clients.add_reply_null(cid),
@@ -123,19 +123,19 @@ pub fn client_getname_command(server: &mut Server, cid: ClientId, _: &Args) {
 }
 
 /// CLIENT UNPAUSE
-pub fn client_unpause_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn client_unpause_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.unpause_actions(PausePurpose::ByClientCommand);
     server.clients.add_reply_ok(cid);
 }
 
 /// CLIENT GETREDIR
-pub fn client_getredir_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn client_getredir_command(server: &mut Server, cid: ClientId, _: &Args) {
     let id = redirection(server, cid);
     server.clients.add_reply_long_long(cid, id);
 }
 
 /// CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]
-pub fn client_tracking_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_tracking_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut redirect = None;
     let mut options = 0;
     let mut prefixes = Vec::new();
@@ -216,7 +216,7 @@ fn why_not_track(flags: u64, options: u64, prefixes: usize) -> Option<&'static s
 }
 
 /// CLIENT CACHING YES|NO
-pub fn client_caching_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_caching_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
@@ -241,7 +241,7 @@ fn redirection(server: &Server, cid: ClientId) -> i64 {
 }
 
 /// CLIENT TRACKINGINFO
-pub fn client_trackinginfo_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn client_trackinginfo_command(server: &mut Server, cid: ClientId, _: &Args) {
     let flags = server.clients.get(cid).map_or(0, |c| c.flags);
     let has = |f: u64| flags & f == f;
     let mut words: Vec<&str> = vec![if has(CLIENT_TRACKING) { "on" } else { "off" }];
@@ -305,7 +305,7 @@ fn visible(server: &Server) -> Vec<ClientId> {
 }
 
 /// CLIENT LIST [TYPE type | ID id [id ...]]
-pub fn client_list_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_list_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut wanted = visible(server);
     if args.len() == 4 && args.is(2, "type") {
         let Some(kind) = type_or_reply(server, cid, &args[3]) else {
@@ -344,7 +344,7 @@ pub fn client_list_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// CLIENT REPLY ON|OFF|SKIP
-pub fn client_reply_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_reply_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
@@ -414,7 +414,7 @@ impl KillFilter<'_> {
 }
 
 /// CLIENT KILL address | filter value [filter value ...]
-pub fn client_kill_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_kill_command(server: &mut Server, cid: ClientId, args: &Args) {
     let old_form = args.len() == 3;
     let mut filter = KillFilter {
         skip_me: !old_form,
@@ -482,7 +482,7 @@ pub fn client_kill_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// CLIENT UNBLOCK id [TIMEOUT|ERROR]
-pub fn client_unblock_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_unblock_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 4 {
         return server.add_reply_subcommand_syntax_error(cid, args);
     }
@@ -513,7 +513,7 @@ pub fn client_unblock_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// CLIENT SETNAME name
-pub fn client_setname_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_setname_command(server: &mut Server, cid: ClientId, args: &Args) {
     let name = &args[2];
     if !validate_client_attr(name) {
         return server.add_reply_error(cid, BAD_CLIENT_NAME);
@@ -525,7 +525,7 @@ pub fn client_setname_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// CLIENT SETINFO LIB-NAME|LIB-VER value
-pub fn client_setinfo_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_setinfo_command(server: &mut Server, cid: ClientId, args: &Args) {
     let is_name = args.is(2, "lib-name");
     if !is_name && !args.is(2, "lib-ver") {
         let text = [b"Unrecognized option '", &args[2], b"'"].concat();
@@ -552,7 +552,7 @@ pub fn client_setinfo_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// CLIENT PAUSE timeout [WRITE|ALL]
-pub fn client_pause_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn client_pause_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 4 {
         return server.add_reply_subcommand_syntax_error(cid, args);
     }

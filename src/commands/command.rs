@@ -15,18 +15,18 @@ use crate::server::execution::command::{
 };
 
 /// COMMAND without a subcommand.
-pub fn command_command(server: &mut Server, c: ClientId, _args: &Args) {
+pub(crate) fn command_command(server: &mut Server, c: ClientId, _args: &Args) {
     reply_info_of_all(server, c);
 }
 
 /// COMMAND COUNT
-pub fn command_count_command(server: &mut Server, c: ClientId, _args: &Args) {
+pub(crate) fn command_count_command(server: &mut Server, c: ClientId, _args: &Args) {
     let count = server.commands.callable().count();
     server.add_reply_long_long(c, i64::try_from(count).unwrap_or(i64::MAX));
 }
 
 /// COMMAND INFO [name ...]
-pub fn command_info_command(server: &mut Server, c: ClientId, args: &Args) {
+pub(crate) fn command_info_command(server: &mut Server, c: ClientId, args: &Args) {
     if args.len() == 2 {
         reply_info_of_all(server, c);
         return;
@@ -41,7 +41,7 @@ pub fn command_info_command(server: &mut Server, c: ClientId, args: &Args) {
 }
 
 /// COMMAND DOCS [name ...]: unknown names are passed over.
-pub fn command_docs_command(server: &mut Server, c: ClientId, args: &Args) {
+pub(crate) fn command_docs_command(server: &mut Server, c: ClientId, args: &Args) {
     let ids: Vec<CommandId> = if args.len() == 2 {
         server.commands.callable().collect()
     } else {
@@ -56,7 +56,7 @@ pub fn command_docs_command(server: &mut Server, c: ClientId, args: &Args) {
 }
 
 /// COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN glob]
-pub fn command_list_command(server: &mut Server, c: ClientId, args: &Args) {
+pub(crate) fn command_list_command(server: &mut Server, c: ClientId, args: &Args) {
     let filter = match args.len() {
         2 => Some(ListFilter::All),
         5 if args[2].eq_ignore_ascii_case(b"filterby") => ListFilter::parse(&args[3], &args[4]),
@@ -117,12 +117,12 @@ impl<'a> ListFilter<'a> {
 }
 
 /// COMMAND GETKEYS command [arg ...]
-pub fn command_get_keys_command(server: &mut Server, c: ClientId, args: &Args) {
+pub(crate) fn command_get_keys_command(server: &mut Server, c: ClientId, args: &Args) {
     get_keys_subcommand_impl(server, c, args, false);
 }
 
 /// COMMAND GETKEYSANDFLAGS command [arg ...]
-pub fn command_get_keys_and_flags_command(server: &mut Server, c: ClientId, args: &Args) {
+pub(crate) fn command_get_keys_and_flags_command(server: &mut Server, c: ClientId, args: &Args) {
     get_keys_subcommand_impl(server, c, args, true);
 }
 
@@ -181,7 +181,7 @@ fn keys_of_inner_command(server: &Server, args: &Args) -> Result<KeyRefs, GetKey
 }
 
 /// COMMAND HELP
-pub fn command_help_command(server: &mut Server, c: ClientId, args: &Args) {
+pub(crate) fn command_help_command(server: &mut Server, c: ClientId, args: &Args) {
     server.add_reply_help(
         c,
         args,

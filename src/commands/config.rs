@@ -11,7 +11,7 @@ use crate::server::execution::args::Args;
 use crate::server_log;
 
 /// CONFIG GET pattern [pattern ...]
-pub fn config_get_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn config_get_command(server: &mut Server, cid: ClientId, args: &Args) {
     let found = config_get(&server.config, (2..args.len()).map(|i| &args[i]));
     server.add_reply_map_len(cid, found.len());
     for (name, value) in found {
@@ -21,7 +21,7 @@ pub fn config_get_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// CONFIG SET name value [name value ...]
-pub fn config_set_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn config_set_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !args.len().is_multiple_of(2) {
         server.add_reply_error(cid, "syntax error");
         return;
@@ -37,19 +37,19 @@ pub fn config_set_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// CONFIG RESETSTAT
-pub fn config_resetstat_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn config_resetstat_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.reset_server_stats();
     server.add_reply_status(cid, "OK");
 }
 
 /// CONFIG REWRITE
-pub fn config_rewrite_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn config_rewrite_command(server: &mut Server, cid: ClientId, _args: &Args) {
     rewrite_config_or_reply(server, cid, false);
 }
 
 /// Rewrites the configuration file and replies. `force_all` is DEBUG CONFIG-REWRITE-FORCE-ALL: directives at their
 /// default are written as well.
-pub fn rewrite_config_or_reply(server: &mut Server, cid: ClientId, force_all: bool) {
+pub(crate) fn rewrite_config_or_reply(server: &mut Server, cid: ClientId, force_all: bool) {
     let Some(path) = &server.config.configfile else {
         server.add_reply_error(cid, "The server is running without a config file");
         return;
@@ -73,7 +73,7 @@ pub fn rewrite_config_or_reply(server: &mut Server, cid: ClientId, force_all: bo
 }
 
 /// CONFIG HELP
-pub fn config_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn config_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(
         cid,
         args,

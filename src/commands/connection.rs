@@ -14,12 +14,12 @@ use crate::server::execution::args::Args;
 use crate::server::{REDIS_VERSION, Server};
 
 /// The only user.
-pub const DEFAULT_USER: &str = "default";
+pub(crate) const DEFAULT_USER: &str = "default";
 
 const WRONGPASS: &str = "-WRONGPASS invalid username-password pair or user is disabled.";
 
 /// PING [message]
-pub fn ping_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn ping_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 2 {
         return server.add_reply_error_arity(cid);
     }
@@ -38,7 +38,7 @@ pub fn ping_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// ECHO message
-pub fn echo_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn echo_command(server: &mut Server, cid: ClientId, args: &Args) {
     reply_argument(server, cid, args, 1);
 }
 
@@ -50,7 +50,7 @@ fn reply_argument(server: &mut Server, cid: ClientId, args: &Args, i: usize) {
 }
 
 /// SELECT index
-pub fn select_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn select_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (min, max) = (i64::from(i32::MIN), i64::from(i32::MAX));
     let Some(id) = server.get_range_long_or_reply(cid, args, 1, min, max, None) else {
         return;
@@ -81,7 +81,12 @@ fn time_independent_eq(secret: &[u8], given: &[u8]) -> bool {
 impl Server {
     /// Checks name and password; a client that passes is authenticated (ACLAuthenticateUser). False: nothing has changed,
     /// and the failure is counted.
-    pub fn acl_authenticate_user(&mut self, cid: ClientId, user: &[u8], password: &[u8]) -> bool {
+    pub(crate) fn acl_authenticate_user(
+        &mut self,
+        cid: ClientId,
+        user: &[u8],
+        password: &[u8],
+    ) -> bool {
         let right = match &self.config.requirepass {
             None => true,
             Some(secret) => time_independent_eq(secret, password),
@@ -97,7 +102,7 @@ impl Server {
     }
 
     /// Gives a client the rights of a new connection (clientSetDefaultAuth).
-    pub fn client_set_default_auth(&mut self, cid: ClientId) {
+    pub(crate) fn client_set_default_auth(&mut self, cid: ClientId) {
         let open = self.config.requirepass.is_none();
         if let Some(c) = self.clients.get_mut(cid) {
             c.authenticated = open;
@@ -137,7 +142,7 @@ impl Server {
 }
 
 /// AUTH [username] password
-pub fn auth_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn auth_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 3 {
         return server.add_reply_syntax_error(cid);
     }
@@ -163,7 +168,7 @@ pub fn auth_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// HELLO [protover [AUTH username password] [SETNAME clientname]]
-pub fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut version = 0;
     if args.len() > 1 {
         version = match string2ll(&args[1]) {
@@ -248,13 +253,13 @@ pub fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// QUIT
-pub fn quit_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn quit_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.clients.add_reply_ok(cid);
     server.close_after_reply(cid);
 }
 
 /// RESET
-pub fn reset_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn reset_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let Some(c) = server.clients.get(cid) else {
         return;
     };

@@ -126,7 +126,7 @@ const HELP: &[&str] = &[
 ];
 
 /// DEBUG subcommand ...
-pub fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
     let n = args.len();
     let is = |word: &str| args.is(1, word);
     match () {

@@ -21,7 +21,7 @@ use crate::wire::rdb::{
 };
 
 /// DUMP key
-pub fn dump_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn dump_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(at) = server.lookup_key_read(cid, &args[1]) else {
         return server.add_reply_null(cid);
     };
@@ -32,7 +32,7 @@ pub fn dump_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// The payload that makes a value (createDumpPayload). None when it cannot be written: it must not be sent in part.
-pub fn dump_payload(server: &Server, e: &Entry) -> Option<Vec<u8>> {
+pub(crate) fn dump_payload(server: &Server, e: &Entry) -> Option<Vec<u8>> {
     let version = server.config.rdb_save_version.of_files();
     let mut w = RdbWriter::in_memory(RdbWriterOptions {
         version,
@@ -120,7 +120,7 @@ fn parse_options_or_reply(
 
 /// The LRU bits for a value that was idle for `idle` seconds, or accessed with the frequency `freq`, whichever the policy
 /// keeps (objectSetLRUOrLFU); none: those of a new value.
-pub fn lru_or_lfu_bits(server: &Server, idle: Option<i64>, freq: Option<u8>) -> Option<u32> {
+pub(crate) fn lru_or_lfu_bits(server: &Server, idle: Option<i64>, freq: Option<u8>) -> Option<u32> {
     if policy_is_lfu(server.config.maxmemory_policy) {
         return freq.map(|f| u32::from(server.clock.lfu_minutes()) << 8 | u32::from(f));
     }
@@ -134,7 +134,7 @@ pub fn lru_or_lfu_bits(server: &Server, idle: Option<i64>, freq: Option<u8>) -> 
 }
 
 /// RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]
-pub fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(options) = parse_options_or_reply(server, cid, args) else {
         return;
     };

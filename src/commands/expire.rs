@@ -168,22 +168,22 @@ fn propagate_as_pexpireat(server: &mut Server, args: &Args, when: i64) {
 }
 
 /// EXPIRE key seconds [NX | XX | GT | LT]
-pub fn expire_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn expire_command(server: &mut Server, cid: ClientId, args: &Args) {
     expire_generic(server, cid, args, ExpireUnit::Ex);
 }
 
 /// EXPIREAT key unix-time-seconds [NX | XX | GT | LT]
-pub fn expireat_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn expireat_command(server: &mut Server, cid: ClientId, args: &Args) {
     expire_generic(server, cid, args, ExpireUnit::ExAt);
 }
 
 /// PEXPIRE key milliseconds [NX | XX | GT | LT]
-pub fn pexpire_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pexpire_command(server: &mut Server, cid: ClientId, args: &Args) {
     expire_generic(server, cid, args, ExpireUnit::Px);
 }
 
 /// PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]
-pub fn pexpireat_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pexpireat_command(server: &mut Server, cid: ClientId, args: &Args) {
     expire_generic(server, cid, args, ExpireUnit::PxAt);
 }
 
@@ -212,27 +212,27 @@ fn ttl_generic(server: &mut Server, cid: ClientId, args: &Args, unit: ExpireUnit
 }
 
 /// TTL key
-pub fn ttl_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn ttl_command(server: &mut Server, cid: ClientId, args: &Args) {
     ttl_generic(server, cid, args, ExpireUnit::Ex);
 }
 
 /// PTTL key
-pub fn pttl_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pttl_command(server: &mut Server, cid: ClientId, args: &Args) {
     ttl_generic(server, cid, args, ExpireUnit::Px);
 }
 
 /// EXPIRETIME key
-pub fn expiretime_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn expiretime_command(server: &mut Server, cid: ClientId, args: &Args) {
     ttl_generic(server, cid, args, ExpireUnit::ExAt);
 }
 
 /// PEXPIRETIME key
-pub fn pexpiretime_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pexpiretime_command(server: &mut Server, cid: ClientId, args: &Args) {
     ttl_generic(server, cid, args, ExpireUnit::PxAt);
 }
 
 /// PERSIST key
-pub fn persist_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn persist_command(server: &mut Server, cid: ClientId, args: &Args) {
     let at = server.lookup_key_write(cid, &args[1]);
     let Some(at) = at.filter(|s| s.entry(&server.dbs).expire().is_some()) else {
         return server.add_reply_long_long(cid, 0);
@@ -245,7 +245,7 @@ pub fn persist_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// TOUCH key [key ...]
-pub fn touch_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn touch_command(server: &mut Server, cid: ClientId, args: &Args) {
     let touched = (1..args.len())
         .filter(|i| server.lookup_key_read(cid, &args[*i]).is_some())
         .count();

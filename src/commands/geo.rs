@@ -500,7 +500,7 @@ fn store_found(
 }
 
 /// GEOADD key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]
-pub fn geoadd_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn geoadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (mut nx, mut xx) = (false, false);
     let mut first = 2;
     while first < args.len() {
@@ -538,33 +538,33 @@ pub fn geoadd_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// GEORADIUS key longitude latitude radius unit [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]
 /// [STORE key | STOREDIST key]
-pub fn georadius_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn georadius_command(server: &mut Server, cid: ClientId, args: &Args) {
     georadius_generic(server, cid, args, Form::RadiusOfPoint { may_store: true });
 }
 
 /// GEORADIUS_RO: GEORADIUS that cannot store.
-pub fn georadiusro_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn georadiusro_command(server: &mut Server, cid: ClientId, args: &Args) {
     georadius_generic(server, cid, args, Form::RadiusOfPoint { may_store: false });
 }
 
 /// GEORADIUSBYMEMBER key member radius unit ...
-pub fn georadiusbymember_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn georadiusbymember_command(server: &mut Server, cid: ClientId, args: &Args) {
     georadius_generic(server, cid, args, Form::RadiusOfMember { may_store: true });
 }
 
 /// GEORADIUSBYMEMBER_RO: GEORADIUSBYMEMBER that cannot store.
-pub fn georadiusbymemberro_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn georadiusbymemberro_command(server: &mut Server, cid: ClientId, args: &Args) {
     georadius_generic(server, cid, args, Form::RadiusOfMember { may_store: false });
 }
 
 /// GEOSEARCH key FROMMEMBER member | FROMLONLAT longitude latitude BYRADIUS radius unit | BYBOX width height unit
 /// [ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]
-pub fn geosearch_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn geosearch_command(server: &mut Server, cid: ClientId, args: &Args) {
     georadius_generic(server, cid, args, Form::Search);
 }
 
 /// GEOSEARCHSTORE destination source ... [STOREDIST]
-pub fn geosearchstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn geosearchstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     georadius_generic(server, cid, args, Form::SearchStore);
 }
 
@@ -588,7 +588,7 @@ fn for_each_member(
 }
 
 /// GEOHASH key [member [member ...]]
-pub fn geohash_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn geohash_command(server: &mut Server, cid: ClientId, args: &Args) {
     for_each_member(server, cid, args, |clients, cid, score| match score {
         Some(score) => clients.add_reply_bulk(cid, &geohash_string(score)),
         None => clients.add_reply_null(cid),
@@ -596,7 +596,7 @@ pub fn geohash_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// GEOPOS key [member [member ...]]
-pub fn geopos_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn geopos_command(server: &mut Server, cid: ClientId, args: &Args) {
     for_each_member(server, cid, args, |clients, cid, score| match score {
         Some(score) => add_reply_point(clients, cid, decode_score(score)),
         None => clients.add_reply_null_array(cid),
@@ -604,7 +604,7 @@ pub fn geopos_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// GEODIST key member1 member2 [unit]
-pub fn geodist_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn geodist_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut unit = 1.0;
     match args.len() {
         4 => {}

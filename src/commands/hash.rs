@@ -136,7 +136,7 @@ impl Server {
 }
 
 /// HSETNX key field value
-pub fn hsetnx_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hsetnx_command(server: &mut Server, cid: ClientId, args: &Args) {
     let set = server.change_hash(cid, args, |h, limits| {
         if h.contains(&args[2]) {
             return Ok(false);
@@ -185,7 +185,7 @@ fn set_many(server: &mut Server, cid: ClientId, args: &Args) -> Option<usize> {
 }
 
 /// HSET key field value [field value ...]
-pub fn hset_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hset_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some(created) = hset_generic_command(server, cid, args) {
         server.add_reply_long_long(cid, created as i64);
         server.hash_changed(cid, args, "hset", (args.len() - 2) / 2);
@@ -193,7 +193,7 @@ pub fn hset_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// HMSET key field value [field value ...]
-pub fn hmset_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hmset_command(server: &mut Server, cid: ClientId, args: &Args) {
     if hset_generic_command(server, cid, args).is_some() {
         server.add_reply_ok(cid);
         server.hash_changed(cid, args, "hset", (args.len() - 2) / 2);
@@ -201,7 +201,7 @@ pub fn hmset_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// HINCRBY key field increment
-pub fn hincrby_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hincrby_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(incr) = server.get_long_long_or_reply(cid, args, 3) else {
         return;
     };
@@ -226,7 +226,7 @@ pub fn hincrby_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// HINCRBYFLOAT key field increment
-pub fn hincrbyfloat_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hincrbyfloat_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(incr) = string2ld(&args[3]) else {
         return server.add_reply_error(cid, "value is not a valid float");
     };
@@ -257,7 +257,7 @@ pub fn hincrbyfloat_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// HGET key field
-pub fn hget_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hget_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok((clients, h)) = server.hash_to_read(cid, args) else {
         return;
     };
@@ -268,7 +268,7 @@ pub fn hget_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// HMGET key field [field ...]
-pub fn hmget_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hmget_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok((clients, h)) = server.hash_to_read(cid, args) else {
         return;
     };
@@ -282,7 +282,7 @@ pub fn hmget_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// HDEL key field [field ...]
-pub fn hdel_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hdel_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let limits = server.hash_limits();
     let at = match server.lookup_typed::<Hash>(cid, key, Lookup::WRITE) {
@@ -313,14 +313,14 @@ pub fn hdel_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// HLEN key
-pub fn hlen_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hlen_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, h)) = server.hash_to_read(cid, args) {
         clients.add_reply_long_long(cid, h.map_or(0, |h| h.len() as i64));
     }
 }
 
 /// HSTRLEN key field
-pub fn hstrlen_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hstrlen_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, h)) = server.hash_to_read(cid, args) {
         let v = h.as_ref().and_then(|h| h.get(&args[2]));
         clients.add_reply_long_long(cid, v.map_or(0, |v| v.value().len_bytes() as i64));
@@ -328,7 +328,7 @@ pub fn hstrlen_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// HEXISTS key field
-pub fn hexists_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hexists_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, h)) = server.hash_to_read(cid, args) {
         let there = h.is_some_and(|h| h.contains(&args[2]));
         clients.add_reply_long_long(cid, i64::from(there));
@@ -364,22 +364,22 @@ fn generic_hgetall_command(server: &mut Server, cid: ClientId, args: &Args, part
 }
 
 /// HKEYS key
-pub fn hkeys_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hkeys_command(server: &mut Server, cid: ClientId, args: &Args) {
     generic_hgetall_command(server, cid, args, Part::Keys);
 }
 
 /// HVALS key
-pub fn hvals_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hvals_command(server: &mut Server, cid: ClientId, args: &Args) {
     generic_hgetall_command(server, cid, args, Part::Values);
 }
 
 /// HGETALL key
-pub fn hgetall_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hgetall_command(server: &mut Server, cid: ClientId, args: &Args) {
     generic_hgetall_command(server, cid, args, Part::Both);
 }
 
 /// HSCAN key cursor [MATCH pattern] [COUNT count]
-pub fn hscan_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hscan_command(server: &mut Server, cid: ClientId, args: &Args) {
     fn step(h: &Hash, cursor: u64, f: &mut Emit<'_>) -> u64 {
         match h {
             Hash::Table(t) => t.scan(cursor, |k, v| f(k, Some(v))),
@@ -465,7 +465,7 @@ fn hrandfield_with_count(
 }
 
 /// HRANDFIELD key [count [WITHVALUES]]
-pub fn hrandfield_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn hrandfield_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() >= 3 {
         if let Some((count, with_values)) = server.random_count_or_reply(cid, args, "withvalues") {
             hrandfield_with_count(server, cid, args, count, with_values);

@@ -63,7 +63,7 @@ impl Server {
 }
 
 /// PFADD key [element [element ...]]
-pub fn pfadd_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pfadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let key = &args[1];
     let max_bytes = server.config.hll_sparse_max_bytes;
@@ -126,7 +126,7 @@ fn is_sparse(value: &[u8]) -> bool {
 }
 
 /// PFCOUNT key [key ...]: of several keys, their union.
-pub fn pfcount_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pfcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 2 {
         if let Some((union, _)) = server.merge_hlls(cid, args) {
             server.add_reply_long_long(cid, union.count() as i64);
@@ -168,7 +168,7 @@ pub fn pfcount_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// PFMERGE destkey [sourcekey [sourcekey ...]]: what the destination holds is merged too.
-pub fn pfmerge_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pfmerge_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some((union, dense)) = server.merge_hlls(cid, args) else {
         return;
     };
@@ -198,7 +198,7 @@ pub fn pfmerge_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// PFDEBUG GETREG | DECODE | ENCODING | TODENSE key
-pub fn pfdebug_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pfdebug_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(at) = server.lookup_key_write(cid, &args[2]) else {
         return server.add_reply_error(cid, "The specified key does not exist");
     };
@@ -247,7 +247,7 @@ pub fn pfdebug_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// PFSELFTEST
-pub fn pfselftest_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn pfselftest_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let rng = &mut server.rng;
     let max_bytes = server.config.hll_sparse_max_bytes;
     match hll_self_test(|| rng.next_u64(), max_bytes) {

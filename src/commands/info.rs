@@ -35,7 +35,7 @@ const DEFAULT_SECTIONS: &[&str] = &[
 ];
 
 /// Which sections are asked for.
-pub struct InfoSections {
+pub(crate) struct InfoSections {
     all: bool,
     /// Lower case.
     names: Vec<String>,
@@ -43,7 +43,7 @@ pub struct InfoSections {
 
 impl InfoSections {
     /// As INFO's arguments name them; unknown names ask for nothing.
-    pub fn of<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>) -> InfoSections {
+    pub(crate) fn of<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>) -> InfoSections {
         let mut s = InfoSections {
             all: false,
             names: Vec::new(),
@@ -63,7 +63,7 @@ impl InfoSections {
     }
 
     /// Every section, as for a crash report.
-    pub fn all() -> InfoSections {
+    pub(crate) fn all() -> InfoSections {
         InfoSections {
             all: true,
             names: Vec::new(),
@@ -164,7 +164,7 @@ impl Info {
 }
 
 /// A byte count for people: 1.50K, 3.00M (bytesToHuman).
-pub fn bytes_to_human(n: u64) -> String {
+pub(crate) fn bytes_to_human(n: u64) -> String {
     if n < 1024 {
         return format!("{n}B");
     }
@@ -180,7 +180,7 @@ pub fn bytes_to_human(n: u64) -> String {
 }
 
 /// A percentile as INFO and LATENCY write it: no trailing zeros.
-pub fn percentile_name(p: f64) -> String {
+pub(crate) fn percentile_name(p: f64) -> String {
     let s = format!("{p:.6}");
     s.trim_end_matches('0').trim_end_matches('.').to_string()
 }
@@ -202,7 +202,7 @@ fn safe_info_string(s: &[u8]) -> String {
 
 impl Server {
     /// standalone, cluster or sentinel.
-    pub fn mode_name(&self) -> &'static str {
+    pub(crate) fn mode_name(&self) -> &'static str {
         if self.sentinel_mode {
             "sentinel"
         } else if self.config.cluster_enabled {
@@ -213,17 +213,17 @@ impl Server {
     }
 
     /// INFO's text for a report of a crash.
-    pub fn info_for_crash_report(&self) -> String {
+    pub(crate) fn info_for_crash_report(&self) -> String {
         self.gen_redis_info_string(&InfoSections::all())
     }
 
     /// The directives that a report of a crash shows.
-    pub fn config_for_crash_report(&self) -> Vec<u8> {
+    pub(crate) fn config_for_crash_report(&self) -> Vec<u8> {
         crate::config::rewrite::get_config_debug_info(&self.config)
     }
 
     /// INFO's text (genRedisInfoString).
-    pub fn gen_redis_info_string(&self, sections: &InfoSections) -> String {
+    pub(crate) fn gen_redis_info_string(&self, sections: &InfoSections) -> String {
         let mut info = Info {
             used_memory: alloc::used_memory(),
             text: String::with_capacity(8192),

@@ -7,8 +7,8 @@
 mod flush;
 mod scan;
 
-pub use flush::{flushall_command, flushdb_command};
-pub use scan::{Emit, scan_command, scan_generic_command};
+pub(crate) use flush::{flushall_command, flushdb_command};
+pub(crate) use scan::{Emit, scan_command, scan_generic_command};
 
 use crate::base::glob::Glob;
 use crate::base::num::string2ll;
@@ -54,18 +54,18 @@ fn del_generic(server: &mut Server, cid: ClientId, args: &Args, free: Free) {
 }
 
 /// DEL key [key ...]
-pub fn del_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn del_command(server: &mut Server, cid: ClientId, args: &Args) {
     let free = Free::lazily_if(server.config.lazyfree_lazy_user_del);
     del_generic(server, cid, args, free);
 }
 
 /// UNLINK key [key ...]
-pub fn unlink_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn unlink_command(server: &mut Server, cid: ClientId, args: &Args) {
     del_generic(server, cid, args, Free::Lazily);
 }
 
 /// EXISTS key [key ...]: a key named twice counts twice.
-pub fn exists_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn exists_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let found = (1..args.len())
         .filter(|i| server.lookup_key(db, &args[*i], Lookup::NOTOUCH).is_some())
@@ -74,7 +74,7 @@ pub fn exists_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// TYPE key
-pub fn type_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn type_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let name = match server.lookup_key(db, &args[1], Lookup::NOTOUCH) {
         Some(at) => at.entry(&server.dbs).value_type().name(),
@@ -84,14 +84,14 @@ pub fn type_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// DBSIZE: keys that have expired and are still there count.
-pub fn dbsize_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn dbsize_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let n = server.dbs[server.client_db(cid)].keys.len();
     server.add_reply_long_long(cid, n as i64);
 }
 
 /// The value of an entry, for another entry to hold: a large string is shared until one of them changes it, what is no string
 /// is copied.
-pub fn dup_value(e: &Entry) -> NewValue<'_> {
+pub(crate) fn dup_value(e: &Entry) -> NewValue<'_> {
     if let Some(value) = e.any_value() {
         return NewValue::Value(value.deep_clone());
     }
@@ -154,12 +154,12 @@ fn rename_generic(server: &mut Server, cid: ClientId, args: &Args, nx: bool) {
 }
 
 /// RENAME key newkey
-pub fn rename_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn rename_command(server: &mut Server, cid: ClientId, args: &Args) {
     rename_generic(server, cid, args, false);
 }
 
 /// RENAMENX key newkey
-pub fn renamenx_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn renamenx_command(server: &mut Server, cid: ClientId, args: &Args) {
     rename_generic(server, cid, args, true);
 }
 
@@ -197,7 +197,7 @@ fn get_db_or_reply(server: &mut Server, cid: ClientId, arg: &[u8]) -> Option<usi
 const SAME_OBJECT: &str = "source and destination objects are the same";
 
 /// MOVE key db
-pub fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
     if server.config.cluster_enabled {
         return server.add_reply_error(cid, "MOVE is not allowed in cluster mode");
     }
@@ -232,7 +232,7 @@ pub fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// COPY source destination [DB destination-db] [REPLACE]
-pub fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
     let src = server.client_db(cid);
     let mut dst = src;
     let mut replace = false;
@@ -285,7 +285,7 @@ pub fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// KEYS pattern
-pub fn keys_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn keys_command(server: &mut Server, cid: ClientId, args: &Args) {
     let pattern = &args[1];
     let all = pattern == b"*";
     let glob = Glob::new(pattern);
@@ -304,7 +304,7 @@ pub fn keys_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// RANDOMKEY
-pub fn randomkey_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn randomkey_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let db = server.client_db(cid);
     let keys = &server.dbs[db].keys;
     // Where expired keys stay until somebody else deletes them, a database of nothing but such keys must not keep us here.
@@ -331,7 +331,7 @@ pub fn randomkey_command(server: &mut Server, cid: ClientId, _args: &Args) {
 }
 
 /// SWAPDB index1 index2: clients stay with their number and so see the other data.
-pub fn swapdb_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn swapdb_command(server: &mut Server, cid: ClientId, args: &Args) {
     if server.config.cluster_enabled {
         return server.add_reply_error(cid, "SWAPDB is not allowed in cluster mode");
     }

@@ -32,18 +32,18 @@ const HELP: &[&str] = &[
 ];
 
 /// LATENCY HELP
-pub fn latency_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn latency_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, HELP);
 }
 
 /// LATENCY DOCTOR
-pub fn latency_doctor_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn latency_doctor_command(server: &mut Server, cid: ClientId, _: &Args) {
     let report = server.create_latency_report();
     server.add_reply_verbatim(cid, report.as_bytes(), "txt");
 }
 
 /// LATENCY RESET [event ...]
-pub fn latency_reset_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn latency_reset_command(server: &mut Server, cid: ClientId, args: &Args) {
     let resets = match args.len() {
         2 => server.latency.reset(None),
         n => (2..n).map(|i| server.latency.reset(Some(&args[i]))).sum(),
@@ -52,7 +52,7 @@ pub fn latency_reset_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LATENCY HISTORY event
-pub fn latency_history_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn latency_history_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Server {
         latency, clients, ..
     } = server;
@@ -71,7 +71,7 @@ pub fn latency_history_command(server: &mut Server, cid: ClientId, args: &Args) 
 }
 
 /// LATENCY LATEST
-pub fn latency_latest_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn latency_latest_command(server: &mut Server, cid: ClientId, _: &Args) {
     let Server {
         latency, clients, ..
     } = server;
@@ -97,7 +97,7 @@ fn age(seconds: i64) -> String {
 }
 
 /// LATENCY GRAPH event
-pub fn latency_graph_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn latency_graph_command(server: &mut Server, cid: ClientId, args: &Args) {
     let found = std::str::from_utf8(&args[2])
         .ok()
         .and_then(|name| server.latency.events.get_key_value(name));
@@ -128,7 +128,7 @@ pub fn latency_graph_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LATENCY HISTOGRAM [command ...]: a container stands for its subcommands; a name that is none is left out.
-pub fn latency_histogram_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn latency_histogram_command(server: &mut Server, cid: ClientId, args: &Args) {
     let table = &server.commands;
     let mut wanted: Vec<CommandId> = Vec::new();
     if args.len() == 2 {

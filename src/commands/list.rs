@@ -20,7 +20,7 @@ use crate::store::entry::NewValue;
 use crate::store::entry::value::Value;
 use crate::store::list::{List, ListLimits};
 
-pub use blocking::{
+pub(crate) use blocking::{
     blmove_command, blmpop_command, blpop_command, brpop_command, brpoplpush_command,
 };
 
@@ -127,7 +127,7 @@ fn clamp_index(index: i64, len: usize) -> Option<usize> {
 impl Server {
     /// The directives that shape lists.
     #[inline]
-    pub fn list_limits(&self) -> ListLimits {
+    pub(crate) fn list_limits(&self) -> ListLimits {
         ListLimits {
             fill: self.config.list_max_listpack_size,
             compress: self.config.list_compress_depth,
@@ -367,37 +367,37 @@ impl Server {
 }
 
 /// LPUSH key element [element ...]
-pub fn lpush_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lpush_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.push_generic_command(cid, args, End::Head, false);
 }
 
 /// RPUSH key element [element ...]
-pub fn rpush_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn rpush_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.push_generic_command(cid, args, End::Tail, false);
 }
 
 /// LPUSHX key element [element ...]
-pub fn lpushx_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lpushx_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.push_generic_command(cid, args, End::Head, true);
 }
 
 /// RPUSHX key element [element ...]
-pub fn rpushx_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn rpushx_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.push_generic_command(cid, args, End::Tail, true);
 }
 
 /// LPOP key \[count\]
-pub fn lpop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.pop_generic_command(cid, args, End::Head);
 }
 
 /// RPOP key \[count\]
-pub fn rpop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn rpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.pop_generic_command(cid, args, End::Tail);
 }
 
 /// LLEN key
-pub fn llen_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn llen_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(found) = server.lookup_typed::<List>(cid, &args[1], Lookup::READ) else {
         return;
     };
@@ -407,7 +407,7 @@ pub fn llen_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LINDEX key index
-pub fn lindex_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lindex_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(found) = server.lookup_typed::<List>(cid, &args[1], Lookup::READ) else {
         return;
     };
@@ -431,7 +431,7 @@ pub fn lindex_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LSET key index element
-pub fn lset_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lset_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let Ok(found) = server.lookup_list_write(cid, key) else {
         return;
@@ -464,7 +464,7 @@ pub fn lset_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LINSERT key BEFORE|AFTER pivot element
-pub fn linsert_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn linsert_command(server: &mut Server, cid: ClientId, args: &Args) {
     let after = if args.is(2, "after") {
         true
     } else if args.is(2, "before") {
@@ -499,7 +499,7 @@ pub fn linsert_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LRANGE key start stop
-pub fn lrange_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(start) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
     };
@@ -518,7 +518,7 @@ pub fn lrange_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LTRIM key start stop
-pub fn ltrim_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn ltrim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(start) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
     };
@@ -552,7 +552,7 @@ pub fn ltrim_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LREM key count element
-pub fn lrem_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lrem_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(count) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
     };
@@ -589,7 +589,7 @@ pub fn lrem_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]
-pub fn lpos_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lpos_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (mut rank, mut count, mut max_len) = (1i64, None, 0i64);
     let mut i = 3;
     while i < args.len() {
@@ -677,7 +677,7 @@ pub fn lpos_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// LMOVE source destination LEFT|RIGHT LEFT|RIGHT
-pub fn lmove_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lmove_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(from) = server.get_list_position_or_reply(cid, &args[3]) else {
         return;
     };
@@ -688,12 +688,12 @@ pub fn lmove_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// RPOPLPUSH source destination
-pub fn rpoplpush_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn rpoplpush_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.lmove_generic_command(cid, args, End::Tail, End::Head, None);
 }
 
 /// LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]
-pub fn lmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some((keys, end, count)) = server.parse_lmpop(cid, args, 1) else {
         return;
     };

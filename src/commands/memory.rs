@@ -46,7 +46,7 @@ const MEMORY_HELP: &[&str] = &[
 
 /// What the tables of one database take, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct DbOverhead {
+pub(crate) struct DbOverhead {
     pub db: usize,
     /// The table, and the headers of its entries.
     pub main: usize,
@@ -55,7 +55,7 @@ pub struct DbOverhead {
 
 /// Where the memory is (redisMemOverhead), in bytes.
 #[derive(Clone, Default, Debug)]
-pub struct MemOverhead {
+pub(crate) struct MemOverhead {
     pub used: usize,
     pub peak: usize,
     /// Of the process, as the system sees it.
@@ -87,31 +87,31 @@ impl MemOverhead {
         self.used.saturating_sub(self.startup).max(1)
     }
 
-    pub fn dataset_percentage(&self) -> f64 {
+    pub(crate) fn dataset_percentage(&self) -> f64 {
         compare(self.dataset, self.net()).0 * 100.0
     }
 
-    pub fn peak_percentage(&self) -> f64 {
+    pub(crate) fn peak_percentage(&self) -> f64 {
         compare(self.used, self.peak).0 * 100.0
     }
 
     /// Pages in use against bytes in use, as the allocator sees them: ratio and difference, as in the following.
-    pub fn allocator_fragmentation(&self) -> (f64, i64) {
+    pub(crate) fn allocator_fragmentation(&self) -> (f64, i64) {
         compare(self.allocator.active, self.allocator.allocated)
     }
 
     /// Pages that the allocator holds against those in use.
-    pub fn allocator_rss(&self) -> (f64, i64) {
+    pub(crate) fn allocator_rss(&self) -> (f64, i64) {
         compare(self.allocator.resident, self.allocator.active)
     }
 
     /// The process against its allocator.
-    pub fn rss_overhead(&self) -> (f64, i64) {
+    pub(crate) fn rss_overhead(&self) -> (f64, i64) {
         compare(self.rss, self.allocator.resident)
     }
 
     /// The process against the bytes in use.
-    pub fn fragmentation(&self) -> (f64, i64) {
+    pub(crate) fn fragmentation(&self) -> (f64, i64) {
         compare(self.rss, self.used)
     }
 }
@@ -230,7 +230,7 @@ impl Server {
     }
 
     /// Splits the memory in use by what uses it; `used` are the bytes in use (getMemoryOverheadData).
-    pub fn get_memory_overhead_data(&self, used: usize) -> MemOverhead {
+    pub(crate) fn get_memory_overhead_data(&self, used: usize) -> MemOverhead {
         let MemorySample {
             rss, mut allocator, ..
         } = self.memory_sample();
@@ -290,17 +290,17 @@ impl Server {
 }
 
 /// MEMORY HELP
-pub fn memory_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn memory_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, MEMORY_HELP);
 }
 
 /// MEMORY MALLOC-STATS
-pub fn memory_malloc_stats_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn memory_malloc_stats_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.add_reply_verbatim(cid, &alloc::malloc_stats(), "txt");
 }
 
 /// MEMORY DOCTOR
-pub fn memory_doctor_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn memory_doctor_command(server: &mut Server, cid: ClientId, _: &Args) {
     let m = server.get_memory_overhead_data(alloc::used_memory());
     let replicas = server.clients.slaves.len();
     let clients = server.connected_clients().saturating_sub(replicas);
@@ -309,7 +309,7 @@ pub fn memory_doctor_command(server: &mut Server, cid: ClientId, _: &Args) {
 }
 
 /// MEMORY PURGE
-pub fn memory_purge_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn memory_purge_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.stats.memory_sample.take();
     if alloc::purge() {
         server.add_reply_ok(cid);
@@ -319,7 +319,7 @@ pub fn memory_purge_command(server: &mut Server, cid: ClientId, _: &Args) {
 }
 
 /// MEMORY USAGE key [SAMPLES count]
-pub fn memory_usage_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn memory_usage_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut samples = USAGE_DEFAULT_SAMPLES;
     let mut i = 3;
     while i < args.len() {
@@ -409,7 +409,7 @@ fn stat_pairs(m: &MemOverhead) -> Vec<(String, Stat)> {
 }
 
 /// MEMORY STATS
-pub fn memory_stats_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn memory_stats_command(server: &mut Server, cid: ClientId, _: &Args) {
     let pairs = stat_pairs(&server.get_memory_overhead_data(alloc::used_memory()));
     server.add_reply_map_len(cid, pairs.len());
     for (name, value) in pairs {

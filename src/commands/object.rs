@@ -62,12 +62,12 @@ fn object_lookup_or_reply<'a>(
 }
 
 /// OBJECT HELP
-pub fn object_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn object_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, OBJECT_HELP);
 }
 
 /// OBJECT ENCODING key
-pub fn object_encoding_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn object_encoding_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some((_, e)) = object_lookup_or_reply(server, cid, args) {
         let name = e.encoding().name();
         server.add_reply_bulk(cid, name.as_bytes());
@@ -75,7 +75,7 @@ pub fn object_encoding_command(server: &mut Server, cid: ClientId, args: &Args) 
 }
 
 /// OBJECT REFCOUNT key
-pub fn object_refcount_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn object_refcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some((s, e)) = object_lookup_or_reply(server, cid, args) {
         let n = refcount(s, e);
         server.add_reply_long_long(cid, n);
@@ -83,7 +83,7 @@ pub fn object_refcount_command(server: &mut Server, cid: ClientId, args: &Args) 
 }
 
 /// OBJECT IDLETIME key
-pub fn object_idletime_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn object_idletime_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some((s, e)) = object_lookup_or_reply(server, cid, args) else {
         return;
     };
@@ -99,7 +99,7 @@ pub fn object_idletime_command(server: &mut Server, cid: ClientId, args: &Args) 
 }
 
 /// OBJECT FREQ key
-pub fn object_freq_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn object_freq_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some((s, e)) = object_lookup_or_reply(server, cid, args) else {
         return;
     };

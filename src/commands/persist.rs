@@ -18,7 +18,7 @@ impl Server {
 }
 
 /// SAVE
-pub fn save_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn save_command(server: &mut Server, cid: ClientId, _args: &Args) {
     if server.rdb_child_runs() {
         server.add_reply_error(cid, "Background save already in progress");
         return;
@@ -32,7 +32,7 @@ pub fn save_command(server: &mut Server, cid: ClientId, _args: &Args) {
 }
 
 /// BGSAVE [SCHEDULE]
-pub fn bgsave_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn bgsave_command(server: &mut Server, cid: ClientId, args: &Args) {
     let schedule = match args.len() {
         1 => false,
         2 if args.is(1, "schedule") => true,
@@ -68,7 +68,7 @@ pub fn bgsave_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// BGREWRITEAOF
-pub fn bgrewriteaof_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn bgrewriteaof_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let child = server.persist.child.as_ref().map(|c| c.kind);
     if child == Some(ChildKind::Aof) {
         server.add_reply_error(
@@ -95,7 +95,7 @@ pub fn bgrewriteaof_command(server: &mut Server, cid: ClientId, _args: &Args) {
 }
 
 /// LASTSAVE
-pub fn lastsave_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn lastsave_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let at = server.persist.last_save;
     server.clients.add_reply_long_long(cid, at);
 }

@@ -107,38 +107,38 @@ fn refuse_deny_blocking(server: &mut Server, cid: ClientId, name: &str, even_mul
 }
 
 /// SUBSCRIBE channel [channel ...]
-pub fn subscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn subscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !refuse_deny_blocking(server, cid, "SUBSCRIBE", false) {
         subscribe_generic(server, cid, args, Kind::Channel);
     }
 }
 
 /// UNSUBSCRIBE [channel ...]
-pub fn unsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn unsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Channel);
 }
 
 /// PSUBSCRIBE pattern [pattern ...]
-pub fn psubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn psubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !refuse_deny_blocking(server, cid, "PSUBSCRIBE", false) {
         subscribe_generic(server, cid, args, Kind::Pattern);
     }
 }
 
 /// PUNSUBSCRIBE [pattern ...]
-pub fn punsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn punsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Pattern);
 }
 
 /// SSUBSCRIBE shardchannel [shardchannel ...]
-pub fn ssubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn ssubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !refuse_deny_blocking(server, cid, "SSUBSCRIBE", true) {
         subscribe_generic(server, cid, args, Kind::Shard);
     }
 }
 
 /// SUNSUBSCRIBE [shardchannel ...]
-pub fn sunsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sunsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Shard);
 }
 
@@ -152,43 +152,43 @@ fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) 
 }
 
 /// PUBLISH channel message
-pub fn publish_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn publish_command(server: &mut Server, cid: ClientId, args: &Args) {
     publish_generic(server, cid, args, Kind::Channel);
 }
 
 /// SPUBLISH shardchannel message
-pub fn spublish_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn spublish_command(server: &mut Server, cid: ClientId, args: &Args) {
     publish_generic(server, cid, args, Kind::Shard);
 }
 
 /// PUBSUB HELP
-pub fn pubsub_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pubsub_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, HELP);
 }
 
 /// PUBSUB CHANNELS [pattern]
-pub fn pubsub_channels_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pubsub_channels_command(server: &mut Server, cid: ClientId, args: &Args) {
     channel_list(server, cid, args, Kind::Channel);
 }
 
 /// PUBSUB NUMSUB [channel ...]
-pub fn pubsub_numsub_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pubsub_numsub_command(server: &mut Server, cid: ClientId, args: &Args) {
     numsub(server, cid, args, Kind::Channel);
 }
 
 /// PUBSUB NUMPAT
-pub fn pubsub_numpat_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn pubsub_numpat_command(server: &mut Server, cid: ClientId, _: &Args) {
     let patterns = server.pubsub.len(Kind::Pattern);
     server.add_reply_long_long(cid, patterns as i64);
 }
 
 /// PUBSUB SHARDCHANNELS [pattern]
-pub fn pubsub_shardchannels_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pubsub_shardchannels_command(server: &mut Server, cid: ClientId, args: &Args) {
     channel_list(server, cid, args, Kind::Shard);
 }
 
 /// PUBSUB SHARDNUMSUB [shardchannel ...]
-pub fn pubsub_shardnumsub_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn pubsub_shardnumsub_command(server: &mut Server, cid: ClientId, args: &Args) {
     numsub(server, cid, args, Kind::Shard);
 }
 

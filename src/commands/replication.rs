@@ -21,7 +21,7 @@ use crate::wire::replication::capabilities::{Capability, HEARS_BEHIND, rdb_versi
 const NET_HOST_STR_LEN: usize = 256;
 
 /// REPLICAOF host port | NO ONE, and SLAVEOF
-pub fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
     if server.repl.failover.state != FailoverState::None {
         return server.add_reply_error(cid, "REPLICAOF not allowed while failing over.");
     }
@@ -75,7 +75,7 @@ pub fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
-pub fn failover_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn failover_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() == 2 && args.is(1, "abort") {
         if server.repl.failover.state == FailoverState::None {
             return server.add_reply_error(cid, "No failover in progress.");
@@ -120,12 +120,12 @@ pub fn failover_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SYNC, and PSYNC id offset
-pub fn sync_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sync_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.sync(cid, args);
 }
 
 /// REPLCONF option value [option value ...]
-pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len().is_multiple_of(2) {
         return server.add_reply_syntax_error(cid);
     }
@@ -227,7 +227,7 @@ pub fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// ROLE
-pub fn role_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn role_command(server: &mut Server, cid: ClientId, _: &Args) {
     if let Some(host) = server.repl.master_host.clone() {
         let state = server.repl.link.name();
         let offset = server
@@ -263,7 +263,7 @@ pub fn role_command(server: &mut Server, cid: ClientId, _: &Args) {
 }
 
 /// WAIT numreplicas timeout
-pub fn wait_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn wait_command(server: &mut Server, cid: ClientId, args: &Args) {
     if server.repl.master_host.is_some() {
         return server.add_reply_error(
             cid,
@@ -285,7 +285,7 @@ pub fn wait_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// WAITAOF numlocal numreplicas timeout
-pub fn waitaof_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn waitaof_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(local) = server.get_range_long_or_reply(cid, args, 1, 0, 1, None) else {
         return;
     };

@@ -11,7 +11,7 @@ use crate::server::process::shutdown::{
 use crate::server::{REDIS_VERSION, Server};
 
 /// INFO [section ...]
-pub fn info_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn info_command(server: &mut Server, cid: ClientId, args: &Args) {
     let sections = InfoSections::of((1..args.len()).map(|i| &args[i]));
     let info = server.gen_redis_info_string(&sections);
     server
@@ -20,7 +20,7 @@ pub fn info_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// TIME
-pub fn time_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn time_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let us = server.clock.unix_us;
     server.clients.add_reply_array_len(cid, 2);
     let clients = &mut server.clients;
@@ -34,7 +34,7 @@ const LOLWUT_COLUMNS: i64 = 6;
 const LOLWUT_COLUMNS_MAX: i64 = 40;
 
 /// LOLWUT [VERSION version] [columns]
-pub fn lolwut_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lolwut_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut next = 1;
     if args.len() >= 3 && args.is(1, "version") {
         // Every version draws the same.
@@ -91,7 +91,7 @@ fn temple(columns: usize, mut random: impl FnMut() -> usize) -> String {
 }
 
 /// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
-pub fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut flags = 0;
     let mut abort = false;
     for i in 1..args.len() {
@@ -137,7 +137,7 @@ pub fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// MONITOR
-pub fn monitor_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn monitor_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };

@@ -157,7 +157,7 @@ fn add_all(set: &mut Set, args: &Args, limits: &SetLimits) -> i64 {
 }
 
 /// SADD key member [member ...]
-pub fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let key = &args[1];
     let hash = server.dbs[db].keys.hash(key);
@@ -192,7 +192,7 @@ pub fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SREM key member [member ...]
-pub fn srem_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn srem_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let limits = server.set_limits();
     let at = match server.lookup_typed::<Set>(cid, key, Lookup::WRITE) {
@@ -224,7 +224,7 @@ pub fn srem_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SMOVE source destination member
-pub fn smove_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn smove_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let (source, destination, member) = (&args[1], &args[2], &args[3]);
     let is_set = |server: &Server, at: At| at.value::<Set>(&server.dbs).is_some();
@@ -278,7 +278,7 @@ pub fn smove_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SISMEMBER key member
-pub fn sismember_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sismember_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, set)) = server.set_to_read(cid, args) {
         let there = set.is_some_and(|s| s.contains(&args[2]));
         clients.add_reply_long_long(cid, i64::from(there));
@@ -286,7 +286,7 @@ pub fn sismember_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SMISMEMBER key member [member ...]
-pub fn smismember_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn smismember_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, set)) = server.set_to_read(cid, args) {
         clients.add_reply_array_len(cid, args.len() - 2);
         for i in 2..args.len() {
@@ -297,21 +297,21 @@ pub fn smismember_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SCARD key
-pub fn scard_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn scard_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, set)) = server.set_to_read(cid, args) {
         clients.add_reply_long_long(cid, set.map_or(0, |s| s.len() as i64));
     }
 }
 
 /// SMEMBERS key
-pub fn smembers_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn smembers_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, set)) = server.set_to_read(cid, args) {
         add_reply_set(clients, cid, set.as_deref());
     }
 }
 
 /// SSCAN key cursor [MATCH pattern] [COUNT count]
-pub fn sscan_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sscan_command(server: &mut Server, cid: ClientId, args: &Args) {
     fn step(s: &Set, cursor: u64, f: &mut Emit<'_>) -> u64 {
         match s {
             Set::Table(t) => t.scan(cursor, |m| f(m, None)),
@@ -402,7 +402,7 @@ fn spop_with_count_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SPOP key [count]
-pub fn spop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn spop_command(server: &mut Server, cid: ClientId, args: &Args) {
     match args.len() {
         2 => {}
         3 => return spop_with_count_command(server, cid, args),
@@ -487,7 +487,7 @@ fn srandmember_with_count_command(server: &mut Server, cid: ClientId, args: &Arg
 }
 
 /// SRANDMEMBER key [count]
-pub fn srandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn srandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
     match args.len() {
         2 => {}
         3 => return srandmember_with_count_command(server, cid, args),
@@ -562,7 +562,7 @@ fn all_sources(
 }
 
 /// SINTER key [key ...]
-pub fn sinter_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sinter_command(server: &mut Server, cid: ClientId, args: &Args) {
     let found = match all_sources(server, cid, args, 1..args.len()) {
         Ok(Some(found)) => found,
         Ok(None) => return server.add_reply_set_len(cid, 0),
@@ -582,7 +582,7 @@ pub fn sinter_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SINTERCARD numkeys key [key ...] [LIMIT limit]
-pub fn sintercard_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sintercard_command(server: &mut Server, cid: ClientId, args: &Args) {
     const TEXT: &str = "numkeys should be greater than 0";
     let Some(n) = server.get_range_long_or_reply(cid, args, 1, 1, i64::MAX, Some(TEXT)) else {
         return;
@@ -619,7 +619,7 @@ pub fn sintercard_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SINTERSTORE destination key [key ...]
-pub fn sinterstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sinterstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let limits = server.set_limits();
     let mut result = Set::Listpack(Listpack::new());
     match all_sources(server, cid, args, 2..args.len()) {
@@ -719,7 +719,7 @@ fn sunion_diff_generic_command(
 }
 
 /// SUNION key [key ...]
-pub fn sunion_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sunion_command(server: &mut Server, cid: ClientId, args: &Args) {
     let keys = 1..args.len();
     if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Union) {
         add_reply_set(&mut server.clients, cid, Some(&set));
@@ -727,7 +727,7 @@ pub fn sunion_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SUNIONSTORE destination key [key ...]
-pub fn sunionstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sunionstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let keys = 2..args.len();
     if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Union) {
         server.store_set(cid, &args[1], set, "sunionstore");
@@ -735,7 +735,7 @@ pub fn sunionstore_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SDIFF key [key ...]
-pub fn sdiff_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sdiff_command(server: &mut Server, cid: ClientId, args: &Args) {
     let keys = 1..args.len();
     if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Diff) {
         add_reply_set(&mut server.clients, cid, Some(&set));
@@ -743,7 +743,7 @@ pub fn sdiff_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SDIFFSTORE destination key [key ...]
-pub fn sdiffstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sdiffstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let keys = 2..args.len();
     if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Diff) {
         server.store_set(cid, &args[1], set, "sdiffstore");

@@ -21,24 +21,24 @@ const HELP: &[&str] = &[
 ];
 
 /// SLOWLOG HELP
-pub fn slowlog_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn slowlog_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, HELP);
 }
 
 /// SLOWLOG RESET
-pub fn slowlog_reset_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn slowlog_reset_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.slowlog.entries.clear();
     server.clients.add_reply_ok(cid);
 }
 
 /// SLOWLOG LEN
-pub fn slowlog_len_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn slowlog_len_command(server: &mut Server, cid: ClientId, _: &Args) {
     let len = server.slowlog.entries.len();
     server.clients.add_reply_long_long(cid, len as i64);
 }
 
 /// SLOWLOG GET [count]
-pub fn slowlog_get_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn slowlog_get_command(server: &mut Server, cid: ClientId, args: &Args) {
     let count = match args.len() {
         2 => Some(DEFAULT_COUNT),
         3 => string2ll(&args[2]).filter(|n| *n >= -1),

@@ -573,12 +573,12 @@ fn store_sorted(
 }
 
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]
-pub fn sort_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sort_command(server: &mut Server, cid: ClientId, args: &Args) {
     sort_generic(server, cid, args, false);
 }
 
 /// SORT_RO: SORT that cannot store.
-pub fn sortro_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn sortro_command(server: &mut Server, cid: ClientId, args: &Args) {
     sort_generic(server, cid, args, true);
 }
 

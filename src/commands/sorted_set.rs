@@ -8,15 +8,15 @@ mod combine;
 mod pop;
 mod range;
 
-pub use self::combine::{
+pub(crate) use self::combine::{
     zdiff_command, zdiffstore_command, zinter_command, zintercard_command, zinterstore_command,
     zunion_command, zunionstore_command,
 };
-pub use self::pop::{
+pub(crate) use self::pop::{
     bzmpop_command, bzpopmax_command, bzpopmin_command, zmpop_command, zpopmax_command,
     zpopmin_command,
 };
-pub use self::range::{
+pub(crate) use self::range::{
     zrange_command, zrangebylex_command, zrangebyscore_command, zrangestore_command,
     zremrangebylex_command, zremrangebyrank_command, zremrangebyscore_command, zrevrange_command,
     zrevrangebylex_command, zrevrangebyscore_command,
@@ -346,17 +346,17 @@ fn zadd_any(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
 }
 
 /// ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]
-pub fn zadd_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     zadd_generic_command(server, cid, args, false);
 }
 
 /// ZINCRBY key increment member
-pub fn zincrby_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zincrby_command(server: &mut Server, cid: ClientId, args: &Args) {
     zadd_generic_command(server, cid, args, true);
 }
 
 /// ZREM key member [member ...]
-pub fn zrem_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrem_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.remove_from_zset(cid, args, "zrem", |z, limits| {
         let mut removed = 0;
         for i in 2..args.len() {
@@ -370,14 +370,14 @@ pub fn zrem_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// ZCARD key
-pub fn zcard_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zcard_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, z)) = server.zset_to_read(cid, args) {
         clients.add_reply_long_long(cid, z.map_or(0, |z| z.len() as i64));
     }
 }
 
 /// ZSCORE key member
-pub fn zscore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, z)) = server.zset_to_read(cid, args) {
         match z.and_then(|z| z.score(&args[2])) {
             Some(score) => clients.add_reply_double(cid, score),
@@ -387,7 +387,7 @@ pub fn zscore_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// ZMSCORE key member [member ...]
-pub fn zmscore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zmscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok((clients, z)) = server.zset_to_read(cid, args) else {
         return;
     };
@@ -433,17 +433,17 @@ fn zrank_generic_command(server: &mut Server, cid: ClientId, args: &Args, revers
 }
 
 /// ZRANK key member [WITHSCORE]
-pub fn zrank_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrank_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrank_generic_command(server, cid, args, false);
 }
 
 /// ZREVRANK key member [WITHSCORE]
-pub fn zrevrank_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrevrank_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrank_generic_command(server, cid, args, true);
 }
 
 /// ZCOUNT key min max
-pub fn zcount_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(range) = ScoreRange::parse(&args[2], &args[3]) else {
         return server.add_reply_error(cid, NOT_A_SCORE_RANGE);
     };
@@ -454,7 +454,7 @@ pub fn zcount_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// ZLEXCOUNT key min max
-pub fn zlexcount_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zlexcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(range) = LexRange::parse(&args[2], &args[3]) else {
         return server.add_reply_error(cid, NOT_A_LEX_RANGE);
     };
@@ -465,7 +465,7 @@ pub fn zlexcount_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// ZSCAN key cursor [MATCH pattern] [COUNT count]
-pub fn zscan_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zscan_command(server: &mut Server, cid: ClientId, args: &Args) {
     fn step(z: &Zset, cursor: u64, f: &mut Emit<'_>) -> u64 {
         match z {
             Zset::Tree(t) => t.scan(cursor, |member, score| {
@@ -533,7 +533,7 @@ fn zrandmember_with_count(
 }
 
 /// ZRANDMEMBER key [count [WITHSCORES]]
-pub fn zrandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() >= 3 {
         if let Some((count, with_scores)) = server.random_count_or_reply(cid, args, "withscores") {
             zrandmember_with_count(server, cid, args, count, with_scores);

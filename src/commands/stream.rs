@@ -7,13 +7,13 @@
 //!
 //! Absent: how a stream looks in memory (`store::stream`).
 
-pub mod claim;
-pub mod group;
-pub mod info;
-pub mod pending;
-pub mod range;
-pub mod read;
-pub mod xadd;
+pub(crate) mod claim;
+pub(crate) mod group;
+pub(crate) mod info;
+pub(crate) mod pending;
+pub(crate) mod range;
+pub(crate) mod read;
+pub(crate) mod xadd;
 
 use crate::base::num::{LONG_STR_SIZE, ll2string, string2ull};
 use crate::ds::idmap::STREAM_ID_STR_LEN;

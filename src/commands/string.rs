@@ -19,7 +19,7 @@ use crate::server::keyspace::lookup::{At, Free, Lookup};
 use crate::server::keyspace::notify::{NOTIFY_GENERIC, NOTIFY_STRING};
 use crate::store::entry::{Entry, NewValue, Str, Type};
 
-pub use lcs::lcs_command;
+pub(crate) use lcs::lcs_command;
 
 /// The longest text of a 64-bit integer, in bytes.
 const INT_TEXT_MAX: usize = 20;
@@ -386,7 +386,7 @@ fn push_arg(words: &mut OwnedArgs, args: &Args, i: usize) {
 }
 
 /// SET key value [NX|XX] [GET] [EX|PX|EXAT|PXAT time | KEEPTTL].
-pub fn set_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn set_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() == 3 {
         let db = server.client_db(cid);
         let key = &args[1];
@@ -403,7 +403,7 @@ pub fn set_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SETNX key value.
-pub fn setnx_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn setnx_command(server: &mut Server, cid: ClientId, args: &Args) {
     let options = Options {
         nx: true,
         ..Options::default()
@@ -412,12 +412,12 @@ pub fn setnx_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SETEX key seconds value.
-pub fn setex_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn setex_command(server: &mut Server, cid: ClientId, args: &Args) {
     set_with_ttl(server, cid, args, ExpireUnit::Ex);
 }
 
 /// PSETEX key milliseconds value.
-pub fn psetex_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn psetex_command(server: &mut Server, cid: ClientId, args: &Args) {
     set_with_ttl(server, cid, args, ExpireUnit::Px);
 }
 
@@ -430,12 +430,12 @@ fn set_with_ttl(server: &mut Server, cid: ClientId, args: &Args, unit: ExpireUni
 }
 
 /// GET key.
-pub fn get_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn get_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.get_generic_command(cid, args);
 }
 
 /// GETEX key [EX|PX|EXAT|PXAT time | PERSIST]. Propagated as what it did to the expiry, or not at all.
-pub fn getex_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn getex_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(options) = parse_extended_string_arguments(args, false) else {
         return server.add_reply_syntax_error(cid);
     };
@@ -486,7 +486,7 @@ pub fn getex_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// GETDEL key.
-pub fn getdel_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn getdel_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !server.get_generic_command(cid, args) {
         return;
     }
@@ -501,7 +501,7 @@ pub fn getdel_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// GETSET key value. Propagated as SET.
-pub fn getset_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn getset_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !server.get_generic_command(cid, args) {
         return;
     }
@@ -522,7 +522,7 @@ pub fn getset_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// MGET key [key ...]. What is no string counts as missing.
-pub fn mget_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn mget_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     server.add_reply_array_len(cid, args.len() - 1);
     for i in 1..args.len() {
@@ -537,17 +537,17 @@ pub fn mget_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// MSET key value [key value ...].
-pub fn mset_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn mset_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.mset_generic_command(cid, args, false);
 }
 
 /// MSETNX key value [key value ...]: all or nothing.
-pub fn msetnx_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn msetnx_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.mset_generic_command(cid, args, true);
 }
 
 /// APPEND key value.
-pub fn append_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn append_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let key = &args[1];
     let hash = server.dbs[db].keys.hash(key);
@@ -578,7 +578,7 @@ pub fn append_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SETRANGE key offset value. The gap before `offset` is filled with zero bytes.
-pub fn setrange_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn setrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(offset) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
     };
@@ -647,7 +647,7 @@ fn clamp_range(len: usize, start: i64, end: i64) -> std::ops::Range<usize> {
 }
 
 /// GETRANGE key start end, also as SUBSTR.
-pub fn getrange_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn getrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(start) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
     };
@@ -672,7 +672,7 @@ pub fn getrange_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// STRLEN key.
-pub fn strlen_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn strlen_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let Some(at) = server.lookup_key(db, &args[1], Lookup::READ) else {
         return server.add_reply_long_long(cid, 0);
@@ -684,24 +684,24 @@ pub fn strlen_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// INCR key.
-pub fn incr_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn incr_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.incr_decr_command(cid, args, 1);
 }
 
 /// DECR key.
-pub fn decr_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn decr_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.incr_decr_command(cid, args, -1);
 }
 
 /// INCRBY key increment.
-pub fn incrby_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn incrby_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some(incr) = server.get_long_long_or_reply(cid, args, 2) {
         server.incr_decr_command(cid, args, incr);
     }
 }
 
 /// DECRBY key decrement.
-pub fn decrby_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn decrby_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some(decr) = server.get_long_long_or_reply(cid, args, 2) {
         match decr.checked_neg() {
             Some(incr) => server.incr_decr_command(cid, args, incr),
@@ -711,7 +711,7 @@ pub fn decrby_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// INCRBYFLOAT key increment. Propagated as the SET of its result, so that no replica computes another one.
-pub fn incrbyfloat_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn incrbyfloat_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let key = &args[1];
     let hash = server.dbs[db].keys.hash(key);

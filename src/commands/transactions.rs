@@ -6,7 +6,7 @@ use crate::server::clients::flags::{CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_
 use crate::server::execution::args::Args;
 
 /// MULTI
-pub fn multi_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn multi_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
@@ -18,7 +18,7 @@ pub fn multi_command(server: &mut Server, cid: ClientId, _args: &Args) {
 }
 
 /// DISCARD
-pub fn discard_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn discard_command(server: &mut Server, cid: ClientId, _args: &Args) {
     if !server.clients.get(cid).is_some_and(|c| c.has(CLIENT_MULTI)) {
         return server.add_reply_error(cid, "DISCARD without MULTI");
     }
@@ -27,7 +27,7 @@ pub fn discard_command(server: &mut Server, cid: ClientId, _args: &Args) {
 }
 
 /// EXEC: a null array when a watched key was touched, an error when a command could not be queued.
-pub fn exec_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn exec_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let Some(flags) = server.clients.get(cid).map(|c| c.flags) else {
         return;
     };
@@ -48,7 +48,7 @@ pub fn exec_command(server: &mut Server, cid: ClientId, _args: &Args) {
 }
 
 /// WATCH key [key ...]
-pub fn watch_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn watch_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(flags) = server.clients.get(cid).map(|c| c.flags) else {
         return;
     };
@@ -65,7 +65,7 @@ pub fn watch_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// UNWATCH
-pub fn unwatch_command(server: &mut Server, cid: ClientId, _args: &Args) {
+pub(crate) fn unwatch_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.unwatch_all_keys(cid);
     if let Some(c) = server.clients.get_mut(cid) {
         c.flags &= !CLIENT_DIRTY_CAS;

@@ -108,43 +108,43 @@ const SCRIPT_HELP: &[&str] = &[
 ];
 
 /// ASKING, READONLY, READWRITE and all of CLUSTER.
-pub fn cluster_disabled_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn cluster_disabled_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.add_reply_error(cid, "This instance has cluster support disabled");
 }
 
 /// ACL HELP
-pub fn acl_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn acl_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, ACL_HELP);
 }
 
 /// ACL USERS
-pub fn acl_users_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn acl_users_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.add_reply_array_len(cid, 1);
     server.add_reply_bulk(cid, DEFAULT_USER.as_bytes());
 }
 
 /// ACL WHOAMI
-pub fn acl_whoami_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn acl_whoami_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.add_reply_bulk(cid, DEFAULT_USER.as_bytes());
 }
 
 /// MODULE HELP
-pub fn module_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn module_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, MODULE_HELP);
 }
 
 /// MODULE LIST
-pub fn module_list_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn module_list_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.add_reply_array_len(cid, 0);
 }
 
 /// SCRIPT HELP
-pub fn script_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn script_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, SCRIPT_HELP);
 }
 
 /// SCRIPT EXISTS sha1 [sha1 ...]
-pub fn script_exists_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn script_exists_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_array_len(cid, args.len() - 2);
     for _ in 2..args.len() {
         server.add_reply_long_long(cid, 0);
@@ -152,7 +152,7 @@ pub fn script_exists_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SCRIPT FLUSH [ASYNC|SYNC]
-pub fn script_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn script_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
     match args.len() {
         2 => server.add_reply_ok(cid),
         3 if args.is(2, "sync") || args.is(2, "async") => server.add_reply_ok(cid),
@@ -161,17 +161,17 @@ pub fn script_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// SCRIPT KILL
-pub fn script_kill_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn script_kill_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.add_reply_error(cid, "-NOTBUSY No scripts in execution right now.");
 }
 
 /// FUNCTION HELP
-pub fn function_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn function_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, FUNCTION_HELP);
 }
 
 /// FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE]
-pub fn function_list_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn function_list_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (mut code, mut library) = (false, false);
     let mut i = 2;
     while i < args.len() {
@@ -193,7 +193,7 @@ pub fn function_list_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// FUNCTION FLUSH [ASYNC|SYNC]
-pub fn function_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn function_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
     match args.len() {
         2 => server.add_reply_ok(cid),
         3 if args.is(2, "sync") || args.is(2, "async") => server.add_reply_ok(cid),
@@ -203,24 +203,24 @@ pub fn function_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// FUNCTION KILL
-pub fn function_kill_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn function_kill_command(server: &mut Server, cid: ClientId, args: &Args) {
     script_kill_command(server, cid, args);
 }
 
 /// FUNCTION DUMP
-pub fn function_dump_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn function_dump_command(server: &mut Server, cid: ClientId, _: &Args) {
     let mut payload = Vec::new();
     create_dump_payload(&mut payload, RDB_VERSION);
     server.add_reply_bulk(cid, &payload);
 }
 
 /// FUNCTION DELETE library
-pub fn function_delete_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn function_delete_command(server: &mut Server, cid: ClientId, _: &Args) {
     server.add_reply_error(cid, "Library not found");
 }
 
 /// FUNCTION STATS: nothing runs, and the one engine of 7.2 holds nothing.
-pub fn function_stats_command(server: &mut Server, cid: ClientId, _: &Args) {
+pub(crate) fn function_stats_command(server: &mut Server, cid: ClientId, _: &Args) {
     let clients = &mut server.clients;
     clients.add_reply_map_len(cid, 2);
     clients.add_reply_bulk(cid, b"running_script");

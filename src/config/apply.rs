@@ -12,7 +12,7 @@ impl Apply {
     ///
     /// # Errors
     /// The text for the client.
-    pub fn run(self, server: &mut Server) -> Result<(), String> {
+    pub(crate) fn run(self, server: &mut Server) -> Result<(), String> {
         match self {
             Apply::Hz => {
                 server.config.clamp_hz();
@@ -69,7 +69,7 @@ fn update_maxclients(server: &mut Server) -> Result<(), String> {
 }
 
 /// The server on behalf of a client whose CONFIG SET it runs.
-pub struct SetByClient<'a> {
+pub(crate) struct SetByClient<'a> {
     /// The server.
     pub server: &'a mut Server,
     /// The client.

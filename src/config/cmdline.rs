@@ -12,7 +12,7 @@ use crate::base::split_args::{sdscatrepr, sdssplitargs};
 
 /// What the process is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Run the server.
     Serve,
     /// Print the version (`-v`, `--version`) and exit with 0.
@@ -31,7 +31,7 @@ pub enum Action {
 
 /// What the command line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandLine {
+pub(crate) struct CommandLine {
     /// What to do; all else matters only to `Serve`.
     pub action: Action,
     /// `--sentinel` is among the arguments, or the program is called `redis-sentinel`.
@@ -46,7 +46,7 @@ pub struct CommandLine {
 
 /// Reads the arguments, of which the first is the program's name. An option's value may begin with `--` where it
 /// directly follows the option.
-pub fn parse_command_line(args: &[Vec<u8>]) -> CommandLine {
+pub(crate) fn parse_command_line(args: &[Vec<u8>]) -> CommandLine {
     let (program, args) = args
         .split_first()
         .map_or((&[][..], args), |(program, args)| (&program[..], args));
@@ -138,7 +138,7 @@ fn leading_number(text: &[u8]) -> u64 {
 
 /// A path made absolute by the working folder, without leading `../` parts (util.c, getAbsolutePath); `None` if there
 /// is no working folder.
-pub fn get_absolute_path(path: &[u8]) -> Option<PathBuf> {
+pub(crate) fn get_absolute_path(path: &[u8]) -> Option<PathBuf> {
     let path = trim(path);
     if path.starts_with(b"/") {
         return Some(PathBuf::from(OsStr::from_bytes(path)));

@@ -4,7 +4,7 @@ use super::fields::Config;
 
 /// An effect of changed values. It runs after all values of one CONFIG SET are in place, and once for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Apply {
+pub(crate) enum Apply {
     /// `hz`
     Hz,
     /// `port`
@@ -46,7 +46,7 @@ pub enum Apply {
 }
 
 /// What a change needs of its surroundings: the server and the client that asks.
-pub trait ConfigHost {
+pub(crate) trait ConfigHost {
     /// The values.
     fn config(&mut self) -> &mut Config;
     /// Lets changed values take effect.

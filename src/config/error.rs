@@ -9,7 +9,7 @@ const REDIS_VERSION: &str = "7.2.4";
 
 /// Why a configuration was not accepted. The server has started nothing and exits with 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// A file cannot be read. Upstream tells it as a log line (warning).
     CannotOpen {
         /// The file, an included one perhaps.
@@ -35,7 +35,7 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// The fault of a line that was kept for later.
-    pub fn of_line(line: &DeferredLine, reason: &str) -> ConfigError {
+    pub(crate) fn of_line(line: &DeferredLine, reason: &str) -> ConfigError {
         ConfigError::Line {
             number: line.number,
             text: line.text.clone(),
@@ -44,12 +44,12 @@ impl ConfigError {
     }
 
     /// Whether the message is a log line and not a text for standard error.
-    pub fn is_log_line(&self) -> bool {
+    pub(crate) fn is_log_line(&self) -> bool {
         matches!(self, ConfigError::CannotOpen { .. })
     }
 
     /// The message, with the line's own bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let fatal = format!("\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\n");
         match self {
             ConfigError::CannotOpen { path, reason } => [

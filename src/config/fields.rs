@@ -17,7 +17,7 @@ use super::value::{NotifyFlags, ShutdownFlags};
 /// The value of every directive. Fields bear the directives' names; `dir` has none, as the process' working folder is
 /// its value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Config {
+pub(crate) struct Config {
     // Network.
     /// `bind`: Addresses to listen on; `*` is every IPv4 address, `::*` every IPv6 one, a leading `-` forgives an
     /// address that is not there. Empty: no TCP.
@@ -662,7 +662,7 @@ const CONFIG_MAX_HZ: i32 = 500;
 
 impl Config {
     /// Holds `hz` to what the event loop can do.
-    pub fn clamp_hz(&mut self) {
+    pub(crate) fn clamp_hz(&mut self) {
         self.hz = self.hz.clamp(CONFIG_MIN_HZ, CONFIG_MAX_HZ);
     }
 }

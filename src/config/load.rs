@@ -38,7 +38,7 @@ const DEPRECATED: [&[u8]; 3] = [
 ///
 /// # Errors
 /// The first fault; values before it are stored.
-pub fn load_server_config(
+pub(crate) fn load_server_config(
     config: &mut Config,
     file: Option<&[u8]>,
     stdin: Option<&mut dyn Read>,

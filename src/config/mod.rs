@@ -6,28 +6,28 @@
 //!
 //! Invariants: a value in [`Config`] has passed its row's checks; whatever fails leaves every value as it was.
 
-pub mod apply;
-pub mod cmdline;
+pub(crate) mod apply;
+pub(crate) mod cmdline;
 mod effect;
-pub mod error;
-pub mod fields;
+pub(crate) mod error;
+pub(crate) mod fields;
 mod glob_files;
-pub mod load;
-pub mod rewrite;
+pub(crate) mod load;
+pub(crate) mod rewrite;
 mod rewrite_lines;
-pub mod row;
-pub mod set;
+pub(crate) mod row;
+pub(crate) mod set;
 mod special;
-pub mod table;
+pub(crate) mod table;
 mod unbuilt;
 mod valid;
-pub mod value;
+pub(crate) mod value;
 
-pub use fields::Config;
+pub(crate) use fields::Config;
 #[cfg(test)]
 use row::Feature;
-pub use row::Row;
-pub use table::TABLE;
+pub(crate) use row::Row;
+pub(crate) use table::TABLE;
 
 pub(crate) use crate::base::sys::strerror;
 
@@ -36,12 +36,12 @@ use crate::base::log::Level;
 use crate::server_log;
 
 /// The directive of this name, in any case; old names count.
-pub fn lookup(name: &[u8]) -> Option<&'static Row> {
+pub(crate) fn lookup(name: &[u8]) -> Option<&'static Row> {
     lookup_entry(name).map(|(row, _)| row)
 }
 
 /// The directive of this name, in any case, with the name as the table spells it: the old one if that was given.
-pub fn lookup_entry(name: &[u8]) -> Option<(&'static Row, &'static str)> {
+pub(crate) fn lookup_entry(name: &[u8]) -> Option<(&'static Row, &'static str)> {
     TABLE.iter().find_map(|row| {
         let known = [Some(row.name), row.alias].into_iter().flatten();
         let mut matching = known.filter(|known| name.eq_ignore_ascii_case(known.as_bytes()));
@@ -52,7 +52,7 @@ pub fn lookup_entry(name: &[u8]) -> Option<(&'static Row, &'static str)> {
 /// Directives whose feature is not built, in the table's order: they have no effect, or are refused. This is the one list
 /// of them: README and tests take it from here.
 #[cfg(test)]
-pub fn unbuilt_directives() -> impl Iterator<Item = &'static str> {
+pub(crate) fn unbuilt_directives() -> impl Iterator<Item = &'static str> {
     TABLE
         .iter()
         .filter(|row| row.feature != Feature::Built)
@@ -61,7 +61,7 @@ pub fn unbuilt_directives() -> impl Iterator<Item = &'static str> {
 
 /// Those of [`unbuilt_directives`] that are accepted and that this configuration gives another value than the default:
 /// whoever set them expects something that will not happen.
-pub fn ineffective_directives(config: &Config) -> impl Iterator<Item = &'static str> {
+pub(crate) fn ineffective_directives(config: &Config) -> impl Iterator<Item = &'static str> {
     let default = Config::default();
     TABLE
         .iter()
@@ -70,7 +70,7 @@ pub fn ineffective_directives(config: &Config) -> impl Iterator<Item = &'static 
 }
 
 /// Tells whoever has set one of the [`ineffective_directives`].
-pub fn log_ineffective(name: &str) {
+pub(crate) fn log_ineffective(name: &str) {
     server_log!(
         Level::Warning,
         "WARNING: '{}' is set, but what it is about is not built in this version: it has no effect.",
@@ -80,7 +80,7 @@ pub fn log_ineffective(name: &str) {
 
 /// The arguments of a value that came as one string, as CONFIG SET splits it: at each single space, where the directive
 /// takes several arguments.
-pub fn split_value(row: &Row, value: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn split_value(row: &Row, value: &[u8]) -> Vec<Vec<u8>> {
     if !row.has(row::MULTI_ARG) {
         vec![value.to_vec()]
     } else if value.is_empty() {
@@ -92,7 +92,7 @@ pub fn split_value(row: &Row, value: &[u8]) -> Vec<Vec<u8>> {
 
 /// Names and values that CONFIG GET answers for these names and patterns. A name without a pattern is answered as it was
 /// typed, and finds hidden directives too; old names are answered beside new ones where a pattern matches both.
-pub fn config_get<'a>(
+pub(crate) fn config_get<'a>(
     config: &Config,
     patterns: impl Iterator<Item = &'a [u8]>,
 ) -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -36,7 +36,7 @@ const TEMP_NAME_TRIES: usize = 16;
 
 /// New lines of a directive that the table does not have: `user`, `loadmodule`, `sentinel monitor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExtraLines {
+pub(crate) struct ExtraLines {
     /// The directive, in lower case.
     pub option: String,
     /// Whole lines; none removes all lines of the directive.
@@ -119,7 +119,7 @@ fn rewrite_row(state: &mut RewriteState, row: &Row, config: &Config) {
 }
 
 /// The new content of a file that now holds `old`. With `force_all`, directives at their default get a line as well.
-pub fn rewrite_config_text(
+pub(crate) fn rewrite_config_text(
     config: &Config,
     old: &[u8],
     force_all: bool,
@@ -141,7 +141,7 @@ pub fn rewrite_config_text(
 }
 
 /// Lines of the directives that a crash report shows (config.c, getConfigDebugInfo).
-pub fn get_config_debug_info(config: &Config) -> Vec<u8> {
+pub(crate) fn get_config_debug_info(config: &Config) -> Vec<u8> {
     let mut state = RewriteState::new();
     state.force_write = true;
     state.needs_signature = false;
@@ -155,7 +155,7 @@ pub fn get_config_debug_info(config: &Config) -> Vec<u8> {
 ///
 /// # Errors
 /// Of the file system; the file is then the old one, unless only the folder could not be synced.
-pub fn rewrite_config(
+pub(crate) fn rewrite_config(
     config: &Config,
     path: &Path,
     force_all: bool,

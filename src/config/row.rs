@@ -10,30 +10,30 @@ use super::valid::strtoll;
 use crate::base::num::{MemtoullError, memtoull, string2ll};
 
 /// CONFIG SET refuses the directive: only the start reads it.
-pub const IMMUTABLE: u32 = 1 << 0;
+pub(crate) const IMMUTABLE: u32 = 1 << 0;
 /// CONFIG SET may change the directive.
-pub const MODIFIABLE: u32 = 1 << 1;
+pub(crate) const MODIFIABLE: u32 = 1 << 1;
 /// The value is kept out of logs.
-pub const SENSITIVE: u32 = 1 << 2;
+pub(crate) const SENSITIVE: u32 = 1 << 2;
 /// Crash reports show the value.
-pub const DEBUG: u32 = 1 << 3;
+pub(crate) const DEBUG: u32 = 1 << 3;
 /// The directive takes several arguments.
-pub const MULTI_ARG: u32 = 1 << 4;
+pub(crate) const MULTI_ARG: u32 = 1 << 4;
 /// Patterns of CONFIG GET do not find the directive.
-pub const HIDDEN: u32 = 1 << 5;
+pub(crate) const HIDDEN: u32 = 1 << 5;
 /// CONFIG SET needs `enable-protected-configs`.
-pub const PROTECTED: u32 = 1 << 6;
+pub(crate) const PROTECTED: u32 = 1 << 6;
 /// CONFIG SET is refused while a data set loads.
-pub const DENY_LOADING: u32 = 1 << 7;
+pub(crate) const DENY_LOADING: u32 = 1 << 7;
 /// Setting the same value again is a change too: what it names may have changed.
-pub const VOLATILE: u32 = 1 << 8;
+pub(crate) const VOLATILE: u32 = 1 << 8;
 
 /// Further check of a new string.
-pub type ValidText = fn(&Config, &[u8]) -> Result<(), String>;
+pub(crate) type ValidText = fn(&Config, &[u8]) -> Result<(), String>;
 
 /// Whether the feature behind a directive exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feature {
+pub(crate) enum Feature {
     /// The directive does what it says.
     Built,
     /// The directive is read, checked, shown and rewritten, but nothing acts on it yet.
@@ -45,7 +45,7 @@ pub enum Feature {
 
 /// What `set` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// The value is new: it must take effect.
     Changed,
     /// It is the value that was there.
@@ -54,7 +54,7 @@ pub enum Change {
 
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NumberForm {
+pub(crate) enum NumberForm {
     /// Decimal.
     Integer,
     /// Bytes, with a unit.
@@ -67,7 +67,7 @@ pub enum NumberForm {
 
 /// The kind of a directive's value, with the accessors of its field.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `yes` or `no`.
     Bool {
         /// Reads the field.
@@ -120,7 +120,7 @@ pub enum Kind {
 
 /// One directive.
 #[derive(Clone, Copy)]
-pub struct Row {
+pub(crate) struct Row {
     /// Name in lower case.
     pub name: &'static str,
     /// Old name, equally good in files, CONFIG GET and CONFIG SET.
@@ -136,7 +136,7 @@ pub struct Row {
 }
 
 /// A row without an old name or an effect, of a built feature.
-pub const fn row(name: &'static str, flags: u32, kind: Kind) -> Row {
+pub(crate) const fn row(name: &'static str, flags: u32, kind: Kind) -> Row {
     Row {
         name,
         alias: None,
@@ -254,36 +254,36 @@ pub(super) use {choice, number, opt_bytes, opt_text, shutdown_flags, text, yes_n
 
 impl Row {
     /// The row with an old name.
-    pub const fn alias(mut self, alias: &'static str) -> Row {
+    pub(crate) const fn alias(mut self, alias: &'static str) -> Row {
         self.alias = Some(alias);
         self
     }
 
     /// The row with an effect.
-    pub const fn apply(mut self, apply: Apply) -> Row {
+    pub(crate) const fn apply(mut self, apply: Apply) -> Row {
         self.apply = Some(apply);
         self
     }
 
     /// The row of a feature that is not built.
-    pub const fn accepted(mut self) -> Row {
+    pub(crate) const fn accepted(mut self) -> Row {
         self.feature = Feature::Accepted;
         self
     }
 
     /// The row of a feature that is not built and must not be missed silently; `feature` names it in an error text.
-    pub const fn refused(mut self, feature: &'static str) -> Row {
+    pub(crate) const fn refused(mut self, feature: &'static str) -> Row {
         self.feature = Feature::Refused(feature);
         self
     }
 
     /// Whether `config` sets what is accepted and has no effect. `default` is the configuration of nobody.
-    pub fn is_ineffective(&self, config: &Config, default: &Config) -> bool {
+    pub(crate) fn is_ineffective(&self, config: &Config, default: &Config) -> bool {
         self.feature == Feature::Accepted && self.get(config) != self.get(default)
     }
 
     /// Why the value in `config` cannot be had, if it cannot.
-    pub fn why_refused(&self, config: &Config) -> Option<String> {
+    pub(crate) fn why_refused(&self, config: &Config) -> Option<String> {
         match self.feature {
             Feature::Refused(feature) if self.get(config) != self.get(&Config::default()) => {
                 Some(not_built(self.name, feature))
@@ -293,7 +293,7 @@ impl Row {
     }
 
     /// Whether the row has this flag.
-    pub const fn has(&self, flag: u32) -> bool {
+    pub(crate) const fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
 
@@ -301,7 +301,7 @@ impl Row {
     ///
     /// # Errors
     /// The text of the fault, as upstream words it; nothing has changed then.
-    pub fn set(
+    pub(crate) fn set(
         &self,
         config: &mut Config,
         args: &[Vec<u8>],
@@ -386,7 +386,7 @@ impl Row {
     }
 
     /// The value as CONFIG GET answers it.
-    pub fn get(&self, config: &Config) -> Vec<u8> {
+    pub(crate) fn get(&self, config: &Config) -> Vec<u8> {
         match self.kind {
             Kind::Bool { get, .. } => bool_name(get(config)).into(),
             Kind::Enum { names, get, .. } => {

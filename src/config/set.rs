@@ -15,7 +15,7 @@ use crate::server_log;
 
 /// Why CONFIG SET changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SetError {
+pub(crate) enum SetError {
     /// A data set is being loaded.
     Loading,
     /// No directive has this name.
@@ -31,7 +31,7 @@ pub enum SetError {
 
 impl SetError {
     /// The error reply, with the client's own bytes; a leading `-` brings a code in place of ERR.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         match self {
             SetError::Loading => b"-LOADING Redis is loading the dataset in memory".to_vec(),
             SetError::Unknown(name) => [
@@ -69,7 +69,10 @@ struct Pair<'a> {
 ///
 /// # Errors
 /// The first fault; nothing has changed then.
-pub fn config_set(host: &mut impl ConfigHost, pairs: &[(&[u8], &[u8])]) -> Result<(), SetError> {
+pub(crate) fn config_set(
+    host: &mut impl ConfigHost,
+    pairs: &[(&[u8], &[u8])],
+) -> Result<(), SetError> {
     let pairs = find_pairs(host, pairs)?;
     let backup = Backup::new(host, &pairs);
     let mut effects: Vec<(Apply, &str)> = Vec::new();

@@ -19,10 +19,10 @@ use crate::base::split_args::sdscatrepr;
 use crate::server_log;
 
 /// Checks and stores arguments.
-pub type SetSpecial = fn(&mut Config, &[Vec<u8>], bool) -> Result<bool, String>;
+pub(super) type SetSpecial = fn(&mut Config, &[Vec<u8>], bool) -> Result<bool, String>;
 
 /// The functions of one such directive.
-pub struct Special {
+pub(crate) struct Special {
     /// Checks and stores the arguments and says whether the value changed; the flag tells that a file is being read.
     pub set: SetSpecial,
     /// The value for CONFIG GET.
@@ -47,7 +47,7 @@ fn without_single_empty(args: &[Vec<u8>]) -> &[Vec<u8>] {
 }
 
 /// `bind`
-pub static BIND: Special = Special {
+pub(super) static BIND: Special = Special {
     set: |config, args, _| {
         if args.len() > CONFIG_BINDADDR_MAX {
             return Err("Too many bind addresses specified.".into());
@@ -77,7 +77,7 @@ pub static BIND: Special = Special {
 };
 
 /// `dir`
-pub static DIR: Special = Special {
+pub(super) static DIR: Special = Special {
     set: |_, args, _| {
         let [path] = args else {
             return Err(wrong_number());
@@ -101,7 +101,7 @@ pub static DIR: Special = Special {
 };
 
 /// `save`
-pub static SAVE: Special = Special {
+pub(super) static SAVE: Special = Special {
     set: |config, args, reading_file| {
         let clears = matches!(args, [only] if only.is_empty());
         let args = without_single_empty(args);
@@ -154,7 +154,7 @@ pub static SAVE: Special = Special {
 };
 
 /// `client-output-buffer-limit`
-pub static CLIENT_OUTPUT_BUFFER_LIMIT: Special = Special {
+pub(super) static CLIENT_OUTPUT_BUFFER_LIMIT: Special = Special {
     set: |config, args, _| {
         if args.len() % 4 != 0 {
             return Err("Wrong number of arguments in buffer limit configuration.".into());
@@ -228,7 +228,7 @@ fn client_class(name: &[u8]) -> Option<usize> {
 }
 
 /// `oom-score-adj-values`
-pub static OOM_SCORE_ADJ_VALUES: Special = Special {
+pub(super) static OOM_SCORE_ADJ_VALUES: Special = Special {
     set: |config, args, _| {
         let [master, replica, child] = args else {
             return Err(wrong_number());
@@ -266,7 +266,7 @@ pub static OOM_SCORE_ADJ_VALUES: Special = Special {
 };
 
 /// `notify-keyspace-events`
-pub static NOTIFY_KEYSPACE_EVENTS: Special = Special {
+pub(super) static NOTIFY_KEYSPACE_EVENTS: Special = Special {
     set: |config, args, _| {
         let [classes] = args else {
             return Err(wrong_number());
@@ -291,7 +291,7 @@ pub static NOTIFY_KEYSPACE_EVENTS: Special = Special {
 };
 
 /// `replicaof`
-pub static REPLICAOF: Special = Special {
+pub(super) static REPLICAOF: Special = Special {
     set: |config, args, _| {
         let [host, port] = args else {
             return Err(wrong_number());
@@ -320,7 +320,7 @@ pub static REPLICAOF: Special = Special {
 };
 
 /// `latency-tracking-info-percentiles`
-pub static LATENCY_TRACKING_INFO_PERCENTILES: Special = Special {
+pub(super) static LATENCY_TRACKING_INFO_PERCENTILES: Special = Special {
     set: |config, args, _| {
         let mut percentiles = Vec::with_capacity(args.len());
         for arg in without_single_empty(args) {

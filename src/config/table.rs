@@ -22,7 +22,7 @@ use super::value::{
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
-pub static TABLE: &[Row] = &[
+pub(crate) static TABLE: &[Row] = &[
     // Network.
     row(
         "bind",

@@ -7,10 +7,10 @@ use crate::base::log::Level;
 use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
 
 /// Features that are not built, as error texts name them.
-pub const ACL: &str = "access control lists";
-pub const CLUSTER: &str = "cluster mode";
-pub const MODULES: &str = "modules";
-pub const TLS: &str = "TLS";
+pub(crate) const ACL: &str = "access control lists";
+pub(crate) const CLUSTER: &str = "cluster mode";
+pub(crate) const MODULES: &str = "modules";
+pub(crate) const TLS: &str = "TLS";
 
 /// Declares a named choice: an enum, its names as a configuration file spells them, and both conversions.
 macro_rules! choices {
@@ -18,14 +18,14 @@ macro_rules! choices {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(i32)]
-        pub enum $name { $($(#[$vdoc])* $variant = $value,)+ }
+        pub(crate) enum $name { $($(#[$vdoc])* $variant = $value,)+ }
 
         impl $name {
             /// Names and values, in the order of error texts.
-            pub const NAMES: &'static [(&'static str, i32)] = &[$(($text, $name::$of as i32),)+];
+            pub(crate) const NAMES: &'static [(&'static str, i32)] = &[$(($text, $name::$of as i32),)+];
 
             /// The choice with this number, if there is one.
-            pub fn from_value(value: i32) -> Option<Self> {
+            pub(crate) fn from_value(value: i32) -> Option<Self> {
                 $(if value == $name::$variant as i32 { return Some($name::$variant); })+
                 None
             }
@@ -156,7 +156,7 @@ choices! {
 
 impl RdbSaveVersion {
     /// The RDB version of files and of DUMP's payloads.
-    pub fn of_files(self) -> u16 {
+    pub(crate) fn of_files(self) -> u16 {
         match self {
             RdbSaveVersion::Auto => RDB_VERSION,
             fixed => fixed as u16,
@@ -164,7 +164,7 @@ impl RdbSaveVersion {
     }
 
     /// The RDB version of a full sync for replicas that read versions up to `reads`.
-    pub fn of_full_sync(self, reads: u16) -> u16 {
+    pub(crate) fn of_full_sync(self, reads: u16) -> u16 {
         match self {
             RdbSaveVersion::Auto => reads.clamp(RDB_VERSION_MIN_WRITTEN, RDB_VERSION),
             fixed => fixed as u16,
@@ -280,7 +280,7 @@ impl From<LogLevel> for Level {
 
 impl ProtectedAction {
     /// Whether a client may act; `is_local` says that it is on this host (connIsLocal).
-    pub fn allows(self, is_local: bool) -> bool {
+    pub(crate) fn allows(self, is_local: bool) -> bool {
         match self {
             Self::No => false,
             Self::Yes => true,
@@ -290,19 +290,19 @@ impl ProtectedAction {
 }
 
 /// Bits of `shutdown-on-sigint`, `shutdown-on-sigterm` and of SHUTDOWN itself.
-pub struct ShutdownFlags;
+pub(crate) struct ShutdownFlags;
 
 impl ShutdownFlags {
     /// Save even without save points.
-    pub const SAVE: i32 = 1;
+    pub(crate) const SAVE: i32 = 1;
     /// Do not save.
-    pub const NOSAVE: i32 = 2;
+    pub(crate) const NOSAVE: i32 = 2;
     /// Do not wait for replicas.
-    pub const NOW: i32 = 4;
+    pub(crate) const NOW: i32 = 4;
     /// Errors do not stop it.
-    pub const FORCE: i32 = 8;
+    pub(crate) const FORCE: i32 = 8;
     /// Names for the two directives.
-    pub const NAMES: &'static [(&'static str, i32)] = &[
+    pub(crate) const NAMES: &'static [(&'static str, i32)] = &[
         ("default", 0),
         ("save", Self::SAVE),
         ("nosave", Self::NOSAVE),
@@ -312,39 +312,39 @@ impl ShutdownFlags {
 }
 
 /// Bits of `notify-keyspace-events` (notify.c), with their letters.
-pub struct NotifyFlags;
+pub(crate) struct NotifyFlags;
 
 impl NotifyFlags {
     /// `K`: publish to `__keyspace@<db>__:<key>`.
-    pub const KEYSPACE: i32 = 1 << 0;
+    pub(crate) const KEYSPACE: i32 = 1 << 0;
     /// `E`: publish to `__keyevent@<db>__:<event>`.
-    pub const KEYEVENT: i32 = 1 << 1;
+    pub(crate) const KEYEVENT: i32 = 1 << 1;
     /// `g`: commands of any type.
-    pub const GENERIC: i32 = 1 << 2;
+    pub(crate) const GENERIC: i32 = 1 << 2;
     /// `$`: strings.
-    pub const STRING: i32 = 1 << 3;
+    pub(crate) const STRING: i32 = 1 << 3;
     /// `l`: lists.
-    pub const LIST: i32 = 1 << 4;
+    pub(crate) const LIST: i32 = 1 << 4;
     /// `s`: sets.
-    pub const SET: i32 = 1 << 5;
+    pub(crate) const SET: i32 = 1 << 5;
     /// `h`: hashes.
-    pub const HASH: i32 = 1 << 6;
+    pub(crate) const HASH: i32 = 1 << 6;
     /// `z`: sorted sets.
-    pub const ZSET: i32 = 1 << 7;
+    pub(crate) const ZSET: i32 = 1 << 7;
     /// `x`: expired keys.
-    pub const EXPIRED: i32 = 1 << 8;
+    pub(crate) const EXPIRED: i32 = 1 << 8;
     /// `e`: evicted keys.
-    pub const EVICTED: i32 = 1 << 9;
+    pub(crate) const EVICTED: i32 = 1 << 9;
     /// `t`: streams.
-    pub const STREAM: i32 = 1 << 10;
+    pub(crate) const STREAM: i32 = 1 << 10;
     /// `m`: misses; not part of `A`.
-    pub const KEY_MISS: i32 = 1 << 11;
+    pub(crate) const KEY_MISS: i32 = 1 << 11;
     /// `d`: modules.
-    pub const MODULE: i32 = 1 << 13;
+    pub(crate) const MODULE: i32 = 1 << 13;
     /// `n`: new keys; not part of `A`.
-    pub const NEW: i32 = 1 << 14;
+    pub(crate) const NEW: i32 = 1 << 14;
     /// `A`: all but misses and new keys.
-    pub const ALL: i32 = Self::GENERIC
+    pub(crate) const ALL: i32 = Self::GENERIC
         | Self::STRING
         | Self::LIST
         | Self::SET
@@ -375,7 +375,7 @@ impl NotifyFlags {
 }
 
 /// Bits of a string of event classes (notify.c, keyspaceEventsStringToFlags); `None` at an unknown letter.
-pub fn keyspace_events_string_to_flags(classes: &[u8]) -> Option<i32> {
+pub(crate) fn keyspace_events_string_to_flags(classes: &[u8]) -> Option<i32> {
     let mut flags = 0;
     for &letter in classes {
         flags |= if letter == b'A' {
@@ -389,7 +389,7 @@ pub fn keyspace_events_string_to_flags(classes: &[u8]) -> Option<i32> {
 
 /// The shortest string of event classes for these bits (notify.c, keyspaceEventsFlagsToString). As upstream's, it
 /// leaves `n` out where `A` stands for the rest.
-pub fn keyspace_events_flags_to_string(flags: i32) -> Vec<u8> {
+pub(crate) fn keyspace_events_flags_to_string(flags: i32) -> Vec<u8> {
     let all = flags & NotifyFlags::ALL == NotifyFlags::ALL;
     let mut text = Vec::new();
     if all {
@@ -406,7 +406,7 @@ pub fn keyspace_events_flags_to_string(flags: i32) -> Vec<u8> {
 
 /// One `save` point: a snapshot is due `seconds` after the last one if there were at least `changes` changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SaveParam {
+pub(crate) struct SaveParam {
     /// Seconds, at least 1.
     pub seconds: i64,
     /// Changes, not negative.
@@ -415,7 +415,7 @@ pub struct SaveParam {
 
 impl SaveParam {
     /// The points of a server whose configuration does not mention `save`.
-    pub fn defaults() -> Vec<SaveParam> {
+    pub(crate) fn defaults() -> Vec<SaveParam> {
         let point = |seconds, changes| SaveParam { seconds, changes };
         vec![point(3600, 1), point(300, 100), point(60, 10000)]
     }
@@ -423,7 +423,7 @@ impl SaveParam {
 
 impl MaxmemoryPolicy {
     /// The name that CONFIG GET answers.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         let known = Self::NAMES.iter().find(|(_, v)| *v == self as i32);
         known.map_or("unknown", |(name, _)| name)
     }
@@ -431,7 +431,7 @@ impl MaxmemoryPolicy {
 
 /// Limits of a client's output buffer; a limit of 0 does not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientBufferLimit {
+pub(crate) struct ClientBufferLimit {
     /// Bytes at which the client is closed at once.
     pub hard_limit_bytes: u64,
     /// Bytes at which it is closed after `soft_limit_seconds`.
@@ -442,7 +442,7 @@ pub struct ClientBufferLimit {
 
 impl ClientBufferLimit {
     /// Limits of a server whose configuration does not mention them.
-    pub const DEFAULTS: [ClientBufferLimit; 3] = [
+    pub(crate) const DEFAULTS: [ClientBufferLimit; 3] = [
         ClientBufferLimit {
             hard_limit_bytes: 0,
             soft_limit_bytes: 0,
@@ -463,7 +463,7 @@ impl ClientBufferLimit {
 
 /// A line of the configuration that somebody else must judge later, with what is needed to report it as a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeferredLine {
+pub(crate) struct DeferredLine {
     /// Number of the line, from 1.
     pub number: usize,
     /// The trimmed line.

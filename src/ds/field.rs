@@ -33,7 +33,7 @@ const BUFFER: u64 = 0b100;
 const ADDRESS: u64 = tagged::ADDRESS & !0b111;
 
 /// A value to be stored.
-pub enum FieldValue<'a> {
+pub(crate) enum FieldValue<'a> {
     /// Bytes to copy.
     Bytes(&'a [u8]),
     /// A buffer to keep as it is.
@@ -42,7 +42,7 @@ pub enum FieldValue<'a> {
 
 /// An owned field with its value. Its bytes in memory are the little-endian ones of the word above, whatever the machine.
 #[repr(transparent)]
-pub struct Field(Tagged);
+pub(crate) struct Field(Tagged);
 
 // SAFETY: it owns what it points to.
 unsafe impl Send for Field {}
@@ -102,7 +102,7 @@ fn word_of(p: NonNull<u8>, bits: u64) -> Field {
 
 impl Field {
     #[inline]
-    pub fn new(field: &[u8], value: FieldValue<'_>) -> Field {
+    pub(crate) fn new(field: &[u8], value: FieldValue<'_>) -> Field {
         match value {
             FieldValue::Bytes(v) if field.len() <= SHORT_MAX && v.len() <= SHORT_MAX => {
                 Field::short(field, v)
@@ -219,7 +219,7 @@ impl Field {
     }
 
     #[inline]
-    pub fn value(&self) -> &[u8] {
+    pub(crate) fn value(&self) -> &[u8] {
         let p = self.parts();
         // SAFETY: the value lives as long as this word, which is borrowed.
         unsafe { std::slice::from_raw_parts(p.value, p.value_len) }
@@ -227,7 +227,7 @@ impl Field {
 
     /// The value's own buffer, when it has one: a large value.
     #[inline]
-    pub fn buf(&self) -> Option<&SBuf> {
+    pub(crate) fn buf(&self) -> Option<&SBuf> {
         let w = self.word();
         if w & 1 != 0 || w & FORM != BUFFER {
             return None;
@@ -237,7 +237,7 @@ impl Field {
     }
 
     /// Replaces the value; the field stays.
-    pub fn set_value(&mut self, value: FieldValue<'_>) {
+    pub(crate) fn set_value(&mut self, value: FieldValue<'_>) {
         let w = self.word();
         let p = self.parts();
         match &value {
@@ -298,7 +298,7 @@ impl Field {
     }
 
     /// Bytes allocated besides the word.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         let buf = self.buf().map_or(0, |b| b.alloc_size());
         crate::base::alloc::good_size(self.alloc_size()) + crate::base::alloc::good_size(buf)
     }

@@ -26,9 +26,9 @@ const P: u32 = 14;
 /// The bits of the hash whose leading zeros are counted (HLL_Q).
 const Q: u32 = 64 - P;
 /// How many registers there are (HLL_REGISTERS).
-pub const HLL_REGISTERS: usize = 1 << P;
+pub(crate) const HLL_REGISTERS: usize = 1 << P;
 /// The largest value of a register (HLL_REGISTER_MAX).
-pub const HLL_REGISTER_MAX: u8 = 63;
+pub(crate) const HLL_REGISTER_MAX: u8 = 63;
 /// Bytes before the registers (HLL_HDR_SIZE).
 const HDR_SIZE: usize = 16;
 /// Bytes of a dense value (HLL_DENSE_SIZE).
@@ -49,7 +49,7 @@ const SEED: u64 = 0xadc8_3b19;
 
 /// The bytes are no HyperLogLog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Corrupt;
+pub(crate) struct Corrupt;
 
 /// MurmurHash2, the 64-bit variant for 64-bit machines (MurmurHash64A).
 fn murmur_hash64a(key: &[u8], seed: u64) -> u64 {
@@ -341,7 +341,7 @@ fn merge_values(b: &mut SBuf, mut at: usize) {
 }
 
 /// Whether the bytes look like a HyperLogLog: a dense one is one then, of a sparse one only the header is checked.
-pub fn is_hll(bytes: &[u8]) -> bool {
+pub(crate) fn is_hll(bytes: &[u8]) -> bool {
     bytes.len() >= HDR_SIZE
         && bytes.starts_with(MAGIC)
         && match bytes[4] {
@@ -352,12 +352,12 @@ pub fn is_hll(bytes: &[u8]) -> bool {
 }
 
 /// Whether a HyperLogLog is dense; else it is sparse.
-pub fn hll_is_dense(bytes: &[u8]) -> bool {
+pub(crate) fn hll_is_dense(bytes: &[u8]) -> bool {
     bytes.get(4) == Some(&DENSE)
 }
 
 /// An empty HyperLogLog, sparse (createHLLObject).
-pub fn create_hll() -> SBuf {
+pub(crate) fn create_hll() -> SBuf {
     let mut seq = Seq::default();
     seq.zeros(HLL_REGISTERS);
     let mut b = SBuf::with_capacity(HDR_SIZE + seq.len);
@@ -369,7 +369,7 @@ pub fn create_hll() -> SBuf {
 }
 
 /// Adds an element to a HyperLogLog; true when a register changed (hllAdd). A sparse one gets no longer than `max_bytes`.
-pub fn hll_add(b: &mut SBuf, element: &[u8], max_bytes: usize) -> Result<bool, Corrupt> {
+pub(crate) fn hll_add(b: &mut SBuf, element: &[u8], max_bytes: usize) -> Result<bool, Corrupt> {
     let (index, value) = hll_pat_len(element);
     if hll_is_dense(b.as_slice()) {
         Ok(hll_dense_set(b.as_mut_slice(), index, value))
@@ -379,7 +379,7 @@ pub fn hll_add(b: &mut SBuf, element: &[u8], max_bytes: usize) -> Result<bool, C
 }
 
 /// Makes a HyperLogLog dense; true when it was sparse (hllSparseToDense). A corrupt one stays as it is.
-pub fn hll_sparse_to_dense(b: &mut SBuf) -> Result<bool, Corrupt> {
+pub(crate) fn hll_sparse_to_dense(b: &mut SBuf) -> Result<bool, Corrupt> {
     let bytes = b.as_slice();
     if hll_is_dense(bytes) {
         return Ok(false);
@@ -400,14 +400,14 @@ pub fn hll_sparse_to_dense(b: &mut SBuf) -> Result<bool, Corrupt> {
 
 /// The union of HyperLogLogs: the highest that each register is in any of them.
 #[derive(Default)]
-pub struct Union {
+pub(crate) struct Union {
     /// All registers, a byte each; none before the first merge.
     registers: Vec<[u8; GROUP]>,
 }
 
 impl Union {
     /// Takes a HyperLogLog in (hllMerge). After an error the registers are in no certain state.
-    pub fn merge(&mut self, bytes: &[u8]) -> Result<(), Corrupt> {
+    pub(crate) fn merge(&mut self, bytes: &[u8]) -> Result<(), Corrupt> {
         if hll_is_dense(bytes) {
             if self.registers.is_empty() {
                 wide::unpack(&mut self.registers, dense_groups(bytes));
@@ -427,7 +427,7 @@ impl Union {
     }
 
     /// How many distinct elements the union has, about.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         if self.registers.is_empty() {
             return 0;
         }
@@ -436,7 +436,7 @@ impl Union {
 
     /// Puts the registers, none of which may be lower than what it holds, into a HyperLogLog; it becomes dense when `dense`,
     /// or when it would get longer than `max_bytes`.
-    pub fn store(&self, b: &mut SBuf, dense: bool, max_bytes: usize) -> Result<(), Corrupt> {
+    pub(crate) fn store(&self, b: &mut SBuf, dense: bool, max_bytes: usize) -> Result<(), Corrupt> {
         if dense {
             hll_sparse_to_dense(b)?;
         }
@@ -457,27 +457,27 @@ impl Union {
 }
 
 /// The estimate that is kept in a HyperLogLog, when it is up to date.
-pub fn hll_cached(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn hll_cached(bytes: &[u8]) -> Option<u64> {
     let card = u64::from_le_bytes(bytes.get(8..HDR_SIZE)?.try_into().ok()?);
     (card >> 63 == 0).then_some(card)
 }
 
 /// Keeps an estimate.
-pub fn hll_set_cached(b: &mut SBuf, card: u64) {
+pub(crate) fn hll_set_cached(b: &mut SBuf, card: u64) {
     if let Some(to) = b.as_mut_slice().get_mut(8..HDR_SIZE) {
         to.copy_from_slice(&card.to_le_bytes());
     }
 }
 
 /// Says that the estimate is out of date (HLL_INVALIDATE_CACHE).
-pub fn hll_invalidate_cache(b: &mut SBuf) {
+pub(crate) fn hll_invalidate_cache(b: &mut SBuf) {
     if let Some(top) = b.as_mut_slice().get_mut(HDR_SIZE - 1) {
         *top |= 0x80;
     }
 }
 
 /// How many distinct elements were added, about (hllCount).
-pub fn hll_count(bytes: &[u8]) -> Result<u64, Corrupt> {
+pub(crate) fn hll_count(bytes: &[u8]) -> Result<u64, Corrupt> {
     if hll_is_dense(bytes) {
         let mut only = Union::default();
         only.merge(bytes)?;
@@ -538,12 +538,12 @@ fn tau(mut x: f64) -> f64 {
 }
 
 /// The registers of a dense value in order (PFDEBUG GETREG).
-pub fn hll_dense_registers(dense: &[u8]) -> impl Iterator<Item = u8> + '_ {
+pub(crate) fn hll_dense_registers(dense: &[u8]) -> impl Iterator<Item = u8> + '_ {
     (0..HLL_REGISTERS).map(|i| dense_get(dense, i))
 }
 
 /// The opcodes of a sparse value in words (PFDEBUG DECODE): `z:` and `Z:` for zeros, `v:` for value and length.
-pub fn hll_sparse_decode(bytes: &[u8]) -> String {
+pub(crate) fn hll_sparse_decode(bytes: &[u8]) -> String {
     use std::fmt::Write;
     let mut out = String::new();
     let mut at = HDR_SIZE;
@@ -564,7 +564,10 @@ pub fn hll_sparse_decode(bytes: &[u8]) -> String {
 
 /// Checks the registers and the error of the estimate with random data (the body of PFSELFTEST); the error says what
 /// failed. Ten million elements: it takes its time.
-pub fn hll_self_test(mut random: impl FnMut() -> u64, max_bytes: usize) -> Result<(), String> {
+pub(crate) fn hll_self_test(
+    mut random: impl FnMut() -> u64,
+    max_bytes: usize,
+) -> Result<(), String> {
     let mut dense = create_hll();
     hll_sparse_to_dense(&mut dense).map_err(|_| "an empty one is corrupt")?;
     for _ in 0..1000 {

@@ -24,35 +24,35 @@ const LEAF_LOW: usize = LEAF_MAX / 4;
 
 /// The id of a stream's entry (streamID): milliseconds, and a number within the millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
-pub struct StreamId {
+pub(crate) struct StreamId {
     pub ms: u64,
     pub seq: u64,
 }
 
 /// Bytes of an id's text at the most.
-pub const STREAM_ID_STR_LEN: usize = 41;
+pub(crate) const STREAM_ID_STR_LEN: usize = 41;
 
 impl StreamId {
-    pub const MIN: StreamId = StreamId { ms: 0, seq: 0 };
-    pub const MAX: StreamId = StreamId {
+    pub(crate) const MIN: StreamId = StreamId { ms: 0, seq: 0 };
+    pub(crate) const MAX: StreamId = StreamId {
         ms: u64::MAX,
         seq: u64::MAX,
     };
 
     #[inline]
-    pub const fn new(ms: u64, seq: u64) -> StreamId {
+    pub(crate) const fn new(ms: u64, seq: u64) -> StreamId {
         StreamId { ms, seq }
     }
 
     /// Whether it is 0-0, which no entry can have (streamIDEqZero).
     #[inline]
-    pub fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(self) -> bool {
         self == StreamId::MIN
     }
 
     /// The next id; `None` after the last possible one (streamIncrID).
     #[inline]
-    pub fn next(self) -> Option<StreamId> {
+    pub(crate) fn next(self) -> Option<StreamId> {
         match self.seq.checked_add(1) {
             Some(seq) => Some(StreamId { ms: self.ms, seq }),
             None => Some(StreamId {
@@ -64,7 +64,7 @@ impl StreamId {
 
     /// The id before; `None` before 0-0 (streamDecrID).
     #[inline]
-    pub fn prev(self) -> Option<StreamId> {
+    pub(crate) fn prev(self) -> Option<StreamId> {
         match self.seq.checked_sub(1) {
             Some(seq) => Some(StreamId { ms: self.ms, seq }),
             None => Some(StreamId {
@@ -76,13 +76,13 @@ impl StreamId {
 
     /// 16 bytes, big endian, as RDB files have them (streamEncodeID).
     #[inline]
-    pub fn to_bytes(self) -> [u8; 16] {
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
         (u128::from(self.ms) << 64 | u128::from(self.seq)).to_be_bytes()
     }
 
     /// The reverse of [`StreamId::to_bytes`] (streamDecodeID).
     #[inline]
-    pub fn from_bytes(bytes: [u8; 16]) -> StreamId {
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> StreamId {
         let n = u128::from_be_bytes(bytes);
         StreamId {
             ms: (n >> 64) as u64,
@@ -92,7 +92,7 @@ impl StreamId {
 
     /// `<ms>-<seq>`, written to the front of `buf` (createStreamIDString).
     #[inline]
-    pub fn text(self, buf: &mut [u8; STREAM_ID_STR_LEN]) -> &[u8] {
+    pub(crate) fn text(self, buf: &mut [u8; STREAM_ID_STR_LEN]) -> &[u8] {
         let mut n = itoa::Buffer::new();
         let ms = n.format(self.ms).as_bytes();
         let at = ms.len();
@@ -119,14 +119,14 @@ struct Leaf<V> {
 
 /// Where an item is: leaf, and place in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct IdPos {
+pub(crate) struct IdPos {
     leaf: usize,
     item: usize,
 }
 
 /// See the module's text.
 #[derive(Clone)]
-pub struct IdMap<V> {
+pub(crate) struct IdMap<V> {
     leaves: VecDeque<Leaf<V>>,
     len: usize,
 }
@@ -138,7 +138,7 @@ impl<V> Default for IdMap<V> {
 }
 
 impl<V> IdMap<V> {
-    pub const fn new() -> IdMap<V> {
+    pub(crate) const fn new() -> IdMap<V> {
         IdMap {
             leaves: VecDeque::new(),
             len: 0,
@@ -146,12 +146,12 @@ impl<V> IdMap<V> {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -177,44 +177,44 @@ impl<V> IdMap<V> {
         }
     }
 
-    pub fn find(&self, id: StreamId) -> Option<IdPos> {
+    pub(crate) fn find(&self, id: StreamId) -> Option<IdPos> {
         self.locate(id).ok()
     }
 
-    pub fn get(&self, id: StreamId) -> Option<&V> {
+    pub(crate) fn get(&self, id: StreamId) -> Option<&V> {
         self.find(id).map(|p| self.at(p).1)
     }
 
-    pub fn get_mut(&mut self, id: StreamId) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, id: StreamId) -> Option<&mut V> {
         self.find(id).map(|p| self.at_mut(p))
     }
 
     /// The item at a place that one of these functions has answered; the map must not have changed since.
     #[inline]
-    pub fn at(&self, p: IdPos) -> (StreamId, &V) {
+    pub(crate) fn at(&self, p: IdPos) -> (StreamId, &V) {
         let (id, v) = &self.leaves[p.leaf].items[p.item];
         (*id, v)
     }
 
     /// The value at a place, as [`IdMap::at`].
     #[inline]
-    pub fn at_mut(&mut self, p: IdPos) -> &mut V {
+    pub(crate) fn at_mut(&mut self, p: IdPos) -> &mut V {
         &mut self.leaves[p.leaf].items[p.item].1
     }
 
-    pub fn first(&self) -> Option<IdPos> {
+    pub(crate) fn first(&self) -> Option<IdPos> {
         (self.len > 0).then_some(IdPos { leaf: 0, item: 0 })
     }
 
     #[inline]
-    pub fn last(&self) -> Option<IdPos> {
+    pub(crate) fn last(&self) -> Option<IdPos> {
         let leaf = self.leaves.len().checked_sub(1)?;
         let item = self.leaves[leaf].items.len().checked_sub(1)?;
         Some(IdPos { leaf, item })
     }
 
     #[inline]
-    pub fn next(&self, p: IdPos) -> Option<IdPos> {
+    pub(crate) fn next(&self, p: IdPos) -> Option<IdPos> {
         if p.item + 1 < self.leaves[p.leaf].items.len() {
             return Some(IdPos {
                 leaf: p.leaf,
@@ -228,7 +228,7 @@ impl<V> IdMap<V> {
     }
 
     #[inline]
-    pub fn prev(&self, p: IdPos) -> Option<IdPos> {
+    pub(crate) fn prev(&self, p: IdPos) -> Option<IdPos> {
         if let Some(item) = p.item.checked_sub(1) {
             return Some(IdPos { leaf: p.leaf, item });
         }
@@ -238,7 +238,7 @@ impl<V> IdMap<V> {
     }
 
     /// The first item whose id is `id` or above.
-    pub fn at_or_after(&self, id: StreamId) -> Option<IdPos> {
+    pub(crate) fn at_or_after(&self, id: StreamId) -> Option<IdPos> {
         match self.locate(id) {
             Ok(p) => Some(p),
             Err(None) => self.first(),
@@ -251,7 +251,7 @@ impl<V> IdMap<V> {
     }
 
     /// The last item whose id is `id` or below.
-    pub fn at_or_before(&self, id: StreamId) -> Option<IdPos> {
+    pub(crate) fn at_or_before(&self, id: StreamId) -> Option<IdPos> {
         match self.locate(id) {
             Ok(p) => Some(p),
             Err(None) => None,
@@ -260,16 +260,16 @@ impl<V> IdMap<V> {
     }
 
     /// All items from place `p` on.
-    pub fn iter_from(&self, p: Option<IdPos>) -> Iter<'_, V> {
+    pub(crate) fn iter_from(&self, p: Option<IdPos>) -> Iter<'_, V> {
         Iter { map: self, at: p }
     }
 
-    pub fn iter(&self) -> Iter<'_, V> {
+    pub(crate) fn iter(&self) -> Iter<'_, V> {
         self.iter_from(self.first())
     }
 
     /// Adds an id. False when it is there already: nothing has changed then.
-    pub fn insert(&mut self, id: StreamId, value: V) -> bool {
+    pub(crate) fn insert(&mut self, id: StreamId, value: V) -> bool {
         let (leaf, item) = match self.locate(id) {
             Ok(_) => return false,
             Err(Some(p)) => (p.leaf, p.item),
@@ -323,7 +323,7 @@ impl<V> IdMap<V> {
         }
     }
 
-    pub fn remove(&mut self, id: StreamId) -> Option<V> {
+    pub(crate) fn remove(&mut self, id: StreamId) -> Option<V> {
         let p = self.find(id)?;
         let items = &mut self.leaves[p.leaf].items;
         let (_, value) = items.remove(p.item);
@@ -359,7 +359,7 @@ impl<V> IdMap<V> {
     }
 
     /// Bytes of the map's own allocations; what the values own is not in it.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         let bytes = |n: usize| if n == 0 { 0 } else { good_size(n) };
         let leaves = bytes(self.leaves.capacity() * size_of::<Leaf<V>>());
         let items = |l: &Leaf<V>| bytes(l.items.capacity() * size_of::<(StreamId, V)>());
@@ -368,7 +368,7 @@ impl<V> IdMap<V> {
 
     /// How many nodes upstream's radix tree of the same ids would have (numnodes): XINFO STREAM shows it, and what it costs
     /// to free a stream is judged by it. Walks all ids.
-    pub fn radix_tree_nodes(&self) -> usize {
+    pub(crate) fn radix_tree_nodes(&self) -> usize {
         const KEY: usize = 16;
         let mut ids = self
             .iter()
@@ -410,7 +410,7 @@ impl<V> IdMap<V> {
 }
 
 /// Items in rising order.
-pub struct Iter<'a, V> {
+pub(crate) struct Iter<'a, V> {
     map: &'a IdMap<V>,
     at: Option<IdPos>,
 }

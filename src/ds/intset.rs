@@ -18,7 +18,7 @@ const ALIGN: usize = 8;
 
 /// A sorted set of integers in one allocation.
 #[repr(transparent)]
-pub struct Intset(NonNull<u8>);
+pub(crate) struct Intset(NonNull<u8>);
 
 // SAFETY: it owns its allocation alone.
 unsafe impl Send for Intset {}
@@ -65,12 +65,12 @@ fn layout(bytes: usize) -> Layout {
 }
 
 impl Intset {
-    pub fn new() -> Intset {
+    pub(crate) fn new() -> Intset {
         Intset::from_valid_bytes(&[2, 0, 0, 0, 0, 0, 0, 0])
     }
 
     /// A copy of `bytes`, which [`validate_integrity`] (deep) has found good.
-    pub fn from_validated(bytes: &[u8]) -> Intset {
+    pub(crate) fn from_validated(bytes: &[u8]) -> Intset {
         debug_assert!(validate_integrity(bytes, true));
         Intset::from_valid_bytes(bytes)
     }
@@ -91,7 +91,7 @@ impl Intset {
     }
 
     /// An own copy.
-    pub fn deep_clone(&self) -> Intset {
+    pub(crate) fn deep_clone(&self) -> Intset {
         Intset::from_valid_bytes(self.bytes())
     }
 
@@ -114,18 +114,18 @@ impl Intset {
 
     /// Number of members.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.header()[1] as usize
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes a member: 2, 4 or 8.
     #[inline]
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.header()[0] as usize
     }
 
@@ -135,7 +135,7 @@ impl Intset {
 
     /// The whole of it, as files hold it.
     #[inline]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: that many bytes are allocated and initialised.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.byte_len()) }
     }
@@ -147,7 +147,7 @@ impl Intset {
     }
 
     /// Bytes of its allocation.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         size_class(self.byte_len())
     }
 
@@ -156,7 +156,7 @@ impl Intset {
     /// # Panics
     /// When `i` is not below `len`.
     #[inline]
-    pub fn get(&self, i: usize) -> i64 {
+    pub(crate) fn get(&self, i: usize) -> i64 {
         read(self.bytes(), self.width(), i)
     }
 
@@ -184,7 +184,7 @@ impl Intset {
 
     /// Where `v` is, or where it belongs, among the members from `from` on; all before are less. Near the start it is quick.
     #[inline]
-    pub fn search_from(&self, v: i64, from: usize) -> Result<usize, usize> {
+    pub(crate) fn search_from(&self, v: i64, from: usize) -> Result<usize, usize> {
         use std::cmp::Ordering;
         let (b, w, n) = (self.bytes(), self.width(), self.len());
         let (mut lo, mut hi, mut step) = (from, from, 1);
@@ -211,7 +211,7 @@ impl Intset {
     }
 
     #[inline]
-    pub fn find(&self, v: i64) -> bool {
+    pub(crate) fn find(&self, v: i64) -> bool {
         self.search(v).is_ok()
     }
 
@@ -239,7 +239,7 @@ impl Intset {
     }
 
     /// Adds `v`; false when it was a member (intsetAdd).
-    pub fn add(&mut self, v: i64) -> bool {
+    pub(crate) fn add(&mut self, v: i64) -> bool {
         let (len, width) = (self.len(), self.width());
         let need = width_of(v);
         if need > width {
@@ -266,7 +266,7 @@ impl Intset {
     }
 
     /// Removes `v`; false when it was no member (intsetRemove).
-    pub fn remove(&mut self, v: i64) -> bool {
+    pub(crate) fn remove(&mut self, v: i64) -> bool {
         let Ok(at) = self.search(v) else {
             return false;
         };
@@ -275,7 +275,7 @@ impl Intset {
     }
 
     /// Removes the member at `i`, which must be below `len`.
-    pub fn remove_at(&mut self, i: usize) {
+    pub(crate) fn remove_at(&mut self, i: usize) {
         let (len, width) = (self.len(), self.width());
         let from = HEADER + i * width;
         self.bytes_mut().copy_within(from + width.., from);
@@ -283,20 +283,20 @@ impl Intset {
     }
 
     /// A random member; the set must not be empty (intsetRandom).
-    pub fn random(&self, prng: &mut Prng) -> i64 {
+    pub(crate) fn random(&self, prng: &mut Prng) -> i64 {
         self.get(prng.index(self.len()))
     }
 
-    pub fn min(&self) -> Option<i64> {
+    pub(crate) fn min(&self) -> Option<i64> {
         (!self.is_empty()).then(|| self.get(0))
     }
 
-    pub fn max(&self) -> Option<i64> {
+    pub(crate) fn max(&self) -> Option<i64> {
         self.len().checked_sub(1).map(|i| self.get(i))
     }
 
     /// The members, ascending.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = i64> + DoubleEndedIterator + '_ {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = i64> + DoubleEndedIterator + '_ {
         let (b, w) = (self.bytes(), self.width());
         (0..self.len()).map(move |i| read(b, w, i))
     }
@@ -323,7 +323,7 @@ impl std::fmt::Debug for Intset {
 
 /// Whether `bytes`, of any origin, are an intset that is not empty; with `deep`, also strictly ascending
 /// (intsetValidateIntegrity).
-pub fn validate_integrity(bytes: &[u8], deep: bool) -> bool {
+pub(crate) fn validate_integrity(bytes: &[u8], deep: bool) -> bool {
     if bytes.len() < HEADER {
         return false;
     }

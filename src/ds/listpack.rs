@@ -15,7 +15,7 @@
 
 mod tail;
 
-pub use tail::Tail;
+pub(crate) use tail::Tail;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -30,31 +30,31 @@ const HEADER: usize = 6;
 const UNKNOWN: u16 = u16::MAX;
 const EOF: u8 = 0xFF;
 /// Bytes of a listpack without elements.
-pub const EMPTY_BYTES: usize = HEADER + 1;
+pub(crate) const EMPTY_BYTES: usize = HEADER + 1;
 /// A listpack is not made larger than this, in bytes (lpSafeToAdd).
-pub const MAX_SAFETY_SIZE: usize = 1 << 30;
+pub(crate) const MAX_SAFETY_SIZE: usize = 1 << 30;
 /// Alignment of the allocation; leaves low pointer bits for tags.
 const ALIGN: usize = 8;
 
 /// A sequence of strings and integers in one allocation.
 #[repr(transparent)]
-pub struct Listpack(NonNull<u8>);
+pub(crate) struct Listpack(NonNull<u8>);
 
 // SAFETY: it owns its allocation alone.
 unsafe impl Send for Listpack {}
 
 /// Where an element starts: its byte offset. Good until the listpack changes before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct LpPos(u32);
+pub(crate) struct LpPos(u32);
 
 impl LpPos {
     /// Where the first element of any listpack is, if it has one.
-    pub const FIRST: LpPos = LpPos(HEADER as u32);
+    pub(crate) const FIRST: LpPos = LpPos(HEADER as u32);
 }
 
 /// An element.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum LpValue<'a> {
+pub(crate) enum LpValue<'a> {
     Int(i64),
     Str(&'a [u8]),
 }
@@ -62,7 +62,7 @@ pub enum LpValue<'a> {
 impl<'a> LpValue<'a> {
     /// Whether the element, as a string, is `s` (lpCompare).
     #[inline]
-    pub fn eq_bytes(self, s: &[u8]) -> bool {
+    pub(crate) fn eq_bytes(self, s: &[u8]) -> bool {
         match self {
             LpValue::Str(v) => v == s,
             LpValue::Int(v) => string2ll(s) == Some(v),
@@ -70,7 +70,7 @@ impl<'a> LpValue<'a> {
     }
 
     /// Appends the element as a string.
-    pub fn push_to(self, out: &mut Vec<u8>) {
+    pub(crate) fn push_to(self, out: &mut Vec<u8>) {
         match self {
             LpValue::Str(v) => out.extend_from_slice(v),
             LpValue::Int(v) => push_ll(out, v),
@@ -79,7 +79,7 @@ impl<'a> LpValue<'a> {
 
     /// Gives `f` the element as a string.
     #[inline]
-    pub fn with_bytes<R>(self, f: impl FnOnce(&[u8]) -> R) -> R {
+    pub(crate) fn with_bytes<R>(self, f: impl FnOnce(&[u8]) -> R) -> R {
         match self {
             LpValue::Str(v) => f(v),
             LpValue::Int(v) => f(ll2string(&mut [0; LONG_STR_SIZE], v)),
@@ -88,7 +88,7 @@ impl<'a> LpValue<'a> {
 
     /// Its length as a string, in bytes.
     #[inline]
-    pub fn len_bytes(self) -> usize {
+    pub(crate) fn len_bytes(self) -> usize {
         match self {
             LpValue::Str(v) => v.len(),
             LpValue::Int(v) => sdigits10(v) as usize,
@@ -97,7 +97,7 @@ impl<'a> LpValue<'a> {
 
     /// Its value when it is an integer, whichever way it is stored.
     #[inline]
-    pub fn as_int(self) -> Option<i64> {
+    pub(crate) fn as_int(self) -> Option<i64> {
         match self {
             LpValue::Int(v) => Some(v),
             LpValue::Str(s) => string2ll(s),
@@ -105,7 +105,7 @@ impl<'a> LpValue<'a> {
     }
 
     /// A copy of it as a string.
-    pub fn to_vec(self) -> Vec<u8> {
+    pub(crate) fn to_vec(self) -> Vec<u8> {
         match self {
             LpValue::Str(v) => v.to_vec(),
             LpValue::Int(v) => {
@@ -119,14 +119,14 @@ impl<'a> LpValue<'a> {
 
 /// A string to compare many elements with: it is parsed once.
 #[derive(Clone, Copy, Debug)]
-pub struct Needle<'a> {
+pub(crate) struct Needle<'a> {
     bytes: &'a [u8],
     number: Option<i64>,
 }
 
 impl<'a> Needle<'a> {
     #[inline]
-    pub fn new(bytes: &'a [u8]) -> Needle<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Needle<'a> {
         Needle {
             bytes,
             number: string2ll(bytes),
@@ -135,7 +135,7 @@ impl<'a> Needle<'a> {
 
     /// Whether the element, as a string, is this one.
     #[inline]
-    pub fn is(&self, v: LpValue<'_>) -> bool {
+    pub(crate) fn is(&self, v: LpValue<'_>) -> bool {
         match v {
             LpValue::Str(s) => s == self.bytes,
             LpValue::Int(v) => self.number == Some(v),
@@ -428,12 +428,12 @@ impl<'a> Encoded<'a> {
 }
 
 /// Bytes that `s` takes as an element.
-pub fn element_bytes(s: &[u8]) -> usize {
+pub(crate) fn element_bytes(s: &[u8]) -> usize {
     Encoded::str(s).size()
 }
 
 /// Bytes of a listpack of `rep` times the integer `v` (lpEstimateBytesRepeatedInteger).
-pub fn estimate_bytes_repeated_integer(v: i64, rep: usize) -> usize {
+pub(crate) fn estimate_bytes_repeated_integer(v: i64, rep: usize) -> usize {
     EMPTY_BYTES + Encoded::int(v).size().saturating_mul(rep)
 }
 
@@ -444,12 +444,12 @@ fn layout(total: usize) -> Layout {
 
 impl Listpack {
     /// An empty one (lpNew).
-    pub fn new() -> Listpack {
+    pub(crate) fn new() -> Listpack {
         Listpack::from_valid_bytes(&[EMPTY_BYTES as u8, 0, 0, 0, 0, 0, EOF])
     }
 
     /// A copy of `bytes`, which [`validate_integrity`] (deep) has found good.
-    pub fn from_validated(bytes: &[u8]) -> Listpack {
+    pub(crate) fn from_validated(bytes: &[u8]) -> Listpack {
         debug_assert!(validate_integrity(bytes, true, &mut |_| true));
         Listpack::from_valid_bytes(bytes)
     }
@@ -470,20 +470,20 @@ impl Listpack {
     }
 
     /// An own copy (lpDup).
-    pub fn deep_clone(&self) -> Listpack {
+    pub(crate) fn deep_clone(&self) -> Listpack {
         Listpack::from_valid_bytes(self.bytes())
     }
 
     /// Bytes from the header to the end mark (lpBytes).
     #[inline]
-    pub fn total_bytes(&self) -> usize {
+    pub(crate) fn total_bytes(&self) -> usize {
         // SAFETY: the allocation has a header, and is aligned for a u32.
         u32::from_le(unsafe { self.0.cast::<u32>().read() }) as usize
     }
 
     /// The whole of it, as files hold it.
     #[inline]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: `total_bytes` are allocated and initialised.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.total_bytes()) }
     }
@@ -495,7 +495,7 @@ impl Listpack {
     }
 
     /// Bytes of its allocation.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         size_class(self.total_bytes())
     }
 
@@ -533,7 +533,7 @@ impl Listpack {
 
     /// Number of elements; past 65534 it walks (lpLength).
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self.count() {
             UNKNOWN => self.iter().count(),
             n => usize::from(n),
@@ -541,13 +541,13 @@ impl Listpack {
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.total_bytes() == EMPTY_BYTES
     }
 
     /// Whether `add` more bytes keep it within 1 GB (lpSafeToAdd).
     #[inline]
-    pub fn safe_to_add(&self, add: usize) -> bool {
+    pub(crate) fn safe_to_add(&self, add: usize) -> bool {
         self.total_bytes().saturating_add(add) <= MAX_SAFETY_SIZE
     }
 
@@ -559,12 +559,12 @@ impl Listpack {
     }
 
     #[inline]
-    pub fn first(&self) -> Option<LpPos> {
+    pub(crate) fn first(&self) -> Option<LpPos> {
         self.pos(HEADER)
     }
 
     #[inline]
-    pub fn last(&self) -> Option<LpPos> {
+    pub(crate) fn last(&self) -> Option<LpPos> {
         self.before(self.total_bytes() - 1)
     }
 
@@ -579,18 +579,18 @@ impl Listpack {
     }
 
     #[inline]
-    pub fn next(&self, p: LpPos) -> Option<LpPos> {
+    pub(crate) fn next(&self, p: LpPos) -> Option<LpPos> {
         let p = p.0 as usize;
         self.pos(p + entry_size(self.bytes(), p))
     }
 
     #[inline]
-    pub fn prev(&self, p: LpPos) -> Option<LpPos> {
+    pub(crate) fn prev(&self, p: LpPos) -> Option<LpPos> {
         self.before(p.0 as usize)
     }
 
     /// The element at `index`; a negative one counts from the end, -1 being the last (lpSeek).
-    pub fn seek(&self, index: i64) -> Option<LpPos> {
+    pub(crate) fn seek(&self, index: i64) -> Option<LpPos> {
         let mut index = index;
         let mut forward = index >= 0;
         if self.count() != UNKNOWN {
@@ -624,13 +624,13 @@ impl Listpack {
 
     /// The element at `p` (lpGet).
     #[inline]
-    pub fn get(&self, p: LpPos) -> LpValue<'_> {
+    pub(crate) fn get(&self, p: LpPos) -> LpValue<'_> {
         decode(self.bytes(), p.0 as usize).0
     }
 
     /// The first element from `from` on that is `needle`; after each comparison `skip` elements are passed over (lpFind).
     #[inline(always)]
-    pub fn find(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
+    pub(crate) fn find(&self, from: LpPos, needle: &[u8], skip: usize) -> Option<LpPos> {
         if skip < 2 && is_short_text(needle) {
             return match (skip, needle.len() < 8) {
                 (0, true) => self.find_short::<true, false>(from, needle),
@@ -853,13 +853,13 @@ impl Listpack {
 
     /// Adds `s` at the end (lpAppend).
     #[inline]
-    pub fn append(&mut self, s: &[u8]) {
+    pub(crate) fn append(&mut self, s: &[u8]) {
         self.put_str(self.total_bytes() - 1, s);
     }
 
     /// Adds a field and its value at the end.
     #[inline]
-    pub fn append_pair(&mut self, field: &[u8], value: &[u8]) {
+    pub(crate) fn append_pair(&mut self, field: &[u8], value: &[u8]) {
         let at = self.total_bytes() - 1;
         if is_short_text(field) && is_short_text(value) {
             let split = field.len() + 2;
@@ -873,30 +873,30 @@ impl Listpack {
     }
 
     #[inline]
-    pub fn append_int(&mut self, v: i64) {
+    pub(crate) fn append_int(&mut self, v: i64) {
         self.put(self.total_bytes() - 1, &Encoded::int(v));
     }
 
     /// Adds `s` at the start (lpPrepend).
     #[inline]
-    pub fn prepend(&mut self, s: &[u8]) {
+    pub(crate) fn prepend(&mut self, s: &[u8]) {
         self.put_str(HEADER, s);
     }
 
     #[inline]
     #[cfg(test)]
-    pub fn prepend_int(&mut self, v: i64) {
+    pub(crate) fn prepend_int(&mut self, v: i64) {
         self.put(HEADER, &Encoded::int(v));
     }
 
     /// Puts `s` before the element at `p`; the answer is where it is.
-    pub fn insert_before(&mut self, p: LpPos, s: &[u8]) -> LpPos {
+    pub(crate) fn insert_before(&mut self, p: LpPos, s: &[u8]) -> LpPos {
         self.put(p.0 as usize, &Encoded::str(s))
     }
 
     /// Puts `s` and an element after it before the one at `p`, or at the end: both in one move.
     #[inline]
-    pub fn insert_pair(&mut self, p: Option<LpPos>, s: &[u8], second: LpValue<'_>) {
+    pub(crate) fn insert_pair(&mut self, p: Option<LpPos>, s: &[u8], second: LpValue<'_>) {
         let second = match second {
             LpValue::Int(v) => Encoded::int(v),
             LpValue::Str(s) => Encoded::str(s),
@@ -914,13 +914,13 @@ impl Listpack {
     }
 
     /// Puts `s` after the element at `p`; the answer is where it is.
-    pub fn insert_after(&mut self, p: LpPos, s: &[u8]) -> LpPos {
+    pub(crate) fn insert_after(&mut self, p: LpPos, s: &[u8]) -> LpPos {
         let p = p.0 as usize;
         self.put(p + entry_size(self.bytes(), p), &Encoded::str(s))
     }
 
     /// Puts `s` in place of the element at `p` (lpReplace).
-    pub fn replace(&mut self, p: LpPos, s: &[u8]) -> LpPos {
+    pub(crate) fn replace(&mut self, p: LpPos, s: &[u8]) -> LpPos {
         let at = p.0 as usize;
         let size = s.len() + 2;
         if is_short_text(s) && entry_size(self.bytes(), at) == size {
@@ -933,18 +933,18 @@ impl Listpack {
 
     /// Puts `v` in place of the element at `p` (lpReplaceInteger).
     #[cfg(test)]
-    pub fn replace_int(&mut self, p: LpPos, v: i64) -> LpPos {
+    pub(crate) fn replace_int(&mut self, p: LpPos, v: i64) -> LpPos {
         self.put_over(p, &Encoded::int(v))
     }
 
     /// Removes the element at `p`; the answer is the one that followed (lpDelete).
     #[inline]
-    pub fn delete(&mut self, p: LpPos) -> Option<LpPos> {
+    pub(crate) fn delete(&mut self, p: LpPos) -> Option<LpPos> {
         self.delete_range(p, 1)
     }
 
     /// Removes up to `n` elements from `p` on; the answer is the one that followed (lpDeleteRangeWithEntry).
-    pub fn delete_range(&mut self, p: LpPos, n: usize) -> Option<LpPos> {
+    pub(crate) fn delete_range(&mut self, p: LpPos, n: usize) -> Option<LpPos> {
         let at = p.0 as usize;
         let b = self.bytes();
         let (mut end, mut deleted) = (at, 0);
@@ -959,19 +959,19 @@ impl Listpack {
 
     /// Where the element behind the one at `p` starts, if there is one, or where it would.
     #[inline]
-    pub fn end_of(&self, p: LpPos) -> LpPos {
+    pub(crate) fn end_of(&self, p: LpPos) -> LpPos {
         let p = p.0 as usize;
         LpPos((p + entry_size(self.bytes(), p)) as u32)
     }
 
     /// Bytes of the elements before `p`.
     #[inline]
-    pub fn bytes_before(&self, p: LpPos) -> usize {
+    pub(crate) fn bytes_before(&self, p: LpPos) -> usize {
         (p.0 as usize).saturating_sub(HEADER)
     }
 
     /// Removes the `n` elements before `p`, without a walk over them.
-    pub fn delete_before(&mut self, p: LpPos, n: usize) {
+    pub(crate) fn delete_before(&mut self, p: LpPos, n: usize) {
         self.splice(HEADER, self.bytes_before(p), 0);
         self.uncount(n);
     }
@@ -984,7 +984,7 @@ impl Listpack {
     }
 
     /// Removes up to `n` elements from the one at `index` on, which may count from the end (lpDeleteRange).
-    pub fn delete_range_with_index(&mut self, index: i64, n: usize) {
+    pub(crate) fn delete_range_with_index(&mut self, index: i64, n: usize) {
         if n == 0 {
             return;
         }
@@ -1003,7 +1003,7 @@ impl Listpack {
     }
 
     /// Removes the elements at `ps`, which ascend (lpBatchDelete).
-    pub fn batch_delete(&mut self, ps: &[LpPos]) {
+    pub(crate) fn batch_delete(&mut self, ps: &[LpPos]) {
         let Some(first) = ps.first() else { return };
         let total = self.total_bytes();
         let b = self.bytes_mut();
@@ -1020,7 +1020,7 @@ impl Listpack {
     }
 
     /// `self` and then `other` (lpMerge). Both together must be [`Listpack::safe_to_add`].
-    pub fn merge(mut self, other: Listpack) -> Listpack {
+    pub(crate) fn merge(mut self, other: Listpack) -> Listpack {
         let n = self.len() + other.len();
         let src = other.bytes();
         let content = &src[HEADER..src.len() - 1];
@@ -1032,13 +1032,13 @@ impl Listpack {
     }
 
     #[inline]
-    pub fn iter(&self) -> Iter<'_> {
+    pub(crate) fn iter(&self) -> Iter<'_> {
         self.iter_from(LpPos::FIRST)
     }
 
     /// The elements from `p` on.
     #[inline]
-    pub fn iter_from(&self, p: LpPos) -> Iter<'_> {
+    pub(crate) fn iter_from(&self, p: LpPos) -> Iter<'_> {
         let bytes = self.bytes();
         Iter {
             rest: &bytes[p.0 as usize..],
@@ -1048,7 +1048,7 @@ impl Listpack {
 
     /// The elements from the last to the first.
     #[cfg(test)]
-    pub fn iter_rev(&self) -> impl Iterator<Item = LpValue<'_>> {
+    pub(crate) fn iter_rev(&self) -> impl Iterator<Item = LpValue<'_>> {
         let mut p = self.last();
         std::iter::from_fn(move || {
             let at = p?;
@@ -1079,7 +1079,7 @@ impl std::fmt::Debug for Listpack {
 
 /// The elements of a listpack, in order.
 #[derive(Clone)]
-pub struct Iter<'a> {
+pub(crate) struct Iter<'a> {
     /// From the next element to the end mark.
     rest: &'a [u8],
     /// Bytes of the whole listpack.
@@ -1111,7 +1111,7 @@ impl<'a> Iterator for Iter<'a> {
 impl Iter<'_> {
     /// The next three elements, when each is an integer from 0 to 127; else none is taken.
     #[inline]
-    pub fn next_three_small(&mut self) -> Option<[u8; 3]> {
+    pub(crate) fn next_three_small(&mut self) -> Option<[u8; 3]> {
         // Such an element is its value and, for its length, a one.
         const NOT_VALUES: u64 = 0xFF80_FF80_FF80;
         const ONES: u64 = 0x0100_0100_0100;
@@ -1125,7 +1125,7 @@ impl Iter<'_> {
 
     /// Passes over `n` elements; `None` when there are fewer, and some may have been passed then.
     #[inline]
-    pub fn pass(&mut self, n: usize) -> Option<()> {
+    pub(crate) fn pass(&mut self, n: usize) -> Option<()> {
         let mut p = 0;
         for _ in 0..n {
             let first = *self.rest.get(p)?;
@@ -1141,14 +1141,14 @@ impl Iter<'_> {
 
     /// Where the next element is; at the end, nowhere.
     #[inline]
-    pub fn position(&self) -> LpPos {
+    pub(crate) fn position(&self) -> LpPos {
         // Within u32: so is the total.
         LpPos((self.total - self.rest.len()) as u32)
     }
 }
 
 /// Builds a listpack of many elements with few allocations.
-pub struct ListpackBuilder {
+pub(crate) struct ListpackBuilder {
     /// Header and elements, without the end mark.
     buf: Vec<u8>,
     count: usize,
@@ -1156,7 +1156,7 @@ pub struct ListpackBuilder {
 
 impl ListpackBuilder {
     /// Room for `bytes` of elements is made at once.
-    pub fn with_capacity(bytes: usize) -> ListpackBuilder {
+    pub(crate) fn with_capacity(bytes: usize) -> ListpackBuilder {
         let mut buf = Vec::with_capacity(bytes.saturating_add(EMPTY_BYTES));
         buf.extend_from_slice(&[0; HEADER]);
         ListpackBuilder { buf, count: 0 }
@@ -1169,15 +1169,15 @@ impl ListpackBuilder {
         self.count += 1;
     }
 
-    pub fn push(&mut self, s: &[u8]) {
+    pub(crate) fn push(&mut self, s: &[u8]) {
         self.add(&Encoded::str(s));
     }
 
-    pub fn push_int(&mut self, v: i64) {
+    pub(crate) fn push_int(&mut self, v: i64) {
         self.add(&Encoded::int(v));
     }
 
-    pub fn push_value(&mut self, v: LpValue<'_>) {
+    pub(crate) fn push_value(&mut self, v: LpValue<'_>) {
         match v {
             LpValue::Int(v) => self.push_int(v),
             LpValue::Str(s) => self.push(s),
@@ -1185,11 +1185,11 @@ impl ListpackBuilder {
     }
 
     /// Bytes of the listpack as it would be now.
-    pub fn total_bytes(&self) -> usize {
+    pub(crate) fn total_bytes(&self) -> usize {
         self.buf.len() + 1
     }
 
-    pub fn finish(mut self) -> Listpack {
+    pub(crate) fn finish(mut self) -> Listpack {
         self.buf.push(EOF);
         let total = u32::try_from(self.buf.len()).expect("elements are within safe_to_add");
         self.buf[..4].copy_from_slice(&total.to_le_bytes());
@@ -1205,7 +1205,7 @@ fn total_of(bytes: &[u8]) -> usize {
 
 /// Whether `bytes`, of any origin, are a listpack: its header only, or with `deep` every element too, for which `per_entry`
 /// may add a condition (lpValidateIntegrity).
-pub fn validate_integrity(
+pub(crate) fn validate_integrity(
     bytes: &[u8],
     deep: bool,
     per_entry: &mut dyn FnMut(LpValue<'_>) -> bool,

@@ -28,7 +28,7 @@ const LONG_HEADER: usize = 8;
 
 /// An owned member. Its bytes in memory are the little-endian ones of the word above, whatever the machine.
 #[repr(transparent)]
-pub struct Member(Tagged);
+pub(crate) struct Member(Tagged);
 
 // SAFETY: it owns what it points to.
 unsafe impl Send for Member {}
@@ -60,7 +60,7 @@ fn layout(size: usize) -> Layout {
 
 impl Member {
     #[inline]
-    pub fn new(text: &[u8]) -> Member {
+    pub(crate) fn new(text: &[u8]) -> Member {
         if text.len() <= INLINE_MAX {
             let w = short_word(text) << 8 | (text.len() as u64) << 1 | 1;
             return Member(Tagged::of_bits(w));
@@ -99,7 +99,7 @@ impl Member {
     }
 
     /// Bytes allocated besides the word.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         crate::base::alloc::good_size(self.alloc_size())
     }
 }

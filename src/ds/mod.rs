@@ -1,25 +1,25 @@
 //! Data structures that the stores are made of. Floor 1: they know bytes and pointers, never a key's meaning, a client or a
 //! clock. Each file states its own invariants; `unsafe` is confined to them.
 
-pub mod field;
-pub mod hll;
-pub mod idmap;
-pub mod intset;
-pub mod listpack;
-pub mod member;
-pub mod ordered;
-pub mod owned;
-pub mod quicklist;
-pub mod sbuf;
-pub mod table;
+pub(crate) mod field;
+pub(crate) mod hll;
+pub(crate) mod idmap;
+pub(crate) mod intset;
+pub(crate) mod listpack;
+pub(crate) mod member;
+pub(crate) mod ordered;
+pub(crate) mod owned;
+pub(crate) mod quicklist;
+pub(crate) mod sbuf;
+pub(crate) mod table;
 mod tagged;
-pub mod wide;
-pub mod ziplist;
-pub mod zipmap;
+pub(crate) mod wide;
+pub(crate) mod ziplist;
+pub(crate) mod zipmap;
 
 /// Copies `from` to `to`, which is as long; without a call when that is a few dozen bytes.
 #[inline(always)]
-pub fn copy_short(to: &mut [u8], from: &[u8]) {
+pub(crate) fn copy_short(to: &mut [u8], from: &[u8]) {
     match from.len() {
         8..=16 => copy_ends::<8>(to, from),
         17..=32 => copy_ends::<16>(to, from),
@@ -43,7 +43,7 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
 
 /// Whether both are the same; without a call when they have a few dozen bytes, as names have.
 #[inline(always)]
-pub fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     let n = a.len();
     if n != b.len() {
         return false;
@@ -71,7 +71,7 @@ fn same_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
 /// Asks the processor to bring a cache line near that is soon to be used. It reads nothing and cannot fail, wherever `p`
 /// points.
 #[inline(always)]
-pub fn prefetch<T>(p: *const T) {
+pub(crate) fn prefetch<T>(p: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: a prefetch is a hint: an address that is not mapped is ignored.
     unsafe {
@@ -88,7 +88,7 @@ pub fn prefetch<T>(p: *const T) {
 
 /// Up to seven bytes as one little-endian word.
 #[inline(always)]
-pub fn short_word(s: &[u8]) -> u64 {
+pub(crate) fn short_word(s: &[u8]) -> u64 {
     debug_assert!(s.len() < 8);
     let n = s.len();
     if let (Some(low), Some(high)) = (s.first_chunk(), s.last_chunk()) {

@@ -34,7 +34,7 @@ const LONG: u8 = 255;
 
 /// An owned member.
 #[repr(transparent)]
-pub struct Scored(Ref);
+pub(crate) struct Scored(Ref);
 
 /// The address of a member that a [`Scored`] owns, or owned.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -152,7 +152,7 @@ impl Drop for Scored {
 }
 
 /// Members with scores, in order.
-pub struct ScoredSet {
+pub(crate) struct ScoredSet {
     table: SubTable<Scored>,
     tree: Tree,
     /// Bytes of all members' allocations.
@@ -163,7 +163,7 @@ pub struct ScoredSet {
 unsafe impl Send for ScoredSet {}
 
 /// Members with scores that are in no order yet: for a set of which many members are put together before it is used.
-pub struct Gathered {
+pub(crate) struct Gathered {
     table: SubTable<Scored>,
     /// Bytes of all members' allocations.
     bytes: usize,
@@ -171,24 +171,24 @@ pub struct Gathered {
 
 impl Gathered {
     /// Nothing, with room for `capacity` members.
-    pub fn new(capacity: usize) -> Gathered {
+    pub(crate) fn new(capacity: usize) -> Gathered {
         let mut table = SubTable::shared();
         table.reserve(capacity);
         Gathered { table, bytes: 0 }
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Adds a member with a score; one that is there gets what `f` makes of its score instead. Neither is NaN.
     #[inline]
-    pub fn combine(&mut self, text: &[u8], score: f64, f: impl FnOnce(f64) -> f64) {
+    pub(crate) fn combine(&mut self, text: &[u8], score: f64, f: impl FnOnce(f64) -> f64) {
         let hash = self.table.hash(text);
         if let Some(slot) = self.table.find(hash, text) {
             let member = self.table.at(slot);
@@ -202,14 +202,14 @@ impl Gathered {
         self.table.insert_new(hash, Scored::new(text, score));
     }
 
-    pub fn remove(&mut self, text: &[u8]) {
+    pub(crate) fn remove(&mut self, text: &[u8]) {
         if self.table.remove(self.table.hash(text), text).is_some() {
             self.bytes -= size_class(Scored::size(text.len()));
         }
     }
 
     /// The set that they make.
-    pub fn in_order(self) -> ScoredSet {
+    pub(crate) fn in_order(self) -> ScoredSet {
         let Gathered { table, bytes } = self;
         let mut places = Vec::with_capacity(table.len());
         table.for_each(|m| {
@@ -230,21 +230,21 @@ impl Gathered {
 }
 
 /// A member that was found, for a look at its score and a change of it. The set, which owns it, is borrowed, and so it lives.
-pub struct Found<'a> {
+pub(crate) struct Found<'a> {
     set: &'a mut ScoredSet,
     member: Ref,
 }
 
 impl Found<'_> {
     #[inline]
-    pub fn score(&self) -> f64 {
+    pub(crate) fn score(&self) -> f64 {
         // SAFETY: it lives.
         unsafe { self.member.score() }
     }
 
     /// `score` is not NaN.
     #[inline]
-    pub fn set_score(self, score: f64) {
+    pub(crate) fn set_score(self, score: f64) {
         assert!(!score.is_nan(), "a score is a number");
         let old = self.score();
         // SAFETY: it lives on in the set, which this alone uses.
@@ -257,7 +257,7 @@ impl Found<'_> {
 
 impl ScoredSet {
     /// An empty one with room for `capacity` members.
-    pub fn new(capacity: usize) -> ScoredSet {
+    pub(crate) fn new(capacity: usize) -> ScoredSet {
         let mut table = SubTable::shared();
         table.reserve(capacity);
         ScoredSet {
@@ -268,18 +268,18 @@ impl ScoredSet {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.tree.len()
     }
 
     /// Whether the table may resize from now on.
-    pub fn set_resize(&mut self, resize: Resize) {
+    pub(crate) fn set_resize(&mut self, resize: Resize) {
         self.table.set_resize(resize);
     }
 
     /// The hash of a member's bytes.
     #[inline]
-    pub fn hash(&self, text: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, text: &[u8]) -> u64 {
         self.table.hash(text)
     }
 
@@ -290,14 +290,14 @@ impl ScoredSet {
 
     /// The score of a member.
     #[inline]
-    pub fn score(&self, text: &[u8]) -> Option<f64> {
+    pub(crate) fn score(&self, text: &[u8]) -> Option<f64> {
         let slot = self.table.find(self.hash(text), text)?;
         Some(self.table.at(slot).score())
     }
 
     /// Adds a member that is not there; `hash` is that of its bytes. `score` is not NaN.
     #[inline]
-    pub fn insert_new(&mut self, hash: u64, text: &[u8], score: f64) {
+    pub(crate) fn insert_new(&mut self, hash: u64, text: &[u8], score: f64) {
         assert!(!score.is_nan(), "a score is a number");
         debug_assert!(self.find(hash, text).is_none());
         let member = Scored::new(text, score);
@@ -309,13 +309,13 @@ impl ScoredSet {
 
     /// A member whose hash is at hand.
     #[inline]
-    pub fn find_mut(&mut self, hash: u64, text: &[u8]) -> Option<Found<'_>> {
+    pub(crate) fn find_mut(&mut self, hash: u64, text: &[u8]) -> Option<Found<'_>> {
         let member = self.find(hash, text)?;
         Some(Found { set: self, member })
     }
 
     /// Removes a member; false when it was not there.
-    pub fn remove(&mut self, text: &[u8]) -> bool {
+    pub(crate) fn remove(&mut self, text: &[u8]) -> bool {
         let hash = self.hash(text);
         let Some(member) = self.find(hash, text) else {
             return false;
@@ -329,7 +329,7 @@ impl ScoredSet {
     }
 
     /// Removes the members at these places in the order; returns how many there were.
-    pub fn remove_range(&mut self, range: Range<usize>) -> usize {
+    pub(crate) fn remove_range(&mut self, range: Range<usize>) -> usize {
         let end = range.end.min(self.len());
         let mut left = end.saturating_sub(range.start);
         let all = left;
@@ -348,32 +348,32 @@ impl ScoredSet {
 
     /// A member's place in the order, and its score.
     #[inline]
-    pub fn rank(&self, text: &[u8]) -> Option<(usize, f64)> {
+    pub(crate) fn rank(&self, text: &[u8]) -> Option<(usize, f64)> {
         let score = self.score(text)?;
         Some((self.tree.rank(score, text), score))
     }
 
     /// How many members have a score for which `before` holds; it holds for a beginning of the order.
     #[inline]
-    pub fn scores_before(&self, before: impl Fn(f64) -> bool) -> usize {
+    pub(crate) fn scores_before(&self, before: impl Fn(f64) -> bool) -> usize {
         self.tree.partition_point(|score, _| before(score))
     }
 
     /// How many members have bytes for which `before` holds; it holds for a beginning of the order, which it does only when
     /// all scores are equal.
     #[inline]
-    pub fn texts_before(&self, before: impl Fn(&[u8]) -> bool) -> usize {
+    pub(crate) fn texts_before(&self, before: impl Fn(&[u8]) -> bool) -> usize {
         self.tree.partition_point(|_, text| before(text))
     }
 
     /// The member at this place in the order.
-    pub fn at(&self, rank: usize) -> Option<(&[u8], f64)> {
+    pub(crate) fn at(&self, rank: usize) -> Option<(&[u8], f64)> {
         self.range(rank..rank + 1).next()
     }
 
     /// The members at these places, as far as there are any.
     #[inline]
-    pub fn range(&self, range: Range<usize>) -> Iter<'_> {
+    pub(crate) fn range(&self, range: Range<usize>) -> Iter<'_> {
         let end = range.end.min(self.len());
         let (leaf, at) = self.tree.leaf_at(range.start);
         Iter {
@@ -387,7 +387,7 @@ impl ScoredSet {
 
     /// The same members, the last one first.
     #[inline]
-    pub fn range_rev(&self, range: Range<usize>) -> IterRev<'_> {
+    pub(crate) fn range_rev(&self, range: Range<usize>) -> IterRev<'_> {
         let end = range.end.min(self.len());
         let (leaf, at) = self.tree.leaf_at(end.saturating_sub(1));
         IterRev {
@@ -401,7 +401,7 @@ impl ScoredSet {
 
     /// Calls `f` with each of the members at these places, in order: quicker than [`ScoredSet::range`].
     #[inline]
-    pub fn for_each_in(&self, range: Range<usize>, mut f: impl FnMut(&[u8], f64)) {
+    pub(crate) fn for_each_in(&self, range: Range<usize>, mut f: impl FnMut(&[u8], f64)) {
         let end = range.end.min(self.len());
         let mut rank = range.start;
         while rank < end {
@@ -418,7 +418,7 @@ impl ScoredSet {
 
     /// The same, the last one first.
     #[inline]
-    pub fn for_each_in_rev(&self, range: Range<usize>, mut f: impl FnMut(&[u8], f64)) {
+    pub(crate) fn for_each_in_rev(&self, range: Range<usize>, mut f: impl FnMut(&[u8], f64)) {
         let mut left = range.end.min(self.len()).saturating_sub(range.start);
         while left > 0 {
             let (leaf, at) = self.tree.leaf_at(range.start + left - 1);
@@ -434,22 +434,22 @@ impl ScoredSet {
     }
 
     /// All members in order.
-    pub fn iter(&self) -> Iter<'_> {
+    pub(crate) fn iter(&self) -> Iter<'_> {
         self.range(0..self.len())
     }
 
     /// Some members in the order of the table, for a scan; see [`super::table::Table::scan`].
-    pub fn scan(&self, cursor: u64, mut f: impl FnMut(&[u8], f64)) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, mut f: impl FnMut(&[u8], f64)) -> u64 {
         self.table.scan(cursor, |m| f(m.key(), m.score()))
     }
 
     /// The table itself, for DEBUG HTSTATS-KEY.
-    pub fn table(&self) -> &SubTable<Scored> {
+    pub(crate) fn table(&self) -> &SubTable<Scored> {
         &self.table
     }
 
     /// Bytes allocated for all of it, itself included.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         size_class(size_of::<ScoredSet>())
             + self.table.mem_usage()
             + self.tree.mem_usage()
@@ -457,7 +457,7 @@ impl ScoredSet {
     }
 
     /// A copy that shares nothing.
-    pub fn deep_clone(&self) -> ScoredSet {
+    pub(crate) fn deep_clone(&self) -> ScoredSet {
         let mut copy = ScoredSet::new(self.len());
         for (text, score) in self.iter() {
             copy.insert_new(copy.hash(text), text, score);
@@ -467,7 +467,7 @@ impl ScoredSet {
 }
 
 /// See [`ScoredSet::range`].
-pub struct Iter<'a> {
+pub(crate) struct Iter<'a> {
     tree: &'a Tree,
     leaf: &'a Leaf,
     /// The next member's index in the leaf, and its place in the order.
@@ -495,7 +495,7 @@ impl<'a> Iterator for Iter<'a> {
 }
 
 /// See [`ScoredSet::range_rev`].
-pub struct IterRev<'a> {
+pub(crate) struct IterRev<'a> {
     tree: &'a Tree,
     leaf: &'a Leaf,
     /// The next member's index in the leaf and its place in the order, both plus one.

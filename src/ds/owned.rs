@@ -8,19 +8,19 @@ use std::ptr::NonNull;
 
 /// One word, never null.
 #[repr(transparent)]
-pub struct Own<T>(NonNull<T>);
+pub(crate) struct Own<T>(NonNull<T>);
 
 // SAFETY: it owns a T as a Box does.
 unsafe impl<T: Send> Send for Own<T> {}
 
 impl<T> Own<T> {
     #[inline]
-    pub fn new(value: T) -> Own<T> {
+    pub(crate) fn new(value: T) -> Own<T> {
         Own(NonNull::from(Box::leak(Box::new(value))))
     }
 
     /// The value itself, off the heap.
-    pub fn into_inner(self) -> T {
+    pub(crate) fn into_inner(self) -> T {
         let own = std::mem::ManuallyDrop::new(self);
         // SAFETY: it came from a Box, and is not used any more.
         *unsafe { Box::from_raw(own.0.as_ptr()) }

@@ -28,10 +28,10 @@ use crate::ds::listpack::{self, Listpack, LpPos, LpValue, Needle};
 use crate::ds::sbuf::SBuf;
 
 /// Elements from this many bytes on are large, unless DEBUG QUICKLIST-PACKED-THRESHOLD says otherwise.
-pub const PACKED_THRESHOLD: usize = 1 << 30;
+pub(crate) const PACKED_THRESHOLD: usize = 1 << 30;
 
 /// The most that PACKED_THRESHOLD may be replaced by: a listpack's length is 32 bits.
-pub const PACKED_THRESHOLD_MAX: usize = (1 << 32) - (1 << 20);
+pub(crate) const PACKED_THRESHOLD_MAX: usize = (1 << 32) - (1 << 20);
 
 /// Bytes of a node that is limited by its number of elements (SIZE_SAFETY_LIMIT).
 const SIZE_SAFETY_LIMIT: usize = 8192;
@@ -44,14 +44,14 @@ const MIN_COMPRESS_IMPROVE: usize = 8;
 
 /// An end of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
+pub(crate) enum End {
     Head,
     Tail,
 }
 
 /// Bytes and elements that a node may have (quicklistNodeLimit); one of them is `usize::MAX`, no limit.
 #[inline]
-pub fn node_limit(fill: i32) -> (usize, usize) {
+pub(crate) fn node_limit(fill: i32) -> (usize, usize) {
     match fill {
         0.. => (usize::MAX, fill.max(1) as usize),
         _ => (4096 << (-1 - fill.max(-5)), usize::MAX),
@@ -60,7 +60,7 @@ pub fn node_limit(fill: i32) -> (usize, usize) {
 
 /// Whether a node of so many bytes and elements would be too big (quicklistNodeExceedsLimit).
 #[inline]
-pub fn node_exceeds_limit(fill: i32, bytes: usize, count: usize) -> bool {
+pub(crate) fn node_exceeds_limit(fill: i32, bytes: usize, count: usize) -> bool {
     let (max_bytes, max_count) = node_limit(fill);
     if max_bytes != usize::MAX {
         bytes > max_bytes
@@ -98,7 +98,7 @@ struct Node {
 }
 
 /// A node as files hold it.
-pub enum NodeRef<'a> {
+pub(crate) enum NodeRef<'a> {
     /// A listpack's bytes.
     Packed(Cow<'a, [u8]>),
     /// A listpack's bytes, compressed, and their number before.
@@ -109,7 +109,7 @@ pub enum NodeRef<'a> {
 
 /// An element, when it is read: a large one can be shared.
 #[derive(Clone, Copy)]
-pub enum QlValue<'a> {
+pub(crate) enum QlValue<'a> {
     Packed(LpValue<'a>),
     Plain(&'a SBuf),
 }
@@ -117,7 +117,7 @@ pub enum QlValue<'a> {
 impl<'a> QlValue<'a> {
     /// The element, however it is stored.
     #[inline]
-    pub fn value(self) -> LpValue<'a> {
+    pub(crate) fn value(self) -> LpValue<'a> {
         match self {
             QlValue::Packed(v) => v,
             QlValue::Plain(b) => LpValue::Str(b.as_slice()),
@@ -126,7 +126,7 @@ impl<'a> QlValue<'a> {
 }
 
 /// A node, when it is read.
-pub enum Span<'a> {
+pub(crate) enum Span<'a> {
     /// The elements of `lp` from `from` to one end; `first` is the first of all.
     Packed {
         lp: &'a Listpack,
@@ -140,7 +140,7 @@ impl Span<'_> {
     /// Gives `f` the elements, towards the last, or with `backward` towards the first, until it answers false; true when it
     /// never did.
     #[inline]
-    pub fn for_each(self, backward: bool, mut f: impl FnMut(QlValue<'_>) -> bool) -> bool {
+    pub(crate) fn for_each(self, backward: bool, mut f: impl FnMut(QlValue<'_>) -> bool) -> bool {
         match self {
             Span::Plain(b) => f(QlValue::Plain(b)),
             Span::Packed { lp, from, .. } if !backward => {
@@ -295,7 +295,7 @@ impl Node {
 }
 
 /// A long list.
-pub struct Quicklist {
+pub(crate) struct Quicklist {
     nodes: VecDeque<Node>,
     count: usize,
     fill: i16,
@@ -304,7 +304,7 @@ pub struct Quicklist {
 
 impl Quicklist {
     /// An empty one; options out of range are brought into it (quicklistNew).
-    pub fn new(fill: i32, compress: i32) -> Quicklist {
+    pub(crate) fn new(fill: i32, compress: i32) -> Quicklist {
         Quicklist {
             nodes: VecDeque::new(),
             count: 0,
@@ -315,30 +315,30 @@ impl Quicklist {
 
     /// Elements.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.count
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    pub fn fill(&self) -> i32 {
+    pub(crate) fn fill(&self) -> i32 {
         i32::from(self.fill)
     }
 
-    pub fn compress_depth(&self) -> i32 {
+    pub(crate) fn compress_depth(&self) -> i32 {
         i32::from(self.compress)
     }
 
     /// Number of nodes.
-    pub fn node_count(&self) -> usize {
+    pub(crate) fn node_count(&self) -> usize {
         self.nodes.len()
     }
 
     /// The nodes from head to tail, each with its number of elements.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeRef<'_>, usize)> {
+    pub(crate) fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeRef<'_>, usize)> {
         self.nodes.iter().map(|n| {
             let r = match &n.body {
                 Body::Packed(_) if n.start != LpPos::FIRST => match n.deep_clone().body {
@@ -357,19 +357,19 @@ impl Quicklist {
     }
 
     /// Bytes of its allocations.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         good_size(size_of::<Quicklist>())
             + good_size(self.nodes.capacity() * size_of::<Node>())
             + self.nodes.iter().map(Node::mem_usage).sum::<usize>()
     }
 
     /// Bytes of its nodes, uncompressed.
-    pub fn raw_bytes(&self) -> usize {
+    pub(crate) fn raw_bytes(&self) -> usize {
         self.nodes.iter().map(Node::size).sum()
     }
 
     /// An own copy, node by node (quicklistDup).
-    pub fn deep_clone(&self) -> Quicklist {
+    pub(crate) fn deep_clone(&self) -> Quicklist {
         Quicklist {
             nodes: self.nodes.iter().map(Node::deep_clone).collect(),
             ..*self
@@ -377,7 +377,7 @@ impl Quicklist {
     }
 
     /// Adds a node that is a whole listpack, unless that is empty (quicklistAppendListpack).
-    pub fn append_listpack(&mut self, lp: Listpack) {
+    pub(crate) fn append_listpack(&mut self, lp: Listpack) {
         let n = lp.len();
         if n == 0 {
             return;
@@ -393,7 +393,7 @@ impl Quicklist {
     }
 
     /// Adds a node that is one large element (quicklistAppendPlainNode).
-    pub fn append_plain_node(&mut self, s: &[u8]) {
+    pub(crate) fn append_plain_node(&mut self, s: &[u8]) {
         self.count += 1;
         self.nodes.push_back(Node::plain(s));
         let old_tail = self.nodes.len().checked_sub(2);
@@ -401,7 +401,11 @@ impl Quicklist {
     }
 
     /// The listpack, when that is the only node and within these limits in bytes and elements; the quicklist is empty then.
-    pub fn take_only_listpack(&mut self, max_bytes: usize, max_count: usize) -> Option<Listpack> {
+    pub(crate) fn take_only_listpack(
+        &mut self,
+        max_bytes: usize,
+        max_count: usize,
+    ) -> Option<Listpack> {
         if self.nodes.len() != 1 || self.count > max_count {
             return None;
         }
@@ -526,7 +530,7 @@ impl Quicklist {
     }
 
     /// Adds an element at an end (quicklistPush).
-    pub fn push(&mut self, end: End, s: &[u8], large: usize) {
+    pub(crate) fn push(&mut self, end: End, s: &[u8], large: usize) {
         let n = self.nodes.len();
         let i = match end {
             End::Head => 0,
@@ -564,7 +568,7 @@ impl Quicklist {
     }
 
     /// Takes an element off an end and gives it to `f` (quicklistPopCustom).
-    pub fn pop<R>(&mut self, end: End, f: impl FnOnce(QlValue<'_>) -> R) -> Option<R> {
+    pub(crate) fn pop<R>(&mut self, end: End, f: impl FnOnce(QlValue<'_>) -> R) -> Option<R> {
         let i = match end {
             End::Head => 0,
             End::Tail => self.nodes.len().checked_sub(1)?,
@@ -631,7 +635,7 @@ impl Quicklist {
     }
 
     /// Gives `f` the elements from `index` on, towards the tail, or with `backward` towards the head, until it answers false.
-    pub fn for_each_from(
+    pub(crate) fn for_each_from(
         &self,
         index: usize,
         backward: bool,
@@ -641,7 +645,12 @@ impl Quicklist {
     }
 
     /// The same, a node at a time.
-    pub fn spans_from(&self, index: usize, backward: bool, mut f: impl FnMut(Span<'_>) -> bool) {
+    pub(crate) fn spans_from(
+        &self,
+        index: usize,
+        backward: bool,
+        mut f: impl FnMut(Span<'_>) -> bool,
+    ) {
         let Some((mut at, first)) = self.locate(index) else {
             return;
         };
@@ -699,7 +708,13 @@ impl Quicklist {
 
     /// Puts `s` before the first element that is `pivot`, or `after` it; false when there is none (quicklistInsertBefore,
     /// quicklistInsertAfter).
-    pub fn insert_at_pivot(&mut self, pivot: &[u8], after: bool, s: &[u8], large: usize) -> bool {
+    pub(crate) fn insert_at_pivot(
+        &mut self,
+        pivot: &[u8],
+        after: bool,
+        s: &[u8],
+        large: usize,
+    ) -> bool {
         self.trim();
         let needle = Needle::new(pivot);
         for i in 0..self.nodes.len() {
@@ -805,7 +820,7 @@ impl Quicklist {
     }
 
     /// Puts `s` in place of the element at `index`; false when there is none (quicklistReplaceAtIndex).
-    pub fn replace(&mut self, index: usize, s: &[u8], large: usize) -> bool {
+    pub(crate) fn replace(&mut self, index: usize, s: &[u8], large: usize) -> bool {
         self.trim();
         let Some((mut i, offset)) = self.locate(index) else {
             return false;
@@ -864,7 +879,7 @@ impl Quicklist {
     }
 
     /// Removes up to `n` elements from `index` on (quicklistDelRange).
-    pub fn delete_range(&mut self, index: usize, n: usize) {
+    pub(crate) fn delete_range(&mut self, index: usize, n: usize) {
         self.trim();
         let Some((first, mut offset)) = self.locate(index) else {
             return;
@@ -900,7 +915,7 @@ impl Quicklist {
     }
 
     /// Removes up to `max` elements that are `s`, the first ones from `from`; the answer is how many.
-    pub fn remove(&mut self, s: &[u8], max: usize, from: End) -> usize {
+    pub(crate) fn remove(&mut self, s: &[u8], max: usize, from: End) -> usize {
         self.trim();
         let needle = Needle::new(s);
         let mut removed = 0;

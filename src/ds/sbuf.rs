@@ -20,7 +20,7 @@ const HEADER: usize = size_of::<Header>();
 
 /// A reference-counted byte buffer with spare capacity. Cloning shares; mutation copies when shared.
 #[repr(transparent)]
-pub struct SBuf(NonNull<Header>);
+pub(crate) struct SBuf(NonNull<Header>);
 
 // SAFETY: the count is atomic and the bytes are only written by a sole owner.
 unsafe impl Send for SBuf {}
@@ -33,7 +33,7 @@ fn layout(cap: usize) -> Layout {
 
 impl SBuf {
     /// An empty buffer with room for `cap` bytes.
-    pub fn with_capacity(cap: usize) -> SBuf {
+    pub(crate) fn with_capacity(cap: usize) -> SBuf {
         let l = layout(cap);
         // SAFETY: the layout is never of size zero: it has the header.
         let p = unsafe { alloc(l) }.cast::<Header>();
@@ -51,7 +51,7 @@ impl SBuf {
         SBuf(p)
     }
 
-    pub fn from_slice(bytes: &[u8]) -> SBuf {
+    pub(crate) fn from_slice(bytes: &[u8]) -> SBuf {
         let mut b = SBuf::with_capacity(bytes.len());
         b.extend_from_slice(bytes);
         b
@@ -64,20 +64,20 @@ impl SBuf {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.header().len
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     #[inline]
-    pub fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.header().cap
     }
 
-    pub fn is_unique(&self) -> bool {
+    pub(crate) fn is_unique(&self) -> bool {
         self.header().owners.load(Ordering::Acquire) == 1
     }
 
@@ -88,13 +88,13 @@ impl SBuf {
     }
 
     #[inline]
-    pub fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         // SAFETY: 0..len is initialised.
         unsafe { std::slice::from_raw_parts(self.data(), self.len()) }
     }
 
     /// The bytes, for writing; a shared buffer is copied first.
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         self.make_unique(0);
         // SAFETY: sole owner now, 0..len is initialised.
         unsafe { std::slice::from_raw_parts_mut(self.data(), self.len()) }
@@ -109,7 +109,7 @@ impl SBuf {
     }
 
     /// Room for `extra` more bytes, exactly when `exact`, else with the growth policy of sds (doubling up to 1 MB a step).
-    pub fn reserve(&mut self, extra: usize, exact: bool) {
+    pub(crate) fn reserve(&mut self, extra: usize, exact: bool) {
         self.make_unique(extra);
         let need = self.len().saturating_add(extra);
         if need <= self.capacity() {
@@ -137,13 +137,13 @@ impl SBuf {
     }
 
     /// Gives unused capacity back.
-    pub fn shrink_to_fit(&mut self) {
+    pub(crate) fn shrink_to_fit(&mut self) {
         if self.is_unique() && self.capacity() > self.len() {
             self.set_capacity(self.len());
         }
     }
 
-    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+    pub(crate) fn extend_from_slice(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len(), self.is_empty());
         // SAFETY: room was just made, the source does not overlap a uniquely owned buffer.
         unsafe {
@@ -154,7 +154,7 @@ impl SBuf {
 
     /// Appends the bytes that `fill` answers with: the part that it has filled of room for `room` bytes, from its start.
     /// The room is made exactly when `exact`.
-    pub fn append_with<E>(
+    pub(crate) fn append_with<E>(
         &mut self,
         room: usize,
         exact: bool,
@@ -178,7 +178,7 @@ impl SBuf {
     }
 
     /// Grows with zero bytes to `len`, or cuts to it.
-    pub fn resize(&mut self, len: usize, exact: bool) {
+    pub(crate) fn resize(&mut self, len: usize, exact: bool) {
         let old = self.len();
         if len > old {
             self.reserve(len - old, exact);
@@ -192,12 +192,12 @@ impl SBuf {
     }
 
     /// Bytes of the allocation.
-    pub fn alloc_size(&self) -> usize {
+    pub(crate) fn alloc_size(&self) -> usize {
         self.capacity() + HEADER
     }
 
     /// The bare pointer, for a tagged slot; give it back with [`SBuf::from_raw`].
-    pub fn into_raw(self) -> NonNull<u8> {
+    pub(crate) fn into_raw(self) -> NonNull<u8> {
         let p = self.0.cast();
         std::mem::forget(self);
         p
@@ -205,7 +205,7 @@ impl SBuf {
 
     /// # Safety
     /// `p` came from [`SBuf::into_raw`] and is given back once.
-    pub unsafe fn from_raw(p: NonNull<u8>) -> SBuf {
+    pub(crate) unsafe fn from_raw(p: NonNull<u8>) -> SBuf {
         SBuf(p.cast())
     }
 }

@@ -51,18 +51,18 @@ const RELEASE_BYTES: usize = 256 * 1024;
 
 /// The key of a keyed hash, random per process, so that nobody outside can choose colliding keys.
 #[derive(Clone)]
-pub struct KeyHasher(ahash::RandomState);
+pub(crate) struct KeyHasher(ahash::RandomState);
 
 impl KeyHasher {
     /// A hasher from 32 random bytes.
-    pub fn new(seed: [u64; 4]) -> KeyHasher {
+    pub(crate) fn new(seed: [u64; 4]) -> KeyHasher {
         KeyHasher(ahash::RandomState::with_seeds(
             seed[0], seed[1], seed[2], seed[3],
         ))
     }
 
     #[inline]
-    pub fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         use std::hash::BuildHasher;
         let mut h = self.0.build_hasher();
         h.write(key);
@@ -80,7 +80,7 @@ impl std::hash::BuildHasher for KeyHasher {
 }
 
 /// How a table hashes its keys.
-pub trait HashKey {
+pub(crate) trait HashKey {
     fn hash(&self, key: &[u8]) -> u64;
 }
 
@@ -94,7 +94,7 @@ impl HashKey for KeyHasher {
 /// The hash of the tables inside values: one key for the process, so that a small table does not carry its own, and one
 /// hash of a member is good for all of them.
 #[derive(Clone, Copy, Default)]
-pub struct SharedHasher;
+pub(crate) struct SharedHasher;
 
 static SHARED_KEY: LazyLock<KeyHasher> = LazyLock::new(|| {
     use std::hash::BuildHasher;
@@ -111,20 +111,20 @@ impl HashKey for SharedHasher {
 }
 
 /// A table inside a value: a set, a hash, a sorted set.
-pub type SubTable<E> = Table<E, SharedHasher>;
+pub(crate) type SubTable<E> = Table<E, SharedHasher>;
 
 /// What a table stores: an owner of one word that knows its key.
 ///
 /// # Safety
 /// The type must be `repr(transparent)` over a non-null pointer or the like: eight bytes, never zero, movable bit by bit.
 /// Its key may lie inside the word itself.
-pub unsafe trait Element: Sized {
+pub(crate) unsafe trait Element: Sized {
     fn key(&self) -> &[u8];
 }
 
 /// Whether a table may start to resize. While a child shares the pages (fork), moving elements costs copies of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Resize {
+pub(crate) enum Resize {
     Allow,
     /// Only when the table is badly overfull.
     Avoid,
@@ -135,7 +135,7 @@ pub enum Resize {
 /// Where an element sits, as found by a look-up. Good until the table changes shape, and in that table alone; following another
 /// one panics.
 #[derive(Clone, Copy)]
-pub struct Slot {
+pub(crate) struct Slot {
     /// For reading and writing: it comes from the array's own pointer, not through a reference.
     word: NonNull<Word>,
     version: u64,
@@ -484,7 +484,7 @@ struct Place {
 const NO_REHASH: u32 = u32::MAX;
 
 /// A hash table of owned elements, each found by its key. 64 bytes without the hasher.
-pub struct Table<E: Element, H: HashKey = KeyHasher> {
+pub(crate) struct Table<E: Element, H: HashKey = KeyHasher> {
     tables: [Buckets; 2],
     version: u64,
     /// The next bucket of `tables[0]` to empty, while a rehash runs.
@@ -499,13 +499,13 @@ pub struct Table<E: Element, H: HashKey = KeyHasher> {
 
 impl<E: Element> SubTable<E> {
     /// An empty table for a value.
-    pub fn shared() -> SubTable<E> {
+    pub(crate) fn shared() -> SubTable<E> {
         Table::new(SharedHasher)
     }
 }
 
 impl<E: Element, H: HashKey> Table<E, H> {
-    pub fn new(hasher: H) -> Table<E, H> {
+    pub(crate) fn new(hasher: H) -> Table<E, H> {
         const { assert!(size_of::<E>() == size_of::<Word>()) };
         Table {
             tables: [Buckets::none(), Buckets::none()],
@@ -534,26 +534,26 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.tables[0].used + self.tables[1].used
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Buckets of both arrays times the elements that fit without a chain: what DEBUG HTSTATS calls the table size.
-    pub fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         (self.tables[0].len() + self.tables[1].len()) * SLOTS
     }
 
     #[inline]
-    pub fn is_rehashing(&self) -> bool {
+    pub(crate) fn is_rehashing(&self) -> bool {
         self.rehash_next != NO_REHASH
     }
 
     /// Bytes of the arrays and chains, without the elements.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         let buckets = |t: &Buckets| t.len() + t.chained as usize;
         (buckets(&self.tables[0]) + buckets(&self.tables[1])) * size_of::<Bucket>()
     }
@@ -563,7 +563,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     ///
     /// # Safety
     /// The table is not used any more, nor dropped.
-    pub unsafe fn dismiss(&self) {
+    pub(crate) unsafe fn dismiss(&self) {
         for t in &self.tables {
             if t.len > 0 {
                 // SAFETY: by the caller's word.
@@ -573,7 +573,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// The table as it is; an empty one of the same hash is in its place.
-    pub fn take(&mut self) -> Table<E, H>
+    pub(crate) fn take(&mut self) -> Table<E, H>
     where
         H: Clone,
     {
@@ -583,31 +583,31 @@ impl<E: Element, H: HashKey> Table<E, H> {
 
     /// Buckets, elements and chained buckets of one of the two arrays (0: the main one, 1: the target of a rehash), for
     /// DEBUG HTSTATS.
-    pub fn array_stats(&self, which: usize) -> (usize, usize, usize) {
+    pub(crate) fn array_stats(&self, which: usize) -> (usize, usize, usize) {
         let t = &self.tables[which];
         (t.len(), t.used, t.chained as usize)
     }
 
     /// Calls `f` with the number of elements of each bucket of the array, with its chain.
-    pub fn for_each_chain(&self, which: usize, mut f: impl FnMut(usize)) {
+    pub(crate) fn for_each_chain(&self, which: usize, mut f: impl FnMut(usize)) {
         for index in 0..self.tables[which].len() {
             f(self.chain_len(which, index));
         }
     }
 
-    pub fn set_resize(&mut self, resize: Resize) {
+    pub(crate) fn set_resize(&mut self, resize: Resize) {
         self.resize = resize;
     }
 
     #[inline]
-    pub fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash(key)
     }
 
     /// Brings near the bucket where an element of this hash is looked for. For callers that know ahead of time what they are
     /// going to touch: a look-up in a large table is little else than waiting for this line, and for the element's.
     #[inline]
-    pub fn prefetch_bucket(&self, hash: u64) {
+    pub(crate) fn prefetch_bucket(&self, hash: u64) {
         for t in &self.tables {
             if t.len > 0 {
                 prefetch(t.bucket((hash & t.mask()) as usize));
@@ -617,7 +617,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
 
     /// Brings near the head of what may be the element of this hash; its bucket should have come by then.
     #[inline]
-    pub fn prefetch_element(&self, hash: u64) {
+    pub(crate) fn prefetch_element(&self, hash: u64) {
         let t = &self.tables[usize::from(self.is_rehashing())];
         if t.len == 0 {
             return;
@@ -672,7 +672,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
 
     /// Finds the element with this key; `hash` is [`Table::hash`] of it.
     #[inline(always)]
-    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
         // The first place to look at by hand: nearly always it is the last one, too.
         let t = &self.tables[0];
         if t.len > 0 {
@@ -734,7 +734,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
 
     /// The element at a slot. Panics when the table has changed shape since the slot was found, or is another one.
     #[inline]
-    pub fn at(&self, slot: Slot) -> &E {
+    pub(crate) fn at(&self, slot: Slot) -> &E {
         assert!(slot.version == self.version, "stale table slot");
         // SAFETY: it is this table's version, so the slot is this table's, and nothing has moved since `find`: the word is alive
         // and holds an element.
@@ -743,7 +743,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
 
     /// The same, mutably; the element may be replaced, its key may not change.
     #[inline]
-    pub fn at_mut(&mut self, slot: Slot) -> &mut E {
+    pub(crate) fn at_mut(&mut self, slot: Slot) -> &mut E {
         assert!(slot.version == self.version, "stale table slot");
         // SAFETY: as in `at`, and &mut self gives exclusive access.
         unsafe { &mut *slot.word.as_ptr().cast::<E>() }
@@ -751,7 +751,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
 
     /// Adds an element whose key is not in the table.
     #[inline(always)]
-    pub fn insert_new(&mut self, hash: u64, element: E) -> Slot {
+    pub(crate) fn insert_new(&mut self, hash: u64, element: E) -> Slot {
         if self.is_rehashing() {
             self.rehash_step();
         }
@@ -768,7 +768,12 @@ impl<E: Element, H: HashKey> Table<E, H> {
 
     /// Adds the element that `make` gives unless there is one with this key; false when there is.
     #[inline(always)]
-    pub fn insert_if_absent(&mut self, hash: u64, key: &[u8], make: impl FnOnce() -> E) -> bool {
+    pub(crate) fn insert_if_absent(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        make: impl FnOnce() -> E,
+    ) -> bool {
         // By hand where one bucket tells, and has room.
         let t = &mut self.tables[0];
         if self.rehash_next == NO_REHASH && !t.is_well_filled() {
@@ -793,7 +798,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// Takes the element with this key out of the table.
-    pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<E> {
+    pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<E> {
         if self.is_rehashing() {
             self.rehash_step();
         }
@@ -851,7 +856,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// Grows at once to hold `n` elements; for a loader that was told the number. Bounded by the caller.
-    pub fn reserve(&mut self, n: usize) {
+    pub(crate) fn reserve(&mut self, n: usize) {
         if self.is_rehashing() {
             return;
         }
@@ -875,12 +880,12 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// Gives the table the chance to shrink, as tryResizeHashTables does in the cron.
-    pub fn try_resize(&mut self) {
+    pub(crate) fn try_resize(&mut self) {
         self.shrink_if_needed();
     }
 
     /// Moves one bucket, or looks at two when the first is empty. True while there is more to do.
-    pub fn rehash_step(&mut self) -> bool {
+    pub(crate) fn rehash_step(&mut self) -> bool {
         if !self.is_rehashing() {
             return false;
         }
@@ -911,7 +916,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// Rehashes for up to `us` microseconds, as dictRehashMilliseconds. True when it did some work.
-    pub fn rehash_for(&mut self, us: u64) -> bool {
+    pub(crate) fn rehash_for(&mut self, us: u64) -> bool {
         if !self.is_rehashing() {
             return false;
         }
@@ -978,7 +983,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// One step of an iteration: calls `f` for some elements and returns the next cursor; 0 starts and ends (dictScan).
-    pub fn scan(&self, cursor: u64, mut f: impl FnMut(&E)) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, mut f: impl FnMut(&E)) -> u64 {
         if self.is_empty() {
             return 0;
         }
@@ -1005,7 +1010,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// Every element, once, in no order. The table is borrowed, so nothing moves meanwhile.
-    pub fn for_each(&self, mut f: impl FnMut(&E)) {
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&E)) {
         for which in 0..2 {
             for index in 0..self.tables[which].len() {
                 self.visit(which, index, &mut f);
@@ -1014,7 +1019,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// The same as an iterator.
-    pub fn iter(&self) -> Iter<'_, E> {
+    pub(crate) fn iter(&self) -> Iter<'_, E> {
         Iter {
             tables: &self.tables,
             which: 0,
@@ -1106,14 +1111,14 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// A random element, as likely as any other (dictGetFairRandomKey).
-    pub fn random(&self, mut next_random: impl FnMut() -> u64) -> Option<&E> {
+    pub(crate) fn random(&self, mut next_random: impl FnMut() -> u64) -> Option<&E> {
         let place = self.random_place(&mut next_random)?;
         // SAFETY: the place has an element, which lives while the table is borrowed.
         Some(unsafe { self.bucket_at(place).element(place.slot as usize) })
     }
 
     /// Takes a random element out; see [`Table::random`].
-    pub fn pop_random(&mut self, mut next_random: impl FnMut() -> u64) -> Option<E> {
+    pub(crate) fn pop_random(&mut self, mut next_random: impl FnMut() -> u64) -> Option<E> {
         if self.is_rehashing() {
             self.rehash_step();
         }
@@ -1122,7 +1127,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 
     /// Drops all elements and arrays.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         for which in 0..2 {
             for index in 0..self.tables[which].len() {
                 let head: *mut Bucket = self.tables[which].bucket_mut(index);
@@ -1155,7 +1160,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
 const _: () = assert!(size_of::<SubTable<crate::ds::member::Member>>() == 64);
 
 /// See [`Table::iter`].
-pub struct Iter<'a, E> {
+pub(crate) struct Iter<'a, E> {
     tables: &'a [Buckets; 2],
     which: usize,
     /// The next bucket of the array.

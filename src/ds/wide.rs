@@ -10,16 +10,16 @@
 const WIDE_MIN: usize = 64;
 
 /// Registers of a HyperLogLog that are unpacked and packed at a time.
-pub const GROUP: usize = 32;
+pub(crate) const GROUP: usize = 32;
 
 /// Bytes that [`GROUP`] registers of six bits take.
-pub const PACKED: usize = GROUP * 6 / 8;
+pub(crate) const PACKED: usize = GROUP * 6 / 8;
 
 /// Six bits.
 const SIX: u8 = 0x3f;
 
 /// How often each of the 64 values of six bits occurs.
-pub type Histogram = [u32; SIX as usize + 1];
+pub(crate) type Histogram = [u32; SIX as usize + 1];
 
 /// Calls the form of a function that fits the processor.
 macro_rules! choose {
@@ -34,32 +34,32 @@ macro_rules! choose {
 }
 
 /// How many bits are set.
-pub fn popcount(s: &[u8]) -> u64 {
+pub(crate) fn popcount(s: &[u8]) -> u64 {
     choose!(popcount(s) when s.len() >= WIDE_MIN)
 }
 
 /// Where the first byte is that is not `b`.
-pub fn position_of_other(s: &[u8], b: u8) -> Option<usize> {
+pub(crate) fn position_of_other(s: &[u8], b: u8) -> Option<usize> {
     choose!(position_of_other(s, b) when s.len() >= WIDE_MIN)
 }
 
 /// Appends registers that are packed in six bits each, the first in the lowest bits of the first byte, as a byte each.
-pub fn unpack(to: &mut Vec<[u8; GROUP]>, packed: &[[u8; PACKED]]) {
+pub(crate) fn unpack(to: &mut Vec<[u8; GROUP]>, packed: &[[u8; PACKED]]) {
     choose!(unpack(to, packed) when true)
 }
 
 /// Raises registers to packed ones, where those are higher. What is left over of either slice counts for nothing.
-pub fn raise(to: &mut [[u8; GROUP]], packed: &[[u8; PACKED]]) {
+pub(crate) fn raise(to: &mut [[u8; GROUP]], packed: &[[u8; PACKED]]) {
     choose!(raise(to, packed) when true)
 }
 
 /// The opposite of [`unpack`]; only the lower six bits of a byte count.
-pub fn pack(to: &mut [[u8; PACKED]], registers: &[[u8; GROUP]]) {
+pub(crate) fn pack(to: &mut [[u8; PACKED]], registers: &[[u8; GROUP]]) {
     choose!(pack(to, registers) when true)
 }
 
 /// How often each value occurs; only the lower six bits of a byte count.
-pub fn count_values(registers: &[[u8; GROUP]]) -> Histogram {
+pub(crate) fn count_values(registers: &[[u8; GROUP]]) -> Histogram {
     choose!(count_values(registers) when true)
 }
 

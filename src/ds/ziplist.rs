@@ -15,10 +15,10 @@ const BIG_PREVLEN: u8 = 254;
 
 /// The bytes are no ziplist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoZiplist;
+pub(crate) struct NoZiplist;
 
 /// The entries of a ziplist, in order.
-pub struct ZiplistIter<'a> {
+pub(crate) struct ZiplistIter<'a> {
     bytes: &'a [u8],
     at: usize,
     /// Bytes of the entry before.
@@ -30,7 +30,7 @@ pub struct ZiplistIter<'a> {
 ///
 /// # Errors
 /// The header is wrong; later, from the iterator, an entry is (ziplistValidateIntegrity).
-pub fn entries(bytes: &[u8]) -> Result<ZiplistIter<'_>, NoZiplist> {
+pub(crate) fn entries(bytes: &[u8]) -> Result<ZiplistIter<'_>, NoZiplist> {
     let total = bytes.first_chunk::<4>().ok_or(NoZiplist)?;
     if bytes.len() <= HEADER || u32::from_le_bytes(*total) as usize != bytes.len() {
         return Err(NoZiplist);
@@ -158,7 +158,7 @@ impl<'a> Iterator for ZiplistIter<'a> {
 
 /// Writers of the format, for tests of those that read it.
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -201,7 +201,7 @@ pub mod tests {
     }
 
     /// A ziplist of these values.
-    pub fn ziplist(values: &[LpValue<'_>]) -> Vec<u8> {
+    pub(crate) fn ziplist(values: &[LpValue<'_>]) -> Vec<u8> {
         let mut out = vec![0; HEADER];
         let (mut before, mut last) = (0, HEADER);
         for v in values {

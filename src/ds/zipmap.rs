@@ -12,10 +12,10 @@ const BIG: u8 = 254;
 
 /// The bytes are no zipmap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoZipmap;
+pub(crate) struct NoZipmap;
 
 /// Fields and values of a zipmap, in order.
-pub struct ZipmapIter<'a> {
+pub(crate) struct ZipmapIter<'a> {
     bytes: &'a [u8],
     at: usize,
     seen: usize,
@@ -25,7 +25,7 @@ pub struct ZipmapIter<'a> {
 ///
 /// # Errors
 /// They are too short; later, from the iterator, a pair is wrong (zipmapValidateIntegrity).
-pub fn pairs(bytes: &[u8]) -> Result<ZipmapIter<'_>, NoZipmap> {
+pub(crate) fn pairs(bytes: &[u8]) -> Result<ZipmapIter<'_>, NoZipmap> {
     if bytes.len() < 2 || bytes.last() != Some(&END) {
         return Err(NoZipmap);
     }

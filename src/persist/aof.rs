@@ -188,7 +188,7 @@ impl Server {
     }
 
     /// Reads the manifest at the start (aofLoadManifestFromDisk). A manifest that cannot be read ends the process.
-    pub fn aof_load_manifest_from_disk(&mut self) {
+    pub(crate) fn aof_load_manifest_from_disk(&mut self) {
         self.aof.manifest = AofManifest::default();
         let dir = path_of(&self.config.appenddirname);
         if !dir.is_dir() {
@@ -235,7 +235,7 @@ impl Server {
 
     /// Opens the increment that is written to, after the load at the start (aofOpenIfNeededOnServerStart). A data set that
     /// has no files yet gets a base first. What cannot be written ends the process.
-    pub fn aof_open_if_needed_on_server_start(&mut self) {
+    pub(crate) fn aof_open_if_needed_on_server_start(&mut self) {
         if self.aof.state != AofState::On {
             return;
         }
@@ -311,7 +311,7 @@ impl Server {
 
     /// Writes what has been propagated, and syncs as `appendfsync` says (flushAppendOnlyFile). Called before replies are
     /// written. With `force` a slow sync in the background is not waited for.
-    pub fn flush_append_only_file(&mut self, force: bool) {
+    pub(crate) fn flush_append_only_file(&mut self, force: bool) {
         if self.aof.is_off() {
             return;
         }
@@ -516,7 +516,7 @@ impl Server {
     }
 
     /// `appendfsync` has changed (updateAppendFsync): where the loop itself syncs from now on, no older mark may follow.
-    pub fn update_append_fsync(&mut self) {
+    pub(crate) fn update_append_fsync(&mut self) {
         if self.config.appendfsync == AppendFsync::Always {
             self.aof.bio.drain();
         }
@@ -537,7 +537,7 @@ impl Server {
 
     /// `appendonly` was switched on: a base is made in the background, and what is written meanwhile is kept
     /// (startAppendOnly). False: it cannot be, the log says why, and it stays off.
-    pub fn start_append_only(&mut self) -> bool {
+    pub(crate) fn start_append_only(&mut self) -> bool {
         debug_assert!(self.aof.is_off());
         self.aof.state = AofState::WaitRewrite;
         let child = self.persist.child.as_ref().map(|c| c.kind);
@@ -589,7 +589,7 @@ impl Server {
     }
 
     /// `appendonly` was switched off: all is written and synced, and nothing more is (stopAppendOnly).
-    pub fn stop_append_only(&mut self) {
+    pub(crate) fn stop_append_only(&mut self) {
         debug_assert!(!self.aof.is_off());
         self.flush_append_only_file(true);
         match self.aof.file.as_ref().map(File::sync_data) {
@@ -616,7 +616,7 @@ impl Server {
     ///
     /// # Errors
     /// The text for the client.
-    pub fn update_append_only(&mut self) -> Result<(), String> {
+    pub(crate) fn update_append_only(&mut self) -> Result<(), String> {
         if self.config.appendonly && self.aof.is_off() {
             if !self.start_append_only() {
                 return Err("Unable to turn on AOF. Check server logs.".into());
@@ -628,7 +628,7 @@ impl Server {
     }
 
     /// The end of the process is near: everything goes to the disk.
-    pub fn finish_append_only_file(&mut self) {
+    pub(crate) fn finish_append_only_file(&mut self) {
         if self.aof.is_off() {
             return;
         }
@@ -653,7 +653,7 @@ impl Server {
     }
 
     /// Removes what a rewrite has made superfluous (aofDelHistoryFiles), unless a power loss may make it the data set again.
-    pub fn aof_del_history_files(&mut self) {
+    pub(crate) fn aof_del_history_files(&mut self) {
         if self.config.aof_disable_auto_gc || self.aof.manifest.history.is_empty() {
             return;
         }

@@ -36,7 +36,7 @@ const WINDOW: usize = 256 * 1024;
 
 /// How a load ended, well (AOF_OK ..).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AofLoaded {
+pub(crate) enum AofLoaded {
     Ok,
     /// There is no append-only file.
     NotExist,
@@ -48,7 +48,7 @@ pub enum AofLoaded {
 
 /// How it ended, badly; the log says why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AofLoadFailed;
+pub(crate) struct AofLoadFailed;
 
 /// Why no command came out of the window.
 #[derive(Debug)]
@@ -302,7 +302,7 @@ impl Server {
     ///
     /// # Errors
     /// A part is missing, cannot be read, or is damaged; the log says which and where.
-    pub fn load_append_only_files(&mut self) -> Result<AofLoaded, AofLoadFailed> {
+    pub(crate) fn load_append_only_files(&mut self) -> Result<AofLoaded, AofLoadFailed> {
         if self.aof_upgrade_is_due() {
             self.aof_upgrade_prepare();
         }
@@ -464,7 +464,7 @@ impl Server {
     ///
     /// # Errors
     /// The reply.
-    pub fn debug_loadaof(&mut self, cid: ClientId) -> Result<(), &'static str> {
+    pub(crate) fn debug_loadaof(&mut self, cid: ClientId) -> Result<(), &'static str> {
         self.flush_append_only_file(true);
         self.empty_data(None, false);
         self.protect_client(cid);

@@ -199,12 +199,12 @@ impl Outcome {
 
 impl Server {
     /// Whether a save or the like is under way in a child (hasActiveChildProcess).
-    pub fn has_active_child_process(&self) -> bool {
+    pub(crate) fn has_active_child_process(&self) -> bool {
         self.persist.child.is_some()
     }
 
     /// Tables resize freely only while no child shares their pages (updateDictResizePolicy).
-    pub fn update_dict_resize_policy(&mut self) {
+    pub(crate) fn update_dict_resize_policy(&mut self) {
         let resize = if self.has_active_child_process() {
             Resize::Avoid
         } else {
@@ -219,7 +219,7 @@ impl Server {
 
     /// Starts to save to `path` in a child (rdbSaveBackground). False: a child runs already, or none could be made (then the
     /// log says why). What follows its end is up to [`Server::persistence_cron`].
-    pub fn rdb_save_background(&mut self, path: &Path, rsi: Option<RdbSaveInfo>) -> bool {
+    pub(crate) fn rdb_save_background(&mut self, path: &Path, rsi: Option<RdbSaveInfo>) -> bool {
         if self.has_active_child_process() {
             return false;
         }
@@ -234,7 +234,7 @@ impl Server {
 
     /// Starts to save in a child to a file without a name, for replicas that cannot read the version of `dbfilename`, which is
     /// left alone. False: as with [`Self::rdb_save_background`], or there can be no such file.
-    pub fn rdb_save_background_nameless(&mut self, form: SnapshotForm) -> bool {
+    pub(crate) fn rdb_save_background_nameless(&mut self, form: SnapshotForm) -> bool {
         if self.has_active_child_process() {
             return false;
         }
@@ -395,7 +395,7 @@ impl Server {
     /// Asks the child that saves to stop and forgets what it has written (killRDBChild). Its end is booked by the next turn of
     /// the loop, or the next [`Server::persistence_cron`], as no error; from here on it neither writes nor renames anything. That of a rewrite, by
     /// [`Self::kill_child`], is booked before it returns.
-    pub fn kill_rdb_child(&mut self) {
+    pub(crate) fn kill_rdb_child(&mut self) {
         self.kill_child(ChildKind::Rdb);
     }
 
@@ -583,7 +583,7 @@ impl Server {
     ///
     /// # Errors
     /// The system's: no process.
-    pub fn rdb_save_to_pipe(
+    pub(crate) fn rdb_save_to_pipe(
         &mut self,
         pipe: File,
         safe_to_exit: File,
@@ -605,7 +605,7 @@ impl Server {
     }
 
     /// The part of the cron that starts saves and sees to their end; `hz` times a second.
-    pub fn persistence_cron(&mut self) {
+    pub(crate) fn persistence_cron(&mut self) {
         if !self.has_active_child_process()
             && self.aof.rewrite_scheduled
             && !self.aof_rewrite_limited()

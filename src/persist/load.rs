@@ -62,7 +62,7 @@ struct PendingKey {
 }
 
 /// Waits for a source. See [`Server::rdb_load_stream`].
-pub type Wait<'a> = &'a mut dyn FnMut(&mut Server) -> io::Result<()>;
+pub(super) type Wait<'a> = &'a mut dyn FnMut(&mut Server) -> io::Result<()>;
 
 /// For the reader: waits where the source has nothing, and tells nobody of the progress.
 fn wait_only<'a>(
@@ -77,7 +77,7 @@ fn wait_only<'a>(
 
 /// Why a snapshot was not loaded.
 #[derive(Debug)]
-pub enum LoadFailure {
+pub(crate) enum LoadFailure {
     /// There is no such file.
     NotExist,
     /// It cannot be opened.
@@ -155,7 +155,7 @@ impl fmt::Display for LoadFailure {
 
 impl LoadFailure {
     /// Bytes consumed before the fault.
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         match self {
             Self::NotExist | Self::Open(_) => 0,
             Self::Rdb(e) => e.offset,
@@ -167,12 +167,12 @@ impl LoadFailure {
     }
 
     /// The bytes ended, or could not be read.
-    pub fn is_read_error(&self) -> bool {
+    pub(crate) fn is_read_error(&self) -> bool {
         matches!(self, Self::Rdb(e) if e.kind.is_read_error())
     }
 
     /// What it means for a full sync.
-    pub fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         let words = self.to_string();
         diagnose::unloadable(match self {
             Self::Rdb(e) => return diagnose::bad_rdb(&e.kind),
@@ -316,7 +316,7 @@ fn aux_field(key: &[u8], value: &[u8], info: &mut RdbLoadInfo, used_mem: &mut u6
 impl Server {
     /// Whether values from outside are checked in depth (sanitize-dump-payload): `client` has sent them, or else they come
     /// from a file or a master's snapshot. A master is trusted as far as its files are.
-    pub fn sanitizes_payloads(&self, client: Option<ClientId>) -> bool {
+    pub(crate) fn sanitizes_payloads(&self, client: Option<ClientId>) -> bool {
         match self.config.sanitize_dump_payload {
             SanitizeDumpPayload::Yes => true,
             SanitizeDumpPayload::No => false,
@@ -327,7 +327,7 @@ impl Server {
     }
 
     /// From here on clients are told that a data set is being loaded (startLoading). `size` is in bytes.
-    pub fn start_loading(&mut self, size: u64, is_async: bool) {
+    pub(crate) fn start_loading(&mut self, size: u64, is_async: bool) {
         let now = mstime();
         self.loading = Some(Loading {
             start: now.div_euclid(1000),
@@ -344,7 +344,7 @@ impl Server {
     }
 
     /// The load is over, well or not (stopLoading).
-    pub fn stop_loading(&mut self) {
+    pub(crate) fn stop_loading(&mut self) {
         self.loading = None;
         self.exec.clock_stale = true;
     }
@@ -394,7 +394,7 @@ impl Server {
     ///
     /// # Errors
     /// Everything that can be wrong with a file; see [`LoadFailure`].
-    pub fn rdb_load(&mut self, path: &Path, flags: u32) -> Result<RdbLoadInfo, LoadFailure> {
+    pub(crate) fn rdb_load(&mut self, path: &Path, flags: u32) -> Result<RdbLoadInfo, LoadFailure> {
         let opened = File::open(path).and_then(|f| {
             let len = f.metadata()?.len();
             Ok((f, len))
@@ -449,7 +449,7 @@ impl Server {
     ///
     /// # Errors
     /// Everything that can be wrong with a snapshot or a source; the log says it.
-    pub fn rdb_load_stream<R: Read>(
+    pub(crate) fn rdb_load_stream<R: Read>(
         &mut self,
         source: R,
         size: u64,
@@ -554,7 +554,7 @@ impl Server {
     ///
     /// # Errors
     /// The snapshot cannot be loaded.
-    pub fn check_rdb_front(&self, path: &Path) -> Result<(), LoadFailure> {
+    pub(crate) fn check_rdb_front(&self, path: &Path) -> Result<(), LoadFailure> {
         let Ok(file) = File::open(path) else {
             // The load will say so.
             return Ok(());
@@ -729,7 +729,7 @@ impl Server {
 
     /// Loads what the last run has left, at the start (loadDataFromDisk). No file is fine; a file that cannot be loaded ends
     /// the process.
-    pub fn load_data_from_disk(&mut self) {
+    pub(crate) fn load_data_from_disk(&mut self) {
         let start = monotonic_us();
         if self.aof.state == AofState::On {
             self.load_append_only_files_at_start(start);
@@ -800,7 +800,7 @@ impl Server {
     ///
     /// # Errors
     /// The reply, for `add_reply_error`.
-    pub fn debug_reload(
+    pub(crate) fn debug_reload(
         &mut self,
         cid: ClientId,
         save: bool,
@@ -834,7 +834,7 @@ impl Server {
     }
 
     /// While the event loop runs inside this client's command, nothing is read from it or written to it (protectClient).
-    pub fn protect_client(&mut self, cid: ClientId) {
+    pub(crate) fn protect_client(&mut self, cid: ClientId) {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
@@ -847,7 +847,7 @@ impl Server {
     }
 
     /// Ends what [`Self::protect_client`] has begun (unprotectClient).
-    pub fn unprotect_client(&mut self, cid: ClientId) {
+    pub(crate) fn unprotect_client(&mut self, cid: ClientId) {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };

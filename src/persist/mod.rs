@@ -7,7 +7,7 @@
 
 mod aof;
 mod aof_load;
-pub mod check;
+pub(crate) mod check;
 mod child;
 mod load;
 mod rewrite;

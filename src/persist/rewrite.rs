@@ -240,7 +240,7 @@ impl Server {
 
     /// Starts a rewrite in a child (rewriteAppendOnlyFileBackground). False: a child runs already, or it failed and the log
     /// says why.
-    pub fn rewrite_append_only_file_background(&mut self) -> bool {
+    pub(crate) fn rewrite_append_only_file_background(&mut self) -> bool {
         if self.has_active_child_process() {
             return false;
         }
@@ -309,7 +309,7 @@ impl Server {
     }
 
     /// Ends a rewrite that runs (killAppendOnlyChild).
-    pub fn kill_append_only_child(&mut self) {
+    pub(crate) fn kill_append_only_child(&mut self) {
         let child = self.persist.child.as_ref();
         let Some(pid) = child.filter(|c| c.kind == ChildKind::Aof).map(|c| c.pid) else {
             return;

@@ -341,7 +341,7 @@ impl Server {
     }
 
     /// Saves here and now, while nobody is served (rdbSave). False: it failed, and the log says why.
-    pub fn rdb_save(&mut self, path: &Path, rsi: Option<RdbSaveInfo>) -> bool {
+    pub(crate) fn rdb_save(&mut self, path: &Path, rsi: Option<RdbSaveInfo>) -> bool {
         let saved = self.rdb_save_file(path, rsi, None);
         self.exec.clock_stale = true;
         if saved {
@@ -354,7 +354,7 @@ impl Server {
     }
 
     /// [`Self::rdb_save`] to `dbfilename`: SAVE, the end of the process, FLUSHALL.
-    pub fn rdb_save_to_dbfilename(&mut self) -> bool {
+    pub(crate) fn rdb_save_to_dbfilename(&mut self) -> bool {
         let path = super::db_path(&self.config).to_owned();
         let rsi = self.rdb_populate_save_info();
         self.rdb_save(&path, rsi)
@@ -362,7 +362,7 @@ impl Server {
 
     /// What a snapshot says about the replication stream (rdbPopulateSaveInfo). None where it is part of no stream: a master
     /// without a backlog, a replica that has never known its master.
-    pub fn rdb_populate_save_info(&self) -> Option<RdbSaveInfo> {
+    pub(crate) fn rdb_populate_save_info(&self) -> Option<RdbSaveInfo> {
         let repl = &self.repl;
         let db = if repl.master_host.is_none() && repl.log.backlog_active() {
             // Nothing selected yet: the next write sends a SELECT whatever is taken for selected.

@@ -16,7 +16,7 @@ use crate::wire::aof::ReplicationMark;
 impl Server {
     /// The client that was the link to our master is being freed, or is to be replaced: its state is kept unless the stream
     /// itself was at fault (the master part of freeClient, replicationCacheMaster).
-    pub fn master_link_closed(&mut self, cid: ClientId) {
+    pub(crate) fn master_link_closed(&mut self, cid: ClientId) {
         self.replication_cache_master(cid);
         self.replication_handle_master_disconnection();
     }
@@ -85,7 +85,7 @@ impl Server {
     }
 
     /// Where our data set stands in the stream right now; none where it is part of no stream that anybody could go on with.
-    pub fn replication_mark(&self) -> Option<ReplicationMark> {
+    pub(crate) fn replication_mark(&self) -> Option<ReplicationMark> {
         let repl = &self.repl;
         if repl.master_host.is_none() {
             return repl.log.backlog_active().then(|| ReplicationMark {

@@ -18,7 +18,7 @@ use crate::wire::replication::diagnose::NoAnswer;
 
 impl Server {
     /// See the head of the file.
-    pub fn replication_cron(&mut self) {
+    pub(crate) fn replication_cron(&mut self) {
         self.update_failover_status();
         self.replica_timeouts();
         if self.repl.failover.state == FailoverState::InProgress {
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// Begins the next attempt at a link to the master if it is time for it.
-    pub fn connect_when_due(&mut self) {
+    pub(crate) fn connect_when_due(&mut self) {
         if !matches!(self.repl.link, MasterLink::Connect)
             || self.repl.attempts.pace.wait(self.el.now_ms()) > 0
         {

@@ -29,7 +29,7 @@ use crate::server::replica::ReplState;
 use crate::server_log;
 
 /// What FAILOVER was asked to do.
-pub struct FailoverRequest {
+pub(crate) struct FailoverRequest {
     pub target: Option<(String, i64)>,
     /// Milliseconds; 0: wait for ever.
     pub timeout: i64,
@@ -41,7 +41,7 @@ impl Server {
     ///
     /// # Errors
     /// The text for the client.
-    pub fn start_failover(&mut self, request: FailoverRequest) -> Result<(), &'static str> {
+    pub(crate) fn start_failover(&mut self, request: FailoverRequest) -> Result<(), &'static str> {
         if self.repl.failover.state != FailoverState::None {
             return Err("FAILOVER already in progress.");
         }
@@ -126,7 +126,7 @@ impl Server {
     }
 
     /// Gives an attempt up, if there is one; `why` is for the log (abortFailover).
-    pub fn abort_failover(&mut self, why: &str) {
+    pub(crate) fn abort_failover(&mut self, why: &str) {
         match (&self.repl.failover.state, &self.repl.failover.target) {
             (FailoverState::None, _) => return,
             (_, Some((host, port))) => {
@@ -153,7 +153,7 @@ impl Server {
     }
 
     /// Goes on with an attempt that waits for a replica; called before each sleep and by the cron (updateFailoverStatus).
-    pub fn update_failover_status(&mut self) {
+    pub(crate) fn update_failover_status(&mut self) {
         let f = &self.repl.failover;
         if f.state != FailoverState::WaitForSync {
             return;

@@ -371,7 +371,7 @@ impl Server {
     }
 
     /// Starts a snapshot if replicas wait for one and it is time (replicationStartPendingFork).
-    pub fn replication_start_pending_fork(&mut self) {
+    pub(crate) fn replication_start_pending_fork(&mut self) {
         if let Some(what) = self.should_start_child_replication() {
             self.start_bgsave_for_replication(what);
         }
@@ -379,7 +379,7 @@ impl Server {
 
     /// The child has ended: its file, which may have no name, goes to those who wait for it, those who have got it through the
     /// pipe are online; or they are closed (updateSlavesWaitingBgsave).
-    pub fn update_slaves_waiting_bgsave(
+    pub(crate) fn update_slaves_waiting_bgsave(
         &mut self,
         ok: bool,
         target: RdbTarget,

@@ -50,7 +50,7 @@ impl Server {
     // Attempts and their ends -----------------------------------------------------------------------------------------
 
     /// The level of a line about an attempt: one that ends like those before it is not worth another.
-    pub fn attempt_level(&self, level: Level) -> Level {
+    pub(crate) fn attempt_level(&self, level: Level) -> Level {
         let link = &self.repl.attempts;
         let logged = match &link.problem {
             Some(p) if p.lasting => 1,
@@ -210,7 +210,7 @@ impl Server {
     }
 
     /// REPLICAOF with the master that there is already: it is not put off any longer.
-    pub fn attempt_at_once(&mut self) {
+    pub(crate) fn attempt_at_once(&mut self) {
         self.repl.attempts.pace.reset();
     }
 
@@ -408,7 +408,7 @@ impl Server {
     }
 
     /// A replica, or somebody who wants to be one, has told who is behind it.
-    pub fn replica_tells_behind(&mut self, cid: ClientId, marks: &[u8]) {
+    pub(crate) fn replica_tells_behind(&mut self, cid: ClientId, marks: &[u8]) {
         let name = self.replication_get_slave_name(cid);
         self.repl.ring.hear(marks, &name, self.repl.cron_loops);
     }
@@ -524,7 +524,7 @@ impl Server {
     }
 
     /// REPLICAOF with the master that is refused: the user accepts its data. False: none is refused.
-    pub fn consent_to_refused_sync(&mut self) -> bool {
+    pub(crate) fn consent_to_refused_sync(&mut self) -> bool {
         if self.repl.refusal.take().is_none() {
             return false;
         }

@@ -8,7 +8,7 @@ use crate::wire::replication::lag::Lag;
 impl Server {
     /// Before each sleep: what has been fed so far has this moment's time.
     #[inline]
-    pub fn note_lag(&mut self) {
+    pub(crate) fn note_lag(&mut self) {
         if !self.clients.slaves.is_empty() {
             let offset = self.repl.log.master_repl_offset();
             self.repl.lag.note(offset, self.el.now_ms());
@@ -16,7 +16,7 @@ impl Server {
     }
 
     /// How far this replica's acknowledgements are behind the stream; none before it is online.
-    pub fn replica_lag(&self, r: &Replica) -> Option<Lag> {
+    pub(crate) fn replica_lag(&self, r: &Replica) -> Option<Lag> {
         (r.state == ReplState::Online).then(|| {
             let offset = self.repl.log.master_repl_offset();
             self.repl.lag.lag(r.ack_off, offset, self.el.now_ms())
@@ -25,7 +25,7 @@ impl Server {
 
     /// REPLCONF GETLAG *: for each replica its address, port, state, acknowledged offset, how far it is behind in
     /// milliseconds, bytes and writes (-1 before it is online), and why it had its last full sync.
-    pub fn reply_with_lags(&mut self, cid: ClientId) {
+    pub(crate) fn reply_with_lags(&mut self, cid: ClientId) {
         let rows: Vec<_> = self
             .replicas()
             .filter(|(_, r)| !r.state.name().is_empty())

@@ -21,7 +21,7 @@ use super::id_text;
 
 impl Server {
     /// `ip:port` of a replica, by what it announced or where it connects from (replicationGetSlaveName).
-    pub fn replication_get_slave_name(&self, cid: ClientId) -> String {
+    pub(crate) fn replication_get_slave_name(&self, cid: ClientId) -> String {
         let Some(c) = self.clients.get(cid) else {
             return String::new();
         };
@@ -36,7 +36,7 @@ impl Server {
     }
 
     /// The address that a replica announced, or that its connection comes from.
-    pub fn replica_ip(&self, cid: ClientId) -> Option<String> {
+    pub(crate) fn replica_ip(&self, cid: ClientId) -> Option<String> {
         let c = self.clients.get(cid)?;
         if let Some(r) = c.repl()
             && !r.announced_ip.is_empty()
@@ -50,19 +50,19 @@ impl Server {
     // Ids and backlog -------------------------------------------------------------------------------------------------
 
     /// A new history begins (changeReplicationId).
-    pub fn change_replication_id(&mut self) {
+    pub(crate) fn change_replication_id(&mut self) {
         self.repl.replid = self.random.run_id();
     }
 
     /// Forgets the second id (clearReplicationId2).
-    pub fn clear_replication_id2(&mut self) {
+    pub(crate) fn clear_replication_id2(&mut self) {
         self.repl.replid2 = [b'0'; 40];
         self.repl.second_replid_offset = -1;
     }
 
     /// A promotion: our history up to here stays known under the second id, so that siblings can continue
     /// (shiftReplicationId).
-    pub fn shift_replication_id(&mut self) {
+    pub(crate) fn shift_replication_id(&mut self) {
         self.repl.replid2 = self.repl.replid;
         // A sibling asks for the first byte it has not got: one behind the last we share.
         self.repl.second_replid_offset = self.repl.log.master_repl_offset() + 1;
@@ -77,17 +77,17 @@ impl Server {
     }
 
     /// From now on the stream is kept, up to repl-backlog-size bytes.
-    pub fn create_replication_backlog(&mut self) {
+    pub(crate) fn create_replication_backlog(&mut self) {
         self.repl.log.activate_backlog();
     }
 
     /// The stream is kept no more; replicas still get what they have not read.
-    pub fn free_replication_backlog(&mut self) {
+    pub(crate) fn free_replication_backlog(&mut self) {
         drop(self.repl.log.deactivate_backlog());
     }
 
     /// repl-backlog-size has changed (resizeReplicationBacklog).
-    pub fn resize_replication_backlog(&mut self) {
+    pub(crate) fn resize_replication_backlog(&mut self) {
         let min = crate::wire::replication::backlog::REPL_BACKLOG_MIN_SIZE;
         self.config.repl_backlog_size = self.config.repl_backlog_size.max(min);
         self.repl.log.resize_backlog(self.config.repl_backlog_size);
@@ -98,7 +98,7 @@ impl Server {
     /// Writes a command into the stream (replicationFeedSlaves); `db` is none for one that touches no keys. Only a server
     /// without a master does: a replica passes its master's bytes on.
     #[inline]
-    pub fn replication_feed_slaves(&mut self, db: Option<usize>, args: &Args) {
+    pub(crate) fn replication_feed_slaves(&mut self, db: Option<usize>, args: &Args) {
         if self.repl.master_host.is_some() {
             return;
         }
@@ -141,7 +141,7 @@ impl Server {
     }
 
     /// Passes our master's bytes on (replicationFeedStreamFromMasterStream).
-    pub fn replication_feed_stream_from_master_stream(&mut self, bytes: &[u8]) {
+    pub(crate) fn replication_feed_stream_from_master_stream(&mut self, bytes: &[u8]) {
         if !self.repl.log.backlog_active() {
             return;
         }
@@ -175,7 +175,7 @@ impl Server {
     }
 
     /// Shows a command to the clients in MONITOR (replicationFeedMonitors).
-    pub fn replication_feed_monitors(&mut self, cid: ClientId, args: &Args) {
+    pub(crate) fn replication_feed_monitors(&mut self, cid: ClientId, args: &Args) {
         if self.clients.monitors.is_empty() || self.loading.is_some() {
             return;
         }
@@ -216,7 +216,7 @@ impl Server {
     // SYNC and PSYNC --------------------------------------------------------------------------------------------------
 
     /// SYNC and PSYNC (syncCommand); `psync` is the id and the offset asked for.
-    pub fn sync(&mut self, cid: ClientId, args: &Args) {
+    pub(crate) fn sync(&mut self, cid: ClientId, args: &Args) {
         if self.clients[cid].has(CLIENT_SLAVE) {
             return;
         }
@@ -368,7 +368,7 @@ impl Server {
     }
 
     /// A replica has gone, or is sent away: it is no reader any more (the replica part of freeClient).
-    pub fn free_replica(&mut self, cid: ClientId) {
+    pub(crate) fn free_replica(&mut self, cid: ClientId) {
         let name = self.replication_get_slave_name(cid);
         server_log!(Level::Notice, "Connection with replica {} lost.", name);
         self.repl.ring.gone(&name);
@@ -451,7 +451,7 @@ impl Server {
     }
 
     /// Sends every replica away: they come back and find out about the new history (disconnectSlaves).
-    pub fn disconnect_slaves(&mut self) {
+    pub(crate) fn disconnect_slaves(&mut self) {
         for cid in self.clients.slaves.clone() {
             self.free_replica(cid);
             self.free_client_async(cid);
@@ -459,7 +459,7 @@ impl Server {
     }
 
     /// Writes what the replicas' sockets take, before the process ends (flushSlavesOutputBuffers).
-    pub fn flush_slaves_output_buffers(&mut self) {
+    pub(crate) fn flush_slaves_output_buffers(&mut self) {
         for cid in self.clients.slaves.clone() {
             let online = self.clients.get(cid).is_some_and(|c| {
                 !c.has(CLIENT_CLOSE_ASAP) && c.repl().is_some_and(Replica::streams)
@@ -473,7 +473,7 @@ impl Server {
     // What replicas tell -----------------------------------------------------------------------------------------------
 
     /// REPLCONF ACK offset [FACK offset].
-    pub fn replconf_ack(&mut self, cid: ClientId, offset: i64, aof_offset: Option<i64>) {
+    pub(crate) fn replconf_ack(&mut self, cid: ClientId, offset: i64, aof_offset: Option<i64>) {
         let now = self.clock.unix_s;
         let r = self.clients[cid].repl_mut();
         r.ack_off = r.ack_off.max(offset);
@@ -493,7 +493,7 @@ impl Server {
     }
 
     /// How many replicas are connected and not too far behind (refreshGoodSlavesCount).
-    pub fn refresh_good_slaves_count(&mut self) {
+    pub(crate) fn refresh_good_slaves_count(&mut self) {
         let max_lag = i64::from(self.config.min_replicas_max_lag);
         if self.config.min_replicas_to_write == 0 || max_lag == 0 {
             return;
@@ -510,7 +510,7 @@ impl Server {
     }
 
     /// Replicas with their replication part, in the order in which they came.
-    pub fn replicas(&self) -> impl Iterator<Item = (ClientId, &Replica)> {
+    pub(crate) fn replicas(&self) -> impl Iterator<Item = (ClientId, &Replica)> {
         self.clients.slaves.iter().filter_map(|s| {
             let c = self.clients.get(*s)?;
             (!c.has(CLIENT_MONITOR)).then_some(())?;

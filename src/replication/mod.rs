@@ -52,8 +52,8 @@ mod replica;
 mod resume;
 mod wait;
 
-pub use failover::FailoverRequest;
-pub use wait::WAITAOF_WITHOUT_AOF;
+pub(crate) use failover::FailoverRequest;
+pub(crate) use wait::WAITAOF_WITHOUT_AOF;
 
 /// An id as text: it may be whatever forty bytes a master sent.
 fn id_text(id: &crate::wire::replication::replid::ReplId) -> std::borrow::Cow<'_, str> {

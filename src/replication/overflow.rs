@@ -26,7 +26,7 @@ const RESUME_AT: usize = 2;
 
 impl Server {
     /// The log has grown: is this replica still within its limit?
-    pub fn replica_output_limit(&mut self, cid: ClientId) {
+    pub(crate) fn replica_output_limit(&mut self, cid: ClientId) {
         let Some(r) = self.replica(cid) else {
             return;
         };
@@ -118,7 +118,7 @@ impl Server {
     }
 
     /// Before each sleep while writers wait: has a replica caught up?
-    pub fn backpressure_before_sleep(&mut self) {
+    pub(crate) fn backpressure_before_sleep(&mut self) {
         for cid in self.repl.backpressure.clone() {
             let Some(reader) = self.replica(cid).and_then(|r| r.reader) else {
                 self.end_backpressure(cid);

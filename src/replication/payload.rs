@@ -200,7 +200,7 @@ impl Server {
     }
 
     /// The process ends: nothing of a payload stays on the disk.
-    pub fn discard_payloads(&mut self) {
+    pub(crate) fn discard_payloads(&mut self) {
         self.discard_transfer();
         self.discard_partial_payload();
         if let Some(path) = self.repl.loading_payload.take() {
@@ -230,7 +230,7 @@ impl Server {
     }
 
     /// Nobody will send the rest.
-    pub fn discard_partial_payload(&mut self) {
+    pub(crate) fn discard_partial_payload(&mut self) {
         if let Some(p) = self.repl.partial_payload.take() {
             let _ = fs::remove_file(&p.path);
         }
@@ -756,7 +756,7 @@ impl Server {
     }
 
     /// No save points and no AOF: files on the disk are nobody's data.
-    pub fn all_persistence_disabled(&self) -> bool {
+    pub(crate) fn all_persistence_disabled(&self) -> bool {
         self.config.save.is_empty() && !self.config.appendonly
     }
 }

@@ -99,7 +99,7 @@ impl Server {
     }
 
     /// The transfer is over, well or not (backgroundSaveDoneHandlerSocket).
-    pub fn close_rdb_pipe(&mut self) {
+    pub(crate) fn close_rdb_pipe(&mut self) {
         if let Some(pipe) = self.repl.rdb_pipe.take() {
             self.el.remove_file(pipe.file);
         }

@@ -30,7 +30,7 @@ impl Server {
     // Roles -----------------------------------------------------------------------------------------------------------
 
     /// Becomes a replica of this master, or of another one than before (replicationSetMaster).
-    pub fn replication_set_master(&mut self, host: &str, port: u16) {
+    pub(crate) fn replication_set_master(&mut self, host: &str, port: u16) {
         let was_master = self.repl.master_host.is_none();
         self.repl.master_host = None;
         if let Some(old) = self.repl.link.client() {
@@ -60,7 +60,7 @@ impl Server {
     }
 
     /// Becomes a master (replicationUnsetMaster).
-    pub fn replication_unset_master(&mut self) {
+    pub(crate) fn replication_unset_master(&mut self) {
         if self.repl.master_host.take().is_none() {
             return;
         }
@@ -109,7 +109,7 @@ impl Server {
     }
 
     /// An RDB that was loaded at start-up told which history it belongs to (the end of loadDataFromDisk).
-    pub fn replication_restore_from_rdb(&mut self, info: RdbLoadInfo) {
+    pub(crate) fn replication_restore_from_rdb(&mut self, info: RdbLoadInfo) {
         let Some(replid) = info.repl_id else {
             return;
         };
@@ -133,7 +133,7 @@ impl Server {
     // Connecting ------------------------------------------------------------------------------------------------------
 
     /// Starts a connection to the master (connectWithMaster). On a failure the cron tries again.
-    pub fn connect_with_master(&mut self) {
+    pub(crate) fn connect_with_master(&mut self) {
         let Some(host) = self.repl.master_host.clone() else {
             return;
         };
@@ -206,7 +206,7 @@ impl Server {
 
     /// Gives a handshake or a transfer up; true when there was one (cancelReplicationHandshake). What has come of a payload
     /// is kept where the next link may bring the rest, else removed (replicationAbortSyncTransfer).
-    pub fn cancel_replication_handshake(&mut self, reconnect: bool) -> bool {
+    pub(crate) fn cancel_replication_handshake(&mut self, reconnect: bool) -> bool {
         let Some(link) = self.repl.link.take_unfinished() else {
             return false;
         };
@@ -469,7 +469,7 @@ impl Server {
 
     /// A command of the stream has run: the offset moves on, and its bytes go to our own replicas as they are
     /// (commandProcessed).
-    pub fn command_from_master_processed(&mut self, cid: ClientId, raw: &[u8]) {
+    pub(crate) fn command_from_master_processed(&mut self, cid: ClientId, raw: &[u8]) {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
@@ -490,7 +490,7 @@ impl Server {
     }
 
     /// Tells the master how far we are (replicationSendAck).
-    pub fn replication_send_ack(&mut self) {
+    pub(crate) fn replication_send_ack(&mut self) {
         self.send_ack_and("");
     }
 
@@ -532,7 +532,7 @@ impl Server {
 
     /// While a data set is emptied or loaded the master hears a line end each second, lest it takes us for dead
     /// (replicationSendNewlineToMaster).
-    pub fn replication_send_newline_to_master(&mut self) {
+    pub(crate) fn replication_send_newline_to_master(&mut self) {
         let now = crate::base::clock::mstime() / 1000;
         if self.repl.newline_sent == now {
             return;

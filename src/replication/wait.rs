@@ -14,7 +14,7 @@ use crate::server::replica::{ReplState, Replica};
 use crate::server_log;
 
 /// WAITAOF wants this server's own disk, and there is no append-only file.
-pub const WAITAOF_WITHOUT_AOF: &str =
+pub(crate) const WAITAOF_WITHOUT_AOF: &str =
     "WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
 
 impl Server {
@@ -25,12 +25,12 @@ impl Server {
     }
 
     /// How many replicas have acknowledged this offset (replicationCountAcksByOffset).
-    pub fn replication_count_acks_by_offset(&self, offset: i64) -> i64 {
+    pub(crate) fn replication_count_acks_by_offset(&self, offset: i64) -> i64 {
         self.count_online(|r| r.ack_off >= offset)
     }
 
     /// How many replicas have this offset on their disk (replicationCountAOFAcksByOffset).
-    pub fn replication_count_aof_acks_by_offset(&self, offset: i64) -> i64 {
+    pub(crate) fn replication_count_aof_acks_by_offset(&self, offset: i64) -> i64 {
         self.count_online(|r| r.aof_off >= offset)
     }
 
@@ -42,7 +42,7 @@ impl Server {
     }
 
     /// The reply of WAIT or WAITAOF: who has this offset now.
-    pub fn reply_acks(&mut self, cid: ClientId, kind: BlockType, offset: i64) {
+    pub(crate) fn reply_acks(&mut self, cid: ClientId, kind: BlockType, offset: i64) {
         let n = self.count_acks(kind, offset);
         self.reply_acks_counted(cid, kind, offset, n);
     }
@@ -57,7 +57,7 @@ impl Server {
 
     /// Blocks a client until `replicas` have acknowledged its last write, or until `timeout` (unix ms, 0 for ever)
     /// (blockForReplication).
-    pub fn block_for_replication(&mut self, cid: ClientId, timeout: i64, replicas: i64) {
+    pub(crate) fn block_for_replication(&mut self, cid: ClientId, timeout: i64, replicas: i64) {
         let block = Block {
             timeout,
             num_replicas: replicas,
@@ -67,7 +67,13 @@ impl Server {
     }
 
     /// The same for the disks of `replicas` and, with `local`, for our own (blockForAofFsync).
-    pub fn block_for_aof_fsync(&mut self, cid: ClientId, timeout: i64, local: bool, replicas: i64) {
+    pub(crate) fn block_for_aof_fsync(
+        &mut self,
+        cid: ClientId,
+        timeout: i64,
+        local: bool,
+        replicas: i64,
+    ) {
         let block = Block {
             timeout,
             num_replicas: replicas,
@@ -86,7 +92,7 @@ impl Server {
     }
 
     /// Asks the replicas for an ACK now (sendGetackToReplicas).
-    pub fn send_getack_to_replicas(&mut self) {
+    pub(crate) fn send_getack_to_replicas(&mut self) {
         self.repl.get_ack_from_slaves = false;
         // Without replicas too: as upstream, for the sake of equal offsets.
         let getack = OwnedArgs::from_slices(&[b"REPLCONF", b"GETACK", b"*"]);
@@ -97,7 +103,7 @@ impl Server {
     /// As a replica: answers the master's request for an acknowledgement, and tells it again when what it asked for has
     /// reached the disk, so that its clients in WAITAOF need not wait for the next second. `synced`: the disk has more than
     /// at the last call.
-    pub fn acknowledge_before_sleep(&mut self, synced: bool) {
+    pub(crate) fn acknowledge_before_sleep(&mut self, synced: bool) {
         let on_disk = synced && self.repl.ack_when_synced;
         if !std::mem::take(&mut self.repl.ack_asked) && !on_disk {
             return;
@@ -114,7 +120,7 @@ impl Server {
     }
 
     /// Answers those who have waited long enough (processClientsWaitingReplicas).
-    pub fn process_clients_waiting_replicas(&mut self) {
+    pub(crate) fn process_clients_waiting_replicas(&mut self) {
         // Counts made in this pass, by kind: many wait for much the same offset.
         let mut counted: [Option<(i64, i64)>; 2] = [None; 2];
         for cid in self.repl.waiting_acks.clone() {

@@ -15,7 +15,7 @@ use crate::wire::resp;
 
 /// Whether there is an append-only file (AOF_OFF ..).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum AofState {
+pub(crate) enum AofState {
     #[default]
     Off,
     On,
@@ -25,7 +25,7 @@ pub enum AofState {
 
 /// See INFO persistence.
 #[derive(Default)]
-pub struct Aof {
+pub(crate) struct Aof {
     pub state: AofState,
     pub buf: Vec<u8>,
     /// The increment that is written to.
@@ -81,12 +81,12 @@ pub struct Aof {
 
 impl Aof {
     #[inline]
-    pub fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         self.state == AofState::Off
     }
 
     /// Another increment is written to from now on; it has `len` bytes, and those are on the disk.
-    pub fn begin_incr(&mut self, file: File, len: u64) {
+    pub(crate) fn begin_incr(&mut self, file: File, len: u64) {
         self.file = Some(file);
         self.annotated = None;
         self.last_incr_size = len;
@@ -94,7 +94,7 @@ impl Aof {
     }
 
     /// A write or a sync has failed: the error number. No write is accepted until it is mended.
-    pub fn write_error(&self) -> Option<i32> {
+    pub(crate) fn write_error(&self) -> Option<i32> {
         if self.is_off() {
             return None;
         }
@@ -105,7 +105,7 @@ impl Aof {
 impl Server {
     /// Takes note of what has been synced since the last call; true: the offset has moved. While a first base is made, or the
     /// manifest may not last, nothing more counts as on the disk.
-    pub fn refresh_fsynced_reploff(&mut self) -> bool {
+    pub(crate) fn refresh_fsynced_reploff(&mut self) -> bool {
         let aof = &mut self.aof;
         if aof.state != AofState::On || aof.fsynced_reploff == -1 || aof.folder_unsynced {
             return false;
@@ -115,7 +115,7 @@ impl Server {
     }
 
     /// Adds a command to the buffer (feedAppendOnlyFile); `db` is none for one that touches no keys.
-    pub fn feed_append_only_file(&mut self, db: Option<usize>, args: &Args) {
+    pub(crate) fn feed_append_only_file(&mut self, db: Option<usize>, args: &Args) {
         let aof = &mut self.aof;
         // While the first base is made there is nothing to add to, but for what comes after the child's snapshot.
         let rewriting = self

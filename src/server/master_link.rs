@@ -18,7 +18,7 @@ use crate::wire::replication::replid::ReplId;
 
 /// Our side of the link to the master (REPL_STATE_*).
 #[derive(Default)]
-pub enum MasterLink {
+pub(crate) enum MasterLink {
     /// Not a replica.
     #[default]
     None,
@@ -34,7 +34,7 @@ pub enum MasterLink {
 }
 
 /// The socket of a link that is no client yet.
-pub struct LinkSocket {
+pub(crate) struct LinkSocket {
     pub sock: Socket,
     pub file: FileId,
     /// Unix seconds of the last input.
@@ -42,7 +42,7 @@ pub struct LinkSocket {
 }
 
 /// A link in its handshake.
-pub struct HandshakeLink {
+pub(crate) struct HandshakeLink {
     pub conn: LinkSocket,
     pub handshake: Handshake,
     /// The line that is coming.
@@ -53,14 +53,14 @@ pub struct HandshakeLink {
 
 /// The history that a master's stream belongs to.
 #[derive(Clone, Copy, Debug)]
-pub struct History {
+pub(crate) struct History {
     pub replid: ReplId,
     /// The offset at which the stream begins; -1: the master counts nothing, its stream cannot be asked for again.
     pub offset: i64,
 }
 
 /// How a payload's end is known.
-pub enum PayloadEnd {
+pub(crate) enum PayloadEnd {
     /// The header line has not come yet.
     Unknown,
     /// After this many bytes.
@@ -70,7 +70,7 @@ pub enum PayloadEnd {
 }
 
 /// Where a payload goes.
-pub enum PayloadTo {
+pub(crate) enum PayloadTo {
     /// Into a temporary file.
     File { file: File, path: PathBuf },
     /// Into the data set, as it comes; the first bytes are held back until the file's header is known.
@@ -80,7 +80,7 @@ pub enum PayloadTo {
 }
 
 /// An RDB payload on its way from the master.
-pub struct Transfer {
+pub(crate) struct Transfer {
     pub conn: LinkSocket,
     /// Whose data they are.
     pub history: History,
@@ -98,7 +98,7 @@ pub struct Transfer {
 
 impl MasterLink {
     /// As ROLE shows it.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             MasterLink::None => "none",
             MasterLink::Connect => "connect",
@@ -110,13 +110,13 @@ impl MasterLink {
     }
 
     #[inline]
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         matches!(self, MasterLink::Connected(_))
     }
 
     /// The master's client, once the link is one.
     #[inline]
-    pub fn client(&self) -> Option<ClientId> {
+    pub(crate) fn client(&self) -> Option<ClientId> {
         match self {
             MasterLink::Connected(cid) => Some(*cid),
             _ => None,
@@ -124,7 +124,7 @@ impl MasterLink {
     }
 
     /// The socket of a link that is no client yet.
-    pub fn conn(&self) -> Option<&LinkSocket> {
+    pub(crate) fn conn(&self) -> Option<&LinkSocket> {
         match self {
             MasterLink::Connecting(conn) => Some(conn),
             MasterLink::Handshake(h) => Some(&h.conn),
@@ -133,7 +133,7 @@ impl MasterLink {
         }
     }
 
-    pub fn conn_mut(&mut self) -> Option<&mut LinkSocket> {
+    pub(crate) fn conn_mut(&mut self) -> Option<&mut LinkSocket> {
         match self {
             MasterLink::Connecting(conn) => Some(conn),
             MasterLink::Handshake(h) => Some(&mut h.conn),
@@ -143,32 +143,32 @@ impl MasterLink {
     }
 
     /// The event of a link that is no client yet.
-    pub fn file(&self) -> Option<FileId> {
+    pub(crate) fn file(&self) -> Option<FileId> {
         self.conn().map(|c| c.file)
     }
 
-    pub fn handshake(&self) -> Option<&HandshakeLink> {
+    pub(crate) fn handshake(&self) -> Option<&HandshakeLink> {
         match self {
             MasterLink::Handshake(h) => Some(h),
             _ => None,
         }
     }
 
-    pub fn handshake_mut(&mut self) -> Option<&mut HandshakeLink> {
+    pub(crate) fn handshake_mut(&mut self) -> Option<&mut HandshakeLink> {
         match self {
             MasterLink::Handshake(h) => Some(h),
             _ => None,
         }
     }
 
-    pub fn transfer(&self) -> Option<&Transfer> {
+    pub(crate) fn transfer(&self) -> Option<&Transfer> {
         match self {
             MasterLink::Transfer(t) => Some(t),
             _ => None,
         }
     }
 
-    pub fn transfer_mut(&mut self) -> Option<&mut Transfer> {
+    pub(crate) fn transfer_mut(&mut self) -> Option<&mut Transfer> {
         match self {
             MasterLink::Transfer(t) => Some(t),
             _ => None,
@@ -176,13 +176,13 @@ impl MasterLink {
     }
 
     /// Gives up a link that is no client yet: the next thing to do is to connect. Returns what it was.
-    pub fn take_unfinished(&mut self) -> Option<MasterLink> {
+    pub(crate) fn take_unfinished(&mut self) -> Option<MasterLink> {
         self.conn()?;
         Some(std::mem::replace(self, MasterLink::Connect))
     }
 
     /// The socket out of a link that is no client yet; what else the link had is dropped.
-    pub fn into_conn(self) -> Option<LinkSocket> {
+    pub(crate) fn into_conn(self) -> Option<LinkSocket> {
         match self {
             MasterLink::Connecting(conn) => Some(conn),
             MasterLink::Handshake(h) => Some(h.conn),

@@ -20,7 +20,7 @@ const WRITE_CHUNK: usize = 64 * 1024;
 
 /// Why talking to the target failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SyncIoError {
+pub(crate) enum SyncIoError {
     /// The time was up.
     Timeout,
     /// The connection is gone, or the target does not speak the protocol.
@@ -38,7 +38,7 @@ impl From<io::Error> for SyncIoError {
 
 /// Why there is no connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ConnectError {
+pub(crate) enum ConnectError {
     /// The host has no address, or says nothing in time.
     NoAnswer,
     /// The host says that nobody listens, or is known to be out of reach.
@@ -69,7 +69,7 @@ impl Limit {
 }
 
 /// A connection to a target (migrateCachedSocket).
-pub struct MigrateSocket {
+pub(crate) struct MigrateSocket {
     stream: TcpStream,
     /// Read, and not yet taken as lines.
     unread: Vec<u8>,
@@ -107,7 +107,11 @@ impl MigrateSocket {
     }
 
     /// Writes everything; each chunk may take `timeout` (connSyncWrite).
-    pub fn sync_write(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), SyncIoError> {
+    pub(crate) fn sync_write(
+        &mut self,
+        bytes: &[u8],
+        timeout: Duration,
+    ) -> Result<(), SyncIoError> {
         for mut chunk in bytes.chunks(WRITE_CHUNK) {
             let limit = Limit::new(timeout);
             while !chunk.is_empty() {
@@ -124,7 +128,7 @@ impl MigrateSocket {
     }
 
     /// The next line, without its end; it may take `timeout` (connSyncReadLine). An empty one is no reply.
-    pub fn sync_read_line(&mut self, timeout: Duration) -> Result<Vec<u8>, SyncIoError> {
+    pub(crate) fn sync_read_line(&mut self, timeout: Duration) -> Result<Vec<u8>, SyncIoError> {
         let limit = Limit::new(timeout);
         let mut seen = 0;
         loop {
@@ -173,23 +177,23 @@ impl MigrateSocket {
 
 /// The sockets that are kept (migrate_cached_sockets). One that is in use is not among them.
 #[derive(Default)]
-pub struct MigrateSockets {
+pub(crate) struct MigrateSockets {
     sockets: Vec<MigrateSocket>,
 }
 
 impl MigrateSockets {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.sockets.len()
     }
 
     #[cfg(test)]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sockets.is_empty()
     }
 
     /// A kept socket to this target, or a new one (migrateGetSocket). Whoever took it gives it back with `keep` while it is
     /// good, and drops it after an error.
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
         host: &[u8],
         port: &[u8],
@@ -212,7 +216,7 @@ impl MigrateSockets {
     }
 
     /// Keeps a socket for the next MIGRATE; the one that was idle the longest gives way when there are too many.
-    pub fn keep(&mut self, socket: MigrateSocket) {
+    pub(crate) fn keep(&mut self, socket: MigrateSocket) {
         if self.sockets.len() >= MIGRATE_SOCKET_CACHE_ITEMS {
             let idlest = (0..self.sockets.len()).min_by_key(|i| self.sockets[*i].last_use);
             if let Some(i) = idlest {
@@ -223,7 +227,7 @@ impl MigrateSockets {
     }
 
     /// Closes those that nobody has used for a while (migrateCloseTimedoutSockets).
-    pub fn close_timedout(&mut self, now_s: i64) {
+    pub(crate) fn close_timedout(&mut self, now_s: i64) {
         self.sockets
             .retain(|s| now_s.saturating_sub(s.last_use) <= MIGRATE_SOCKET_CACHE_TTL);
     }

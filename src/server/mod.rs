@@ -7,18 +7,18 @@
 //!
 //! Whatever may enter the event loop again takes `&mut Server`, so nobody can hold a client or a value across it.
 
-pub mod aof;
-pub mod clients;
-pub mod execution;
+pub(crate) mod aof;
+pub(crate) mod clients;
+pub(crate) mod execution;
 mod hooks;
-pub mod keyspace;
-pub mod master_link;
-pub mod measures;
-pub mod migrate;
-pub mod persist;
-pub mod process;
-pub mod repl;
-pub mod replica;
+pub(crate) mod keyspace;
+pub(crate) mod master_link;
+pub(crate) mod measures;
+pub(crate) mod migrate;
+pub(crate) mod persist;
+pub(crate) mod process;
+pub(crate) mod repl;
+pub(crate) mod replica;
 
 use std::path::PathBuf;
 
@@ -39,11 +39,11 @@ use crate::server::repl::Repl;
 use crate::store::db::Db;
 
 /// The Redis whose behaviour this server has, as clients are told.
-pub const REDIS_VERSION: &str = "7.2.4";
+pub(crate) const REDIS_VERSION: &str = "7.2.4";
 /// Our own version.
-pub const AEDILE_VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const AEDILE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Descriptors beyond the clients': listening sockets, files, pipes (CONFIG_MIN_RESERVED_FDS).
-pub const CONFIG_MIN_RESERVED_FDS: u64 = 32;
+pub(crate) const CONFIG_MIN_RESERVED_FDS: u64 = 32;
 
 /// The whole server.
 ///
@@ -51,7 +51,7 @@ pub const CONFIG_MIN_RESERVED_FDS: u64 = 32;
 /// is propagated, what keys cost and when they go, the process' own life. Floor 5: a method for each thing that a command, a
 /// directive, a file or a link asks for, in `commands`, `config`, `persist`, `replication`. What floor 4 calls of floor 5 is
 /// listed in `hooks`. To find a method: its name is upstream's in snake_case, and `fn <name>` is there once.
-pub struct Server {
+pub(crate) struct Server {
     pub el: EventLoop<Server>,
     pub config: Config,
     pub clock: CachedClock,
@@ -110,7 +110,7 @@ pub struct Server {
 }
 
 /// What DEBUG can switch.
-pub struct DebugSettings {
+pub(crate) struct DebugSettings {
     pub active_expire: bool,
     pub skip_checksum_validation: bool,
     pub pause_cron: bool,
@@ -150,11 +150,11 @@ impl crate::ae::Host for Server {
 impl Server {
     /// Reads the clock (updateCachedTime).
     #[inline]
-    pub fn update_cached_time(&mut self) {
+    pub(crate) fn update_cached_time(&mut self) {
         self.clock = CachedClock::new();
     }
 
-    pub fn is_replica(&self) -> bool {
+    pub(crate) fn is_replica(&self) -> bool {
         self.repl.master_host.is_some()
     }
 }

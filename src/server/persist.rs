@@ -12,7 +12,7 @@ use crate::wire::replication::replid::ReplId;
 
 /// What a forked child does (CHILD_TYPE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ChildKind {
+pub(crate) enum ChildKind {
     Rdb,
     /// Rewrites the append-only file.
     Aof,
@@ -20,14 +20,14 @@ pub enum ChildKind {
 
 /// Where an RDB child writes to (RDB_CHILD_TYPE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RdbTarget {
+pub(crate) enum RdbTarget {
     Disk,
     /// A pipe, whose other end passes it on to replicas.
     Sockets,
 }
 
 /// A child at work.
-pub struct Child {
+pub(crate) struct Child {
     pub pid: i32,
     pub kind: ChildKind,
     pub target: RdbTarget,
@@ -56,7 +56,7 @@ pub struct Child {
 }
 
 /// A data set on its way in.
-pub struct Loading {
+pub(crate) struct Loading {
     /// Unix seconds.
     pub start: i64,
     pub total_bytes: u64,
@@ -74,7 +74,7 @@ pub struct Loading {
 
 /// What a snapshot has in it and how it is written.
 #[derive(Clone, Copy, Debug)]
-pub struct SnapshotForm {
+pub(crate) struct SnapshotForm {
     /// RDB version.
     pub version: u16,
     /// Parts that are left out (SLAVE_REQ_*).
@@ -87,14 +87,14 @@ pub struct SnapshotForm {
 
 /// What a save was asked for by (SAVE, BGSAVE, a full sync): the aux field repl-stream-db and ids go with it.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct RdbSaveInfo {
+pub(crate) struct RdbSaveInfo {
     /// The database that the replication stream has selected.
     pub repl_stream_db: Option<usize>,
 }
 
 /// What an RDB file says about the replication stream that it is part of (rdbSaveInfo, when loading).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RdbLoadInfo {
+pub(crate) struct RdbLoadInfo {
     /// The database that the stream had selected.
     pub repl_stream_db: Option<usize>,
     pub repl_id: Option<ReplId>,
@@ -114,25 +114,25 @@ impl Default for RdbLoadInfo {
 
 impl RdbLoadInfo {
     /// All that is needed to go on with the stream is there.
-    pub fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         self.repl_id.is_some() && self.repl_offset != -1 && self.repl_stream_db.is_some()
     }
 }
 
 /// The base of an append-only file, or its beginning: no key is dropped from it, expired or not (RDBFLAGS_AOF_PREAMBLE).
-pub const RDBFLAGS_AOF_PREAMBLE: u32 = 1;
+pub(crate) const RDBFLAGS_AOF_PREAMBLE: u32 = 1;
 /// For a load: the file came from our master (RDBFLAGS_REPLICATION).
-pub const RDBFLAGS_REPLICATION: u32 = 1 << 1;
+pub(crate) const RDBFLAGS_REPLICATION: u32 = 1 << 1;
 /// For a load: a key that is there already is replaced; else it is an error (RDBFLAGS_ALLOW_DUP).
-pub const RDBFLAGS_ALLOW_DUP: u32 = 1 << 2;
+pub(crate) const RDBFLAGS_ALLOW_DUP: u32 = 1 << 2;
 /// For a load: keys that have expired are fed to the backlog as deletions (RDBFLAGS_FEED_REPL).
-pub const RDBFLAGS_FEED_REPL: u32 = 1 << 3;
+pub(crate) const RDBFLAGS_FEED_REPL: u32 = 1 << 3;
 /// For a load: the file stays in the page cache (RDBFLAGS_KEEP_CACHE).
-pub const RDBFLAGS_KEEP_CACHE: u32 = 1 << 4;
+pub(crate) const RDBFLAGS_KEEP_CACHE: u32 = 1 << 4;
 
 /// Frees large values in a thread of its own (lazyfree.c, bio.c).
 #[derive(Default)]
-pub struct Lazyfree {
+pub(crate) struct Lazyfree {
     to: Option<Sender<Garbage>>,
     done: std::sync::Arc<std::sync::atomic::AtomicU64>,
     sent: u64,
@@ -189,7 +189,7 @@ impl Lazyfree {
     }
 
     /// Frees an entry, in the background when it is large.
-    pub fn free(&mut self, e: Entry) {
+    pub(crate) fn free(&mut self, e: Entry) {
         if e.free_effort() <= LAZYFREE_THRESHOLD {
             return drop(e);
         }
@@ -198,14 +198,14 @@ impl Lazyfree {
     }
 
     /// Frees whole databases in the background (FLUSHALL ASYNC).
-    pub fn free_databases(&mut self, dbs: Vec<crate::store::db::Db>) {
+    pub(crate) fn free_databases(&mut self, dbs: Vec<crate::store::db::Db>) {
         let n: usize = dbs.iter().map(|d| d.keys.len()).sum();
         self.sent += n as u64;
         self.send(Garbage::Databases(dbs, n as u64));
     }
 
     /// Frees the table of tracked keys, in the background when it is large (freeTrackingRadixTreeAsync).
-    pub fn free_notes(&mut self, notes: Notes) {
+    pub(crate) fn free_notes(&mut self, notes: Notes) {
         let n = notes.len();
         if n > LAZYFREE_THRESHOLD {
             self.sent += n as u64;
@@ -224,7 +224,7 @@ impl Lazyfree {
     }
 
     /// Objects handed over and not freed yet.
-    pub fn pending(&self) -> u64 {
+    pub(crate) fn pending(&self) -> u64 {
         self.sent - self.done().min(self.sent)
     }
 
@@ -233,19 +233,19 @@ impl Lazyfree {
     }
 
     /// Objects freed since the counter was reset.
-    pub fn freed(&self) -> u64 {
+    pub(crate) fn freed(&self) -> u64 {
         self.done() - self.done_before
     }
 
     /// Counts from here on (lazyfreeResetStats).
-    pub fn reset_stats(&mut self) {
+    pub(crate) fn reset_stats(&mut self) {
         self.done_before = self.done();
     }
 }
 
 /// See INFO persistence.
 #[derive(Default)]
-pub struct Persist {
+pub(crate) struct Persist {
     pub child: Option<Child>,
     pub last_save: i64,
     /// When the last attempt began, unix seconds.
@@ -265,7 +265,7 @@ pub struct Persist {
 impl Server {
     /// The file on the disk has data that nobody has any more: a full sync emptied the data set, failed, and nothing was
     /// written since. Nothing but a user's own SAVE or BGSAVE may replace it.
-    pub fn file_is_worth_more(&self) -> bool {
+    pub(crate) fn file_is_worth_more(&self) -> bool {
         self.persist.emptied_by_sync && self.dirty == 0
     }
 }

@@ -22,7 +22,7 @@ use crate::wire::replication::ring::RingWatch;
 
 /// What is kept of a master whose link broke.
 #[derive(Clone, Copy, Debug)]
-pub struct CachedMaster {
+pub(crate) struct CachedMaster {
     pub replid: ReplId,
     /// The offset up to which its stream was applied.
     pub reploff: i64,
@@ -31,7 +31,7 @@ pub struct CachedMaster {
 }
 
 /// The beginning of a payload whose transfer was interrupted. The master may go on with it as long as it has the file.
-pub struct PartialPayload {
+pub(crate) struct PartialPayload {
     pub file: File,
     pub path: PathBuf,
     /// The snapshot's name; bytes of the whole, and of what is there.
@@ -44,7 +44,7 @@ pub struct PartialPayload {
 
 /// How far FAILOVER is; `replication::failover` draws it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum FailoverState {
+pub(crate) enum FailoverState {
     #[default]
     None,
     /// Until a replica has all that was written.
@@ -55,7 +55,7 @@ pub enum FailoverState {
 
 impl FailoverState {
     /// As INFO shows it (getFailoverStateString).
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             FailoverState::None => "no-failover",
             FailoverState::WaitForSync => "waiting-for-sync",
@@ -66,7 +66,7 @@ impl FailoverState {
 
 /// An attempt to hand the master's role over.
 #[derive(Default)]
-pub struct Failover {
+pub(crate) struct Failover {
     pub state: FailoverState,
     /// Unix ms at which it stops waiting for a replica; 0: never.
     pub end: i64,
@@ -75,7 +75,7 @@ pub struct Failover {
     pub target: Option<(String, u16)>,
 }
 /// A diskless transfer under way, on the master's side. See `replication/rdb_pipe.rs`.
-pub struct RdbPipe {
+pub(crate) struct RdbPipe {
     /// The end that is read, and its event.
     pub read: File,
     pub file: FileId,
@@ -91,14 +91,14 @@ pub struct RdbPipe {
 /// Limits how many bytes a second pass, all transfers together. What is not used up is lost after a tenth of a second, so
 /// that there are no bursts.
 #[derive(Default, Debug)]
-pub struct Rate {
+pub(crate) struct Rate {
     tokens: u64,
     at_ms: u64,
 }
 
 impl Rate {
     /// How many bytes may pass now; `rate` is in bytes per second, 0: no limit. `now_ms` is of a clock that never goes back.
-    pub fn allowance(&mut self, rate: u64, now_ms: u64) -> usize {
+    pub(crate) fn allowance(&mut self, rate: u64, now_ms: u64) -> usize {
         if rate == 0 {
             return usize::MAX;
         }
@@ -116,14 +116,14 @@ impl Rate {
     }
 
     /// So many bytes have passed.
-    pub fn take(&mut self, bytes: usize) {
+    pub(crate) fn take(&mut self, bytes: usize) {
         self.tokens = self.tokens.saturating_sub(bytes as u64);
     }
 }
 
 /// Why a replica gets a full sync.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SyncReason {
+pub(crate) enum SyncReason {
     /// It has nothing yet.
     FirstSync,
     /// It asked with SYNC.
@@ -148,7 +148,7 @@ pub enum SyncReason {
 
 impl SyncReason {
     /// All, in the order of INFO.
-    pub const ALL: [SyncReason; 11] = [
+    pub(crate) const ALL: [SyncReason; 11] = [
         SyncReason::FirstSync,
         SyncReason::NoPsync,
         SyncReason::ReplidUnknown,
@@ -163,7 +163,7 @@ impl SyncReason {
     ];
 
     /// The name in INFO and in the log.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             SyncReason::FirstSync => "first_sync",
             SyncReason::NoPsync => "no_psync",
@@ -193,7 +193,7 @@ struct LostReplica {
 /// Why links to replicas ended, by replica, until they come back; and who comes back again and again without ever having
 /// acknowledged what it got. Bounded: the one that was gone first is forgotten.
 #[derive(Default)]
-pub struct LostReplicas(VecDeque<LostReplica>);
+pub(crate) struct LostReplicas(VecDeque<LostReplica>);
 
 impl LostReplicas {
     const MOST: usize = 64;
@@ -203,7 +203,7 @@ impl LostReplicas {
     }
 
     /// The link to this replica has ended.
-    pub fn remember(&mut self, name: String, why: SyncReason) {
+    pub(crate) fn remember(&mut self, name: String, why: SyncReason) {
         let mut lost = match self.0.iter().position(|l| l.name == name) {
             Some(i) => self.0.remove(i),
             None if self.0.len() >= Self::MOST => {
@@ -223,7 +223,7 @@ impl LostReplicas {
     }
 
     /// The replica is back.
-    pub fn take(&mut self, name: &str) -> Option<SyncReason> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<SyncReason> {
         let i = self.0.iter().position(|l| l.name == name)?;
         let why = self.0[i].why.take();
         if self.0[i].unacknowledged == 0 {
@@ -235,7 +235,7 @@ impl LostReplicas {
     /// A replica that is remembered ended a full sync without acknowledging it. From the second one in a row on its next one
     /// is put off. Returns how many in a row it were, and by how many milliseconds the next is put off. `now` and `most` are
     /// in milliseconds, see [`Pacing::failed`].
-    pub fn ended_unacknowledged(
+    pub(crate) fn ended_unacknowledged(
         &mut self,
         name: &str,
         now: u64,
@@ -254,19 +254,19 @@ impl LostReplicas {
     }
 
     /// How many full syncs in a row it ended without acknowledging one, and milliseconds until it may have the next.
-    pub fn unacknowledged(&self, name: &str, now: u64) -> (u32, u64) {
+    pub(crate) fn unacknowledged(&self, name: &str, now: u64) -> (u32, u64) {
         let lost = self.0.iter().find(|l| l.name == name);
         lost.map_or((0, 0), |l| (l.unacknowledged, l.pace.wait(now)))
     }
 
     /// It has acknowledged a full sync.
-    pub fn acknowledged(&mut self, name: &str) {
+    pub(crate) fn acknowledged(&mut self, name: &str) {
         self.0.retain(|l| l.name != name);
     }
 }
 
 /// The snapshot of the last full sync over disk: a replica that lost the link may have the rest of it.
-pub struct KeptSnapshot {
+pub(crate) struct KeptSnapshot {
     pub id: SnapshotId,
     pub file: File,
     /// Bytes.
@@ -281,11 +281,11 @@ pub struct KeptSnapshot {
 }
 
 /// A handler that rests: where it is to be put back.
-pub type PausedIo = (FileId, Mask, FileProc<Server>, ClientData);
+pub(crate) type PausedIo = (FileId, Mask, FileProc<Server>, ClientData);
 
 /// A master whose full sync was refused.
 #[derive(Clone, Copy, Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     pub replid: ReplId,
     pub offset: i64,
     /// Unix seconds of the last log line about it.
@@ -294,7 +294,7 @@ pub struct Refusal {
 
 /// Our attempts at a link to the master. See `replication/guard.rs`.
 #[derive(Default)]
-pub struct LinkAttempts {
+pub(crate) struct LinkAttempts {
     pub pace: Pacing,
     /// What is wrong with the link, and the cure: of the last attempt, or of the link that is up.
     pub problem: Option<Problem>,
@@ -311,7 +311,7 @@ pub struct LinkAttempts {
 }
 
 /// Everything replication keeps.
-pub struct Repl {
+pub(crate) struct Repl {
     // As master -------------------------------------------------------------------------------------------------------
     /// Our replication id, and the one we had as a replica before a promotion, valid up to `second_replid_offset`.
     pub replid: ReplId,
@@ -383,7 +383,7 @@ pub struct Repl {
 }
 
 impl Repl {
-    pub fn new(run_id: &ReplId, replid: ReplId, backlog_size: u64, now: i64) -> Repl {
+    pub(crate) fn new(run_id: &ReplId, replid: ReplId, backlog_size: u64, now: i64) -> Repl {
         Repl {
             replid,
             replid2: [b'0'; 40],

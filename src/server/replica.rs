@@ -10,7 +10,7 @@ use crate::wire::replication::replid::ReplId;
 
 /// A replica as its master sees it (SLAVE_STATE_*), or the link to our own master.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReplState {
+pub(crate) enum ReplState {
     None,
     /// Needs a new RDB file (SLAVE_STATE_WAIT_BGSAVE_START).
     WaitBgsaveStart,
@@ -24,7 +24,7 @@ pub enum ReplState {
 
 impl ReplState {
     /// As INFO shows it (replstateToString).
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             ReplState::WaitBgsaveStart | ReplState::WaitBgsaveEnd => "wait_bgsave",
             ReplState::SendBulk | ReplState::RdbTransmitted => "send_bulk",
@@ -35,17 +35,17 @@ impl ReplState {
 }
 
 /// What a replica can do (SLAVE_CAPA_*).
-pub const SLAVE_CAPA_EOF: u32 = 1;
+pub(crate) const SLAVE_CAPA_EOF: u32 = 1;
 
-pub const SLAVE_CAPA_PSYNC2: u32 = 2;
+pub(crate) const SLAVE_CAPA_PSYNC2: u32 = 2;
 
 /// What a replica asks for (SLAVE_REQ_*).
-pub const SLAVE_REQ_RDB_EXCLUDE_DATA: u32 = 1;
+pub(crate) const SLAVE_REQ_RDB_EXCLUDE_DATA: u32 = 1;
 
-pub const SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS: u32 = 2;
+pub(crate) const SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS: u32 = 2;
 
 /// The replication side of a client that is a replica of ours, or about to become one.
-pub struct Replica {
+pub(crate) struct Replica {
     pub state: ReplState,
     /// Where in the replication log it reads.
     pub reader: Option<ReaderId>,
@@ -99,7 +99,7 @@ pub struct Replica {
 impl Replica {
     /// Online, and given the stream: after a diskless sync that begins with its first ACK.
     #[inline]
-    pub fn streams(&self) -> bool {
+    pub(crate) fn streams(&self) -> bool {
         self.state == ReplState::Online && !self.start_cmd_stream_on_ack
     }
 }
@@ -144,7 +144,7 @@ impl Default for Replica {
 
 /// The replication side of the client that is the link to our master.
 #[derive(Default)]
-pub struct MasterStream {
+pub(crate) struct MasterStream {
     /// Bytes of a transaction that has begun; they are applied, and passed on, as a whole.
     pub transaction: Vec<u8>,
     /// Offset applied and offset read.

@@ -6,7 +6,7 @@ use crate::ds::table::KeyHasher;
 use crate::store::entry::keyspace::Keyspace;
 
 /// A numbered database.
-pub struct Db {
+pub(crate) struct Db {
     pub keys: Keyspace,
     /// Average time to live of the keys with an expiry, in ms, as the active cycle last estimated it.
     pub avg_ttl: i64,
@@ -15,7 +15,7 @@ pub struct Db {
 }
 
 impl Db {
-    pub fn new(hasher: KeyHasher) -> Db {
+    pub(crate) fn new(hasher: KeyHasher) -> Db {
         Db {
             keys: Keyspace::new(hasher),
             avg_ttl: 0,

@@ -8,13 +8,13 @@ use crate::base::random::Prng;
 use crate::config::value::MaxmemoryPolicy;
 
 /// Candidates that the pool keeps (EVPOOL_SIZE).
-pub const EVPOOL_SIZE: usize = 16;
+pub(crate) const EVPOOL_SIZE: usize = 16;
 /// The LFU counter of a new key, so that it has a chance to collect accesses (LFU_INIT_VAL).
-pub const LFU_INIT_VAL: u8 = 5;
+pub(crate) const LFU_INIT_VAL: u8 = 5;
 
 /// A key that may be evicted.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// The larger, the sooner it goes.
     pub score: u64,
     pub db: usize,
@@ -23,13 +23,13 @@ pub struct Candidate {
 
 /// The best candidates of all samples so far.
 #[derive(Default)]
-pub struct EvictionPool {
+pub(crate) struct EvictionPool {
     sorted: Vec<Candidate>,
 }
 
 impl EvictionPool {
     /// Takes a candidate in, unless the pool is full of better ones.
-    pub fn offer(&mut self, score: u64, db: usize, key: &[u8]) {
+    pub(crate) fn offer(&mut self, score: u64, db: usize, key: &[u8]) {
         if let Some(i) = self
             .sorted
             .iter()
@@ -49,18 +49,18 @@ impl EvictionPool {
     }
 
     /// Takes the best candidate out. It may be gone from its database by now.
-    pub fn pop(&mut self) -> Option<Candidate> {
+    pub(crate) fn pop(&mut self) -> Option<Candidate> {
         self.sorted.pop()
     }
 
     /// Scores of another policy, or of databases that were swapped, mean nothing any more.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.sorted.clear();
     }
 }
 
 /// Whether keys without an expiry may go too (MAXMEMORY_FLAG_ALLKEYS).
-pub fn policy_is_allkeys(policy: MaxmemoryPolicy) -> bool {
+pub(crate) fn policy_is_allkeys(policy: MaxmemoryPolicy) -> bool {
     matches!(
         policy,
         MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::AllkeysRandom
@@ -68,7 +68,7 @@ pub fn policy_is_allkeys(policy: MaxmemoryPolicy) -> bool {
 }
 
 /// The microseconds that one turn of eviction may take at a tenacity of 0..=100; none: no limit (evictionTimeLimitUs).
-pub fn eviction_time_limit_us(tenacity: i32) -> Option<u64> {
+pub(crate) fn eviction_time_limit_us(tenacity: i32) -> Option<u64> {
     match tenacity {
         ..=10 => Some(50 * tenacity.max(0) as u64),
         11..100 => Some((500.0 * 1.15_f64.powi(tenacity - 10)) as u64),
@@ -77,7 +77,7 @@ pub fn eviction_time_limit_us(tenacity: i32) -> Option<u64> {
 }
 
 /// The LFU counter after one more access: the higher it is, the less likely it rises (LFULogIncr).
-pub fn lfu_log_incr(counter: u8, log_factor: i32, prng: &mut Prng) -> u8 {
+pub(crate) fn lfu_log_incr(counter: u8, log_factor: i32, prng: &mut Prng) -> u8 {
     if counter == u8::MAX {
         return counter;
     }
@@ -87,7 +87,7 @@ pub fn lfu_log_incr(counter: u8, log_factor: i32, prng: &mut Prng) -> u8 {
 }
 
 /// A policy that keeps LFU counters (MAXMEMORY_FLAG_LFU).
-pub fn policy_is_lfu(policy: MaxmemoryPolicy) -> bool {
+pub(crate) fn policy_is_lfu(policy: MaxmemoryPolicy) -> bool {
     matches!(
         policy,
         MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu
@@ -95,7 +95,7 @@ pub fn policy_is_lfu(policy: MaxmemoryPolicy) -> bool {
 }
 
 /// A policy that keeps access times (MAXMEMORY_FLAG_LRU).
-pub fn policy_is_lru(policy: MaxmemoryPolicy) -> bool {
+pub(crate) fn policy_is_lru(policy: MaxmemoryPolicy) -> bool {
     matches!(
         policy,
         MaxmemoryPolicy::VolatileLru | MaxmemoryPolicy::AllkeysLru
@@ -103,7 +103,7 @@ pub fn policy_is_lru(policy: MaxmemoryPolicy) -> bool {
 }
 
 /// Milliseconds since an access whose LRU clock was `lru` (estimateObjectIdleTime); the clock wraps.
-pub fn estimate_object_idle_time(lru: u32, now: u32) -> i64 {
+pub(crate) fn estimate_object_idle_time(lru: u32, now: u32) -> i64 {
     let ticks = match now.checked_sub(lru) {
         Some(d) => i64::from(d),
         None => i64::from(now) + i64::from(LRU_CLOCK_MAX) - i64::from(lru),
@@ -113,7 +113,7 @@ pub fn estimate_object_idle_time(lru: u32, now: u32) -> i64 {
 
 /// The LFU counter in `lru`, lowered by one for each `decay_minutes` since its last change (LFUDecrAndReturn).
 /// `now` is in minutes modulo 2^16; a decay of zero or less: never.
-pub fn lfu_decr_and_return(lru: u32, now: u16, decay_minutes: i32) -> u8 {
+pub(crate) fn lfu_decr_and_return(lru: u32, now: u16, decay_minutes: i32) -> u8 {
     let then = (lru >> 8) as u16;
     let counter = (lru & 0xff) as u8;
     let elapsed = match now.checked_sub(then) {

@@ -23,7 +23,7 @@ const PASS_RATIO: usize = 3;
 
 /// What decides about encodings, and whether a table may resize.
 #[derive(Clone, Copy, Debug)]
-pub struct HashLimits {
+pub(crate) struct HashLimits {
     /// `hash-max-listpack-entries`
     pub listpack_entries: usize,
     /// `hash-max-listpack-value`, in bytes.
@@ -32,7 +32,7 @@ pub struct HashLimits {
 }
 
 impl HashLimits {
-    pub fn new(config: &Config, resize: Resize) -> HashLimits {
+    pub(crate) fn new(config: &Config, resize: Resize) -> HashLimits {
         HashLimits {
             listpack_entries: config.hash_max_listpack_entries,
             listpack_value: config.hash_max_listpack_value,
@@ -42,19 +42,19 @@ impl HashLimits {
 }
 
 /// A hash, by encoding.
-pub enum Hash {
+pub(crate) enum Hash {
     Listpack(Listpack),
     Table(Own<HashTable>),
 }
 
 /// A big hash.
-pub struct HashTable {
+pub(crate) struct HashTable {
     table: SubTable<Field>,
 }
 
 /// The value of a field as it is read.
 #[derive(Clone, Copy)]
-pub enum HashValue<'a> {
+pub(crate) enum HashValue<'a> {
     Small(LpValue<'a>),
     /// A large value, which can be shared.
     Buf(&'a SBuf),
@@ -70,7 +70,7 @@ impl<'a> HashValue<'a> {
     }
 
     #[inline]
-    pub fn value(self) -> LpValue<'a> {
+    pub(crate) fn value(self) -> LpValue<'a> {
         match self {
             HashValue::Small(v) => v,
             HashValue::Buf(b) => LpValue::Str(b.as_slice()),
@@ -80,20 +80,20 @@ impl<'a> HashValue<'a> {
 
 impl HashTable {
     /// An empty one with room for `capacity` fields.
-    pub fn new(capacity: usize) -> HashTable {
+    pub(crate) fn new(capacity: usize) -> HashTable {
         let mut table = SubTable::shared();
         table.reserve(capacity);
         HashTable { table }
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// Sets a field; true when it is new.
     #[inline]
-    pub fn set(&mut self, field: &[u8], value: FieldValue<'_>, resize: Resize) -> bool {
+    pub(crate) fn set(&mut self, field: &[u8], value: FieldValue<'_>, resize: Resize) -> bool {
         let hash = self.table.hash(field);
         match self.table.find(hash, field) {
             Some(slot) => {
@@ -115,18 +115,18 @@ impl HashTable {
     }
 
     /// See [`table::Table::scan`].
-    pub fn scan(&self, cursor: u64, mut f: impl FnMut(&[u8], &[u8])) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, mut f: impl FnMut(&[u8], &[u8])) -> u64 {
         self.table.scan(cursor, |e| f(e.key(), e.value()))
     }
 
     /// The table itself, for DEBUG HTSTATS-KEY.
-    pub fn table(&self) -> &SubTable<Field> {
+    pub(crate) fn table(&self) -> &SubTable<Field> {
         &self.table
     }
 }
 
 /// The fields of a hash with their values, in the order of its encoding.
-pub enum Iter<'a> {
+pub(crate) enum Iter<'a> {
     Listpack(listpack::Iter<'a>),
     Table(table::Iter<'a, Field>),
 }
@@ -154,7 +154,7 @@ impl Hash {
     /// Becomes a table when what is to be set would not stay in a listpack: so many fields, or one of these lengths of
     /// fields and values (hashTypeTryConversion).
     #[inline]
-    pub fn try_conversion(
+    pub(crate) fn try_conversion(
         &mut self,
         fields: usize,
         lengths: impl Iterator<Item = usize>,
@@ -193,7 +193,7 @@ impl Hash {
 
     /// Number of fields (hashTypeLength).
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Hash::Listpack(lp) => lp.len() / 2,
             Hash::Table(t) => t.len(),
@@ -201,13 +201,13 @@ impl Hash {
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Sets a field; true when it is new (hashTypeSet).
     #[inline]
-    pub fn set(&mut self, field: &[u8], value: FieldValue<'_>, limits: &HashLimits) -> bool {
+    pub(crate) fn set(&mut self, field: &[u8], value: FieldValue<'_>, limits: &HashLimits) -> bool {
         if let Hash::Table(t) = self {
             return t.set(field, value, limits.resize);
         }
@@ -241,7 +241,7 @@ impl Hash {
 
     /// The value of a field (hashTypeGetValue).
     #[inline]
-    pub fn get(&self, field: &[u8]) -> Option<HashValue<'_>> {
+    pub(crate) fn get(&self, field: &[u8]) -> Option<HashValue<'_>> {
         match self {
             Hash::Listpack(lp) => find(lp, field).map(|p| HashValue::Small(lp.get(p))),
             Hash::Table(t) => t.get(field).map(HashValue::of),
@@ -250,7 +250,7 @@ impl Hash {
 
     /// Whether the field is there (hashTypeExists).
     #[inline]
-    pub fn contains(&self, field: &[u8]) -> bool {
+    pub(crate) fn contains(&self, field: &[u8]) -> bool {
         match self {
             Hash::Listpack(lp) => find(lp, field).is_some(),
             Hash::Table(t) => t.get(field).is_some(),
@@ -259,7 +259,7 @@ impl Hash {
 
     /// Removes a field; false when it was not there (hashTypeDelete).
     #[inline]
-    pub fn remove(&mut self, field: &[u8], limits: &HashLimits) -> bool {
+    pub(crate) fn remove(&mut self, field: &[u8], limits: &HashLimits) -> bool {
         match self {
             Hash::Listpack(lp) => match find(lp, field).and_then(|value| lp.prev(value)) {
                 Some(p) => {
@@ -278,7 +278,7 @@ impl Hash {
 
     /// All fields and values (hashTypeInitIterator, hashTypeNext).
     #[inline]
-    pub fn iter(&self) -> Iter<'_> {
+    pub(crate) fn iter(&self) -> Iter<'_> {
         match self {
             Hash::Listpack(lp) => Iter::Listpack(lp.iter()),
             Hash::Table(t) => Iter::Table(t.table.iter()),
@@ -287,14 +287,14 @@ impl Hash {
 
     /// Moves a table's running rehash on by a step.
     #[inline]
-    pub fn rehash_step(&mut self) {
+    pub(crate) fn rehash_step(&mut self) {
         if let Hash::Table(t) = self {
             t.table.rehash_step();
         }
     }
 
     /// A random field, each with the same chance; none of an empty hash (hashTypeRandomElement).
-    pub fn random(&self, prng: &mut Prng) -> Option<(LpValue<'_>, HashValue<'_>)> {
+    pub(crate) fn random(&self, prng: &mut Prng) -> Option<(LpValue<'_>, HashValue<'_>)> {
         match self {
             Hash::Listpack(lp) => {
                 let p = lp.seek(prng.index(self.len()) as i64 * 2)?;
@@ -308,7 +308,7 @@ impl Hash {
     }
 
     /// Calls `f` with a random field again and again, until it has enough.
-    pub fn random_many(
+    pub(crate) fn random_many(
         &self,
         prng: &mut Prng,
         mut f: impl FnMut(LpValue<'_>, HashValue<'_>) -> bool,
@@ -329,7 +329,7 @@ impl Hash {
     }
 
     /// Calls `f` with `count` different fields, each subset with the same chance; in no particular order.
-    pub fn sample(
+    pub(crate) fn sample(
         &self,
         count: usize,
         prng: &mut Prng,
@@ -363,12 +363,12 @@ impl Hash {
     }
 
     /// Bytes that hang off the entry; of a table, as a sample of its fields has it.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         self.mem_usage_sampled(SIZE_SAMPLE)
     }
 
     /// The same from a sample of so many fields.
-    pub fn mem_usage_sampled(&self, samples: usize) -> usize {
+    pub(crate) fn mem_usage_sampled(&self, samples: usize) -> usize {
         match self {
             Hash::Listpack(lp) => lp.mem_usage(),
             Hash::Table(t) => {
@@ -381,7 +381,7 @@ impl Hash {
     }
 
     /// How many allocations it takes to free it, about (lazyfreeGetFreeEffort).
-    pub fn free_effort(&self) -> usize {
+    pub(crate) fn free_effort(&self) -> usize {
         match self {
             Hash::Table(t) => t.len(),
             Hash::Listpack(_) => 1,
@@ -390,7 +390,7 @@ impl Hash {
 
     /// A copy in the same encoding; only the buffers of large values are shared, and copied before they change
     /// (hashTypeDup).
-    pub fn deep_clone(&self) -> Hash {
+    pub(crate) fn deep_clone(&self) -> Hash {
         match self {
             Hash::Listpack(lp) => Hash::Listpack(lp.deep_clone()),
             Hash::Table(t) => {

@@ -15,7 +15,7 @@ use crate::ds::quicklist::{
 
 /// The directives that shape a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ListLimits {
+pub(crate) struct ListLimits {
     /// list-max-listpack-size.
     pub fill: i32,
     /// list-compress-depth.
@@ -35,7 +35,7 @@ impl Default for ListLimits {
 }
 
 /// A list, by encoding.
-pub enum List {
+pub(crate) enum List {
     Listpack(Listpack),
     Quicklist(Own<Quicklist>),
 }
@@ -43,13 +43,13 @@ pub enum List {
 impl List {
     /// An empty one.
     #[inline]
-    pub fn new() -> List {
+    pub(crate) fn new() -> List {
         List::Listpack(Listpack::new())
     }
 
     /// Elements (listTypeLength).
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             List::Listpack(lp) => lp.len(),
             List::Quicklist(q) => q.len(),
@@ -57,7 +57,7 @@ impl List {
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         match self {
             List::Listpack(lp) => lp.is_empty(),
             List::Quicklist(q) => q.is_empty(),
@@ -65,7 +65,7 @@ impl List {
     }
 
     /// Bytes that hang off the entry.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         match self {
             List::Listpack(lp) => lp.mem_usage(),
             List::Quicklist(q) => q.mem_usage(),
@@ -73,7 +73,7 @@ impl List {
     }
 
     /// How many allocations it takes to free it, about (lazyfreeGetFreeEffort).
-    pub fn free_effort(&self) -> usize {
+    pub(crate) fn free_effort(&self) -> usize {
         match self {
             List::Listpack(_) => 1,
             List::Quicklist(q) => q.node_count(),
@@ -81,7 +81,7 @@ impl List {
     }
 
     /// An own copy, in the same encoding (listTypeDup).
-    pub fn deep_clone(&self) -> List {
+    pub(crate) fn deep_clone(&self) -> List {
         match self {
             List::Listpack(lp) => List::Listpack(lp.deep_clone()),
             List::Quicklist(q) => List::Quicklist(Own::new(q.deep_clone())),
@@ -91,7 +91,7 @@ impl List {
     /// Gets ready for `n` more elements of `bytes` bytes together: a listpack that they would overfill becomes a quicklist
     /// (listTypeTryConversionAppend).
     #[inline(always)]
-    pub fn grow(&mut self, limits: ListLimits, bytes: usize, n: usize) {
+    pub(crate) fn grow(&mut self, limits: ListLimits, bytes: usize, n: usize) {
         if let List::Listpack(lp) = self
             && node_exceeds_limit(
                 limits.fill,
@@ -115,7 +115,7 @@ impl List {
     /// After elements were removed or made smaller: a quicklist down to half a node becomes a listpack
     /// (listTypeTryConversion with LIST_CONV_SHRINKING).
     #[inline]
-    pub fn shrink(&mut self, limits: ListLimits) {
+    pub(crate) fn shrink(&mut self, limits: ListLimits) {
         if let List::Quicklist(q) = self
             && q.node_count() == 1
         {
@@ -134,7 +134,7 @@ impl List {
     }
 
     /// Gives a list that was built in one go the encoding that it deserves (listTypeTryConversion with LIST_CONV_AUTO).
-    pub fn fit(&mut self, limits: ListLimits) {
+    pub(crate) fn fit(&mut self, limits: ListLimits) {
         match self {
             List::Listpack(_) => self.grow(limits, 0, 0),
             List::Quicklist(_) => {
@@ -146,7 +146,7 @@ impl List {
 
     /// Adds an element at an end, after [`List::grow`] (listTypePush).
     #[inline(always)]
-    pub fn push(&mut self, end: End, s: &[u8], limits: ListLimits) {
+    pub(crate) fn push(&mut self, end: End, s: &[u8], limits: ListLimits) {
         match (self, end) {
             (List::Listpack(lp), End::Head) => lp.prepend(s),
             (List::Listpack(lp), End::Tail) => lp.append(s),
@@ -156,7 +156,7 @@ impl List {
 
     /// Takes an element off an end and gives it to `f`; `None` when there is none (listTypePop).
     #[inline]
-    pub fn pop<R>(&mut self, end: End, f: impl FnOnce(QlValue<'_>) -> R) -> Option<R> {
+    pub(crate) fn pop<R>(&mut self, end: End, f: impl FnOnce(QlValue<'_>) -> R) -> Option<R> {
         match self {
             List::Listpack(lp) => {
                 let p = match end {
@@ -173,7 +173,7 @@ impl List {
 
     /// Gives `f` the elements from `index` on, towards the tail, or with `backward` towards the head, until it answers false.
     #[inline]
-    pub fn for_each_from(
+    pub(crate) fn for_each_from(
         &self,
         index: usize,
         backward: bool,
@@ -184,7 +184,12 @@ impl List {
 
     /// The same, a run of elements that lie together at a time.
     #[inline]
-    pub fn spans_from(&self, index: usize, backward: bool, mut f: impl FnMut(Span<'_>) -> bool) {
+    pub(crate) fn spans_from(
+        &self,
+        index: usize,
+        backward: bool,
+        mut f: impl FnMut(Span<'_>) -> bool,
+    ) {
         match self {
             List::Quicklist(q) => q.spans_from(index, backward, f),
             List::Listpack(lp) => {
@@ -197,7 +202,7 @@ impl List {
     }
 
     /// All elements, from head to tail.
-    pub fn for_each(&self, mut f: impl FnMut(LpValue<'_>)) {
+    pub(crate) fn for_each(&self, mut f: impl FnMut(LpValue<'_>)) {
         self.for_each_from(0, false, |v| {
             f(v.value());
             true
@@ -206,7 +211,7 @@ impl List {
 
     /// Puts `s` before the first element that is `pivot`, or `after` it; false when there is none. To be called after
     /// [`List::grow`] (listTypeInsert).
-    pub fn insert_at_pivot(
+    pub(crate) fn insert_at_pivot(
         &mut self,
         pivot: &[u8],
         after: bool,
@@ -229,7 +234,7 @@ impl List {
 
     /// Puts `s` in place of the element at `index`; false when there is none. To be called after [`List::grow`]
     /// (listTypeReplaceAtIndex).
-    pub fn replace(&mut self, index: usize, s: &[u8], limits: ListLimits) -> bool {
+    pub(crate) fn replace(&mut self, index: usize, s: &[u8], limits: ListLimits) -> bool {
         let lp = match self {
             List::Listpack(lp) => lp,
             List::Quicklist(q) => return q.replace(index, s, limits.large),
@@ -244,7 +249,7 @@ impl List {
     }
 
     /// Removes up to `n` elements from `index` on (listTypeDelRange).
-    pub fn delete_range(&mut self, index: usize, n: usize) {
+    pub(crate) fn delete_range(&mut self, index: usize, n: usize) {
         match self {
             List::Listpack(lp) => {
                 if let Ok(i) = i64::try_from(index) {
@@ -256,7 +261,7 @@ impl List {
     }
 
     /// Removes up to `max` elements that are `s`, the first ones from `from`; the answer is how many.
-    pub fn remove(&mut self, s: &[u8], max: usize, from: End) -> usize {
+    pub(crate) fn remove(&mut self, s: &[u8], max: usize, from: End) -> usize {
         let lp = match self {
             List::Listpack(lp) => lp,
             List::Quicklist(q) => return q.remove(s, max, from),

@@ -1,13 +1,13 @@
 //! The keyspace: entries, databases, expiry. Floor 3: it knows keys, values and time stamps handed to it, and nothing of
 //! clients, replication or files.
 
-pub mod db;
-pub mod entry;
-pub mod evict;
-pub mod hash;
-pub mod list;
-pub mod rdb_value;
-pub mod rewrite;
-pub mod set;
-pub mod stream;
-pub mod zset;
+pub(crate) mod db;
+pub(crate) mod entry;
+pub(crate) mod evict;
+pub(crate) mod hash;
+pub(crate) mod list;
+pub(crate) mod rdb_value;
+pub(crate) mod rewrite;
+pub(crate) mod set;
+pub(crate) mod stream;
+pub(crate) mod zset;

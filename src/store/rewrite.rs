@@ -164,7 +164,7 @@ impl<W: Write> Commands<'_, W> {
 ///
 /// # Errors
 /// The sink's.
-pub fn rewrite_object<W: Write>(w: &mut W, e: &Entry) -> io::Result<()> {
+pub(crate) fn rewrite_object<W: Write>(w: &mut W, e: &Entry) -> io::Result<()> {
     let key = e.name();
     let mut c = Commands {
         w,

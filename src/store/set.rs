@@ -29,7 +29,7 @@ const PASS_RATIO: usize = 3;
 
 /// What decides about encodings, and whether a table may resize.
 #[derive(Clone, Copy, Debug)]
-pub struct SetLimits {
+pub(crate) struct SetLimits {
     /// `set-max-intset-entries`
     pub intset_entries: usize,
     /// `set-max-listpack-entries`
@@ -40,7 +40,7 @@ pub struct SetLimits {
 }
 
 impl SetLimits {
-    pub fn new(config: &Config, resize: Resize) -> SetLimits {
+    pub(crate) fn new(config: &Config, resize: Resize) -> SetLimits {
         SetLimits {
             intset_entries: config.set_max_intset_entries,
             listpack_entries: config.set_max_listpack_entries,
@@ -55,33 +55,33 @@ impl SetLimits {
 }
 
 /// A set, by encoding.
-pub enum Set {
+pub(crate) enum Set {
     Intset(Intset),
     Listpack(Listpack),
     Table(Own<SetTable>),
 }
 
 /// A big set.
-pub struct SetTable {
+pub(crate) struct SetTable {
     table: SubTable<Member>,
 }
 
 impl SetTable {
     /// An empty one with room for `capacity` members.
-    pub fn new(capacity: usize) -> SetTable {
+    pub(crate) fn new(capacity: usize) -> SetTable {
         let mut table = SubTable::shared();
         table.reserve(capacity);
         SetTable { table }
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// False when it was a member.
     #[inline(always)]
-    pub fn add(&mut self, text: &[u8], resize: Resize) -> bool {
+    pub(crate) fn add(&mut self, text: &[u8], resize: Resize) -> bool {
         let hash = self.table.hash(text);
         self.table.set_resize(resize);
         self.table
@@ -99,23 +99,23 @@ impl SetTable {
         self.table.find(self.table.hash(text), text).is_some()
     }
 
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.table.iter().map(Element::key)
     }
 
     /// See [`table::Table::scan`].
-    pub fn scan(&self, cursor: u64, mut f: impl FnMut(&[u8])) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, mut f: impl FnMut(&[u8])) -> u64 {
         self.table.scan(cursor, |m| f(m.key()))
     }
 
     /// The table itself, for DEBUG HTSTATS-KEY.
-    pub fn table(&self) -> &SubTable<Member> {
+    pub(crate) fn table(&self) -> &SubTable<Member> {
         &self.table
     }
 }
 
 /// The members of a set, in the order of its encoding.
-pub enum Iter<'a> {
+pub(crate) enum Iter<'a> {
     Intset(&'a Intset, usize),
     Listpack(listpack::Iter<'a>),
     Table(table::Iter<'a, Member>),
@@ -142,7 +142,7 @@ impl<'a> Iterator for Iter<'a> {
 
 impl Set {
     /// An empty set that can hold `text`, made for about `size_hint` members (setTypeCreate).
-    pub fn create(text: &[u8], size_hint: usize, limits: &SetLimits) -> Set {
+    pub(crate) fn create(text: &[u8], size_hint: usize, limits: &SetLimits) -> Set {
         if size_hint <= limits.intset_entries && string2ll(text).is_some() {
             return Set::Intset(Intset::new());
         }
@@ -153,7 +153,7 @@ impl Set {
     }
 
     /// Becomes a table when so many members are to come that no other encoding would last (setTypeMaybeConvert).
-    pub fn maybe_convert(&mut self, size_hint: usize, limits: &SetLimits) {
+    pub(crate) fn maybe_convert(&mut self, size_hint: usize, limits: &SetLimits) {
         let max = match self {
             Set::Listpack(_) => limits.listpack_entries,
             Set::Intset(_) => limits.intset_entries,
@@ -174,7 +174,7 @@ impl Set {
     }
 
     /// Becomes an intset when that holds as many members, all of which are integers (maybeConvertToIntset).
-    pub fn convert_to_intset(&mut self, limits: &SetLimits) {
+    pub(crate) fn convert_to_intset(&mut self, limits: &SetLimits) {
         if matches!(self, Set::Intset(_)) || self.len() > limits.intset_max() {
             return;
         }
@@ -189,7 +189,7 @@ impl Set {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Set::Intset(s) => s.len(),
             Set::Listpack(lp) => lp.len(),
@@ -198,13 +198,13 @@ impl Set {
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Adds a member; false when it was one (setTypeAdd).
     #[inline(always)]
-    pub fn add(&mut self, text: &[u8], limits: &SetLimits) -> bool {
+    pub(crate) fn add(&mut self, text: &[u8], limits: &SetLimits) -> bool {
         match self {
             Set::Table(t) => t.add(text, limits.resize),
             _ => self.add_to_small(text, limits),
@@ -236,7 +236,7 @@ impl Set {
     }
 
     /// The same for an element as another set has it.
-    pub fn add_value(&mut self, value: LpValue<'_>, limits: &SetLimits) -> bool {
+    pub(crate) fn add_value(&mut self, value: LpValue<'_>, limits: &SetLimits) -> bool {
         match (&self, value) {
             (_, LpValue::Str(text)) => self.add(text, limits),
             (Set::Intset(_), LpValue::Int(n)) => self.add_int(n, limits),
@@ -293,7 +293,7 @@ impl Set {
 
     /// Takes a member out; false when it was none (setTypeRemove).
     #[inline]
-    pub fn remove(&mut self, text: &[u8], limits: &SetLimits) -> bool {
+    pub(crate) fn remove(&mut self, text: &[u8], limits: &SetLimits) -> bool {
         match self {
             Set::Table(t) => t.remove(text, limits.resize),
             Set::Listpack(lp) => match find(lp, text) {
@@ -308,7 +308,7 @@ impl Set {
     }
 
     /// The same for an element as another set has it.
-    pub fn remove_value(&mut self, value: LpValue<'_>, limits: &SetLimits) -> bool {
+    pub(crate) fn remove_value(&mut self, value: LpValue<'_>, limits: &SetLimits) -> bool {
         match (&mut *self, value) {
             (Set::Intset(s), LpValue::Int(n)) => s.remove(n),
             _ => value.with_bytes(|text| self.remove(text, limits)),
@@ -317,7 +317,7 @@ impl Set {
 
     /// Whether it is a member (setTypeIsMember).
     #[inline]
-    pub fn contains(&self, text: &[u8]) -> bool {
+    pub(crate) fn contains(&self, text: &[u8]) -> bool {
         match self {
             Set::Table(t) => t.contains(text),
             Set::Listpack(lp) => find(lp, text).is_some(),
@@ -327,7 +327,7 @@ impl Set {
 
     /// The same for an element as another set has it.
     #[inline(always)]
-    pub fn contains_value(&self, value: LpValue<'_>) -> bool {
+    pub(crate) fn contains_value(&self, value: LpValue<'_>) -> bool {
         match value {
             LpValue::Str(text) => self.contains(text),
             LpValue::Int(n) => self.contains_int(n),
@@ -344,7 +344,7 @@ impl Set {
 
     /// All members (setTypeInitIterator, setTypeNext).
     #[inline]
-    pub fn iter(&self) -> Iter<'_> {
+    pub(crate) fn iter(&self) -> Iter<'_> {
         match self {
             Set::Intset(s) => Iter::Intset(s, 0),
             Set::Listpack(lp) => Iter::Listpack(lp.iter()),
@@ -354,14 +354,14 @@ impl Set {
 
     /// Moves a table's running rehash on by a step.
     #[inline]
-    pub fn rehash_step(&mut self) {
+    pub(crate) fn rehash_step(&mut self) {
         if let Set::Table(t) = self {
             t.table.rehash_step();
         }
     }
 
     /// A random member, each with the same chance; none of an empty set (setTypeRandomElement).
-    pub fn random(&self, prng: &mut Prng) -> Option<LpValue<'_>> {
+    pub(crate) fn random(&self, prng: &mut Prng) -> Option<LpValue<'_>> {
         match self {
             Set::Intset(s) => (!s.is_empty()).then(|| LpValue::Int(s.random(prng))),
             Set::Listpack(lp) => {
@@ -376,7 +376,7 @@ impl Set {
     }
 
     /// Calls `f` with a random member again and again, until it has enough.
-    pub fn random_many(&self, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>) -> bool) {
+    pub(crate) fn random_many(&self, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>) -> bool) {
         if let Set::Listpack(lp) = self {
             let places: Vec<LpPos> = positions(lp).collect();
             while !places.is_empty() && f(lp.get(places[prng.index(places.len())])) {}
@@ -390,7 +390,7 @@ impl Set {
     }
 
     /// Calls `f` with `count` different members, each subset with the same chance; in no particular order.
-    pub fn sample(&self, count: usize, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>)) {
+    pub(crate) fn sample(&self, count: usize, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>)) {
         let len = self.len();
         let pass = matches!(self, Set::Listpack(_)) || count.saturating_mul(PASS_RATIO) > len;
         if pass {
@@ -429,7 +429,7 @@ impl Set {
     }
 
     /// Takes a random member out and hands it to `f` (setTypePopRandom).
-    pub fn pop_random<R>(
+    pub(crate) fn pop_random<R>(
         &mut self,
         prng: &mut Prng,
         limits: &SetLimits,
@@ -461,7 +461,7 @@ impl Set {
 
     /// Takes `count` random members out, fewer than there are, and hands each to `f`. When few are to stay, those make up a
     /// new set, whose encoding starts small again.
-    pub fn pop_many(
+    pub(crate) fn pop_many(
         &mut self,
         count: usize,
         prng: &mut Prng,
@@ -505,12 +505,12 @@ impl Set {
     }
 
     /// Bytes that hang off the entry; of a table, as a sample of its members has it.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         self.mem_usage_sampled(SIZE_SAMPLE)
     }
 
     /// The same from a sample of so many members.
-    pub fn mem_usage_sampled(&self, samples: usize) -> usize {
+    pub(crate) fn mem_usage_sampled(&self, samples: usize) -> usize {
         match self {
             Set::Intset(s) => s.mem_usage(),
             Set::Listpack(lp) => lp.mem_usage(),
@@ -524,7 +524,7 @@ impl Set {
     }
 
     /// How many allocations it takes to free it, about (lazyfreeGetFreeEffort).
-    pub fn free_effort(&self) -> usize {
+    pub(crate) fn free_effort(&self) -> usize {
         match self {
             Set::Table(t) => t.len(),
             _ => 1,
@@ -532,7 +532,7 @@ impl Set {
     }
 
     /// A copy that shares nothing, in the same encoding (setTypeDup).
-    pub fn deep_clone(&self) -> Set {
+    pub(crate) fn deep_clone(&self) -> Set {
         match self {
             Set::Intset(s) => Set::Intset(s.deep_clone()),
             Set::Listpack(lp) => Set::Listpack(lp.deep_clone()),

@@ -15,11 +15,11 @@ mod iter;
 mod load;
 mod node;
 
-pub use group::{Consumer, ConsumerId, Group, Nack, SCG_INVALID_ENTRIES_READ};
-pub use iter::{Item, StreamIter};
-pub use load::StreamParts;
+pub(crate) use group::{Consumer, ConsumerId, Group, Nack, SCG_INVALID_ENTRIES_READ};
+pub(crate) use iter::{Item, StreamIter};
+pub(crate) use load::StreamParts;
 
-pub use crate::ds::idmap::StreamId;
+pub(crate) use crate::ds::idmap::StreamId;
 
 use group::Groups;
 use node::Verdict;
@@ -30,17 +30,17 @@ use crate::ds::listpack::Listpack;
 use crate::ds::owned::Own;
 
 /// Bytes that a node, and so the fields and values of one entry, may have at the most (STREAM_LISTPACK_MAX_SIZE).
-pub const STREAM_LISTPACK_MAX_SIZE: usize = 1 << 30;
+pub(crate) const STREAM_LISTPACK_MAX_SIZE: usize = 1 << 30;
 
 /// Pairs of one entry at the most: so many empty ones still fit into a listpack's 32 bits.
 const MAX_FIELDS: usize = 1 << 27;
 
 /// A stream.
-pub struct Stream(pub Own<StreamData>);
+pub(crate) struct Stream(pub Own<StreamData>);
 
 /// What is known of a stream's entries without looking at them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct StreamMeta {
+pub(crate) struct StreamMeta {
     /// Live entries.
     pub length: u64,
     /// The last id given, even if its entry is gone.
@@ -55,7 +55,7 @@ pub struct StreamMeta {
 
 /// What hangs off the entry.
 #[derive(Default)]
-pub struct StreamData {
+pub(crate) struct StreamData {
     nodes: IdMap<Listpack>,
     pub meta: StreamMeta,
     groups: Groups,
@@ -63,14 +63,14 @@ pub struct StreamData {
 
 /// When a node is full (stream-node-max-bytes, stream-node-max-entries); 0 is no limit.
 #[derive(Clone, Copy, Debug)]
-pub struct NodeLimits {
+pub(crate) struct NodeLimits {
     pub max_bytes: usize,
     pub max_entries: i64,
 }
 
 /// The id that XADD was given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum IdChoice {
+pub(crate) enum IdChoice {
     /// `*`
     Auto,
     /// `<ms>-*`
@@ -80,7 +80,7 @@ pub enum IdChoice {
 
 /// What to keep when a stream is trimmed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TrimStrategy {
+pub(crate) enum TrimStrategy {
     /// So many entries (MAXLEN).
     MaxLen(u64),
     /// Those with this id or above (MINID).
@@ -89,7 +89,7 @@ pub enum TrimStrategy {
 
 /// How a stream is trimmed (streamAddTrimArgs).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Trim {
+pub(crate) struct Trim {
     pub strategy: TrimStrategy,
     /// Only whole nodes go.
     pub approx: bool,
@@ -99,7 +99,7 @@ pub struct Trim {
 
 impl StreamMeta {
     /// Whether an entry between the ids has been deleted, as far as that is known (streamRangeHasTombstones).
-    pub fn range_has_tombstones(&self, start: StreamId, end: StreamId) -> bool {
+    pub(crate) fn range_has_tombstones(&self, start: StreamId, end: StreamId) -> bool {
         let deleted = self.max_deleted_entry_id;
         self.length > 0
             && !deleted.is_zero()
@@ -109,7 +109,7 @@ impl StreamMeta {
 
     /// How many entries were ever added up to and with `id`; [`SCG_INVALID_ENTRIES_READ`] where it cannot be told
     /// (streamEstimateDistanceFromFirstEverEntry).
-    pub fn estimate_distance_from_first_ever_entry(&self, id: StreamId) -> i64 {
+    pub(crate) fn estimate_distance_from_first_ever_entry(&self, id: StreamId) -> i64 {
         let added = self.entries_added as i64;
         if added == 0 {
             return 0;
@@ -134,7 +134,7 @@ impl StreamMeta {
     }
 
     /// A group's counter after the entry `id` was read in it for the first time.
-    pub fn entries_read_after(&self, before: i64, id: StreamId) -> i64 {
+    pub(crate) fn entries_read_after(&self, before: i64, id: StreamId) -> i64 {
         if before != SCG_INVALID_ENTRIES_READ && !self.range_has_tombstones(id, StreamId::MAX) {
             before.wrapping_add(1)
         } else if self.entries_added > 0 {
@@ -145,7 +145,7 @@ impl StreamMeta {
     }
 
     /// Entries that the group has not read yet, where that can be told (streamReplyWithCGLag).
-    pub fn lag(&self, group: &Group) -> Option<i64> {
+    pub(crate) fn lag(&self, group: &Group) -> Option<i64> {
         let added = self.entries_added as i64;
         if added == 0 {
             return Some(0);
@@ -161,7 +161,7 @@ impl StreamMeta {
     }
 
     /// The id that a new entry gets at `now` (unix ms); `None` when it would not be above the last one (streamNextID).
-    pub fn next_id(&self, choice: IdChoice, now: i64) -> Option<StreamId> {
+    pub(crate) fn next_id(&self, choice: IdChoice, now: i64) -> Option<StreamId> {
         let last = self.last_id;
         let id = match choice {
             IdChoice::Given(id) => id,
@@ -182,23 +182,23 @@ impl StreamMeta {
 
 impl StreamData {
     #[cfg(test)]
-    pub fn new() -> StreamData {
+    pub(crate) fn new() -> StreamData {
         StreamData::default()
     }
 
     /// The nodes: master id and listpack, in order.
-    pub fn nodes(&self) -> &IdMap<Listpack> {
+    pub(crate) fn nodes(&self) -> &IdMap<Listpack> {
         &self.nodes
     }
 
     /// The entries with ids from `start` to `end`, both included; from the end when `rev`.
-    pub fn range(&self, start: StreamId, end: StreamId, rev: bool) -> StreamIter<'_> {
+    pub(crate) fn range(&self, start: StreamId, end: StreamId, rev: bool) -> StreamIter<'_> {
         StreamIter::new(&self.nodes, start, end, rev)
     }
 
     /// Adds an entry under `id`, which [`StreamMeta::next_id`] has made, with `num_fields` pairs that `arg` gives in turn:
     /// field, value, field .. False when they are too large together (streamAppendItem).
-    pub fn append_item<'f>(
+    pub(crate) fn append_item<'f>(
         &mut self,
         id: StreamId,
         num_fields: usize,
@@ -232,7 +232,7 @@ impl StreamData {
     }
 
     /// Removes entries from the front; the answer is how many went (streamTrim).
-    pub fn trim(&mut self, how: &Trim) -> u64 {
+    pub(crate) fn trim(&mut self, how: &Trim) -> u64 {
         let mut deleted = 0u64;
         while let Some(p) = self.nodes.first() {
             let length = self.meta.length;
@@ -311,7 +311,7 @@ impl StreamData {
     }
 
     /// Removes entries, as XDEL does; the answer is how many were there.
-    pub fn delete_items(&mut self, ids: &[StreamId]) -> usize {
+    pub(crate) fn delete_items(&mut self, ids: &[StreamId]) -> usize {
         let mut deleted = 0;
         let mut first_gone = false;
         for &id in ids {
@@ -334,7 +334,7 @@ impl StreamData {
 
     /// The id of the first or last entry, live ones only or all; of an empty stream the highest or lowest possible one
     /// (streamGetEdgeID).
-    pub fn edge_id(&self, first: bool, skip_tombstones: bool) -> StreamId {
+    pub(crate) fn edge_id(&self, first: bool, skip_tombstones: bool) -> StreamId {
         let mut it = self.range(StreamId::MIN, StreamId::MAX, !first);
         if !skip_tombstones {
             it = it.with_tombstones();
@@ -347,33 +347,33 @@ impl StreamData {
     }
 
     /// The id of the last live entry; 0-0 when there is none (streamLastValidID).
-    pub fn last_valid_id(&self) -> StreamId {
+    pub(crate) fn last_valid_id(&self) -> StreamId {
         self.edge_id(false, true)
     }
 
     /// Whether a live entry has this id (streamEntryExists).
     #[cfg(test)]
-    pub fn entry_exists(&self, id: StreamId) -> bool {
+    pub(crate) fn entry_exists(&self, id: StreamId) -> bool {
         self.range(id, id, false).next().is_some()
     }
 
     /// All groups, by name.
-    pub fn groups(&self) -> &[Group] {
+    pub(crate) fn groups(&self) -> &[Group] {
         self.groups.as_slice()
     }
 
     /// The group of that name (streamLookupCG).
-    pub fn lookup_cg(&self, name: &[u8]) -> Option<&Group> {
+    pub(crate) fn lookup_cg(&self, name: &[u8]) -> Option<&Group> {
         self.groups.get(name)
     }
 
     /// As [`StreamData::lookup_cg`], for a change.
-    pub fn lookup_cg_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
+    pub(crate) fn lookup_cg_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
         self.groups.get_mut(name)
     }
 
     /// The nodes for reading, the meta data, and a group for a change.
-    pub fn split_for_group(
+    pub(crate) fn split_for_group(
         &mut self,
         name: &[u8],
     ) -> Option<(&IdMap<Listpack>, &StreamMeta, &mut Group)> {
@@ -382,7 +382,7 @@ impl StreamData {
     }
 
     /// Adds a group; `None` when there is one of that name (streamCreateCG).
-    pub fn create_cg(
+    pub(crate) fn create_cg(
         &mut self,
         name: &[u8],
         last_id: StreamId,
@@ -392,22 +392,22 @@ impl StreamData {
     }
 
     /// Takes a group out.
-    pub fn destroy_cg(&mut self, name: &[u8]) -> Option<Group> {
+    pub(crate) fn destroy_cg(&mut self, name: &[u8]) -> Option<Group> {
         self.groups.remove(name)
     }
 }
 
 impl Stream {
-    pub fn new() -> Stream {
+    pub(crate) fn new() -> Stream {
         Stream(Own::default())
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.meta.length as usize
     }
 
     /// Bytes of all its allocations.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         let s = &*self.0;
         let nodes: usize = s.nodes.iter().map(|(_, lp)| lp.mem_usage()).sum();
         good_size(size_of::<StreamData>()) + s.nodes.mem_usage() + nodes + s.groups.mem_usage()
@@ -415,7 +415,7 @@ impl Stream {
 
     /// See `Value::free_effort`. The nodes of a large stream are counted, not those of the radix tree that upstream has: that
     /// would be a walk, and it is large either way.
-    pub fn free_effort(&self) -> usize {
+    pub(crate) fn free_effort(&self) -> usize {
         let s = &*self.0;
         let nodes = match s.nodes.len() {
             n @ 0..=64 => n.max(s.nodes.radix_tree_nodes()),
@@ -427,7 +427,7 @@ impl Stream {
     }
 
     /// A copy that shares nothing (streamDup).
-    pub fn deep_clone(&self) -> Stream {
+    pub(crate) fn deep_clone(&self) -> Stream {
         let mut nodes = IdMap::new();
         for (id, lp) in self.0.nodes.iter() {
             nodes.insert(id, lp.deep_clone());

@@ -28,7 +28,7 @@ const PASS_RATIO: usize = 3;
 
 /// What decides about encodings, and whether a table may resize.
 #[derive(Clone, Copy, Debug)]
-pub struct ZsetLimits {
+pub(crate) struct ZsetLimits {
     /// `zset-max-listpack-entries`
     pub listpack_entries: usize,
     /// `zset-max-listpack-value`, in bytes.
@@ -37,7 +37,7 @@ pub struct ZsetLimits {
 }
 
 impl ZsetLimits {
-    pub fn new(config: &Config, resize: Resize) -> ZsetLimits {
+    pub(crate) fn new(config: &Config, resize: Resize) -> ZsetLimits {
         ZsetLimits {
             listpack_entries: config.zset_max_listpack_entries,
             listpack_value: config.zset_max_listpack_value,
@@ -47,17 +47,17 @@ impl ZsetLimits {
 }
 
 /// What hangs off the entry of a big sorted set.
-pub type ZsetTree = ScoredSet;
+pub(crate) type ZsetTree = ScoredSet;
 
 /// A sorted set, by encoding.
-pub enum Zset {
+pub(crate) enum Zset {
     Listpack(Listpack),
     Tree(Own<ZsetTree>),
 }
 
 /// When and how [`Zset::add`] changes something (ZADD_IN_*).
 #[derive(Clone, Copy, Default, Debug)]
-pub struct AddFlags {
+pub(crate) struct AddFlags {
     /// The score is added to the one that is there.
     pub incr: bool,
     /// Only new members.
@@ -72,7 +72,7 @@ pub struct AddFlags {
 
 /// What [`Zset::add`] did, and the member's score after it (ZADD_OUT_*).
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Added {
+pub(crate) enum Added {
     New(f64),
     Updated(f64),
     /// It has this score already.
@@ -83,7 +83,7 @@ pub enum Added {
 
 /// The score would not be a number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NotANumber;
+pub(crate) struct NotANumber;
 
 impl AddFlags {
     /// What becomes of a member that is there.
@@ -108,7 +108,7 @@ impl AddFlags {
 
 /// A range of scores (zrangespec).
 #[derive(Clone, Copy, Debug)]
-pub struct ScoreRange {
+pub(crate) struct ScoreRange {
     pub min: f64,
     pub max: f64,
     pub min_excluded: bool,
@@ -117,7 +117,7 @@ pub struct ScoreRange {
 
 impl ScoreRange {
     /// From two arguments; `None` when one of them is no number (zslParseRange).
-    pub fn parse(min: &[u8], max: &[u8]) -> Option<ScoreRange> {
+    pub(crate) fn parse(min: &[u8], max: &[u8]) -> Option<ScoreRange> {
         fn bound(s: &[u8]) -> Option<(f64, bool)> {
             match s {
                 [b'(', rest @ ..] => Some((string2d_range(rest)?, true)),
@@ -156,7 +156,7 @@ impl ScoreRange {
 
 /// A bound of a range of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LexBound<'a> {
+pub(crate) enum LexBound<'a> {
     /// `-`: below every string.
     Lowest,
     /// `+`: above every string.
@@ -191,14 +191,14 @@ impl<'a> LexBound<'a> {
 
 /// A range of bytes, for members that all have one score (zlexrangespec).
 #[derive(Clone, Copy, Debug)]
-pub struct LexRange<'a> {
+pub(crate) struct LexRange<'a> {
     pub min: LexBound<'a>,
     pub max: LexBound<'a>,
 }
 
 impl<'a> LexRange<'a> {
     /// From two arguments; `None` when one of them is no bound (zslParseLexRange).
-    pub fn parse(min: &'a [u8], max: &'a [u8]) -> Option<LexRange<'a>> {
+    pub(crate) fn parse(min: &'a [u8], max: &'a [u8]) -> Option<LexRange<'a>> {
         Some(LexRange {
             min: LexBound::parse(min)?,
             max: LexBound::parse(max)?,
@@ -238,7 +238,7 @@ impl<'a> LexRange<'a> {
 }
 
 /// Members of a sorted set with their scores.
-pub enum Iter<'a> {
+pub(crate) enum Iter<'a> {
     Listpack(listpack::Iter<'a>, usize),
     Tree(ordered::Iter<'a>),
 }
@@ -259,7 +259,7 @@ impl<'a> Iterator for Iter<'a> {
 }
 
 /// The same from the last one to the first.
-pub enum IterRev<'a> {
+pub(crate) enum IterRev<'a> {
     /// The next member's place, and how many are left.
     Listpack(&'a Listpack, Option<LpPos>, usize),
     Tree(ordered::IterRev<'a>),
@@ -355,7 +355,7 @@ fn insert(lp: &mut Listpack, member: &[u8], score: f64) {
 
 impl Zset {
     /// An empty one for about so many members of about this length (zsetTypeCreate).
-    pub fn create(members: usize, length: usize, limits: &ZsetLimits) -> Zset {
+    pub(crate) fn create(members: usize, length: usize, limits: &ZsetLimits) -> Zset {
         if members <= limits.listpack_entries && length <= limits.listpack_value {
             Zset::Listpack(Listpack::new())
         } else {
@@ -364,7 +364,7 @@ impl Zset {
     }
 
     /// A sorted set of these members, as a store of a result makes it (GEORADIUS ... STORE).
-    pub fn from_members<'m>(
+    pub(crate) fn from_members<'m>(
         members: impl Iterator<Item = (&'m [u8], f64)>,
         config: &Config,
     ) -> Zset {
@@ -377,14 +377,14 @@ impl Zset {
 
     /// Becomes a tree when so many members are to come that a listpack would not last (zsetTypeMaybeConvert).
     #[inline]
-    pub fn maybe_convert(&mut self, members: usize, limits: &ZsetLimits) {
+    pub(crate) fn maybe_convert(&mut self, members: usize, limits: &ZsetLimits) {
         if members > limits.listpack_entries {
             self.convert_to_tree(members);
         }
     }
 
     /// A tree that the limits allow to be a listpack becomes one (zsetConvertToListpackIfNeeded).
-    pub fn convert_to_listpack_if_needed(self, limits: &ZsetLimits) -> Zset {
+    pub(crate) fn convert_to_listpack_if_needed(self, limits: &ZsetLimits) -> Zset {
         match self {
             Zset::Tree(set) => in_smallest_encoding(set.into_inner(), limits),
             small => small,
@@ -393,7 +393,7 @@ impl Zset {
 
     /// zsetConvertAndExpand to a skiplist.
     #[cold]
-    pub fn convert_to_tree(&mut self, capacity: usize) {
+    pub(crate) fn convert_to_tree(&mut self, capacity: usize) {
         let Zset::Listpack(lp) = self else {
             return;
         };
@@ -406,7 +406,7 @@ impl Zset {
 
     /// Number of members (zsetLength).
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Zset::Listpack(lp) => lp.len() / 2,
             Zset::Tree(t) => t.len(),
@@ -414,13 +414,13 @@ impl Zset {
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The score of a member (zsetScore).
     #[inline]
-    pub fn score(&self, member: &[u8]) -> Option<f64> {
+    pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
         match self {
             Zset::Listpack(lp) => find(lp, member).map(|p| score_at(lp, p)),
             Zset::Tree(t) => t.score(member),
@@ -428,7 +428,7 @@ impl Zset {
     }
 
     /// The same for a member as another collection has it.
-    pub fn score_of_value(&self, member: LpValue<'_>) -> Option<f64> {
+    pub(crate) fn score_of_value(&self, member: LpValue<'_>) -> Option<f64> {
         match member {
             LpValue::Str(s) => self.score(s),
             LpValue::Int(_) => member.with_bytes(|s| self.score(s)),
@@ -440,7 +440,7 @@ impl Zset {
     /// # Errors
     /// The score is not a number, or becomes none.
     #[inline]
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         score: f64,
         member: &[u8],
@@ -492,7 +492,7 @@ impl Zset {
     }
 
     /// Removes a member; false when it was not there (zsetDel).
-    pub fn remove(&mut self, member: &[u8], limits: &ZsetLimits) -> bool {
+    pub(crate) fn remove(&mut self, member: &[u8], limits: &ZsetLimits) -> bool {
         match self {
             Zset::Listpack(lp) => match find(lp, member) {
                 Some(p) => {
@@ -509,7 +509,7 @@ impl Zset {
     }
 
     /// Removes the members of these ranks; returns how many there were.
-    pub fn remove_range(&mut self, range: Range<usize>, limits: &ZsetLimits) -> usize {
+    pub(crate) fn remove_range(&mut self, range: Range<usize>, limits: &ZsetLimits) -> usize {
         let n = range.end.min(self.len()).saturating_sub(range.start);
         match self {
             _ if n == 0 => {}
@@ -524,7 +524,7 @@ impl Zset {
 
     /// A member's rank, counted from the lowest score, and its score (zsetRank).
     #[inline]
-    pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+    pub(crate) fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         match self {
             Zset::Tree(t) => t.rank(member),
             Zset::Listpack(lp) => {
@@ -537,7 +537,7 @@ impl Zset {
 
     /// The ranks of the members in a range of scores; empty when there are none.
     #[inline]
-    pub fn score_range(&self, r: &ScoreRange) -> Range<usize> {
+    pub(crate) fn score_range(&self, r: &ScoreRange) -> Range<usize> {
         let void = r.min > r.max || (r.min == r.max && (r.min_excluded || r.max_excluded));
         if void {
             return 0..0;
@@ -563,7 +563,7 @@ impl Zset {
 
     /// The ranks of the members in a range of bytes; empty when there are none. When scores differ, there is no such range:
     /// then it is what a walk through a listpack finds, from the end when `reverse`.
-    pub fn lex_range(&self, r: &LexRange<'_>, reverse: bool) -> Range<usize> {
+    pub(crate) fn lex_range(&self, r: &LexRange<'_>, reverse: bool) -> Range<usize> {
         if r.is_void() {
             return 0..0;
         }
@@ -597,7 +597,7 @@ impl Zset {
 
     /// The ranks from `start` to `stop`, which is included; negative ones count from the end.
     #[inline]
-    pub fn rank_range(&self, start: i64, stop: i64) -> Range<usize> {
+    pub(crate) fn rank_range(&self, start: i64, stop: i64) -> Range<usize> {
         let len = self.len() as i64;
         let absolute = |i: i64| if i < 0 { i.saturating_add(len) } else { i };
         let (start, stop) = (absolute(start).max(0), absolute(stop).min(len - 1));
@@ -610,7 +610,7 @@ impl Zset {
 
     /// The members of these ranks, in order.
     #[inline]
-    pub fn range(&self, range: Range<usize>) -> Iter<'_> {
+    pub(crate) fn range(&self, range: Range<usize>) -> Iter<'_> {
         match self {
             Zset::Tree(t) => Iter::Tree(t.range(range)),
             Zset::Listpack(lp) => match lp.seek(range.start as i64 * 2) {
@@ -622,7 +622,7 @@ impl Zset {
 
     /// The members of these ranks, the last one first.
     #[inline]
-    pub fn range_rev(&self, range: Range<usize>) -> IterRev<'_> {
+    pub(crate) fn range_rev(&self, range: Range<usize>) -> IterRev<'_> {
         match self {
             Zset::Tree(t) => IterRev::Tree(t.range_rev(range)),
             Zset::Listpack(lp) => {
@@ -636,7 +636,7 @@ impl Zset {
 
     /// Calls `f` with each of the members of these ranks, the last one first when `reverse`: quicker than the iterators.
     #[inline]
-    pub fn for_each_in(
+    pub(crate) fn for_each_in(
         &self,
         range: Range<usize>,
         reverse: bool,
@@ -652,7 +652,7 @@ impl Zset {
 
     /// All members in order.
     #[inline]
-    pub fn iter(&self) -> Iter<'_> {
+    pub(crate) fn iter(&self) -> Iter<'_> {
         match self {
             Zset::Tree(t) => Iter::Tree(t.iter()),
             Zset::Listpack(lp) => Iter::Listpack(lp.iter(), usize::MAX),
@@ -660,7 +660,7 @@ impl Zset {
     }
 
     /// Calls `f` with each member whose score is at least `min` and below `end`, in order, until `f` says no.
-    pub fn for_each_in_score_range(
+    pub(crate) fn for_each_in_score_range(
         &self,
         min: f64,
         end: f64,
@@ -680,13 +680,13 @@ impl Zset {
     }
 
     /// A random member, each with the same chance; none of an empty set (zsetTypeRandomElement).
-    pub fn random(&self, prng: &mut Prng) -> Option<(LpValue<'_>, f64)> {
+    pub(crate) fn random(&self, prng: &mut Prng) -> Option<(LpValue<'_>, f64)> {
         let rank = prng.index(self.len());
         self.range(rank..rank + 1).next()
     }
 
     /// Calls `f` with a random member again and again, until it has enough.
-    pub fn random_many(&self, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>, f64) -> bool) {
+    pub(crate) fn random_many(&self, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>, f64) -> bool) {
         if let Zset::Listpack(lp) = self {
             let places: Vec<LpPos> = places(lp).collect();
             while !places.is_empty() {
@@ -705,7 +705,12 @@ impl Zset {
     }
 
     /// Calls `f` with `count` different members, each subset with the same chance; in no particular order.
-    pub fn sample(&self, count: usize, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>, f64)) {
+    pub(crate) fn sample(
+        &self,
+        count: usize,
+        prng: &mut Prng,
+        mut f: impl FnMut(LpValue<'_>, f64),
+    ) {
         let len = self.len();
         if let Zset::Tree(t) = self
             && count.saturating_mul(PASS_RATIO) <= len
@@ -734,7 +739,7 @@ impl Zset {
     }
 
     /// Bytes that hang off the entry.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         match self {
             Zset::Listpack(lp) => lp.mem_usage(),
             Zset::Tree(t) => t.mem_usage(),
@@ -742,7 +747,7 @@ impl Zset {
     }
 
     /// How many allocations it takes to free it, about (lazyfreeGetFreeEffort).
-    pub fn free_effort(&self) -> usize {
+    pub(crate) fn free_effort(&self) -> usize {
         match self {
             Zset::Tree(t) => t.len(),
             Zset::Listpack(_) => 1,
@@ -750,7 +755,7 @@ impl Zset {
     }
 
     /// A copy in the same encoding (zsetDup).
-    pub fn deep_clone(&self) -> Zset {
+    pub(crate) fn deep_clone(&self) -> Zset {
         match self {
             Zset::Listpack(lp) => Zset::Listpack(lp.deep_clone()),
             Zset::Tree(t) => Zset::Tree(Own::new(t.deep_clone())),
@@ -777,7 +782,7 @@ fn put(set: &mut ScoredSet, member: &[u8], score: f64) {
 }
 
 /// Gathers the result of a command that combines sets or stores a selection.
-pub struct ZsetBuilder(Gathered);
+pub(crate) struct ZsetBuilder(Gathered);
 
 impl Default for ZsetBuilder {
     fn default() -> ZsetBuilder {
@@ -787,35 +792,35 @@ impl Default for ZsetBuilder {
 
 impl ZsetBuilder {
     /// Nothing, with room for so many members.
-    pub fn with_capacity(members: usize) -> ZsetBuilder {
+    pub(crate) fn with_capacity(members: usize) -> ZsetBuilder {
         ZsetBuilder(Gathered::new(members))
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Adds a member or changes its score, which is not NaN.
-    pub fn put(&mut self, member: &[u8], score: f64) {
+    pub(crate) fn put(&mut self, member: &[u8], score: f64) {
         self.combine(member, score, |_| score);
     }
 
     /// Adds a member with a score; one that is there gets what `f` makes of its score instead. Neither is NaN.
-    pub fn combine(&mut self, member: &[u8], score: f64, f: impl FnOnce(f64) -> f64) {
+    pub(crate) fn combine(&mut self, member: &[u8], score: f64, f: impl FnOnce(f64) -> f64) {
         self.0.combine(member, score, f);
     }
 
-    pub fn remove(&mut self, member: &[u8]) {
+    pub(crate) fn remove(&mut self, member: &[u8]) {
         self.0.remove(member);
     }
 
     /// The result, to be read.
-    pub fn in_order(self) -> ScoredSet {
+    pub(crate) fn in_order(self) -> ScoredSet {
         self.0.in_order()
     }
 
     /// The result, in the smaller encoding if the limits allow it.
-    pub fn finish(self, limits: &ZsetLimits) -> Zset {
+    pub(crate) fn finish(self, limits: &ZsetLimits) -> Zset {
         in_smallest_encoding(self.in_order(), limits)
     }
 }

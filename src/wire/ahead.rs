@@ -6,7 +6,7 @@
 use super::resp::{Span, whole_request};
 
 /// Requests that are parsed at once, at the most. What they touch should fit the processor's first cache.
-pub const AHEAD_MAX: usize = 16;
+pub(crate) const AHEAD_MAX: usize = 16;
 
 /// One of [`Ahead`]'s requests.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ struct Request {
 
 /// The requests at the front of a buffer.
 #[derive(Default)]
-pub struct Ahead {
+pub(crate) struct Ahead {
     /// Of all requests; each counts from its request's first byte.
     spans: Vec<Span>,
     requests: Vec<Request>,
@@ -29,7 +29,7 @@ pub struct Ahead {
 impl Ahead {
     /// Finds the requests at the front of `buf`, up to [`AHEAD_MAX`], and forgets those it had. It ends before the first one
     /// that is not whole, or not in the form that servers write; that one is left to [`super::resp::Parser`].
-    pub fn parse(&mut self, buf: &[u8]) {
+    pub(crate) fn parse(&mut self, buf: &[u8]) {
         self.spans.clear();
         self.requests.clear();
         let mut rest = buf;
@@ -47,17 +47,17 @@ impl Ahead {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.requests.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.requests.is_empty()
     }
 
     /// The bytes of request `i` of `buf`, which is the buffer that was parsed, and the spans of its arguments in them.
     #[inline]
-    pub fn get<'a>(&'a self, i: usize, buf: &'a [u8]) -> (&'a [u8], &'a [Span]) {
+    pub(crate) fn get<'a>(&'a self, i: usize, buf: &'a [u8]) -> (&'a [u8], &'a [Span]) {
         let r = &self.requests[i];
         let spans_start = match i {
             0 => 0,

@@ -22,15 +22,15 @@ use crate::base::num::{string2ll, strtol};
 use crate::base::split_args::{sdscatrepr, sdsneedsrepr, sdssplitargs};
 
 /// The longest line of a manifest, in bytes (MANIFEST_MAX_LINE).
-pub const MANIFEST_MAX_LINE: usize = 1024;
+pub(crate) const MANIFEST_MAX_LINE: usize = 1024;
 /// The longest annotation line, in bytes (AOF_ANNOTATION_LINE_MAX_LEN).
-pub const AOF_ANNOTATION_LINE_MAX_LEN: usize = 1024;
+pub(crate) const AOF_ANNOTATION_LINE_MAX_LEN: usize = 1024;
 /// Prefix of the name of a file that is being written.
 const TEMP_FILE_NAME_PREFIX: &[u8] = b"temp-";
 
 /// What a part is (AOF_FILE_TYPE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AofFileType {
+pub(crate) enum AofFileType {
     Base,
     Incr,
     Hist,
@@ -48,7 +48,7 @@ impl AofFileType {
 
 /// One part (aofInfo).
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AofInfo {
+pub(crate) struct AofInfo {
     pub file_name: Vec<u8>,
     pub file_seq: i64,
     pub file_type: AofFileType,
@@ -70,7 +70,7 @@ impl AofInfo {
 
 /// The parts of an append-only file (aofManifest).
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct AofManifest {
+pub(crate) struct AofManifest {
     pub base: Option<AofInfo>,
     /// In the order in which they are to be loaded.
     pub incr: Vec<AofInfo>,
@@ -84,7 +84,7 @@ pub struct AofManifest {
 
 /// What is wrong with a manifest.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ManifestError {
+pub(crate) struct ManifestError {
     /// From 1; 0 where no line is to blame.
     pub line: usize,
     /// The line's text.
@@ -108,7 +108,7 @@ impl AofManifest {
     ///
     /// # Errors
     /// The line, and upstream's word for what is wrong with it.
-    pub fn parse(text: &[u8]) -> Result<AofManifest, ManifestError> {
+    pub(crate) fn parse(text: &[u8]) -> Result<AofManifest, ManifestError> {
         let mut m = AofManifest::default();
         if text.is_empty() {
             return Err(ManifestError {
@@ -200,7 +200,7 @@ impl AofManifest {
     }
 
     /// The manifest as it is written (getAofManifestAsString).
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for info in self.base.iter().chain(&self.history).chain(&self.incr) {
             info.format(&mut out);
@@ -209,12 +209,12 @@ impl AofManifest {
     }
 
     /// Base and increments, in the order in which they are to be loaded.
-    pub fn parts(&self) -> impl Iterator<Item = &AofInfo> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &AofInfo> {
         self.base.iter().chain(&self.incr)
     }
 
     /// The name of a new base; the one that was there is history now (getNewBaseFileNameAndMarkPreAsHistory).
-    pub fn new_base(&mut self, aof_filename: &[u8], rdb: bool) -> Vec<u8> {
+    pub(crate) fn new_base(&mut self, aof_filename: &[u8], rdb: bool) -> Vec<u8> {
         if let Some(mut old) = self.base.take() {
             old.file_type = AofFileType::Hist;
             self.history.insert(0, old);
@@ -236,7 +236,7 @@ impl AofManifest {
     }
 
     /// The name of a new increment (getNewIncrAofName).
-    pub fn new_incr(&mut self, aof_filename: &[u8]) -> Vec<u8> {
+    pub(crate) fn new_incr(&mut self, aof_filename: &[u8]) -> Vec<u8> {
         self.curr_incr_file_seq = self.curr_incr_file_seq.saturating_add(1);
         let end = format!(".{}.incr.aof", self.curr_incr_file_seq);
         let name = [aof_filename, end.as_bytes()].concat();
@@ -250,7 +250,7 @@ impl AofManifest {
     }
 
     /// The increment that is written to, made when there is none (getLastIncrAofName).
-    pub fn last_incr(&mut self, aof_filename: &[u8]) -> Vec<u8> {
+    pub(crate) fn last_incr(&mut self, aof_filename: &[u8]) -> Vec<u8> {
         match self.incr.last() {
             Some(i) => i.file_name.clone(),
             None => self.new_incr(aof_filename),
@@ -258,7 +258,7 @@ impl AofManifest {
     }
 
     /// A new base holds all that the increments hold, but for the one that is being written (markRewrittenIncrAofAsHistory).
-    pub fn mark_rewritten_incr_as_history(&mut self, keep_last: bool) {
+    pub(crate) fn mark_rewritten_incr_as_history(&mut self, keep_last: bool) {
         let keep = usize::from(keep_last).min(self.incr.len());
         let rewritten = self.incr.len() - keep;
         if self.incr.is_empty() {
@@ -272,7 +272,7 @@ impl AofManifest {
     }
 
     /// The data set was written by a version that knew one file only: that is the base (aofUpgradePrepare).
-    pub fn upgraded(aof_filename: &[u8]) -> AofManifest {
+    pub(crate) fn upgraded(aof_filename: &[u8]) -> AofManifest {
         AofManifest {
             base: Some(AofInfo {
                 file_name: aof_filename.to_vec(),
@@ -287,28 +287,28 @@ impl AofManifest {
 }
 
 /// The manifest's name.
-pub fn manifest_file_name(aof_filename: &[u8]) -> Vec<u8> {
+pub(crate) fn manifest_file_name(aof_filename: &[u8]) -> Vec<u8> {
     [aof_filename, b".manifest"].concat()
 }
 
 /// The name under which a manifest is written.
-pub fn temp_manifest_file_name(aof_filename: &[u8]) -> Vec<u8> {
+pub(crate) fn temp_manifest_file_name(aof_filename: &[u8]) -> Vec<u8> {
     [TEMP_FILE_NAME_PREFIX, aof_filename, b".manifest"].concat()
 }
 
 /// The increment that is written while the first base of all is being made.
-pub fn temp_incr_file_name(aof_filename: &[u8]) -> Vec<u8> {
+pub(crate) fn temp_incr_file_name(aof_filename: &[u8]) -> Vec<u8> {
     [TEMP_FILE_NAME_PREFIX, aof_filename, b".incr"].concat()
 }
 
 /// An annotation with the time in Unix seconds (genAofTimestampAnnotationIfNeeded).
-pub fn timestamp_annotation(out: &mut Vec<u8>, unix_s: i64) {
+pub(crate) fn timestamp_annotation(out: &mut Vec<u8>, unix_s: i64) {
     out.extend_from_slice(format!("#TS:{unix_s}\r\n").as_bytes());
 }
 
 /// The place in a replication stream that a data set stands at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReplicationMark {
+pub(crate) struct ReplicationMark {
     pub replid: ReplId,
     pub offset: i64,
     /// The database that the stream has selected.
@@ -318,7 +318,7 @@ pub struct ReplicationMark {
 impl ReplicationMark {
     /// An annotation that says: the commands before this line, and no others, are the stream up to the mark. `before` is the
     /// last one in the same file: the id is written only where it differs.
-    pub fn annotation(&self, before: Option<&ReplicationMark>, out: &mut Vec<u8>) {
+    pub(crate) fn annotation(&self, before: Option<&ReplicationMark>, out: &mut Vec<u8>) {
         if before.is_none_or(|b| b.replid != self.replid) {
             out.extend_from_slice(b"#REPLID:");
             out.extend_from_slice(&self.replid);
@@ -329,18 +329,21 @@ impl ReplicationMark {
 }
 
 /// The most bytes of a command: no server that writes such files takes more from a client.
-pub const MAX_COMMAND: usize = u32::MAX as usize;
+pub(crate) const MAX_COMMAND: usize = u32::MAX as usize;
 
 /// The bytes are no command, however they go on.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 /// Parses the command at the front of `text`: its length, and its words as spans, each with a line end behind it. An
 /// annotation has no spans. `None`: it is not all there.
 ///
 /// # Errors
 /// It is no command.
-pub fn parse_command(text: &[u8], spans: &mut Vec<Span>) -> Result<Option<usize>, Malformed> {
+pub(crate) fn parse_command(
+    text: &[u8],
+    spans: &mut Vec<Span>,
+) -> Result<Option<usize>, Malformed> {
     spans.clear();
     let Some(&first) = text.first() else {
         return Ok(None);
@@ -388,7 +391,7 @@ pub fn parse_command(text: &[u8], spans: &mut Vec<Span>) -> Result<Option<usize>
 }
 
 /// Whether `text` is the front of a command, or nothing at all.
-pub fn is_cut_short(text: &[u8]) -> bool {
+pub(crate) fn is_cut_short(text: &[u8]) -> bool {
     matches!(parse_command(text, &mut Vec::new()), Ok(None))
 }
 
@@ -412,14 +415,14 @@ fn header(text: &[u8], at: usize) -> Result<Option<(i64, usize)>, Malformed> {
 
 /// Follows the annotations of a file that is being loaded.
 #[derive(Default)]
-pub struct MarkReader {
+pub(crate) struct MarkReader {
     replid: Option<ReplId>,
     at: Option<(i64, usize)>,
 }
 
 impl MarkReader {
     /// An annotation, with its line end.
-    pub fn annotation(&mut self, line: &[u8]) {
+    pub(crate) fn annotation(&mut self, line: &[u8]) {
         let line = line.trim_ascii_end();
         if let Some(id) = line.strip_prefix(b"#REPLID:") {
             self.replid = id.try_into().ok();
@@ -435,12 +438,12 @@ impl MarkReader {
 
     /// A command: what it counts in the stream nobody knows, so that the last mark is worth nothing any more.
     #[inline]
-    pub fn command(&mut self) {
+    pub(crate) fn command(&mut self) {
         self.at = None;
     }
 
     /// Where the data set stands, if that is known exactly.
-    pub fn mark(&self) -> Option<ReplicationMark> {
+    pub(crate) fn mark(&self) -> Option<ReplicationMark> {
         let (offset, db) = self.at?;
         Some(ReplicationMark {
             replid: self.replid?,

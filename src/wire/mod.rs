@@ -2,8 +2,8 @@
 //! master's answer to it. Floor 2: no sockets, no clocks, no keyspace; everything here is driven by its caller and tested
 //! without a server.
 
-pub mod ahead;
-pub mod aof;
-pub mod rdb;
-pub mod replication;
-pub mod resp;
+pub(crate) mod ahead;
+pub(crate) mod aof;
+pub(crate) mod rdb;
+pub(crate) mod replication;
+pub(crate) mod resp;

@@ -12,26 +12,26 @@ use crate::base::split_args::sdssplitargs;
 use crate::ds::sbuf::SBuf;
 
 /// Longest inline request, and longest line that announces a length (PROTO_INLINE_MAX_SIZE).
-pub const PROTO_INLINE_MAX_SIZE: usize = 64 * 1024;
+pub(crate) const PROTO_INLINE_MAX_SIZE: usize = 64 * 1024;
 /// From this length on an argument gets a buffer of its own (PROTO_MBULK_BIG_ARG).
-pub const PROTO_MBULK_BIG_ARG: usize = 32 * 1024;
+pub(crate) const PROTO_MBULK_BIG_ARG: usize = 32 * 1024;
 
 /// Where an argument lies; `start == BIG` marks the `end`-th big argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     pub start: u32,
     pub end: u32,
 }
 
 /// Bytes of a request that a span can point into, at the most; its big arguments do not count. The caller closes a
 /// connection that sends more.
-pub const MAX_REQUEST: usize = u32::MAX as usize - 1;
+pub(crate) const MAX_REQUEST: usize = u32::MAX as usize - 1;
 /// See [`Span`].
-pub const BIG: u32 = u32::MAX;
+pub(crate) const BIG: u32 = u32::MAX;
 
 /// What limits a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// proto-max-bulk-len, bytes.
     pub max_bulk_len: u64,
     pub authenticated: bool,
@@ -41,7 +41,7 @@ pub struct Limits {
 
 /// Why a connection is closed for its protocol (the text behind "Protocol error: ").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProtocolError {
+pub(crate) enum ProtocolError {
     TooBigInline,
     UnbalancedQuotes,
     TooBigCount,
@@ -56,7 +56,7 @@ pub enum ProtocolError {
 
 impl ProtocolError {
     /// The text as upstream words it; bytes, since it may quote one.
-    pub fn text(self) -> Vec<u8> {
+    pub(crate) fn text(self) -> Vec<u8> {
         let s: &[u8] = match self {
             ProtocolError::TooBigInline => b"too big inline request",
             ProtocolError::UnbalancedQuotes => b"unbalanced quotes in request",
@@ -77,7 +77,7 @@ impl ProtocolError {
 
 /// What became of the bytes so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parsed {
+pub(crate) enum Parsed {
     /// A request with at least one argument is complete.
     Request,
     /// Nothing to run: an empty line or an empty multi-bulk.
@@ -100,7 +100,7 @@ enum Kind {
 }
 
 /// The state of one request.
-pub struct Parser {
+pub(crate) struct Parser {
     kind: Kind,
     /// Arguments still to come.
     remaining: i64,
@@ -228,7 +228,7 @@ impl Parser {
     /// servers write. Its length; the parser knows its spans and nothing else of it, and the next one may follow. None, and
     /// nothing is noted, when it is anything else.
     #[inline(always)]
-    pub fn whole(&mut self, buf: &[u8], authenticated: bool) -> Option<usize> {
+    pub(crate) fn whole(&mut self, buf: &[u8], authenticated: bool) -> Option<usize> {
         if self.kind != Kind::Unknown {
             return None;
         }
@@ -240,7 +240,7 @@ impl Parser {
 
     /// Ready for a new request; keeps its memory.
     #[inline]
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         if self.kind != Kind::Unknown {
             self.reset_rest();
         }
@@ -265,46 +265,46 @@ impl Parser {
 
     /// Bytes of the buffer that belong to the parsed part of the request; all of it once it is complete.
     #[inline]
-    pub fn consumed(&self) -> usize {
+    pub(crate) fn consumed(&self) -> usize {
         self.pos
     }
 
     #[inline]
-    pub fn spans(&self) -> &[Span] {
+    pub(crate) fn spans(&self) -> &[Span] {
         &self.spans
     }
 
     /// The text that the spans of an inline request lie in.
     #[inline]
-    pub fn inline_text(&self) -> Option<&[u8]> {
+    pub(crate) fn inline_text(&self) -> Option<&[u8]> {
         (self.kind == Kind::Inline).then_some(&self.inline)
     }
 
     #[inline]
-    pub fn big(&self) -> &[SBuf] {
+    pub(crate) fn big(&self) -> &[SBuf] {
         &self.big
     }
 
     /// Whether buf[..consumed] is the request in canonical form.
     #[inline]
-    pub fn is_canonical(&self) -> bool {
+    pub(crate) fn is_canonical(&self) -> bool {
         self.canonical
     }
 
     /// Bytes of all arguments so far.
-    pub fn argv_len(&self) -> usize {
+    pub(crate) fn argv_len(&self) -> usize {
         let small = |s: &Span| (s.end - s.start) as usize;
         let spans = self.spans.iter().filter(|s| s.start != BIG);
         spans.map(small).sum::<usize>() + self.big.iter().map(SBuf::len).sum::<usize>()
     }
 
     /// Whether a request has begun.
-    pub fn in_request(&self) -> bool {
+    pub(crate) fn in_request(&self) -> bool {
         self.kind != Kind::Unknown
     }
 
     /// Gives the argument that [`Parsed::BigArg`] announced, read by the caller together with its CRLF.
-    pub fn push_big(&mut self, arg: SBuf) {
+    pub(crate) fn push_big(&mut self, arg: SBuf) {
         self.spans.push(Span {
             start: BIG,
             end: self.big.len() as u32,
@@ -318,7 +318,7 @@ impl Parser {
     /// Parses on. `buf` starts with the request's first byte and holds all bytes of it that arrived so far, without the big
     /// arguments that were taken out.
     #[inline]
-    pub fn parse(&mut self, buf: &[u8], limits: &Limits) -> Parsed {
+    pub(crate) fn parse(&mut self, buf: &[u8], limits: &Limits) -> Parsed {
         if matches!(self.kind, Kind::Unknown | Kind::Header) {
             let Some(&first) = buf.first() else {
                 return Parsed::Incomplete;
@@ -503,7 +503,7 @@ impl Parser {
 
 /// Appends `prefix`, a decimal number and CRLF: the head of every length and integer reply.
 #[inline]
-pub fn push_header(out: &mut Vec<u8>, prefix: u8, n: i64) {
+pub(crate) fn push_header(out: &mut Vec<u8>, prefix: u8, n: i64) {
     match n {
         0..=9 => out.extend_from_slice(&[prefix, b'0' + n as u8, b'\r', b'\n']),
         10..=99 => {
@@ -526,7 +526,7 @@ fn push_long_header(out: &mut Vec<u8>, prefix: u8, n: i64) {
 
 /// Appends a bulk string.
 #[inline]
-pub fn push_bulk(out: &mut Vec<u8>, s: &[u8]) {
+pub(crate) fn push_bulk(out: &mut Vec<u8>, s: &[u8]) {
     push_header(out, b'$', s.len() as i64);
     out.reserve(s.len() + 2);
     out.extend_from_slice(s);
@@ -534,7 +534,7 @@ pub fn push_bulk(out: &mut Vec<u8>, s: &[u8]) {
 }
 
 /// Appends a request as a multi-bulk of bulks.
-pub fn push_command<'a, I>(out: &mut Vec<u8>, args: I)
+pub(crate) fn push_command<'a, I>(out: &mut Vec<u8>, args: I)
 where
     I: ExactSizeIterator<Item = &'a [u8]>,
 {

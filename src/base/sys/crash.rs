@@ -39,7 +39,7 @@ const REGISTERS: usize = 20;
 
 /// The processor's registers where a signal interrupted it, under the names that debug.c gives them.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Registers {
+pub(crate) struct Registers {
     all: [(&'static str, u64); REGISTERS],
     len: usize,
     /// The instruction and the top of the stack.
@@ -49,7 +49,7 @@ pub struct Registers {
 
 impl Registers {
     /// The registers; none on a machine of an unknown kind.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.all[..self.len].iter().copied()
     }
 
@@ -118,7 +118,7 @@ impl Registers {
 
 /// What a fatal signal came from.
 #[derive(Clone, Copy, Debug)]
-pub struct CrashCause {
+pub(crate) struct CrashCause {
     pub signal: i32,
     /// The kernel's si_code.
     pub code: i32,
@@ -166,7 +166,7 @@ fn end_after_panic() -> ! {
 }
 
 /// Whether the end after a panic is an exit, not an abort (use-exit-on-panic).
-pub fn set_exit_on_panic(on: bool) {
+pub(crate) fn set_exit_on_panic(on: bool) {
     EXIT_ON_PANIC.store(on, Ordering::SeqCst);
 }
 
@@ -214,7 +214,7 @@ fn report(end: i32, write: impl FnOnce()) -> ! {
 }
 
 /// Lets `write` report that the process cannot go on, and ends it. One that reports already ends at once.
-pub fn end_with_report(write: impl FnOnce()) -> ! {
+pub(crate) fn end_with_report(write: impl FnOnce()) -> ! {
     report(AS_A_PANIC, write)
 }
 
@@ -247,7 +247,7 @@ extern "C" fn on_crash(
 }
 
 /// Fatal signals call `hook` once and then end the process by the same signal.
-pub fn set_crash_handlers(hook: Option<fn(&CrashCause)>) {
+pub(crate) fn set_crash_handlers(hook: Option<fn(&CrashCause)>) {
     CRASH_HOOK.store(hook.map_or(0, |h| h as usize), Ordering::SeqCst);
     for s in CRASH_SIGNALS {
         let handler = match hook {
@@ -262,7 +262,7 @@ pub fn set_crash_handlers(hook: Option<fn(&CrashCause)>) {
 
 /// What can be shown in a report.
 #[derive(Clone, Copy, Debug)]
-pub enum Exhibit {
+pub(crate) enum Exhibit {
     /// The whole state of the program.
     State,
     /// What it works on.
@@ -290,7 +290,7 @@ static PLACES: [Place; 2] = [const {
 
 /// While `run` works on `host`, a report of this thread's end may show that: by `show`, which is told which part.
 #[inline]
-pub fn exhibit<T, R>(
+pub(crate) fn exhibit<T, R>(
     what: Exhibit,
     host: &mut T,
     show: fn(&mut T, usize),
@@ -329,7 +329,7 @@ pub fn exhibit<T, R>(
 }
 
 /// Shows a part of what this thread was working on when it failed. False: there is nothing, or nobody reports.
-pub fn show(what: Exhibit, part: usize) -> bool {
+pub(crate) fn show(what: Exhibit, part: usize) -> bool {
     let place = &PLACES[what as usize];
     let mine = |thread: &AtomicUsize| thread.load(Ordering::SeqCst) == this_thread();
     if REPORTING.load(Ordering::SeqCst) == 0 || !mine(&REPORTER) || !mine(&place.thread) {
@@ -351,7 +351,7 @@ pub fn show(what: Exhibit, part: usize) -> bool {
 }
 
 /// Copies memory of this process from an address that may be none. Returns how many bytes could be had.
-pub fn peek(address: usize, into: &mut [u8]) -> usize {
+pub(crate) fn peek(address: usize, into: &mut [u8]) -> usize {
     let len = into.len();
     let local = IoSliceMut::new(into);
     let remote = libc::iovec {
@@ -374,7 +374,7 @@ pub fn peek(address: usize, into: &mut [u8]) -> usize {
 
 /// Where an address lies in a program's code.
 #[derive(Debug)]
-pub struct CodePlace {
+pub(crate) struct CodePlace {
     /// The symbol before it, if the file has its name, and that symbol's address.
     pub symbol: Option<(String, usize)>,
     pub module: String,
@@ -382,7 +382,7 @@ pub struct CodePlace {
 }
 
 /// The program or library that has the code at this address.
-pub fn code_place(address: usize) -> Option<CodePlace> {
+pub(crate) fn code_place(address: usize) -> Option<CodePlace> {
     let text = |p: *const libc::c_char| {
         // SAFETY: dladdr's strings end with a zero byte and live as long as the module.
         (!p.is_null()).then(|| {
@@ -444,7 +444,7 @@ pub(super) fn freeze_other_threads() -> bool {
 }
 
 /// Writes through a null pointer (DEBUG SEGFAULT).
-pub fn segfault() {
+pub(crate) fn segfault() {
     // SAFETY: not at all, that is its purpose: the crash report is to be seen.
     unsafe { std::ptr::null_mut::<u8>().wrapping_add(8).write_volatile(1) };
 }

@@ -18,7 +18,7 @@ const MAX_REGIONS: usize = 4096;
 
 /// How a test went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MemoryTest {
+pub(crate) struct MemoryTest {
     /// Bytes in memory that were tested, and words that did not keep what was written.
     pub bytes: u64,
     pub errors: u64,
@@ -27,7 +27,7 @@ pub struct MemoryTest {
 }
 
 /// What can be said while a test runs.
-pub enum Progress {
+pub(crate) enum Progress {
     /// A region of this many bytes will be tested.
     Region { start: usize, bytes: usize },
     /// Another one is done, with errors or without.
@@ -176,7 +176,10 @@ fn map_block() -> Option<&'static mut [u64]> {
 
 /// Tests the memory of this process for at most `time`, and says how it gets on. None: it cannot be done, since somebody else
 /// runs in this memory.
-pub fn fast_memory_test(time: Duration, mut progress: impl FnMut(Progress)) -> Option<MemoryTest> {
+pub(crate) fn fast_memory_test(
+    time: Duration,
+    mut progress: impl FnMut(Progress),
+) -> Option<MemoryTest> {
     if is_saving_child() || !freeze_other_threads() {
         return None;
     }

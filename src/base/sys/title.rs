@@ -51,11 +51,11 @@ fn is_alone() -> bool {
 
 /// The bytes that `ps` and `/proc/<pid>/cmdline` show as the command line. `std::env::args` reads them as well, so they are
 /// shared, not ours alone, and the byte behind them stays zero: a text that ends there has an end.
-pub struct TitleArea(&'static [AtomicU8]);
+pub(crate) struct TitleArea(&'static [AtomicU8]);
 
 impl TitleArea {
     /// Writes a title, cut where the room ends (setproctitle).
-    pub fn write(&mut self, title: &[u8]) {
+    pub(crate) fn write(&mut self, title: &[u8]) {
         let title = title.iter().chain(std::iter::repeat(&0));
         for (to, byte) in self.0.iter().zip(title) {
             to.store(*byte, Ordering::Relaxed);
@@ -68,7 +68,7 @@ impl TitleArea {
 /// there is no room but for the last byte, or other threads run, which may be reading the environment.
 ///
 /// To be called after the arguments have been read: `std::env::args` is spoilt by what is written.
-pub fn title_area() -> Option<TitleArea> {
+pub(crate) fn title_area() -> Option<TitleArea> {
     static LENT: AtomicBool = AtomicBool::new(false);
     let (start, end) = argument_area()?;
     if end - start < 2 || !holds_our_arguments(start, end) || !is_alone() {

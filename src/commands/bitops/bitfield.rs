@@ -287,12 +287,12 @@ impl Server {
 }
 
 /// BITFIELD key [GET type offset | [OVERFLOW WRAP|SAT|FAIL] SET type offset value | INCRBY type offset increment ...].
-pub fn bitfield_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn bitfield_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.bitfield_generic(cid, args, false);
 }
 
 /// BITFIELD_RO key [GET type offset ...].
-pub fn bitfieldro_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn bitfieldro_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.bitfield_generic(cid, args, true);
 }
 

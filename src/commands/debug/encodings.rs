@@ -24,7 +24,7 @@ use super::lookup_or_reply;
 const SHOWN: usize = 40;
 
 /// DEBUG QUICKLIST-PACKED-THRESHOLD size
-pub fn packed_threshold(server: &mut Server, cid: ClientId, args: &Args) {
+pub(super) fn packed_threshold(server: &mut Server, cid: ClientId, args: &Args) {
     let size = memtoull(&args[2])
         .ok()
         .and_then(|n| usize::try_from(n).ok())
@@ -106,7 +106,7 @@ fn quicklist_repr(out: &mut String, q: &Quicklist, full: bool) {
 }
 
 /// DEBUG LISTPACK key
-pub fn listpack(server: &mut Server, cid: ClientId, args: &Args) {
+pub(super) fn listpack(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(at) = lookup_or_reply(server, cid, &args[2]) else {
         return;
     };
@@ -124,7 +124,7 @@ pub fn listpack(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// DEBUG QUICKLIST key \[0|1\]
-pub fn quicklist(server: &mut Server, cid: ClientId, args: &Args) {
+pub(super) fn quicklist(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(at) = lookup_or_reply(server, cid, &args[2]) else {
         return;
     };
@@ -141,7 +141,7 @@ pub fn quicklist(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// What DEBUG OBJECT adds for a quicklist.
-pub fn quicklist_facts(e: &Entry) -> String {
+pub(super) fn quicklist_facts(e: &Entry) -> String {
     match e.value::<List>().as_deref() {
         Some(List::Quicklist(q)) => format!(
             " ql_nodes:{} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} ql_uncompressed_size:{}",

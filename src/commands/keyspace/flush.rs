@@ -10,7 +10,7 @@ use crate::server::persist::ChildKind;
 impl Server {
     /// FLUSHALL's work: the data set is emptied, a snapshot that is being taken of the old one is given up, and the file on
     /// the disk, where one is kept, becomes that of the empty data set (flushAllDataAndResetRDB).
-    pub fn flush_all_data_and_reset_rdb(&mut self, lazy: bool) {
+    pub(crate) fn flush_all_data_and_reset_rdb(&mut self, lazy: bool) {
         self.dirty += self.empty_data(None, lazy) as i64;
         let saving = self
             .persist
@@ -43,7 +43,7 @@ fn get_flush_command_flags(server: &mut Server, cid: ClientId, args: &Args) -> O
 }
 
 /// FLUSHDB [ASYNC | SYNC]: propagated even when the database was empty.
-pub fn flushdb_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn flushdb_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(lazy) = get_flush_command_flags(server, cid, args) else {
         return;
     };
@@ -57,7 +57,7 @@ pub fn flushdb_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// FLUSHALL [ASYNC | SYNC]
-pub fn flushall_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn flushall_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(lazy) = get_flush_command_flags(server, cid, args) else {
         return;
     };

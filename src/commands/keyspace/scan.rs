@@ -40,7 +40,11 @@ fn parse_scan_cursor(s: &[u8]) -> Option<u64> {
 }
 
 /// The cursor argument, or the error (parseScanCursorOrReply).
-pub fn parse_scan_cursor_or_reply(server: &mut Server, cid: ClientId, arg: &[u8]) -> Option<u64> {
+pub(super) fn parse_scan_cursor_or_reply(
+    server: &mut Server,
+    cid: ClientId,
+    arg: &[u8],
+) -> Option<u64> {
     let cursor = parse_scan_cursor(arg);
     if cursor.is_none() {
         server.add_reply_error(cid, "invalid cursor");
@@ -99,11 +103,11 @@ fn parse_scan_options_or_reply<'a>(
 }
 
 /// Takes elements one by one: a name and, where the type has one, its value.
-pub type Emit<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
+pub(crate) type Emit<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
 
 /// HSCAN, SSCAN, ZSCAN: key cursor [MATCH pattern] [COUNT count]. `step` hands some of the collection's elements on and
 /// answers the next cursor; an encoding that is no table hands on all of them and answers 0 (scanGenericCommand).
-pub fn scan_generic_command<T: SlotValue>(
+pub(crate) fn scan_generic_command<T: SlotValue>(
     server: &mut Server,
     cid: ClientId,
     args: &Args,
@@ -160,7 +164,7 @@ struct Found {
 }
 
 /// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
-pub fn scan_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn scan_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(mut cursor) = parse_scan_cursor_or_reply(server, cid, &args[1]) else {
         return;
     };

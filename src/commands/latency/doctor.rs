@@ -132,7 +132,7 @@ impl Server {
     }
 
     /// The report of LATENCY DOCTOR (createLatencyReport).
-    pub fn create_latency_report(&self) -> String {
+    pub(crate) fn create_latency_report(&self) -> String {
         let threshold = self.config.latency_monitor_threshold;
         if self.latency.events.is_empty() && threshold == 0 {
             return "Latency monitoring is off in this server. Use \"CONFIG SET latency-monitor-threshold <milliseconds>\" to \

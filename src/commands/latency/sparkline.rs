@@ -6,7 +6,7 @@ const LEVELS: &[u8] = b"_o#";
 const FULL: char = '|';
 
 /// Appends the graph of `points` (value, label), `columns` of them side by side, `rows` lines high.
-pub fn render(out: &mut String, points: &[(u64, String)], columns: usize, rows: usize) {
+pub(super) fn render(out: &mut String, points: &[(u64, String)], columns: usize, rows: usize) {
     let min = points.iter().map(|p| p.0).min().unwrap_or(0);
     let max = points.iter().map(|p| p.0).max().unwrap_or(0);
     let steps = LEVELS.len() * rows;

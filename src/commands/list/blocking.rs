@@ -90,26 +90,26 @@ impl Server {
 }
 
 /// BLPOP key [key ...] timeout
-pub fn blpop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn blpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
     server.blocking_pop_generic_command(cid, args, 1..last, End::Head, last, Pop::One);
 }
 
 /// BRPOP key [key ...] timeout
-pub fn brpop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn brpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
     server.blocking_pop_generic_command(cid, args, 1..last, End::Tail, last, Pop::One);
 }
 
 /// BLMPOP timeout numkeys key [key ...] LEFT|RIGHT [COUNT count]
-pub fn blmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn blmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some((keys, end, count)) = server.parse_lmpop(cid, args, 2) {
         server.blocking_pop_generic_command(cid, args, keys, end, 1, Pop::UpTo(count));
     }
 }
 
 /// BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout
-pub fn blmove_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn blmove_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(from) = server.get_list_position_or_reply(cid, &args[3]) else {
         return;
     };
@@ -121,7 +121,7 @@ pub fn blmove_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// BRPOPLPUSH source destination timeout
-pub fn brpoplpush_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn brpoplpush_command(server: &mut Server, cid: ClientId, args: &Args) {
     let words: [&[u8]; 3] = [b"RPOPLPUSH", &args[1], &args[2]];
     server.blmove_generic_command(cid, args, End::Tail, End::Head, 3, &words);
 }

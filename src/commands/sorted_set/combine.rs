@@ -357,36 +357,36 @@ fn combine_generic_command(
 }
 
 /// ZUNION numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]
-pub fn zunion_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zunion_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 1, Op::Union, Form::Reply);
 }
 
 /// ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]
-pub fn zunionstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zunionstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 2, Op::Union, Form::Store);
 }
 
 /// ZINTER numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]
-pub fn zinter_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zinter_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 1, Op::Inter, Form::Reply);
 }
 
 /// ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]
-pub fn zinterstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zinterstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 2, Op::Inter, Form::Store);
 }
 
 /// ZINTERCARD numkeys key [key ...] [LIMIT limit]
-pub fn zintercard_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zintercard_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 1, Op::Inter, Form::Card);
 }
 
 /// ZDIFF numkeys key [key ...] [WITHSCORES]
-pub fn zdiff_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zdiff_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 1, Op::Diff, Form::Reply);
 }
 
 /// ZDIFFSTORE destination numkeys key [key ...]
-pub fn zdiffstore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zdiffstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 2, Op::Diff, Form::Store);
 }

@@ -207,12 +207,12 @@ fn zpop_generic_command(server: &mut Server, cid: ClientId, args: &Args, end: En
 }
 
 /// ZPOPMIN key [count]
-pub fn zpopmin_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zpopmin_command(server: &mut Server, cid: ClientId, args: &Args) {
     zpop_generic_command(server, cid, args, End::Min);
 }
 
 /// ZPOPMAX key [count]
-pub fn zpopmax_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zpopmax_command(server: &mut Server, cid: ClientId, args: &Args) {
     zpop_generic_command(server, cid, args, End::Max);
 }
 
@@ -256,7 +256,7 @@ fn parse_zmpop(
 }
 
 /// ZMPOP numkeys key [key ...] MIN | MAX [COUNT count]
-pub fn zmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some((keys, end, count)) = parse_zmpop(server, cid, args, 1) else {
         return;
     };
@@ -271,20 +271,20 @@ pub fn zmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// BZMPOP timeout numkeys key [key ...] MIN | MAX [COUNT count]
-pub fn bzmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn bzmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some((keys, end, count)) = parse_zmpop(server, cid, args, 2) {
         server.blocking_zpop_generic_command(cid, args, keys, end, 1, Some(count));
     }
 }
 
 /// BZPOPMIN key [key ...] timeout
-pub fn bzpopmin_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn bzpopmin_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
     server.blocking_zpop_generic_command(cid, args, 1..last, End::Min, last, None);
 }
 
 /// BZPOPMAX key [key ...] timeout
-pub fn bzpopmax_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn bzpopmax_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
     server.blocking_zpop_generic_command(cid, args, 1..last, End::Max, last, None);
 }

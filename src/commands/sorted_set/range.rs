@@ -240,32 +240,32 @@ fn zrange_generic_command(server: &mut Server, cid: ClientId, args: &Args, form:
 }
 
 /// ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]
-pub fn zrange_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_generic_command(server, cid, args, ZRANGE);
 }
 
 /// ZREVRANGE key start stop [WITHSCORES]
-pub fn zrevrange_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrevrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Rank, true);
 }
 
 /// ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count]
-pub fn zrangebyscore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrangebyscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Score, false);
 }
 
 /// ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count]
-pub fn zrevrangebyscore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrevrangebyscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Score, true);
 }
 
 /// ZRANGEBYLEX key min max [LIMIT offset count]
-pub fn zrangebylex_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrangebylex_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Lex, false);
 }
 
 /// ZREVRANGEBYLEX key max min [LIMIT offset count]
-pub fn zrevrangebylex_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrevrangebylex_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Lex, true);
 }
 
@@ -279,7 +279,7 @@ fn zrange_as(server: &mut Server, cid: ClientId, args: &Args, by: By, reverse: b
 }
 
 /// ZRANGESTORE dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]
-pub fn zrangestore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zrangestore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let form = Form {
         store: true,
         ..ZRANGE
@@ -321,16 +321,16 @@ fn zremrange_generic_command(server: &mut Server, cid: ClientId, args: &Args, by
 }
 
 /// ZREMRANGEBYRANK key start stop
-pub fn zremrangebyrank_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zremrangebyrank_command(server: &mut Server, cid: ClientId, args: &Args) {
     zremrange_generic_command(server, cid, args, By::Rank, "zremrangebyrank");
 }
 
 /// ZREMRANGEBYSCORE key min max
-pub fn zremrangebyscore_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zremrangebyscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     zremrange_generic_command(server, cid, args, By::Score, "zremrangebyscore");
 }
 
 /// ZREMRANGEBYLEX key min max
-pub fn zremrangebylex_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn zremrangebylex_command(server: &mut Server, cid: ClientId, args: &Args) {
     zremrange_generic_command(server, cid, args, By::Lex, "zremrangebylex");
 }

@@ -39,7 +39,7 @@ impl Server {
 
 /// XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-ms] [RETRYCOUNT count] [FORCE] [JUSTID]
 /// [LASTID id]
-pub fn xclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
     let db = server.client_db(cid);
     let Some(at) = server.lookup_group_or_reply(cid, key, group_name) else {
@@ -189,7 +189,7 @@ impl Server {
 const ATTEMPTS_FACTOR: i64 = 10;
 
 /// XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID]
-pub fn xautoclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xautoclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
     let text = "Invalid min-idle-time argument for XAUTOCLAIM";
     let Some(min_idle) = server.long_long_or_text(cid, args, 4, text) else {

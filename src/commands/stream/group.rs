@@ -97,12 +97,12 @@ fn group_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<At,
 }
 
 /// XGROUP HELP
-pub fn xgroup_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xgroup_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, HELP);
 }
 
 /// XGROUP CREATE key group id|$ [MKSTREAM] [ENTRIESREAD entries-read]
-pub fn xgroup_create_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xgroup_create_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(options) = options_or_reply(server, cid, args, true) else {
         return;
     };
@@ -148,7 +148,7 @@ pub fn xgroup_create_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// XGROUP SETID key group id|$ [ENTRIESREAD entries-read]
-pub fn xgroup_setid_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xgroup_setid_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(options) = options_or_reply(server, cid, args, false) else {
         return;
     };
@@ -179,7 +179,7 @@ pub fn xgroup_setid_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// XGROUP DESTROY key group
-pub fn xgroup_destroy_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xgroup_destroy_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(at) = stream_or_reply(server, cid, args) else {
         return;
     };
@@ -197,7 +197,7 @@ pub fn xgroup_destroy_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// XGROUP CREATECONSUMER key group consumer
-pub fn xgroup_createconsumer_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xgroup_createconsumer_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(at) = group_or_reply(server, cid, args) else {
         return;
     };
@@ -217,7 +217,7 @@ pub fn xgroup_createconsumer_command(server: &mut Server, cid: ClientId, args: &
 }
 
 /// XGROUP DELCONSUMER key group consumer
-pub fn xgroup_delconsumer_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xgroup_delconsumer_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(at) = group_or_reply(server, cid, args) else {
         return;
     };

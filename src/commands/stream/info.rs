@@ -19,7 +19,7 @@ const HELP: &[&str] = &[
 ];
 
 /// XINFO HELP
-pub fn xinfo_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xinfo_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, HELP);
 }
 
@@ -35,7 +35,7 @@ fn stream_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Result<At
 }
 
 /// XINFO CONSUMERS key group
-pub fn xinfo_consumers_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xinfo_consumers_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(at) = stream_or_reply(server, cid, args) else {
         return;
     };
@@ -52,7 +52,7 @@ pub fn xinfo_consumers_command(server: &mut Server, cid: ClientId, args: &Args) 
 }
 
 /// XINFO GROUPS key
-pub fn xinfo_groups_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xinfo_groups_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(at) = stream_or_reply(server, cid, args) else {
         return;
     };
@@ -68,7 +68,7 @@ pub fn xinfo_groups_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// XINFO STREAM key [FULL [COUNT count]]
-pub fn xinfo_stream_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xinfo_stream_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(at) = stream_or_reply(server, cid, args) else {
         return;
     };

@@ -8,7 +8,7 @@ use crate::server::keyspace::lookup::Lookup;
 use crate::store::stream::{Group, Nack, Stream, StreamId};
 
 /// XACK key group id [id ...]
-pub fn xack_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xack_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(at) = server.lookup_typed::<Stream>(cid, &args[1], Lookup::READ) else {
         return;
     };
@@ -44,7 +44,7 @@ struct PendingArgs<'a> {
 }
 
 /// XPENDING key group [[IDLE min-idle] start end count [consumer]]
-pub fn xpending_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xpending_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() != 3 && !(6..=9).contains(&args.len()) {
         return server.add_reply_syntax_error(cid);
     }

@@ -8,7 +8,7 @@ use crate::server::keyspace::lookup::Lookup;
 use crate::store::stream::Stream;
 
 /// XLEN key
-pub fn xlen_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xlen_command(server: &mut Server, cid: ClientId, args: &Args) {
     let n = match server.lookup_typed::<Stream>(cid, &args[1], Lookup::READ) {
         Ok(Some(at)) => {
             let s = at.value::<Stream>(&server.dbs);
@@ -21,12 +21,12 @@ pub fn xlen_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// XRANGE key start end [COUNT count]
-pub fn xrange_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.xrange_generic(cid, args, false);
 }
 
 /// XREVRANGE key end start [COUNT count]
-pub fn xrevrange_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xrevrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.xrange_generic(cid, args, true);
 }
 

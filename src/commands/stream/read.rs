@@ -29,12 +29,12 @@ struct ReadArgs<'a> {
 }
 
 /// XREAD [COUNT count] [BLOCK ms] STREAMS key [key ...] id [id ...]
-pub fn xread_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xread_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.xread_generic(cid, args, false);
 }
 
 /// XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key [key ...] id [id ...]
-pub fn xreadgroup_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xreadgroup_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.xread_generic(cid, args, true);
     server.prevent_command_propagation();
 }

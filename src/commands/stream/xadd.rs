@@ -218,7 +218,7 @@ fn limit_text(exact: TrimStrategy, buf: &mut [u8; STREAM_ID_STR_LEN]) -> &[u8] {
 }
 
 /// XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] *|id field value [field value ...]
-pub fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(parsed) = server.add_or_trim_args_or_reply(cid, args, true) else {
         return;
     };
@@ -307,7 +307,7 @@ pub fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count]
-pub fn xtrim_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xtrim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(parsed) = server.add_or_trim_args_or_reply(cid, args, false) else {
         return;
     };
@@ -342,7 +342,7 @@ pub fn xtrim_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// XDEL key id [id ...]
-pub fn xdel_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xdel_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let db = server.client_db(cid);
     let at = match server.lookup_typed::<Stream>(cid, key, Lookup::WRITE) {
@@ -367,7 +367,7 @@ pub fn xdel_command(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 /// XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]
-pub fn xsetid_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn xsetid_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(id) = server.strict_id_or_reply(cid, &args[2]) else {
         return;
     };

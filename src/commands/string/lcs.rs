@@ -174,7 +174,7 @@ impl LcsTable {
 }
 
 /// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN].
-pub fn lcs_command(server: &mut Server, cid: ClientId, args: &Args) {
+pub(crate) fn lcs_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let found_a = server.lookup_key(db, &args[1], Lookup::READ).is_some();
     let b = server.lookup_key(db, &args[2], Lookup::READ);

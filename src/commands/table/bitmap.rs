@@ -14,7 +14,7 @@ const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("bitcount", -2, bitops::bitcount_command)
         .flags(&[Flag::READONLY])
         .key_specs(&[KeySpec::index(1, &[Key::RO, Key::ACCESS])])

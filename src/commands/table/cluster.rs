@@ -16,7 +16,7 @@ const fn container(name: &'static str, arity: i32, subcommands: &'static [Comman
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("asking", 1, unbuilt::cluster_disabled_command)
         .flags(&[Flag::FAST])
         .also_in(&[Acl::CONNECTION])

@@ -17,7 +17,7 @@ const fn container(name: &'static str, arity: i32, subcommands: &'static [Comman
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("auth", -2, connection::auth_command)
         .flags(&[
             Flag::NOSCRIPT,

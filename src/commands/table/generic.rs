@@ -19,7 +19,7 @@ const fn container(name: &'static str, arity: i32, subcommands: &'static [Comman
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("copy", -3, keyspace::copy_command)
         .flags(&[Flag::WRITE, Flag::DENYOOM])
         .key_specs(&[

@@ -14,7 +14,7 @@ const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("geoadd", -5, geo::geoadd_command)
         .flags(&[Flag::WRITE, Flag::DENYOOM])
         .key_specs(&[KeySpec::index(1, &[Key::RW, Key::UPDATE])])

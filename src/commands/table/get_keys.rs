@@ -7,7 +7,7 @@ use crate::server::execution::args::Argv;
 use crate::server::execution::command::{GetKeysError, KeyFlags as Key, KeyRefs};
 
 /// SET reads the old value only with the option GET.
-pub fn set_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+pub(super) fn set_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
     let get = (3..argv.argc()).any(|i| argv.arg(i).eq_ignore_ascii_case(b"get"));
     let flags = if get {
         Key::RW | Key::ACCESS | Key::UPDATE
@@ -19,7 +19,7 @@ pub fn set_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysEr
 }
 
 /// BITFIELD only reads when all its operations are GETs. What is no valid operation counts as a write.
-pub fn bitfield_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+pub(super) fn bitfield_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
     let argc = argv.argc();
     let mut readonly = true;
     let mut i = 2;
@@ -46,7 +46,7 @@ pub fn bitfield_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetK
 
 /// XREAD and XREADGROUP: the first half of what follows the option STREAMS. A group or a key may be called `streams`, so the
 /// options before it are passed over one by one.
-pub fn xread_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+pub(super) fn xread_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
     let argc = argv.argc();
     let mut i = 1;
     while i < argc {
@@ -72,7 +72,7 @@ pub fn xread_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeys
 }
 
 /// MIGRATE has one key, or with the option KEYS all the arguments behind it. KEYS besides a key is a syntax error: no keys.
-pub fn migrate_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+pub(super) fn migrate_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
     let argc = argv.argc();
     let mut named = 3..4;
     let mut i = 6;
@@ -101,7 +101,7 @@ pub fn migrate_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKe
 }
 
 /// SORT reads one key, and writes the last one that STORE names. An argument that is no option is skipped, as upstream does.
-pub fn sort_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+pub(super) fn sort_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
     keys.push(1, Key::RO | Key::ACCESS);
     let argc = argv.argc();
     let mut store = None;
@@ -124,14 +124,14 @@ pub fn sort_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysE
 }
 
 /// The keys that BY and GET of SORT_RO lead to depend on the data: only the first one is known.
-pub fn sort_ro_get_keys(_: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+pub(super) fn sort_ro_get_keys(_: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
     keys.push(1, Key::RO | Key::ACCESS);
     Ok(())
 }
 
 /// GEORADIUS and GEORADIUSBYMEMBER: the sorted set, and the last key that STORE or STOREDIST names. Upstream gives these keys
 /// no flags.
-pub fn georadius_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
+pub(super) fn georadius_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), GetKeysError> {
     let argc = argv.argc();
     let mut store = None;
     let mut i = 5;

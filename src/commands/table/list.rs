@@ -13,7 +13,7 @@ const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("blmove", 6, list::blmove_command)
         .flags(&[Flag::WRITE, Flag::DENYOOM, Flag::BLOCKING])
         .key_specs(&[

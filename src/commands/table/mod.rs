@@ -28,10 +28,10 @@ mod string;
 mod transactions;
 mod unbuilt;
 
-pub use unbuilt::UNBUILT;
+pub(crate) use unbuilt::UNBUILT;
 
 /// All rows, for `CommandTable::new`.
-pub static FAMILIES: &[&[Command]] = &[
+pub(crate) static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     cluster::COMMANDS,
     connection::COMMANDS,

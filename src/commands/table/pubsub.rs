@@ -18,7 +18,7 @@ const fn container(name: &'static str, arity: i32, subcommands: &'static [Comman
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("psubscribe", -2, pubsub::psubscribe_command)
         .flags(&[
             Flag::PUBSUB,

@@ -16,7 +16,7 @@ const fn container(name: &'static str, arity: i32, subcommands: &'static [Comman
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     container(
         "function",
         -2,

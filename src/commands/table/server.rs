@@ -21,7 +21,7 @@ const fn container(name: &'static str, arity: i32, subcommands: &'static [Comman
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     container(
         "acl",
         -2,

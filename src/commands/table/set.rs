@@ -13,7 +13,7 @@ const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("sadd", -3, set::sadd_command)
         .flags(&[Flag::WRITE, Flag::DENYOOM, Flag::FAST])
         .key_specs(&[KeySpec::index(1, &[Key::RW, Key::INSERT])])

@@ -13,7 +13,7 @@ const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("bzmpop", -5, sorted_set::bzmpop_command)
         .flags(&[Flag::WRITE, Flag::BLOCKING])
         .key_specs(&[KeySpec::index(2, &[Key::RW, Key::ACCESS, Key::DELETE]).keynum(0, 1, 1)])

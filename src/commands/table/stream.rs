@@ -19,7 +19,7 @@ const fn container(name: &'static str, arity: i32, subcommands: &'static [Comman
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("xack", -4, stream::pending::xack_command)
         .flags(&[Flag::WRITE, Flag::FAST])
         .key_specs(&[KeySpec::index(1, &[Key::RW, Key::UPDATE])])

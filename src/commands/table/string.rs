@@ -14,7 +14,7 @@ const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("append", 3, string::append_command)
         .flags(&[Flag::WRITE, Flag::DENYOOM, Flag::FAST])
         .key_specs(&[KeySpec::index(1, &[Key::RW, Key::INSERT])])

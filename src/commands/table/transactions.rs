@@ -13,7 +13,7 @@ const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
 }
 
 /// In alphabetical order.
-pub static COMMANDS: &[Command] = &[
+pub(super) static COMMANDS: &[Command] = &[
     row("discard", 1, transactions::discard_command)
         .flags(&[
             Flag::NOSCRIPT,

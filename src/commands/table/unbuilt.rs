@@ -13,7 +13,7 @@ const fn unbuilt(name: &'static str, feature: &'static str) -> Unbuilt {
 }
 
 /// All of them, for `CommandTable::with_unbuilt`.
-pub static UNBUILT: &[Unbuilt] = &[
+pub(crate) static UNBUILT: &[Unbuilt] = &[
     unbuilt("acl|cat", ACL),
     unbuilt("acl|deluser", ACL),
     unbuilt("acl|dryrun", ACL),

@@ -9,7 +9,7 @@ const SMALL: usize = 256;
 const MAX_INT: usize = 16;
 
 /// See the module's text.
-pub struct Tail {
+pub(crate) struct Tail {
     small: [u8; SMALL],
     len: usize,
     /// All of it, once it has become larger than `small`.
@@ -25,7 +25,7 @@ impl Default for Tail {
 
 impl Tail {
     #[inline]
-    pub fn new() -> Tail {
+    pub(crate) fn new() -> Tail {
         Tail {
             small: [0; SMALL],
             len: 0,
@@ -62,7 +62,7 @@ impl Tail {
 
     /// A string, stored as an integer if it is one.
     #[inline]
-    pub fn push(&mut self, s: &[u8]) {
+    pub(crate) fn push(&mut self, s: &[u8]) {
         self.count += 1;
         let n = s.len();
         let first = s.first().copied().unwrap_or(b'x');
@@ -80,7 +80,7 @@ impl Tail {
     }
 
     #[inline]
-    pub fn push_int(&mut self, v: i64) {
+    pub(crate) fn push_int(&mut self, v: i64) {
         self.count += 1;
         if let 0..=127 = v
             && let Some(to) = self.place(2)
@@ -118,7 +118,7 @@ impl Tail {
 impl Listpack {
     /// Adds all these elements at the end.
     #[inline]
-    pub fn append_tail(&mut self, tail: &Tail) {
+    pub(crate) fn append_tail(&mut self, tail: &Tail) {
         let new = tail.bytes();
         let at = self.total_bytes() - 1;
         self.splice(at, 0, new.len());
@@ -132,7 +132,7 @@ impl Listpack {
 
     /// As [`Listpack::replace_int`], without moving anything when the element keeps its length.
     #[inline]
-    pub fn set_int(&mut self, p: LpPos, v: i64) {
+    pub(crate) fn set_int(&mut self, p: LpPos, v: i64) {
         let at = p.0 as usize;
         let e = Encoded::int(v);
         let size = e.size();

@@ -579,7 +579,7 @@ fn begins_with_a_command(file: &File, from: u64, to: u64) -> bool {
 }
 
 /// The tool (redis_check_aof_main). Returns the exit code: 0 when the files are valid, or were made so.
-pub fn redis_check_aof_main(argv: &[Vec<u8>]) -> i32 {
+pub(crate) fn redis_check_aof_main(argv: &[Vec<u8>]) -> i32 {
     let (program, args) = argv
         .split_first()
         .map_or((&[][..], argv), |(p, a)| (&p[..], a));

@@ -5,12 +5,12 @@
 //! scripts look for them. They know files and formats; there is no `Server`, no event loop and no log file here, and a
 //! damaged file is their daily bread: nothing in one may end them but by their own decision.
 
-pub mod aof;
-pub mod rdb;
-pub mod salvage;
+pub(crate) mod aof;
+pub(crate) mod rdb;
+pub(crate) mod salvage;
 
-pub use aof::redis_check_aof_main;
-pub use rdb::redis_check_rdb_main;
+pub(crate) use aof::redis_check_aof_main;
+pub(crate) use rdb::redis_check_rdb_main;
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -266,7 +266,11 @@ impl RdbCheck<'_> {
 
 /// Checks the snapshot that `r` is at the start of, and tells `out` (redis_check_rdb and what surrounds it in
 /// redis_check_rdb_main). `None` where there is nothing to read. True: it is sane.
-pub fn check_rdb<R: Read>(out: &mut dyn Write, name: &[u8], r: Option<&mut RdbReader<R>>) -> bool {
+pub(crate) fn check_rdb<R: Read>(
+    out: &mut dyn Write,
+    name: &[u8],
+    r: Option<&mut RdbReader<R>>,
+) -> bool {
     let mut check = RdbCheck {
         out,
         doing: Doing::Start,
@@ -295,7 +299,7 @@ pub fn check_rdb<R: Read>(out: &mut dyn Write, name: &[u8], r: Option<&mut RdbRe
 
 /// The tool (redis_check_rdb_main). Returns the exit code: 0 for a sane file, 1 for any other; for `--salvage` see
 /// [`salvage`].
-pub fn redis_check_rdb_main(argv: &[Vec<u8>]) -> i32 {
+pub(crate) fn redis_check_rdb_main(argv: &[Vec<u8>]) -> i32 {
     let (program, args) = argv
         .split_first()
         .map_or((&[][..], argv), |(p, a)| (&p[..], a));

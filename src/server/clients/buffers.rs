@@ -9,7 +9,7 @@ use crate::server::clients::client::{PROTO_REPLY_CHUNK_BYTES, PROTO_REPLY_MIN_BY
 use crate::server::clients::flags::{CLIENT_FAKE, ClientId};
 
 /// Seconds without a request or a reply after which a client is taken to be idle, and keeps no room for input.
-pub const QUERYBUF_IDLE_S: i64 = 2;
+pub(crate) const QUERYBUF_IDLE_S: i64 = 2;
 /// Input buffers waste this many bytes before anything is done about it.
 const QUERYBUF_WASTE: usize = 4 * 1024;
 /// Room for input up to this size is not worth taking back from a busy client (PROTO_RESIZE_THRESHOLD).
@@ -19,14 +19,14 @@ const CLIENTS_PEAK_MEM_USAGE_SLOTS: usize = 8;
 
 /// The most that one client's input and output took in each of the last seconds, in bytes.
 #[derive(Default, Clone, Copy)]
-pub struct ClientPeaks {
+pub(crate) struct ClientPeaks {
     slots: [(usize, usize); CLIENTS_PEAK_MEM_USAGE_SLOTS],
     now: usize,
 }
 
 impl ClientPeaks {
     /// What is noted from here on belongs to this second; the oldest one is forgotten.
-    pub fn begin(&mut self, unix_s: i64) {
+    pub(crate) fn begin(&mut self, unix_s: i64) {
         let n = CLIENTS_PEAK_MEM_USAGE_SLOTS;
         self.now = unix_s.rem_euclid(n as i64) as usize;
         self.slots[(self.now + 1) % n] = (0, 0);
@@ -38,7 +38,7 @@ impl ClientPeaks {
     }
 
     /// The most of input and of output (getExpansiveClientsInfo).
-    pub fn get(&self) -> (usize, usize) {
+    pub(crate) fn get(&self) -> (usize, usize) {
         self.slots
             .iter()
             .fold((0, 0), |m, s| (m.0.max(s.0), m.1.max(s.1)))
@@ -58,7 +58,7 @@ fn new_reply_size(size: usize, peak: usize) -> Option<usize> {
 
 impl Server {
     /// Gives back what a client does not need for its input.
-    pub fn clients_cron_resize_query_buffer(&mut self, cid: ClientId) {
+    pub(crate) fn clients_cron_resize_query_buffer(&mut self, cid: ClientId) {
         let now = self.clock.unix_s;
         let Some(c) = self.clients.get_mut(cid) else {
             return;
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Lets the size of a client's reply buffers follow what it uses of them.
-    pub fn clients_cron_resize_output_buffer(&mut self, cid: ClientId) {
+    pub(crate) fn clients_cron_resize_output_buffer(&mut self, cid: ClientId) {
         if !self.debug.reply_buffer_resizing {
             return;
         }
@@ -110,7 +110,7 @@ impl Server {
     }
 
     /// Notes what a client takes for the peaks of INFO.
-    pub fn clients_cron_track_expansive_clients(&mut self, cid: ClientId) {
+    pub(crate) fn clients_cron_track_expansive_clients(&mut self, cid: ClientId) {
         let Some(c) = self.clients.get(cid).filter(|c| !c.has(CLIENT_FAKE)) else {
             return;
         };

@@ -29,9 +29,9 @@ use crate::server::replica::{MasterStream, ReplState, Replica};
 use crate::wire::resp::Parser;
 
 /// Bytes of a reply buffer (PROTO_REPLY_CHUNK_BYTES).
-pub const PROTO_REPLY_CHUNK_BYTES: usize = 16 * 1024;
+pub(crate) const PROTO_REPLY_CHUNK_BYTES: usize = 16 * 1024;
 /// The smallest reply buffer, in bytes (PROTO_REPLY_MIN_BYTES).
-pub const PROTO_REPLY_MIN_BYTES: usize = 1024;
+pub(crate) const PROTO_REPLY_MIN_BYTES: usize = 1024;
 /// Bytes of a block behind the first buffer: what PROTO_REPLY_CHUNK_BYTES and a header come to in upstream's allocator. People
 /// have tuned their output limits by that, so a longer reply is a multiple of it too.
 const REPLY_BLOCK_BYTES: usize = 20 * 1024;
@@ -43,11 +43,11 @@ const LARGE_REPLY_SIZE: usize = 4096;
 /// Reply buffers of a size that are kept for reuse at the most.
 const POOL_MAX: usize = 256;
 /// Replies from this size on are sent from the value itself instead of a copy.
-pub const SHARE_MIN: usize = 64 * 1024;
+pub(crate) const SHARE_MIN: usize = 64 * 1024;
 
 /// The classes that client-output-buffer-limit distinguishes (CLIENT_TYPE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ClientType {
+pub(crate) enum ClientType {
     Normal = 0,
     Slave = 1,
     Pubsub = 2,
@@ -56,7 +56,7 @@ pub enum ClientType {
 
 impl ClientType {
     /// The class by its name in commands and directives.
-    pub fn by_name(name: &[u8]) -> Option<ClientType> {
+    pub(crate) fn by_name(name: &[u8]) -> Option<ClientType> {
         let is = |s: &str| name.eq_ignore_ascii_case(s.as_bytes());
         Some(match () {
             _ if is("normal") => ClientType::Normal,
@@ -69,14 +69,14 @@ impl ClientType {
 }
 
 /// One block of output behind the first buffer.
-pub enum Chunk {
+pub(crate) enum Chunk {
     Bytes(Vec<u8>),
     /// A part of a value, sent without copying it.
     Shared(SBuf, Range<usize>),
 }
 
 impl Chunk {
-    pub fn as_slice(&self) -> &[u8] {
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Chunk::Bytes(v) => v,
             Chunk::Shared(b, r) => &b.as_slice()[r.clone()],
@@ -93,7 +93,7 @@ impl Chunk {
 
 /// What is still to be sent to a client: a buffer of fixed size first, then a list of blocks.
 #[derive(Default)]
-pub struct Output {
+pub(crate) struct Output {
     pub buf: Vec<u8>,
     /// Bytes of the first block (the buffer, or the list's first) that are sent.
     pub sent: usize,
@@ -104,17 +104,17 @@ pub struct Output {
 
 impl Output {
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.buf.is_empty() && self.list.is_empty()
     }
 
     /// Memory that the list uses (getClientOutputBufferMemoryUsage).
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.list_bytes + self.list.len() * size_of::<Chunk>()
     }
 
     /// Bytes still to be sent.
-    pub fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.buf.len() + self.list.iter().map(|c| c.as_slice().len()).sum::<usize>() - self.sent
     }
 
@@ -135,7 +135,7 @@ impl Output {
 
     /// Appends the first `n` of eight bytes: the head of a reply, moved as one word.
     #[inline(always)]
-    pub fn push_head(&mut self, bytes: &[u8; 8], n: usize) {
+    pub(crate) fn push_head(&mut self, bytes: &[u8; 8], n: usize) {
         if self.list.is_empty() && self.buf.capacity() - self.buf.len() >= bytes.len() {
             let end = self.buf.len() + n;
             self.buf.extend_from_slice(bytes);
@@ -147,7 +147,7 @@ impl Output {
 
     /// Appends bytes behind whatever is there.
     #[inline]
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         if self.list.is_empty() && self.buf.capacity() - self.buf.len() >= bytes.len() {
             self.buf.extend_from_slice(bytes);
             return;
@@ -169,7 +169,7 @@ impl Output {
 
     /// The list's last block, when there is room for `room` more bytes in it.
     #[inline]
-    pub fn last_block(&mut self, room: usize) -> Option<&mut Vec<u8>> {
+    pub(crate) fn last_block(&mut self, room: usize) -> Option<&mut Vec<u8>> {
         match self.list.back_mut() {
             Some(Chunk::Bytes(v)) if v.capacity() - v.len() >= room => Some(v),
             _ => None,
@@ -179,7 +179,7 @@ impl Output {
     /// Takes the block out that more bytes would go to; true when that is the first buffer. To be given back with
     /// [`Output::put_last_block`] before anything else is written.
     #[inline]
-    pub fn take_last_block(&mut self) -> (Vec<u8>, bool) {
+    pub(crate) fn take_last_block(&mut self) -> (Vec<u8>, bool) {
         if self.list.is_empty() {
             return (std::mem::take(&mut self.buf), true);
         }
@@ -198,7 +198,7 @@ impl Output {
 
     /// Gives a block back, or adds one to the list.
     #[inline]
-    pub fn put_last_block(&mut self, block: Vec<u8>, first: bool) {
+    pub(crate) fn put_last_block(&mut self, block: Vec<u8>, first: bool) {
         if first {
             self.buf = block;
         } else if !block.is_empty() {
@@ -208,7 +208,7 @@ impl Output {
     }
 
     /// Appends bytes that were put together elsewhere; many of them are kept as they are.
-    pub fn push_vec(&mut self, bytes: Vec<u8>) {
+    pub(crate) fn push_vec(&mut self, bytes: Vec<u8>) {
         if bytes.len() < PROTO_REPLY_CHUNK_BYTES {
             return self.push(&bytes);
         }
@@ -217,14 +217,14 @@ impl Output {
     }
 
     /// Appends a part of a value by reference.
-    pub fn push_shared(&mut self, b: SBuf, r: Range<usize>) {
+    pub(crate) fn push_shared(&mut self, b: SBuf, r: Range<usize>) {
         let c = Chunk::Shared(b, r);
         self.list_bytes += c.mem();
         self.list.push_back(c);
     }
 
     /// The next bytes to send, up to `N` blocks.
-    pub fn slices<const N: usize>(&self) -> ([&[u8]; N], usize) {
+    pub(crate) fn slices<const N: usize>(&self) -> ([&[u8]; N], usize) {
         let mut out: [&[u8]; N] = [&[]; N];
         let mut n = 0;
         let mut skip = self.sent;
@@ -245,7 +245,7 @@ impl Output {
     }
 
     /// Notes that `n` bytes were sent; returns an emptied first buffer to give back to the pool.
-    pub fn advance(&mut self, mut n: usize) -> Option<Vec<u8>> {
+    pub(crate) fn advance(&mut self, mut n: usize) -> Option<Vec<u8>> {
         let mut freed = None;
         if !self.buf.is_empty() {
             let left = self.buf.len() - self.sent;
@@ -272,13 +272,13 @@ impl Output {
     }
 
     /// Throws away all that is not sent.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Output::default();
     }
 }
 
 /// A large argument on its way from the socket (see [`Parser::push_big`]).
-pub struct BigArg {
+pub(crate) struct BigArg {
     pub buf: SBuf,
     /// Its length without the CRLF.
     pub len: usize,
@@ -286,7 +286,7 @@ pub struct BigArg {
 
 /// What is noted with a client.
 #[derive(Clone, Copy, Default)]
-pub struct MemUsage {
+pub(crate) struct MemUsage {
     /// Bytes of it that are in the total (last_memory_usage).
     pub(super) bytes: usize,
     /// The bucket it stands in, and its place there.
@@ -295,7 +295,7 @@ pub struct MemUsage {
 }
 
 /// One connection, or a fake one.
-pub struct Client {
+pub(crate) struct Client {
     /// Counts up from 1, never reused: what CLIENT ID answers.
     pub id: u64,
     pub cid: ClientId,
@@ -348,7 +348,7 @@ pub struct Client {
 
 impl Client {
     /// The class of the client (getClientType).
-    pub fn client_type(&self) -> ClientType {
+    pub(crate) fn client_type(&self) -> ClientType {
         if self.flags & CLIENT_MASTER != 0 {
             ClientType::Master
         } else if self.flags & CLIENT_SLAVE != 0 && self.flags & CLIENT_MONITOR == 0 {
@@ -361,12 +361,12 @@ impl Client {
     }
 
     #[inline]
-    pub fn has(&self, flag: u64) -> bool {
+    pub(crate) fn has(&self, flag: u64) -> bool {
         self.flags & flag != 0
     }
 
     /// A request is over: CLIENT REPLY SKIP covers the one after it.
-    pub fn shift_reply_skip(&mut self) {
+    pub(crate) fn shift_reply_skip(&mut self) {
         let next = self.has(CLIENT_REPLY_SKIP_NEXT);
         self.flags &= !(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
         if next {
@@ -374,22 +374,22 @@ impl Client {
         }
     }
 
-    pub fn is_replica(&self) -> bool {
+    pub(crate) fn is_replica(&self) -> bool {
         self.has(CLIENT_SLAVE)
     }
 
     /// The master's stream; only the link to our master has one.
-    pub fn master_stream(&self) -> Option<&MasterStream> {
+    pub(crate) fn master_stream(&self) -> Option<&MasterStream> {
         self.master_stream.as_deref()
     }
 
     /// The replica part; only replicas of ours have one, and who has introduced itself as one.
-    pub fn repl(&self) -> Option<&Replica> {
+    pub(crate) fn repl(&self) -> Option<&Replica> {
         self.replica.as_deref()
     }
 
     /// The replica part, made when it is not there.
-    pub fn repl_mut(&mut self) -> &mut Replica {
+    pub(crate) fn repl_mut(&mut self) -> &mut Replica {
         self.replica.get_or_insert_default()
     }
 }
@@ -403,7 +403,7 @@ fn pool_index(size: usize) -> usize {
 }
 
 /// All clients, and which of them have something to be written or to be freed.
-pub struct Clients {
+pub(crate) struct Clients {
     slab: Slab<Box<Client>>,
     /// Generations, by slab key.
     generations: Vec<u32>,
@@ -434,7 +434,7 @@ impl Default for Clients {
 
 impl Clients {
     /// Adds a client (createClient); `conn` is none for a fake one. `now` is unix seconds.
-    pub fn create_client(&mut self, conn: Option<Socket>, now: i64) -> ClientId {
+    pub(crate) fn create_client(&mut self, conn: Option<Socket>, now: i64) -> ClientId {
         let entry = self.slab.vacant_entry();
         let key = entry.key();
         if self.generations.len() <= key {
@@ -487,60 +487,60 @@ impl Clients {
     }
 
     #[inline]
-    pub fn get(&self, cid: ClientId) -> Option<&Client> {
+    pub(crate) fn get(&self, cid: ClientId) -> Option<&Client> {
         let c = self.slab.get(cid.key as usize)?;
         (c.cid.generation == cid.generation).then_some(&**c)
     }
 
     #[inline]
-    pub fn get_mut(&mut self, cid: ClientId) -> Option<&mut Client> {
+    pub(crate) fn get_mut(&mut self, cid: ClientId) -> Option<&mut Client> {
         let c = self.slab.get_mut(cid.key as usize)?;
         (c.cid.generation == cid.generation).then_some(&mut **c)
     }
 
     /// Takes a client out; only for networking.rs.
-    pub fn remove(&mut self, cid: ClientId) -> Option<Box<Client>> {
+    pub(crate) fn remove(&mut self, cid: ClientId) -> Option<Box<Client>> {
         self.get(cid)?;
         Some(self.slab.remove(cid.key as usize))
     }
 
     /// Clients, fake ones included.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Client> {
         self.slab.iter().map(|(_, c)| &**c)
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
         self.slab.iter_mut().map(|(_, c)| &mut **c)
     }
 
     /// Ids of all clients, oldest id first; for loops that may mark some of them.
-    pub fn ids(&self) -> Vec<ClientId> {
+    pub(crate) fn ids(&self) -> Vec<ClientId> {
         let mut v: Vec<&Client> = self.iter().collect();
         v.sort_by_key(|c| c.id);
         v.iter().map(|c| c.cid).collect()
     }
 
     /// The slab's keys in use go up to this; for a walk in steps with [`Clients::by_key`].
-    pub fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.generations.len()
     }
 
-    pub fn by_key(&self, key: usize) -> Option<ClientId> {
+    pub(crate) fn by_key(&self, key: usize) -> Option<ClientId> {
         self.slab.get(key).map(|c| c.cid)
     }
 
     /// The client with this public id.
-    pub fn by_id(&self, id: u64) -> Option<ClientId> {
+    pub(crate) fn by_id(&self, id: u64) -> Option<ClientId> {
         self.iter().find(|c| c.id == id).map(|c| c.cid)
     }
 
     /// The client, when it may be written to; notes that it has something to send (prepareClientToWrite).
     #[inline(always)]
-    pub fn prepare_client_to_write(&mut self, cid: ClientId) -> Option<&mut Client> {
+    pub(crate) fn prepare_client_to_write(&mut self, cid: ClientId) -> Option<&mut Client> {
         let c = self.slab.get_mut(cid.key as usize)?;
         if c.cid.generation != cid.generation {
             return None;
@@ -556,7 +556,11 @@ impl Clients {
 
     /// The same for a push message, which CLIENT REPLY does not silence. Without `buffer` the client gets no reply buffer,
     /// for whoever appends by reference.
-    pub fn prepare_client_to_push(&mut self, cid: ClientId, buffer: bool) -> Option<&mut Client> {
+    pub(crate) fn prepare_client_to_push(
+        &mut self,
+        cid: ClientId,
+        buffer: bool,
+    ) -> Option<&mut Client> {
         const SILENT: u64 = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP;
         let c = self.slab.get_mut(cid.key as usize)?;
         if c.cid.generation != cid.generation {
@@ -582,7 +586,7 @@ impl Clients {
     }
 
     /// Whether the next bytes for the client take a reply buffer of more than a page or two.
-    pub fn needs_large_buffer(&self, cid: ClientId) -> bool {
+    pub(crate) fn needs_large_buffer(&self, cid: ClientId) -> bool {
         self.get(cid).is_some_and(|c| {
             !c.pending_write && c.out.is_empty() && c.reply_size > LARGE_REPLY_SIZE
         })
@@ -616,7 +620,7 @@ impl Clients {
     }
 
     /// Queues a client for the write before the next sleep without adding output.
-    pub fn queue_write(&mut self, cid: ClientId) {
+    pub(crate) fn queue_write(&mut self, cid: ClientId) {
         if let Some(c) = self.slab.get_mut(cid.key as usize)
             && c.cid.generation == cid.generation
             && !c.pending_write
@@ -645,7 +649,7 @@ impl Clients {
     }
 
     /// Reply buffers that a burst has left: of each size no more are kept than there are clients.
-    pub fn trim_pool(&mut self) {
+    pub(crate) fn trim_pool(&mut self) {
         let most = self.slab.len();
         for pool in &mut self.pool {
             if pool.len() > most {
@@ -656,14 +660,14 @@ impl Clients {
     }
 
     /// Frees all buffers that no client uses.
-    pub fn empty_pool(&mut self) {
+    pub(crate) fn empty_pool(&mut self) {
         for pool in &mut self.pool {
             *pool = Vec::new();
         }
     }
 
     /// Gives a sent buffer back.
-    pub fn recycle(&mut self, mut buf: Vec<u8>) {
+    pub(crate) fn recycle(&mut self, mut buf: Vec<u8>) {
         let size = buf.capacity();
         if !(PROTO_REPLY_MIN_BYTES..=PROTO_REPLY_CHUNK_BYTES).contains(&size) {
             return;

@@ -34,7 +34,7 @@ struct Bucket {
 
 /// What the clients take, and who takes most.
 #[derive(Default)]
-pub struct ClientMemory {
+pub(crate) struct ClientMemory {
     /// Bytes of all normal and Pub/Sub clients.
     total: usize,
     buckets: [Bucket; BUCKETS],
@@ -97,7 +97,7 @@ impl ClientMemory {
 
 impl Server {
     /// The limit in bytes; none when there is no limit (getClientEvictionLimit).
-    pub fn get_client_eviction_limit(&self) -> Option<u64> {
+    pub(crate) fn get_client_eviction_limit(&self) -> Option<u64> {
         let limit = match self.config.maxmemory_clients {
             0 => return None,
             percent @ ..0 if self.config.maxmemory > 0 => {
@@ -113,7 +113,7 @@ impl Server {
 
     /// Looks at what a client takes now (updateClientMemUsageAndBucket). To be called only while there is a limit.
     #[cold]
-    pub fn update_client_mem_usage_and_bucket(&mut self, cid: ClientId) {
+    pub(crate) fn update_client_mem_usage_and_bucket(&mut self, cid: ClientId) {
         let Some(c) = self.clients.get(cid) else {
             return;
         };
@@ -128,12 +128,12 @@ impl Server {
     }
 
     /// What the client takes is no longer counted: it is about to be freed.
-    pub fn forget_client_memory(&mut self, cid: ClientId) {
+    pub(crate) fn forget_client_memory(&mut self, cid: ClientId) {
         self.client_memory.set(&mut self.clients, cid, 0, None);
     }
 
     /// `maxmemory-clients` has changed: counting begins, or ends (applyClientMaxMemoryUsage).
-    pub fn apply_client_max_memory_usage(&mut self) {
+    pub(crate) fn apply_client_max_memory_usage(&mut self) {
         let on = self.config.maxmemory_clients != 0;
         for cid in self.clients.ids() {
             if on {
@@ -147,7 +147,7 @@ impl Server {
     /// Closes the largest clients until the rest is within the limit (evictClients). They are marked, and their buffers are
     /// freed at once: what is evicted next, keys perhaps, is judged by the memory in use.
     #[cold]
-    pub fn evict_clients(&mut self) {
+    pub(crate) fn evict_clients(&mut self) {
         let Some(limit) = self.get_client_eviction_limit() else {
             return;
         };
@@ -179,7 +179,7 @@ impl Server {
     /// Before a command: what its client takes by now, and what becomes of the largest (evictClients in processCommand).
     /// False when it is the client itself that goes.
     #[cold]
-    pub fn survives_client_eviction(&mut self, cid: ClientId) -> bool {
+    pub(crate) fn survives_client_eviction(&mut self, cid: ClientId) -> bool {
         self.update_client_mem_usage_and_bucket(cid);
         self.evict_clients();
         self.clients
@@ -188,7 +188,7 @@ impl Server {
     }
 
     /// The buckets as lines of text; none while there is no limit (DEBUG CLIENT-EVICTION).
-    pub fn client_eviction_report(&self) -> Option<String> {
+    pub(crate) fn client_eviction_report(&self) -> Option<String> {
         if self.config.maxmemory_clients == 0 {
             return None;
         }

@@ -39,7 +39,7 @@ const FLAG_LETTERS: &[(u64, char)] = &[
 
 /// The request that a client is running: it lies in the shared read buffer, not with the client.
 #[derive(Clone, Copy)]
-pub struct Running {
+pub(crate) struct Running {
     /// Bytes of the request as it came, or as it would have come in canonical form.
     request: usize,
     /// Bytes of its arguments.
@@ -47,7 +47,7 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn of(args: &Args) -> Running {
+    pub(crate) fn of(args: &Args) -> Running {
         let argv = args.iter().map(<[u8]>::len).sum();
         let digits = |n: usize| crate::base::num::digits10(n as u64) as usize;
         let heads: usize = args.iter().map(|a| digits(a.len()) + 5).sum();
@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Bytes that the client takes, its output included (getClientMemoryUsage).
-    pub fn client_memory_usage(&self, cid: ClientId) -> usize {
+    pub(crate) fn client_memory_usage(&self, cid: ClientId) -> usize {
         let Some(c) = self.clients.get(cid) else {
             return 0;
         };
@@ -125,7 +125,7 @@ impl Server {
     }
 
     /// The line of a client that runs nothing just now, for the log.
-    pub fn client_info_string(&self, cid: ClientId) -> String {
+    pub(crate) fn client_info_string(&self, cid: ClientId) -> String {
         let mut line = String::with_capacity(320);
         self.cat_client_info_string(&mut line, cid, None);
         line
@@ -133,7 +133,7 @@ impl Server {
 
     /// Appends the client's line without a line end (catClientInfoString); nothing when there is no such client.
     /// `running` is given for the client whose command asks.
-    pub fn cat_client_info_string(
+    pub(crate) fn cat_client_info_string(
         &self,
         line: &mut String,
         cid: ClientId,

@@ -16,21 +16,21 @@ use crate::server::clients::networking::accept_handler;
 use crate::server_log;
 
 /// One listening socket.
-pub struct Listener {
+pub(crate) struct Listener {
     pub socket: Socket,
     file: Option<FileId>,
     unix: bool,
 }
 
 impl Listener {
-    pub fn is_unix(&self) -> bool {
+    pub(crate) fn is_unix(&self) -> bool {
         self.unix
     }
 }
 
 /// All listening sockets; the number of one is what its event carries.
 #[derive(Default)]
-pub struct Listeners {
+pub(crate) struct Listeners {
     list: Vec<Listener>,
     /// Added to the index in an event's data, so that events of a closed set are not taken for the new one's.
     epoch: u64,
@@ -40,23 +40,23 @@ pub struct Listeners {
 
 impl Listeners {
     /// The listener an event names, unless its set has been replaced.
-    pub fn get(&self, data: u64) -> Option<&Listener> {
+    pub(crate) fn get(&self, data: u64) -> Option<&Listener> {
         if data >> 32 != self.epoch {
             return None;
         }
         self.list.get((data & 0xffff_ffff) as usize)
     }
 
-    pub fn has_tcp(&self) -> bool {
+    pub(crate) fn has_tcp(&self) -> bool {
         self.list.iter().any(|l| !l.unix)
     }
 
-    pub fn has_unix(&self) -> bool {
+    pub(crate) fn has_unix(&self) -> bool {
         self.list.iter().any(|l| l.unix)
     }
 
     /// The port that the first TCP listener really has; for port 0 in tests.
-    pub fn tcp_port(&self) -> Option<u16> {
+    pub(crate) fn tcp_port(&self) -> Option<u16> {
         let l = self.list.iter().find(|l| !l.unix)?;
         l.socket.local_addr().ok()?.as_socket().map(|a| a.port())
     }
@@ -64,7 +64,7 @@ impl Listeners {
 
 /// Why the server cannot listen.
 #[derive(Debug)]
-pub struct ListenError;
+pub(crate) struct ListenError;
 
 fn listen_tcp(ip: IpAddr, port: u16, backlog: i32) -> io::Result<Socket> {
     let addr = SocketAddr::new(ip, port);
@@ -157,7 +157,7 @@ impl Server {
     }
 
     /// Opens what the configuration asks for, at start-up; says why not in the log.
-    pub fn init_listeners(&mut self) -> Result<(), ListenError> {
+    pub(crate) fn init_listeners(&mut self) -> Result<(), ListenError> {
         let mut list = Vec::new();
         let port = self.config.port;
         if port != 0 {
@@ -203,7 +203,7 @@ impl Server {
     }
 
     /// Accepts again, after a time in which it could not.
-    pub fn resume_accepting(&mut self) {
+    pub(crate) fn resume_accepting(&mut self) {
         self.listeners.held = false;
         for (i, l) in self.listeners.list.iter().enumerate() {
             if let Some(file) = l.file {
@@ -253,7 +253,7 @@ impl Server {
     /// Follows a change of `port` or `bind` (changeListener, changeBindAddr). A new port is opened beside the old one, so on
     /// an error the old sockets stay. Other addresses of the same port may overlap with the old ones: those are closed first,
     /// and a failure leaves none until the caller has put the old values back and calls again.
-    pub fn change_listeners(&mut self) -> Result<(), ListenError> {
+    pub(crate) fn change_listeners(&mut self) -> Result<(), ListenError> {
         let port = self.config.port;
         let moved = self.listeners.tcp_port() != Some(port);
         let old_tcp = self.take_tcp_listeners();
@@ -309,7 +309,7 @@ impl Server {
     }
 
     /// Closes all listening sockets and removes the Unix socket's file (closeListeningSockets).
-    pub fn close_listening_sockets(&mut self, unlink_unix_socket: bool) {
+    pub(crate) fn close_listening_sockets(&mut self, unlink_unix_socket: bool) {
         use std::os::unix::ffi::OsStrExt;
         for l in std::mem::take(&mut self.listeners.list) {
             if let Some(file) = l.file {
@@ -324,12 +324,12 @@ impl Server {
 
     /// In a forked child: the sockets are the parent's, whose successor needs their addresses. They are closed here only, not
     /// deregistered: the event queue is the parent's too (closeChildUnusedResourceAfterFork).
-    pub fn close_inherited_listening_sockets(&mut self) {
+    pub(crate) fn close_inherited_listening_sockets(&mut self) {
         drop(std::mem::take(&mut self.listeners.list));
     }
 
     /// "Ready to accept ..." for each kind of listener.
-    pub fn log_ready(&self) {
+    pub(crate) fn log_ready(&self) {
         if self.listeners.has_tcp() {
             server_log!(Level::Notice, "Ready to accept connections tcp");
         }

@@ -1,14 +1,14 @@
 //! Connections and those at their other end: accepting, reading requests as they come, the client and its output, what it may
 //! take of memory, and what it is sent without having asked.
 
-pub mod buffers;
-pub mod client;
-pub mod eviction;
-pub mod flags;
-pub mod info;
-pub mod listen;
-pub mod networking;
-pub mod pubsub;
-pub mod reply;
-pub mod spill;
-pub mod subscriptions;
+pub(crate) mod buffers;
+pub(crate) mod client;
+pub(crate) mod eviction;
+pub(crate) mod flags;
+pub(crate) mod info;
+pub(crate) mod listen;
+pub(crate) mod networking;
+pub(crate) mod pubsub;
+pub(crate) mod reply;
+pub(crate) mod spill;
+pub(crate) mod subscriptions;

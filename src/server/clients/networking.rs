@@ -36,7 +36,7 @@ use crate::wire::ahead::Ahead;
 use crate::wire::resp::{Limits, MAX_REQUEST, Parsed, Parser, ProtocolError};
 
 /// Bytes read at a time (PROTO_IOBUF_LEN).
-pub const PROTO_IOBUF_LEN: usize = 16 * 1024;
+pub(crate) const PROTO_IOBUF_LEN: usize = 16 * 1024;
 /// Connections accepted in one call (MAX_ACCEPTS_PER_CALL).
 const MAX_ACCEPTS_PER_CALL: usize = 1000;
 /// Bytes written to one client in one call, so that a fast one does not starve the others (NET_MAX_WRITES_PER_EVENT).
@@ -64,7 +64,7 @@ it with the '--protected-mode no' option. 4) Set up an authentication password f
 one of the above things in order for the server to start accepting connections from the outside.\r\n";
 
 /// A listening socket is readable (connSocketAcceptHandler).
-pub fn accept_handler(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
+pub(crate) fn accept_handler(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
     server.exec.clock_stale = true;
     for _ in 0..MAX_ACCEPTS_PER_CALL {
         let Some(listener) = server.listeners.get(data) else {
@@ -146,7 +146,7 @@ fn accept_common_handler(server: &mut Server, conn: Socket, unix: bool) {
 }
 
 /// The socket of a client is readable (readQueryFromClient).
-pub fn read_query_from_client(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
+pub(crate) fn read_query_from_client(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
     let cid = ClientId::from_data(data);
     let Some(c) = server.clients.get(cid) else {
         return;
@@ -596,13 +596,13 @@ const SPILL_STEP: usize = 256 * 1024;
 
 impl Server {
     /// Clients with a connection, replicas included, and without those that are only still to be freed.
-    pub fn connected_clients(&self) -> usize {
+    pub(crate) fn connected_clients(&self) -> usize {
         let gone = self.exec.fake_clients + self.clients.to_close.len();
         self.clients.len().saturating_sub(gone)
     }
 
     /// Registers a client's socket and reads from it.
-    pub fn install_client(&mut self, cid: ClientId) -> io::Result<()> {
+    pub(crate) fn install_client(&mut self, cid: ClientId) -> io::Result<()> {
         use std::os::fd::AsRawFd;
         let Some(conn) = &self.clients[cid].conn else {
             return Ok(());
@@ -615,7 +615,7 @@ impl Server {
     }
 
     /// tcp-keepalive, as anetKeepAlive sets it.
-    pub fn set_keepalive(&self, conn: &Socket) {
+    pub(crate) fn set_keepalive(&self, conn: &Socket) {
         let secs = self.config.tcp_keepalive;
         if secs > 0 {
             let secs = secs as u64;
@@ -628,7 +628,7 @@ impl Server {
     }
 
     /// Goes on with the requests that wait in the client's own buffer.
-    pub fn process_pending_input(&mut self, cid: ClientId) {
+    pub(crate) fn process_pending_input(&mut self, cid: ClientId) {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
@@ -746,7 +746,7 @@ impl Server {
     // Writing -----------------------------------------------------------------------------------------------------------
 
     /// Writes what is queued, last first; what does not fit is left to a writable handler (handleClientsWithPendingWrites).
-    pub fn handle_clients_with_pending_writes(&mut self) -> usize {
+    pub(crate) fn handle_clients_with_pending_writes(&mut self) -> usize {
         let mut queue = std::mem::take(&mut self.clients.pending_write);
         let n = queue.len();
         // Who publishes has its reply behind all subscribers' messages, and a replica its stream behind the writer's reply.
@@ -773,7 +773,7 @@ impl Server {
     }
 
     /// Lets the event loop write to this client when its socket can take more.
-    pub fn install_write_handler(&mut self, cid: ClientId) {
+    pub(crate) fn install_write_handler(&mut self, cid: ClientId) {
         let c = &mut self.clients[cid];
         if let Some(file) = c.file {
             c.writing = true;
@@ -783,7 +783,7 @@ impl Server {
     }
 
     /// Whether there is output for the client, its part of the replication log included (clientHasPendingReplies).
-    pub fn client_has_pending_replies(&self, cid: ClientId) -> bool {
+    pub(crate) fn client_has_pending_replies(&self, cid: ClientId) -> bool {
         let Some(c) = self.clients.get(cid) else {
             return false;
         };
@@ -800,7 +800,7 @@ impl Server {
     }
 
     /// Writes as much as the socket and fairness allow (writeToClient). False when the client was marked for closing.
-    pub fn write_to_client(&mut self, cid: ClientId) -> bool {
+    pub(crate) fn write_to_client(&mut self, cid: ClientId) -> bool {
         self.stats.total_writes_processed += 1;
         let Some(file) = self.clients.get(cid).and_then(|c| c.file) else {
             return true;
@@ -915,7 +915,7 @@ impl Server {
     // Closing -----------------------------------------------------------------------------------------------------------
 
     /// Marks a client to be freed before the loop sleeps (freeClientAsync).
-    pub fn free_client_async(&mut self, cid: ClientId) {
+    pub(crate) fn free_client_async(&mut self, cid: ClientId) {
         if let Some(c) = self.clients.get_mut(cid) {
             c.flags |= CLIENT_CLOSE_ASAP;
             if !c.pending_free {
@@ -928,7 +928,7 @@ impl Server {
 
     /// The other side has closed the connection, or has gone: that it did so is told apart from what is closed here.
     #[cold]
-    pub fn hung_up(&mut self, cid: ClientId) {
+    pub(crate) fn hung_up(&mut self, cid: ClientId) {
         if let Some(c) = self.clients.get_mut(cid)
             && !c.has(CLIENT_CLOSE_ASAP)
             && let Some(r) = c.replica.as_deref_mut()
@@ -939,7 +939,7 @@ impl Server {
     }
 
     /// Frees the clients that are marked: the only place that does.
-    pub fn free_clients_in_async_queue(&mut self) {
+    pub(crate) fn free_clients_in_async_queue(&mut self) {
         // A client whose command has re-entered the loop lives until that command ends.
         let mut kept = Vec::new();
         while !self.clients.to_close.is_empty() {
@@ -1005,7 +1005,7 @@ impl Server {
     }
 
     /// Output and its bookkeeping, in bytes; a replica counts its part of the log too (getClientOutputBufferMemoryUsage).
-    pub fn client_output_memory(&self, cid: ClientId) -> usize {
+    pub(crate) fn client_output_memory(&self, cid: ClientId) -> usize {
         let Some(c) = self.clients.get(cid) else {
             return 0;
         };
@@ -1018,7 +1018,7 @@ impl Server {
 
     /// Whether the client has passed its class's output limit, hard, or soft for too long (checkClientOutputBufferLimits), or
     /// lets output gather without having authenticated (CVE-2025-21605).
-    pub fn check_client_output_buffer_limits(&mut self, cid: ClientId) -> bool {
+    pub(crate) fn check_client_output_buffer_limits(&mut self, cid: ClientId) -> bool {
         let used = self.client_output_memory(cid) as u64;
         let now = self.clock.unix_s;
         let class = match self.clients[cid].client_type() {
@@ -1055,7 +1055,7 @@ impl Server {
     }
 
     /// Closes a client whose output is past its limit (closeClientOnOutputBufferLimitReached). True when it did.
-    pub fn close_client_on_output_buffer_limit_reached(&mut self, cid: ClientId) -> bool {
+    pub(crate) fn close_client_on_output_buffer_limit_reached(&mut self, cid: ClientId) -> bool {
         let Some(c) = self.clients.get(cid) else {
             return false;
         };
@@ -1078,7 +1078,7 @@ impl Server {
     }
 
     /// `ip:port`, or `path:0`, of the other end (getClientPeerId).
-    pub fn client_peer(&self, cid: ClientId) -> String {
+    pub(crate) fn client_peer(&self, cid: ClientId) -> String {
         let Some(c) = self.clients.get(cid) else {
             return "?:0".into();
         };
@@ -1090,7 +1090,7 @@ impl Server {
     }
 
     /// The same of our end (getClientSockname).
-    pub fn client_sock(&self, cid: ClientId) -> String {
+    pub(crate) fn client_sock(&self, cid: ClientId) -> String {
         let Some(c) = self.clients.get(cid) else {
             return "?:0".into();
         };
@@ -1122,7 +1122,7 @@ fn write_output(mut conn: &Socket, out: &Output) -> (usize, io::Result<usize>) {
 }
 
 /// `ip:port`; IPv6 in brackets (anetFormatAddr).
-pub fn address_text(a: Option<socket2::SockAddr>) -> String {
+pub(crate) fn address_text(a: Option<socket2::SockAddr>) -> String {
     match a.and_then(|a| a.as_socket()) {
         Some(std::net::SocketAddr::V6(a)) => match a.ip().to_ipv4_mapped() {
             Some(v4) => format!("{v4}:{}", a.port()),
@@ -1134,7 +1134,7 @@ pub fn address_text(a: Option<socket2::SockAddr>) -> String {
 }
 
 /// The socket of a client with pending output is writable (sendReplyToClient).
-pub fn send_reply_to_client(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
+pub(crate) fn send_reply_to_client(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
     let cid = ClientId::from_data(data);
     // This turn's commands have answered already, but nobody may hear of them before the file has them.
     if !server.aof.buf.is_empty() {

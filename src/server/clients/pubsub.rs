@@ -32,34 +32,34 @@ const SHARE_MANY: usize = 256;
 
 impl Client {
     /// How many names of a kind the client listens to.
-    pub fn subscriptions(&self, kind: Kind) -> usize {
+    pub(crate) fn subscriptions(&self, kind: Kind) -> usize {
         self.pubsub.as_deref().map_or(0, |s| s.count(kind))
     }
 }
 
 /// Listeners by name, for each kind.
-pub struct Pubsub {
+pub(crate) struct Pubsub {
     listeners: [HashMap<Name, Vec<ClientId>, KeyHasher>; 3],
 }
 
 impl Pubsub {
-    pub fn new(hasher: &KeyHasher) -> Pubsub {
+    pub(crate) fn new(hasher: &KeyHasher) -> Pubsub {
         Pubsub {
             listeners: std::array::from_fn(|_| HashMap::with_hasher(hasher.clone())),
         }
     }
 
     /// Distinct names that somebody listens to.
-    pub fn len(&self, kind: Kind) -> usize {
+    pub(crate) fn len(&self, kind: Kind) -> usize {
         self.listeners[kind as usize].len()
     }
 
-    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn names(&self, kind: Kind) -> impl Iterator<Item = &[u8]> {
         self.listeners[kind as usize].keys().map(|n| &**n)
     }
 
     /// How many clients listen to a name.
-    pub fn listeners(&self, kind: Kind, name: &[u8]) -> usize {
+    pub(crate) fn listeners(&self, kind: Kind, name: &[u8]) -> usize {
         self.listeners[kind as usize].get(name).map_or(0, Vec::len)
     }
 
@@ -184,7 +184,7 @@ impl Delivery<'_> {
 
 impl Server {
     /// The client listens to a name (pubsubSubscribeChannel, pubsubSubscribePattern); false when it did before.
-    pub fn pubsub_subscribe(&mut self, cid: ClientId, kind: Kind, name: &[u8]) -> bool {
+    pub(crate) fn pubsub_subscribe(&mut self, cid: ClientId, kind: Kind, name: &[u8]) -> bool {
         match self.clients.get_mut(cid) {
             Some(c) => self.pubsub.add(kind, name, c),
             None => false,
@@ -192,12 +192,12 @@ impl Server {
     }
 
     /// It listens no more (pubsubUnsubscribeChannel, pubsubUnsubscribePattern); false when it did not.
-    pub fn pubsub_unsubscribe(&mut self, cid: ClientId, kind: Kind, name: &[u8]) -> bool {
+    pub(crate) fn pubsub_unsubscribe(&mut self, cid: ClientId, kind: Kind, name: &[u8]) -> bool {
         self.pubsub.remove(kind, name, cid, &mut self.clients)
     }
 
     /// The client listens to nothing any more, and is not told.
-    pub fn pubsub_unsubscribe_all(&mut self, cid: ClientId) {
+    pub(crate) fn pubsub_unsubscribe_all(&mut self, cid: ClientId) {
         let Some(mine) = self.clients.get(cid).and_then(|c| c.pubsub.as_deref()) else {
             return;
         };
@@ -212,7 +212,12 @@ impl Server {
 
     /// Sends a message to those who listen to the channel, and to those who listen to a pattern that it matches unless it is
     /// a shard channel; returns to how many (pubsubPublishMessage).
-    pub fn pubsub_publish_message(&mut self, channel: &[u8], message: &[u8], kind: Kind) -> usize {
+    pub(crate) fn pubsub_publish_message(
+        &mut self,
+        channel: &[u8],
+        message: &[u8],
+        kind: Kind,
+    ) -> usize {
         let mut receivers = 0;
         let mut delivery = Delivery {
             clients: &mut self.clients,
@@ -248,7 +253,7 @@ impl Server {
 
     /// Sends what was published to the client while its own command ran.
     #[cold]
-    pub fn send_pending_push_messages(&mut self, cid: ClientId) {
+    pub(crate) fn send_pending_push_messages(&mut self, cid: ClientId) {
         let text = self.exec.call.take_push_messages();
         if let Some(c) = self.clients.prepare_client_to_push(cid, true) {
             c.out.push(&text);

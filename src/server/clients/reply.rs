@@ -110,7 +110,7 @@ fn write_short_bulk(room: &mut [u8], s: &[u8]) -> usize {
 }
 
 /// Writes many bulk strings into a client's output in one pass; see [`Clients::write_bulks`].
-pub struct BulkWriter<'a> {
+pub(crate) struct BulkWriter<'a> {
     /// `None`: the client gets no replies.
     out: Option<&'a mut Output>,
     /// The output's last block, taken out; zeros from `at` on. Empty when there is no output.
@@ -149,7 +149,7 @@ impl BulkWriter<'_> {
 
     /// A bulk string.
     #[inline]
-    pub fn bulk(&mut self, s: &[u8]) {
+    pub(crate) fn bulk(&mut self, s: &[u8]) {
         let room = &mut self.block[self.at..];
         match write_short_bulk(room, s) {
             0 => self.bulk_anyway(s),
@@ -159,7 +159,7 @@ impl BulkWriter<'_> {
 
     /// The header of an array of `n`: an element that is an array itself.
     #[inline]
-    pub fn array_len(&mut self, n: usize) {
+    pub(crate) fn array_len(&mut self, n: usize) {
         let room = &mut self.block[self.at..];
         if let (Some((head, len)), Some(place)) = (short_head(b'*', n), room.first_chunk_mut()) {
             *place = head;
@@ -172,7 +172,7 @@ impl BulkWriter<'_> {
 
     /// Elements of a listpack; returns how many there were.
     #[inline]
-    pub fn bulks<'v>(&mut self, values: impl Iterator<Item = LpValue<'v>>) -> usize {
+    pub(crate) fn bulks<'v>(&mut self, values: impl Iterator<Item = LpValue<'v>>) -> usize {
         let mut n = 0;
         let mut room = &mut self.block[self.at..];
         for v in values {
@@ -221,13 +221,13 @@ impl BulkWriter<'_> {
 
     /// An integer as a bulk string.
     #[inline]
-    pub fn bulk_long_long(&mut self, n: i64) {
+    pub(crate) fn bulk_long_long(&mut self, n: i64) {
         self.bulk(itoa::Buffer::new().format(n).as_bytes());
     }
 
     /// An element of a listpack as a bulk string.
     #[inline]
-    pub fn bulk_value(&mut self, v: LpValue<'_>) {
+    pub(crate) fn bulk_value(&mut self, v: LpValue<'_>) {
         match v {
             LpValue::Str(s) => self.bulk(s),
             LpValue::Int(n) => self.bulk_long_long(n),
@@ -235,7 +235,7 @@ impl BulkWriter<'_> {
     }
 
     /// A value's buffer as a bulk string, by reference when it is large.
-    pub fn bulk_shared(&mut self, b: &SBuf) {
+    pub(crate) fn bulk_shared(&mut self, b: &SBuf) {
         if b.len() < SHARE_MIN {
             return self.bulk(b.as_slice());
         }
@@ -268,14 +268,14 @@ fn push_long_header(out: &mut Output, prefix: u8, n: i64) {
 impl Clients {
     /// Bytes that are RESP already.
     #[inline]
-    pub fn add_reply_proto(&mut self, cid: ClientId, bytes: &[u8]) {
+    pub(crate) fn add_reply_proto(&mut self, cid: ClientId, bytes: &[u8]) {
         if let Some(c) = self.prepare_client_to_write(cid) {
             c.out.push(bytes);
         }
     }
 
     /// The same, by value.
-    pub fn add_reply_vec(&mut self, cid: ClientId, bytes: Vec<u8>) {
+    pub(crate) fn add_reply_vec(&mut self, cid: ClientId, bytes: Vec<u8>) {
         if let Some(c) = self.prepare_client_to_write(cid) {
             c.out.push_vec(bytes);
         }
@@ -293,7 +293,7 @@ impl Clients {
 
     /// A bulk string.
     #[inline]
-    pub fn add_reply_bulk(&mut self, cid: ClientId, s: &[u8]) {
+    pub(crate) fn add_reply_bulk(&mut self, cid: ClientId, s: &[u8]) {
         let Some(c) = self.prepare_client_to_write(cid) else {
             return;
         };
@@ -321,7 +321,7 @@ impl Clients {
 
     /// Lets `f` write bulk strings, with little work for each. Headers of arrays come before.
     #[inline]
-    pub fn write_bulks(&mut self, cid: ClientId, f: impl FnOnce(&mut BulkWriter<'_>)) {
+    pub(crate) fn write_bulks(&mut self, cid: ClientId, f: impl FnOnce(&mut BulkWriter<'_>)) {
         let mut w = BulkWriter {
             out: self.prepare_client_to_write(cid).map(|c| &mut c.out),
             block: Vec::new(),
@@ -338,14 +338,14 @@ impl Clients {
     }
 
     /// Bytes that are RESP already, by reference.
-    pub fn add_reply_shared_proto(&mut self, cid: ClientId, b: &SBuf) {
+    pub(crate) fn add_reply_shared_proto(&mut self, cid: ClientId, b: &SBuf) {
         if let Some(c) = self.prepare_client_to_write(cid) {
             c.out.push_shared(b.clone(), 0..b.len());
         }
     }
 
     /// A part of a value's buffer as a bulk string, by reference when it is large.
-    pub fn add_reply_bulk_shared(
+    pub(crate) fn add_reply_bulk_shared(
         &mut self,
         cid: ClientId,
         b: &SBuf,
@@ -363,14 +363,14 @@ impl Clients {
 
     /// An integer as a bulk string.
     #[inline]
-    pub fn add_reply_bulk_long_long(&mut self, cid: ClientId, n: i64) {
+    pub(crate) fn add_reply_bulk_long_long(&mut self, cid: ClientId, n: i64) {
         let mut b = itoa::Buffer::new();
         self.add_reply_bulk(cid, b.format(n).as_bytes());
     }
 
     /// The string value of an entry.
     #[inline]
-    pub fn add_reply_bulk_entry(&mut self, cid: ClientId, e: &Entry) {
+    pub(crate) fn add_reply_bulk_entry(&mut self, cid: ClientId, e: &Entry) {
         match e.string() {
             Str::Int(n) => self.add_reply_bulk_long_long(cid, n),
             Str::Bytes(b) if b.len() < SHARE_MIN => self.add_reply_bulk(cid, b),
@@ -382,7 +382,7 @@ impl Clients {
     }
 
     #[inline]
-    pub fn add_reply_long_long(&mut self, cid: ClientId, n: i64) {
+    pub(crate) fn add_reply_long_long(&mut self, cid: ClientId, n: i64) {
         match n {
             0 => self.add_reply_proto(cid, b":0\r\n"),
             1 => self.add_reply_proto(cid, b":1\r\n"),
@@ -390,13 +390,13 @@ impl Clients {
         }
     }
 
-    pub fn resp_version(&self, cid: ClientId) -> u8 {
+    pub(crate) fn resp_version(&self, cid: ClientId) -> u8 {
         self.get(cid).map_or(2, |c| c.resp)
     }
 
     /// The null of a missing bulk string.
     #[inline]
-    pub fn add_reply_null(&mut self, cid: ClientId) {
+    pub(crate) fn add_reply_null(&mut self, cid: ClientId) {
         if self.resp_version(cid) == 2 {
             self.add_reply_proto(cid, b"$-1\r\n");
         } else {
@@ -405,7 +405,7 @@ impl Clients {
     }
 
     /// The null of a missing array.
-    pub fn add_reply_null_array(&mut self, cid: ClientId) {
+    pub(crate) fn add_reply_null_array(&mut self, cid: ClientId) {
         if self.resp_version(cid) == 2 {
             self.add_reply_proto(cid, b"*-1\r\n");
         } else {
@@ -414,12 +414,12 @@ impl Clients {
     }
 
     #[inline]
-    pub fn add_reply_array_len(&mut self, cid: ClientId, n: usize) {
+    pub(crate) fn add_reply_array_len(&mut self, cid: ClientId, n: usize) {
         self.add_header(cid, b'*', n as i64);
     }
 
     /// A map of `n` pairs: in RESP2 an array of twice as many.
-    pub fn add_reply_map_len(&mut self, cid: ClientId, n: usize) {
+    pub(crate) fn add_reply_map_len(&mut self, cid: ClientId, n: usize) {
         if self.resp_version(cid) == 2 {
             self.add_header(cid, b'*', 2 * n as i64);
         } else {
@@ -427,7 +427,7 @@ impl Clients {
         }
     }
 
-    pub fn add_reply_set_len(&mut self, cid: ClientId, n: usize) {
+    pub(crate) fn add_reply_set_len(&mut self, cid: ClientId, n: usize) {
         let prefix = if self.resp_version(cid) == 2 {
             b'*'
         } else {
@@ -437,11 +437,11 @@ impl Clients {
     }
 
     /// An attribute of `n` pairs; only RESP3 clients can take one.
-    pub fn add_reply_attribute_len(&mut self, cid: ClientId, n: usize) {
+    pub(crate) fn add_reply_attribute_len(&mut self, cid: ClientId, n: usize) {
         self.add_header(cid, b'|', n as i64);
     }
 
-    pub fn add_reply_push_len(&mut self, cid: ClientId, n: usize) {
+    pub(crate) fn add_reply_push_len(&mut self, cid: ClientId, n: usize) {
         let prefix = if self.resp_version(cid) == 2 {
             b'*'
         } else {
@@ -450,7 +450,7 @@ impl Clients {
         self.add_header(cid, prefix, n as i64);
     }
 
-    pub fn add_reply_bool(&mut self, cid: ClientId, b: bool) {
+    pub(crate) fn add_reply_bool(&mut self, cid: ClientId, b: bool) {
         let s: &[u8] = match (self.resp_version(cid), b) {
             (2, true) => b":1\r\n",
             (2, false) => b":0\r\n",
@@ -460,7 +460,7 @@ impl Clients {
         self.add_reply_proto(cid, s);
     }
 
-    pub fn add_reply_double(&mut self, cid: ClientId, d: f64) {
+    pub(crate) fn add_reply_double(&mut self, cid: ClientId, d: f64) {
         let mut buf = [0; D2STRING_SIZE];
         let s = d2string(&mut buf, d);
         if self.resp_version(cid) == 2 {
@@ -470,7 +470,7 @@ impl Clients {
         }
     }
 
-    pub fn add_reply_big_num(&mut self, cid: ClientId, digits: &[u8]) {
+    pub(crate) fn add_reply_big_num(&mut self, cid: ClientId, digits: &[u8]) {
         if self.resp_version(cid) == 2 {
             self.add_reply_bulk(cid, digits);
         } else {
@@ -479,7 +479,7 @@ impl Clients {
     }
 
     /// A verbatim string; `ext` has three letters.
-    pub fn add_reply_verbatim(&mut self, cid: ClientId, s: &[u8], ext: &str) {
+    pub(crate) fn add_reply_verbatim(&mut self, cid: ClientId, s: &[u8], ext: &str) {
         if self.resp_version(cid) == 2 {
             self.add_reply_bulk(cid, s);
         } else {
@@ -493,7 +493,7 @@ impl Clients {
 
     /// A status line; `s` has no line ends.
     #[inline]
-    pub fn add_reply_status(&mut self, cid: ClientId, s: &str) {
+    pub(crate) fn add_reply_status(&mut self, cid: ClientId, s: &str) {
         if let Some(c) = self.prepare_client_to_write(cid) {
             c.out.push(b"+");
             c.out.push(s.as_bytes());
@@ -502,7 +502,7 @@ impl Clients {
     }
 
     #[inline]
-    pub fn add_reply_ok(&mut self, cid: ClientId) {
+    pub(crate) fn add_reply_ok(&mut self, cid: ClientId) {
         self.add_reply_proto(cid, b"+OK\r\n");
     }
 }
@@ -514,7 +514,7 @@ macro_rules! forward {
             $(
                 #[doc = concat!("See [`Clients::", stringify!($name), "`].")]
                 #[inline]
-                pub fn $name(&mut self, cid: ClientId, $($arg: $ty),*) {
+                pub(crate) fn $name(&mut self, cid: ClientId, $($arg: $ty),*) {
                     self.clients.$name(cid, $($arg),*);
                 }
             )+
@@ -541,12 +541,12 @@ forward! {
 impl Server {
     /// An error reply (addReplyError). The text has no leading `-` and gets the code ERR, unless it begins with `-` and so
     /// brings a code of its own.
-    pub fn add_reply_error(&mut self, cid: ClientId, text: &str) {
+    pub(crate) fn add_reply_error(&mut self, cid: ClientId, text: &str) {
         self.add_reply_error_bytes(cid, text.as_bytes());
     }
 
     /// The same for a text that quotes bytes of a client; line ends become spaces.
-    pub fn add_reply_error_bytes(&mut self, cid: ClientId, text: &[u8]) {
+    pub(crate) fn add_reply_error_bytes(&mut self, cid: ClientId, text: &[u8]) {
         let mut line = Vec::with_capacity(text.len() + 8);
         if text.first() != Some(&b'-') {
             line.extend_from_slice(b"-ERR ");
@@ -641,23 +641,23 @@ impl Server {
         );
     }
 
-    pub fn add_reply_syntax_error(&mut self, cid: ClientId) {
+    pub(crate) fn add_reply_syntax_error(&mut self, cid: ClientId) {
         self.add_reply_error(cid, "syntax error");
     }
 
-    pub fn add_reply_wrong_type(&mut self, cid: ClientId) {
+    pub(crate) fn add_reply_wrong_type(&mut self, cid: ClientId) {
         self.add_reply_error(
             cid,
             "-WRONGTYPE Operation against a key holding the wrong kind of value",
         );
     }
 
-    pub fn add_reply_no_such_key(&mut self, cid: ClientId) {
+    pub(crate) fn add_reply_no_such_key(&mut self, cid: ClientId) {
         self.add_reply_error(cid, "no such key");
     }
 
     /// "wrong number of arguments for '...' command", with the full name of the command that runs.
-    pub fn add_reply_error_arity(&mut self, cid: ClientId) {
+    pub(crate) fn add_reply_error_arity(&mut self, cid: ClientId) {
         let name = self
             .exec
             .call
@@ -670,7 +670,7 @@ impl Server {
     }
 
     /// "invalid expire time in '...' command".
-    pub fn add_reply_error_expire_time(&mut self, cid: ClientId) {
+    pub(crate) fn add_reply_error_expire_time(&mut self, cid: ClientId) {
         let name = self
             .exec
             .call
@@ -680,7 +680,7 @@ impl Server {
     }
 
     /// A subcommand that is not there (addReplySubcommandSyntaxError).
-    pub fn add_reply_subcommand_syntax_error(&mut self, cid: ClientId, args: &Args) {
+    pub(crate) fn add_reply_subcommand_syntax_error(&mut self, cid: ClientId, args: &Args) {
         let mut text = b"unknown subcommand or wrong number of arguments for '".to_vec();
         let sub = if args.len() > 1 { &args[1] } else { b"" };
         text.extend_from_slice(crate::server::execution::exec::shown_part(sub));
@@ -691,7 +691,7 @@ impl Server {
     }
 
     /// The lines of a HELP subcommand between upstream's first and last ones (addReplyHelp).
-    pub fn add_reply_help(&mut self, cid: ClientId, args: &Args, lines: &[&str]) {
+    pub(crate) fn add_reply_help(&mut self, cid: ClientId, args: &Args, lines: &[&str]) {
         self.add_reply_array_len(cid, lines.len() + 3);
         let first = format!(
             "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -706,7 +706,7 @@ impl Server {
     }
 
     /// What `f` replies to the client, which is not sent; `None` when the client gets no replies.
-    pub fn reply_of(&mut self, cid: ClientId, f: impl FnOnce(&mut Server)) -> Option<SBuf> {
+    pub(crate) fn reply_of(&mut self, cid: ClientId, f: impl FnOnce(&mut Server)) -> Option<SBuf> {
         let c = self.clients.prepare_client_to_write(cid)?;
         let before = std::mem::take(&mut c.out);
         f(self);
@@ -720,7 +720,7 @@ impl Server {
     }
 
     /// Answers even a master, as REPLCONF GETACK must be (CLIENT_MASTER_FORCE_REPLY).
-    pub fn with_forced_reply(&mut self, cid: ClientId, f: impl FnOnce(&mut Server)) {
+    pub(crate) fn with_forced_reply(&mut self, cid: ClientId, f: impl FnOnce(&mut Server)) {
         if let Some(c) = self.clients.get_mut(cid) {
             c.flags |= CLIENT_MASTER_FORCE_REPLY;
         }
@@ -731,7 +731,7 @@ impl Server {
     }
 
     /// The connection ends as soon as what was written to it is sent: at once when that is nothing, since CLIENT REPLY is off.
-    pub fn close_after_reply(&mut self, cid: ClientId) {
+    pub(crate) fn close_after_reply(&mut self, cid: ClientId) {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
@@ -743,7 +743,7 @@ impl Server {
 
     /// Whether this is the link to our master.
     #[inline]
-    pub fn is_master_client(&self, cid: ClientId) -> bool {
+    pub(crate) fn is_master_client(&self, cid: ClientId) -> bool {
         self.clients.get(cid).is_some_and(|c| c.has(CLIENT_MASTER))
     }
 }

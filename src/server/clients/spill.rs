@@ -11,7 +11,7 @@ use crate::base::sys;
 
 /// See the head of the file.
 #[derive(Debug)]
-pub struct Spill {
+pub(crate) struct Spill {
     file: File,
     read: u64,
     written: u64,
@@ -19,7 +19,7 @@ pub struct Spill {
 
 /// What [`Spill::send`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     pub bytes: usize,
     /// The socket takes no more for now.
     pub full: bool,
@@ -30,7 +30,7 @@ impl Spill {
     ///
     /// # Errors
     /// The system's.
-    pub fn create() -> io::Result<Spill> {
+    pub(crate) fn create() -> io::Result<Spill> {
         let file = sys::nameless_file()?;
         Ok(Spill {
             file,
@@ -40,7 +40,7 @@ impl Spill {
     }
 
     /// Bytes that have gone in and not come out.
-    pub fn pending(&self) -> u64 {
+    pub(crate) fn pending(&self) -> u64 {
         self.written - self.read
     }
 
@@ -48,7 +48,7 @@ impl Spill {
     ///
     /// # Errors
     /// The system's: no room. What went in is then useless, since a part may be missing.
-    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.written += bytes.len() as u64;
         Ok(())
@@ -58,7 +58,7 @@ impl Spill {
     ///
     /// # Errors
     /// As [`Self::create`] and [`Self::append`].
-    pub fn append_to(slot: &mut Option<Spill>, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn append_to(slot: &mut Option<Spill>, bytes: &[u8]) -> io::Result<()> {
         match slot {
             Some(spill) => spill.append(bytes),
             None => slot.insert(Spill::create()?).append(bytes),
@@ -69,7 +69,7 @@ impl Spill {
     ///
     /// # Errors
     /// The socket's; and an unexpected end of the file.
-    pub fn send(&mut self, socket: RawFd, most: usize) -> io::Result<Sent> {
+    pub(crate) fn send(&mut self, socket: RawFd, most: usize) -> io::Result<Sent> {
         let want = usize::try_from(self.pending()).unwrap_or(most).min(most);
         if want == 0 {
             return Ok(Sent {

@@ -7,7 +7,7 @@ pub(super) type Name = Rc<[u8]>;
 
 /// The three kinds of names that one can listen to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     Channel = 0,
     Pattern = 1,
     Shard = 2,
@@ -17,7 +17,7 @@ pub(super) const KINDS: [Kind; 3] = [Kind::Channel, Kind::Pattern, Kind::Shard];
 
 /// What one client listens to: names and its place among the listeners of each.
 #[derive(Default)]
-pub struct Subscriptions {
+pub(crate) struct Subscriptions {
     pub(super) places: [HashMap<Name, u32>; 3],
 }
 
@@ -26,17 +26,17 @@ impl Subscriptions {
         self.places.iter().all(HashMap::is_empty)
     }
 
-    pub fn count(&self, kind: Kind) -> usize {
+    pub(crate) fn count(&self, kind: Kind) -> usize {
         self.places[kind as usize].len()
     }
 
     /// Names of one kind.
-    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn names(&self, kind: Kind) -> impl Iterator<Item = &[u8]> {
         self.places[kind as usize].keys().map(|n| &**n)
     }
 
     /// Bytes that the client's own tables take; the names are shared with the server (pubsubMemOverhead).
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         let entry = size_of::<Name>() + size_of::<u32>() + 1;
         let tables: usize = self.places.iter().map(HashMap::capacity).sum();
         size_of::<Subscriptions>() + tables * entry

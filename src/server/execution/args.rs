@@ -6,7 +6,7 @@ use crate::ds::sbuf::SBuf;
 use crate::wire::resp::{BIG, Parser, Span};
 
 /// An argument vector, its first argument being the command's name. `server::execution::exec` makes one of its `Args`.
-pub trait Argv {
+pub(crate) trait Argv {
     fn argc(&self) -> usize;
     /// Argument `i`, which must be below `argc()`.
     fn arg(&self, i: usize) -> &[u8];
@@ -22,7 +22,7 @@ impl<T: AsRef<[u8]>> Argv for [T] {
 }
 
 /// The command line that stands inside another one from argument `from` on, as in COMMAND GETKEYS.
-pub struct ArgvTail<'a, A: ?Sized> {
+pub(crate) struct ArgvTail<'a, A: ?Sized> {
     pub argv: &'a A,
     pub from: usize,
 }
@@ -37,7 +37,7 @@ impl<A: Argv + ?Sized> Argv for ArgvTail<'_, A> {
 }
 
 /// The arguments of a running command.
-pub struct Args<'a> {
+pub(crate) struct Args<'a> {
     text: &'a [u8],
     spans: &'a [Span],
     big: &'a [SBuf],
@@ -48,7 +48,7 @@ pub struct Args<'a> {
 impl<'a> Args<'a> {
     /// The request that `parser` has completed in `buf`.
     #[inline]
-    pub fn of(parser: &'a Parser, buf: &'a [u8]) -> Args<'a> {
+    pub(crate) fn of(parser: &'a Parser, buf: &'a [u8]) -> Args<'a> {
         Args {
             text: parser.inline_text().unwrap_or(buf),
             spans: parser.spans(),
@@ -63,7 +63,7 @@ impl<'a> Args<'a> {
 
     /// A request in the form that servers write: the first `len` bytes of `text`.
     #[inline]
-    pub fn whole(text: &'a [u8], spans: &'a [Span], len: usize) -> Args<'a> {
+    pub(crate) fn whole(text: &'a [u8], spans: &'a [Span], len: usize) -> Args<'a> {
         Args {
             text,
             spans,
@@ -74,7 +74,7 @@ impl<'a> Args<'a> {
 
     /// Words of `text`, which came from a file.
     #[inline]
-    pub fn of_spans(text: &'a [u8], spans: &'a [Span]) -> Args<'a> {
+    pub(crate) fn of_spans(text: &'a [u8], spans: &'a [Span]) -> Args<'a> {
         Args {
             text,
             spans,
@@ -84,30 +84,30 @@ impl<'a> Args<'a> {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.spans.len()
     }
 
     /// The bytes of the request, when they can be passed on as they are.
     #[inline]
-    pub fn raw(&self) -> Option<&'a [u8]> {
+    pub(crate) fn raw(&self) -> Option<&'a [u8]> {
         let raw = self.text.get(..self.raw_len)?;
         (!raw.is_empty()).then_some(raw)
     }
 
     /// The argument's own buffer, when it has one: to be kept instead of copied.
     #[inline]
-    pub fn big(&self, i: usize) -> Option<&'a SBuf> {
+    pub(crate) fn big(&self, i: usize) -> Option<&'a SBuf> {
         let s = self.spans[i];
         (s.start == BIG).then(|| &self.big[s.end as usize])
     }
 
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         (0..self.len()).map(|i| &self[i])
     }
 
     /// An argument, if it is where it should be: for a report of a crash in the middle of something.
-    pub fn get(&self, i: usize) -> Option<&[u8]> {
+    pub(crate) fn get(&self, i: usize) -> Option<&[u8]> {
         let s = self.spans.get(i)?;
         if s.start == BIG {
             return self.big.get(s.end as usize).map(SBuf::as_slice);
@@ -136,12 +136,12 @@ impl<'a> Args<'a> {
 
     /// Case-insensitive comparison of an argument.
     #[inline]
-    pub fn is(&self, i: usize, word: &str) -> bool {
+    pub(crate) fn is(&self, i: usize, word: &str) -> bool {
         self[i].eq_ignore_ascii_case(word.as_bytes())
     }
 
     /// A copy that outlives the query buffer; big arguments are shared.
-    pub fn to_owned(&self) -> OwnedArgs {
+    pub(crate) fn to_owned(&self) -> OwnedArgs {
         let mut o = OwnedArgs::default();
         for i in 0..self.len() {
             match self.big(i) {
@@ -176,14 +176,14 @@ impl Argv for Args<'_> {
 
 /// Arguments that own their bytes.
 #[derive(Default, Clone, Debug)]
-pub struct OwnedArgs {
+pub(crate) struct OwnedArgs {
     text: Vec<u8>,
     spans: Vec<Span>,
     big: Vec<SBuf>,
 }
 
 impl OwnedArgs {
-    pub fn from_slices(args: &[&[u8]]) -> OwnedArgs {
+    pub(crate) fn from_slices(args: &[&[u8]]) -> OwnedArgs {
         let mut o = OwnedArgs::default();
         for a in args {
             o.push(a);
@@ -191,7 +191,7 @@ impl OwnedArgs {
         o
     }
 
-    pub fn push(&mut self, arg: &[u8]) {
+    pub(crate) fn push(&mut self, arg: &[u8]) {
         let end = self.text.len() + arg.len();
         if arg.len() >= crate::wire::resp::PROTO_MBULK_BIG_ARG || end >= BIG as usize {
             return self.push_big(SBuf::from_slice(arg));
@@ -204,7 +204,7 @@ impl OwnedArgs {
         });
     }
 
-    pub fn push_big(&mut self, arg: SBuf) {
+    pub(crate) fn push_big(&mut self, arg: SBuf) {
         self.spans.push(Span {
             start: BIG,
             end: self.big.len() as u32,
@@ -213,7 +213,7 @@ impl OwnedArgs {
     }
 
     #[inline]
-    pub fn as_args(&self) -> Args<'_> {
+    pub(crate) fn as_args(&self) -> Args<'_> {
         Args {
             text: &self.text,
             spans: &self.spans,

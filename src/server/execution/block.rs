@@ -5,7 +5,7 @@ use crate::server::execution::command::CommandId;
 
 /// Why a client is blocked (blockingType).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BlockType {
+pub(crate) enum BlockType {
     /// WAIT: for replicas to acknowledge.
     Wait,
     /// WAITAOF: for replicas, and this server, to have it on the disk.
@@ -21,7 +21,7 @@ pub enum BlockType {
 }
 
 /// The state of a blocked client.
-pub struct Block {
+pub(crate) struct Block {
     pub kind: BlockType,
     /// Unix ms; 0: for ever.
     pub timeout: i64,
@@ -36,7 +36,7 @@ pub struct Block {
 
 impl Block {
     /// One that has no end of its own.
-    pub fn new(kind: BlockType) -> Block {
+    pub(crate) fn new(kind: BlockType) -> Block {
         Block {
             kind,
             timeout: 0,
@@ -49,7 +49,7 @@ impl Block {
 }
 
 /// What a client that is blocked on keys waits for.
-pub struct Waiting {
+pub(crate) struct Waiting {
     pub(super) db: usize,
     /// Without repetitions.
     pub(super) keys: Vec<Box<[u8]>>,

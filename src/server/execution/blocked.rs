@@ -6,28 +6,28 @@
 
 mod keys;
 
-pub use keys::{Blocking, TimeoutUnit};
+pub(crate) use keys::{Blocking, TimeoutUnit};
 
 use crate::server::Server;
 use crate::server::clients::flags::{CLIENT_BLOCKED, ClientId};
 use crate::server::execution::block::{Block, BlockType};
 
 // What a pause holds back (PAUSE_ACTION_*).
-pub const PAUSE_ACTION_CLIENT_WRITE: u32 = 1;
-pub const PAUSE_ACTION_CLIENT_ALL: u32 = 2;
-pub const PAUSE_ACTION_EXPIRE: u32 = 4;
-pub const PAUSE_ACTION_EVICT: u32 = 8;
-pub const PAUSE_ACTION_REPLICA: u32 = 16;
+pub(crate) const PAUSE_ACTION_CLIENT_WRITE: u32 = 1;
+pub(crate) const PAUSE_ACTION_CLIENT_ALL: u32 = 2;
+pub(crate) const PAUSE_ACTION_EXPIRE: u32 = 4;
+pub(crate) const PAUSE_ACTION_EVICT: u32 = 8;
+pub(crate) const PAUSE_ACTION_REPLICA: u32 = 16;
 /// CLIENT PAUSE ALL.
-pub const PAUSE_ACTIONS_CLIENT_ALL_SET: u32 =
+pub(crate) const PAUSE_ACTIONS_CLIENT_ALL_SET: u32 =
     PAUSE_ACTION_CLIENT_ALL | PAUSE_ACTION_EXPIRE | PAUSE_ACTION_EVICT | PAUSE_ACTION_REPLICA;
 /// CLIENT PAUSE WRITE.
-pub const PAUSE_ACTIONS_CLIENT_WRITE_SET: u32 =
+pub(crate) const PAUSE_ACTIONS_CLIENT_WRITE_SET: u32 =
     PAUSE_ACTION_CLIENT_WRITE | PAUSE_ACTION_EXPIRE | PAUSE_ACTION_EVICT | PAUSE_ACTION_REPLICA;
 
 /// Who asked for a pause; each has its own end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PausePurpose {
+pub(crate) enum PausePurpose {
     ByClientCommand = 0,
     DuringShutdown = 1,
     DuringFailover = 2,
@@ -37,7 +37,7 @@ pub enum PausePurpose {
 
 /// The pauses in force.
 #[derive(Default)]
-pub struct Pause {
+pub(crate) struct Pause {
     /// Actions held back and until when (unix ms), by purpose.
     by: [(u32, i64); 4],
     /// The union of the actions.
@@ -47,7 +47,7 @@ pub struct Pause {
 }
 
 impl Pause {
-    pub fn expire_paused(&self) -> bool {
+    pub(crate) fn expire_paused(&self) -> bool {
         self.actions & PAUSE_ACTION_EXPIRE != 0
     }
 
@@ -59,7 +59,7 @@ impl Pause {
 impl Server {
     /// Holds `actions` back until `end` (unix ms; i64::MAX for ever). A pause only grows: a later end and more actions win
     /// (pauseActions).
-    pub fn pause_actions(&mut self, purpose: PausePurpose, end: i64, actions: u32) {
+    pub(crate) fn pause_actions(&mut self, purpose: PausePurpose, end: i64, actions: u32) {
         let p = &mut self.pause.by[purpose as usize];
         p.0 = actions;
         p.1 = p.1.max(end);
@@ -69,13 +69,13 @@ impl Server {
     }
 
     /// Ends a pause (unpauseActions).
-    pub fn unpause_actions(&mut self, purpose: PausePurpose) {
+    pub(crate) fn unpause_actions(&mut self, purpose: PausePurpose) {
         self.pause.by[purpose as usize] = (0, 0);
         self.update_paused_actions();
     }
 
     /// Ends the pauses whose time has come (updatePausedActions).
-    pub fn update_paused_actions(&mut self) {
+    pub(crate) fn update_paused_actions(&mut self) {
         let before = self.pause.actions;
         let now = self.clock.unix_ms;
         for p in &mut self.pause.by {
@@ -92,7 +92,7 @@ impl Server {
     }
 
     /// The actions that are paused, ended pauses taken off (isPausedActionsWithUpdate).
-    pub fn is_paused(&mut self, actions: u32) -> bool {
+    pub(crate) fn is_paused(&mut self, actions: u32) -> bool {
         if self.pause.actions & actions == 0 {
             return false;
         }
@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Blocks a client (blockClient), until `block.timeout` (unix ms, 0 for ever).
-    pub fn block_client(&mut self, cid: ClientId, block: Block) {
+    pub(crate) fn block_client(&mut self, cid: ClientId, block: Block) {
         if let Some(c) = self.clients.get_mut(cid) {
             c.flags |= CLIENT_BLOCKED;
             self.repl.blocked_clients += 1;
@@ -116,7 +116,7 @@ impl Server {
 
     /// Lets a client wait until the pause ends (blockPostponeClient). Its command stays in the query buffer as if it had not
     /// been looked at; so the link to our master, too, has not moved on.
-    pub fn block_postpone_client(&mut self, cid: ClientId) {
+    pub(crate) fn block_postpone_client(&mut self, cid: ClientId) {
         self.block_client(cid, Block::new(BlockType::Postpone));
         self.pause.postponed.push(cid);
     }
@@ -151,7 +151,7 @@ impl Server {
     }
 
     /// Lets a client go on: its requests are looked at again before the next sleep (unblockClient).
-    pub fn unblock_client(&mut self, cid: ClientId) {
+    pub(crate) fn unblock_client(&mut self, cid: ClientId) {
         if let Some(block) = self.take_block(cid) {
             if block.kind != BlockType::Postpone {
                 self.after_waiting(cid);
@@ -167,7 +167,7 @@ impl Server {
     }
 
     /// Goes on with the requests of unblocked clients (processUnblockedClients).
-    pub fn process_unblocked_clients(&mut self) {
+    pub(crate) fn process_unblocked_clients(&mut self) {
         while !self.exec.unblocked.is_empty() {
             for cid in std::mem::take(&mut self.exec.unblocked) {
                 let Some(c) = self.clients.get(cid) else {
@@ -182,7 +182,7 @@ impl Server {
 
     /// A blocked client's time is up, or CLIENT UNBLOCK says so (unblockClientOnTimeout). A pause and a shutdown have ends
     /// of their own.
-    pub fn unblock_client_on_timeout(&mut self, cid: ClientId, error: bool) {
+    pub(crate) fn unblock_client_on_timeout(&mut self, cid: ClientId, error: bool) {
         let kind = self.clients.get(cid).and_then(|c| c.block.as_ref());
         let Some(kind) = kind.map(|b| b.kind) else {
             return;
@@ -214,7 +214,7 @@ impl Server {
     }
 
     /// Unblocks a client with an error (unblockClientOnError).
-    pub fn unblock_client_on_error(&mut self, cid: ClientId, text: &str) {
+    pub(crate) fn unblock_client_on_error(&mut self, cid: ClientId, text: &str) {
         let Some(block) = self.take_block(cid) else {
             return;
         };

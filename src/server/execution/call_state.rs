@@ -14,7 +14,7 @@ use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, Propaga
 
 /// The state of the running unit.
 #[derive(Default)]
-pub struct CallState {
+pub(crate) struct CallState {
     /// Whose request is running; none: nobody's.
     pub client: Option<ClientId>,
     /// The running command; it stays behind the last one, for the report of a crash.
@@ -29,7 +29,7 @@ pub struct CallState {
 
 /// What the running command says of itself; over with it.
 #[derive(Default)]
-pub struct CommandState {
+pub(crate) struct CommandState {
     /// It is propagated as these words instead of its own.
     pub rewrite: Option<OwnedArgs>,
     /// Arguments that neither the slow log nor monitors may show.
@@ -43,7 +43,7 @@ pub struct CommandState {
 }
 
 /// A command, and what it had said, while one runs within its unit.
-pub struct OuterCommand {
+pub(crate) struct OuterCommand {
     cmd: Option<CommandId>,
     own: CommandState,
 }
@@ -51,7 +51,7 @@ pub struct OuterCommand {
 impl CommandState {
     /// Where the command is propagated to (PROPAGATE_*, 0: nowhere), which has `changed` the data or has not.
     #[inline]
-    pub fn propagation_target(&self, changed: bool) -> u8 {
+    pub(crate) fn propagation_target(&self, changed: bool) -> u8 {
         match (self.prevent_propagation, changed) {
             (true, _) => 0,
             (false, true) => PROPAGATE_AOF | PROPAGATE_REPL,
@@ -64,66 +64,66 @@ impl CallState {
     // What a command says of itself ------------------------------------------------------------------------------------
 
     /// The command is propagated as `words`.
-    pub fn rewrite_as(&mut self, words: OwnedArgs) {
+    pub(crate) fn rewrite_as(&mut self, words: OwnedArgs) {
         self.leftovers = true;
         self.own.rewrite = Some(words);
     }
 
-    pub fn is_rewritten(&self) -> bool {
+    pub(crate) fn is_rewritten(&self) -> bool {
         self.own.rewrite.is_some()
     }
 
-    pub fn prevent_propagation(&mut self) {
+    pub(crate) fn prevent_propagation(&mut self) {
         self.leftovers = true;
         self.own.prevent_propagation = true;
     }
 
     /// The command is propagated to `target` (PROPAGATE_*) even if it changes nothing.
-    pub fn force_propagation(&mut self, target: u8) {
+    pub(crate) fn force_propagation(&mut self, target: u8) {
         self.leftovers = true;
         self.own.force_propagate |= target;
     }
 
-    pub fn redact(&mut self, argument: usize) {
+    pub(crate) fn redact(&mut self, argument: usize) {
         self.leftovers = true;
         self.own.redacted.push(argument);
     }
 
-    pub fn is_redacted(&self, argument: usize) -> bool {
+    pub(crate) fn is_redacted(&self, argument: usize) -> bool {
         self.own.redacted.contains(&argument)
     }
 
-    pub fn set_error_reply_sent(&mut self) {
+    pub(crate) fn set_error_reply_sent(&mut self) {
         self.leftovers = true;
         self.own.error_reply_sent = true;
     }
 
     /// The error was nobody's, or is counted otherwise.
     #[inline]
-    pub fn forget_error_reply(&mut self) {
+    pub(crate) fn forget_error_reply(&mut self) {
         self.own.error_reply_sent = false;
     }
 
     // What a unit gathers ----------------------------------------------------------------------------------------------
 
     /// Queues what is to be propagated before the unit's last command itself.
-    pub fn queue(&mut self, op: PropagateOp) {
+    pub(crate) fn queue(&mut self, op: PropagateOp) {
         self.leftovers = true;
         self.also_propagate.push(op);
     }
 
     #[inline]
-    pub fn has_queued(&self) -> bool {
+    pub(crate) fn has_queued(&self) -> bool {
         !self.also_propagate.is_empty()
     }
 
     /// All that is queued. It comes back by [`CallState::recycle_queue`] when it is sent.
-    pub fn take_queued(&mut self) -> Vec<PropagateOp> {
+    pub(crate) fn take_queued(&mut self) -> Vec<PropagateOp> {
         std::mem::take(&mut self.also_propagate)
     }
 
     /// Takes an emptied queue for the next.
-    pub fn recycle_queue(&mut self, mut queue: Vec<PropagateOp>) {
+    pub(crate) fn recycle_queue(&mut self, mut queue: Vec<PropagateOp>) {
         queue.clear();
         if self.also_propagate.is_empty() {
             self.also_propagate = queue;
@@ -131,17 +131,17 @@ impl CallState {
     }
 
     /// A message to the client whose request is running: it follows the reply.
-    pub fn push_after_reply(&mut self, text: &[u8]) {
+    pub(crate) fn push_after_reply(&mut self, text: &[u8]) {
         self.leftovers = true;
         self.pending_push_messages.extend_from_slice(text);
     }
 
     #[inline]
-    pub fn has_push_messages(&self) -> bool {
+    pub(crate) fn has_push_messages(&self) -> bool {
         !self.pending_push_messages.is_empty()
     }
 
-    pub fn take_push_messages(&mut self) -> Vec<u8> {
+    pub(crate) fn take_push_messages(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pending_push_messages)
     }
 
@@ -149,25 +149,25 @@ impl CallState {
 
     /// Whether something is set that has to be looked at after the command.
     #[inline]
-    pub fn has_leftovers(&self) -> bool {
+    pub(crate) fn has_leftovers(&self) -> bool {
         self.leftovers
     }
 
     /// What the command has said so far.
     #[inline]
-    pub fn own(&mut self) -> &mut CommandState {
+    pub(crate) fn own(&mut self) -> &mut CommandState {
         &mut self.own
     }
 
     /// The command is over: what it has said goes, and is the caller's. What its unit has gathered stays.
     #[inline]
-    pub fn end_command(&mut self) -> CommandState {
+    pub(crate) fn end_command(&mut self) -> CommandState {
         self.leftovers = false;
         std::mem::take(&mut self.own)
     }
 
     /// A command begins within the running one's unit.
-    pub fn begin_nested(&mut self, cmd: CommandId) -> OuterCommand {
+    pub(crate) fn begin_nested(&mut self, cmd: CommandId) -> OuterCommand {
         OuterCommand {
             cmd: self.cmd.replace(cmd),
             own: std::mem::take(&mut self.own),
@@ -176,7 +176,7 @@ impl CallState {
 
     /// The nested command is over, and the outer one goes on with what it had said. What the nested one has said is the
     /// caller's.
-    pub fn end_nested(&mut self, outer: OuterCommand) -> CommandState {
+    pub(crate) fn end_nested(&mut self, outer: OuterCommand) -> CommandState {
         self.cmd = outer.cmd;
         std::mem::replace(&mut self.own, outer.own)
     }

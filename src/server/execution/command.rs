@@ -24,21 +24,23 @@ mod get_keys;
 mod names;
 mod row;
 
-pub use flags::{AclCategories, CommandFlags, KeyFlags};
-pub use get_keys::{GetKeysError, KeyRefs, KeySearch, get_keys_from_call, get_keys_from_command};
+pub(crate) use flags::{AclCategories, CommandFlags, KeyFlags};
+pub(crate) use get_keys::{
+    GetKeysError, KeyRefs, KeySearch, get_keys_from_call, get_keys_from_command,
+};
 use names::{Entry, NameIndex};
-pub use row::{Arg, ArgType, BeginSearch, Command, FindKeys, Group, Guard, KeySpec};
+pub(crate) use row::{Arg, ArgType, BeginSearch, Command, FindKeys, Group, Guard, KeySpec};
 
 /// What runs a command.
-pub type Proc = fn(&mut Server, ClientId, &Args);
+pub(crate) type Proc = fn(&mut Server, ClientId, &Args);
 
 /// Finds the keys of a command whose key specs do not tell all; appends to the `KeyRefs`. Called with an argument vector
 /// of any length and content.
-pub type GetKeysProc = fn(&dyn Argv, &mut KeyRefs) -> Result<(), GetKeysError>;
+pub(crate) type GetKeysProc = fn(&dyn Argv, &mut KeyRefs) -> Result<(), GetKeysError>;
 
 /// A command or subcommand of the running server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CommandId(pub u16);
+pub(crate) struct CommandId(pub u16);
 
 /// "No command", "no parent", "no name to compare": an id that is never given out.
 const NONE: u16 = u16::MAX;
@@ -51,7 +53,7 @@ impl CommandId {
 
 /// What running a command needs of its row, in half a cache line.
 #[derive(Clone, Copy, Debug)]
-pub struct CommandRow {
+pub(crate) struct CommandRow {
     pub proc: Option<Proc>,
     pub flags: CommandFlags,
     pub command: &'static Command,
@@ -67,23 +69,23 @@ pub struct CommandRow {
 impl CommandRow {
     /// Whether a call with `argc` arguments, the names included, has a legal number of them.
     #[inline]
-    pub fn accepts_argc(&self, argc: usize) -> bool {
+    pub(crate) fn accepts_argc(&self, argc: usize) -> bool {
         let more = argc.wrapping_sub(usize::from(self.min_args));
         more <= usize::from(self.more_args) || (self.more_args == u16::MAX && more <= argc)
     }
 
-    pub fn has_subcommands(&self) -> bool {
+    pub(crate) fn has_subcommands(&self) -> bool {
         self.subs != 0
     }
 
-    pub fn parent(&self) -> Option<CommandId> {
+    pub(crate) fn parent(&self) -> Option<CommandId> {
         (self.parent != NONE).then_some(CommandId(self.parent))
     }
 }
 
 /// What INFO commandstats and latencystats count for a command.
 #[derive(Debug, Default)]
-pub struct CommandStats {
+pub(crate) struct CommandStats {
     pub calls: u64,
     /// Total time spent in calls, in microseconds.
     pub microseconds: u64,
@@ -97,7 +99,7 @@ pub struct CommandStats {
 
 /// Why a `rename-command` cannot be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RenameError {
+pub(crate) enum RenameError {
     NoSuchCommand,
     TargetExists,
 }
@@ -115,7 +117,7 @@ impl std::error::Error for RenameError {}
 
 /// A command or subcommand of 7.2 that is not built.
 #[derive(Debug)]
-pub struct Unbuilt {
+pub(crate) struct Unbuilt {
     /// Lower case; the full name of a subcommand, `script|load`, whose container has a row.
     pub name: &'static str,
     /// What it is about, as the error text names it.
@@ -124,7 +126,7 @@ pub struct Unbuilt {
 
 /// All commands of the server, by name and by id.
 #[derive(Debug)]
-pub struct CommandTable {
+pub(crate) struct CommandTable {
     rows: Vec<CommandRow>,
     stats: Vec<CommandStats>,
     names: NameIndex,
@@ -137,7 +139,7 @@ pub struct CommandTable {
 impl CommandTable {
     /// Builds the table from its families. In Sentinel mode it has only the commands flagged `SENTINEL`, else all but
     /// those flagged `ONLY_SENTINEL`.
-    pub fn new(families: &[&'static [Command]], sentinel_mode: bool) -> CommandTable {
+    pub(crate) fn new(families: &[&'static [Command]], sentinel_mode: bool) -> CommandTable {
         let exists = |c: &Command| {
             if sentinel_mode {
                 c.all_flags().contains(CommandFlags::SENTINEL)
@@ -192,14 +194,14 @@ impl CommandTable {
 
     /// The table with these names besides, which lead to no command but are not unknown either.
     #[must_use]
-    pub fn with_unbuilt(mut self, list: &'static [Unbuilt]) -> CommandTable {
+    pub(crate) fn with_unbuilt(mut self, list: &'static [Unbuilt]) -> CommandTable {
         let named = |u: &'static Unbuilt| (Cow::Borrowed(u.name.as_bytes()), u);
         self.unbuilt = list.iter().map(named).collect();
         self
     }
 
     /// What is not built, by its name (renames applied), whatever its case.
-    pub fn lookup_unbuilt(&self, name: &[u8]) -> Option<&'static Unbuilt> {
+    pub(crate) fn lookup_unbuilt(&self, name: &[u8]) -> Option<&'static Unbuilt> {
         let mut known = self.unbuilt.iter();
         known
             .find(|(own, _)| own.eq_ignore_ascii_case(name))
@@ -207,7 +209,7 @@ impl CommandTable {
     }
 
     /// The subcommand of `parent` that is not built, by its name, whatever its case.
-    pub fn lookup_unbuilt_subcommand(
+    pub(crate) fn lookup_unbuilt_subcommand(
         &self,
         parent: CommandId,
         name: &[u8],
@@ -218,25 +220,28 @@ impl CommandTable {
 
     /// The command of that name (renames applied), whatever its case. Does not find subcommands.
     #[inline]
-    pub fn lookup(&self, name: &[u8]) -> Option<CommandId> {
+    pub(crate) fn lookup(&self, name: &[u8]) -> Option<CommandId> {
         self.names.find(NONE, name)
     }
 
     /// The subcommand of `parent` with that name, whatever its case.
     #[inline]
-    pub fn lookup_subcommand(&self, parent: CommandId, name: &[u8]) -> Option<CommandId> {
+    pub(crate) fn lookup_subcommand(&self, parent: CommandId, name: &[u8]) -> Option<CommandId> {
         self.names.find(parent.0, name)
     }
 
     /// The command that these arguments call: the subcommand where there are subcommands and a second argument, even when
     /// the container has a procedure of its own.
-    pub fn lookup_command(&self, argv: &(impl Argv + ?Sized)) -> Option<CommandId> {
+    pub(crate) fn lookup_command(&self, argv: &(impl Argv + ?Sized)) -> Option<CommandId> {
         self.resolve(&self.names, argv)
     }
 
     /// As `lookup_command`, but a renamed or disabled command is found by its original name too.
     #[cfg(test)]
-    pub fn lookup_command_or_original(&self, argv: &(impl Argv + ?Sized)) -> Option<CommandId> {
+    pub(crate) fn lookup_command_or_original(
+        &self,
+        argv: &(impl Argv + ?Sized),
+    ) -> Option<CommandId> {
         self.lookup_command(argv).or_else(|| {
             self.original_names
                 .as_ref()
@@ -257,7 +262,7 @@ impl CommandTable {
     }
 
     /// The command or subcommand by a name in the form `get` or `config|get`.
-    pub fn lookup_command_by_full_name(&self, name: &[u8]) -> Option<CommandId> {
+    pub(crate) fn lookup_command_by_full_name(&self, name: &[u8]) -> Option<CommandId> {
         match name.iter().position(|&b| b == b'|') {
             None => self.lookup(name),
             Some(bar) => {
@@ -273,32 +278,32 @@ impl CommandTable {
     ///
     /// Never for an id that this table gave out.
     #[inline]
-    pub fn row(&self, id: CommandId) -> &CommandRow {
+    pub(crate) fn row(&self, id: CommandId) -> &CommandRow {
         &self.rows[id.index()]
     }
 
     /// The declaration of the command.
     #[inline]
-    pub fn command(&self, id: CommandId) -> &'static Command {
+    pub(crate) fn command(&self, id: CommandId) -> &'static Command {
         self.rows[id.index()].command
     }
 
     /// The name as declared, with the container's before it: `config|get`. A rename does not change it.
-    pub fn full_name(&self, id: CommandId) -> &'static str {
+    pub(crate) fn full_name(&self, id: CommandId) -> &'static str {
         self.command(id).name
     }
 
-    pub fn parent(&self, id: CommandId) -> Option<CommandId> {
+    pub(crate) fn parent(&self, id: CommandId) -> Option<CommandId> {
         self.rows[id.index()].parent()
     }
 
     /// What running the command needs, or the one that it is a subcommand of.
-    pub fn container_row(&self, id: CommandId) -> &CommandRow {
+    pub(crate) fn container_row(&self, id: CommandId) -> &CommandRow {
         self.row(self.parent(id).unwrap_or(id))
     }
 
     /// The ids of the subcommands, in declared order.
-    pub fn subcommands(&self, id: CommandId) -> impl Iterator<Item = CommandId> + use<> {
+    pub(crate) fn subcommands(&self, id: CommandId) -> impl Iterator<Item = CommandId> + use<> {
         let row = &self.rows[id.index()];
         let ids: Range<u16> = if row.subs == 0 {
             0..0
@@ -309,7 +314,7 @@ impl CommandTable {
     }
 
     /// The commands that can be called by some name, without subcommands, in declared order; renamed ones come last.
-    pub fn callable(&self) -> impl Iterator<Item = CommandId> {
+    pub(crate) fn callable(&self) -> impl Iterator<Item = CommandId> {
         self.names
             .entries
             .iter()
@@ -318,22 +323,22 @@ impl CommandTable {
     }
 
     /// All ids there are: subcommands and disabled commands too.
-    pub fn ids(&self) -> impl Iterator<Item = CommandId> + use<> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = CommandId> + use<> {
         (0..self.rows.len() as u16).map(CommandId)
     }
 
     #[inline]
-    pub fn stats(&self, id: CommandId) -> &CommandStats {
+    pub(crate) fn stats(&self, id: CommandId) -> &CommandStats {
         &self.stats[id.index()]
     }
 
     #[inline]
-    pub fn stats_mut(&mut self, id: CommandId) -> &mut CommandStats {
+    pub(crate) fn stats_mut(&mut self, id: CommandId) -> &mut CommandStats {
         &mut self.stats[id.index()]
     }
 
     /// CONFIG RESETSTAT's part.
-    pub fn reset_stats(&mut self) {
+    pub(crate) fn reset_stats(&mut self) {
         self.stats.fill_with(CommandStats::default);
     }
 
@@ -343,7 +348,7 @@ impl CommandTable {
     /// # Errors
     ///
     /// The table stays as it was when there is no `old`, or when `new` is taken by another command.
-    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
+    pub(crate) fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
         let Some(id) = self.lookup(old) else {
             return self.rename_unbuilt(old, new);
         };

@@ -64,7 +64,7 @@ use crate::wire::resp::Parser;
 
 /// The state of execution.
 #[derive(Default)]
-pub struct Exec {
+pub(crate) struct Exec {
     /// What the running call has set.
     pub call: CallState,
     /// Clients whose postponed command can run again.
@@ -95,7 +95,7 @@ pub struct Exec {
 
 /// What is to become of the connection's further requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Processed {
+pub(crate) enum Processed {
     /// The next request may be looked at.
     Done,
     /// The client is blocked, or about to be closed: stop here.
@@ -108,7 +108,7 @@ pub enum Processed {
 const UNUSUAL_CLIENT: u64 = CLIENT_SLAVE | CLIENT_PUBSUB | CLIENT_MULTI;
 
 /// What an error text shows of an argument: the first 128 bytes, up to a NUL, as C's formats do.
-pub fn shown_part(arg: &[u8]) -> &[u8] {
+pub(crate) fn shown_part(arg: &[u8]) -> &[u8] {
     let end = memchr::memchr(0, arg).unwrap_or(arg.len());
     &arg[..end.min(128)]
 }
@@ -116,7 +116,7 @@ pub fn shown_part(arg: &[u8]) -> &[u8] {
 impl Server {
     /// Runs or refuses one request (processCommand). `Done`: the client is still there and neither blocked nor closing.
     #[inline(always)]
-    pub fn process_command(&mut self, cid: ClientId, args: &Args) -> Processed {
+    pub(crate) fn process_command(&mut self, cid: ClientId, args: &Args) -> Processed {
         let Some(mut id) = self.lookup_cached(args) else {
             return self.no_such_command(cid, args);
         };
@@ -167,7 +167,7 @@ impl Server {
     /// or shows it to others. To be called before the requests of a read, and after whatever may change it: a command with
     /// ADMIN, one that changes its client's flags for its look-ups or its tracking, a nested turn of the event loop.
     #[inline]
-    pub fn refresh_shortcuts(&mut self, cid: ClientId) {
+    pub(crate) fn refresh_shortcuts(&mut self, cid: ClientId) {
         self.exec.unusual = self.repl.master_host.is_some()
             || self.loading.is_some()
             || self.pause.actions != 0
@@ -190,7 +190,7 @@ impl Server {
 
     /// Whether the current client's look-ups leave LRU data alone. To be called when a child begins or ends: that can be in
     /// the middle of any command.
-    pub fn refresh_no_touch(&mut self) {
+    pub(crate) fn refresh_no_touch(&mut self) {
         let client = self.exec.call.client;
         let c = client.and_then(|cid| self.clients.get(cid));
         self.exec.no_touch =
@@ -419,7 +419,7 @@ impl Server {
 
     /// Refuses a request before it runs (rejectCommand).
     #[cold]
-    pub fn reject_command(
+    pub(crate) fn reject_command(
         &mut self,
         cid: ClientId,
         id: Option<CommandId>,
@@ -537,7 +537,7 @@ impl Server {
     }
 
     /// Whether a protected directive or command may be used over this connection (allowProtectedAction).
-    pub fn allow_protected_action(&self, action: ProtectedAction, cid: ClientId) -> bool {
+    pub(crate) fn allow_protected_action(&self, action: ProtectedAction, cid: ClientId) -> bool {
         match action {
             ProtectedAction::Yes => true,
             ProtectedAction::No => false,
@@ -546,7 +546,7 @@ impl Server {
     }
 
     /// A connection from this host: a Unix socket or a loopback address; fake clients are ourselves.
-    pub fn client_is_local(&self, cid: ClientId) -> bool {
+    pub(crate) fn client_is_local(&self, cid: ClientId) -> bool {
         let Some(c) = self.clients.get(cid) else {
             return false;
         };
@@ -584,7 +584,7 @@ impl Server {
 
     /// Runs a command, counts it, and propagates its effect (call).
     #[inline(always)]
-    pub fn call(
+    pub(crate) fn call(
         &mut self,
         cid: ClientId,
         id: CommandId,
@@ -836,7 +836,7 @@ impl Server {
     }
 
     /// Runs a command that was read from a file: no check, no statistics, nothing propagated.
-    pub fn run_loaded_command(&mut self, cid: ClientId, id: CommandId, args: &Args) {
+    pub(crate) fn run_loaded_command(&mut self, cid: ClientId, id: CommandId, args: &Args) {
         let row = self.commands.row(id);
         let Some(proc) = row.proc else {
             return;
@@ -854,17 +854,17 @@ impl Server {
     }
 
     /// The running command is not propagated, whatever it changes (preventCommandPropagation); what it queues itself is.
-    pub fn prevent_command_propagation(&mut self) {
+    pub(crate) fn prevent_command_propagation(&mut self) {
         self.exec.call.prevent_propagation();
     }
 
     /// The running command is propagated there (PROPAGATE_*) even if it changes nothing (forceCommandPropagation).
-    pub fn force_command_propagation(&mut self, target: u8) {
+    pub(crate) fn force_command_propagation(&mut self, target: u8) {
         self.exec.call.force_propagation(target);
     }
 
     /// The running command is to be propagated as these words (rewriteClientCommandVector).
-    pub fn rewrite_client_command_vector(&mut self, args: &[&[u8]]) {
+    pub(crate) fn rewrite_client_command_vector(&mut self, args: &[&[u8]]) {
         if self.exec.call.is_rewritten() || self.propagation_wanted() {
             self.exec.call.rewrite_as(OwnedArgs::from_slices(args));
         }

@@ -23,7 +23,7 @@ use crate::server::execution::multi_state::{MultiCmd, MultiState, WatchedKey};
 
 impl Client {
     /// Commands that wait for EXEC; -1 outside of MULTI.
-    pub fn multi_count(&self) -> i64 {
+    pub(crate) fn multi_count(&self) -> i64 {
         if !self.has(CLIENT_MULTI) {
             return -1;
         }
@@ -31,7 +31,7 @@ impl Client {
     }
 
     /// See [`MultiState::argv_len_sums`].
-    pub fn multi_argv_len_sums(&self) -> usize {
+    pub(crate) fn multi_argv_len_sums(&self) -> usize {
         self.multi.as_deref().map_or(0, MultiState::argv_len_sums)
     }
 }
@@ -39,7 +39,7 @@ impl Client {
 type Watchers = HashMap<Rc<[u8]>, Vec<ClientId>, KeyHasher>;
 
 /// Who watches which key.
-pub struct Watch {
+pub(crate) struct Watch {
     hasher: KeyHasher,
     /// By number of the database.
     dbs: Vec<Watchers>,
@@ -48,7 +48,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new(databases: usize, hasher: &KeyHasher) -> Watch {
+    pub(crate) fn new(databases: usize, hasher: &KeyHasher) -> Watch {
         Watch {
             hasher: hasher.clone(),
             dbs: (0..databases)
@@ -64,7 +64,7 @@ impl Server {
 
     /// The flags that count for a command of a client in MULTI: EXEC is refused for what any of its commands would be
     /// refused for, and nothing but what ends a transaction is taken in while memory is short.
-    pub fn flags_inside_multi(&self, cid: ClientId, flags: CommandFlags) -> CommandFlags {
+    pub(crate) fn flags_inside_multi(&self, cid: ClientId, flags: CommandFlags) -> CommandFlags {
         if flags.contains(CommandFlags::LEAVES_MULTI) {
             return flags;
         }
@@ -129,7 +129,7 @@ impl Server {
     }
 
     /// A command could not be queued: EXEC will refuse (flagTransaction).
-    pub fn flag_transaction(&mut self, cid: ClientId) {
+    pub(crate) fn flag_transaction(&mut self, cid: ClientId) {
         if let Some(c) = self.clients.get_mut(cid)
             && c.has(CLIENT_MULTI)
         {
@@ -138,7 +138,7 @@ impl Server {
     }
 
     /// The client is out of MULTI; its commands are dropped and it watches nothing (discardTransaction).
-    pub fn discard_transaction(&mut self, cid: ClientId) {
+    pub(crate) fn discard_transaction(&mut self, cid: ClientId) {
         self.unwatch_all_keys(cid);
         if let Some(c) = self.clients.get_mut(cid) {
             c.flags &= !(CLIENT_MULTI | CLIENT_DIRTY_CAS | CLIENT_DIRTY_EXEC);
@@ -162,7 +162,7 @@ impl Server {
 
     /// Runs the queued commands as one unit: time stands still, and what they change is propagated as one transaction when
     /// the unit ends (the second half of execCommand).
-    pub fn exec_transaction(&mut self, cid: ClientId) {
+    pub(crate) fn exec_transaction(&mut self, cid: ClientId) {
         self.unwatch_all_keys(cid);
         let Some(c) = self.clients.get_mut(cid) else {
             return;
@@ -210,7 +210,7 @@ impl Server {
     }
 
     /// The client watches a key of its database (watchForKey).
-    pub fn watch_for_key(&mut self, cid: ClientId, key: &[u8]) {
+    pub(crate) fn watch_for_key(&mut self, cid: ClientId, key: &[u8]) {
         let db = self.client_db(cid);
         let expired = self.key_is_expired(db, key);
         let Some(c) = self.clients.get_mut(cid) else {
@@ -232,7 +232,7 @@ impl Server {
     }
 
     /// The client watches nothing any more; its CLIENT_DIRTY_CAS is the caller's business (unwatchAllKeys).
-    pub fn unwatch_all_keys(&mut self, cid: ClientId) {
+    pub(crate) fn unwatch_all_keys(&mut self, cid: ClientId) {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
@@ -258,7 +258,7 @@ impl Server {
     }
 
     /// A watched key has expired since it was watched (isWatchedKeyExpired).
-    pub fn is_watched_key_expired(&self, cid: ClientId) -> bool {
+    pub(crate) fn is_watched_key_expired(&self, cid: ClientId) -> bool {
         let m = self.clients.get(cid).and_then(|c| c.multi.as_deref());
         m.is_some_and(|m| {
             m.watched
@@ -269,7 +269,7 @@ impl Server {
 
     /// A key has changed, by a client or, when that is none, by the server itself (signalModifiedKey).
     #[inline]
-    pub fn key_modified(&mut self, cid: Option<ClientId>, db: usize, key: &[u8]) {
+    pub(crate) fn key_modified(&mut self, cid: Option<ClientId>, db: usize, key: &[u8]) {
         if self.watch.listeners > 0 {
             self.tell_of_modified_key(cid, db, key);
         }
@@ -320,7 +320,11 @@ impl Server {
 
     /// All keys of a database go, or those of `replaced_with` take their place: whoever watches a key that was there, or
     /// is there then, is marked (touchAllWatchedKeysInDb). To be called while the keys are still there.
-    pub fn touch_all_watched_keys_in_db(&mut self, emptied: usize, replaced_with: Option<usize>) {
+    pub(crate) fn touch_all_watched_keys_in_db(
+        &mut self,
+        emptied: usize,
+        replaced_with: Option<usize>,
+    ) {
         if self.watch.dbs[emptied].is_empty() {
             return;
         }

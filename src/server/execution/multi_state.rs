@@ -21,7 +21,7 @@ pub(super) struct WatchedKey {
 
 /// A client's queue and its watched keys.
 #[derive(Default)]
-pub struct MultiState {
+pub(crate) struct MultiState {
     pub(super) commands: Vec<MultiCmd>,
     /// Commands queued; it stays while EXEC runs them.
     pub(super) count: usize,
@@ -39,12 +39,12 @@ impl MultiState {
     }
 
     /// Bytes of the queued commands' arguments (argv_len_sums).
-    pub fn argv_len_sums(&self) -> usize {
+    pub(crate) fn argv_len_sums(&self) -> usize {
         self.argv_len_sums
     }
 
     /// Bytes that it holds (multiStateMemOverhead).
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         size_of::<MultiState>()
             + self.argv_len_sums
             + self.commands.capacity() * size_of::<MultiCmd>()

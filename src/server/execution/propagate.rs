@@ -8,11 +8,11 @@ use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::command::CommandFlags;
 use crate::server::keyspace::lookup::Free;
 
-pub const PROPAGATE_AOF: u8 = 1;
-pub const PROPAGATE_REPL: u8 = 2;
+pub(crate) const PROPAGATE_AOF: u8 = 1;
+pub(crate) const PROPAGATE_REPL: u8 = 2;
 
 /// A command waiting to be propagated.
-pub struct PropagateOp {
+pub(crate) struct PropagateOp {
     pub db: usize,
     pub args: OwnedArgs,
     pub target: u8,
@@ -21,13 +21,13 @@ pub struct PropagateOp {
 impl Server {
     /// Whether anybody takes what is propagated.
     #[inline]
-    pub fn propagation_wanted(&self) -> bool {
+    pub(crate) fn propagation_wanted(&self) -> bool {
         self.should_propagate(PROPAGATE_AOF | PROPAGATE_REPL)
     }
 
     /// Whether anybody takes what is propagated to `target` (shouldPropagate).
     #[inline]
-    pub fn should_propagate(&self, target: u8) -> bool {
+    pub(crate) fn should_propagate(&self, target: u8) -> bool {
         self.loading.is_none()
             && ((target & PROPAGATE_AOF != 0 && !self.aof.is_off())
                 || (target & PROPAGATE_REPL != 0
@@ -37,7 +37,7 @@ impl Server {
 
     /// No append-only file, no backlog, no replica, and nothing queued: a write is nobody's business.
     #[inline]
-    pub fn nobody_listens(&self) -> bool {
+    pub(crate) fn nobody_listens(&self) -> bool {
         !self.repl.log.backlog_active()
             && self.clients.slaves.is_empty()
             && !self.exec.call.has_queued()
@@ -46,7 +46,7 @@ impl Server {
 
     /// Sends a command to those who take it, now; `db` is none where no database need be selected for it.
     #[inline]
-    pub fn propagate_now(&mut self, db: Option<usize>, args: &Args, target: u8) {
+    pub(crate) fn propagate_now(&mut self, db: Option<usize>, args: &Args, target: u8) {
         if !self.should_propagate(target) {
             return;
         }
@@ -60,14 +60,14 @@ impl Server {
     }
 
     /// Queues a command behind the running one's others (alsoPropagate).
-    pub fn also_propagate(&mut self, db: usize, args: OwnedArgs, target: u8) {
+    pub(crate) fn also_propagate(&mut self, db: usize, args: OwnedArgs, target: u8) {
         if self.should_propagate(target) {
             self.exec.call.queue(PropagateOp { db, args, target });
         }
     }
 
     /// Sends what is queued, as a transaction when it is more than one command (propagatePendingCommands).
-    pub fn propagate_pending_commands(&mut self) {
+    pub(crate) fn propagate_pending_commands(&mut self) {
         if !self.exec.call.has_queued() {
             return;
         }
@@ -97,7 +97,7 @@ impl Server {
     }
 
     /// The deletion of an expired or evicted key, as DEL or UNLINK (propagateDeletion).
-    pub fn propagate_deletion(&mut self, db: usize, key: &[u8], free: Free) {
+    pub(crate) fn propagate_deletion(&mut self, db: usize, key: &[u8], free: Free) {
         if !self.propagation_wanted() {
             return;
         }

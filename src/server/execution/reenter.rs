@@ -11,7 +11,7 @@ impl Server {
     /// Lets the event loop run some turns while a load or the like is under way. Four are enough for the sequence accept,
     /// read, write, close; a turn without events ends it earlier. The cron does not run from here: see
     /// [`Server::while_blocked_cron`].
-    pub fn process_events_while_blocked(&mut self) -> usize {
+    pub(crate) fn process_events_while_blocked(&mut self) -> usize {
         // The clients' commands have a time of their own; the outer one's stays what it was.
         let clock = self.clock;
         let outer = std::mem::take(&mut self.exec.call);

@@ -25,7 +25,7 @@ use crate::store::evict::{
 
 /// What an attempt to get below the limit came to (EVICT_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Evicted {
+pub(crate) enum Evicted {
     /// Memory is below the limit, or none of our business.
     Ok,
     /// It is above; a timer goes on.
@@ -36,7 +36,7 @@ pub enum Evicted {
 
 /// What eviction remembers.
 #[derive(Default)]
-pub struct EvictState {
+pub(crate) struct EvictState {
     pool: EvictionPool,
     /// Whose scores the pool holds.
     pool_policy: Option<MaxmemoryPolicy>,
@@ -52,7 +52,7 @@ pub struct EvictState {
 
 impl EvictState {
     /// Microseconds above the limit: in all, and since it was crossed last.
-    pub fn exceeded_times(&self) -> (u64, u64) {
+    pub(crate) fn exceeded_times(&self) -> (u64, u64) {
         let current = self
             .exceeded_since
             .map_or(0, |t| monotonic_us().saturating_sub(t));
@@ -60,7 +60,7 @@ impl EvictState {
     }
 
     /// CONFIG RESETSTAT.
-    pub fn reset_stats(&mut self) {
+    pub(crate) fn reset_stats(&mut self) {
         self.exceeded_us = 0;
         self.exceeded_since = None;
     }
@@ -71,7 +71,7 @@ const KEYS_PER_CHECK: u64 = 16;
 
 impl Server {
     /// The LRU field of a new key.
-    pub fn lru_bits_of_new(&self) -> u32 {
+    pub(crate) fn lru_bits_of_new(&self) -> u32 {
         if policy_is_lfu(self.config.maxmemory_policy) {
             return u32::from(self.clock.lfu_minutes()) << 8 | u32::from(LFU_INIT_VAL);
         }
@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// The LRU field, under an LFU policy, of a key that is accessed (updateLFU).
-    pub fn lfu_bits_after_access(&mut self, db: usize, slot: Slot) -> u32 {
+    pub(crate) fn lfu_bits_after_access(&mut self, db: usize, slot: Slot) -> u32 {
         let now = self.clock.lfu_minutes();
         let lru = self.dbs[db].keys.at(slot).lru();
         let counter = lfu_decr_and_return(lru, now, self.config.lfu_decay_time);
@@ -89,7 +89,7 @@ impl Server {
 
     /// Memory that does not count against maxmemory: the AOF buffer, and what replicas hold of the log beyond the backlog. Else
     /// the deletions of an eviction would be the reason for the next (freeMemoryGetNotCountedMemory).
-    pub fn free_memory_get_not_counted_memory(&self) -> usize {
+    pub(crate) fn free_memory_get_not_counted_memory(&self) -> usize {
         let aof = if self.aof.is_off() {
             0
         } else {
@@ -121,7 +121,7 @@ impl Server {
 
     /// Before a command, while there is a limit: makes room; false when there is none and the command would need some
     /// (`deny_oom`).
-    pub fn has_memory_for(&mut self, cid: ClientId, deny_oom: bool) -> bool {
+    pub(crate) fn has_memory_for(&mut self, cid: ClientId, deny_oom: bool) -> bool {
         let fail = self.perform_evictions() == Evicted::Fail;
         if !deny_oom {
             return true;
@@ -153,7 +153,7 @@ impl Server {
 
     /// Deletes keys until memory is within the limit, the time is up, or there is nothing to delete (performEvictions).
     #[inline]
-    pub fn perform_evictions(&mut self) -> Evicted {
+    pub(crate) fn perform_evictions(&mut self) -> Evicted {
         if !self.is_safe_to_perform_evictions() {
             return Evicted::Ok;
         }
@@ -271,7 +271,7 @@ impl Server {
     }
 
     /// CONFIG SET maxmemory takes effect at once (updateMaxmemory).
-    pub fn update_maxmemory(&mut self) {
+    pub(crate) fn update_maxmemory(&mut self) {
         // Tables that were held back may grow again, or will be held back anew.
         self.update_dict_resize_policy();
         if self.config.maxmemory == 0 {

@@ -38,7 +38,7 @@ const SLAVE_KEYS_NOT_EXPIRED_MAX: u32 = 3;
 
 /// Which cycle runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cycle {
+pub(crate) enum Cycle {
     /// From the cron: a share of the time between two calls.
     Slow,
     /// Before the loop sleeps: short, and only when the last cycle left work.
@@ -70,7 +70,7 @@ impl Effort {
 
 /// What expiry remembers between two calls.
 #[derive(Default)]
-pub struct ExpireState {
+pub(crate) struct ExpireState {
     /// The next database of the cycle.
     current_db: usize,
     /// The last cycle ran out of time.
@@ -159,7 +159,7 @@ fn update_avg_ttl(db: &mut Db, round: &Round) {
 
 impl Server {
     /// Deletes keys that have expired, as many as the time allows and the share of them asks for (activeExpireCycle).
-    pub fn active_expire_cycle(&mut self, cycle: Cycle) {
+    pub(crate) fn active_expire_cycle(&mut self, cycle: Cycle) {
         // Asked before the clock is read: a fast cycle is considered in each turn of the loop. Upstream compares a fraction
         // with a percentage here, so that only the time limit ever counts.
         let e = Effort::new(self.config.active_expire_effort);
@@ -282,7 +282,7 @@ impl Server {
     /// A key was given an expiry by a command. On a writable replica it is remembered, unless the command is our master's
     /// (rememberSlaveKeyWithExpire, and its condition in setExpire).
     #[inline]
-    pub fn remember_slave_key_with_expire(&mut self, cid: ClientId, db: usize, key: &[u8]) {
+    pub(crate) fn remember_slave_key_with_expire(&mut self, cid: ClientId, db: usize, key: &[u8]) {
         if self.repl.master_host.is_some()
             && !self.config.replica_read_only
             && db < SLAVE_KEY_DBS
@@ -293,17 +293,17 @@ impl Server {
     }
 
     /// How many keys are remembered: INFO's slave_expires_tracked_keys (getSlaveKeyWithExpireCount).
-    pub fn slave_keys_with_expire_count(&self) -> usize {
+    pub(crate) fn slave_keys_with_expire_count(&self) -> usize {
         self.expire.slave_keys.list.len()
     }
 
     /// Forgets them: the data set is another one (flushSlaveKeysWithExpireList).
-    pub fn flush_slave_keys_with_expire_list(&mut self) {
+    pub(crate) fn flush_slave_keys_with_expire_list(&mut self) {
         self.expire.slave_keys = SlaveKeys::default();
     }
 
     /// Deletes remembered keys whose time has come (expireSlaveKeys); for a millisecond or so.
-    pub fn expire_slave_keys(&mut self) {
+    pub(crate) fn expire_slave_keys(&mut self) {
         if self.expire.slave_keys.list.is_empty() {
             return;
         }

@@ -8,7 +8,7 @@ impl Server {
     /// Removes all keys of one database, or of all, and returns how many there were. With `lazy` their memory is freed in the
     /// background. A replica in the midst of a sync lets its master know that it lives, once a database
     /// (replicationEmptyDbCallback).
-    pub fn empty_data(&mut self, db: Option<usize>, lazy: bool) -> usize {
+    pub(crate) fn empty_data(&mut self, db: Option<usize>, lazy: bool) -> usize {
         let range = match db {
             Some(n) if n < self.dbs.len() => n..n + 1,
             Some(_) => return 0,

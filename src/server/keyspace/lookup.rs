@@ -38,7 +38,7 @@ bitflags! {
 
 impl Lookup {
     /// For a read, with all that goes with it (LOOKUP_NONE).
-    pub const READ: Lookup = Lookup::empty();
+    pub(crate) const READ: Lookup = Lookup::empty();
 }
 
 /// A table of so many bytes is not found in the caches of most processors.
@@ -46,7 +46,7 @@ const UNCACHED_BYTES: usize = 1 << 20;
 
 /// How the memory of a deleted key is freed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Free {
+pub(crate) enum Free {
     /// Before anything else happens.
     Now,
     /// In the background when it is large.
@@ -56,7 +56,7 @@ pub enum Free {
 impl Free {
     /// As one of the lazyfree directives says.
     #[inline]
-    pub fn lazily_if(lazy: bool) -> Free {
+    pub(crate) fn lazily_if(lazy: bool) -> Free {
         match lazy {
             true => Free::Lazily,
             false => Free::Now,
@@ -64,7 +64,7 @@ impl Free {
     }
 
     /// The command that does the same elsewhere.
-    pub fn verb(self) -> &'static [u8] {
+    pub(crate) fn verb(self) -> &'static [u8] {
         match self {
             Free::Now => b"DEL",
             Free::Lazily => b"UNLINK",
@@ -75,38 +75,38 @@ impl Free {
 /// Where a key is. Good until its database changes shape: whoever adds or deletes a key, looks another one up, or lets others
 /// run, has to look up again; following a stale place panics.
 #[derive(Clone, Copy)]
-pub struct At {
+pub(crate) struct At {
     pub db: usize,
     pub slot: Slot,
 }
 
 impl At {
     #[inline]
-    pub fn entry(self, dbs: &[Db]) -> &Entry {
+    pub(crate) fn entry(self, dbs: &[Db]) -> &Entry {
         dbs[self.db].keys.at(self.slot)
     }
 
     /// The value, for reading; `None` when it is of another type.
     #[inline]
-    pub fn value<T: SlotValue>(self, dbs: &[Db]) -> Option<ValueRef<'_, T>> {
+    pub(crate) fn value<T: SlotValue>(self, dbs: &[Db]) -> Option<ValueRef<'_, T>> {
         dbs[self.db].keys.value(self.slot)
     }
 
     /// The value, for a change; `None` when it is of another type. The place stays good.
     #[inline]
-    pub fn value_mut<T: SlotValue>(self, dbs: &mut [Db]) -> Option<ValueMut<'_, T>> {
+    pub(crate) fn value_mut<T: SlotValue>(self, dbs: &mut [Db]) -> Option<ValueMut<'_, T>> {
         dbs[self.db].keys.value_mut(self.slot)
     }
 }
 
 /// An error has been sent to the client: there is nothing left to do for the command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Replied;
+pub(crate) struct Replied;
 
 impl Server {
     /// Whether it pays to parse this client's next requests before the first one runs: it is our master, or its keys are too
     /// many for the processor's caches. A client that may have to authenticate is not trusted that far.
-    pub fn looks_ahead(&self, cid: ClientId) -> bool {
+    pub(crate) fn looks_ahead(&self, cid: ClientId) -> bool {
         self.clients.get(cid).is_some_and(|c| {
             let many = self.dbs[c.db].keys.table().mem_usage() >= UNCACHED_BYTES;
             c.flags & CLIENT_MASTER != 0 || c.authenticated && many
@@ -115,7 +115,7 @@ impl Server {
 
     /// Brings near what the first keys of these requests lead to, as far as they look like keys: all buckets at once, then all
     /// entries. Nothing depends on it but the time that the requests take.
-    pub fn prefetch(&self, cid: ClientId, requests: &Ahead, buf: &[u8]) {
+    pub(crate) fn prefetch(&self, cid: ClientId, requests: &Ahead, buf: &[u8]) {
         let keys = &self.dbs[self.client_db(cid)].keys;
         let mut hashes = [0; AHEAD_MAX];
         let mut n = 0;
@@ -138,7 +138,7 @@ impl Server {
     /// # Errors
     /// The key holds a value of another type: WRONGTYPE has been sent.
     #[inline(always)]
-    pub fn lookup_typed<T: SlotValue>(
+    pub(crate) fn lookup_typed<T: SlotValue>(
         &mut self,
         cid: ClientId,
         key: &[u8],
@@ -154,7 +154,7 @@ impl Server {
     /// # Errors
     /// As [`Server::lookup_typed`].
     #[inline(always)]
-    pub fn lookup_typed_hashed<T: SlotValue>(
+    pub(crate) fn lookup_typed_hashed<T: SlotValue>(
         &mut self,
         cid: ClientId,
         db: usize,
@@ -174,26 +174,26 @@ impl Server {
 
     /// The database that the client has selected.
     #[inline]
-    pub fn client_db(&self, cid: ClientId) -> usize {
+    pub(crate) fn client_db(&self, cid: ClientId) -> usize {
         self.clients.get(cid).map_or(0, |c| c.db)
     }
 
     /// The time by which keys expire: fixed while a command runs (commandTimeSnapshot).
     #[inline]
-    pub fn command_time_ms(&self) -> i64 {
+    pub(crate) fn command_time_ms(&self) -> i64 {
         self.clock.unix_ms
     }
 
     /// Finds a key (lookupKey). An expired key is not found; it is deleted too, where this server decides about that.
     #[inline]
-    pub fn lookup_key(&mut self, db: usize, key: &[u8], flags: Lookup) -> Option<At> {
+    pub(crate) fn lookup_key(&mut self, db: usize, key: &[u8], flags: Lookup) -> Option<At> {
         let hash = self.dbs[db].keys.hash(key);
         self.lookup_key_hashed(db, hash, key, flags)
     }
 
     /// The same for a caller that keeps the key's hash, to add the key when it is not there.
     #[inline(always)]
-    pub fn lookup_key_hashed(
+    pub(crate) fn lookup_key_hashed(
         &mut self,
         db: usize,
         hash: u64,
@@ -255,27 +255,27 @@ impl Server {
 
     /// For a command that reads (lookupKeyRead).
     #[inline]
-    pub fn lookup_key_read(&mut self, cid: ClientId, key: &[u8]) -> Option<At> {
+    pub(crate) fn lookup_key_read(&mut self, cid: ClientId, key: &[u8]) -> Option<At> {
         let db = self.client_db(cid);
         self.lookup_key(db, key, Lookup::READ)
     }
 
     /// For a command that writes (lookupKeyWrite).
     #[inline]
-    pub fn lookup_key_write(&mut self, cid: ClientId, key: &[u8]) -> Option<At> {
+    pub(crate) fn lookup_key_write(&mut self, cid: ClientId, key: &[u8]) -> Option<At> {
         let db = self.client_db(cid);
         self.lookup_key(db, key, Lookup::WRITE)
     }
 
     /// A key as it is in the table: expired or not, touched and counted by nobody. `hash` is that of the key.
     #[inline]
-    pub fn find_hashed(&self, db: usize, hash: u64, key: &[u8]) -> Option<At> {
+    pub(crate) fn find_hashed(&self, db: usize, hash: u64, key: &[u8]) -> Option<At> {
         let slot = self.dbs[db].keys.find(hash, key)?;
         Some(At { db, slot })
     }
 
     /// The same by the key alone.
-    pub fn find_key(&self, db: usize, key: &[u8]) -> Option<At> {
+    pub(crate) fn find_key(&self, db: usize, key: &[u8]) -> Option<At> {
         self.find_hashed(db, self.dbs[db].keys.hash(key), key)
     }
 
@@ -308,12 +308,12 @@ impl Server {
     }
 
     /// Whether the entry counts as missing at this moment.
-    pub fn entry_is_expired(&self, e: &Entry) -> bool {
+    pub(crate) fn entry_is_expired(&self, e: &Entry) -> bool {
         self.loading.is_none() && e.expire().is_some_and(|at| self.clock.unix_ms > at)
     }
 
     /// Deletes an expired key and tells AOF and replicas (deleteExpiredKeyAndPropagate).
-    pub fn delete_expired_key_and_propagate(&mut self, db: usize, key: &[u8]) {
+    pub(crate) fn delete_expired_key_and_propagate(&mut self, db: usize, key: &[u8]) {
         let free = Free::lazily_if(self.config.lazyfree_lazy_expire);
         let start = self.latency_start_monitor();
         if self.db_generic_delete(db, key, free) {
@@ -323,7 +323,7 @@ impl Server {
     }
 
     /// What follows when a key has been deleted because its time had come.
-    pub fn after_expired_key_was_deleted(&mut self, db: usize, key: &[u8], free: Free) {
+    pub(crate) fn after_expired_key_was_deleted(&mut self, db: usize, key: &[u8], free: Free) {
         self.notify_keyspace_event(NOTIFY_EXPIRED, "expired", key, db);
         self.key_modified(None, db, key);
         self.propagate_deletion(db, key, free);
@@ -331,7 +331,7 @@ impl Server {
     }
 
     /// Takes a key out and frees it (dbGenericDelete). False when it was not there.
-    pub fn db_generic_delete(&mut self, db: usize, key: &[u8], free: Free) -> bool {
+    pub(crate) fn db_generic_delete(&mut self, db: usize, key: &[u8], free: Free) -> bool {
         let keys = &mut self.dbs[db].keys;
         let hash = keys.hash(key);
         match keys.remove(hash, key) {
@@ -345,7 +345,7 @@ impl Server {
     }
 
     /// Frees a key's memory, where it is best done.
-    pub fn free_entry(&mut self, e: Entry, free: Free) {
+    pub(crate) fn free_entry(&mut self, e: Entry, free: Free) {
         match free {
             Free::Lazily => self.persist.lazyfree.free(e),
             Free::Now => drop(e),
@@ -353,14 +353,14 @@ impl Server {
     }
 
     /// Deletes a key for a command: as dbDelete, lazily when lazyfree-lazy-server-del says so.
-    pub fn db_delete(&mut self, db: usize, key: &[u8]) -> bool {
+    pub(crate) fn db_delete(&mut self, db: usize, key: &[u8]) -> bool {
         let free = Free::lazily_if(self.config.lazyfree_lazy_server_del);
         self.db_generic_delete(db, key, free)
     }
 
     /// Adds a key that is not there (dbAdd).
     #[inline]
-    pub fn db_add(
+    pub(crate) fn db_add(
         &mut self,
         db: usize,
         key: &[u8],
@@ -373,7 +373,7 @@ impl Server {
 
     /// The same with the key's hash at hand.
     #[inline]
-    pub fn db_add_hashed(
+    pub(crate) fn db_add_hashed(
         &mut self,
         db: usize,
         hash: u64,
@@ -392,7 +392,7 @@ impl Server {
     }
 
     /// Adds an entry, whose key `key` is not there, as a whole.
-    pub fn db_add_entry(&mut self, db: usize, key: &[u8], mut e: Entry) {
+    pub(crate) fn db_add_entry(&mut self, db: usize, key: &[u8], mut e: Entry) {
         if e.value_type() != Type::String {
             self.signal_key_as_ready(db, key, e.value_type());
         }
@@ -405,13 +405,18 @@ impl Server {
 
     /// A client has changed a key: who watches or tracks it is told here (signalModifiedKey).
     #[inline]
-    pub fn signal_modified_key(&mut self, cid: ClientId, db: usize, key: &[u8]) {
+    pub(crate) fn signal_modified_key(&mut self, cid: ClientId, db: usize, key: &[u8]) {
         self.key_modified(Some(cid), db, key);
     }
 
     /// An argument as an integer, or upstream's error to the client (getLongLongFromObjectOrReply).
     #[inline]
-    pub fn get_long_long_or_reply(&mut self, cid: ClientId, args: &Args, i: usize) -> Option<i64> {
+    pub(crate) fn get_long_long_or_reply(
+        &mut self,
+        cid: ClientId,
+        args: &Args,
+        i: usize,
+    ) -> Option<i64> {
         match crate::base::num::string2ll(&args[i]) {
             None => self.no_integer(cid),
             n => n,
@@ -426,7 +431,7 @@ impl Server {
     }
 
     /// An argument as an integer in a range, with upstream's errors (getRangeLongFromObjectOrReply).
-    pub fn get_range_long_or_reply(
+    pub(crate) fn get_range_long_or_reply(
         &mut self,
         cid: ClientId,
         args: &Args,
@@ -456,7 +461,7 @@ impl Server {
 impl Server {
     /// The count of HRANDFIELD and ZRANDMEMBER, and whether `pairs` follows it: then twice as many replies must be countable.
     /// `None`: an error has been sent.
-    pub fn random_count_or_reply(
+    pub(crate) fn random_count_or_reply(
         &mut self,
         cid: ClientId,
         args: &Args,
@@ -480,7 +485,7 @@ impl Server {
     /// A key with this expiry (unix ms) would have expired already, and this server is the one to act on it
     /// (checkAlreadyExpired).
     #[inline]
-    pub fn check_already_expired(&self, when: i64) -> bool {
+    pub(crate) fn check_already_expired(&self, when: i64) -> bool {
         when <= self.command_time_ms() && self.loading.is_none() && self.repl.master_host.is_none()
     }
 }

@@ -9,26 +9,32 @@ use crate::server::clients::subscriptions::Kind;
 
 /// One class of events: what it is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EventClass(u32);
+pub(crate) struct EventClass(u32);
 
 /// Commands of any type.
-pub const NOTIFY_GENERIC: EventClass = EventClass(NotifyFlags::GENERIC as u32);
-pub const NOTIFY_STRING: EventClass = EventClass(NotifyFlags::STRING as u32);
-pub const NOTIFY_LIST: EventClass = EventClass(NotifyFlags::LIST as u32);
-pub const NOTIFY_SET: EventClass = EventClass(NotifyFlags::SET as u32);
-pub const NOTIFY_HASH: EventClass = EventClass(NotifyFlags::HASH as u32);
-pub const NOTIFY_ZSET: EventClass = EventClass(NotifyFlags::ZSET as u32);
-pub const NOTIFY_STREAM: EventClass = EventClass(NotifyFlags::STREAM as u32);
-pub const NOTIFY_EXPIRED: EventClass = EventClass(NotifyFlags::EXPIRED as u32);
-pub const NOTIFY_EVICTED: EventClass = EventClass(NotifyFlags::EVICTED as u32);
-pub const NOTIFY_KEY_MISS: EventClass = EventClass(NotifyFlags::KEY_MISS as u32);
-pub const NOTIFY_NEW: EventClass = EventClass(NotifyFlags::NEW as u32);
+pub(crate) const NOTIFY_GENERIC: EventClass = EventClass(NotifyFlags::GENERIC as u32);
+pub(crate) const NOTIFY_STRING: EventClass = EventClass(NotifyFlags::STRING as u32);
+pub(crate) const NOTIFY_LIST: EventClass = EventClass(NotifyFlags::LIST as u32);
+pub(crate) const NOTIFY_SET: EventClass = EventClass(NotifyFlags::SET as u32);
+pub(crate) const NOTIFY_HASH: EventClass = EventClass(NotifyFlags::HASH as u32);
+pub(crate) const NOTIFY_ZSET: EventClass = EventClass(NotifyFlags::ZSET as u32);
+pub(crate) const NOTIFY_STREAM: EventClass = EventClass(NotifyFlags::STREAM as u32);
+pub(crate) const NOTIFY_EXPIRED: EventClass = EventClass(NotifyFlags::EXPIRED as u32);
+pub(crate) const NOTIFY_EVICTED: EventClass = EventClass(NotifyFlags::EVICTED as u32);
+pub(crate) const NOTIFY_KEY_MISS: EventClass = EventClass(NotifyFlags::KEY_MISS as u32);
+pub(crate) const NOTIFY_NEW: EventClass = EventClass(NotifyFlags::NEW as u32);
 
 impl Server {
     /// Tells those who asked for this class of events that `event` happened to `key` (notifyKeyspaceEvent). To be called
     /// after the change, in the order of upstream's calls.
     #[inline]
-    pub fn notify_keyspace_event(&mut self, class: EventClass, event: &str, key: &[u8], db: usize) {
+    pub(crate) fn notify_keyspace_event(
+        &mut self,
+        class: EventClass,
+        event: &str,
+        key: &[u8],
+        db: usize,
+    ) {
         if self.config.notify_keyspace_events as u32 & class.0 != 0 {
             self.publish_keyspace_event(event, key, db);
         }

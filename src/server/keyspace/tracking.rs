@@ -46,7 +46,7 @@ struct Note {
 }
 
 /// The notes by key. The list of all keys is there to pick any of them.
-pub struct Notes {
+pub(crate) struct Notes {
     by_key: HashMap<Arc<[u8]>, Note, KeyHasher>,
     all: Vec<Arc<[u8]>>,
     /// Clients of all keys together.
@@ -63,11 +63,11 @@ impl Notes {
     }
 
     /// Keys with a note.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.all.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
@@ -122,7 +122,7 @@ struct Mode {
 }
 
 /// The state of client-side caching.
-pub struct Tracking {
+pub(crate) struct Tracking {
     hasher: KeyHasher,
     notes: Notes,
     prefixes: BTreeMap<Box<[u8]>, Prefix>,
@@ -136,7 +136,7 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    pub fn new(hasher: &KeyHasher) -> Tracking {
+    pub(crate) fn new(hasher: &KeyHasher) -> Tracking {
         Tracking {
             hasher: hasher.clone(),
             notes: Notes::new(hasher),
@@ -150,44 +150,44 @@ impl Tracking {
 
     /// Clients that track (tracking_clients).
     #[inline]
-    pub fn clients(&self) -> usize {
+    pub(crate) fn clients(&self) -> usize {
         self.clients.len()
     }
 
     /// Keys in the table (trackingGetTotalKeys).
-    pub fn total_keys(&self) -> usize {
+    pub(crate) fn total_keys(&self) -> usize {
         self.notes.len()
     }
 
     /// Clients of all keys in the table (trackingGetTotalItems).
-    pub fn total_items(&self) -> usize {
+    pub(crate) fn total_items(&self) -> usize {
         self.notes.items
     }
 
     /// Prefixes that somebody has named (trackingGetTotalPrefixes).
-    pub fn total_prefixes(&self) -> usize {
+    pub(crate) fn total_prefixes(&self) -> usize {
         self.prefixes.len()
     }
 
     #[inline]
-    pub fn has_broadcasts(&self) -> bool {
+    pub(crate) fn has_broadcasts(&self) -> bool {
         self.to_broadcast
     }
 
     /// The public id of the client that gets this one's messages, 0: itself; `None`: it does not track.
-    pub fn redirection(&self, cid: ClientId) -> Option<u64> {
+    pub(crate) fn redirection(&self, cid: ClientId) -> Option<u64> {
         let mode = self.clients.get(&cid)?;
         Some(mode.redirect.map_or(0, |r| r.0))
     }
 
     /// A client's prefixes, sorted.
-    pub fn prefixes_of(&self, cid: ClientId) -> Vec<Box<[u8]>> {
+    pub(crate) fn prefixes_of(&self, cid: ClientId) -> Vec<Box<[u8]>> {
         let mode = self.clients.get(&cid);
         mode.map_or(Vec::new(), |m| m.prefixes.iter().cloned().collect())
     }
 
     /// Bytes that a client's prefixes take.
-    pub fn prefix_memory(&self, cid: ClientId) -> usize {
+    pub(crate) fn prefix_memory(&self, cid: ClientId) -> usize {
         let mode = self.clients.get(&cid);
         mode.map_or(0, |m| {
             m.prefix_bytes + m.prefixes.len() * 2 * size_of::<Box<[u8]>>()
@@ -196,7 +196,7 @@ impl Tracking {
 
     /// Why a client may not name these prefixes: two of them, or one and another that it has, would both be told of the
     /// same key (checkPrefixCollisionsOrReply).
-    pub fn prefix_collision(&self, cid: ClientId, new: &[&[u8]]) -> Option<Vec<u8>> {
+    pub(crate) fn prefix_collision(&self, cid: ClientId, new: &[&[u8]]) -> Option<Vec<u8>> {
         let text = |p: &[u8], with: &str, q: &[u8]| {
             let end = b"'. Prefixes for a single client must not overlap.";
             let with = format!("' overlaps with {with} prefix '");
@@ -300,7 +300,7 @@ fn wire_form(keys: &[&[u8]]) -> Vec<u8> {
 impl Server {
     /// Starts tracking for a client, or changes how (enableTracking). `redirect` is the public id of another client and that
     /// client; `options` are CLIENT_TRACKING_BCAST, _OPTIN, _OPTOUT, _NOLOOP; the prefixes must have been checked.
-    pub fn enable_tracking(
+    pub(crate) fn enable_tracking(
         &mut self,
         cid: ClientId,
         redirect: Option<(u64, ClientId)>,
@@ -325,7 +325,7 @@ impl Server {
     }
 
     /// The client does not track any more; its notes stay until they are met (disableTracking).
-    pub fn disable_tracking(&mut self, cid: ClientId) {
+    pub(crate) fn disable_tracking(&mut self, cid: ClientId) {
         if self.tracking.remove(cid) {
             if let Some(c) = self.clients.get_mut(cid) {
                 c.flags &= !ALL_FLAGS;
@@ -435,7 +435,7 @@ impl Server {
 
     /// One database, or all, are being emptied: all clients forget all keys (trackingInvalidateKeysOnFlush). With `lazy` the
     /// table is freed in the background.
-    pub fn tracking_invalidate_keys_on_flush(&mut self, lazy: bool) {
+    pub(crate) fn tracking_invalidate_keys_on_flush(&mut self, lazy: bool) {
         if !self.tracking.listens {
             return;
         }
@@ -453,7 +453,7 @@ impl Server {
 
     /// Keeps the table within tracking-table-max-keys by giving up notes of any keys, within measure
     /// (trackingLimitUsedSlots).
-    pub fn tracking_limit_used_slots(&mut self) {
+    pub(crate) fn tracking_limit_used_slots(&mut self) {
         let max = self.config.tracking_table_max_keys;
         if max == 0 || self.tracking.notes.len() <= max {
             self.tracking.over_limit = 0;
@@ -486,7 +486,7 @@ impl Server {
     /// Before the loop sleeps: keys that have changed under the prefixes go out
     /// (trackingBroadcastInvalidationMessages).
     #[cold]
-    pub fn tracking_broadcast_invalidation_messages(&mut self) {
+    pub(crate) fn tracking_broadcast_invalidation_messages(&mut self) {
         self.tracking.to_broadcast = false;
         let mut all = Vec::new();
         for p in self.tracking.prefixes.values_mut() {

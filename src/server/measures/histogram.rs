@@ -10,7 +10,7 @@ const BUCKETS: usize = index(MAX_VALUE) + 1;
 
 /// Counts of durations in nanoseconds.
 #[derive(Debug)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     counts: [u32; BUCKETS],
     total: u64,
 }
@@ -45,19 +45,19 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts one value, in nanoseconds.
     #[inline]
-    pub fn record(&mut self, ns: u64) {
+    pub(crate) fn record(&mut self, ns: u64) {
         let i = index(ns.min(MAX_VALUE));
         // Four thousand million calls of one duration: a wrap is no harm to a percentile.
         self.counts[i] = self.counts[i].wrapping_add(1);
         self.total += 1;
     }
 
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
     /// The value below or at which `percentile` (0..=100) of the recorded ones lie, in nanoseconds.
-    pub fn value_at_percentile(&self, percentile: f64) -> u64 {
+    pub(crate) fn value_at_percentile(&self, percentile: f64) -> u64 {
         let want = (percentile.clamp(0.0, 100.0) / 100.0 * self.total as f64 + 0.5) as u64;
         let want = want.max(1);
         let mut seen = 0;
@@ -72,7 +72,7 @@ impl Histogram {
 
     /// Counts of the values up to some bound, the bound in microseconds: bounds double from a microsecond on, and those that
     /// bring nothing new are left out (fillCommandCDF).
-    pub fn cumulative_by_doubling(&self) -> Vec<(u64, u64)> {
+    pub(crate) fn cumulative_by_doubling(&self) -> Vec<(u64, u64)> {
         let mut out = Vec::new();
         let mut before = 0;
         let mut level = 1024u64;
@@ -101,7 +101,7 @@ impl Histogram {
     }
 
     /// How many values are at most `ns`.
-    pub fn count_up_to(&self, ns: u64) -> u64 {
+    pub(crate) fn count_up_to(&self, ns: u64) -> u64 {
         let last = index(ns.min(MAX_VALUE));
         self.counts[..=last].iter().map(|n| u64::from(*n)).sum()
     }

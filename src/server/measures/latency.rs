@@ -14,7 +14,7 @@ const LATENCY_TS_LEN: usize = 160;
 
 /// The worst of one second.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Unix seconds.
     pub time: i64,
     pub latency_ms: u64,
@@ -22,7 +22,7 @@ pub struct Sample {
 
 /// The history of one event.
 #[derive(Default)]
-pub struct TimeSeries {
+pub(crate) struct TimeSeries {
     /// Oldest first.
     samples: std::collections::VecDeque<Sample>,
     /// The worst ever, in ms.
@@ -31,7 +31,7 @@ pub struct TimeSeries {
 
 /// What the samples of an event amount to (latencyStats).
 #[derive(Debug, PartialEq)]
-pub struct LatencyStats {
+pub(crate) struct LatencyStats {
     pub samples: usize,
     /// Milliseconds.
     pub avg: u64,
@@ -57,21 +57,21 @@ impl TimeSeries {
     }
 
     /// Oldest first; never empty.
-    pub fn samples(&self) -> impl ExactSizeIterator<Item = Sample> {
+    pub(crate) fn samples(&self) -> impl ExactSizeIterator<Item = Sample> {
         self.samples.iter().copied()
     }
 
-    pub fn last(&self) -> Sample {
+    pub(crate) fn last(&self) -> Sample {
         self.samples.back().copied().unwrap_or_default()
     }
 
     /// The worst ever, in ms.
-    pub fn max(&self) -> u64 {
+    pub(crate) fn max(&self) -> u64 {
         self.max
     }
 
     /// `now` is unix seconds (analyzeLatencyForEvent).
-    pub fn analyze(&self, now: i64) -> LatencyStats {
+    pub(crate) fn analyze(&self, now: i64) -> LatencyStats {
         let n = self.samples.len().max(1) as u64;
         let avg = self.samples().map(|s| s.latency_ms).sum::<u64>() / n;
         let off: u64 = self.samples().map(|s| s.latency_ms.abs_diff(avg)).sum();
@@ -87,13 +87,13 @@ impl TimeSeries {
 
 /// Events that have been slow, by name.
 #[derive(Default)]
-pub struct Latency {
+pub(crate) struct Latency {
     pub events: BTreeMap<&'static str, TimeSeries>,
 }
 
 impl Latency {
     /// Forgets an event, or all; returns how many there were (latencyResetEvent).
-    pub fn reset(&mut self, event: Option<&[u8]>) -> usize {
+    pub(crate) fn reset(&mut self, event: Option<&[u8]>) -> usize {
         let before = self.events.len();
         match event {
             None => self.events.clear(),
@@ -109,7 +109,7 @@ impl Server {
     /// Something took `ms` milliseconds: it is noted when the monitor is on and finds that long
     /// (latencyAddSampleIfNeeded).
     #[inline]
-    pub fn latency_add_sample_if_needed(&mut self, event: &'static str, ms: i64) {
+    pub(crate) fn latency_add_sample_if_needed(&mut self, event: &'static str, ms: i64) {
         let threshold = self.config.latency_monitor_threshold;
         if threshold != 0 && ms >= threshold {
             self.latency_add_sample(event, ms);
@@ -124,7 +124,7 @@ impl Server {
 
     /// The time, in ms, at which something begins that may be noted; 0 while the monitor is off (latencyStartMonitor).
     #[inline]
-    pub fn latency_start_monitor(&self) -> i64 {
+    pub(crate) fn latency_start_monitor(&self) -> i64 {
         if self.config.latency_monitor_threshold == 0 {
             return 0;
         }
@@ -133,7 +133,7 @@ impl Server {
 
     /// Notes what began at `start`, unless the monitor was off then (latencyEndMonitor, latencyAddSampleIfNeeded).
     #[inline]
-    pub fn latency_end_monitor(&mut self, event: &'static str, start: i64) {
+    pub(crate) fn latency_end_monitor(&mut self, event: &'static str, start: i64) {
         if start != 0 {
             self.latency_add_sample_if_needed(event, mstime() - start);
         }

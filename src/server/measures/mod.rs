@@ -1,6 +1,6 @@
 //! What is counted and timed, for those who look: counters, latencies, the slow log.
 
-pub mod histogram;
-pub mod latency;
-pub mod slowlog;
-pub mod stats;
+pub(crate) mod histogram;
+pub(crate) mod latency;
+pub(crate) mod slowlog;
+pub(crate) mod stats;

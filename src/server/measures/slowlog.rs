@@ -7,11 +7,11 @@ use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
 
 /// Arguments and bytes of one that an entry keeps (SLOWLOG_ENTRY_MAX_ARGC, SLOWLOG_ENTRY_MAX_STRING).
-pub const SLOWLOG_ENTRY_MAX_ARGC: usize = 32;
-pub const SLOWLOG_ENTRY_MAX_STRING: usize = 128;
+pub(crate) const SLOWLOG_ENTRY_MAX_ARGC: usize = 32;
+pub(crate) const SLOWLOG_ENTRY_MAX_STRING: usize = 128;
 
 /// One slow command.
-pub struct SlowlogEntry {
+pub(crate) struct SlowlogEntry {
     pub id: u64,
     /// Unix seconds.
     pub time: i64,
@@ -22,7 +22,7 @@ pub struct SlowlogEntry {
 }
 
 #[derive(Default)]
-pub struct Slowlog {
+pub(crate) struct Slowlog {
     pub entries: VecDeque<SlowlogEntry>,
     pub next_id: u64,
 }
@@ -30,7 +30,7 @@ pub struct Slowlog {
 impl Server {
     /// Remembers a command that took long (slowlogPushEntryIfNeeded).
     #[cold]
-    pub fn slowlog_push_entry_if_needed(&mut self, cid: ClientId, args: &Args, us: u64) {
+    pub(crate) fn slowlog_push_entry_if_needed(&mut self, cid: ClientId, args: &Args, us: u64) {
         let shown = args.len().min(SLOWLOG_ENTRY_MAX_ARGC);
         let mut words = Vec::with_capacity(shown);
         for i in 0..shown {
@@ -72,7 +72,7 @@ impl Server {
     }
 
     /// The argument is not to be shown in the slow log or to monitors (redactClientCommandArgument).
-    pub fn redact_client_command_argument(&mut self, _cid: ClientId, i: usize) {
+    pub(crate) fn redact_client_command_argument(&mut self, _cid: ClientId, i: usize) {
         self.exec.call.redact(i);
     }
 }

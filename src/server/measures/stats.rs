@@ -14,7 +14,7 @@ const SAMPLES: usize = 16;
 
 /// An average over the last samples (trackInstantaneousMetric).
 #[derive(Default, Clone)]
-pub struct Instantaneous {
+pub(crate) struct Instantaneous {
     last_value: u64,
     last_us: u64,
     samples: [u64; SAMPLES],
@@ -23,7 +23,7 @@ pub struct Instantaneous {
 
 impl Instantaneous {
     /// Takes a sample: growth of `value` since the last one, over `base`'s growth times `factor`.
-    pub fn sample(&mut self, value: u64, base: u64, factor: u64) {
+    pub(crate) fn sample(&mut self, value: u64, base: u64, factor: u64) {
         if self.last_us > 0 {
             let dv = value.saturating_sub(self.last_value);
             let db = base.saturating_sub(self.last_us);
@@ -39,14 +39,14 @@ impl Instantaneous {
         self.last_us = base;
     }
 
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.samples.iter().sum::<u64>() / SAMPLES as u64
     }
 }
 
 /// Sum, count and maximum of durations in microseconds (durationStats).
 #[derive(Default, Clone, Copy)]
-pub struct Duration {
+pub(crate) struct Duration {
     pub count: u64,
     pub sum: u64,
     pub max: u64,
@@ -54,7 +54,7 @@ pub struct Duration {
 
 impl Duration {
     #[inline]
-    pub fn add(&mut self, us: u64) {
+    pub(crate) fn add(&mut self, us: u64) {
         self.count += 1;
         self.sum += us;
         self.max = self.max.max(us);
@@ -63,7 +63,7 @@ impl Duration {
 
 /// What the system and the allocator said of the memory when they were asked last; see `commands/memory`.
 #[derive(Default, Clone, Copy)]
-pub struct MemorySample {
+pub(crate) struct MemorySample {
     /// Monotonic, in us; 0: never.
     pub taken_us: u64,
     pub rss: usize,
@@ -72,7 +72,7 @@ pub struct MemorySample {
 
 /// See INFO stats for what each means.
 #[derive(Default)]
-pub struct Stats {
+pub(crate) struct Stats {
     pub num_commands: u64,
     pub num_connections: u64,
     pub rejected_conn: u64,
@@ -129,7 +129,7 @@ pub struct Stats {
 
 impl Stats {
     /// Counts an error reply by its code (incrementErrorCount).
-    pub fn count_error(&mut self, code: &[u8]) {
+    pub(crate) fn count_error(&mut self, code: &[u8]) {
         if let Some(n) = self.errors.get_mut(code) {
             *n += 1;
         } else if self.errors.len() < MAX_ERROR_CODES {
@@ -140,7 +140,7 @@ impl Stats {
 
 impl Server {
     /// CONFIG RESETSTAT (resetServerStats).
-    pub fn reset_server_stats(&mut self) {
+    pub(crate) fn reset_server_stats(&mut self) {
         let old = std::mem::take(&mut self.stats);
         // What describes the present and not the past stays, and so do the counters that upstream leaves alone.
         self.stats.peak_memory = old.peak_memory;

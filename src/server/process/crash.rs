@@ -28,7 +28,7 @@ const SHOWN_CODE: usize = 64;
 const MEMORY_TEST: Duration = Duration::from_secs(5);
 
 /// Reports fatal signals and panics as the configuration has it (setupSignalHandlers, removeSignalHandlers).
-pub fn setup(config: &Config) {
+pub(crate) fn setup(config: &Config) {
     alloc::keep_reserve();
     let full = config.crash_log_enabled;
     sys::set_exit_on_panic(config.use_exit_on_panic);
@@ -57,7 +57,7 @@ fn install_panic_hook(full: bool) {
 }
 
 /// Ends the process because it cannot go on, with a report (_serverPanic).
-pub fn server_panic(config: &Config, text: &str) -> ! {
+pub(crate) fn server_panic(config: &Config, text: &str) -> ! {
     let full = config.crash_log_enabled;
     sys::end_with_report(|| {
         bug_report_start();
@@ -356,7 +356,7 @@ impl Server {
 
     /// Starts or stops the watchdog, as `watchdog-period` has it (applyWatchdogPeriod). A period so short that the cron cannot
     /// keep up with it is raised.
-    pub fn apply_watchdog_period(&mut self) {
+    pub(crate) fn apply_watchdog_period(&mut self) {
         if self.config.watchdog_period == 0 {
             return sys::stop_watchdog();
         }
@@ -368,7 +368,7 @@ impl Server {
 
     /// The loop turns: the watchdog waits its whole period again (watchdogScheduleSignal). Called by the cron.
     #[inline]
-    pub fn watchdog_schedule_signal(&self) {
+    pub(crate) fn watchdog_schedule_signal(&self) {
         if self.config.watchdog_period != 0 {
             sys::schedule_alarm(self.config.watchdog_period.unsigned_abs());
         }

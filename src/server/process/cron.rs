@@ -20,7 +20,7 @@ const MAX_CLIENTS_PER_CLOCK_TICK: usize = 200;
 
 /// The cron's own state.
 #[derive(Default)]
-pub struct Cron {
+pub(crate) struct Cron {
     /// Calls so far.
     pub loops: u64,
     /// The rate in force, between `hz` and CONFIG_MAX_HZ.
@@ -35,7 +35,7 @@ pub struct Cron {
 }
 
 impl Cron {
-    pub fn new(hz: i32) -> Cron {
+    pub(crate) fn new(hz: i32) -> Cron {
         Cron {
             hz,
             ..Cron::default()
@@ -45,7 +45,7 @@ impl Cron {
 
 impl Server {
     /// hz was configured: it takes effect at the next call.
-    pub fn update_hz(&mut self) {
+    pub(crate) fn update_hz(&mut self) {
         self.cron.hz = self.config.hz;
     }
 
@@ -56,7 +56,7 @@ impl Server {
     }
 
     /// Some of the cron's work while a load blocks the loop (whileBlockedCron).
-    pub fn while_blocked_cron(&mut self) {
+    pub(crate) fn while_blocked_cron(&mut self) {
         let now = self.clock.unix_ms;
         let tick = 1000 / i64::from(self.cron.hz.max(1));
         if now - self.cron.blocked_last_ms < tick {
@@ -87,7 +87,7 @@ impl Server {
 }
 
 /// The timer behind everything periodic (serverCron).
-pub fn server_cron(server: &mut Server, _: TimeId) -> Next {
+pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
     let start = crate::base::clock::monotonic_us();
     server.watchdog_schedule_signal();
     server.update_cached_time();
@@ -230,7 +230,7 @@ fn databases_cron(server: &mut Server) {
 }
 
 /// Before the loop sleeps (beforeSleep). While a load has re-entered the loop, only what serves clients is done.
-pub fn before_sleep(server: &mut Server) {
+pub(crate) fn before_sleep(server: &mut Server) {
     if server.exec.blocked_depth > 0 {
         server.handle_clients_with_pending_writes();
         server.free_clients_in_async_queue();
@@ -314,7 +314,7 @@ fn end_cycle(server: &mut Server) {
 }
 
 /// After the loop has slept (afterSleep): the clock is read for the commands to come.
-pub fn after_sleep(server: &mut Server) {
+pub(crate) fn after_sleep(server: &mut Server) {
     server.update_cached_time();
     server.exec.clock_stale = false;
     if server.exec.blocked_depth == 0 {

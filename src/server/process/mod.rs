@@ -1,10 +1,10 @@
 //! The process' own life: its start, its cron, its end, and what becomes of it when it crashes.
 
-pub mod crash;
-pub mod cron;
-pub mod oom_score;
-pub mod proc_title;
-pub mod shutdown;
-pub mod startup;
-pub mod supervise;
-pub mod temp_file;
+pub(crate) mod crash;
+pub(crate) mod cron;
+pub(crate) mod oom_score;
+pub(crate) mod proc_title;
+pub(crate) mod shutdown;
+pub(crate) mod startup;
+pub(crate) mod supervise;
+pub(crate) mod temp_file;

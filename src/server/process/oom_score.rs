@@ -16,7 +16,7 @@ const OOM_SCORE_ADJ: &str = "/proc/self/oom_score_adj";
 
 /// What the process is; the index of its value (CONFIG_OOM_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ProcessClass {
+pub(crate) enum ProcessClass {
     Master = 0,
     Replica = 1,
     Child = 2,
@@ -24,7 +24,7 @@ pub enum ProcessClass {
 
 /// The score from before, while ours is in force.
 #[derive(Default)]
-pub struct OomScore {
+pub(crate) struct OomScore {
     base: Option<i32>,
 }
 
@@ -47,7 +47,7 @@ impl Server {
     ///
     /// # Errors
     /// The text for the client; the log says why.
-    pub fn set_oom_score_adj(&mut self, class: ProcessClass) -> Result<(), String> {
+    pub(crate) fn set_oom_score_adj(&mut self, class: ProcessClass) -> Result<(), String> {
         let mode = self.config.oom_score_adj;
         let failed = |what: &str, e: io::Error| {
             server_log!(
@@ -84,7 +84,7 @@ impl Server {
     ///
     /// # Errors
     /// As there.
-    pub fn update_oom_score_adj(&mut self) -> Result<(), String> {
+    pub(crate) fn update_oom_score_adj(&mut self) -> Result<(), String> {
         self.set_oom_score_adj(if self.is_replica() {
             ProcessClass::Replica
         } else {

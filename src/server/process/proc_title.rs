@@ -7,14 +7,14 @@ use crate::server::Server;
 
 /// Where the title is written.
 #[derive(Default)]
-pub struct ProcTitle {
+pub(crate) struct ProcTitle {
     /// `None`: titles are not wanted, or not possible here.
     area: Option<TitleArea>,
 }
 
 /// The template with its variables replaced, without spaces around it (expandProcTitleTemplate). What is no variable is left
 /// out; CONFIG SET refuses it.
-pub fn expand_proc_title_template(config: &Config, title: &[u8]) -> Vec<u8> {
+pub(crate) fn expand_proc_title_template(config: &Config, title: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = &config.proc_title_template[..];
     while let Some(open) = memchr::memchr(b'{', rest) {
@@ -80,7 +80,7 @@ impl Server {
 
     /// Sets the title of this process, a forked child too; `{title}` is the program's name unless one is given
     /// (redisSetProcTitle).
-    pub fn set_proc_title(&mut self, title: Option<&str>) {
+    pub(crate) fn set_proc_title(&mut self, title: Option<&str>) {
         let program = self.argv.first().map_or("", |a| a);
         let text = expand_proc_title_template(&self.config, title.unwrap_or(program).as_bytes());
         if let Some(area) = &mut self.proc_title.area {

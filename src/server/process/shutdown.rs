@@ -17,14 +17,14 @@ use crate::server::replica::ReplState;
 use crate::server_log;
 
 /// How to shut down (SHUTDOWN_*).
-pub const SHUTDOWN_SAVE: i32 = 1;
-pub const SHUTDOWN_NOSAVE: i32 = 2;
-pub const SHUTDOWN_NOW: i32 = 4;
-pub const SHUTDOWN_FORCE: i32 = 8;
+pub(crate) const SHUTDOWN_SAVE: i32 = 1;
+pub(crate) const SHUTDOWN_NOSAVE: i32 = 2;
+pub(crate) const SHUTDOWN_NOW: i32 = 4;
+pub(crate) const SHUTDOWN_FORCE: i32 = 8;
 
 /// A shutdown that waits for replicas.
 #[derive(Clone, Copy)]
-pub struct ShutdownState {
+pub(crate) struct ShutdownState {
     pub flags: i32,
     /// Unix ms at which it stops waiting.
     pub until_ms: i64,
@@ -32,7 +32,7 @@ pub struct ShutdownState {
 
 impl Server {
     /// A SIGTERM or SIGINT has come; called by the cron.
-    pub fn shutdown_on_signal(&mut self, signal: i32) {
+    pub(crate) fn shutdown_on_signal(&mut self, signal: i32) {
         if self.shutdown.is_some() {
             return;
         }
@@ -55,20 +55,20 @@ impl Server {
     }
 
     /// A signal while a data set is being loaded: nothing can be saved (whileBlockedCron).
-    pub fn exit_while_loading(&mut self) {
+    pub(crate) fn exit_while_loading(&mut self) {
         if self.prepare_for_shutdown(SHUTDOWN_NOSAVE) {
             self.exit(0);
         }
     }
 
     /// Ends the process. What has come of a master's snapshot is of no use to the next one.
-    pub fn exit(&mut self, code: i32) -> ! {
+    pub(crate) fn exit(&mut self, code: i32) -> ! {
         self.discard_payloads();
         std::process::exit(code)
     }
 
     /// Goes on with a shutdown that waits; called by the cron.
-    pub fn shutdown_cron(&mut self) {
+    pub(crate) fn shutdown_cron(&mut self) {
         let Some(s) = self.shutdown else {
             return;
         };
@@ -81,7 +81,7 @@ impl Server {
 
     /// Starts a shutdown. True: the process may exit now. False: it waits for replicas (then `shutdown` is set), or it
     /// failed.
-    pub fn prepare_for_shutdown(&mut self, flags: i32) -> bool {
+    pub(crate) fn prepare_for_shutdown(&mut self, flags: i32) -> bool {
         if self.shutdown.is_some() {
             return false;
         }
@@ -133,7 +133,7 @@ impl Server {
     }
 
     /// SHUTDOWN ABORT. False when there was nothing to abort.
-    pub fn abort_shutdown(&mut self) -> bool {
+    pub(crate) fn abort_shutdown(&mut self) -> bool {
         if self.shutdown.is_some() {
             self.cancel_shutdown();
         } else if sys::shutdown_signal().is_some() {

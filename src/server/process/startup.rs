@@ -127,7 +127,7 @@ fn report_config_error(e: &ConfigError) {
 }
 
 /// Where the pid is written: only for a daemon, or when a file is named.
-pub fn pid_file_path(config: &Config) -> Option<PathBuf> {
+pub(crate) fn pid_file_path(config: &Config) -> Option<PathBuf> {
     match &config.pidfile {
         Some(p) => Some(sys::path_of(p)),
         None if config.daemonize => Some("/var/run/redis.pid".into()),
@@ -427,7 +427,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
 
 impl Server {
     /// Makes the process able to hold `maxclients` connections, or lowers maxclients to what it can hold.
-    pub fn adjust_open_files_limit(&mut self) {
+    pub(crate) fn adjust_open_files_limit(&mut self) {
         let want = u64::from(self.config.maxclients) + CONFIG_MIN_RESERVED_FDS;
         let Ok((soft, hard)) = sys::open_files_limit() else {
             server_log!(
@@ -484,13 +484,13 @@ impl Server {
     }
 
     /// Compares strings as locale-collate has it from now on. False when there is no such locale: nothing changes then.
-    pub fn update_locale_collate(&self) -> bool {
+    pub(crate) fn update_locale_collate(&self) -> bool {
         let name = std::ffi::CString::new(self.config.locale_collate.clone());
         name.is_ok_and(|name| sys::set_collate_locale(&name))
     }
 
     /// requirepass has changed: clients that are connected stay authenticated, as upstream's default user does.
-    pub fn update_default_user_password(&mut self) {
+    pub(crate) fn update_default_user_password(&mut self) {
         if self.config.requirepass.is_none() {
             for cid in self.clients.ids() {
                 self.clients[cid].authenticated = true;
@@ -499,7 +499,7 @@ impl Server {
     }
 
     /// What the log says every five seconds at level verbose.
-    pub fn log_summary(&self) {
+    pub(crate) fn log_summary(&self) {
         if !log::enabled(Level::Verbose) {
             return;
         }

@@ -15,7 +15,7 @@ use crate::server_log;
 
 /// Finds out who supervises, and tells it that the start has begun. True: the process must stay in the foreground, and
 /// `supervised` says by whom it is watched.
-pub fn redis_is_supervised(config: &mut Config) -> bool {
+pub(crate) fn redis_is_supervised(config: &mut Config) -> bool {
     let mode = match config.supervised {
         Supervised::Auto if std::env::var_os("UPSTART_JOB").is_some() => {
             server_log!(Level::Verbose, "Upstart supervision detected.");
@@ -98,7 +98,7 @@ fn communicate_systemd(state: &str) -> bool {
 
 impl Server {
     /// Tells systemd about our state, when it supervises us.
-    pub fn notify_systemd(&self, state: &str) {
+    pub(crate) fn notify_systemd(&self, state: &str) {
         if self.config.supervised == Supervised::Systemd {
             communicate_systemd(state);
         }

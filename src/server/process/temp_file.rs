@@ -15,27 +15,27 @@ use crate::base::sys;
 use crate::server_log;
 
 /// What process `pid` writes a snapshot to.
-pub fn rdb(pid: u32) -> PathBuf {
+pub(crate) fn rdb(pid: u32) -> PathBuf {
     PathBuf::from(format!("temp-{pid}.rdb"))
 }
 
 /// What this process writes a master's snapshot to that began to come at `unix_us`.
-pub fn payload(unix_us: i64) -> PathBuf {
+pub(crate) fn payload(unix_us: i64) -> PathBuf {
     PathBuf::from(format!("temp-{unix_us}.{}.rdb", std::process::id()))
 }
 
 /// What process `pid` writes a base of the append-only file to.
-pub fn aof(pid: u32) -> PathBuf {
+pub(crate) fn aof(pid: u32) -> PathBuf {
     PathBuf::from(format!("temp-rewriteaof-{pid}.aof"))
 }
 
 /// What that is called once it is whole, until the append-only file has taken it over.
-pub fn aof_background(pid: u32) -> PathBuf {
+pub(crate) fn aof_background(pid: u32) -> PathBuf {
     PathBuf::from(format!("temp-rewriteaof-bg-{pid}.aof"))
 }
 
 /// Removes what a child has left that wrote a base (aofRemoveTempFile).
-pub fn remove_aof(pid: i32) {
+pub(crate) fn remove_aof(pid: i32) {
     let pid = pid.unsigned_abs();
     let _ = fs::remove_file(aof_background(pid));
     let _ = fs::remove_file(aof(pid));
@@ -45,7 +45,7 @@ pub fn remove_aof(pid: i32) {
 ///
 /// # Errors
 /// The system's.
-pub fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     let file = File::create(path)?;
     // Where files cannot be locked they are not taken for abandoned ones either.
     let _ = sys::lock_file(&file);
@@ -73,7 +73,7 @@ fn writer_of(name: &[u8]) -> Option<u32> {
 
 /// Removes what earlier processes have left in the working folder. A server of another make locks nothing: what a living
 /// process may be writing stays.
-pub fn remove_abandoned() {
+pub(crate) fn remove_abandoned() {
     let Ok(entries) = fs::read_dir(".") else {
         return;
     };

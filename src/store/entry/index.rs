@@ -61,7 +61,7 @@ impl Place {
 }
 
 /// An entry as the index finds it: borrowed from the keyspace.
-pub struct Listed<'a> {
+pub(crate) struct Listed<'a> {
     entry: ManuallyDrop<Entry>,
     borrowed: PhantomData<&'a Entry>,
 }

@@ -13,13 +13,13 @@ use crate::ds::sbuf::SBuf;
 use crate::ds::table::{Element, KeyHasher, Resize, Slot, Table};
 
 /// One database's entries.
-pub struct Keyspace {
+pub(crate) struct Keyspace {
     table: Table<Entry>,
     expires: ExpireIndex,
 }
 
 impl Keyspace {
-    pub fn new(hasher: KeyHasher) -> Keyspace {
+    pub(crate) fn new(hasher: KeyHasher) -> Keyspace {
         Keyspace {
             table: Table::new(hasher),
             expires: ExpireIndex::default(),
@@ -27,44 +27,44 @@ impl Keyspace {
     }
 
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
     /// How many keys have an expiry.
     #[inline]
-    pub fn expires_len(&self) -> usize {
+    pub(crate) fn expires_len(&self) -> usize {
         self.expires.len()
     }
 
     #[inline]
-    pub fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.table.hash(key)
     }
 
     #[inline]
-    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
         self.table.find(hash, key)
     }
 
     /// See [`Table::prefetch_bucket`].
     #[inline]
-    pub fn prefetch_bucket(&self, hash: u64) {
+    pub(crate) fn prefetch_bucket(&self, hash: u64) {
         self.table.prefetch_bucket(hash);
     }
 
     /// See [`Table::prefetch_element`].
     #[inline]
-    pub fn prefetch_element(&self, hash: u64) {
+    pub(crate) fn prefetch_element(&self, hash: u64) {
         self.table.prefetch_element(hash);
     }
 
     #[inline]
-    pub fn at(&self, slot: Slot) -> &Entry {
+    pub(crate) fn at(&self, slot: Slot) -> &Entry {
         self.table.at(slot)
     }
 
@@ -76,13 +76,13 @@ impl Keyspace {
 
     /// Sets the LRU bits of the entry at `slot`.
     #[inline]
-    pub fn set_lru(&mut self, slot: Slot, lru: u32) {
+    pub(crate) fn set_lru(&mut self, slot: Slot, lru: u32) {
         self.table.at_mut(slot).set_lru(lru);
     }
 
     /// Adds a key that is not there.
     #[inline]
-    pub fn add(&mut self, hash: u64, entry: Entry) -> Slot {
+    pub(crate) fn add(&mut self, hash: u64, entry: Entry) -> Slot {
         let slot = self.table.insert_new(hash, entry);
         let e = self.table.at_mut(slot);
         if e.expire().is_some() {
@@ -93,7 +93,7 @@ impl Keyspace {
 
     /// Replaces the value at `slot`; expiry and LRU bits stay.
     #[inline]
-    pub fn set_value(&mut self, slot: Slot, value: NewValue<'_>) {
+    pub(crate) fn set_value(&mut self, slot: Slot, value: NewValue<'_>) {
         let e = self.table.at_mut(slot);
         e.set_value(value);
         if e.expire().is_some() {
@@ -102,7 +102,7 @@ impl Keyspace {
     }
 
     /// Lets `f` change the string value as a growable buffer; the encoding becomes `raw`.
-    pub fn update_raw<R>(&mut self, slot: Slot, f: impl FnOnce(&mut SBuf) -> R) -> R {
+    pub(crate) fn update_raw<R>(&mut self, slot: Slot, f: impl FnOnce(&mut SBuf) -> R) -> R {
         let e = self.table.at_mut(slot);
         e.make_raw();
         if e.expire().is_some() {
@@ -113,7 +113,7 @@ impl Keyspace {
     }
 
     /// Sets (unix ms) or clears the expiry at `slot`.
-    pub fn set_expire(&mut self, slot: Slot, at: Option<i64>) {
+    pub(crate) fn set_expire(&mut self, slot: Slot, at: Option<i64>) {
         let e = self.table.at_mut(slot);
         match (e.expire().is_some(), at) {
             (true, None) => {
@@ -130,7 +130,7 @@ impl Keyspace {
     }
 
     /// Takes a key out.
-    pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+    pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let e = self.table.remove(hash, key)?;
         if e.expire().is_some() {
             self.expires.remove(e.expire_index());
@@ -139,23 +139,23 @@ impl Keyspace {
     }
 
     /// The `i`-th key with an expiry, in no order; removals change the order.
-    pub fn expiring(&self, i: usize) -> Option<Listed<'_>> {
+    pub(crate) fn expiring(&self, i: usize) -> Option<Listed<'_>> {
         (i < self.expires.len()).then(|| self.expires.get(i))
     }
 
     /// See [`Table::scan`].
-    pub fn scan(&self, cursor: u64, f: impl FnMut(&Entry)) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, f: impl FnMut(&Entry)) -> u64 {
         self.table.scan(cursor, f)
     }
 
-    pub fn for_each(&self, f: impl FnMut(&Entry)) {
+    pub(crate) fn for_each(&self, f: impl FnMut(&Entry)) {
         self.table.for_each(f)
     }
 
     /// Every entry, once, in no order, to be saved. `f` answers with how many bytes the value took in the file, 0 where it was
     /// not saved. In a forked child that saves, a value's memory goes back to the kernel after that, and so the keys are gone
     /// afterwards: the keyspace is empty.
-    pub fn save_each(&mut self, mut f: impl FnMut(&Entry) -> u64) {
+    pub(crate) fn save_each(&mut self, mut f: impl FnMut(&Entry) -> u64) {
         if !sys::is_saving_child() {
             self.for_each(|e| {
                 f(e);
@@ -172,34 +172,34 @@ impl Keyspace {
         });
     }
 
-    pub fn random(&self, next_random: impl FnMut() -> u64) -> Option<&Entry> {
+    pub(crate) fn random(&self, next_random: impl FnMut() -> u64) -> Option<&Entry> {
         self.table.random(next_random)
     }
 
     /// Makes room for `n` keys at once.
-    pub fn reserve(&mut self, n: usize) {
+    pub(crate) fn reserve(&mut self, n: usize) {
         self.table.reserve(n);
     }
 
-    pub fn set_resize(&mut self, resize: Resize) {
+    pub(crate) fn set_resize(&mut self, resize: Resize) {
         self.table.set_resize(resize);
     }
 
-    pub fn try_resize(&mut self) {
+    pub(crate) fn try_resize(&mut self) {
         self.table.try_resize();
     }
 
-    pub fn rehash_for(&mut self, us: u64) -> bool {
+    pub(crate) fn rehash_for(&mut self, us: u64) -> bool {
         self.table.rehash_for(us)
     }
 
     /// The table itself, for DEBUG HTSTATS.
-    pub fn table(&self) -> &Table<Entry> {
+    pub(crate) fn table(&self) -> &Table<Entry> {
         &self.table
     }
 
     /// Bytes of table and index, without the entries.
-    pub fn overhead(&self) -> (usize, usize) {
+    pub(crate) fn overhead(&self) -> (usize, usize) {
         (self.table.mem_usage(), self.expires.mem_usage())
     }
 }
@@ -207,7 +207,7 @@ impl Keyspace {
 impl Entry {
     /// The key's bytes (also through [`Element::key`]).
     #[inline]
-    pub fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         Element::key(self)
     }
 }

@@ -19,9 +19,9 @@
 //! An entry knows nothing of the table or the index that holds it: [`keyspace`] keeps those two in step.
 
 mod dismiss;
-pub mod index;
-pub mod keyspace;
-pub mod value;
+pub(crate) mod index;
+pub(crate) mod keyspace;
+pub(crate) mod value;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -31,14 +31,14 @@ use crate::ds::table::Element;
 use value::Value;
 
 /// The longest string value kept inside the entry, in bytes.
-pub const INLINE_MAX: usize = 1024;
+pub(crate) const INLINE_MAX: usize = 1024;
 /// The longest string that OBJECT ENCODING calls `embstr` (object.c).
-pub const EMBSTR_MAX: usize = 44;
+pub(crate) const EMBSTR_MAX: usize = 44;
 
 /// The type of a value, with the numbers of server.h (OBJ_STRING ..).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Type {
+pub(crate) enum Type {
     String = 0,
     List = 1,
     Set = 2,
@@ -49,7 +49,7 @@ pub enum Type {
 
 impl Type {
     /// The name that TYPE answers.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Type::String => "string",
             Type::List => "list",
@@ -64,7 +64,7 @@ impl Type {
 /// How a value is represented, with the numbers of server.h (OBJ_ENCODING_RAW ..).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     Raw = 0,
     Int = 1,
     /// A hash table (`hashtable`).
@@ -80,7 +80,7 @@ pub enum Encoding {
 
 impl Encoding {
     /// The name that OBJECT ENCODING answers.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Encoding::Raw => "raw",
             Encoding::Int => "int",
@@ -109,7 +109,7 @@ const TYPE_MASK: u64 = 0xf << TYPE_SHIFT;
 const KEYLEN_SHIFT: u32 = 40;
 const KEYLEN_MAX: u64 = 0xff_ffff;
 /// No place in the expire index (yet).
-pub const NO_INDEX: u32 = u32::MAX;
+pub(crate) const NO_INDEX: u32 = u32::MAX;
 
 const HEADER: usize = 8;
 
@@ -132,13 +132,13 @@ const KEY_OFFSET: [u8; 16] = {
 
 /// A string value as it is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Str<'a> {
+pub(crate) enum Str<'a> {
     Int(i64),
     Bytes(&'a [u8]),
 }
 
 /// A value to be stored; the entry chooses the layout.
-pub enum NewValue<'a> {
+pub(crate) enum NewValue<'a> {
     /// An integer (encoding `int`).
     Int(i64),
     /// Bytes to copy; `raw` keeps upstream's name `raw` also for a short one (the result of APPEND, SETRANGE, ...).
@@ -206,7 +206,7 @@ fn inline_encoding(len: usize, raw: bool) -> Encoding {
 
 /// An owned key with its value. Eight bytes: a pointer to the allocation described above.
 #[repr(transparent)]
-pub struct Entry(NonNull<u8>);
+pub(crate) struct Entry(NonNull<u8>);
 
 // SAFETY: an entry owns its allocation; an SBuf and every Value may be dropped on any thread.
 unsafe impl Send for Entry {}
@@ -234,7 +234,7 @@ fn layout(size: usize) -> Layout {
 impl Entry {
     /// A new entry without LRU information. `expire` is unix time in ms.
     #[inline]
-    pub fn new(key: &[u8], value: NewValue<'_>, expire: Option<i64>) -> Entry {
+    pub(crate) fn new(key: &[u8], value: NewValue<'_>, expire: Option<i64>) -> Entry {
         let expire = expire.map(|at| (at, NO_INDEX));
         Entry::build(key, value, expire, 0)
     }
@@ -358,12 +358,12 @@ impl Entry {
     }
 
     /// Bytes of the entry and of its value.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         self.mem_usage_by(Value::mem_usage)
     }
 
     /// The same, with a value that is no string as `f` measures it.
-    pub fn mem_usage_by(&self, f: impl FnOnce(&Value) -> usize) -> usize {
+    pub(crate) fn mem_usage_by(&self, f: impl FnOnce(&Value) -> usize) -> usize {
         let own = crate::base::alloc::good_size(self.size());
         if self.header() & PTR == 0 {
             return own;
@@ -375,7 +375,7 @@ impl Entry {
     }
 
     /// How many allocations it takes to free the value, about (lazyfreeGetFreeEffort).
-    pub fn free_effort(&self) -> usize {
+    pub(crate) fn free_effort(&self) -> usize {
         if self.header() & PTR == 0 || self.buf().is_some() {
             return 1;
         }
@@ -384,12 +384,12 @@ impl Entry {
 
     /// Whether the value is of this type.
     #[inline]
-    pub fn is_a(&self, t: Type) -> bool {
+    pub(crate) fn is_a(&self, t: Type) -> bool {
         self.header() & TYPE_MASK == (t as u64) << TYPE_SHIFT
     }
 
     #[inline]
-    pub fn value_type(&self) -> Type {
+    pub(crate) fn value_type(&self) -> Type {
         match (self.header() >> TYPE_SHIFT) & 0xf {
             1 => Type::List,
             2 => Type::Set,
@@ -401,7 +401,7 @@ impl Entry {
     }
 
     #[inline]
-    pub fn encoding(&self) -> Encoding {
+    pub(crate) fn encoding(&self) -> Encoding {
         match (self.header() >> ENC_SHIFT) & 0xf {
             1 => Encoding::Int,
             2 => Encoding::Ht,
@@ -417,19 +417,19 @@ impl Entry {
 
     /// The 24 bits of LRU clock or LFU counter (object.c).
     #[inline]
-    pub fn lru(&self) -> u32 {
+    pub(crate) fn lru(&self) -> u32 {
         (self.header() & LRU_MASK) as u32
     }
 
     #[inline]
-    pub fn set_lru(&mut self, lru: u32) {
+    pub(crate) fn set_lru(&mut self, lru: u32) {
         let h = self.header();
         self.set_header((h & !LRU_MASK) | (u64::from(lru) & LRU_MASK));
     }
 
     /// When the key expires, unix time in ms.
     #[inline]
-    pub fn expire(&self) -> Option<i64> {
+    pub(crate) fn expire(&self) -> Option<i64> {
         let h = self.header();
         if h & EXPIRE == 0 {
             return None;
@@ -496,7 +496,7 @@ impl Entry {
     }
 
     /// The entry under another key: value, expiry and LRU bits go along.
-    pub fn renamed(mut self, key: &[u8]) -> Entry {
+    pub(crate) fn renamed(mut self, key: &[u8]) -> Entry {
         let h = self.header();
         let encoding = self.encoding();
         let expire = self.expire().map(|at| (at, NO_INDEX));
@@ -517,7 +517,7 @@ impl Entry {
 
     /// The string value. Panics when the value is no string.
     #[inline]
-    pub fn string(&self) -> Str<'_> {
+    pub(crate) fn string(&self) -> Str<'_> {
         let h = self.header();
         // SAFETY: the flags say which of the three layouts this is; the borrow of self keeps the bytes alive and unchanged.
         unsafe {
@@ -538,7 +538,7 @@ impl Entry {
 
     /// The string's buffer, when it hangs off the entry.
     #[inline]
-    pub fn buf(&self) -> Option<&SBuf> {
+    pub(crate) fn buf(&self) -> Option<&SBuf> {
         if self.header() & (PTR | TYPE_MASK) != PTR {
             return None;
         }
@@ -649,7 +649,7 @@ impl Entry {
     }
 
     /// The address, for DEBUG OBJECT.
-    pub fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         self.0.as_ptr() as usize
     }
 }

@@ -32,7 +32,7 @@ use crate::store::zset::{Zset, ZsetTree};
 ///
 /// # Safety
 /// `from_word` must give back what `into_word` took when it is told the encoding that `encoding` answered before.
-pub unsafe trait SlotValue: Sized {
+pub(crate) unsafe trait SlotValue: Sized {
     const TYPE: Type;
     fn encoding(&self) -> Encoding;
     fn into_word(self) -> NonNull<u8>;
@@ -113,7 +113,7 @@ unsafe impl SlotValue for Stream {
 }
 
 /// A value of any type but a string, without a key.
-pub enum Value {
+pub(crate) enum Value {
     List(List),
     Set(Set),
     Zset(Zset),
@@ -135,7 +135,7 @@ macro_rules! each_type {
 }
 
 impl Value {
-    pub fn value_type(&self) -> Type {
+    pub(crate) fn value_type(&self) -> Type {
         match self {
             Value::List(_) => Type::List,
             Value::Set(_) => Type::Set,
@@ -146,26 +146,26 @@ impl Value {
     }
 
     #[inline]
-    pub fn encoding(&self) -> Encoding {
+    pub(crate) fn encoding(&self) -> Encoding {
         each_type!(self, v => v.encoding())
     }
 
     /// Elements: of a list, members, pairs, entries of a stream.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         each_type!(self, v => v.len())
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes that hang off the entry.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         each_type!(self, v => v.mem_usage())
     }
 
     /// The same; of what is many allocations, as a sample of so many elements has it.
-    pub fn mem_usage_sampled(&self, samples: usize) -> usize {
+    pub(crate) fn mem_usage_sampled(&self, samples: usize) -> usize {
         match self {
             Value::Set(v) => v.mem_usage_sampled(samples),
             Value::Hash(v) => v.mem_usage_sampled(samples),
@@ -174,12 +174,12 @@ impl Value {
     }
 
     /// How many allocations it takes to free it, about (lazyfreeGetFreeEffort).
-    pub fn free_effort(&self) -> usize {
+    pub(crate) fn free_effort(&self) -> usize {
         each_type!(self, v => v.free_effort())
     }
 
     /// A copy that shares nothing (COPY).
-    pub fn deep_clone(&self) -> Value {
+    pub(crate) fn deep_clone(&self) -> Value {
         match self {
             Value::List(v) => Value::List(v.deep_clone()),
             Value::Set(v) => Value::Set(v.deep_clone()),
@@ -215,7 +215,7 @@ impl Value {
 }
 
 /// A value as it is read: borrowed from its entry.
-pub struct ValueRef<'a, T> {
+pub(crate) struct ValueRef<'a, T> {
     value: ManuallyDrop<T>,
     borrowed: PhantomData<&'a Entry>,
 }
@@ -229,7 +229,7 @@ impl<T> Deref for ValueRef<'_, T> {
 }
 
 /// A value that is being changed: it goes back into its entry on drop, in whatever encoding it has then.
-pub struct ValueMut<'a, T: SlotValue> {
+pub(crate) struct ValueMut<'a, T: SlotValue> {
     value: ManuallyDrop<T>,
     entry: &'a mut Entry,
 }
@@ -268,7 +268,7 @@ impl Entry {
 
     /// The value as a `T`; `None` when it is of another type.
     #[inline]
-    pub fn value<T: SlotValue>(&self) -> Option<ValueRef<'_, T>> {
+    pub(crate) fn value<T: SlotValue>(&self) -> Option<ValueRef<'_, T>> {
         if !self.hangs::<T>() {
             return None;
         }
@@ -282,7 +282,7 @@ impl Entry {
     }
 
     /// The value of whatever type; `None` for a string.
-    pub fn any_value(&self) -> Option<ValueRef<'_, Value>> {
+    pub(crate) fn any_value(&self) -> Option<ValueRef<'_, Value>> {
         if self.value_type() == Type::String || self.header() & PTR == 0 {
             return None;
         }
@@ -313,13 +313,13 @@ impl Entry {
 impl Keyspace {
     /// The value at `slot`, for reading; `None` when it is of another type.
     #[inline]
-    pub fn value<T: SlotValue>(&self, slot: Slot) -> Option<ValueRef<'_, T>> {
+    pub(crate) fn value<T: SlotValue>(&self, slot: Slot) -> Option<ValueRef<'_, T>> {
         self.at(slot).value()
     }
 
     /// The value at `slot`, for a change; `None` when it is of another type. The entry stays where it is, and the slot good.
     #[inline]
-    pub fn value_mut<T: SlotValue>(&mut self, slot: Slot) -> Option<ValueMut<'_, T>> {
+    pub(crate) fn value_mut<T: SlotValue>(&mut self, slot: Slot) -> Option<ValueMut<'_, T>> {
         self.entry_mut(slot).value_mut()
     }
 }

@@ -41,7 +41,7 @@ const MEMBER_BYTES: u64 = 4;
 /// # Errors
 /// What the reader finds wrong; a type that this server does not know is [`RdbErrorKind::UnknownType`], a value that is not
 /// what its encoding promises [`RdbErrorKind::Value`].
-pub fn rdb_load_object<R: Read>(
+pub(crate) fn rdb_load_object<R: Read>(
     r: &mut RdbReader<R>,
     rdb_type: u8,
     limits: &LoadLimits,

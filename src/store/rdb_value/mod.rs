@@ -6,7 +6,7 @@
 
 mod load;
 
-pub use load::rdb_load_object;
+pub(crate) use load::rdb_load_object;
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
@@ -35,7 +35,7 @@ use crate::wire::rdb::{
 const INT_TEXT_MAX: usize = 20;
 
 /// A value that was read and has no key yet.
-pub enum Loaded {
+pub(crate) enum Loaded {
     /// A string that is a canonical integer.
     Int(i64),
     /// Any other string.
@@ -47,7 +47,7 @@ pub enum Loaded {
 
 impl Loaded {
     /// As an entry takes it; `None` when it is [`Loaded::Empty`].
-    pub fn into_new_value(self, buf: &mut Vec<u8>) -> Option<NewValue<'_>> {
+    pub(crate) fn into_new_value(self, buf: &mut Vec<u8>) -> Option<NewValue<'_>> {
         Some(match self {
             Loaded::Int(n) => NewValue::Int(n),
             Loaded::Bytes(bytes) => {
@@ -65,7 +65,7 @@ impl Loaded {
 
 /// What decides about the encodings of values that are read, and how closely they are looked at.
 #[derive(Clone, Debug)]
-pub struct LoadLimits {
+pub(crate) struct LoadLimits {
     pub list: ListLimits,
     pub set: SetLimits,
     pub hash: HashLimits,
@@ -77,7 +77,7 @@ pub struct LoadLimits {
 }
 
 impl LoadLimits {
-    pub fn new(config: &Config, deep: bool) -> LoadLimits {
+    pub(crate) fn new(config: &Config, deep: bool) -> LoadLimits {
         LoadLimits {
             list: ListLimits {
                 fill: config.list_max_listpack_size,
@@ -93,7 +93,7 @@ impl LoadLimits {
     }
 
     /// How many encodings were checked in depth, for INFO's `dump_payload_sanitizations`.
-    pub fn sanitizations(&self) -> u64 {
+    pub(crate) fn sanitizations(&self) -> u64 {
         self.sanitizations.get()
     }
 
@@ -110,7 +110,7 @@ const RDB_VERSION_SET_LISTPACK: u16 = 11;
 
 /// The type byte that the entry's value is written with (rdbSaveObjectType), for a file of this version.
 #[inline]
-pub fn rdb_save_object_type(e: &Entry, version: u16) -> u8 {
+pub(crate) fn rdb_save_object_type(e: &Entry, version: u16) -> u8 {
     let listpacks = version >= RDB_VERSION_LISTPACK;
     match (e.value_type(), e.encoding()) {
         (Type::String, _) => RDB_TYPE_STRING,
@@ -136,7 +136,7 @@ pub fn rdb_save_object_type(e: &Entry, version: u16) -> u8 {
 /// # Errors
 /// The sink's.
 #[inline]
-pub fn rdb_save_object<W: Write>(w: &mut RdbWriter<W>, e: &Entry) -> io::Result<()> {
+pub(crate) fn rdb_save_object<W: Write>(w: &mut RdbWriter<W>, e: &Entry) -> io::Result<()> {
     if e.value_type() == Type::String {
         return match e.string() {
             Str::Int(n) => w.int_string(n),
@@ -297,7 +297,7 @@ fn as_integer(s: &RdbString<'_>) -> Option<i64> {
 /// # Errors
 /// As [`rdb_load_object`].
 #[inline]
-pub fn rdb_load_entry<R: Read>(
+pub(crate) fn rdb_load_entry<R: Read>(
     r: &mut RdbReader<R>,
     rdb_type: u8,
     key: &[u8],

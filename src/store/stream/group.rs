@@ -15,7 +15,7 @@ use crate::ds::idmap::{IdMap, StreamId};
 
 /// A pending entry: delivered and not acknowledged (streamNACK).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nack {
+pub(crate) struct Nack {
     /// When it was delivered last.
     pub delivery_time: i64,
     /// How often.
@@ -25,14 +25,14 @@ pub struct Nack {
 
 impl Nack {
     /// Who has it. It has been loaded and not claimed yet if nobody has.
-    pub fn consumer(&self) -> ConsumerId {
+    pub(crate) fn consumer(&self) -> ConsumerId {
         self.consumer
     }
 }
 
 /// Names a consumer within its group while it exists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ConsumerId(u32);
+pub(crate) struct ConsumerId(u32);
 
 impl ConsumerId {
     const NOBODY: ConsumerId = ConsumerId(u32::MAX);
@@ -40,7 +40,7 @@ impl ConsumerId {
 
 /// A consumer of a group (streamConsumer).
 #[derive(Clone)]
-pub struct Consumer {
+pub(crate) struct Consumer {
     name: Box<[u8]>,
     /// When it last tried to read or claim.
     pub seen_time: i64,
@@ -50,19 +50,19 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    pub fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         &self.name
     }
 
     /// The ids that are pending for it.
-    pub fn pel(&self) -> &IdMap<()> {
+    pub(crate) fn pel(&self) -> &IdMap<()> {
         &self.pel
     }
 }
 
 /// A consumer group (streamCG).
 #[derive(Clone)]
-pub struct Group {
+pub(crate) struct Group {
     name: Box<[u8]>,
     /// The last id that was delivered.
     pub last_id: StreamId,
@@ -75,12 +75,12 @@ pub struct Group {
 }
 
 /// The counter of a group whose position is unknown (SCG_INVALID_ENTRIES_READ).
-pub const SCG_INVALID_ENTRIES_READ: i64 = -1;
+pub(crate) const SCG_INVALID_ENTRIES_READ: i64 = -1;
 
 impl Group {
     /// The counter as an argument of XGROUP: one that has run over the largest number is not accepted there, and told as
     /// unknown.
-    pub fn entries_read_argument(&self) -> i64 {
+    pub(crate) fn entries_read_argument(&self) -> i64 {
         self.entries_read.max(SCG_INVALID_ENTRIES_READ)
     }
 
@@ -95,12 +95,12 @@ impl Group {
         }
     }
 
-    pub fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         &self.name
     }
 
     /// All pending entries.
-    pub fn pel(&self) -> &IdMap<Nack> {
+    pub(crate) fn pel(&self) -> &IdMap<Nack> {
         &self.pel
     }
 
@@ -109,32 +109,32 @@ impl Group {
             .binary_search_by(|c| self.consumer(*c).name().cmp(name))
     }
 
-    pub fn consumers_len(&self) -> usize {
+    pub(crate) fn consumers_len(&self) -> usize {
         self.by_name.len()
     }
 
     /// All consumers, by name.
-    pub fn consumers(&self) -> impl ExactSizeIterator<Item = &Consumer> {
+    pub(crate) fn consumers(&self) -> impl ExactSizeIterator<Item = &Consumer> {
         self.by_name.iter().map(|c| self.consumer(*c))
     }
 
     /// The consumer of that name (streamLookupConsumer).
-    pub fn lookup_consumer(&self, name: &[u8]) -> Option<ConsumerId> {
+    pub(crate) fn lookup_consumer(&self, name: &[u8]) -> Option<ConsumerId> {
         self.place_of(name).ok().map(|i| self.by_name[i])
     }
 
     /// A consumer that a look-up has found or a NACK names.
-    pub fn consumer(&self, id: ConsumerId) -> &Consumer {
+    pub(crate) fn consumer(&self, id: ConsumerId) -> &Consumer {
         &self.consumers[id.0 as usize]
     }
 
     /// As [`Group::consumer`].
-    pub fn consumer_mut(&mut self, id: ConsumerId) -> &mut Consumer {
+    pub(crate) fn consumer_mut(&mut self, id: ConsumerId) -> &mut Consumer {
         &mut self.consumers[id.0 as usize]
     }
 
     /// Adds a consumer; `None` when there is one of that name (streamCreateConsumer).
-    pub fn create_consumer(&mut self, name: &[u8], now: i64) -> Option<ConsumerId> {
+    pub(crate) fn create_consumer(&mut self, name: &[u8], now: i64) -> Option<ConsumerId> {
         let at = self.place_of(name).err()?;
         let key = self.consumers.insert(Consumer {
             name: name.into(),
@@ -148,7 +148,7 @@ impl Group {
     }
 
     /// Removes a consumer and what is pending for it; the answer is how much that was (streamDelConsumer).
-    pub fn del_consumer(&mut self, name: &[u8]) -> Option<usize> {
+    pub(crate) fn del_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let at = self.place_of(name).ok()?;
         let id = self.by_name.remove(at);
         let c = self.consumers.remove(id.0 as usize);
@@ -159,7 +159,7 @@ impl Group {
     }
 
     /// An entry is delivered to a consumer: it is pending from now on, for the first time, whoever had it.
-    pub fn deliver(&mut self, id: StreamId, to: ConsumerId, now: i64) {
+    pub(crate) fn deliver(&mut self, id: StreamId, to: ConsumerId, now: i64) {
         let nack = Nack {
             delivery_time: now,
             delivery_count: 1,
@@ -178,7 +178,7 @@ impl Group {
     }
 
     /// A pending entry goes to a consumer, with whatever `change` does to it; the answer is what it is then.
-    pub fn claim(
+    pub(crate) fn claim(
         &mut self,
         id: StreamId,
         to: ConsumerId,
@@ -203,7 +203,7 @@ impl Group {
     }
 
     /// An entry is delivered once more to the consumer that has it.
-    pub fn redeliver(&mut self, id: StreamId, now: i64) {
+    pub(crate) fn redeliver(&mut self, id: StreamId, now: i64) {
         if let Some(nack) = self.pel.get_mut(id) {
             nack.delivery_time = now;
             nack.delivery_count = nack.delivery_count.wrapping_add(1);
@@ -211,7 +211,7 @@ impl Group {
     }
 
     /// Takes an entry out of what is pending, if it is.
-    pub fn acknowledge(&mut self, id: StreamId) -> Option<Nack> {
+    pub(crate) fn acknowledge(&mut self, id: StreamId) -> Option<Nack> {
         let nack = self.pel.remove(id)?;
         if nack.consumer != ConsumerId::NOBODY {
             self.consumer_mut(nack.consumer).pel.remove(id);
@@ -220,7 +220,12 @@ impl Group {
     }
 
     /// While loading: a pending entry, whose consumer comes later. False when there is one with this id.
-    pub fn load_nack(&mut self, id: StreamId, delivery_time: i64, delivery_count: u64) -> bool {
+    pub(crate) fn load_nack(
+        &mut self,
+        id: StreamId,
+        delivery_time: i64,
+        delivery_count: u64,
+    ) -> bool {
         let nack = Nack {
             delivery_time,
             delivery_count,
@@ -233,7 +238,11 @@ impl Group {
     ///
     /// # Errors
     /// What is wrong, when the entry is not there or the consumer has it already.
-    pub fn load_owner(&mut self, id: StreamId, consumer: ConsumerId) -> Result<(), &'static str> {
+    pub(crate) fn load_owner(
+        &mut self,
+        id: StreamId,
+        consumer: ConsumerId,
+    ) -> Result<(), &'static str> {
         let Some(nack) = self.pel.get_mut(id) else {
             return Err("Consumer entry not found in group global PEL");
         };
@@ -246,7 +255,7 @@ impl Group {
     }
 
     /// While loading: whether each pending entry has got its consumer.
-    pub fn is_loaded(&self) -> bool {
+    pub(crate) fn is_loaded(&self) -> bool {
         let owned: usize = self.consumers().map(|c| c.pel.len()).sum();
         owned == self.pel.len()
     }
@@ -274,30 +283,30 @@ impl Groups {
         self.0.binary_search_by(|g| (*g.name).cmp(name))
     }
 
-    pub fn as_slice(&self) -> &[Group] {
+    pub(super) fn as_slice(&self) -> &[Group] {
         &self.0
     }
 
-    pub fn get(&self, name: &[u8]) -> Option<&Group> {
+    pub(super) fn get(&self, name: &[u8]) -> Option<&Group> {
         self.place_of(name).ok().map(|i| &self.0[i])
     }
 
-    pub fn get_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
+    pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
         self.place_of(name).ok().map(|i| &mut self.0[i])
     }
 
     /// `None` when there is one of that name.
-    pub fn insert(&mut self, group: Group) -> Option<&mut Group> {
+    pub(super) fn insert(&mut self, group: Group) -> Option<&mut Group> {
         let at = self.place_of(&group.name).err()?;
         self.0.insert(at, group);
         Some(&mut self.0[at])
     }
 
-    pub fn remove(&mut self, name: &[u8]) -> Option<Group> {
+    pub(super) fn remove(&mut self, name: &[u8]) -> Option<Group> {
         self.place_of(name).ok().map(|i| self.0.remove(i))
     }
 
-    pub fn mem_usage(&self) -> usize {
+    pub(super) fn mem_usage(&self) -> usize {
         let own = good_size(self.0.capacity() * size_of::<Group>());
         own + self.0.iter().map(|g| g.mem_usage()).sum::<usize>()
     }

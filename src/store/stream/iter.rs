@@ -8,7 +8,7 @@ use crate::ds::listpack::{Iter, Listpack, LpPos, LpValue};
 
 /// An entry as it is met.
 #[derive(Clone)]
-pub struct Item<'a> {
+pub(crate) struct Item<'a> {
     pub id: StreamId,
     pub num_fields: usize,
     /// The entry is deleted; only seen when the iterator was told to show such.
@@ -22,7 +22,7 @@ pub struct Item<'a> {
 impl<'a> Item<'a> {
     /// Fields and values. Corrupt nodes may have fewer than `num_fields`.
     #[inline]
-    pub fn fields(&self) -> impl Iterator<Item = (LpValue<'a>, LpValue<'a>)> + use<'a> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (LpValue<'a>, LpValue<'a>)> + use<'a> {
         let mut shared = self.shared.clone();
         let mut body = self.body.clone();
         let mut left = self.num_fields;
@@ -53,7 +53,7 @@ struct Current<'a> {
 }
 
 /// See the module's text.
-pub struct StreamIter<'a> {
+pub(crate) struct StreamIter<'a> {
     nodes: &'a IdMap<Listpack>,
     start: StreamId,
     end: StreamId,
@@ -67,7 +67,7 @@ pub struct StreamIter<'a> {
 
 impl<'a> StreamIter<'a> {
     /// The entries with ids from `start` to `end`, both included; from the end when `rev` (streamIteratorStart).
-    pub fn new(
+    pub(crate) fn new(
         nodes: &'a IdMap<Listpack>,
         start: StreamId,
         end: StreamId,
@@ -91,7 +91,7 @@ impl<'a> StreamIter<'a> {
     }
 
     /// Shows deleted entries too.
-    pub fn with_tombstones(mut self) -> StreamIter<'a> {
+    pub(crate) fn with_tombstones(mut self) -> StreamIter<'a> {
         self.skip_tombstones = false;
         self
     }

@@ -15,10 +15,10 @@ const COUNT_MAX: u64 = i64::MAX as u64 / 2;
 /// A group is filled through [`Group::load_nack`] for all its pending entries, then [`Group::create_consumer`] and
 /// [`Group::load_owner`] for each consumer, and must be [`Group::is_loaded`] in the end.
 #[derive(Default)]
-pub struct StreamParts(StreamData);
+pub(crate) struct StreamParts(StreamData);
 
 impl StreamParts {
-    pub fn new() -> StreamParts {
+    pub(crate) fn new() -> StreamParts {
         StreamParts::default()
     }
 
@@ -27,7 +27,7 @@ impl StreamParts {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn add_node(&mut self, key: &[u8], listpack: &[u8]) -> Result<(), &'static str> {
+    pub(crate) fn add_node(&mut self, key: &[u8], listpack: &[u8]) -> Result<(), &'static str> {
         let Ok(key) = <[u8; 16]>::try_from(key) else {
             return Err("Stream node key entry is not the size of a stream ID");
         };
@@ -45,7 +45,7 @@ impl StreamParts {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn set_meta(&mut self, meta: StreamMeta) -> Result<(), &'static str> {
+    pub(crate) fn set_meta(&mut self, meta: StreamMeta) -> Result<(), &'static str> {
         if meta.length > 0 && self.0.nodes.is_empty() {
             return Err("Stream length inconsistent with rax entries");
         }
@@ -61,7 +61,11 @@ impl StreamParts {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn set_old_meta(&mut self, length: u64, last_id: StreamId) -> Result<(), &'static str> {
+    pub(crate) fn set_old_meta(
+        &mut self,
+        length: u64,
+        last_id: StreamId,
+    ) -> Result<(), &'static str> {
         self.set_meta(StreamMeta {
             length,
             last_id,
@@ -75,7 +79,7 @@ impl StreamParts {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn add_group(
+    pub(crate) fn add_group(
         &mut self,
         name: &[u8],
         last_id: StreamId,
@@ -88,7 +92,7 @@ impl StreamParts {
             .ok_or("Duplicated consumer group name")
     }
 
-    pub fn finish(self) -> Stream {
+    pub(crate) fn finish(self) -> Stream {
         Stream(Own::new(self.0))
     }
 }

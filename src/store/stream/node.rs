@@ -18,9 +18,9 @@ use crate::ds::idmap::StreamId;
 use crate::ds::listpack::{Iter, Listpack, LpPos, LpValue, Tail, validate_integrity};
 
 /// The entry is deleted (STREAM_ITEM_FLAG_DELETED).
-pub const ITEM_DELETED: i64 = 1;
+pub(super) const ITEM_DELETED: i64 = 1;
 /// It has the master's fields, which are left out (STREAM_ITEM_FLAG_SAMEFIELDS).
-pub const ITEM_SAMEFIELDS: i64 = 2;
+pub(super) const ITEM_SAMEFIELDS: i64 = 2;
 
 /// An element that should be an integer.
 #[inline]
@@ -54,7 +54,7 @@ pub(super) struct Master<'a> {
 
 impl<'a> Master<'a> {
     #[inline]
-    pub fn of(lp: &'a Listpack) -> Option<Master<'a>> {
+    pub(super) fn of(lp: &'a Listpack) -> Option<Master<'a>> {
         let mut fields = lp.iter();
         let live = int(fields.next())?;
         let deleted = int(fields.next())?;
@@ -69,7 +69,7 @@ impl<'a> Master<'a> {
 
     /// The elements behind the master entry.
     #[inline]
-    pub fn entries(&self) -> Option<Iter<'a>> {
+    pub(super) fn entries(&self) -> Option<Iter<'a>> {
         let mut e = self.fields.clone();
         e.pass(self.num_fields.checked_add(1)?)?;
         Some(e)
@@ -92,7 +92,11 @@ pub(super) struct ItemHead {
 impl ItemHead {
     /// Reads the head of the entry that `e` is at; `e` is at its first field or value then.
     #[inline]
-    pub fn read(e: &mut Iter<'_>, master: StreamId, master_fields: usize) -> Option<ItemHead> {
+    pub(super) fn read(
+        e: &mut Iter<'_>,
+        master: StreamId,
+        master_fields: usize,
+    ) -> Option<ItemHead> {
         let (flags, ms, seq) = match e.next_three_small() {
             Some([flags, ms, seq]) => (flags.into(), ms.into(), seq.into()),
             None => (int(e.next())?, int(e.next())?, int(e.next())?),
@@ -110,18 +114,18 @@ impl ItemHead {
     }
 
     #[inline]
-    pub fn is_deleted(self) -> bool {
+    pub(super) fn is_deleted(self) -> bool {
         self.flags & ITEM_DELETED != 0
     }
 
     #[inline]
-    pub fn same_fields(self) -> bool {
+    pub(super) fn same_fields(self) -> bool {
         self.flags & ITEM_SAMEFIELDS != 0
     }
 
     /// Elements between the head and the last one, which counts them all.
     #[inline]
-    pub fn body(self) -> usize {
+    pub(super) fn body(self) -> usize {
         if self.same_fields() {
             self.num_fields
         } else {
@@ -311,7 +315,7 @@ pub(super) fn edge_id(lp: &Listpack, first: bool, master_id: StreamId) -> Option
 /// Whether bytes of any origin are a macro node: a listpack, and with `deep` one whose elements make up the entries that its
 /// master entry counts (streamValidateListpackIntegrity). Stricter than upstream: what would need an unknown flag or a
 /// negative count is refused, and so is a node without entries.
-pub fn stream_validate_listpack_integrity(bytes: &[u8], deep: bool) -> bool {
+pub(super) fn stream_validate_listpack_integrity(bytes: &[u8], deep: bool) -> bool {
     let mut shape = Shape::Live;
     let mut s = Counts::default();
     if !deep {

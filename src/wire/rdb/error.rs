@@ -5,7 +5,7 @@ use std::io;
 
 /// What is wrong with an RDB file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RdbError {
+pub(crate) struct RdbError {
     /// Bytes consumed before the error.
     pub offset: u64,
     /// What is wrong.
@@ -14,7 +14,7 @@ pub struct RdbError {
 
 /// The kinds of [`RdbError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RdbErrorKind {
+pub(crate) enum RdbErrorKind {
     /// The source ended inside a record.
     ShortRead,
     /// The file does not begin with `REDIS` and four digits.
@@ -103,7 +103,7 @@ impl std::error::Error for RdbError {}
 
 impl RdbErrorKind {
     /// Did the source fail rather than the format? A replica may then try again; a bad format stays bad.
-    pub fn is_read_error(&self) -> bool {
+    pub(crate) fn is_read_error(&self) -> bool {
         matches!(self, Self::ShortRead | Self::Io(_))
     }
 }

@@ -51,146 +51,146 @@
 //! | LZF | 0xC3 | length compressed, length plain, compressed bytes |
 
 /// `REDIS`, the first five bytes of a file.
-pub const RDB_MAGIC: &[u8; 5] = b"REDIS";
+pub(crate) const RDB_MAGIC: &[u8; 5] = b"REDIS";
 /// Bytes of the header: the magic and four digits.
-pub const RDB_HEADER_LEN: usize = 9;
+pub(crate) const RDB_HEADER_LEN: usize = 9;
 /// Newest version read and written: that of Redis 7.2.
-pub const RDB_VERSION: u16 = 11;
+pub(crate) const RDB_VERSION: u16 = 11;
 /// Oldest version that is written: that of Redis 5 and 6.
-pub const RDB_VERSION_MIN_WRITTEN: u16 = 9;
+pub(crate) const RDB_VERSION_MIN_WRITTEN: u16 = 9;
 /// First version whose files end in a checksum.
-pub const RDB_VERSION_CHECKSUM: u16 = 5;
+pub(crate) const RDB_VERSION_CHECKSUM: u16 = 5;
 
 /// A string value.
-pub const RDB_TYPE_STRING: u8 = 0;
+pub(crate) const RDB_TYPE_STRING: u8 = 0;
 /// List: count, strings.
-pub const RDB_TYPE_LIST: u8 = 1;
+pub(crate) const RDB_TYPE_LIST: u8 = 1;
 /// Set: count, strings.
-pub const RDB_TYPE_SET: u8 = 2;
+pub(crate) const RDB_TYPE_SET: u8 = 2;
 /// Sorted set: count, pairs of string and score as text (see [`RDB_DOUBLE_NAN`]).
-pub const RDB_TYPE_ZSET: u8 = 3;
+pub(crate) const RDB_TYPE_ZSET: u8 = 3;
 /// Hash: count, pairs of strings.
-pub const RDB_TYPE_HASH: u8 = 4;
+pub(crate) const RDB_TYPE_HASH: u8 = 4;
 /// Sorted set: count, pairs of string and score as 8 bytes LE.
-pub const RDB_TYPE_ZSET_2: u8 = 5;
+pub(crate) const RDB_TYPE_ZSET_2: u8 = 5;
 /// Module value of the 4.0 release candidates; its length cannot be known without the module.
-pub const RDB_TYPE_MODULE_PRE_GA: u8 = 6;
+pub(crate) const RDB_TYPE_MODULE_PRE_GA: u8 = 6;
 /// Module value: len module id, annotated fields, an EOF mark.
-pub const RDB_TYPE_MODULE_2: u8 = 7;
+pub(crate) const RDB_TYPE_MODULE_2: u8 = 7;
 /// Hash as a zipmap in one string.
-pub const RDB_TYPE_HASH_ZIPMAP: u8 = 9;
+pub(crate) const RDB_TYPE_HASH_ZIPMAP: u8 = 9;
 /// List as a ziplist in one string.
-pub const RDB_TYPE_LIST_ZIPLIST: u8 = 10;
+pub(crate) const RDB_TYPE_LIST_ZIPLIST: u8 = 10;
 /// Set of integers as an intset in one string.
-pub const RDB_TYPE_SET_INTSET: u8 = 11;
+pub(crate) const RDB_TYPE_SET_INTSET: u8 = 11;
 /// Sorted set as a ziplist in one string.
-pub const RDB_TYPE_ZSET_ZIPLIST: u8 = 12;
+pub(crate) const RDB_TYPE_ZSET_ZIPLIST: u8 = 12;
 /// Hash as a ziplist in one string.
-pub const RDB_TYPE_HASH_ZIPLIST: u8 = 13;
+pub(crate) const RDB_TYPE_HASH_ZIPLIST: u8 = 13;
 /// List: count, ziplists as strings.
-pub const RDB_TYPE_LIST_QUICKLIST: u8 = 14;
+pub(crate) const RDB_TYPE_LIST_QUICKLIST: u8 = 14;
 /// Stream of Redis 5 and 6.
-pub const RDB_TYPE_STREAM_LISTPACKS: u8 = 15;
+pub(crate) const RDB_TYPE_STREAM_LISTPACKS: u8 = 15;
 /// Hash as a listpack in one string.
-pub const RDB_TYPE_HASH_LISTPACK: u8 = 16;
+pub(crate) const RDB_TYPE_HASH_LISTPACK: u8 = 16;
 /// Sorted set as a listpack in one string.
-pub const RDB_TYPE_ZSET_LISTPACK: u8 = 17;
+pub(crate) const RDB_TYPE_ZSET_LISTPACK: u8 = 17;
 /// List: count, pairs of container ([`QUICKLIST_NODE_PLAIN`] or [`QUICKLIST_NODE_PACKED`]) and string.
-pub const RDB_TYPE_LIST_QUICKLIST_2: u8 = 18;
+pub(crate) const RDB_TYPE_LIST_QUICKLIST_2: u8 = 18;
 /// Stream of Redis 7.0: adds first id, largest deleted id, entries added, entries read.
-pub const RDB_TYPE_STREAM_LISTPACKS_2: u8 = 19;
+pub(crate) const RDB_TYPE_STREAM_LISTPACKS_2: u8 = 19;
 /// Set as a listpack in one string.
-pub const RDB_TYPE_SET_LISTPACK: u8 = 20;
+pub(crate) const RDB_TYPE_SET_LISTPACK: u8 = 20;
 /// Stream of Redis 7.2: adds each consumer's active time.
-pub const RDB_TYPE_STREAM_LISTPACKS_3: u8 = 21;
+pub(crate) const RDB_TYPE_STREAM_LISTPACKS_3: u8 = 21;
 /// The largest type byte that is known.
-pub const RDB_TYPE_MAX: u8 = RDB_TYPE_STREAM_LISTPACKS_3;
+pub(crate) const RDB_TYPE_MAX: u8 = RDB_TYPE_STREAM_LISTPACKS_3;
 
 /// A function library's code.
-pub const RDB_OPCODE_FUNCTION2: u8 = 245;
+pub(crate) const RDB_OPCODE_FUNCTION2: u8 = 245;
 /// A function library of the 7.0 release candidates.
-pub const RDB_OPCODE_FUNCTION_PRE_GA: u8 = 246;
+pub(crate) const RDB_OPCODE_FUNCTION_PRE_GA: u8 = 246;
 /// Data of a module, outside the keys.
-pub const RDB_OPCODE_MODULE_AUX: u8 = 247;
+pub(crate) const RDB_OPCODE_MODULE_AUX: u8 = 247;
 /// Idle time of the next key, in seconds.
-pub const RDB_OPCODE_IDLE: u8 = 248;
+pub(crate) const RDB_OPCODE_IDLE: u8 = 248;
 /// LFU counter of the next key.
-pub const RDB_OPCODE_FREQ: u8 = 249;
+pub(crate) const RDB_OPCODE_FREQ: u8 = 249;
 /// A key and a value about the file itself.
-pub const RDB_OPCODE_AUX: u8 = 250;
+pub(crate) const RDB_OPCODE_AUX: u8 = 250;
 /// Sizes of the selected database.
-pub const RDB_OPCODE_RESIZEDB: u8 = 251;
+pub(crate) const RDB_OPCODE_RESIZEDB: u8 = 251;
 /// Expiry of the next key, in Unix milliseconds.
-pub const RDB_OPCODE_EXPIRETIME_MS: u8 = 252;
+pub(crate) const RDB_OPCODE_EXPIRETIME_MS: u8 = 252;
 /// Expiry of the next key, in Unix seconds.
-pub const RDB_OPCODE_EXPIRETIME: u8 = 253;
+pub(crate) const RDB_OPCODE_EXPIRETIME: u8 = 253;
 /// The database of the keys that follow.
-pub const RDB_OPCODE_SELECTDB: u8 = 254;
+pub(crate) const RDB_OPCODE_SELECTDB: u8 = 254;
 /// End of the records.
-pub const RDB_OPCODE_EOF: u8 = 255;
+pub(crate) const RDB_OPCODE_EOF: u8 = 255;
 
 /// Top bits of a length in 6 bits.
-pub const RDB_6BITLEN: u8 = 0;
+pub(crate) const RDB_6BITLEN: u8 = 0;
 /// Top bits of a length in 14 bits.
-pub const RDB_14BITLEN: u8 = 1;
+pub(crate) const RDB_14BITLEN: u8 = 1;
 /// Top bits of a string in a special encoding.
-pub const RDB_ENCVAL: u8 = 3;
+pub(crate) const RDB_ENCVAL: u8 = 3;
 /// First byte of a length in 32 bits.
-pub const RDB_32BITLEN: u8 = 0x80;
+pub(crate) const RDB_32BITLEN: u8 = 0x80;
 /// First byte of a length in 64 bits.
-pub const RDB_64BITLEN: u8 = 0x81;
+pub(crate) const RDB_64BITLEN: u8 = 0x81;
 /// Special encoding: one byte.
-pub const RDB_ENC_INT8: u8 = 0;
+pub(crate) const RDB_ENC_INT8: u8 = 0;
 /// Special encoding: two bytes, little-endian.
-pub const RDB_ENC_INT16: u8 = 1;
+pub(crate) const RDB_ENC_INT16: u8 = 1;
 /// Special encoding: four bytes, little-endian.
-pub const RDB_ENC_INT32: u8 = 2;
+pub(crate) const RDB_ENC_INT32: u8 = 2;
 /// Special encoding: compressed by LZF.
-pub const RDB_ENC_LZF: u8 = 3;
+pub(crate) const RDB_ENC_LZF: u8 = 3;
 
 /// Length byte of a textual score that stands for NaN.
-pub const RDB_DOUBLE_NAN: u8 = 253;
+pub(crate) const RDB_DOUBLE_NAN: u8 = 253;
 /// Length byte of a textual score that stands for plus infinity.
-pub const RDB_DOUBLE_POS_INF: u8 = 254;
+pub(crate) const RDB_DOUBLE_POS_INF: u8 = 254;
 /// Length byte of a textual score that stands for minus infinity.
-pub const RDB_DOUBLE_NEG_INF: u8 = 255;
+pub(crate) const RDB_DOUBLE_NEG_INF: u8 = 255;
 
 /// A quicklist node that is one element by itself.
-pub const QUICKLIST_NODE_PLAIN: u64 = 1;
+pub(crate) const QUICKLIST_NODE_PLAIN: u64 = 1;
 /// A quicklist node that is a listpack.
-pub const QUICKLIST_NODE_PACKED: u64 = 2;
+pub(crate) const QUICKLIST_NODE_PACKED: u64 = 2;
 
 /// End of a module's value.
-pub const RDB_MODULE_OPCODE_EOF: u64 = 0;
+pub(crate) const RDB_MODULE_OPCODE_EOF: u64 = 0;
 /// Field of a module's value: a signed integer, as a length.
-pub const RDB_MODULE_OPCODE_SINT: u64 = 1;
+pub(crate) const RDB_MODULE_OPCODE_SINT: u64 = 1;
 /// Field of a module's value: an unsigned integer, as a length.
-pub const RDB_MODULE_OPCODE_UINT: u64 = 2;
+pub(crate) const RDB_MODULE_OPCODE_UINT: u64 = 2;
 /// Field of a module's value: 4 bytes.
-pub const RDB_MODULE_OPCODE_FLOAT: u64 = 3;
+pub(crate) const RDB_MODULE_OPCODE_FLOAT: u64 = 3;
 /// Field of a module's value: 8 bytes.
-pub const RDB_MODULE_OPCODE_DOUBLE: u64 = 4;
+pub(crate) const RDB_MODULE_OPCODE_DOUBLE: u64 = 4;
 /// Field of a module's value: a string.
-pub const RDB_MODULE_OPCODE_STRING: u64 = 5;
+pub(crate) const RDB_MODULE_OPCODE_STRING: u64 = 5;
 
 /// Strings up to this length may be canonical decimal text that fits in 32 bits.
-pub const RDB_INT_TEXT_MAX: usize = 11;
+pub(crate) const RDB_INT_TEXT_MAX: usize = 11;
 /// Strings must be longer than this to be worth a try at LZF.
-pub const RDB_LZF_MIN: usize = 20;
+pub(crate) const RDB_LZF_MIN: usize = 20;
 /// LZF must save at least this many bytes.
-pub const RDB_LZF_GAIN: usize = 4;
+pub(crate) const RDB_LZF_GAIN: usize = 4;
 /// No run of n LZF bytes expands to more than n times this: the longest back reference makes 264 bytes of 3.
-pub const LZF_MAX_EXPANSION: u64 = 88;
+pub(crate) const LZF_MAX_EXPANSION: u64 = 88;
 
 /// Is `t` the type byte of a value? (rdbIsObjectType)
-pub const fn rdb_is_object_type(t: u8) -> bool {
+pub(crate) const fn rdb_is_object_type(t: u8) -> bool {
     t <= RDB_TYPE_MODULE_2 || (t >= RDB_TYPE_HASH_ZIPMAP && t <= RDB_TYPE_MAX)
 }
 
 /// The RDB version that introduced the value type `t`, `None` for a byte that is no type.
 ///
 /// A writer of version v may emit `t` only when this is `<= v`: an older server would refuse the file.
-pub const fn rdb_type_since(t: u8) -> Option<u16> {
+pub(crate) const fn rdb_type_since(t: u8) -> Option<u16> {
     Some(match t {
         RDB_TYPE_STRING..=RDB_TYPE_HASH => 1,
         RDB_TYPE_HASH_ZIPMAP..=RDB_TYPE_ZSET_ZIPLIST => 2,
@@ -206,7 +206,7 @@ pub const fn rdb_type_since(t: u8) -> Option<u16> {
 
 /// The nine characters of a module type's name, and its encoding version 0..=1023, out of a module id
 /// (moduleTypeNameByID: nine groups of six bits from the top, then ten bits).
-pub const fn module_type_name_by_id(id: u64) -> ([u8; 9], u16) {
+pub(crate) const fn module_type_name_by_id(id: u64) -> ([u8; 9], u16) {
     const CHARS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut name = [0; 9];
     let mut i = 0;

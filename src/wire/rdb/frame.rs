@@ -16,7 +16,7 @@ const BEHIND_MOST: usize = 40;
 ///
 /// # Errors
 /// `BadMagic`, or `UnsupportedVersion`.
-pub fn parse_header(header: &[u8; RDB_HEADER_LEN]) -> Result<u16, RdbErrorKind> {
+pub(crate) fn parse_header(header: &[u8; RDB_HEADER_LEN]) -> Result<u16, RdbErrorKind> {
     let (magic, digits) = header.split_at(RDB_MAGIC.len());
     if magic != RDB_MAGIC || !digits.iter().all(u8::is_ascii_digit) {
         return Err(RdbErrorKind::BadMagic);
@@ -32,7 +32,7 @@ pub fn parse_header(header: &[u8; RDB_HEADER_LEN]) -> Result<u16, RdbErrorKind> 
 
 /// What is known of a file so far.
 #[derive(Clone, Debug)]
-pub struct FrameCheck {
+pub(crate) struct FrameCheck {
     head: [u8; RDB_HEADER_LEN],
     /// Bytes of `head` that have come.
     head_len: usize,
@@ -48,7 +48,7 @@ pub struct FrameCheck {
 
 impl FrameCheck {
     /// Of a file that is followed by `behind` bytes, 40 at the most.
-    pub fn new(behind: usize) -> FrameCheck {
+    pub(crate) fn new(behind: usize) -> FrameCheck {
         debug_assert!(behind <= BEHIND_MOST);
         FrameCheck {
             head: [0; RDB_HEADER_LEN],
@@ -65,7 +65,7 @@ impl FrameCheck {
     ///
     /// # Errors
     /// The header is none that can be read: [`parse_header`]'s.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), RdbErrorKind> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), RdbErrorKind> {
         if self.version == 0 {
             let n = bytes.len().min(RDB_HEADER_LEN - self.head_len);
             self.head[self.head_len..self.head_len + n].copy_from_slice(&bytes[..n]);
@@ -96,7 +96,7 @@ impl FrameCheck {
     ///
     /// # Errors
     /// `ShortRead`: they are no file; `ChecksumMismatch`, unless the file was written without a checksum.
-    pub fn finish(&self) -> Result<(), RdbErrorKind> {
+    pub(crate) fn finish(&self) -> Result<(), RdbErrorKind> {
         if self.version == 0 || self.held_len < CHECKSUM_LEN + self.behind {
             return Err(RdbErrorKind::ShortRead);
         }

@@ -4,30 +4,30 @@
 //! header and checksum of bytes that pass by ([`frame`]), and the framing of DUMP payloads. Must not know the store, files or processes: what a hash looks like in memory, and when a
 //! save runs, is decided above. Source: rdb.c, rdb.h and cluster.c (DUMP, RESTORE) of Redis 7.2.
 
-pub mod error;
-pub mod format;
-pub mod frame;
-pub mod read;
-pub mod write;
+pub(crate) mod error;
+pub(crate) mod format;
+pub(crate) mod frame;
+pub(crate) mod read;
+pub(crate) mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use error::{RdbError, RdbErrorKind};
-pub use format::*;
-pub use frame::{FrameCheck, parse_header};
-pub use read::{Poll, PollPoint, RdbChecksum, RdbReader, RdbRecord, RdbString, no_poll};
-pub use write::{Paced, RdbWriter, RdbWriterOptions};
+pub(crate) use error::{RdbError, RdbErrorKind};
+pub(crate) use format::*;
+pub(crate) use frame::{FrameCheck, parse_header};
+pub(crate) use read::{Poll, PollPoint, RdbChecksum, RdbReader, RdbRecord, RdbString, no_poll};
+pub(crate) use write::{Paced, RdbWriter, RdbWriterOptions};
 
 use crate::base::crc::crc64;
 
 /// Bytes that follow the value in a DUMP payload: version, 2 bytes LE, and CRC-64, 8 bytes LE, of all before it.
 #[cfg(test)]
-pub const DUMP_FOOTER_LEN: usize = 10;
+pub(crate) const DUMP_FOOTER_LEN: usize = 10;
 
 /// Why a payload given to RESTORE is refused. All of them are `ERR DUMP payload version or checksum are wrong` there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DumpError {
+pub(crate) enum DumpError {
     /// Shorter than its footer.
     TooShort,
     /// From a newer server.
@@ -38,7 +38,7 @@ pub enum DumpError {
 
 /// Makes a DUMP payload of `payload`, which holds a type byte and a value, by appending version and CRC-64
 /// (createDumpPayload).
-pub fn create_dump_payload(payload: &mut Vec<u8>, version: u16) {
+pub(crate) fn create_dump_payload(payload: &mut Vec<u8>, version: u16) {
     payload.extend_from_slice(&version.to_le_bytes());
     let sum = crc64(payload);
     payload.extend_from_slice(&sum.to_le_bytes());
@@ -46,7 +46,10 @@ pub fn create_dump_payload(payload: &mut Vec<u8>, version: u16) {
 
 /// Checks the footer of a DUMP payload and returns its version and its body: type byte and value
 /// (verifyDumpPayload). With `skip_checksum` only the version is checked.
-pub fn verify_dump_payload(payload: &[u8], skip_checksum: bool) -> Result<(u16, &[u8]), DumpError> {
+pub(crate) fn verify_dump_payload(
+    payload: &[u8],
+    skip_checksum: bool,
+) -> Result<(u16, &[u8]), DumpError> {
     let (covered, sum) = payload.split_last_chunk::<8>().ok_or(DumpError::TooShort)?;
     let (body, version) = covered.split_last_chunk::<2>().ok_or(DumpError::TooShort)?;
     let version = u16::from_le_bytes(*version);

@@ -36,7 +36,7 @@ const LONG_BUFFER_KEPT: usize = 1024 * 1024;
 
 /// Why the reader calls its [`Poll`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PollPoint {
+pub(crate) enum PollPoint {
     /// The poll interval has passed; the offset is that of the next byte.
     Progress(u64),
     /// The source has no bytes yet.
@@ -44,10 +44,10 @@ pub enum PollPoint {
 }
 
 /// Called by the reader where a long load can do something else. See the head of the file.
-pub type Poll<'a> = &'a mut dyn FnMut(PollPoint) -> io::Result<()>;
+pub(crate) type Poll<'a> = &'a mut dyn FnMut(PollPoint) -> io::Result<()>;
 
 /// A [`Poll`] for files and memory: ignores progress, and fails where a source would block.
-pub fn no_poll(point: PollPoint) -> io::Result<()> {
+pub(crate) fn no_poll(point: PollPoint) -> io::Result<()> {
     match point {
         PollPoint::Progress(_) => Ok(()),
         PollPoint::WouldBlock => Err(io::ErrorKind::WouldBlock.into()),
@@ -56,7 +56,7 @@ pub fn no_poll(point: PollPoint) -> io::Result<()> {
 
 /// A string of the file, borrowed from the reader: valid until the next read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RdbString<'a> {
+pub(crate) enum RdbString<'a> {
     /// Stored as an integer; the string is its decimal text.
     Int(i64),
     /// Stored as bytes.
@@ -65,7 +65,7 @@ pub enum RdbString<'a> {
 
 impl RdbString<'_> {
     /// Appends the string's bytes to `out`.
-    pub fn append_to(&self, out: &mut Vec<u8>) {
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Int(v) => push_ll(out, v),
             Self::Bytes(b) => out.extend_from_slice(b),
@@ -75,7 +75,7 @@ impl RdbString<'_> {
 
 /// What precedes a value: its type and the attributes of its key. The key itself is in the caller's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RdbKey {
+pub(crate) struct RdbKey {
     /// The type byte: [`rdb_is_object_type`] holds for it.
     pub rdb_type: u8,
     /// Expiry, in Unix milliseconds.
@@ -88,7 +88,7 @@ pub struct RdbKey {
 
 /// How a file's checksum came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RdbChecksum {
+pub(crate) enum RdbChecksum {
     /// Present and right.
     Verified,
     /// Zero: the file was saved without one.
@@ -101,7 +101,7 @@ pub enum RdbChecksum {
 
 /// A record of the file. Expiry, idle time and frequency are not records but parts of the key that follows.
 #[derive(Debug, PartialEq, Eq)]
-pub enum RdbRecord<'a> {
+pub(crate) enum RdbRecord<'a> {
     /// A field about the file.
     Aux {
         /// Its name.
@@ -141,7 +141,7 @@ enum StringHead {
 }
 
 /// Reads an RDB file out of `R`, through a buffer of 64 KB.
-pub struct RdbReader<R: Read> {
+pub(crate) struct RdbReader<R: Read> {
     source: R,
     /// Fixed in length; `pos..end` is read and not consumed.
     buf: Vec<u8>,
@@ -171,12 +171,12 @@ pub struct RdbReader<R: Read> {
 
 impl<R: Read> RdbReader<R> {
     /// A reader at the start of `source`, that verifies checksums and never reports progress.
-    pub fn new(source: R) -> Self {
+    pub(crate) fn new(source: R) -> Self {
         Self::with_buffer(source, vec![0; READ_BUFFER], 0)
     }
 
     /// A reader with a buffer of `bytes`, no fewer than 64, for a caller that reads a little here and there.
-    pub fn with_buffer_size(source: R, bytes: usize) -> Self {
+    pub(crate) fn with_buffer_size(source: R, bytes: usize) -> Self {
         Self::with_buffer(source, vec![0; bytes.max(64)], 0)
     }
 
@@ -205,31 +205,31 @@ impl<R: Read> RdbReader<R> {
     }
 
     /// Whether the checksum is computed and compared at the end (`rdbchecksum`).
-    pub fn set_verify_checksum(&mut self, on: bool) {
+    pub(crate) fn set_verify_checksum(&mut self, on: bool) {
         self.verify_checksum = on;
     }
 
     /// Progress is reported each time so many bytes more are consumed; zero: never
     /// (`loading-process-events-interval-bytes`).
-    pub fn set_poll_interval(&mut self, bytes: u64) {
+    pub(crate) fn set_poll_interval(&mut self, bytes: u64) {
         self.poll_interval = bytes;
         self.next_poll = next_multiple(self.bytes_read(), bytes);
     }
 
     /// Tells the length of the whole file where it is known, for [`Self::plausible_count`].
-    pub fn set_total_len(&mut self, bytes: u64) {
+    pub(crate) fn set_total_len(&mut self, bytes: u64) {
         self.total_len = Some(bytes);
     }
 
     /// Bytes consumed: the offset of the next one.
     #[inline]
-    pub fn bytes_read(&self) -> u64 {
+    pub(crate) fn bytes_read(&self) -> u64 {
         self.base + self.pos as u64
     }
 
     /// Goes on with `source`, whose next byte is at `offset` of the file. What was buffered is dropped, and so is the
     /// checksum: it is not verified from here on.
-    pub fn resume(&mut self, source: R, offset: u64) {
+    pub(crate) fn resume(&mut self, source: R, offset: u64) {
         self.source = source;
         self.base = offset;
         (self.pos, self.end, self.crc_from) = (0, 0, 0);
@@ -239,33 +239,33 @@ impl<R: Read> RdbReader<R> {
     }
 
     /// A string that ends beyond this offset is a short read at once, before any of it is gathered.
-    pub fn set_limit(&mut self, offset: u64) {
+    pub(crate) fn set_limit(&mut self, offset: u64) {
         self.limit = offset;
     }
 
     /// Reads on as in a file of this version, whose header was not read or is damaged.
-    pub fn assume_version(&mut self, version: u16) {
+    pub(crate) fn assume_version(&mut self, version: u16) {
         self.version = version;
     }
 
     /// The next byte, if it is buffered already: a look at what follows, which consumes nothing.
-    pub fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.buf[self.pos..self.end].first().copied()
     }
 
     /// The version in the header; before it is read, [`RDB_VERSION`].
-    pub fn version(&self) -> u16 {
+    pub(crate) fn version(&self) -> u16 {
         self.version
     }
 
     /// The source, which may be ahead of [`Self::bytes_read`] by what is buffered.
-    pub fn source_mut(&mut self) -> &mut R {
+    pub(crate) fn source_mut(&mut self) -> &mut R {
         &mut self.source
     }
 
     /// The source, and the bytes that were read from it but not consumed: what follows the RDB in an AOF or on a link.
     #[cfg(test)]
-    pub fn into_parts(mut self) -> (R, Vec<u8>) {
+    pub(crate) fn into_parts(mut self) -> (R, Vec<u8>) {
         self.buf.truncate(self.end);
         self.buf.drain(..self.pos);
         (self.source, self.buf)
@@ -273,7 +273,7 @@ impl<R: Read> RdbReader<R> {
 
     /// How many of `count` elements, each of at least `min_bytes` in the file, a caller may make room for at once: no
     /// more than the rest of the file can hold where its length is known, else no more than a few thousand.
-    pub fn plausible_count(&self, count: u64, min_bytes: u64) -> usize {
+    pub(crate) fn plausible_count(&self, count: u64, min_bytes: u64) -> usize {
         let most = match self.total_len {
             Some(total) => total.saturating_sub(self.bytes_read()) / min_bytes.max(1),
             None => 4096,
@@ -289,7 +289,7 @@ impl<R: Read> RdbReader<R> {
 
     /// An error at the present offset; for callers that find a value wrong.
     #[cold]
-    pub fn error(&self, kind: RdbErrorKind) -> RdbError {
+    pub(crate) fn error(&self, kind: RdbErrorKind) -> RdbError {
         RdbError {
             offset: self.bytes_read(),
             kind,
@@ -437,7 +437,10 @@ impl<R: Read> RdbReader<R> {
     /// The next `N` bytes as they are: stream ids, or a mark after the end of the file. Where they are not all there, none is
     /// consumed.
     #[inline]
-    pub fn read_array<const N: usize>(&mut self, poll: Poll<'_>) -> Result<[u8; N], RdbError> {
+    pub(crate) fn read_array<const N: usize>(
+        &mut self,
+        poll: Poll<'_>,
+    ) -> Result<[u8; N], RdbError> {
         let mut a = [0; N];
         if N > self.end - self.pos {
             if self.buf.len() < N {
@@ -453,7 +456,7 @@ impl<R: Read> RdbReader<R> {
 
     /// The next byte.
     #[inline]
-    pub fn read_u8(&mut self, poll: Poll<'_>) -> Result<u8, RdbError> {
+    pub(crate) fn read_u8(&mut self, poll: Poll<'_>) -> Result<u8, RdbError> {
         Ok(self.read_array::<1>(poll)?[0])
     }
 
@@ -461,7 +464,7 @@ impl<R: Read> RdbReader<R> {
 
     /// A length or count, or a stream's number (rdbLoadLen).
     #[inline]
-    pub fn read_len(&mut self, poll: Poll<'_>) -> Result<u64, RdbError> {
+    pub(crate) fn read_len(&mut self, poll: Poll<'_>) -> Result<u64, RdbError> {
         let first = self.read_u8(poll)?;
         self.finish_len(first, poll)
     }
@@ -505,7 +508,7 @@ impl<R: Read> RdbReader<R> {
 
     /// A string, borrowed until the next read; short ones point into the read buffer (rdbGenericLoadStringObject).
     #[inline]
-    pub fn read_string(&mut self, poll: Poll<'_>) -> Result<RdbString<'_>, RdbError> {
+    pub(crate) fn read_string(&mut self, poll: Poll<'_>) -> Result<RdbString<'_>, RdbError> {
         match self.string_head(poll)? {
             StringHead::Plain(n) => self.take_bytes(n, poll).map(RdbString::Bytes),
             StringHead::Int(v) => Ok(RdbString::Int(v)),
@@ -517,7 +520,11 @@ impl<R: Read> RdbReader<R> {
     }
 
     /// A string into `out`, replacing what is there; integers as text. Long strings are read straight into it.
-    pub fn read_string_into(&mut self, out: &mut Vec<u8>, poll: Poll<'_>) -> Result<(), RdbError> {
+    pub(crate) fn read_string_into(
+        &mut self,
+        out: &mut Vec<u8>,
+        poll: Poll<'_>,
+    ) -> Result<(), RdbError> {
         out.clear();
         match self.string_head(poll)? {
             StringHead::Plain(n) => {
@@ -560,12 +567,12 @@ impl<R: Read> RdbReader<R> {
 
     /// A score in 8 bytes (rdbLoadBinaryDoubleValue). May be NaN, which the caller must refuse.
     #[inline]
-    pub fn read_double(&mut self, poll: Poll<'_>) -> Result<f64, RdbError> {
+    pub(crate) fn read_double(&mut self, poll: Poll<'_>) -> Result<f64, RdbError> {
         self.read_array(poll).map(f64::from_le_bytes)
     }
 
     /// A score as text, the form before RDB version 8 (rdbLoadDoubleValue). May be NaN.
-    pub fn read_text_double(&mut self, poll: Poll<'_>) -> Result<f64, RdbError> {
+    pub(crate) fn read_text_double(&mut self, poll: Poll<'_>) -> Result<f64, RdbError> {
         match self.read_u8(poll)? {
             RDB_DOUBLE_NEG_INF => Ok(f64::NEG_INFINITY),
             RDB_DOUBLE_POS_INF => Ok(f64::INFINITY),
@@ -581,14 +588,14 @@ impl<R: Read> RdbReader<R> {
 
     /// A time inside a value: Unix milliseconds (rdbLoadMillisecondTime).
     #[inline]
-    pub fn read_millisecond_time(&mut self, poll: Poll<'_>) -> Result<i64, RdbError> {
+    pub(crate) fn read_millisecond_time(&mut self, poll: Poll<'_>) -> Result<i64, RdbError> {
         self.read_array(poll).map(i64::from_le_bytes)
     }
 
     // -- records ----------------------------------------------------------------------------------------------------
 
     /// The header; returns the version, `1..=`[`RDB_VERSION`].
-    pub fn header(&mut self, poll: Poll<'_>) -> Result<u16, RdbError> {
+    pub(crate) fn header(&mut self, poll: Poll<'_>) -> Result<u16, RdbError> {
         let h: [u8; RDB_HEADER_LEN] = self.read_array(poll)?;
         let version = parse_header(&h).map_err(|kind| match kind {
             RdbErrorKind::BadMagic => RdbError { offset: 0, kind },
@@ -602,7 +609,7 @@ impl<R: Read> RdbReader<R> {
     ///
     /// After [`RdbRecord::Key`] and [`RdbRecord::ModuleAux`] the caller must read or skip the value before it asks for
     /// the next record.
-    pub fn next_record(
+    pub(crate) fn next_record(
         &mut self,
         key: &mut Vec<u8>,
         poll: Poll<'_>,
@@ -675,7 +682,7 @@ impl<R: Read> RdbReader<R> {
     }
 
     /// What follows the EOF opcode, for a caller that reads opcodes by itself.
-    pub fn eof(&mut self, poll: Poll<'_>) -> Result<RdbChecksum, RdbError> {
+    pub(crate) fn eof(&mut self, poll: Poll<'_>) -> Result<RdbChecksum, RdbError> {
         if self.version < RDB_VERSION_CHECKSUM {
             return Ok(RdbChecksum::Absent);
         }
@@ -698,7 +705,7 @@ impl<R: Read> RdbReader<R> {
     /// Walks over a value of type `rdb_type` by its structure alone; strings are not expanded, packed ones not opened.
     ///
     /// Knows every type but [`RDB_TYPE_MODULE_PRE_GA`], whose structure only its module knew.
-    pub fn skip_value(&mut self, rdb_type: u8, poll: Poll<'_>) -> Result<(), RdbError> {
+    pub(crate) fn skip_value(&mut self, rdb_type: u8, poll: Poll<'_>) -> Result<(), RdbError> {
         match rdb_type {
             RDB_TYPE_STRING
             | RDB_TYPE_HASH_ZIPMAP
@@ -797,7 +804,7 @@ impl<R: Read> RdbReader<R> {
     }
 
     /// Walks over the annotated fields of a module's data up to their end mark (rdbLoadCheckModuleValue).
-    pub fn skip_module_value(&mut self, poll: Poll<'_>) -> Result<(), RdbError> {
+    pub(crate) fn skip_module_value(&mut self, poll: Poll<'_>) -> Result<(), RdbError> {
         loop {
             match self.read_len(poll)? {
                 RDB_MODULE_OPCODE_EOF => return Ok(()),
@@ -813,7 +820,7 @@ impl<R: Read> RdbReader<R> {
 
 impl RdbReader<Empty> {
     /// A reader over the body of a DUMP payload: a type byte and a value, no header and no checksum of its own.
-    pub fn for_payload(body: &[u8]) -> Self {
+    pub(crate) fn for_payload(body: &[u8]) -> Self {
         let mut reader = Self::with_buffer(io::empty(), body.to_vec(), body.len());
         reader.verify_checksum = false;
         reader.total_len = Some(body.len() as u64);

@@ -24,7 +24,7 @@ const LZF_BUFFER_KEPT: usize = 1024 * 1024;
 
 /// What a save chooses about the format.
 #[derive(Clone, Copy, Debug)]
-pub struct RdbWriterOptions {
+pub(crate) struct RdbWriterOptions {
     /// RDB version announced, [`RDB_VERSION_MIN_WRITTEN`]`..=`[`RDB_VERSION`]. It is for the caller to emit only types
     /// that the version knows ([`rdb_type_since`]).
     pub version: u16,
@@ -48,7 +48,7 @@ impl Default for RdbWriterOptions {
 ///
 /// Methods that write return the sink's error; after one, the writer is of no further use. Nothing is written on drop:
 /// an unfinished file stays visibly unfinished.
-pub struct RdbWriter<W: Write> {
+pub(crate) struct RdbWriter<W: Write> {
     sink: W,
     buf: Vec<u8>,
     /// Bytes that `buf` may hold before it is flushed; `usize::MAX` for a writer in memory.
@@ -64,7 +64,7 @@ pub struct RdbWriter<W: Write> {
 
 impl<W: Write> RdbWriter<W> {
     /// A writer that has written nothing.
-    pub fn new(sink: W, options: RdbWriterOptions) -> Self {
+    pub(crate) fn new(sink: W, options: RdbWriterOptions) -> Self {
         Self::with_limit(sink, options, WRITE_BUFFER, WRITE_BUFFER)
     }
 
@@ -83,23 +83,23 @@ impl<W: Write> RdbWriter<W> {
     }
 
     /// The RDB version that this file announces.
-    pub fn version(&self) -> u16 {
+    pub(crate) fn version(&self) -> u16 {
         self.options.version
     }
 
     /// Bytes written so far, those still buffered included.
-    pub fn bytes_written(&self) -> u64 {
+    pub(crate) fn bytes_written(&self) -> u64 {
         self.flushed + self.buf.len() as u64
     }
 
     /// The sink. Buffered bytes have not reached it.
     #[cfg(test)]
-    pub fn sink_mut(&mut self) -> &mut W {
+    pub(crate) fn sink_mut(&mut self) -> &mut W {
         &mut self.sink
     }
 
     /// Hands everything buffered to the sink and flushes that.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.flush_buffer()?;
         self.sink.flush()
     }
@@ -118,7 +118,7 @@ impl<W: Write> RdbWriter<W> {
 
     /// Writes bytes as they are (rdbWriteRaw).
     #[inline]
-    pub fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.len() > self.limit - self.buf.len() {
             return self.raw_slow(bytes);
         }
@@ -145,7 +145,7 @@ impl<W: Write> RdbWriter<W> {
 
     /// Writes one byte: a value's type or an opcode (rdbSaveType).
     #[inline]
-    pub fn type_byte(&mut self, t: u8) -> io::Result<()> {
+    pub(crate) fn type_byte(&mut self, t: u8) -> io::Result<()> {
         debug_assert!(
             !rdb_is_object_type(t) || rdb_type_since(t) <= Some(self.options.version),
             "type {t} is unknown to RDB version {}",
@@ -155,7 +155,7 @@ impl<W: Write> RdbWriter<W> {
     }
 
     /// The header: `REDIS` and the version in four digits.
-    pub fn magic(&mut self) -> io::Result<()> {
+    pub(crate) fn magic(&mut self) -> io::Result<()> {
         let v = self.options.version;
         let digit = |d: u16| b'0' + (v / d % 10) as u8;
         self.raw(RDB_MAGIC)?;
@@ -163,27 +163,27 @@ impl<W: Write> RdbWriter<W> {
     }
 
     /// A field about the file itself (rdbSaveAuxField).
-    pub fn aux(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+    pub(crate) fn aux(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         self.raw(&[RDB_OPCODE_AUX])?;
         self.string(key)?;
         self.string(value)
     }
 
     /// A numeric field about the file itself (rdbSaveAuxFieldStrInt).
-    pub fn aux_int(&mut self, key: &[u8], value: i64) -> io::Result<()> {
+    pub(crate) fn aux_int(&mut self, key: &[u8], value: i64) -> io::Result<()> {
         self.raw(&[RDB_OPCODE_AUX])?;
         self.string(key)?;
         self.int_string(value)
     }
 
     /// The database that the following keys belong to.
-    pub fn select_db(&mut self, id: u64) -> io::Result<()> {
+    pub(crate) fn select_db(&mut self, id: u64) -> io::Result<()> {
         self.raw(&[RDB_OPCODE_SELECTDB])?;
         self.len(id)
     }
 
     /// Number of keys, and of keys with an expiry, of the selected database.
-    pub fn resize_db(&mut self, keys: u64, expires: u64) -> io::Result<()> {
+    pub(crate) fn resize_db(&mut self, keys: u64, expires: u64) -> io::Result<()> {
         self.raw(&[RDB_OPCODE_RESIZEDB])?;
         self.len(keys)?;
         self.len(expires)
@@ -191,7 +191,7 @@ impl<W: Write> RdbWriter<W> {
 
     /// Expiry of the next key, in Unix milliseconds.
     #[inline]
-    pub fn expiry_ms(&mut self, at: i64) -> io::Result<()> {
+    pub(crate) fn expiry_ms(&mut self, at: i64) -> io::Result<()> {
         let mut b = [RDB_OPCODE_EXPIRETIME_MS; 9];
         b[1..].copy_from_slice(&at.to_le_bytes());
         self.raw(&b)
@@ -199,20 +199,20 @@ impl<W: Write> RdbWriter<W> {
 
     /// Idle time of the next key, in seconds.
     #[inline]
-    pub fn idle(&mut self, seconds: u64) -> io::Result<()> {
+    pub(crate) fn idle(&mut self, seconds: u64) -> io::Result<()> {
         self.raw(&[RDB_OPCODE_IDLE])?;
         self.len(seconds)
     }
 
     /// LFU counter of the next key.
     #[inline]
-    pub fn freq(&mut self, counter: u8) -> io::Result<()> {
+    pub(crate) fn freq(&mut self, counter: u8) -> io::Result<()> {
         self.raw(&[RDB_OPCODE_FREQ, counter])
     }
 
     /// A length or count in the shortest of its four forms (rdbSaveLen).
     #[inline]
-    pub fn len(&mut self, len: u64) -> io::Result<()> {
+    pub(crate) fn len(&mut self, len: u64) -> io::Result<()> {
         if len < 1 << 6 {
             self.raw(&[RDB_6BITLEN << 6 | len as u8])
         } else if len < 1 << 14 {
@@ -231,7 +231,7 @@ impl<W: Write> RdbWriter<W> {
     /// A string, in the form that upstream picks: canonical decimal text of 32 bits as an integer, else LZF where that is
     /// on and saves four bytes, else verbatim (rdbSaveRawString).
     #[inline]
-    pub fn string(&mut self, s: &[u8]) -> io::Result<()> {
+    pub(crate) fn string(&mut self, s: &[u8]) -> io::Result<()> {
         if s.len() <= RDB_INT_TEXT_MAX {
             if matches!(s.first(), Some(b'0'..=b'9' | b'-'))
                 && let Some(v) = string2ll(s)
@@ -247,7 +247,7 @@ impl<W: Write> RdbWriter<W> {
 
     /// A string verbatim, without a try at a special encoding.
     #[inline]
-    pub fn plain_string(&mut self, s: &[u8]) -> io::Result<()> {
+    pub(crate) fn plain_string(&mut self, s: &[u8]) -> io::Result<()> {
         self.len(s.len() as u64)?;
         self.raw(s)
     }
@@ -255,7 +255,7 @@ impl<W: Write> RdbWriter<W> {
     /// The decimal text of `value` as a string, without making the text where it fits in 32 bits
     /// (rdbSaveLongLongAsStringObject).
     #[inline]
-    pub fn int_string(&mut self, value: i64) -> io::Result<()> {
+    pub(crate) fn int_string(&mut self, value: i64) -> io::Result<()> {
         match encode_integer(value) {
             Some((b, n)) => self.raw(&b[..n]),
             None => self.plain_string(ll2string(&mut [0; LONG_STR_SIZE], value)),
@@ -279,7 +279,7 @@ impl<W: Write> RdbWriter<W> {
 
     /// A string that is already compressed, as quicklist nodes can be; `plain_len` is its length when expanded
     /// (rdbSaveLzfBlob).
-    pub fn lzf_blob(&mut self, compressed: &[u8], plain_len: u64) -> io::Result<()> {
+    pub(crate) fn lzf_blob(&mut self, compressed: &[u8], plain_len: u64) -> io::Result<()> {
         self.raw(&[RDB_ENCVAL << 6 | RDB_ENC_LZF])?;
         self.len(compressed.len() as u64)?;
         self.len(plain_len)?;
@@ -288,18 +288,18 @@ impl<W: Write> RdbWriter<W> {
 
     /// A score: 8 bytes, IEEE 754, little-endian (rdbSaveBinaryDoubleValue).
     #[inline]
-    pub fn double(&mut self, value: f64) -> io::Result<()> {
+    pub(crate) fn double(&mut self, value: f64) -> io::Result<()> {
         self.raw(&value.to_le_bytes())
     }
 
     /// A time inside a value: 8 bytes LE, Unix milliseconds (rdbSaveMillisecondTime).
     #[inline]
-    pub fn millisecond_time(&mut self, at: i64) -> io::Result<()> {
+    pub(crate) fn millisecond_time(&mut self, at: i64) -> io::Result<()> {
         self.raw(&at.to_le_bytes())
     }
 
     /// Ends the file: the EOF opcode and the checksum (zero when it is off), all of it handed to the sink.
-    pub fn eof(&mut self) -> io::Result<()> {
+    pub(crate) fn eof(&mut self) -> io::Result<()> {
         self.raw(&[RDB_OPCODE_EOF])?;
         self.flush_buffer()?;
         let checksum = if self.options.checksum {
@@ -314,7 +314,7 @@ impl<W: Write> RdbWriter<W> {
 
 impl RdbWriter<Sink> {
     /// A writer into memory, for DUMP: take the bytes with [`Self::into_bytes`].
-    pub fn in_memory(options: RdbWriterOptions) -> Self {
+    pub(crate) fn in_memory(options: RdbWriterOptions) -> Self {
         let options = RdbWriterOptions {
             checksum: false,
             ..options
@@ -323,7 +323,7 @@ impl RdbWriter<Sink> {
     }
 
     /// Everything written.
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.buf
     }
 }
@@ -353,7 +353,7 @@ fn encode_integer(v: i64) -> Option<([u8; 5], usize)> {
 ///
 /// For `rdb-save-incremental-fsync` (fsync every 4 MB) and for reports of progress. An error of `pace` fails the write
 /// that reached the mark.
-pub struct Paced<W: Write, F: FnMut(&mut W, u64) -> io::Result<()>> {
+pub(crate) struct Paced<W: Write, F: FnMut(&mut W, u64) -> io::Result<()>> {
     inner: W,
     every: u64,
     total: u64,
@@ -362,7 +362,7 @@ pub struct Paced<W: Write, F: FnMut(&mut W, u64) -> io::Result<()>> {
 
 impl<W: Write, F: FnMut(&mut W, u64) -> io::Result<()>> Paced<W, F> {
     /// `every` is in bytes; zero is taken as one.
-    pub fn new(inner: W, every: u64, pace: F) -> Self {
+    pub(crate) fn new(inner: W, every: u64, pace: F) -> Self {
         Paced {
             inner,
             every: every.max(1),
@@ -373,7 +373,7 @@ impl<W: Write, F: FnMut(&mut W, u64) -> io::Result<()>> Paced<W, F> {
 
     /// The inner sink.
     #[cfg(test)]
-    pub fn into_inner(self) -> W {
+    pub(crate) fn into_inner(self) -> W {
         self.inner
     }
 }

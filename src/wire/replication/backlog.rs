@@ -27,14 +27,14 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 /// A segment holds at least this many bytes (PROTO_REPLY_CHUNK_BYTES).
-pub const SEGMENT_MIN: usize = 16 * 1024;
+pub(crate) const SEGMENT_MIN: usize = 16 * 1024;
 /// The smallest `repl-backlog-size` (CONFIG_REPL_BACKLOG_MIN_SIZE).
-pub const REPL_BACKLOG_MIN_SIZE: u64 = 16 * 1024;
+pub(crate) const REPL_BACKLOG_MIN_SIZE: u64 = 16 * 1024;
 /// Segments that one call of [`ReplicationLog::trim`] should drop at most (REPL_BACKLOG_TRIM_BLOCKS_PER_CALL).
-pub const REPL_BACKLOG_TRIM_BLOCKS_PER_CALL: usize = 64;
+pub(crate) const REPL_BACKLOG_TRIM_BLOCKS_PER_CALL: usize = 64;
 /// Offsets are kept within this bound on either side of zero. They may come from a file or a master, and no stream ever
 /// gets near it.
-pub const OFFSET_BOUND: i64 = 1 << 62;
+pub(crate) const OFFSET_BOUND: i64 = 1 << 62;
 /// What a segment costs beside its bytes.
 const SEGMENT_OVERHEAD: usize = size_of::<Segment>();
 /// The list of segments gives room back when it holds less than a quarter of what it could, and could hold more than this.
@@ -53,7 +53,7 @@ struct Segment {
 
 impl ReplicationLog {
     /// The bytes of each segment, for what is done to their memory.
-    pub fn segments_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+    pub(crate) fn segments_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
         self.segments.iter_mut().map(|s| s.bytes.as_mut_slice())
     }
 }
@@ -68,7 +68,7 @@ impl Segment {
 /// Segments that left a log all at once. They may be many: whoever minds the time it takes to free them drops this on
 /// another thread (freeReplicationBacklogRefMemAsync).
 #[derive(Default)]
-pub struct Discarded(
+pub(crate) struct Discarded(
     #[cfg_attr(not(test), expect(dead_code, reason = "it is there to be dropped"))]
     VecDeque<Segment>,
 );
@@ -76,14 +76,14 @@ pub struct Discarded(
 impl Discarded {
     /// Number of segments.
     #[cfg(test)]
-    pub fn segment_count(&self) -> usize {
+    pub(crate) fn segment_count(&self) -> usize {
         self.0.len()
     }
 }
 
 /// Names a reader of one log. Numbers are reused, but a stale id is told from its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ReaderId {
+pub(crate) struct ReaderId {
     index: usize,
     generation: u64,
 }
@@ -99,7 +99,7 @@ struct Reader {
 }
 
 /// The replication stream's recent past. See the head of the file.
-pub struct ReplicationLog {
+pub(crate) struct ReplicationLog {
     segments: VecDeque<Segment>,
     /// Serial number of `segments[0]`; those of the others follow.
     first_serial: u64,
@@ -120,7 +120,7 @@ pub struct ReplicationLog {
 impl ReplicationLog {
     /// An empty log at offset 0 whose backlog, once active, is to hold `size` bytes (at least
     /// [`REPL_BACKLOG_MIN_SIZE`]).
-    pub fn new(size: u64) -> Self {
+    pub(crate) fn new(size: u64) -> Self {
         ReplicationLog {
             segments: VecDeque::new(),
             first_serial: 0,
@@ -138,7 +138,7 @@ impl ReplicationLog {
     // -- the stream -------------------------------------------------------------------------------------------------
 
     /// Offset of the last byte fed: INFO's `master_repl_offset`.
-    pub fn master_repl_offset(&self) -> i64 {
+    pub(crate) fn master_repl_offset(&self) -> i64 {
         self.master_repl_offset
     }
 
@@ -146,7 +146,7 @@ impl ReplicationLog {
     /// to look at the replicas' output buffer limits.
     ///
     /// With neither backlog nor readers nothing is kept and the offset stands still; see [`Self::bump_offset`].
-    pub fn append(&mut self, mut bytes: &[u8]) -> bool {
+    pub(crate) fn append(&mut self, mut bytes: &[u8]) -> bool {
         if self.histlen.is_none() && self.reader_count == 0 {
             return false;
         }
@@ -214,14 +214,14 @@ impl ReplicationLog {
 
     /// Moves the offset on without bytes: what upstream does for a write that only the append-only file
     /// takes, since its syncs are told by the offset.
-    pub fn bump_offset(&mut self) {
+    pub(crate) fn bump_offset(&mut self) {
         debug_assert!(self.histlen.is_none() && self.reader_count == 0);
         self.master_repl_offset += 1;
     }
 
     /// Starts a new history: drops everything held and takes `offset` as the master replication offset, brought
     /// within [`OFFSET_BOUND`]. For a replica that has adopted its master's history; it has no readers then.
-    pub fn reset(&mut self, offset: i64) -> Discarded {
+    pub(crate) fn reset(&mut self, offset: i64) -> Discarded {
         debug_assert_eq!(self.reader_count, 0);
         let offset = offset.clamp(-OFFSET_BOUND, OFFSET_BOUND);
         let discarded = self.discard(self.segments.len());
@@ -248,7 +248,7 @@ impl ReplicationLog {
 
     /// Adds `base` to every offset (rebaseReplicationBuffer), as far as they stay within [`OFFSET_BOUND`]: a restarted
     /// master goes on from the offset that its RDB file holds, with what it has fed since as its backlog.
-    pub fn rebase(&mut self, base: i64) {
+    pub(crate) fn rebase(&mut self, base: i64) {
         let offset = self.master_repl_offset.saturating_add(base);
         let offset = offset.clamp(-OFFSET_BOUND, OFFSET_BOUND);
         let moved = offset - self.master_repl_offset;
@@ -265,50 +265,50 @@ impl ReplicationLog {
 
     /// Begins to keep a backlog (createReplicationBacklog). What is held for readers already is part of it. No effect
     /// when it is active.
-    pub fn activate_backlog(&mut self) {
+    pub(crate) fn activate_backlog(&mut self) {
         if self.histlen.is_none() {
             self.histlen = Some(self.segments.iter().map(|s| s.bytes.len() as u64).sum());
         }
     }
 
     /// Ceases to keep a backlog (freeReplicationBacklog). Readers keep what they have not read.
-    pub fn deactivate_backlog(&mut self) -> Discarded {
+    pub(crate) fn deactivate_backlog(&mut self) -> Discarded {
         self.histlen = None;
         let needed = self.segments.iter().position(|s| s.readers > 0);
         self.discard(needed.unwrap_or(self.segments.len()))
     }
 
     /// Is there a backlog? INFO's `repl_backlog_active`.
-    pub fn backlog_active(&self) -> bool {
+    pub(crate) fn backlog_active(&self) -> bool {
         self.histlen.is_some()
     }
 
     /// INFO's `repl_backlog_size`, in bytes.
-    pub fn backlog_size(&self) -> u64 {
+    pub(crate) fn backlog_size(&self) -> u64 {
         self.size
     }
 
     /// INFO's `repl_backlog_first_byte_offset`: 0 without a backlog; with an empty one, the offset of the byte to come.
-    pub fn backlog_first_byte_offset(&self) -> i64 {
+    pub(crate) fn backlog_first_byte_offset(&self) -> i64 {
         self.histlen
             .map_or(0, |n| self.master_repl_offset - n as i64 + 1)
     }
 
     /// INFO's `repl_backlog_histlen`, in bytes; 0 without a backlog.
-    pub fn backlog_histlen(&self) -> u64 {
+    pub(crate) fn backlog_histlen(&self) -> u64 {
         self.histlen.unwrap_or(0)
     }
 
     /// May a replica that asks for the stream from `offset` on be served from the backlog? So it is when `offset` is
     /// within the backlog, or the very next byte to come (masterTryPartialResynchronization).
-    pub fn can_serve(&self, offset: i64) -> bool {
+    pub(crate) fn can_serve(&self, offset: i64) -> bool {
         self.histlen.is_some()
             && offset >= self.backlog_first_byte_offset()
             && offset <= self.master_repl_offset.saturating_add(1)
     }
 
     /// The last bytes of the backlog, `most` of them at the most.
-    pub fn last_bytes(&self, most: usize) -> Vec<u8> {
+    pub(crate) fn last_bytes(&self, most: usize) -> Vec<u8> {
         let mut left = most.min(usize::try_from(self.backlog_histlen()).unwrap_or(most));
         let mut parts: Vec<&[u8]> = Vec::new();
         for segment in self.segments.iter().rev() {
@@ -324,7 +324,7 @@ impl ReplicationLog {
     }
 
     /// Changes the backlog's size (resizeReplicationBacklog); below [`REPL_BACKLOG_MIN_SIZE`] that is taken.
-    pub fn resize_backlog(&mut self, size: u64) {
+    pub(crate) fn resize_backlog(&mut self, size: u64) {
         self.size = size.max(REPL_BACKLOG_MIN_SIZE);
         self.trim(REPL_BACKLOG_TRIM_BLOCKS_PER_CALL);
     }
@@ -334,7 +334,7 @@ impl ReplicationLog {
     ///
     /// Called by the log itself where upstream calls it; a cron may call it, too, to get rid of what a departed reader has
     /// held.
-    pub fn trim(&mut self, max_segments: usize) {
+    pub(crate) fn trim(&mut self, max_segments: usize) {
         for _ in 0..max_segments {
             let Some(first) = self.segments.front() else {
                 return;
@@ -370,12 +370,12 @@ impl ReplicationLog {
 
     /// Bytes that the log takes, unused room in the tail included: upstream's `repl_buffer_mem`, INFO's
     /// `mem_total_replication_buffers`.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         self.mem + self.segments.capacity() * SEGMENT_OVERHEAD
     }
 
     /// Bytes that a backlog of the configured size takes, its segments' own cost included.
-    pub fn backlog_mem_limit(&self) -> usize {
+    pub(crate) fn backlog_mem_limit(&self) -> usize {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
         let segments = size / SEGMENT_MIN + 1;
         size.saturating_add(segments * SEGMENT_OVERHEAD)
@@ -383,21 +383,21 @@ impl ReplicationLog {
 
     /// Number of segments held.
     #[cfg(test)]
-    pub fn segment_count(&self) -> usize {
+    pub(crate) fn segment_count(&self) -> usize {
         self.segments.len()
     }
 
     // -- readers ----------------------------------------------------------------------------------------------------
 
     /// Adds a reader that gets what is fed from now on: a replica whose snapshot is being made.
-    pub fn add_reader(&mut self) -> ReaderId {
+    pub(crate) fn add_reader(&mut self) -> ReaderId {
         let position = self.master_repl_offset + 1;
         self.insert_reader(position, None)
     }
 
     /// Adds a reader at `offset` of the backlog (addReplyReplicationBacklog), and returns how many bytes wait for it;
     /// `None` where [`Self::can_serve`] says no.
-    pub fn add_reader_at(&mut self, offset: i64) -> Option<(ReaderId, u64)> {
+    pub(crate) fn add_reader_at(&mut self, offset: i64) -> Option<(ReaderId, u64)> {
         if !self.can_serve(offset) {
             return None;
         }
@@ -407,7 +407,7 @@ impl ReplicationLog {
     }
 
     /// Adds a reader that stands where `other` stands (copyReplicaOutputBuffer): a replica that joins a snapshot on its way.
-    pub fn add_reader_like(&mut self, other: ReaderId) -> Option<ReaderId> {
+    pub(crate) fn add_reader_like(&mut self, other: ReaderId) -> Option<ReaderId> {
         let Reader {
             position, segment, ..
         } = *self.reader(other)?;
@@ -441,7 +441,7 @@ impl ReplicationLog {
     }
 
     /// Removes a reader, and trims what it alone held. No effect if it is gone already.
-    pub fn remove_reader(&mut self, id: ReaderId) {
+    pub(crate) fn remove_reader(&mut self, id: ReaderId) {
         if let Some(&Reader { segment, .. }) = self.reader(id) {
             self.readers[id.index] = None;
             self.reader_count -= 1;
@@ -477,18 +477,18 @@ impl ReplicationLog {
 
     /// Number of readers.
     #[cfg(test)]
-    pub fn reader_count(&self) -> usize {
+    pub(crate) fn reader_count(&self) -> usize {
         self.reader_count
     }
 
     /// Offset of the reader's next byte.
-    pub fn reader_position(&self, id: ReaderId) -> Option<i64> {
+    pub(crate) fn reader_position(&self, id: ReaderId) -> Option<i64> {
         self.reader(id).map(|r| r.position)
     }
 
     /// The bytes to write next for a reader, up to the end of a segment; `None` when it has all there is.
     #[inline]
-    pub fn reader_slice(&self, id: ReaderId) -> Option<&[u8]> {
+    pub(crate) fn reader_slice(&self, id: ReaderId) -> Option<&[u8]> {
         let reader = self.reader(id)?;
         let mut i = self.index_of(reader.segment?);
         if reader.position == self.segments[i].end() {
@@ -501,7 +501,7 @@ impl ReplicationLog {
 
     /// Fills `slices` with the bytes to write next for a reader, for one vectored write, and returns how many it used.
     #[cfg(test)]
-    pub fn reader_slices<'a>(&'a self, id: ReaderId, slices: &mut [IoSlice<'a>]) -> usize {
+    pub(crate) fn reader_slices<'a>(&'a self, id: ReaderId, slices: &mut [IoSlice<'a>]) -> usize {
         let Some((reader, serial)) = self.reader(id).and_then(|r| Some((r, r.segment?))) else {
             return 0;
         };
@@ -524,7 +524,7 @@ impl ReplicationLog {
 
     /// Notes that `n` bytes were written for a reader; more than wait for it count as those. Moves it on and trims what it
     /// alone held.
-    pub fn advance(&mut self, id: ReaderId, n: usize) {
+    pub(crate) fn advance(&mut self, id: ReaderId, n: usize) {
         let Some(&Reader {
             position,
             segment: Some(serial),
@@ -552,21 +552,21 @@ impl ReplicationLog {
     }
 
     /// Bytes that wait for a reader.
-    pub fn pending(&self, id: ReaderId) -> u64 {
+    pub(crate) fn pending(&self, id: ReaderId) -> u64 {
         self.reader(id)
             .map_or(0, |r| (self.master_repl_offset + 1 - r.position) as u64)
     }
 
     /// Does anything wait for a reader? (clientHasPendingReplies)
     #[inline]
-    pub fn has_pending(&self, id: ReaderId) -> bool {
+    pub(crate) fn has_pending(&self, id: ReaderId) -> bool {
         self.reader(id)
             .is_some_and(|r| r.position <= self.master_repl_offset)
     }
 
     /// Bytes of memory that a reader keeps alive: all segments from the one it stands in, with their overhead. What output
     /// buffer limits and `omem` count (getClientOutputBufferMemoryUsage).
-    pub fn pending_memory(&self, id: ReaderId) -> usize {
+    pub(crate) fn pending_memory(&self, id: ReaderId) -> usize {
         match self.reader(id).and_then(|r| r.segment) {
             Some(serial) => {
                 let segments = self.segments.range(self.index_of(serial)..);
@@ -582,7 +582,7 @@ impl ReplicationLog {
     }
 
     /// Segments from the one a reader stands in to the last: CLIENT LIST's `oll` of a replica.
-    pub fn pending_segments(&self, id: ReaderId) -> usize {
+    pub(crate) fn pending_segments(&self, id: ReaderId) -> usize {
         match self.reader(id).and_then(|r| r.segment) {
             Some(serial) => self.segments.len() - self.index_of(serial),
             None => 0,

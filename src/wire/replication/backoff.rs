@@ -7,11 +7,11 @@
 //! Must not know what is tried, nor clocks: time is milliseconds of one that never goes back.
 
 /// Milliseconds for each attempt: as many attempts as this goes into a time, and one more, are made in it at the most.
-pub const FLOOR_MS: u64 = 1000;
+pub(crate) const FLOOR_MS: u64 = 1000;
 
 /// When the next attempt may begin. See the head of the file.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Pacing {
+pub(crate) struct Pacing {
     /// Failures in a row for a reason that stays.
     failed: u32,
     /// When the last attempt began, and where the next would begin if each took [`FLOOR_MS`].
@@ -22,30 +22,30 @@ pub struct Pacing {
 
 impl Pacing {
     /// Nothing is held against the next attempt.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Pacing::default();
     }
 
     /// An attempt begins.
-    pub fn begin(&mut self, now: u64) {
+    pub(crate) fn begin(&mut self, now: u64) {
         self.begun = now;
         self.next = self.next.max(now).saturating_add(FLOOR_MS);
     }
 
     /// It went well: later failures are the first ones again.
-    pub fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         self.failed = 0;
         self.not_before = 0;
     }
 
     /// It had got somewhere, and was lost. Returns the milliseconds until the next one may begin: none for the first.
-    pub fn lost(&mut self, now: u64) -> u64 {
+    pub(crate) fn lost(&mut self, now: u64) -> u64 {
         self.not_before = self.next.saturating_sub(FLOOR_MS);
         self.wait(now)
     }
 
     /// It got nowhere, which costs little: it is tried again each second. Returns milliseconds as [`Self::lost`].
-    pub fn in_vain(&mut self, now: u64) -> u64 {
+    pub(crate) fn in_vain(&mut self, now: u64) -> u64 {
         self.not_before = self.begun.saturating_add(FLOOR_MS);
         self.not_before = self.not_before.max(self.next.saturating_sub(FLOOR_MS));
         self.wait(now)
@@ -53,7 +53,7 @@ impl Pacing {
 
     /// It failed, and will fail again. Returns the milliseconds until the next one may begin: `most` at the most, but never
     /// less than [`FLOOR_MS`]. `random` is any number.
-    pub fn failed(&mut self, now: u64, most: u64, random: u64) -> u64 {
+    pub(crate) fn failed(&mut self, now: u64, most: u64, random: u64) -> u64 {
         self.failed = self.failed.saturating_add(1);
         let delay = backoff_ms(self.failed, most, random);
         self.not_before = now.saturating_add(delay);
@@ -61,41 +61,41 @@ impl Pacing {
     }
 
     /// How often it failed in a row.
-    pub fn failures(&self) -> u32 {
+    pub(crate) fn failures(&self) -> u32 {
         self.failed
     }
 
     /// Milliseconds until the next one may begin.
-    pub fn wait(&self, now: u64) -> u64 {
+    pub(crate) fn wait(&self, now: u64) -> u64 {
         self.not_before.saturating_sub(now)
     }
 }
 
 /// So many of what a [`Floor`] paces may follow each other at once.
-pub const BURST: u64 = 8;
+pub(crate) const BURST: u64 = 8;
 
 /// Lets [`BURST`] of a thing follow each other at once, and from then on one every [`FLOOR_MS`]; what is not used comes back at
 /// that pace.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Floor {
+pub(crate) struct Floor {
     /// When all that was let through would be over, had each taken [`FLOOR_MS`].
     over: u64,
 }
 
 impl Floor {
     /// Milliseconds until the next one may pass.
-    pub fn wait(&self, now: u64) -> u64 {
+    pub(crate) fn wait(&self, now: u64) -> u64 {
         let most = (BURST - 1) * FLOOR_MS;
         self.over.saturating_sub(now.saturating_add(most))
     }
 
     /// One passes.
-    pub fn pass(&mut self, now: u64) {
+    pub(crate) fn pass(&mut self, now: u64) {
         self.over = self.over.max(now).saturating_add(FLOOR_MS);
     }
 
     /// The last one went wrong: the next one waits as if as many as may had followed each other.
-    pub fn use_up(&mut self, now: u64) {
+    pub(crate) fn use_up(&mut self, now: u64) {
         self.over = self.over.max(now.saturating_add(BURST * FLOOR_MS));
     }
 }

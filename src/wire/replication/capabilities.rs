@@ -7,11 +7,11 @@ use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
 use crate::wire::replication::replid::REPLID_LEN;
 
 /// Names a snapshot that a master has made: no two of them have the same.
-pub type SnapshotId = [u8; REPLID_LEN];
+pub(crate) type SnapshotId = [u8; REPLID_LEN];
 
 /// What there is of a snapshot whose transfer was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResumeRequest {
+pub(crate) struct ResumeRequest {
     /// Which snapshot.
     pub snapshot: SnapshotId,
     /// Bytes that are there, from its beginning on.
@@ -20,7 +20,7 @@ pub struct ResumeRequest {
 
 /// One word of `REPLCONF capa`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capability<'a> {
+pub(crate) enum Capability<'a> {
     /// `eof`: reads a payload that ends in a mark.
     Eof,
     /// `psync2`: reads the new id in `+CONTINUE`.
@@ -37,7 +37,7 @@ pub enum Capability<'a> {
 }
 
 /// The status with which a master that reads `behind` answers.
-pub const HEARS_BEHIND: &str = "OK behind";
+pub(crate) const HEARS_BEHIND: &str = "OK behind";
 
 const RDB: &[u8] = b"rdb:";
 const RESUME: &[u8] = b"resume";
@@ -51,7 +51,7 @@ pub(super) fn plain_number(digits: &[u8]) -> Option<u64> {
 
 impl<'a> Capability<'a> {
     /// Reads a word; capital letters mean the same.
-    pub fn parse(word: &'a [u8]) -> Capability<'a> {
+    pub(crate) fn parse(word: &'a [u8]) -> Capability<'a> {
         if word.eq_ignore_ascii_case(b"eof") {
             return Capability::Eof;
         }
@@ -84,7 +84,7 @@ impl<'a> Capability<'a> {
     }
 
     /// The word for it; none for `Unknown`.
-    pub fn word(&self) -> Vec<u8> {
+    pub(crate) fn word(&self) -> Vec<u8> {
         match self {
             Capability::Eof => b"eof".to_vec(),
             Capability::Psync2 => b"psync2".to_vec(),
@@ -102,7 +102,10 @@ impl<'a> Capability<'a> {
 
     /// What a replica offers besides the RDB version that it reads: `resume` as it is configured, `behind` with these marks,
     /// which may be empty.
-    pub fn offer(resume: Option<Option<ResumeRequest>>, marks: &'a str) -> Vec<Capability<'a>> {
+    pub(crate) fn offer(
+        resume: Option<Option<ResumeRequest>>,
+        marks: &'a str,
+    ) -> Vec<Capability<'a>> {
         let mut all = vec![Capability::Eof, Capability::Psync2];
         all.extend(resume.map(Capability::Resume));
         all.push(Capability::Behind(marks.as_bytes()));
@@ -112,7 +115,7 @@ impl<'a> Capability<'a> {
 
 /// The newest RDB version that a server which calls itself by this version (`REPLCONF version 8.1.0`) reads, as far as we
 /// write it. None: that is no version.
-pub fn rdb_version_of_server(version: &[u8]) -> Option<u16> {
+pub(crate) fn rdb_version_of_server(version: &[u8]) -> Option<u16> {
     let mut parts = version.split(|b| *b == b'.').map(plain_number);
     let (major, minor) = (parts.next()??, parts.next().unwrap_or(Some(0))?);
     Some(match (major, minor) {
@@ -123,7 +126,7 @@ pub fn rdb_version_of_server(version: &[u8]) -> Option<u16> {
 }
 
 /// The RDB version for a replica that has not said what it reads: Redis says nothing up to 7.2 and beyond, and 7.0 reads this.
-pub const RDB_VERSION_UNTOLD: u16 = 10;
+pub(crate) const RDB_VERSION_UNTOLD: u16 = 10;
 
 #[cfg(test)]
 mod tests {

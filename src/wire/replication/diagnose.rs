@@ -15,7 +15,7 @@ const QUOTED: usize = 60;
 
 /// How far a link to a master has come: what is done with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// The master's name has an address.
     Resolve,
     /// The connection is made.
@@ -38,7 +38,7 @@ pub enum Stage {
 
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Where it shows.
     pub stage: Stage,
     /// Trying again does not help by itself, and costs the master a snapshot each time.
@@ -49,7 +49,7 @@ pub struct Problem {
 
 impl Problem {
     /// One that may pass by itself, or costs little.
-    pub fn passing(stage: Stage, text: String) -> Problem {
+    pub(crate) fn passing(stage: Stage, text: String) -> Problem {
         let lasting = false;
         Problem {
             stage,
@@ -59,7 +59,7 @@ impl Problem {
     }
 
     /// One that stays until somebody does something.
-    pub fn lasting(stage: Stage, text: String) -> Problem {
+    pub(crate) fn lasting(stage: Stage, text: String) -> Problem {
         let lasting = true;
         Problem {
             stage,
@@ -71,7 +71,7 @@ impl Problem {
 
 /// What is known of the two ends of a link.
 #[derive(Clone, Copy, Debug)]
-pub struct Ends<'a> {
+pub(crate) struct Ends<'a> {
     /// The master's host and port, as configured.
     pub host: &'a str,
     /// See `host`.
@@ -85,7 +85,7 @@ pub struct Ends<'a> {
 }
 
 /// The cure for an error reply of a master; none where its own words say enough, or where it passes by itself.
-pub fn diagnose_reply(line: &[u8], ends: &Ends<'_>) -> Option<String> {
+pub(crate) fn diagnose_reply(line: &[u8], ends: &Ends<'_>) -> Option<String> {
     let text = String::from_utf8_lossy(line.strip_prefix(b"-")?);
     let code = text.split(' ').next().unwrap_or_default();
     let Ends { host, port, .. } = ends;
@@ -125,7 +125,7 @@ pub fn diagnose_reply(line: &[u8], ends: &Ends<'_>) -> Option<String> {
 }
 
 /// The line for a master that `said` this to REPLCONF, and closed the link when the first acknowledgement came.
-pub fn replconf_refused(said: &str, host: &str, port: u16) -> String {
+pub(crate) fn replconf_refused(said: &str, host: &str, port: u16) -> String {
     let said = said.trim_start_matches('-');
     format!(
         "the master {host}:{port} takes no REPLCONF from us ({said}), and so closes the link at the first acknowledgement: give our \
@@ -134,14 +134,14 @@ pub fn replconf_refused(said: &str, host: &str, port: u16) -> String {
 }
 
 /// The line for a master that replicates from this server.
-pub fn replica_loop(host: &str, port: u16) -> String {
+pub(crate) fn replica_loop(host: &str, port: u16) -> String {
     format!(
         "loop of replicas: {host}:{port} replicates from here, and we from it: make one of the two a master (REPLICAOF NO ONE)"
     )
 }
 
 /// The line for a loop of so many replicas, this server one of them; `replica` is the one that replicates from here.
-pub fn ring(host: &str, port: u16, servers: u32, replica: &str) -> String {
+pub(crate) fn ring(host: &str, port: u16, servers: u32, replica: &str) -> String {
     match servers {
         0 | 1 => myself(host, port),
         2 => replica_loop(host, port),
@@ -153,18 +153,18 @@ pub fn ring(host: &str, port: u16, servers: u32, replica: &str) -> String {
 }
 
 /// Whether a connection leads back to this very server: both ends have one address, and the port is one we listen on.
-pub fn is_myself(local: IpAddr, peer: IpAddr, peer_port: u16, our_port: u16) -> bool {
+pub(crate) fn is_myself(local: IpAddr, peer: IpAddr, peer_port: u16, our_port: u16) -> bool {
     local == peer && peer_port == our_port
 }
 
 /// The line for a master that is this server itself.
-pub fn myself(host: &str, port: u16) -> String {
+pub(crate) fn myself(host: &str, port: u16) -> String {
     format!("{host}:{port} is this server itself: correct replicaof, or send REPLICAOF NO ONE")
 }
 
 /// How the system refuses a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoConnection {
+pub(crate) enum NoConnection {
     /// Nobody listens there.
     Refused,
     /// No answer came within this many seconds.
@@ -178,14 +178,14 @@ pub enum NoConnection {
 }
 
 /// The line for a master's name that has no address; `why` is the system's text.
-pub fn unresolved(host: &str, why: &str) -> String {
+pub(crate) fn unresolved(host: &str, why: &str) -> String {
     format!(
         "the name {host} does not resolve ({why}): correct replicaof, or the name service of this machine"
     )
 }
 
 /// The line for a connection that could not be made; `why` is the system's text.
-pub fn diagnose_connect(how: NoConnection, why: &str, host: &str, port: u16) -> String {
+pub(crate) fn diagnose_connect(how: NoConnection, why: &str, host: &str, port: u16) -> String {
     match how {
         NoConnection::Refused => format!(
             "nothing listens at {host}:{port}: is the master up, is the port right, and does its bind include that address?"
@@ -213,7 +213,7 @@ fn quoted(said: &[u8]) -> String {
 }
 
 /// The line for a peer that answers PING with no reply of a Redis; `said` are its first bytes. None where it is one.
-pub fn diagnose_stranger(said: &[u8], host: &str, port: u16) -> Option<String> {
+pub(crate) fn diagnose_stranger(said: &[u8], host: &str, port: u16) -> Option<String> {
     let is_http = said.starts_with(b"HTTP/") || said.starts_with(b"<");
     Some(match said {
         [] | [b'+' | b'-', ..] => return None,
@@ -233,7 +233,7 @@ pub fn diagnose_stranger(said: &[u8], host: &str, port: u16) -> Option<String> {
 
 /// How a link ends without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoAnswer<'a> {
+pub(crate) enum NoAnswer<'a> {
     /// The other side closed it.
     Closed,
     /// The system says why it broke.
@@ -243,7 +243,7 @@ pub enum NoAnswer<'a> {
 }
 
 /// The line for a link that ended at this stage, without an answer that says why.
-pub fn diagnose_end(stage: Stage, how: NoAnswer<'_>, host: &str, port: u16) -> String {
+pub(crate) fn diagnose_end(stage: Stage, how: NoAnswer<'_>, host: &str, port: u16) -> String {
     let ended = match how {
         NoAnswer::Closed => "closes the link".to_string(),
         NoAnswer::Broken(why) => format!("breaks the link ({why})"),
@@ -280,7 +280,7 @@ pub fn diagnose_end(stage: Stage, how: NoAnswer<'_>, host: &str, port: u16) -> S
 
 /// Why a payload cannot be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unloadable<'a> {
+pub(crate) enum Unloadable<'a> {
     /// It has keys in database `db`, and here are `databases`.
     Databases {
         /// See above; both count from 0.
@@ -308,7 +308,7 @@ pub enum Unloadable<'a> {
 }
 
 /// The line for a full sync whose payload cannot be loaded, and why.
-pub fn unloadable(why: Unloadable<'_>) -> Problem {
+pub(crate) fn unloadable(why: Unloadable<'_>) -> Problem {
     let why = match why {
         Unloadable::Databases { db, databases } => format!(
             "the master has keys in database {db}, and databases is {databases} here: set databases to at least {}",
@@ -336,7 +336,7 @@ pub fn unloadable(why: Unloadable<'_>) -> Problem {
 }
 
 /// The line for a payload that is no RDB file that can be loaded here.
-pub fn bad_rdb(kind: &RdbErrorKind) -> Problem {
+pub(crate) fn bad_rdb(kind: &RdbErrorKind) -> Problem {
     let words = match kind {
         // Its numbers are others each time.
         RdbErrorKind::ChecksumMismatch { .. } => "wrong RDB checksum".to_string(),
@@ -354,7 +354,7 @@ pub fn bad_rdb(kind: &RdbErrorKind) -> Problem {
 
 /// What cannot be done with the file of a full sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disk<'a> {
+pub(crate) enum Disk<'a> {
     /// It cannot be made in this folder (`dir`).
     Open(&'a str),
     /// It cannot be written.
@@ -364,7 +364,7 @@ pub enum Disk<'a> {
 }
 
 /// The line for a full sync that the disk of this server does not take; `why` is the system's text.
-pub fn disk(what: Disk<'_>, why: &str) -> Problem {
+pub(crate) fn disk(what: Disk<'_>, why: &str) -> Problem {
     let (stage, text) = match what {
         Disk::Open(dir) => (
             Stage::Open,
@@ -385,7 +385,7 @@ pub fn disk(what: Disk<'_>, why: &str) -> Problem {
 }
 
 /// The line for a master that answers PING with an error that has no cure of its own.
-pub fn no_greeting(said: &[u8], host: &str, port: u16) -> String {
+pub(crate) fn no_greeting(said: &[u8], host: &str, port: u16) -> String {
     format!(
         "the master {host}:{port} answers PING with an error: {}",
         quoted(said.strip_prefix(b"-").unwrap_or(said))
@@ -393,7 +393,7 @@ pub fn no_greeting(said: &[u8], host: &str, port: u16) -> String {
 }
 
 /// The line for a master that announced a full sync and gave it up with this error.
-pub fn aborted(said: &[u8], host: &str, port: u16) -> Problem {
+pub(crate) fn aborted(said: &[u8], host: &str, port: u16) -> Problem {
     Problem::lasting(
         Stage::Transfer,
         format!(
@@ -404,7 +404,7 @@ pub fn aborted(said: &[u8], host: &str, port: u16) -> Problem {
 }
 
 /// The line for a payload whose header is none; `said` is what came in its place.
-pub fn no_payload(said: &[u8], host: &str, port: u16) -> Problem {
+pub(crate) fn no_payload(said: &[u8], host: &str, port: u16) -> Problem {
     Problem::lasting(
         Stage::Transfer,
         format!(
@@ -415,7 +415,7 @@ pub fn no_payload(said: &[u8], host: &str, port: u16) -> Problem {
 }
 
 /// The line for a history that is refused (replica-refuse-empty-master).
-pub fn refused_history(host: &str, port: u16) -> Problem {
+pub(crate) fn refused_history(host: &str, port: u16) -> Problem {
     Problem::lasting(
         Stage::Open,
         format!(

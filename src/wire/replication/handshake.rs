@@ -28,13 +28,13 @@ use crate::wire::replication::replid::{REPLID_LEN, ReplId};
 use crate::wire::resp;
 
 /// Buffer for a reply line during the handshake, its end included.
-pub const HANDSHAKE_LINE_SIZE: usize = 256;
+pub(crate) const HANDSHAKE_LINE_SIZE: usize = 256;
 /// Buffer for the line that precedes the RDB payload, its end included.
-pub const BULK_HEADER_LINE_SIZE: usize = 1024;
+pub(crate) const BULK_HEADER_LINE_SIZE: usize = 1024;
 
 /// States of the handshake; upstream's REPL_STATE_* of the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandshakeState {
+pub(crate) enum HandshakeState {
     /// Wait for PING's reply.
     ReceivePingReply,
     /// Send what follows PING. Passed through, never rested in.
@@ -57,7 +57,7 @@ pub enum HandshakeState {
 
 /// Severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
+pub(crate) enum LogLevel {
     /// LL_NOTICE.
     Notice,
     /// LL_WARNING.
@@ -66,7 +66,7 @@ pub enum LogLevel {
 
 /// What upstream would log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
+pub(crate) struct LogLine {
     /// Severity.
     pub level: LogLevel,
     /// Text; what the master sent is in it as it came, but for bytes that are no UTF-8.
@@ -75,7 +75,7 @@ pub struct LogLine {
 
 /// What the handshake needs to know of the server, read when a step needs it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct HandshakeParams<'a> {
+pub(crate) struct HandshakeParams<'a> {
     /// `masteruser`.
     pub masteruser: Option<&'a [u8]>,
     /// `masterauth`.
@@ -96,7 +96,7 @@ pub struct HandshakeParams<'a> {
 
 /// Where a step leaves the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Wait for the next line.
     Pending,
     /// A transient state of the master: close, connect again later.
@@ -119,7 +119,7 @@ pub enum Outcome {
 
 /// What the caller is to do: log, send, act.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub(crate) struct Step {
     /// Lines to log, in order.
     pub logs: Vec<LogLine>,
     /// Bytes to send to the master; may be empty.
@@ -182,7 +182,7 @@ pub(super) fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 
 /// The handshake of one connection. See the head of the file.
 #[derive(Clone, Debug)]
-pub struct Handshake {
+pub(crate) struct Handshake {
     state: HandshakeState,
     auth_sent: bool,
     ip_sent: bool,
@@ -196,7 +196,7 @@ pub struct Handshake {
 
 impl Handshake {
     /// The connection is made: sends PING.
-    pub fn begin() -> (Handshake, Step) {
+    pub(crate) fn begin() -> (Handshake, Step) {
         let handshake = Handshake {
             state: HandshakeState::ReceivePingReply,
             auth_sent: false,
@@ -212,17 +212,17 @@ impl Handshake {
     }
 
     /// The connection could not be made, so that there is no handshake; `why` is the system's text.
-    pub fn not_connected(why: &str) -> Step {
+    pub(crate) fn not_connected(why: &str) -> Step {
         Step::new(Outcome::Error).warning(format!("Error condition on socket for SYNC: {why}"))
     }
 
     /// The master has said that it reads who is behind us.
-    pub fn hears_behind(&self) -> bool {
+    pub(crate) fn hears_behind(&self) -> bool {
         self.hears_behind
     }
 
     /// Whether the handshake goes on after this reply to PING: a master that wants a password may say so to it.
-    pub fn accepts_greeting(line: &[u8]) -> bool {
+    pub(crate) fn accepts_greeting(line: &[u8]) -> bool {
         line.first() == Some(&b'+')
             || line.starts_with(b"-NOAUTH")
             || line.starts_with(b"-NOPERM")
@@ -230,12 +230,12 @@ impl Handshake {
     }
 
     /// The present state.
-    pub fn state(&self) -> HandshakeState {
+    pub(crate) fn state(&self) -> HandshakeState {
         self.state
     }
 
     /// The master sent a line, given here without its end.
-    pub fn on_reply(&mut self, line: &[u8], params: &HandshakeParams<'_>) -> Step {
+    pub(crate) fn on_reply(&mut self, line: &[u8], params: &HandshakeParams<'_>) -> Step {
         use HandshakeState::*;
         let line = c_string(line);
         let is_error = line.first() == Some(&b'-');
@@ -403,7 +403,7 @@ impl Handshake {
     }
 
     /// The connection failed, ended or timed out while a line was awaited; `why` is the system's text.
-    pub fn on_read_error(&mut self, why: &str, failover_in_progress: bool) -> Step {
+    pub(crate) fn on_read_error(&mut self, why: &str, failover_in_progress: bool) -> Step {
         let log = format!("Failed to read response from the server: {why}");
         if self.state != HandshakeState::ReceivePsyncReply {
             return self
@@ -423,7 +423,7 @@ impl Handshake {
 
     /// The bytes of the last step could not be sent; `why` is the system's text. If PSYNC was among them, a failover is to
     /// be aborted ("Write error to failover target"): [`Self::state`] was `ReceivePsyncReply`.
-    pub fn on_write_error(&mut self, why: &str) -> Step {
+    pub(crate) fn on_write_error(&mut self, why: &str) -> Step {
         let state = self.state;
         let step = self.end(Outcome::Error);
         const SENDING: &str = "Sending command to master in replication handshake";
@@ -468,7 +468,7 @@ fn optional(option: &str, is_error: bool, line: &[u8]) -> Step {
 /// Id and offset out of `+FULLRESYNC <40 bytes> <offset>`; `None` where the form is another.
 ///
 /// The offset is what strtoll makes of the text: 0 where there is no number.
-pub fn parse_fullresync(line: &[u8]) -> Option<(ReplId, i64)> {
+pub(crate) fn parse_fullresync(line: &[u8]) -> Option<(ReplId, i64)> {
     let at = memchr(b' ', line)?;
     let rest = &line[at + 1..];
     let id = ReplId::try_from(&rest[..memchr(b' ', rest)?]).ok()?;
@@ -476,7 +476,7 @@ pub fn parse_fullresync(line: &[u8]) -> Option<(ReplId, i64)> {
 }
 
 /// The new id out of `+CONTINUE <40 bytes>`, if there is one of that length (a master of PSYNC2).
-pub fn parse_continue(line: &[u8]) -> Option<ReplId> {
+pub(crate) fn parse_continue(line: &[u8]) -> Option<ReplId> {
     let rest = line.get(b"+CONTINUE ".len()..)?;
     let end = rest.iter().position(|b| matches!(b, b'\r' | b'\n'));
     ReplId::try_from(&rest[..end.unwrap_or(rest.len())]).ok()
@@ -485,7 +485,7 @@ pub fn parse_continue(line: &[u8]) -> Option<ReplId> {
 /// Collects one line out of bytes that come piecemeal, as syncReadLine does with a buffer of `size` bytes: at most
 /// `size - 1` characters; a longer line is cut there, and its rest is the next line.
 #[derive(Clone, Debug)]
-pub struct LineReader {
+pub(crate) struct LineReader {
     line: Vec<u8>,
     size: usize,
     done: bool,
@@ -493,7 +493,7 @@ pub struct LineReader {
 
 impl LineReader {
     /// A reader of lines up to `size - 1` bytes.
-    pub fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         LineReader {
             line: Vec::new(),
             size: size.max(2),
@@ -503,7 +503,7 @@ impl LineReader {
 
     /// Takes bytes up to the end of a line. Returns how many it took, which is all of them if the line is not complete,
     /// and the line once it is: without LF, and without a CR before that. What was not taken belongs to what comes next.
-    pub fn feed(&mut self, bytes: &[u8]) -> (usize, Option<&[u8]>) {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> (usize, Option<&[u8]>) {
         if std::mem::take(&mut self.done) {
             self.line.clear();
         }
@@ -528,13 +528,13 @@ impl LineReader {
     }
 
     /// What is there of an unfinished line.
-    pub fn unfinished(&self) -> &[u8] {
+    pub(crate) fn unfinished(&self) -> &[u8] {
         if self.done { &[] } else { &self.line }
     }
 
     /// Bytes of an unfinished line.
     #[cfg(test)]
-    pub fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.unfinished().len()
     }
 }

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 /// Notes that are kept.
-pub const NOTES_MAX: usize = 4096;
+pub(crate) const NOTES_MAX: usize = 4096;
 
 /// What was true when the stream stood at an offset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +24,7 @@ struct Note {
 
 /// How far an acknowledged offset is behind the stream.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Lag {
+pub(crate) struct Lag {
     /// Age of the oldest write that is not acknowledged; 0: all are.
     pub ms: u64,
     pub bytes: u64,
@@ -34,7 +34,7 @@ pub struct Lag {
 
 /// See the head of the file.
 #[derive(Default)]
-pub struct LagIndex {
+pub(crate) struct LagIndex {
     notes: VecDeque<Note>,
     /// Commands fed into the stream since the start.
     writes: u64,
@@ -42,23 +42,23 @@ pub struct LagIndex {
 
 impl LagIndex {
     /// Bytes that the notes take.
-    pub fn mem_usage(&self) -> usize {
+    pub(crate) fn mem_usage(&self) -> usize {
         self.notes.capacity() * size_of::<Note>()
     }
 
     /// A command joins the stream.
     #[inline]
-    pub fn count_write(&mut self) {
+    pub(crate) fn count_write(&mut self) {
         self.writes += 1;
     }
 
     /// Commands fed into the stream since the start.
-    pub fn writes(&self) -> u64 {
+    pub(crate) fn writes(&self) -> u64 {
         self.writes
     }
 
     /// The stream stands at `offset` now; to be called when a batch of writes is complete.
-    pub fn note(&mut self, offset: i64, now_ms: u64) {
+    pub(crate) fn note(&mut self, offset: i64, now_ms: u64) {
         match self.notes.back() {
             Some(n) if n.offset == offset => return,
             // The stream has another history now.
@@ -86,7 +86,7 @@ impl LagIndex {
     }
 
     /// How far `acked` is behind a stream that stands at `offset`.
-    pub fn lag(&self, acked: i64, offset: i64, now_ms: u64) -> Lag {
+    pub(crate) fn lag(&self, acked: i64, offset: i64, now_ms: u64) -> Lag {
         let bytes = offset.saturating_sub(acked).max(0).unsigned_abs();
         if bytes == 0 {
             return Lag::default();

@@ -9,7 +9,7 @@ use crate::wire::replication::replid::REPLID_LEN;
 
 /// What precedes the RDB payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BulkHeader<'a> {
+pub(crate) enum BulkHeader<'a> {
     /// The payload is of so many bytes.
     Length(u64),
     /// The payload ends in these 40 bytes.
@@ -54,7 +54,7 @@ fn named<const N: usize>(text: &[u8]) -> Option<(SnapshotId, [u64; N])> {
 /// `$SNAPSHOT:<40 bytes>:<length>`, `$RESUME:<40 bytes>:<length>:<offset>`, `-<error>` or nothing.
 ///
 /// Stricter than upstream, which takes `$` without a number for an empty payload.
-pub fn parse_bulk_header(line: &[u8]) -> BulkHeader<'_> {
+pub(crate) fn parse_bulk_header(line: &[u8]) -> BulkHeader<'_> {
     let line = c_string(line);
     if let Some(rest) = line.strip_prefix(b"$SNAPSHOT:") {
         return match named(rest) {
@@ -87,7 +87,7 @@ pub fn parse_bulk_header(line: &[u8]) -> BulkHeader<'_> {
 
 impl BulkHeader<'_> {
     /// The line for it, with its end; none for `Aborted`, `Malformed` and `KeepAlive`, which nobody announces.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         match self {
             BulkHeader::Length(n) => format!("${n}\r\n"),
             BulkHeader::Snapshot { id, size } => format!("$SNAPSHOT:{}:{size}\r\n", text(id)),
@@ -100,7 +100,7 @@ impl BulkHeader<'_> {
     }
 
     /// The bytes that follow it: the offset of the first one in the whole, and of the end. Nothing where the end is a mark.
-    pub fn range(&self) -> (u64, u64) {
+    pub(crate) fn range(&self) -> (u64, u64) {
         match *self {
             BulkHeader::Length(size) | BulkHeader::Snapshot { size, .. } => (0, size),
             BulkHeader::Resume { size, from, .. } => (from, size),
@@ -110,7 +110,7 @@ impl BulkHeader<'_> {
 
     /// What upstream logs about this header, which was read from `line`; `to_parser`: the payload is loaded as it comes,
     /// not stored in a file.
-    pub fn log(&self, line: &[u8], to_parser: bool) -> Option<LogLine> {
+    pub(crate) fn log(&self, line: &[u8], to_parser: bool) -> Option<LogLine> {
         let to = if to_parser { "to parser" } else { "to disk" };
         match self {
             BulkHeader::KeepAlive | BulkHeader::Resume { .. } => None,
@@ -135,7 +135,7 @@ impl BulkHeader<'_> {
 
 /// Finds the 40 bytes that end a payload of unknown length.
 #[derive(Clone, Debug)]
-pub struct EofMark {
+pub(crate) struct EofMark {
     mark: [u8; REPLID_LEN],
     /// The last bytes seen, the newest at the end.
     last: [u8; REPLID_LEN],
@@ -143,12 +143,12 @@ pub struct EofMark {
 
 impl EofMark {
     /// The bytes to look for.
-    pub fn mark(&self) -> [u8; REPLID_LEN] {
+    pub(crate) fn mark(&self) -> [u8; REPLID_LEN] {
         self.mark
     }
 
     /// Looks for `mark`, which came with [`BulkHeader::EofMark`].
-    pub fn new(mark: [u8; REPLID_LEN]) -> Self {
+    pub(crate) fn new(mark: [u8; REPLID_LEN]) -> Self {
         EofMark {
             mark,
             last: [0; REPLID_LEN],
@@ -157,7 +157,7 @@ impl EofMark {
 
     /// Takes the next bytes of the stream, and tells whether they end in the mark. The master sends nothing after it
     /// before it hears of the replica, so the mark can only be at the end of what was read.
-    pub fn push(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
         match bytes.last_chunk() {
             Some(tail) => self.last = *tail,
             None => {

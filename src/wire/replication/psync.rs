@@ -24,7 +24,7 @@ use crate::wire::replication::replid::ReplId;
 
 /// By which names, and how far, a server knows its stream.
 #[derive(Clone, Copy, Debug)]
-pub struct History<'a> {
+pub(crate) struct History<'a> {
     pub replid: &'a ReplId,
     /// The name before the last promotion; all '0' when there is none.
     pub replid2: &'a ReplId,
@@ -34,7 +34,7 @@ pub struct History<'a> {
 
 /// Why a replica cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// It asked for nothing: it has no history.
     FullResyncRequested,
     /// Its history is none of ours.
@@ -55,7 +55,7 @@ impl History<'_> {
     ///
     /// # Errors
     /// Why not.
-    pub fn try_partial(
+    pub(crate) fn try_partial(
         &self,
         log: &ReplicationLog,
         asked: &[u8],
@@ -86,7 +86,13 @@ impl History<'_> {
     }
 
     /// What upstream logs about a refusal; `name` is the replica's.
-    pub fn log_refusal(&self, why: Refusal, name: &str, asked: &[u8], offset: i64) -> String {
+    pub(crate) fn log_refusal(
+        &self,
+        why: Refusal,
+        name: &str,
+        asked: &[u8],
+        offset: i64,
+    ) -> String {
         let text = String::from_utf8_lossy;
         match why {
             Refusal::FullResyncRequested => format!("Full resync requested by replica {name}"),

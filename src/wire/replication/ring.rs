@@ -20,18 +20,18 @@
 use crate::wire::replication::replid::ReplId;
 
 /// Servers whose marks are kept; and so many are read of one message.
-pub const MARKS_MAX: usize = 32;
+pub(crate) const MARKS_MAX: usize = 32;
 /// Links that a mark passes at the most: the longest loop that is found.
-pub const LINKS_MAX: u32 = 16;
+pub(crate) const LINKS_MAX: u32 = 16;
 /// Seconds for which a mark is told on.
-pub const KEEP: u64 = 5;
+pub(crate) const KEEP: u64 = 5;
 /// Characters that name a server: the first of its run id.
-pub const NAME_LEN: usize = 16;
+pub(crate) const NAME_LEN: usize = 16;
 /// The longest message that is read: all marks with their separators, with the longest numbers. Bytes.
 const MESSAGE_MAX: usize = MARKS_MAX * (NAME_LEN + 2 + 20 + 3);
 
 /// A server's name.
-pub type Name = [u8; NAME_LEN];
+pub(crate) type Name = [u8; NAME_LEN];
 
 /// A mark as it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ struct Heard {
 
 /// A loop that this server is part of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ring {
+pub(crate) struct Ring {
     /// How many servers it has.
     pub servers: u32,
     /// Our replica in it, as the caller names it.
@@ -62,7 +62,7 @@ pub struct Ring {
 
 /// See the head of the file.
 #[derive(Debug)]
-pub struct RingWatch {
+pub(crate) struct RingWatch {
     name: Name,
     heard: Vec<Heard>,
     /// When somebody last said that he wants to replicate from here.
@@ -77,7 +77,7 @@ pub struct RingWatch {
 
 impl RingWatch {
     /// The watch of the server with this run id.
-    pub fn new(run_id: &ReplId) -> RingWatch {
+    pub(crate) fn new(run_id: &ReplId) -> RingWatch {
         let mut name = Name::default();
         name.copy_from_slice(&run_id[..NAME_LEN]);
         RingWatch {
@@ -92,20 +92,20 @@ impl RingWatch {
     }
 
     /// This server has another master than before, or none: no mark sent so far says anything.
-    pub fn begin(&mut self, now: u64) {
+    pub(crate) fn begin(&mut self, now: u64) {
         self.from = now + 1;
         self.returns = 0;
         self.last = None;
     }
 
     /// Somebody wants to replicate from here.
-    pub fn asked(&mut self, now: u64) {
+    pub(crate) fn asked(&mut self, now: u64) {
         self.asked = Some(now);
     }
 
     /// What to tell our master: our own mark and those heard lately. Empty where nobody replicates from here: whoever has no
     /// replica is part of no loop. `replicas`: there are some that have a link.
-    pub fn tell(&self, now: u64, replicas: bool) -> String {
+    pub(crate) fn tell(&self, now: u64, replicas: bool) -> String {
         let recent = |at: u64| now.saturating_sub(at) <= KEEP;
         if !replicas && !self.asked.is_some_and(recent) {
             return String::new();
@@ -130,7 +130,7 @@ impl RingWatch {
     }
 
     /// What a replica, or somebody who wants to be one, has told. What makes no sense is passed over.
-    pub fn hear(&mut self, message: &[u8], replica: &str, now: u64) {
+    pub(crate) fn hear(&mut self, message: &[u8], replica: &str, now: u64) {
         self.asked(now);
         if message.len() > MESSAGE_MAX {
             return;
@@ -150,7 +150,7 @@ impl RingWatch {
     }
 
     /// A replica has gone: what it told says nothing any more.
-    pub fn gone(&mut self, replica: &str) {
+    pub(crate) fn gone(&mut self, replica: &str) {
         self.heard.retain(|h| h.replica != replica);
     }
 
@@ -195,7 +195,7 @@ impl RingWatch {
     }
 
     /// The loop that this server is part of.
-    pub fn ring(&self, now: u64) -> Option<&Ring> {
+    pub(crate) fn ring(&self, now: u64) -> Option<&Ring> {
         let sure = self.returns > 1 && now <= self.until;
         self.last.as_ref().filter(|_| sure)
     }

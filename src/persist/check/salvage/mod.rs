@@ -45,7 +45,7 @@ use crate::base::sys::{fsync_file_dir, path_of, strerror};
 use crate::wire::rdb::RdbChecksum;
 
 /// Nothing was written, or not for sure: wrong usage, or a file that cannot be read or made.
-pub const EXIT_FAILED: i32 = 2;
+pub(crate) const EXIT_FAILED: i32 = 2;
 /// A new file is there, and something of the old one is not in it.
 const EXIT_LOST: i32 = 1;
 /// Bytes of a lost key's name that are shown, and lost keys that are named per place.
@@ -175,7 +175,7 @@ fn report(out: &mut dyn Write, found: &Findings) -> io::Result<()> {
 
 /// The tool: `input` is the damaged file, `output` the new one, which must not be there yet. Returns the exit code: 0 when
 /// nothing was lost, 1 when something was, [`EXIT_FAILED`] when there is no new file.
-pub fn salvage_main(out: &mut dyn Write, input: &[u8], output: &[u8]) -> i32 {
+pub(crate) fn salvage_main(out: &mut dyn Write, input: &[u8], output: &[u8]) -> i32 {
     let (from, to) = (path_of(input), path_of(output));
     let opened = File::open(&from).and_then(|f| {
         let m = f.metadata()?;

@@ -27,7 +27,7 @@ use crate::wire::resp;
 
 /// In what a time-out is given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TimeoutUnit {
+pub(crate) enum TimeoutUnit {
     /// Seconds, with a fraction.
     Seconds,
     /// Whole milliseconds.
@@ -47,7 +47,7 @@ struct Queue {
 
 /// Who waits for which key.
 #[derive(Default)]
-pub struct Blocking {
+pub(crate) struct Blocking {
     queues: HashMap<(usize, Box<[u8]>), Queue>,
     /// Clients waiting for lists, sorted sets, streams.
     by_type: [usize; 3],
@@ -68,7 +68,7 @@ pub struct Blocking {
 impl Blocking {
     /// There are keys to be served.
     #[inline]
-    pub fn has_ready_keys(&self) -> bool {
+    pub(crate) fn has_ready_keys(&self) -> bool {
         !self.ready.is_empty()
     }
 
@@ -84,20 +84,20 @@ impl Blocking {
     }
 
     /// Clients whose waiting has an end.
-    pub fn timeout_table_len(&self) -> usize {
+    pub(crate) fn timeout_table_len(&self) -> usize {
         self.timeouts.len()
     }
 
     /// Keys with clients waiting, and those of them where somebody wants to know when they go away
     /// (totalNumberOfBlockingKeys).
-    pub fn total_blocking_keys(&self) -> (usize, usize) {
+    pub(crate) fn total_blocking_keys(&self) -> (usize, usize) {
         let nokey = self.queues.values().filter(|q| q.on_nokey > 0).count();
         (self.queues.len(), nokey)
     }
 
     /// A command is being run again that has been shown and counted before.
     #[inline]
-    pub fn is_reprocessing(&self, cid: ClientId) -> bool {
+    pub(crate) fn is_reprocessing(&self, cid: ClientId) -> bool {
         self.reprocessing.is_some_and(|(c, _)| c == cid)
     }
 
@@ -181,7 +181,7 @@ fn timeout_seconds(arg: &[u8]) -> Option<f64> {
 
 impl Server {
     /// A time-out argument as unix ms, 0 for none, or upstream's error to the client (getTimeoutFromObjectOrReply).
-    pub fn get_timeout_or_reply(
+    pub(crate) fn get_timeout_or_reply(
         &mut self,
         cid: ClientId,
         arg: &[u8],
@@ -216,7 +216,7 @@ impl Server {
     /// The client may not wait: its command runs in a transaction or a script, or came from our master or a file. The
     /// command then answers as if its time were up.
     #[inline]
-    pub fn is_blocking_denied(&self, cid: ClientId) -> bool {
+    pub(crate) fn is_blocking_denied(&self, cid: ClientId) -> bool {
         let c = self.clients.get(cid);
         c.is_none_or(|c| c.flags & (CLIENT_DENY_BLOCKING | CLIENT_MASTER) != 0 || c.conn.is_none())
     }
@@ -224,7 +224,7 @@ impl Server {
     /// Blocks the client until one of `keys` holds a value of the kind that it waits for, or until `timeout` (unix ms, 0:
     /// for ever); then the command `words` runs again (blockForKeys). With `on_nokey` also when a key goes away or changes
     /// its type. A command that runs again keeps the end of its waiting, whatever `timeout` says.
-    pub fn block_for_keys<'k>(
+    pub(crate) fn block_for_keys<'k>(
         &mut self,
         cid: ClientId,
         kind: BlockType,
@@ -284,7 +284,7 @@ impl Server {
     /// A key has got a value that somebody may wait for (signalKeyAsReady). Adding a key says so by itself; a command that
     /// adds to a key that is there, and whose kind of value can be waited for while it is there, must say it.
     #[inline]
-    pub fn signal_key_as_ready(&mut self, db: usize, key: &[u8], t: Type) {
+    pub(crate) fn signal_key_as_ready(&mut self, db: usize, key: &[u8], t: Type) {
         let waiting = match t {
             Type::List => self.blocking.by_type[0],
             Type::Zset => self.blocking.by_type[1],
@@ -298,7 +298,7 @@ impl Server {
 
     /// A key has gone away, or holds a value of another type than `t` now (signalDeletedKeyAsReady).
     #[inline]
-    pub fn signal_deleted_key_as_ready(&mut self, db: usize, key: &[u8], t: Type) {
+    pub(crate) fn signal_deleted_key_as_ready(&mut self, db: usize, key: &[u8], t: Type) {
         if self.blocking.on_nokey > 0 && t == Type::Stream {
             self.blocking.signal(db, key, true);
         }
@@ -306,7 +306,7 @@ impl Server {
 
     /// A whole database has been replaced: whoever waits for a key that is there now shall see it
     /// (scanDatabaseForReadyKeys).
-    pub fn scan_database_for_ready_keys(&mut self, db: usize) {
+    pub(crate) fn scan_database_for_ready_keys(&mut self, db: usize) {
         let keys = &self.dbs[db].keys;
         let there: Vec<(Box<[u8]>, Type)> = self
             .blocking
@@ -325,7 +325,7 @@ impl Server {
 
     /// A whole database is about to go, or `other` takes its place: whoever wants to know that a key goes away or is no
     /// stream any more is told (scanDatabaseForDeletedKeys). To be called before the change.
-    pub fn scan_database_for_deleted_keys(&mut self, db: usize, other: Option<usize>) {
+    pub(crate) fn scan_database_for_deleted_keys(&mut self, db: usize, other: Option<usize>) {
         let type_in = |s: &Server, db: usize, k: &[u8]| {
             let keys = &s.dbs[db].keys;
             let slot = keys.find(keys.hash(k), k)?;
@@ -350,7 +350,7 @@ impl Server {
     /// Runs the commands again that wait for the keys that became ready, and for those that become ready by that
     /// (handleClientsBlockedOnKeys).
     #[cold]
-    pub fn handle_clients_blocked_on_keys(&mut self) {
+    pub(crate) fn handle_clients_blocked_on_keys(&mut self) {
         if self.blocking.serving {
             return;
         }
@@ -464,7 +464,7 @@ impl Server {
     }
 
     /// Unblocks those whose time is up (handleBlockedClientsTimeout).
-    pub fn handle_blocked_clients_timeout(&mut self) {
+    pub(crate) fn handle_blocked_clients_timeout(&mut self) {
         let now = self.clock.unix_ms;
         while let Some(&(end, id)) = self.blocking.timeouts.first()
             && end <= now

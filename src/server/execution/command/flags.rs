@@ -189,7 +189,7 @@ impl CommandFlags {
     ];
 
     /// All of these together.
-    pub const fn of(mut flags: &[CommandFlags]) -> CommandFlags {
+    pub(crate) const fn of(mut flags: &[CommandFlags]) -> CommandFlags {
         let mut all = CommandFlags::empty();
         while let [flag, rest @ ..] = flags {
             all = all.union(*flag);
@@ -199,7 +199,7 @@ impl CommandFlags {
     }
 
     /// What COMMAND INFO shows of them.
-    pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> + Clone {
         names(self, CommandFlags::NAMES)
     }
 
@@ -258,7 +258,7 @@ impl AclCategories {
     ];
 
     /// All of these together.
-    pub const fn of(mut categories: &[AclCategories]) -> AclCategories {
+    pub(crate) const fn of(mut categories: &[AclCategories]) -> AclCategories {
         let mut all = AclCategories::empty();
         while let [category, rest @ ..] = categories {
             all = all.union(*category);
@@ -268,12 +268,12 @@ impl AclCategories {
     }
 
     /// The names as ACL CAT and COMMAND INFO show them, without the `@`.
-    pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> + Clone {
         names(self, AclCategories::NAMES)
     }
 
     /// A category by its name without `@`, whatever its case (ACLGetCommandCategoryFlagByName).
-    pub fn by_name(name: &[u8]) -> Option<AclCategories> {
+    pub(crate) fn by_name(name: &[u8]) -> Option<AclCategories> {
         AclCategories::NAMES
             .iter()
             .find(|(_, n)| n.as_bytes().eq_ignore_ascii_case(name))
@@ -297,7 +297,7 @@ impl KeyFlags {
     ];
 
     /// All of these together.
-    pub const fn of(mut flags: &[KeyFlags]) -> KeyFlags {
+    pub(crate) const fn of(mut flags: &[KeyFlags]) -> KeyFlags {
         let mut all = KeyFlags::empty();
         while let [flag, rest @ ..] = flags {
             all = all.union(*flag);
@@ -307,7 +307,7 @@ impl KeyFlags {
     }
 
     /// What COMMAND shows of them.
-    pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> + Clone {
         names(self, KeyFlags::NAMES)
     }
 }
@@ -320,7 +320,7 @@ impl ArgFlags {
     ];
 
     /// What COMMAND DOCS shows of them.
-    pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> + Clone {
         names(self, ArgFlags::NAMES)
     }
 }
@@ -332,7 +332,7 @@ impl DocFlags {
     ];
 
     /// What COMMAND DOCS shows of them.
-    pub fn names(self) -> impl Iterator<Item = &'static str> + Clone {
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> + Clone {
         names(self, DocFlags::NAMES)
     }
 }

@@ -27,7 +27,7 @@ impl<A: Argv + ?Sized> Argv for ByRef<'_, A> {
 
 /// A key among the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyRef {
+pub(crate) struct KeyRef {
     /// Which argument; always within the vector that was searched.
     pub pos: usize,
     pub flags: KeyFlags,
@@ -35,16 +35,16 @@ pub struct KeyRef {
 
 /// Where keys are collected; keeps its memory from one search to the next.
 #[derive(Debug, Default)]
-pub struct KeyRefs {
+pub(crate) struct KeyRefs {
     refs: Vec<KeyRef>,
 }
 
 impl KeyRefs {
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.refs.clear();
     }
 
-    pub fn push(&mut self, pos: usize, flags: KeyFlags) {
+    pub(crate) fn push(&mut self, pos: usize, flags: KeyFlags) {
         self.refs.push(KeyRef { pos, flags });
     }
 }
@@ -58,7 +58,7 @@ impl std::ops::Deref for KeyRefs {
 
 /// Why the keys of a call cannot be told. The texts are those of COMMAND GETKEYS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GetKeysError {
+pub(crate) enum GetKeysError {
     InvalidCommand,
     NoKeyArguments,
     InvalidNumberOfArguments,
@@ -66,7 +66,7 @@ pub enum GetKeysError {
 }
 
 impl GetKeysError {
-    pub const fn message(self) -> &'static str {
+    pub(crate) const fn message(self) -> &'static str {
         match self {
             GetKeysError::InvalidCommand => "Invalid command specified",
             GetKeysError::NoKeyArguments => "The command has no key arguments",
@@ -104,7 +104,7 @@ bitflags! {
 ///
 /// `NoKeyArguments` for a command that never has keys, `InvalidArguments` when the arguments do not fit the specs; `keys`
 /// is empty then.
-pub fn get_keys_from_command(
+pub(crate) fn get_keys_from_command(
     command: &Command,
     argv: &(impl Argv + ?Sized),
     wanted: KeySearch,
@@ -144,7 +144,7 @@ pub fn get_keys_from_command(
 /// # Errors
 ///
 /// As [`get_keys_from_command`].
-pub fn get_keys_from_call(
+pub(crate) fn get_keys_from_call(
     command: &Command,
     argv: &(impl Argv + ?Sized),
     keys: &mut KeyRefs,

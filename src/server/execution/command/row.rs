@@ -10,7 +10,7 @@ use super::{GetKeysProc, Proc};
 
 /// Where the keys of a spec begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BeginSearch {
+pub(crate) enum BeginSearch {
     /// At this argument; the command's name is argument 0.
     Index { pos: i32 },
     /// Behind a keyword that is looked for from argument `start_from` on; a negative one counts from the end and
@@ -25,7 +25,7 @@ pub enum BeginSearch {
 
 /// Which arguments are keys, counted from where the search began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FindKeys {
+pub(crate) enum FindKeys {
     /// Every `key_step`th up to `last_key`, which is relative to the first key, or to the end of the arguments when
     /// negative. `limit` above 1 cuts the range to the first 1/`limit` of the remaining arguments.
     Range {
@@ -46,7 +46,7 @@ pub enum FindKeys {
 /// Where one group of keys stands among a command's arguments, and what happens to them.
 /// See <https://redis.io/docs/reference/key-specs/>.
 #[derive(Clone, Copy, Debug)]
-pub struct KeySpec {
+pub(crate) struct KeySpec {
     pub flags: KeyFlags,
     pub notes: Option<&'static str>,
     pub begin_search: BeginSearch,
@@ -55,7 +55,7 @@ pub struct KeySpec {
 
 impl KeySpec {
     /// One key at argument `pos`; the methods below make other specs of it.
-    pub const fn index(pos: i32, flags: &[KeyFlags]) -> KeySpec {
+    pub(crate) const fn index(pos: i32, flags: &[KeyFlags]) -> KeySpec {
         KeySpec {
             flags: KeyFlags::of(flags),
             notes: None,
@@ -69,7 +69,11 @@ impl KeySpec {
     }
 
     /// One key behind a keyword.
-    pub const fn keyword(keyword: &'static str, start_from: i32, flags: &[KeyFlags]) -> KeySpec {
+    pub(crate) const fn keyword(
+        keyword: &'static str,
+        start_from: i32,
+        flags: &[KeyFlags],
+    ) -> KeySpec {
         KeySpec {
             begin_search: BeginSearch::Keyword {
                 keyword,
@@ -80,7 +84,7 @@ impl KeySpec {
     }
 
     /// Keys at a place that only the command's `get_keys` can tell.
-    pub const fn unknown(flags: &[KeyFlags]) -> KeySpec {
+    pub(crate) const fn unknown(flags: &[KeyFlags]) -> KeySpec {
         KeySpec {
             begin_search: BeginSearch::Unknown,
             find_keys: FindKeys::Unknown,
@@ -88,7 +92,7 @@ impl KeySpec {
         }
     }
 
-    pub const fn range(self, last_key: i32, key_step: i32, limit: i32) -> KeySpec {
+    pub(crate) const fn range(self, last_key: i32, key_step: i32, limit: i32) -> KeySpec {
         KeySpec {
             find_keys: FindKeys::Range {
                 last_key,
@@ -99,7 +103,7 @@ impl KeySpec {
         }
     }
 
-    pub const fn keynum(self, keynum_idx: i32, first_key: i32, key_step: i32) -> KeySpec {
+    pub(crate) const fn keynum(self, keynum_idx: i32, first_key: i32, key_step: i32) -> KeySpec {
         KeySpec {
             find_keys: FindKeys::KeyNum {
                 keynum_idx,
@@ -110,7 +114,7 @@ impl KeySpec {
         }
     }
 
-    pub const fn notes(self, notes: &'static str) -> KeySpec {
+    pub(crate) const fn notes(self, notes: &'static str) -> KeySpec {
         KeySpec {
             notes: Some(notes),
             ..self
@@ -120,7 +124,7 @@ impl KeySpec {
 
 /// The type of an argument, as COMMAND DOCS names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArgType {
+pub(crate) enum ArgType {
     String,
     Integer,
     Double,
@@ -133,7 +137,7 @@ pub enum ArgType {
 }
 
 impl ArgType {
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             ArgType::String => "string",
             ArgType::Integer => "integer",
@@ -148,14 +152,14 @@ impl ArgType {
     }
 
     /// Whether the argument is made of others.
-    pub const fn is_compound(self) -> bool {
+    pub(crate) const fn is_compound(self) -> bool {
         matches!(self, ArgType::OneOf | ArgType::Block)
     }
 }
 
 /// One argument in the documentation of a command.
 #[derive(Clone, Copy, Debug)]
-pub struct Arg {
+pub(crate) struct Arg {
     pub name: &'static str,
     pub arg_type: ArgType,
     /// What to show instead of the name.
@@ -173,7 +177,7 @@ pub struct Arg {
 
 impl Arg {
     /// A mandatory argument that stands once; the methods below add the rest.
-    pub const fn new(name: &'static str, arg_type: ArgType) -> Arg {
+    pub(crate) const fn new(name: &'static str, arg_type: ArgType) -> Arg {
         Arg {
             name,
             arg_type,
@@ -189,7 +193,7 @@ impl Arg {
     }
 
     /// A key, found by the command's key spec number `key_spec_index`.
-    pub const fn key(name: &'static str, key_spec_index: u8) -> Arg {
+    pub(crate) const fn key(name: &'static str, key_spec_index: u8) -> Arg {
         Arg {
             key_spec_index: Some(key_spec_index),
             ..Arg::new(name, ArgType::Key)
@@ -197,21 +201,21 @@ impl Arg {
     }
 
     /// A word that stands for itself.
-    pub const fn token_only(name: &'static str, token: &'static str) -> Arg {
+    pub(crate) const fn token_only(name: &'static str, token: &'static str) -> Arg {
         Arg {
             token: Some(token),
             ..Arg::new(name, ArgType::PureToken)
         }
     }
 
-    pub const fn one_of(name: &'static str, subargs: &'static [Arg]) -> Arg {
+    pub(crate) const fn one_of(name: &'static str, subargs: &'static [Arg]) -> Arg {
         Arg {
             subargs,
             ..Arg::new(name, ArgType::OneOf)
         }
     }
 
-    pub const fn block(name: &'static str, subargs: &'static [Arg]) -> Arg {
+    pub(crate) const fn block(name: &'static str, subargs: &'static [Arg]) -> Arg {
         Arg {
             subargs,
             ..Arg::new(name, ArgType::Block)
@@ -219,56 +223,56 @@ impl Arg {
     }
 
     /// For what is no `Key` but found by a key spec: the BY pattern of SORT.
-    pub const fn key_spec(self, key_spec_index: u8) -> Arg {
+    pub(crate) const fn key_spec(self, key_spec_index: u8) -> Arg {
         Arg {
             key_spec_index: Some(key_spec_index),
             ..self
         }
     }
 
-    pub const fn display(self, text: &'static str) -> Arg {
+    pub(crate) const fn display(self, text: &'static str) -> Arg {
         Arg {
             display_text: Some(text),
             ..self
         }
     }
 
-    pub const fn token(self, token: &'static str) -> Arg {
+    pub(crate) const fn token(self, token: &'static str) -> Arg {
         Arg {
             token: Some(token),
             ..self
         }
     }
 
-    pub const fn since(self, version: &'static str) -> Arg {
+    pub(crate) const fn since(self, version: &'static str) -> Arg {
         Arg {
             since: Some(version),
             ..self
         }
     }
 
-    pub const fn deprecated_since(self, version: &'static str) -> Arg {
+    pub(crate) const fn deprecated_since(self, version: &'static str) -> Arg {
         Arg {
             deprecated_since: Some(version),
             ..self
         }
     }
 
-    pub const fn optional(self) -> Arg {
+    pub(crate) const fn optional(self) -> Arg {
         Arg {
             flags: self.flags.union(ArgFlags::OPTIONAL),
             ..self
         }
     }
 
-    pub const fn multiple(self) -> Arg {
+    pub(crate) const fn multiple(self) -> Arg {
         Arg {
             flags: self.flags.union(ArgFlags::MULTIPLE),
             ..self
         }
     }
 
-    pub const fn multiple_token(self) -> Arg {
+    pub(crate) const fn multiple_token(self) -> Arg {
         Arg {
             flags: self.flags.union(ArgFlags::MULTIPLE_TOKEN),
             ..self
@@ -278,7 +282,7 @@ impl Arg {
 
 /// The group of a command in the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
+pub(crate) enum Group {
     Generic,
     String,
     List,
@@ -298,7 +302,7 @@ pub enum Group {
 }
 
 impl Group {
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Group::Generic => "generic",
             Group::String => "string",
@@ -343,7 +347,7 @@ impl Group {
 
 /// What COMMAND DOCS tells about a command.
 #[derive(Clone, Copy, Debug)]
-pub struct Docs {
+pub(crate) struct Docs {
     pub summary: &'static str,
     /// The version that brought the command.
     pub since: &'static str,
@@ -359,14 +363,14 @@ pub struct Docs {
 
 /// Which directive decides who may call a command (`enable-debug-command` and its like).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guard {
+pub(crate) enum Guard {
     /// `enable-debug-command`
     Debug,
 }
 
 /// A command or a subcommand, as it is declared.
 #[derive(Clone, Copy, Debug)]
-pub struct Command {
+pub(crate) struct Command {
     /// Lower case. A subcommand bears its full name: `config|get`.
     pub name: &'static str,
     /// `None`: a container, good for nothing without a subcommand.
@@ -418,7 +422,7 @@ impl Command {
     }
 
     /// A command or subcommand that `proc` runs.
-    pub const fn row(group: Group, name: &'static str, arity: i32, proc: Proc) -> Command {
+    pub(crate) const fn row(group: Group, name: &'static str, arity: i32, proc: Proc) -> Command {
         Command {
             proc: Some(proc),
             ..Command::new(group, name, arity)
@@ -426,7 +430,7 @@ impl Command {
     }
 
     /// A command that is good for nothing without a subcommand.
-    pub const fn container(
+    pub(crate) const fn container(
         group: Group,
         name: &'static str,
         arity: i32,
@@ -436,7 +440,7 @@ impl Command {
     }
 
     /// In alphabetical order.
-    pub const fn subcommands(self, subcommands: &'static [Command]) -> Command {
+    pub(crate) const fn subcommands(self, subcommands: &'static [Command]) -> Command {
         Command {
             subcommands,
             ..self
@@ -444,7 +448,7 @@ impl Command {
     }
 
     /// All its flags but those that follow from other columns.
-    pub const fn flags(self, flags: &[CommandFlags]) -> Command {
+    pub(crate) const fn flags(self, flags: &[CommandFlags]) -> Command {
         Command {
             declared_flags: CommandFlags::of(flags),
             ..self
@@ -452,7 +456,7 @@ impl Command {
     }
 
     /// Categories that follow neither from group nor flags.
-    pub const fn also_in(self, categories: &[AclCategories]) -> Command {
+    pub(crate) const fn also_in(self, categories: &[AclCategories]) -> Command {
         Command {
             further_categories: AclCategories::of(categories),
             ..self
@@ -460,37 +464,37 @@ impl Command {
     }
 
     /// Categories that it would be in by its group and is not.
-    pub const fn not_in(self, categories: &[AclCategories]) -> Command {
+    pub(crate) const fn not_in(self, categories: &[AclCategories]) -> Command {
         Command {
             absent_categories: AclCategories::of(categories),
             ..self
         }
     }
 
-    pub const fn guard(self, guard: Guard) -> Command {
+    pub(crate) const fn guard(self, guard: Guard) -> Command {
         Command {
             guard: Some(guard),
             ..self
         }
     }
 
-    pub const fn key_specs(self, key_specs: &'static [KeySpec]) -> Command {
+    pub(crate) const fn key_specs(self, key_specs: &'static [KeySpec]) -> Command {
         Command { key_specs, ..self }
     }
 
-    pub const fn get_keys(self, get_keys: GetKeysProc) -> Command {
+    pub(crate) const fn get_keys(self, get_keys: GetKeysProc) -> Command {
         Command {
             get_keys: Some(get_keys),
             ..self
         }
     }
 
-    pub const fn tips(self, tips: &'static [&'static str]) -> Command {
+    pub(crate) const fn tips(self, tips: &'static [&'static str]) -> Command {
         Command { tips, ..self }
     }
 
     /// The version that brought it, and what it does.
-    pub const fn docs(self, since: &'static str, summary: &'static str) -> Command {
+    pub(crate) const fn docs(self, since: &'static str, summary: &'static str) -> Command {
         let docs = Docs {
             since,
             summary,
@@ -499,7 +503,7 @@ impl Command {
         Command { docs, ..self }
     }
 
-    pub const fn complexity(self, text: &'static str) -> Command {
+    pub(crate) const fn complexity(self, text: &'static str) -> Command {
         let docs = Docs {
             complexity: Some(text),
             ..self.docs
@@ -508,7 +512,11 @@ impl Command {
     }
 
     /// The version from which on it is not to be used any more, and what is to be used instead.
-    pub const fn deprecated(self, since: &'static str, replaced_by: &'static str) -> Command {
+    pub(crate) const fn deprecated(
+        self,
+        since: &'static str,
+        replaced_by: &'static str,
+    ) -> Command {
         let docs = Docs {
             doc_flags: self.docs.doc_flags.union(DocFlags::DEPRECATED),
             deprecated_since: Some(since),
@@ -519,7 +527,7 @@ impl Command {
     }
 
     /// It is for internal use.
-    pub const fn syscmd(self) -> Command {
+    pub(crate) const fn syscmd(self) -> Command {
         let docs = Docs {
             doc_flags: self.docs.doc_flags.union(DocFlags::SYSCMD),
             ..self.docs
@@ -528,7 +536,7 @@ impl Command {
     }
 
     /// Pairs of a version and what it changed.
-    pub const fn history(self, history: &'static [(&'static str, &'static str)]) -> Command {
+    pub(crate) const fn history(self, history: &'static [(&'static str, &'static str)]) -> Command {
         let docs = Docs {
             history,
             ..self.docs
@@ -536,13 +544,13 @@ impl Command {
         Command { docs, ..self }
     }
 
-    pub const fn args(self, args: &'static [Arg]) -> Command {
+    pub(crate) const fn args(self, args: &'static [Arg]) -> Command {
         let docs = Docs { args, ..self.docs };
         Command { docs, ..self }
     }
 
     /// All flags.
-    pub fn all_flags(&self) -> CommandFlags {
+    pub(crate) fn all_flags(&self) -> CommandFlags {
         let mut flags = self.declared_flags;
         let (_, movable) = self.legacy_range();
         flags.set(CommandFlags::MOVABLE_KEYS, movable);
@@ -551,7 +559,7 @@ impl Command {
     }
 
     /// All ACL categories.
-    pub fn categories(&self) -> AclCategories {
+    pub(crate) fn categories(&self) -> AclCategories {
         let own = self.docs.group.category() | self.further_categories;
         let own = own - self.absent_categories;
         let scripting = own.contains(AclCategories::SCRIPTING);
@@ -571,7 +579,7 @@ impl Command {
     }
 
     /// The name without its container's: `get` of `config|get`.
-    pub fn declared_name(&self) -> &'static str {
+    pub(crate) fn declared_name(&self) -> &'static str {
         match self.name.split_once('|') {
             Some((_, own)) => own,
             None => self.name,
@@ -579,12 +587,12 @@ impl Command {
     }
 
     /// Whether a call with `argc` arguments, the names included, has a legal number of them.
-    pub fn accepts_argc(&self, argc: usize) -> bool {
+    pub(crate) fn accepts_argc(&self, argc: usize) -> bool {
         arity_accepts(self.arity, argc)
     }
 
     /// Whether some argument may be a key (doesCommandHaveKeys).
-    pub fn has_keys(&self) -> bool {
+    pub(crate) fn has_keys(&self) -> bool {
         self.get_keys.is_some()
             || self
                 .key_specs
@@ -595,7 +603,7 @@ impl Command {
     /// The triple (first key, last key, step) of COMMAND INFO, zeros when no range spec tells it; last is negative when it
     /// counts from the end. With it, whether it leaves keys out, i.e. `MOVABLE_KEYS`
     /// (populateCommandLegacyRangeSpec).
-    pub fn legacy_range(&self) -> ((i32, i32, i32), bool) {
+    pub(crate) fn legacy_range(&self) -> ((i32, i32, i32), bool) {
         let absolute = |pos: i32, last_key: i32| {
             if last_key >= 0 {
                 pos.saturating_add(last_key)
