@@ -446,7 +446,6 @@ mod tests {
                 allocated: 100 * MIB,
                 active: 101 * MIB,
                 resident: 103 * MIB,
-                ..Default::default()
             },
             ..MemOverhead::default()
         }
@@ -488,7 +487,6 @@ mod tests {
             allocated: 10 * MIB,
             active: 12 * MIB,
             resident: 15 * MIB,
-            ..Default::default()
         };
         assert_eq!(examine(&m, 1, 0), Some(vec![]));
     }

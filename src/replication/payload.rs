@@ -133,7 +133,7 @@ impl Server {
         conn.last_io = self.clock.unix_s;
         self.el
             .create_file_event(conn.file, Mask::READABLE, read_sync_bulk_payload, 0);
-        self.repl.link = MasterLink::Transfer(Transfer {
+        self.repl.link = MasterLink::Transfer(Box::new(Transfer {
             conn,
             history,
             to,
@@ -143,7 +143,7 @@ impl Server {
             snapshot: None,
             frame: FrameCheck::new(0),
             header: LineReader::new(BULK_HEADER_LINE_SIZE),
-        });
+        }));
     }
 
     /// Where the payload goes, if it can become `dbfilename` at the end.

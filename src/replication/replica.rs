@@ -211,7 +211,7 @@ impl Server {
             return false;
         };
         let conn = match link {
-            MasterLink::Transfer(t) => Some(self.keep_or_remove_payload(t)),
+            MasterLink::Transfer(t) => Some(self.keep_or_remove_payload(*t)),
             other => other.into_conn(),
         };
         if let Some(conn) = conn {

@@ -28,7 +28,7 @@ pub(crate) enum MasterLink {
     Connecting(LinkSocket),
     Handshake(HandshakeLink),
     /// Receiving the RDB, or loading it.
-    Transfer(Transfer),
+    Transfer(Box<Transfer>),
     /// The link is a client, whose commands are the stream.
     Connected(ClientId),
 }

@@ -188,8 +188,10 @@ mod tests {
 
     #[test]
     fn a_nested_command_takes_nothing_and_leaves_nothing() {
-        let mut s = CallState::default();
-        s.cmd = Some(CommandId(1));
+        let mut s = CallState {
+            cmd: Some(CommandId(1)),
+            ..CallState::default()
+        };
         s.redact(1);
         s.prevent_propagation();
         let outer = s.begin_nested(CommandId(2));
