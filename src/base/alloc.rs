@@ -428,7 +428,7 @@ fn allowed(name: &CStr, list: &[&str]) -> std::io::Result<()> {
         parts().all(|p| listed.next().is_some_and(|l| l == "*" || l.as_bytes() == p))
             && listed.next().is_none()
     };
-    if list.iter().any(|l| is(l)) {
+    if list.iter().any(is) {
         return Ok(());
     }
     // The longest name has seven parts (CTL_MAX_DEPTH).
