@@ -456,11 +456,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 2))]
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
         #[test]
         fn behaves_as_a_sorted_map(
-            start in 0u32..crate::ds::effort::of(2000, 200),
-            ops in proptest::collection::vec((0u8..5, 0u32..1000), 0..crate::ds::effort::of(1500, 100)),
+            start in 0u32..crate::ds::effort::of(2000, 80),
+            ops in proptest::collection::vec((0u8..5, 0u32..1000), 0..crate::ds::effort::of(1500, 40)),
         ) {
             let mut map = IdMap::new();
             let mut model = BTreeMap::new();
@@ -502,7 +502,7 @@ mod tests {
         /// Counted in an uncompressed trie whose runs of single children are then put together.
         #[test]
         fn radix_tree_nodes_are_those_of_a_compressed_trie(
-            ids in proptest::collection::btree_set((0u64..3, 0u64..70_000), 0..crate::ds::effort::of(200, 30)),
+            ids in proptest::collection::btree_set((0u64..3, 0u64..70_000), 0..crate::ds::effort::of(200, 10)),
         ) {
             let mut map = IdMap::new();
             let keys: BTreeSet<[u8; 16]> = ids.iter().map(|(a, b)| StreamId::new(*a << 40, *b).to_bytes()).collect();
@@ -527,7 +527,7 @@ mod tests {
 
     #[test]
     fn rising_ids_fill_their_leaves_and_falling_ones_do_not_break_them() {
-        let all = crate::ds::effort::of(6400u32, 640);
+        let all = crate::ds::effort::of(6400u32, 320);
         let mut map = IdMap::new();
         for n in 0..all {
             assert!(map.insert(id(n), n));
@@ -545,7 +545,7 @@ mod tests {
             }
         }
         assert!(
-            map.leaves.len() < all as usize / 320,
+            map.leaves.len() < crate::ds::effort::of(20, 3),
             "sparse leaves are merged"
         );
         for n in 0..all {

@@ -351,9 +351,9 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 6))]
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 3))]
         #[test]
-        fn behaves_as_a_btree_set(ops in prop::collection::vec((0u8..3, number()), 1..80)) {
+        fn behaves_as_a_btree_set(ops in prop::collection::vec((0u8..3, number()), 1..crate::ds::effort::of(80, 20))) {
             let mut is = Intset::new();
             let mut model = BTreeSet::new();
             let mut prng = Prng::new(1);

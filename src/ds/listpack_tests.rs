@@ -84,9 +84,9 @@ fn check(lp: &Listpack, model: &[Vec<u8>]) {
 }
 
 proptest! {
-    #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 6))]
+    #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 3))]
     #[test]
-    fn behaves_as_a_vec(ops in prop::collection::vec(op(), 1..40)) {
+    fn behaves_as_a_vec(ops in prop::collection::vec(op(), 1..crate::ds::effort::of(40, 10))) {
         let mut lp = Listpack::new();
         let mut model: Vec<Vec<u8>> = vec![];
         for op in ops {

@@ -145,15 +145,15 @@ impl Server {
             let mut done = Ok(());
             db.keys.save_each(|e| {
                 if done.is_err() {
-                    return 0;
+                    return;
                 }
                 if sys::child_stop_asked() {
                     done = Err(io::ErrorKind::Interrupted.into());
-                    return 0;
+                    return;
                 }
                 line.clear();
                 let before = w.bytes;
-                done = rewrite_object(w, e);
+                done = rewrite_object(w, &e);
                 let value_bytes = w.bytes - before;
                 if let (Ok(()), Some(at)) = (&done, e.expire()) {
                     let mut n = itoa::Buffer::new();
@@ -161,6 +161,7 @@ impl Server {
                     resp::push_command(&mut line, words.into_iter());
                     done = w.write_all(&line);
                 }
+                e.saved(value_bytes);
                 keys += 1;
                 if self.config.rdb_key_save_delay != 0 {
                     super::debug_delay(self.config.rdb_key_save_delay, &mut delays);
@@ -173,7 +174,6 @@ impl Server {
                     reported = mstime();
                     done = r.progress(keys);
                 }
-                value_bytes
             });
             done?;
         }

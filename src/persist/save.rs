@@ -22,7 +22,7 @@ use crate::server::process::temp_file;
 use crate::server::replica::SLAVE_REQ_RDB_EXCLUDE_DATA;
 use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
-use crate::store::entry::Entry;
+use crate::store::entry::keyspace::Unsaved;
 use crate::store::evict::{estimate_object_idle_time, lfu_decr_and_return};
 use crate::store::rdb_value::{rdb_save_object, rdb_save_object_type};
 use crate::wire::rdb::{Paced, RdbWriter, RdbWriterOptions};
@@ -80,9 +80,9 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// One key with all that belongs to it (rdbSaveKeyValuePair). Returns how many bytes the value took.
+    /// One key with all that belongs to it (rdbSaveKeyValuePair).
     #[inline]
-    fn key_value_pair<W: Write>(&mut self, w: &mut RdbWriter<W>, e: &Entry) -> io::Result<u64> {
+    fn key_value_pair<W: Write>(&mut self, w: &mut RdbWriter<W>, e: Unsaved<'_>) -> io::Result<()> {
         if let Some(when) = e.expire() {
             w.expiry_ms(when)?;
         }
@@ -91,11 +91,11 @@ impl Walk<'_> {
             Usage::Lru => w.idle(idle_seconds(self.lru_clock, e.lru()))?,
             Usage::Lfu => w.freq(lfu_decr_and_return(e.lru(), self.minutes, self.decay_time))?,
         }
-        w.type_byte(rdb_save_object_type(e, w.version()))?;
+        w.type_byte(rdb_save_object_type(&e, w.version()))?;
         w.string(e.name())?;
         let before = w.bytes_written();
-        rdb_save_object(w, e)?;
-        let value_bytes = w.bytes_written() - before;
+        rdb_save_object(w, &e)?;
+        e.saved(w.bytes_written() - before);
         if self.delay != 0 {
             debug_delay(self.delay, &mut self.calls);
         }
@@ -106,7 +106,7 @@ impl Walk<'_> {
         if self.keys.is_multiple_of(REPORT_KEYS) {
             self.report()?;
         }
-        Ok(value_bytes)
+        Ok(())
     }
 
     #[cold]
@@ -176,13 +176,9 @@ impl Server {
             w.resize_db(keys.len() as u64, keys.expires_len() as u64)?;
             let mut done = Ok(());
             keys.save_each(|e| {
-                if done.is_err() {
-                    return 0;
+                if done.is_ok() {
+                    done = walk.key_value_pair(&mut w, e);
                 }
-                walk.key_value_pair(&mut w, e).unwrap_or_else(|e| {
-                    done = Err(e);
-                    0
-                })
             });
             done?;
         }

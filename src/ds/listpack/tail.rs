@@ -168,7 +168,7 @@ mod tests {
     proptest! {
         #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 3))]
         #[test]
-        fn together_is_as_one_by_one(groups in proptest::collection::vec(proptest::collection::vec(element(), 0..12), 0..8)) {
+        fn together_is_as_one_by_one(groups in proptest::collection::vec(proptest::collection::vec(element(), 0..crate::ds::effort::of(12, 4)), 0..crate::ds::effort::of(8, 4))) {
             let mut one = Listpack::new();
             let mut all = Listpack::new();
             for g in groups {
