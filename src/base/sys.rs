@@ -861,6 +861,7 @@ mod tests {
     #[test]
     fn who_has_ended_is_not_there_though_nobody_has_reaped_it() {
         let (mut r, w) = pipe().expect("pipe");
+        set_blocking(&r).expect("a pipe that waits");
         let pid = fork(|| 0).expect("fork");
         drop(w);
         let number = u32::try_from(pid).expect("a number");

@@ -148,9 +148,10 @@ fn bgsave_of_large_values() {
 #[test]
 fn a_child_gives_back_what_it_has_saved() {
     const MB: u64 = 1 << 20;
-    let rss = |pid: u32| -> u64 {
+    // Memory of their own: pages of the program are in one process and not yet in the other.
+    let anonymous = |pid: u32| -> u64 {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-        let line = text.lines().find_map(|l| l.strip_prefix("Rss:"));
+        let line = text.lines().find_map(|l| l.strip_prefix("Anonymous:"));
         let kb = line.and_then(|l| l.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
         kb.unwrap_or(0) * 1024
     };
@@ -159,19 +160,20 @@ fn a_child_gives_back_what_it_has_saved() {
         let head = [name.as_bytes().to_vec(), b"key".to_vec()];
         (0..1600).map(|i| [&head[..], &words(i)].concat()).collect()
     };
-    // The value, and how much of it can be had back at the least.
+    // The value, and how much of it can be had back at the least: whole pages inside its parts, one of three where a header comes
+    // before what is as long as this.
     let mut kinds = vec![
-        ("list", many("RPUSH", &|i| vec![big(i)]), 14 * MB),
+        ("list", many("RPUSH", &|i| vec![big(i)]), 10 * MB),
         ("set", many("SADD", &|i| vec![big(i)]), 10 * MB),
         (
             "sorted set",
             many("ZADD", &|i| vec![b"1".to_vec(), big(i)]),
-            10 * MB,
+            5 * MB,
         ),
         (
             "hash",
             many("HSET", &|i| vec![i.to_string().into_bytes(), big(i)]),
-            10 * MB,
+            5 * MB,
         ),
         (
             "hash of large values",
@@ -226,10 +228,10 @@ fn a_child_gives_back_what_it_has_saved() {
         let child: u32 = wait_for("the child", || {
             fs::read_to_string(&children).ok()?.trim().parse().ok()
         });
-        let parent = rss(server.pid());
+        let parent = anonymous(server.pid());
         wait_until(
             &format!("{name}: {least} of the parent's {parent} bytes from the child"),
-            || (1..parent.saturating_sub(least)).contains(&rss(child)),
+            || (1..parent.saturating_sub(least)).contains(&anonymous(child)),
         );
         c.config_set("rdb-key-save-delay", "0");
         // SAFETY: kill takes no pointers; the pid is of our child's child, which is reaped only when it has ended.

@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(passed(5, 1_000, &mut floor), BURST);
         assert_eq!(passed(1_000, 11_000, &mut floor), 10);
         // What a rest gives back has a bound.
-        assert_eq!(passed(100_000, 100_001, &mut floor), BURST);
+        assert_eq!(passed(100_000, 100_100, &mut floor), BURST);
         let mut floor = Floor::default();
         floor.pass(50);
         floor.use_up(60);
