@@ -2,11 +2,11 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-pub unsafe fn nallocx(size: usize, _flags: c_int) -> usize {
+pub(super) unsafe fn nallocx(size: usize, _flags: c_int) -> usize {
     super::size_class(size)
 }
 
-pub unsafe fn mallctl(
+pub(super) unsafe fn mallctl(
     _name: *const c_char,
     _old: *mut c_void,
     _old_len: *mut usize,
@@ -16,11 +16,11 @@ pub unsafe fn mallctl(
     libc::ENOENT
 }
 
-pub unsafe fn mallctlnametomib(_name: *const c_char, _mib: *mut usize, _len: *mut usize) -> c_int {
+pub(super) unsafe fn mallctlnametomib(_name: *const c_char, _mib: *mut usize, _len: *mut usize) -> c_int {
     libc::ENOENT
 }
 
-pub unsafe fn malloc_stats_print(
+pub(super) unsafe fn malloc_stats_print(
     _write: Option<unsafe extern "C" fn(*mut c_void, *const c_char)>,
     _to: *mut c_void,
     _options: *const c_char,
