@@ -351,7 +351,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 3))]
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
         #[test]
         fn behaves_as_a_btree_set(ops in prop::collection::vec((0u8..3, number()), 1..crate::ds::effort::of(80, 20))) {
             let mut is = Intset::new();

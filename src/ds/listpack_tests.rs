@@ -84,9 +84,9 @@ fn check(lp: &Listpack, model: &[Vec<u8>]) {
 }
 
 proptest! {
-    #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 3))]
+    #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
     #[test]
-    fn behaves_as_a_vec(ops in prop::collection::vec(op(), 1..crate::ds::effort::of(40, 10))) {
+    fn behaves_as_a_vec(ops in prop::collection::vec(op(), 1..crate::ds::effort::of(40, 6))) {
         let mut lp = Listpack::new();
         let mut model: Vec<Vec<u8>> = vec![];
         for op in ops {
@@ -170,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_byte_is_found_or_harmless(es in prop::collection::vec(element(), 1..8), i in any::<prop::sample::Index>(), x in 1u8..) {
+    fn a_changed_byte_is_found_or_harmless(es in prop::collection::vec(element(), 1..crate::ds::effort::of(8, 3)), i in any::<prop::sample::Index>(), x in 1u8..) {
         let mut b = ListpackBuilder::with_capacity(0);
         for e in &es { b.push(e); }
         let mut bytes = b.finish().bytes().to_vec();

@@ -83,13 +83,13 @@ fn check(q: &Quicklist, model: &VecDeque<Vec<u8>>) {
 }
 
 proptest! {
-    #![proptest_config(crate::ds::effort::cases(ProptestConfig::with_cases(400), 3))]
+    #![proptest_config(crate::ds::effort::cases(ProptestConfig::with_cases(400), 1))]
     #[test]
     fn behaves_as_a_deque(
         fill in prop_oneof![-6i32..=5, Just(30)],
         compress in 0i32..4,
         large in prop_oneof![Just(PACKED_THRESHOLD), Just(1usize), Just(50)],
-        ops in prop::collection::vec(op(), 1..crate::ds::effort::of(40, 10)),
+        ops in prop::collection::vec(op(), 1..crate::ds::effort::of(40, 6)),
     ) {
         let mut q = Quicklist::new(fill, compress);
         let mut model: VecDeque<Vec<u8>> = VecDeque::new();
@@ -146,7 +146,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 2))]
+    #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
     /// Replacing an element is the one thing that may overfill a node.
     #[test]
     fn nodes_keep_to_their_limits(

@@ -233,7 +233,7 @@ pub(crate) mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 2))]
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
         #[test]
         fn reads_what_was_written(values in proptest::collection::vec(value(), 0..40)) {
             let values: Vec<LpValue<'_>> = values.iter().map(|v| match v {

@@ -127,7 +127,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 2))]
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
         #[test]
         fn reads_what_was_written(p in proptest::collection::vec((bytes(300), bytes(300)), 1..10), free in 0u8..5) {
             let z = zipmap(&p, free);

@@ -16,7 +16,11 @@ pub(super) unsafe fn mallctl(
     libc::ENOENT
 }
 
-pub(super) unsafe fn mallctlnametomib(_name: *const c_char, _mib: *mut usize, _len: *mut usize) -> c_int {
+pub(super) unsafe fn mallctlnametomib(
+    _name: *const c_char,
+    _mib: *mut usize,
+    _len: *mut usize,
+) -> c_int {
     libc::ENOENT
 }
 

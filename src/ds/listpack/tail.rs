@@ -166,7 +166,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 3))]
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
         #[test]
         fn together_is_as_one_by_one(groups in proptest::collection::vec(proptest::collection::vec(element(), 0..crate::ds::effort::of(12, 4)), 0..crate::ds::effort::of(8, 4))) {
             let mut one = Listpack::new();

@@ -268,7 +268,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 2))]
+        #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
         #[test]
         fn table_and_index_stay_in_step(ops in proptest::collection::vec(op(), 0..crate::ds::effort::of(600, 80))) {
             let mut ks = Keyspace::new(KeyHasher::new([7, 8, 9, 10]));
