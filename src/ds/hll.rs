@@ -648,7 +648,7 @@ mod tests {
         let mut rng = Prng::new(2);
         let mut b = create_hll();
         assert_eq!(hll_count(b.as_slice()), Ok(0));
-        for n in 1..=crate::ds::effort::of(200_000u64, 4) {
+        for n in 1..=crate::ds::effort::of(200_000u64, 2) {
             hll_add(&mut b, &rng.next_u64().to_le_bytes(), 3000).expect("valid");
             if n.is_power_of_two() {
                 let got = hll_count(b.as_slice()).expect("valid") as f64;

@@ -567,6 +567,9 @@ mod tests {
             63 * 26 + 1,
             63 * 26 * 2 + 5,
         ] {
+            if n > crate::ds::effort::of(usize::MAX, 64) {
+                break;
+            }
             let mut gathered = Gathered::new(n / 2);
             let mut model = Model::default();
             for i in 0..n {

@@ -389,6 +389,7 @@ mod avx2 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ds::effort;
     use proptest::prelude::*;
 
     /// What the fastest form says is `$want`, and what the portable one says too.
@@ -402,6 +403,7 @@ mod tests {
     /// Bytes of which many are 0 and many 255, at any alignment: they begin at the index.
     fn bytes(most: usize) -> impl Strategy<Value = (Vec<u8>, usize)> {
         let byte = prop_oneof![Just(0), Just(255), any::<u8>()];
+        let most = effort::of(most, 100);
         (proptest::collection::vec(byte, 32..most), 0..32_usize)
     }
 
@@ -410,6 +412,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(effort::cases(ProptestConfig::default(), 2))]
         #[test]
         fn bits_are_counted((s, at) in bytes(2000)) {
             let s = &s[at..];
@@ -419,7 +422,7 @@ mod tests {
 
         #[test]
         fn the_first_other_byte_is_found(
-            len in 0..1500_usize, at in 0..32_usize, other in any::<usize>(), b in any::<u8>(), second in any::<u8>())
+            len in 0..effort::of(1500_usize, 100), at in 0..32_usize, other in any::<usize>(), b in any::<u8>(), second in any::<u8>())
         {
             let mut s = vec![b; at + len];
             let s = &mut s[at..];
@@ -478,10 +481,11 @@ mod tests {
 
     #[test]
     fn many_registers_of_one_value_are_counted() {
+        const N: usize = effort::of(1000, 10);
         for value in [0, 7, 8, 63] {
-            let registers = vec![[value; GROUP]; 1000];
+            let registers = vec![[value; GROUP]; N];
             let mut want = [0; 64];
-            want[usize::from(value)] = 1000 * GROUP as u32;
+            want[usize::from(value)] = (N * GROUP) as u32;
             assert_eq!(count_values(&registers), want);
             assert_eq!(portable::count_values(&registers), want);
         }
