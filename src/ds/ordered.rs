@@ -567,7 +567,7 @@ mod tests {
             63 * 26 + 1,
             63 * 26 * 2 + 5,
         ] {
-            if n > crate::ds::effort::of(usize::MAX, 64) {
+            if n > crate::ds::effort::of(usize::MAX, 8) {
                 break;
             }
             let mut gathered = Gathered::new(n / 2);
