@@ -266,8 +266,9 @@ mod tests {
     #[test]
     #[should_panic = "the start of the room"]
     fn what_is_elsewhere_has_not_been_filled() {
-        let other: &'static mut [u8] = Box::leak(Box::new([b'x']));
-        let _ = SBuf::from_slice(b"").append_with::<()>(5, true, |_| Ok(other));
+        let _ = SBuf::from_slice(b"").append_with::<()>(5, true, |room| {
+            Ok(std::slice::from_mut(room[1].write(b'x')))
+        });
     }
 
     #[test]
