@@ -37,6 +37,7 @@ mod ds;
 pub mod fuzz;
 mod persist;
 mod replication;
+mod script;
 mod server;
 #[allow(unsafe_code)]
 mod store;

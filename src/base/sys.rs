@@ -1,6 +1,7 @@
 //! Every call into libc that std and socket2 do not offer, wrapped safely. The only place, with `alloc` and `ds/`, where
 //! `unsafe` may stand. It holds no state but what signal handlers set and read.
 
+mod alarm;
 mod crash;
 mod memtest;
 mod title;
@@ -18,6 +19,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 
+pub(crate) use alarm::{on_alarm as on_script_alarm, set_alarm as set_script_alarm};
 pub(crate) use crash::{
     CrashCause, Exhibit, Registers, code_place, end_with_report, exhibit, peek, segfault,
     set_crash_handlers, set_exit_on_panic, show,

@@ -195,6 +195,10 @@ pub(crate) fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("set-active-expire") && n == 3 => {
             set(server, cid, args, |d, on| d.active_expire = on);
         }
+        _ if is("set-disable-deny-scripts") && n == 3 => {
+            server.scripts.allow_all_commands = args.is(2, "1");
+            server.add_reply_ok(cid);
+        }
         _ if is("set-skip-checksum-validation") && n == 3 => {
             set(server, cid, args, |d, on| d.skip_checksum_validation = on);
         }

@@ -111,6 +111,10 @@ pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) 
     if (abort && flags != 0) || flags & both == both {
         return server.add_reply_syntax_error(cid);
     }
+    if server.scripts.is_timed_out() && flags & SHUTDOWN_NOSAVE == 0 {
+        let text = server.busy_script_error();
+        return server.add_reply_error(cid, text);
+    }
     if abort {
         if server.abort_shutdown() {
             server.clients.add_reply_ok(cid);

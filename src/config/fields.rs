@@ -332,6 +332,10 @@ pub(crate) struct Config {
     // Scripts.
     /// `busy-reply-threshold`: Milliseconds after which a slow script lets others be told BUSY; 0 is never.
     pub busy_reply_threshold: i64,
+    /// `lua-memory-limit`: bytes that a machine of scripts may have; 0: no limit.
+    pub lua_memory_limit: i64,
+    /// `maxmemory-scripts`: bytes that scripts which only EVAL has brought may take together; 0: no limit.
+    pub maxmemory_scripts: i64,
 
     // Cluster.
     /// `cluster-enabled`: Be a cluster node.
@@ -599,6 +603,8 @@ impl Default for Config {
             aof_rewrite_incremental_fsync: true,
             aof_disable_auto_gc: false,
             busy_reply_threshold: 5000,
+            lua_memory_limit: 0,
+            maxmemory_scripts: 0,
             cluster_enabled: false,
             cluster_config_file: b"nodes.conf".to_vec(),
             cluster_node_timeout: 15000,

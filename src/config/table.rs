@@ -667,8 +667,17 @@ pub(crate) static TABLE: &[Row] = &[
         MODIFIABLE,
         number!(busy_reply_threshold, Integer, 0, isize::MAX),
     )
-    .alias("lua-time-limit")
-    .accepted(),
+    .alias("lua-time-limit"),
+    row(
+        "lua-memory-limit",
+        MODIFIABLE,
+        number!(lua_memory_limit, Memory, 0, isize::MAX),
+    ),
+    row(
+        "maxmemory-scripts",
+        MODIFIABLE,
+        number!(maxmemory_scripts, Memory, 0, isize::MAX),
+    ),
     // Cluster.
     row("cluster-enabled", IMMUTABLE, yes_no!(cluster_enabled)).refused(CLUSTER),
     row("cluster-config-file", IMMUTABLE, text!(cluster_config_file)).accepted(),

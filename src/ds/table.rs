@@ -70,6 +70,13 @@ impl KeyHasher {
     }
 }
 
+/// The key of the process, for maps that are none of the databases'.
+impl Default for KeyHasher {
+    fn default() -> KeyHasher {
+        SHARED_KEY.clone()
+    }
+}
+
 /// For the standard maps with keys that clients choose.
 impl std::hash::BuildHasher for KeyHasher {
     type Hasher = ahash::AHasher;

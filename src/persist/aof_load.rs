@@ -467,6 +467,7 @@ impl Server {
     pub(crate) fn debug_loadaof(&mut self, cid: ClientId) -> Result<(), &'static str> {
         self.flush_append_only_file(true);
         self.empty_data(None, false);
+        self.flush_functions(false);
         self.protect_client(cid);
         self.aof_load_manifest_from_disk();
         self.aof_del_history_files();

@@ -109,10 +109,12 @@ pub(crate) enum LoadFailure {
         /// The module type's name.
         name: String,
     },
-    /// It has a function library, and there are no functions.
+    /// It has a function library that cannot be loaded.
     Function {
         /// Bytes consumed.
         offset: u64,
+        /// FUNCTION LOAD's words.
+        problem: String,
     },
 }
 
@@ -145,10 +147,9 @@ impl fmt::Display for LoadFailure {
                 f,
                 "The RDB file contains AUX module data I can't load: no matching module '{name}'"
             ),
-            Self::Function { .. } => write!(
-                f,
-                "The RDB file contains a function library, which this server does not support"
-            ),
+            Self::Function { problem, .. } => {
+                write!(f, "Failed loading a function library: {problem}")
+            }
         }
     }
 }
@@ -162,7 +163,7 @@ impl LoadFailure {
             Self::DuplicateKey { offset, .. }
             | Self::TooManyDatabases { offset, .. }
             | Self::Module { offset, .. }
-            | Self::Function { offset } => *offset,
+            | Self::Function { offset, .. } => *offset,
         }
     }
 
@@ -182,7 +183,7 @@ impl LoadFailure {
                 databases: *databases,
             },
             Self::Module { name, .. } => Unloadable::Module(name),
-            Self::Function { .. } => Unloadable::Function,
+            Self::Function { problem, .. } => Unloadable::Function(problem),
             Self::DuplicateKey { .. } => Unloadable::Damaged(&words),
         })
     }
@@ -338,6 +339,7 @@ impl Server {
             peak_mem: 0,
             last_report_ms: now,
             is_async,
+            functions: Vec::new(),
         });
         self.persist.last_load_keys_loaded = 0;
         self.persist.last_load_keys_expired = 0;
@@ -574,13 +576,8 @@ impl Server {
                 RdbRecord::SelectDb(n) => {
                     self.database_of(n, r.bytes_read())?;
                 }
-                RdbRecord::Function2(_) => {
-                    return Err(LoadFailure::Function {
-                        offset: r.bytes_read(),
-                    });
-                }
                 RdbRecord::ModuleAux { id, .. } => return Err(no_module(id, r.bytes_read())),
-                RdbRecord::Aux { .. } | RdbRecord::ResizeDb { .. } => {}
+                RdbRecord::Function2(_) | RdbRecord::Aux { .. } | RdbRecord::ResizeDb { .. } => {}
                 RdbRecord::Key(_) | RdbRecord::Eof(_) => return Ok(()),
             }
         }
@@ -652,10 +649,20 @@ impl Server {
                     }
                     continue;
                 }
-                RdbRecord::Function2(_) => {
-                    return Err(LoadFailure::Function {
-                        offset: r.bytes_read(),
-                    });
+                RdbRecord::Function2(code) => {
+                    let code = code.to_vec();
+                    let offset = r.bytes_read();
+                    let failure = |problem| LoadFailure::Function { offset, problem };
+                    if dbs.is_some() {
+                        // What is served meanwhile are the old ones.
+                        if let Some(loading) = &mut self.loading {
+                            loading.functions.push(code);
+                        }
+                    } else {
+                        let replace = flags & RDBFLAGS_ALLOW_DUP != 0;
+                        self.functions_create(&code, replace, true).map_err(failure)?;
+                    }
+                    continue;
                 }
                 RdbRecord::ModuleAux { id, .. } => return Err(no_module(id, r.bytes_read())),
                 RdbRecord::Eof(sum) => {
@@ -821,6 +828,7 @@ impl Server {
         }
         if flush {
             self.empty_data(None, false);
+            self.flush_functions(false);
         }
         let flags = if merge { RDBFLAGS_ALLOW_DUP } else { 0 };
         self.protect_client(cid);

@@ -132,6 +132,12 @@ impl Server {
             timestamp_annotation(&mut line, mstime().div_euclid(1000));
             w.write_all(&line)?;
         }
+        for library in self.scripts.libraries.iter() {
+            line.clear();
+            let words: [&[u8]; 3] = [b"FUNCTION", b"LOAD", &library.code];
+            resp::push_command(&mut line, words.into_iter());
+            w.write_all(&line)?;
+        }
         let (mut keys, mut delays, mut reported) = (0u64, 0, mstime());
         for (id, db) in self.dbs.iter_mut().enumerate() {
             if db.keys.is_empty() {

@@ -19,13 +19,13 @@ use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
 use crate::server::persist::{RdbSaveInfo, SnapshotForm};
 use crate::server::process::temp_file;
-use crate::server::replica::SLAVE_REQ_RDB_EXCLUDE_DATA;
+use crate::server::replica::{SLAVE_REQ_RDB_EXCLUDE_DATA, SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS};
 use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
 use crate::store::entry::keyspace::Unsaved;
 use crate::store::evict::{estimate_object_idle_time, lfu_decr_and_return};
 use crate::store::rdb_value::{rdb_save_object, rdb_save_object_type};
-use crate::wire::rdb::{Paced, RdbWriter, RdbWriterOptions};
+use crate::wire::rdb::{Paced, RDB_VERSION_FUNCTIONS, RdbWriter, RdbWriterOptions};
 use crate::wire::replication::payload::BulkHeader;
 
 /// Bytes written between two syncs (REDIS_AUTOSYNC_BYTES).
@@ -156,6 +156,7 @@ impl Server {
         );
         w.magic()?;
         self.rdb_save_info_aux_fields(&mut w, form)?;
+        self.rdb_save_functions(&mut w, form)?;
         let mut walk = Walk {
             usage: Usage::of(c.maxmemory_policy),
             lru_clock: self.clock.lru_clock,
@@ -183,6 +184,27 @@ impl Server {
             done?;
         }
         w.eof()
+    }
+
+    /// The function libraries (rdbSaveFunctions).
+    fn rdb_save_functions<W: Write>(
+        &self,
+        w: &mut RdbWriter<W>,
+        form: SnapshotForm,
+    ) -> io::Result<()> {
+        if form.req & SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS != 0 {
+            return Ok(());
+        }
+        let libraries = &self.scripts.libraries;
+        if form.version < RDB_VERSION_FUNCTIONS && !libraries.is_empty() {
+            server_log!(
+                Level::Warning,
+                "The function libraries are not in the snapshot: RDB version {} knows none",
+                form.version
+            );
+            return Ok(());
+        }
+        libraries.iter().try_for_each(|l| w.function(&l.code))
     }
 
     /// The same for a stream, where nobody knows the length before: between a header that announces a random mark, and the

@@ -6,7 +6,7 @@ use socket2::Socket;
 use crate::base::log::Level;
 use crate::server::Server;
 use crate::server::clients::flags::{
-    CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId,
+    CLIENT_BLOCKED, CLIENT_HELD, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId,
 };
 use crate::server::master_link::{History, MasterLink};
 use crate::server::repl::CachedMaster;
@@ -31,7 +31,7 @@ impl Server {
             return;
         };
         let broken = c.flags & (CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED) != 0;
-        c.flags &= !CLIENT_MASTER;
+        c.flags &= !(CLIENT_MASTER | CLIENT_HELD);
         let db = c.db;
         let kept = c.master_stream.take().filter(|_| !broken).and_then(|m| {
             Some(CachedMaster {

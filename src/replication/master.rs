@@ -7,7 +7,7 @@ use socket2::Socket;
 use crate::base::log::Level;
 use crate::server::Server;
 use crate::server::clients::flags::{
-    CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId,
+    CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SCRIPT, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId,
 };
 use crate::server::execution::args::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
@@ -185,7 +185,9 @@ impl Server {
         };
         let mut line = format!("+{}.{:06} ", us / 1_000_000, us % 1_000_000);
         let db = c.db;
-        if c.has(CLIENT_UNIX_SOCKET) {
+        if c.has(CLIENT_SCRIPT) {
+            line.push_str(&format!("[{db} lua] "));
+        } else if c.has(CLIENT_UNIX_SOCKET) {
             let path = self.config.unixsocket.as_deref().unwrap_or_default();
             line.push_str(&format!("[{db} unix:{}] ", String::from_utf8_lossy(path)));
         } else {

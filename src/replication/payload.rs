@@ -39,7 +39,7 @@ use crate::server_log;
 use crate::store::db::Db;
 use crate::wire::rdb::{FrameCheck, RDB_HEADER_LEN, RdbErrorKind};
 use crate::wire::replication::capabilities::SnapshotId;
-use crate::wire::replication::diagnose::{self, Disk, NoAnswer, Stage};
+use crate::wire::replication::diagnose::{self, Disk, NoAnswer, Stage, Unloadable};
 use crate::wire::replication::handshake::{BULK_HEADER_LINE_SIZE, LineReader, LogLevel};
 use crate::wire::replication::payload::{BulkHeader, EofMark, parse_bulk_header};
 use crate::wire::replication::replid::REPLID_LEN;
@@ -554,6 +554,7 @@ impl Server {
         };
         let loaded = self.rdb_load_stream(source, size, mark, second.as_mut(), &mut wait);
         self.stats.net_repl_input_bytes += got.get();
+        let functions = self.loading.as_mut().map(|l| std::mem::take(&mut l.functions));
         self.stop_loading();
         let failed = match &loaded {
             Err(e) => {
@@ -577,7 +578,13 @@ impl Server {
                 self.found_damaged("the mark at the end is broken");
                 true
             }
-            Ok(_) => false,
+            Ok(_) => match functions.filter(|_| swap).map(|codes| self.replace_functions(&codes)) {
+                Some(Err(problem)) => {
+                    self.found(diagnose::unloadable(Unloadable::Function(&problem)));
+                    true
+                }
+                _ => false,
+            },
         };
         self.update_cached_time();
         // Given up from inside: a shutdown, or a link that was closed.
@@ -691,12 +698,19 @@ impl Server {
             "MASTER <-> REPLICA sync: Flushing old data"
         );
         self.empty_data(None, self.config.replica_lazy_flush);
+        self.flush_functions(self.config.replica_lazy_flush);
+    }
+
+    /// The master's function libraries take the place of ours.
+    fn replace_functions(&mut self, codes: &[Vec<u8>]) -> Result<(), String> {
+        self.functions_restore(codes.iter().map(|c| &c[..]), true, true)
     }
 
     /// The old data set is gone and the new one is not whole: what there is of it is nobody's. The file on the disk is of more
     /// worth, until somebody writes.
     fn empty_after_failed_sync(&mut self) {
         self.empty_data(None, self.config.replica_lazy_flush);
+        self.flush_functions(self.config.replica_lazy_flush);
         self.persist.emptied_by_sync = true;
         self.dirty = 0;
     }

@@ -11,7 +11,7 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::strerror;
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_MASTER, CLIENT_MULTI, ClientId};
+use crate::server::clients::flags::{CLIENT_HELD, CLIENT_MASTER, CLIENT_MULTI, ClientId};
 use crate::server::master_link::{HandshakeLink, History, LinkSocket, MasterLink};
 use crate::server::persist::RdbLoadInfo;
 use crate::server::repl::{FailoverState, LinkAttempts};
@@ -429,8 +429,12 @@ impl Server {
         let _ = conn.set_tcp_nodelay(true);
         let cid = self.clients.create_client(Some(conn), self.clock.unix_s);
         let databases = self.dbs.len();
+        let busy = self.scripts.is_timed_out();
         let c = &mut self.clients[cid];
         c.flags |= CLIENT_MASTER;
+        if busy {
+            c.flags |= CLIENT_HELD;
+        }
         c.authenticated = true;
         if let Some(db) = db {
             c.db = db.min(databases - 1);

@@ -40,6 +40,8 @@ use crate::store::db::Db;
 
 /// The Redis whose behaviour this server has, as clients are told.
 pub(crate) const REDIS_VERSION: &str = "7.2.4";
+/// A byte each of major, minor and patch, as scripts are told (REDIS_VERSION_NUM).
+pub(crate) const REDIS_VERSION_NUM: u32 = 0x07_02_04;
 /// Our own version.
 pub(crate) const AEDILE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Descriptors beyond the clients': listening sockets, files, pipes (CONFIG_MIN_RESERVED_FDS).
@@ -84,6 +86,8 @@ pub(crate) struct Server {
     /// start.
     pub command_replies: [Option<SBuf>; 2],
     pub exec: Exec,
+    /// Scripts and functions.
+    pub scripts: crate::script::state::Scripts,
     pub stats: Stats,
     pub slowlog: Slowlog,
     pub latency: measures::latency::Latency,

@@ -70,6 +70,8 @@ pub(crate) struct Loading {
     pub last_report_ms: i64,
     /// An asynchronous load serves the old data meanwhile.
     pub is_async: bool,
+    /// The code of function libraries that are to take the place of those that are served.
+    pub functions: Vec<Vec<u8>>,
 }
 
 /// What a snapshot has in it and how it is written.
@@ -145,6 +147,7 @@ enum Garbage {
     Entry(Entry),
     Databases(Vec<crate::store::db::Db>, u64),
     Notes(Notes),
+    Machine(Box<dyn Send>),
 }
 
 /// Values of up to this many allocations are freed at once: handing them over costs more (LAZYFREE_THRESHOLD).
@@ -171,6 +174,10 @@ impl Lazyfree {
                                     n
                                 }
                                 Garbage::Notes(notes) => notes.len() as u64,
+                                Garbage::Machine(m) => {
+                                    drop(m);
+                                    1
+                                }
                             };
                             done.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
                         }
@@ -211,6 +218,12 @@ impl Lazyfree {
             self.sent += n as u64;
             self.send(Garbage::Notes(notes));
         }
+    }
+
+    /// Frees a machine of scripts in the background (freeLuaScriptsAsync).
+    pub(crate) fn free_machine(&mut self, m: Box<dyn Send>) {
+        self.sent += 1;
+        self.send(Garbage::Machine(m));
     }
 
     fn send(&mut self, g: Garbage) {

@@ -5,9 +5,6 @@
 use crate::config::value::{ACL, MODULES};
 use crate::server::execution::command::Unbuilt;
 
-const FUNCTIONS: &str = "functions";
-const SCRIPTS: &str = "Lua scripts";
-
 const fn unbuilt(name: &'static str, feature: &'static str) -> Unbuilt {
     Unbuilt { name, feature }
 }
@@ -24,17 +21,7 @@ pub(crate) static UNBUILT: &[Unbuilt] = &[
     unbuilt("acl|log", ACL),
     unbuilt("acl|save", ACL),
     unbuilt("acl|setuser", ACL),
-    unbuilt("eval", SCRIPTS),
-    unbuilt("eval_ro", SCRIPTS),
-    unbuilt("evalsha", SCRIPTS),
-    unbuilt("evalsha_ro", SCRIPTS),
-    unbuilt("fcall", FUNCTIONS),
-    unbuilt("fcall_ro", FUNCTIONS),
-    unbuilt("function|load", FUNCTIONS),
-    unbuilt("function|restore", FUNCTIONS),
     unbuilt("module|load", MODULES),
     unbuilt("module|loadex", MODULES),
     unbuilt("module|unload", MODULES),
-    unbuilt("script|debug", SCRIPTS),
-    unbuilt("script|load", SCRIPTS),
 ];

@@ -7,6 +7,8 @@ pub(crate) const CLIENT_MONITOR: u64 = 1 << 2;
 pub(crate) const CLIENT_MULTI: u64 = 1 << 3;
 pub(crate) const CLIENT_BLOCKED: u64 = 1 << 4;
 pub(crate) const CLIENT_DIRTY_CAS: u64 = 1 << 5;
+/// Has no connection: the commands of scripts come from it.
+pub(crate) const CLIENT_SCRIPT: u64 = 1 << 8;
 pub(crate) const CLIENT_CLOSE_AFTER_REPLY: u64 = 1 << 6;
 pub(crate) const CLIENT_UNBLOCKED: u64 = 1 << 7;
 pub(crate) const CLIENT_ASKING: u64 = 1 << 9;
@@ -35,6 +37,8 @@ pub(crate) const CLIENT_TRACKING_NOLOOP: u64 = 1 << 37;
 pub(crate) const CLIENT_DENY_BLOCKING: u64 = 1 << 41;
 pub(crate) const CLIENT_NO_EVICT: u64 = 1 << 43;
 pub(crate) const CLIENT_NO_TOUCH: u64 = 1 << 45;
+/// Our master, while a script has been running for too long: its commands wait until that is over.
+pub(crate) const CLIENT_HELD: u64 = 1 << 49;
 /// Has no connection: replays a file, or runs a command for the server itself.
 pub(crate) const CLIENT_FAKE: u64 = 1 << 48;
 /// Has opened its protocol with an error: it is not read any more.

@@ -24,7 +24,7 @@ use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::clients::client::{BigArg, Client, ClientType, Output};
 use crate::server::clients::flags::{
-    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_MONITOR,
+    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_HELD, CLIENT_MASTER, CLIENT_MONITOR,
     CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK, CLIENT_SLAVE,
     CLIENT_TRACKING, CLIENT_UNIX_SOCKET, ClientId,
 };
@@ -273,8 +273,11 @@ impl Running<'_> {
 /// Whether the client is in a state in which it runs no further request now.
 #[inline]
 fn runs_nothing(c: &Client) -> bool {
-    const STOP: u64 =
-        CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY | CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED;
+    const STOP: u64 = CLIENT_CLOSE_ASAP
+        | CLIENT_CLOSE_AFTER_REPLY
+        | CLIENT_PROTOCOL_ERROR
+        | CLIENT_BLOCKED
+        | CLIENT_HELD;
     c.flags & STOP != 0 || c.block.is_some()
 }
 

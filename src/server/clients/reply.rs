@@ -16,7 +16,7 @@ use crate::server::clients::client::{
     ClientType, Clients, Output, PROTO_REPLY_CHUNK_BYTES, SHARE_MIN,
 };
 use crate::server::clients::flags::{
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, ClientId,
+    CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, CLIENT_SCRIPT, ClientId,
 };
 use crate::server::execution::args::Args;
 use crate::store::entry::{Entry, Str};
@@ -547,6 +547,10 @@ impl Server {
 
     /// The same for a text that quotes bytes of a client; line ends become spaces.
     pub(crate) fn add_reply_error_bytes(&mut self, cid: ClientId, text: &[u8]) {
+        self.error_reply(cid, text, false);
+    }
+
+    fn error_reply(&mut self, cid: ClientId, text: &[u8], counted: bool) {
         let mut line = Vec::with_capacity(text.len() + 8);
         if text.first() != Some(&b'-') {
             line.extend_from_slice(b"-ERR ");
@@ -558,33 +562,55 @@ impl Server {
         while line.last() == Some(&b' ') && matches!(text.last(), Some(b'\r' | b'\n')) {
             line.pop();
         }
-        self.after_error_reply(cid, &line);
+        self.after_error_reply(cid, &line, counted);
         line.extend_from_slice(b"\r\n");
         self.clients.add_reply_proto(cid, &line);
     }
 
+    /// The error that a script ends with; `counted`: where it arose it was counted already.
+    pub(crate) fn add_reply_error_of_script(&mut self, cid: ClientId, text: &[u8], counted: bool) {
+        self.error_reply(cid, text, counted);
+    }
+
+    /// A command of a script was refused: that is an error like another, but nobody is sent it.
+    #[cold]
+    pub(crate) fn count_error_of_script(&mut self, cid: ClientId, text: &str) {
+        let line = match text.strip_prefix('-') {
+            Some(_) => text.to_string(),
+            None => format!("-ERR {text}"),
+        };
+        self.after_error_reply(cid, line.as_bytes(), false);
+    }
+
     /// What every error reply does besides being sent: it is counted, by code, and reported when a master's or replica's
-    /// command caused it (afterErrorReply).
-    fn after_error_reply(&mut self, cid: ClientId, line: &[u8]) {
-        self.stats.total_error_replies += 1;
+    /// command caused it (afterErrorReply). `counted`: it was counted before.
+    fn after_error_reply(&mut self, cid: ClientId, line: &[u8], counted: bool) {
         self.exec.call.set_error_reply_sent();
-        let code = line[1..].split(|c| *c == b' ').next().unwrap_or_default();
-        if code.len() == line.len() - 1 && code.len() > 64 {
-            self.stats.count_error(b"ERR");
-        } else {
-            self.stats.count_error(code);
+        if !counted {
+            self.count_error(line);
         }
         let Some(c) = self.clients.get(cid) else {
             return;
         };
         // Who sends it, and to whom: the names of both are in the log.
         let link = match c.client_type() {
+            _ if c.has(CLIENT_SCRIPT) => return,
             _ if c.conn.is_none() && self.loading.is_some() => ("AOF-loading-client", "server"),
             ClientType::Master => ("replica", "master"),
             ClientType::Slave => ("master", "replica"),
             ClientType::Normal | ClientType::Pubsub => return,
         };
         self.error_of_link(link, line);
+    }
+
+    fn count_error(&mut self, line: &[u8]) {
+        self.stats.total_error_replies += 1;
+        let code = line[1..].split(|c| *c == b' ').next().unwrap_or_default();
+        if code.len() == line.len() - 1 && code.len() > 64 {
+            self.stats.count_error(b"ERR");
+        } else {
+            self.stats.count_error(code);
+        }
     }
 
     /// A command of the stream, or of a file, that fails here did not fail where it came from: the data sets may differ.

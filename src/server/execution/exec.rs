@@ -142,10 +142,15 @@ impl Server {
         if !self.exec.authenticated && !flags.contains(CommandFlags::NO_AUTH) {
             return self.reject_command(cid, Some(id), "-NOAUTH Authentication required.");
         }
-        if flags.contains(CommandFlags::PROTECTED)
-            && let Some(text) = self.protected_command_error(cid, id)
-        {
-            return self.reject_command(cid, Some(id), &text);
+        const LOOK: CommandFlags =
+            CommandFlags::of(&[CommandFlags::PROTECTED, CommandFlags::RUNS_SCRIPT]);
+        let mut flags = flags;
+        if flags.intersects(LOOK) {
+            if flags.contains(CommandFlags::RUNS_SCRIPT) {
+                flags = self.script_command_flags(id, args, flags);
+            } else if let Some(text) = self.protected_command_error(cid, id) {
+                return self.reject_command(cid, Some(id), &text);
+            }
         }
         if (self.exec.unusual || client_flags & UNUSUAL_CLIENT != 0)
             && let Some(p) = self.may_not_run(cid, id, flags, client_flags, args)
@@ -177,7 +182,8 @@ impl Server {
             || self.config.maxmemory != 0
             || self.config.maxmemory_clients != 0
             || !self.clients.monitors.is_empty()
-            || self.tracking.clients() > 0;
+            || self.tracking.clients() > 0
+            || self.scripts.run.is_some();
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
             self.exec.authenticated = c.authenticated;
@@ -199,7 +205,7 @@ impl Server {
 
     /// The command that is called; pipelines repeat one, so the last is tried first.
     #[inline]
-    fn lookup_cached(&mut self, args: &Args) -> Option<CommandId> {
+    pub(crate) fn lookup_cached(&mut self, args: &Args) -> Option<CommandId> {
         let word = args.short_name();
         if word != 0 && word == self.exec.last_word {
             return self.exec.last_id;
@@ -245,6 +251,9 @@ impl Server {
             if self.exec.call.has_push_messages() {
                 // What it is told of evicted keys is about the time before the command.
                 self.send_pending_push_messages(cid);
+            }
+            if flags.contains(CommandFlags::RUNS_SCRIPT) || multi {
+                self.scripts.pre_command_oom = self.memory_above_limit() > 0;
             }
             if !fits {
                 let text = "-OOM command not allowed when used memory > 'maxmemory'.";
@@ -317,6 +326,10 @@ impl Server {
                 "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));
         }
+        if self.scripts.is_timed_out() && !flags.contains(CommandFlags::ALLOW_BUSY) {
+            let text = self.busy_script_error();
+            return Some(self.reject_command(cid, Some(id), text));
+        }
         let refused = self.loading.as_ref().is_some_and(|l| match l.is_async {
             // The old data set is still served.
             true => flags.contains(CommandFlags::NO_ASYNC_LOADING),
@@ -367,19 +380,22 @@ impl Server {
             }
             return None;
         }
-        if self.config.min_replicas_to_write > 0
+        self.too_few_good_replicas().map(Cow::Borrowed)
+    }
+
+    /// Not enough replicas take part to accept writes (checkGoodReplicasStatus).
+    pub(crate) fn too_few_good_replicas(&self) -> Option<&'static str> {
+        let few = self.config.min_replicas_to_write > 0
             && self.config.min_replicas_max_lag > 0
-            && self.repl.good_slaves_count < self.config.min_replicas_to_write
-        {
-            return Some("-NOREPLICAS Not enough good replicas to write.".into());
-        }
-        None
+            && self.repl.master_host.is_none()
+            && self.repl.good_slaves_count < self.config.min_replicas_to_write;
+        few.then_some("-NOREPLICAS Not enough good replicas to write.")
     }
 
     /// A save or a write of the append-only file failed, and the configuration takes that for a reason to refuse
     /// (writeCommandsDeniedByDiskError).
     #[cold]
-    fn denied_by_disk_error(&self) -> Option<Cow<'static, str>> {
+    pub(crate) fn denied_by_disk_error(&self) -> Option<Cow<'static, str>> {
         let denied = self.persist.last_bgsave_failed
             && self.config.stop_writes_on_bgsave_error
             && !self.config.save.is_empty();
@@ -790,14 +806,15 @@ impl Server {
     }
 
     /// Runs a queued command within the unit of another one (call, when it is nested): it has its own counters, the clock
-    /// of the unit stands still, and what it changes is propagated when the unit ends. `start_us` is the end of the one
-    /// before it, in unix us; returns its own end.
-    pub(in crate::server) fn call_in_unit(
+    /// of the unit stands still, and what it changes is propagated when the unit ends, where `allowed` (PROPAGATE_*) says.
+    /// `start_us` is the end of the one before it, in unix us; returns its own end.
+    pub(crate) fn call_in_unit(
         &mut self,
         cid: ClientId,
         id: CommandId,
         args: &Args,
         start_us: i64,
+        allowed: u8,
     ) -> i64 {
         let row = self.commands.row(id);
         let (flags, Some(proc)) = (row.flags, row.proc) else {
@@ -819,7 +836,7 @@ impl Server {
         }
         let own = self.exec.call.end_nested(outer);
         self.commands.stats_mut(id).failed_calls += u64::from(own.error_reply_sent);
-        let target = own.propagation_target(self.dirty > dirty);
+        let target = own.propagation_target(self.dirty > dirty) & allowed;
         if self.should_propagate(target) {
             let words = own.rewrite.unwrap_or_else(|| args.to_owned());
             let db = self.client_db(cid);

@@ -19,6 +19,7 @@ use crate::server::clients::flags::{
 };
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::command::{CommandFlags, CommandId};
+use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
 use crate::server::execution::multi_state::{MultiCmd, MultiState, WatchedKey};
 
 impl Client {
@@ -179,7 +180,7 @@ impl Server {
         self.add_reply_array_len(cid, commands.len());
         let mut now_us = self.clock.unix_us;
         for c in commands {
-            now_us = self.call_in_unit(cid, c.id, &c.args.as_args(), now_us);
+            now_us = self.call_in_unit(cid, c.id, &c.args.as_args(), now_us, PROPAGATE_AOF | PROPAGATE_REPL);
         }
         self.exec.call.in_exec = false;
         if let Some(c) = self.clients.get_mut(cid)

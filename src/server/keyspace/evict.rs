@@ -103,7 +103,7 @@ impl Server {
 
     /// Bytes above the limit; 0: within it (getMaxmemoryState).
     #[inline]
-    fn memory_above_limit(&self) -> u64 {
+    pub(in crate::server) fn memory_above_limit(&self) -> u64 {
         let limit = self.config.maxmemory;
         let used = used_memory() as u64;
         if limit == 0 || used <= limit {

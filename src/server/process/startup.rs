@@ -384,6 +384,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         commands,
         command_replies: [None, None],
         exec: Default::default(),
+        scripts: Default::default(),
         stats: Default::default(),
         slowlog: Default::default(),
         latency: Default::default(),

@@ -106,6 +106,8 @@ pub(crate) const RDB_TYPE_STREAM_LISTPACKS_3: u8 = 21;
 /// The largest type byte that is known.
 pub(crate) const RDB_TYPE_MAX: u8 = RDB_TYPE_STREAM_LISTPACKS_3;
 
+/// The first version with function libraries, of Redis 7.0.
+pub(crate) const RDB_VERSION_FUNCTIONS: u16 = 10;
 /// A function library's code.
 pub(crate) const RDB_OPCODE_FUNCTION2: u8 = 245;
 /// A function library of the 7.0 release candidates.

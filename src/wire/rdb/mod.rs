@@ -7,6 +7,7 @@
 pub(crate) mod error;
 pub(crate) mod format;
 pub(crate) mod frame;
+mod functions;
 pub(crate) mod read;
 pub(crate) mod write;
 
@@ -15,6 +16,7 @@ mod tests;
 
 pub(crate) use error::{RdbError, RdbErrorKind};
 pub(crate) use format::*;
+pub(crate) use functions::{push_function, read_functions};
 pub(crate) use frame::{FrameCheck, parse_header};
 pub(crate) use read::{Poll, PollPoint, RdbChecksum, RdbReader, RdbRecord, RdbString, no_poll};
 pub(crate) use write::{Paced, RdbWriter, RdbWriterOptions};

@@ -169,6 +169,12 @@ impl<W: Write> RdbWriter<W> {
         self.string(value)
     }
 
+    /// A function library (rdbSaveFunctions).
+    pub(crate) fn function(&mut self, code: &[u8]) -> io::Result<()> {
+        self.raw(&[RDB_OPCODE_FUNCTION2])?;
+        self.string(code)
+    }
+
     /// A numeric field about the file itself (rdbSaveAuxFieldStrInt).
     pub(crate) fn aux_int(&mut self, key: &[u8], value: i64) -> io::Result<()> {
         self.raw(&[RDB_OPCODE_AUX])?;

@@ -295,8 +295,8 @@ pub(crate) enum Unloadable<'a> {
         /// See above.
         ours: u32,
     },
-    /// It has a function library.
-    Function,
+    /// It has a function library that cannot be loaded; the words of FUNCTION LOAD.
+    Function(&'a str),
     /// It has data of a module of this name.
     Module(&'a str),
     /// It is no RDB at all.
@@ -318,9 +318,9 @@ pub(crate) fn unloadable(why: Unloadable<'_>) -> Problem {
             "the master writes RDB version {theirs}, this server reads up to {ours}: set rdb-save-version {ours} at the master \
              if it knows that, or upgrade this server"
         ),
-        Unloadable::Function => "the master has a function library, which this server does not support: FUNCTION DELETE it \
-                                 there"
-            .to_string(),
+        Unloadable::Function(words) => format!(
+            "a function library of the master's cannot be loaded here: {words}: mend or FUNCTION DELETE it there"
+        ),
         Unloadable::Module(name) => {
             format!("the master has data of the module {name}, which this server does not have")
         }

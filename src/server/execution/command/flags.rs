@@ -77,6 +77,8 @@ bitflags! {
         const ALWAYS_TOUCHES = 1 << 38;
         /// It and its subcommands leave the word of CLIENT CACHING to the command after them.
         const KEEPS_CACHING = 1 << 39;
+        /// Its argument 1 tells the script that it runs, which may declare flags of its own.
+        const RUNS_SCRIPT = 1 << 41;
         /// Reaches another server: an append-only file may not have it.
         const REACHES_OUT = 1 << 40;
     }

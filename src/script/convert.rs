@@ -1,0 +1,316 @@
+//! Replies into Lua values, and Lua values into replies (redisProtocolToLuaType, luaReplyToRedisReply of script_lua.c).
+//!
+//! What comes from a command is well-formed; still nothing is read beyond its end. Nesting that the machine's stack has no room for
+//! is cut: there the value is nil, or the reply an error.
+
+use crate::base::num::string2ll;
+use crate::script::lua::{Kind, Stack};
+use crate::server::Server;
+use crate::server::clients::flags::ClientId;
+
+/// The line at the start of `reply`, behind its first byte, and what follows it.
+fn line(reply: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(b'\r', reply)?;
+    Some((reply.get(1..end)?, reply.get(end + 2..)?))
+}
+
+fn length(text: &[u8]) -> Option<usize> {
+    // The lengths of most replies have one or two digits.
+    match *text {
+        [a @ b'0'..=b'9'] => Some(usize::from(a - b'0')),
+        [a @ b'0'..=b'9', b @ b'0'..=b'9'] => {
+            Some(usize::from(a - b'0') * 10 + usize::from(b - b'0'))
+        }
+        _ => string2ll(text).and_then(|n| usize::try_from(n).ok()),
+    }
+}
+
+/// Pushes what the reply says, and returns what follows it; `None`, and nothing may be pushed, at an end in its middle.
+pub(crate) fn push_reply<'r>(stack: &mut Stack, reply: &'r [u8]) -> Option<&'r [u8]> {
+    let (text, rest) = line(reply)?;
+    match *reply.first()? {
+        b'$' => {
+            let Some(n) = length(text) else {
+                stack.push_bool(false);
+                return Some(rest);
+            };
+            stack.push_bytes(rest.get(..n)?);
+            return rest.get(n + 2..);
+        }
+        b':' => stack.push_number(string2ll(text)? as f64),
+        b'+' => {
+            stack.push_table(0, 1);
+            stack.push_bytes(text);
+            stack.set_raw_field(-2, b"ok");
+        }
+        b'-' => {
+            push_error(stack, &[b"-", text].concat());
+            stack.push_bool(true);
+            stack.set_raw_field(-2, b"ignore_error_stats_update");
+        }
+        b'*' => {
+            let Some(n) = length(text) else {
+                stack.push_bool(false);
+                return Some(rest);
+            };
+            return push_array(stack, n, rest);
+        }
+        b'%' => return push_pairs(stack, b"map", length(text)?, rest, true),
+        b'~' => return push_pairs(stack, b"set", length(text)?, rest, false),
+        b'#' => stack.push_bool(text == b"t"),
+        b'_' => stack.push_nil(),
+        b',' => {
+            stack.push_table(0, 1);
+            stack.push_number(double(text));
+            stack.set_raw_field(-2, b"double");
+        }
+        b'(' => {
+            stack.push_table(0, 1);
+            stack.push_bytes(text);
+            stack.set_raw_field(-2, b"big_number");
+        }
+        b'=' => {
+            let n = length(text)?;
+            let body = rest.get(..n)?;
+            let (format, string) = body.split_at_checked(4)?;
+            stack.push_table(0, 1);
+            stack.push_table(0, 2);
+            stack.push_bytes(string);
+            stack.set_raw_field(-2, b"string");
+            stack.push_bytes(&format[..3]);
+            stack.set_raw_field(-2, b"format");
+            stack.set_raw_field(-2, b"verbatim_string");
+            return rest.get(n + 2..);
+        }
+        b'|' => {
+            // Scripts do not see attributes.
+            let mut rest = rest;
+            let top = stack.top();
+            for _ in 0..length(text)? * 2 {
+                rest = push_reply(stack, rest)?;
+                stack.truncate(top);
+            }
+            return push_reply(stack, rest);
+        }
+        _ => return None,
+    }
+    Some(rest)
+}
+
+fn push_array<'r>(stack: &mut Stack, n: usize, mut rest: &'r [u8]) -> Option<&'r [u8]> {
+    if !stack.has_room(8) {
+        return None;
+    }
+    stack.push_table(n, 0);
+    for i in 1..=n {
+        rest = push_reply(stack, rest)?;
+        stack.set_raw_index(-2, i32::try_from(i).ok()?);
+    }
+    Some(rest)
+}
+
+/// A table whose one field, `name`, has the pairs, or the elements as keys of true.
+fn push_pairs<'r>(
+    stack: &mut Stack,
+    name: &[u8],
+    n: usize,
+    mut rest: &'r [u8],
+    values: bool,
+) -> Option<&'r [u8]> {
+    if !stack.has_room(8) {
+        return None;
+    }
+    stack.push_table(0, 1);
+    stack.push_table(0, n);
+    for _ in 0..n {
+        rest = push_reply(stack, rest)?;
+        if values {
+            rest = push_reply(stack, rest)?;
+        } else {
+            stack.push_bool(true);
+        }
+        stack.set_raw(-3);
+    }
+    stack.set_raw_field(-2, name);
+    Some(rest)
+}
+
+fn double(text: &[u8]) -> f64 {
+    match text {
+        b"inf" => f64::INFINITY,
+        b"-inf" => f64::NEG_INFINITY,
+        b"nan" | b"-nan" => f64::NAN,
+        _ => std::str::from_utf8(text)
+            .ok()
+            .and_then(|t| t.parse().ok())
+            .unwrap_or(0.0),
+    }
+}
+
+/// Pushes a table whose field `err` says the error: with `-CODE` before it, it has a code of its own, else it gets `ERR`
+/// (luaPushErrorBuff).
+pub(crate) fn push_error(stack: &mut Stack, text: &[u8]) {
+    let (code, message) = match text.strip_prefix(b"-") {
+        None => (&b"ERR"[..], text),
+        Some(text) => match memchr::memchr(b' ', text) {
+            Some(space) => (&text[..space], &text[space + 1..]),
+            None => (&b"ERR"[..], text),
+        },
+    };
+    let is_end = |c: &u8| matches!(c, b'\r' | b'\n');
+    let start = message
+        .iter()
+        .position(|c| !is_end(c))
+        .unwrap_or(message.len());
+    let end = message.iter().rposition(|c| !is_end(c)).map_or(start, |e| e + 1);
+    stack.push_table(0, 2);
+    stack.push_bytes(&[code, b" ", &message[start..end]].concat());
+    stack.set_raw_field(-2, b"err");
+}
+
+/// Bytes of a string up to a NUL, as C takes them, with line ends made spaces.
+fn one_line(text: &[u8]) -> Vec<u8> {
+    let blank = |c: &u8| match c {
+        b'\r' | b'\n' => b' ',
+        c => *c,
+    };
+    text.iter().map(blank).collect()
+}
+
+fn c_string(text: &[u8]) -> &[u8] {
+    memchr::memchr(0, text).map_or(text, |end| &text[..end])
+}
+
+impl Server {
+    /// Replies to `cid` with the value on top of the stack, which is taken. `resp` is what the script has set with
+    /// `redis.setresp`.
+    pub(super) fn lua_reply_to_redis_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack) {
+        if !stack.has_room(8) {
+            stack.pop(1);
+            self.add_reply_error(cid, "reached lua stack limit");
+            return;
+        }
+        match stack.kind(-1) {
+            Kind::String => {
+                if let Some(text) = stack.bytes(-1) {
+                    self.clients.add_reply_bulk(cid, text);
+                }
+            }
+            Kind::Boolean => match (stack.truth(-1), resp) {
+                (truth, 3) => self.clients.add_reply_bool(cid, truth),
+                (true, _) => self.add_reply_long_long(cid, 1),
+                (false, _) => self.add_reply_null(cid),
+            },
+            Kind::Number => {
+                let n = stack.number(-1).unwrap_or(0.0);
+                self.add_reply_long_long(cid, to_integer(n));
+            }
+            Kind::Table => return self.table_reply(cid, resp, stack),
+            _ => self.add_reply_null(cid),
+        }
+        stack.pop(1);
+    }
+
+    fn table_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack) {
+        let table = stack.top();
+        // Most tables are arrays: one look tells that none of the names below is there.
+        if stack.get_raw_field(table, b"err") == Kind::String {
+            let info = crate::script::machine::error_info(stack, table);
+            let text = info.text.unwrap_or_default();
+            let text = [b"-", c_string(&text)].concat();
+            self.add_reply_error_of_script(cid, &text, info.counted);
+        } else if stack.get_raw_field(table, b"ok") == Kind::String {
+            let text = one_line(c_string(stack.bytes(-1).unwrap_or_default()));
+            self.add_reply_proto(cid, &[b"+", &text[..], b"\r\n"].concat());
+        } else if stack.get_raw_field(table, b"double") == Kind::Number {
+            let n = stack.number(-1).unwrap_or(0.0);
+            self.add_reply_double(cid, n);
+        } else if stack.get_raw_field(table, b"big_number") == Kind::String {
+            let digits = one_line(stack.bytes(-1).unwrap_or_default());
+            self.clients.add_reply_big_num(cid, &digits);
+        } else if !self.verbatim_reply(cid, stack, table) {
+            for (name, values) in [(&b"map"[..], true), (b"set", false)] {
+                if stack.get_raw_field(table, name) == Kind::Table {
+                    self.pairs_reply(cid, resp, stack, values);
+                    stack.truncate(table - 1);
+                    return;
+                }
+            }
+            self.array_reply(cid, resp, stack, table);
+        }
+        stack.truncate(table - 1);
+    }
+
+    fn verbatim_reply(&mut self, cid: ClientId, stack: &mut Stack, table: i32) -> bool {
+        if stack.get_raw_field(table, b"verbatim_string") != Kind::Table {
+            return false;
+        }
+        let inner = stack.top();
+        if stack.get_raw_field(inner, b"format") != Kind::String {
+            return false;
+        }
+        let format = stack.bytes(-1).unwrap_or_default();
+        let mut ext = String::from_utf8_lossy(&format[..format.len().min(3)]).into_owned();
+        while ext.len() < 3 {
+            ext.push(' ');
+        }
+        if stack.get_raw_field(inner, b"string") != Kind::String {
+            return false;
+        }
+        let text = stack.bytes(-1).unwrap_or_default();
+        self.clients.add_reply_verbatim(cid, text, &ext);
+        true
+    }
+
+    fn pairs_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack, values: bool) {
+        let pairs = stack.top();
+        let mut n = 0;
+        stack.push_nil();
+        while stack.next(pairs) {
+            n += 1;
+            stack.pop(1);
+        }
+        if values {
+            self.add_reply_map_len(cid, n);
+        } else {
+            self.add_reply_set_len(cid, n);
+        }
+        stack.push_nil();
+        while stack.next(pairs) {
+            // Key and value: the key is needed for the step after.
+            stack.push_copy(-2);
+            self.lua_reply_to_redis_reply(cid, resp, stack);
+            if values {
+                self.lua_reply_to_redis_reply(cid, resp, stack);
+            } else {
+                stack.pop(1);
+            }
+        }
+    }
+
+    fn array_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack, table: i32) {
+        stack.truncate(table);
+        // The first nil ends it, which need not be where the table's own length ends.
+        let mut n = 0;
+        while stack.get_raw_index(table, n + 1) != Kind::Nil {
+            stack.pop(1);
+            n += 1;
+        }
+        stack.pop(1);
+        self.add_reply_array_len(cid, n as usize);
+        for i in 1..=n {
+            stack.get_raw_index(table, i);
+            self.lua_reply_to_redis_reply(cid, resp, stack);
+        }
+    }
+}
+
+/// As C converts: what no integer can be is the smallest one.
+pub(crate) fn to_integer(n: f64) -> i64 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if n >= -LIMIT && n < LIMIT {
+        n as i64
+    } else {
+        i64::MIN
+    }
+}

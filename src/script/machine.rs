@@ -1,0 +1,241 @@
+//! A virtual machine with what scripts find in it: the sandbox that `prelude.lua` builds, our libraries, `redis.*`, the error
+//! handler. One for EVAL, one for functions, each made when the first script comes.
+//!
+//! Invariant: between two calls its stack is empty, and the globals `KEYS` and `ARGV` are gone or those of the last call.
+
+use std::ffi::CStr;
+
+use crate::base::log::Level;
+use crate::script::api;
+use crate::script::source::keep_frames;
+use crate::script::lua::{Call, Failure, Kept, Kind, Lua, Returned};
+use crate::server::Server;
+use crate::server::execution::args::Args;
+use crate::server_log;
+
+const PRELUDE: &str = include_str!("prelude.lua");
+
+/// What scripts are compiled as; errors name them so.
+pub(crate) const USER_SCRIPT: &CStr = c"@user_script";
+pub(crate) const USER_FUNCTION: &CStr = c"@user_function";
+
+/// Whose machine it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Engine {
+    Eval,
+    Functions,
+}
+
+pub(crate) struct Machine {
+    pub lua: Lua<Server>,
+    handler: Kept,
+    /// The table that scripts see the globals of.
+    globals: Kept,
+    /// What scripts have as their environment.
+    environment: Kept,
+    /// Called with true before a library loads, with false behind it.
+    loading: Option<Kept>,
+    /// KEYS or ARGV are set.
+    has_words: bool,
+}
+
+/// An error as the handler leaves it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ErrorInfo {
+    /// With its code, without the sign before it; none: the error had none.
+    pub text: Option<Vec<u8>>,
+    pub source: Option<Vec<u8>>,
+    pub line: Option<i64>,
+    /// It was counted where it arose.
+    pub counted: bool,
+}
+
+impl Machine {
+    /// None when there is no memory for it.
+    pub(crate) fn new(engine: Engine) -> Option<Machine> {
+        let mut lua = Lua::new()?;
+        lua.compile(PRELUDE.as_bytes(), c"=redis").ok()?;
+        api::open(&mut lua);
+        lua.push_mark();
+        lua.push_bool(engine == Engine::Eval);
+        lua.push_bool(engine == Engine::Functions);
+        let Ok(results) = lua.call_free(4) else {
+            let said = lua.to_bytes(-1).unwrap_or_default();
+            let said = String::from_utf8_lossy(said).into_owned();
+            server_log!(Level::Warning, "The sandbox of scripts cannot be built: {said}");
+            return None;
+        };
+        let loading = (results == 3).then(|| lua.keep());
+        let globals = lua.keep();
+        let environment = lua.keep();
+        lua.push_function(error_handler);
+        let handler = lua.keep();
+        lua.push_kept(&environment);
+        lua.set_globals();
+        lua.truncate(0);
+        lua.set_interrupt(Server::script_interrupt);
+        lua.collect_garbage();
+        Some(Machine {
+            lua,
+            handler,
+            globals,
+            environment,
+            loading,
+            has_words: false,
+        })
+    }
+
+    /// Compiles `code` into a function that is kept.
+    pub(crate) fn compile(&mut self, code: &[u8], name: &CStr) -> Result<Kept, Vec<u8>> {
+        let kept = keep_frames(code);
+        let done = kept.is_some_and(|code| self.lua.compile(&code, name).is_ok());
+        if !done {
+            // Errors are about the text as it is.
+            self.lua.compile(code, name)?;
+        }
+        Ok(self.lua.keep())
+    }
+
+    /// Gives the function its environment back, after a script that has changed one.
+    pub(crate) fn reset_environment(&mut self, function: &Kept) {
+        self.lua.push_kept(function);
+        self.lua.push_kept(&self.environment);
+        self.lua.set_environment(-2);
+        self.lua.truncate(0);
+    }
+
+    /// Pushes a table of `n` arguments from `from` on.
+    pub(crate) fn push_words(&mut self, args: &Args, from: usize, n: usize) {
+        self.lua.push_table(n, 0);
+        for i in 0..n {
+            self.lua.push_bytes(&args[from + i]);
+            self.lua.set_raw_index(-2, i as i32 + 1);
+        }
+    }
+
+    /// Sets the globals KEYS and ARGV, from two tables on the stack, which are taken.
+    pub(crate) fn set_words(&mut self) {
+        self.has_words = true;
+        self.lua.push_kept(&self.globals);
+        self.lua.insert(1);
+        self.lua.set_raw_field(1, b"ARGV");
+        self.lua.set_raw_field(1, b"KEYS");
+        self.lua.truncate(0);
+    }
+
+    /// KEYS and ARGV are made when somebody asks for them.
+    pub(crate) fn forget_words(&mut self) {
+        if !std::mem::take(&mut self.has_words) {
+            return;
+        }
+        self.lua.push_kept(&self.globals);
+        for name in [&b"KEYS"[..], b"ARGV"] {
+            self.lua.push_nil();
+            self.lua.set_raw_field(1, name);
+        }
+        self.lua.truncate(0);
+    }
+
+    /// Calls `function` with the values on the stack. The result, or the error, is the one value on it; nothing when the script
+    /// was killed.
+    ///
+    /// `started_us` and `threshold_us` are those of [`Lua::call`].
+    pub(crate) fn call(
+        &mut self,
+        server: &mut Server,
+        function: &Kept,
+        started_us: i64,
+        threshold_us: Option<i64>,
+    ) -> Result<(), Failure> {
+        let args = self.lua.top();
+        self.lua.push_kept(&self.handler);
+        self.lua.push_kept(function);
+        if args > 0 {
+            // Below the arguments: the handler, then the function.
+            self.lua.insert(1);
+            self.lua.insert(1);
+        }
+        let result = self
+            .lua
+            .call(server, args as usize, 1, started_us, threshold_us);
+        self.lua.remove(1);
+        result
+    }
+
+    /// The error on top of the stack, which is taken (luaExtractErrorInformation).
+    pub(crate) fn take_error(&mut self) -> ErrorInfo {
+        let info = error_info(&mut self.lua, -1);
+        self.lua.pop(1);
+        info
+    }
+
+    /// A library is about to load, or has loaded: what it sees of the globals changes.
+    pub(crate) fn set_loading(&mut self, loading: bool) {
+        if let Some(switch) = &self.loading {
+            self.lua.push_kept(switch);
+            self.lua.push_bool(loading);
+            // It can only fail for want of memory, which nothing does here.
+            let done = self.lua.call_free(1);
+            debug_assert!(done.is_ok());
+            self.lua.truncate(0);
+        }
+    }
+}
+
+/// What a table that stands for an error says, or the text that is the error.
+pub(crate) fn error_info(stack: &mut crate::script::lua::Stack, at: i32) -> ErrorInfo {
+    let at = if at < 0 { stack.top() + at + 1 } else { at };
+    let mut info = ErrorInfo::default();
+    if stack.kind(at) != Kind::Table {
+        info.text = stack.to_bytes(at).map(|text| [b"ERR ", text].concat());
+        return info;
+    }
+    let top = stack.top();
+    stack.get_raw_field(at, b"err");
+    info.text = stack.to_bytes(-1).map(<[u8]>::to_vec);
+    stack.get_raw_field(at, b"source");
+    info.source = stack.to_bytes(-1).map(<[u8]>::to_vec);
+    stack.get_raw_field(at, b"line");
+    info.line = stack.number(-1).map(|n| n as i64);
+    stack.get_raw_field(at, b"ignore_error_stats_update");
+    info.counted = stack.truth(-1);
+    stack.truncate(top);
+    info
+}
+
+/// Makes a table of whatever a script fails with: `err`, `source`, `line`.
+fn error_handler(call: &mut Call<Server>) -> Returned {
+    let mut info = error_info(call, 1);
+    if call.kind(1) == Kind::Table {
+        // The error of a table that says none is none.
+    } else if info.text.is_none() {
+        let text = match call.kind(1) {
+            Kind::Boolean if call.truth(1) => "true".to_string(),
+            Kind::Boolean => "false".to_string(),
+            Kind::Nil => "nil".to_string(),
+            _ => format!("{}: {:#x}", call.kind_name(1), call.identity(1)),
+        };
+        info.text = Some(format!("ERR {text}").into_bytes());
+    }
+    if let Some((source, line)) = call.script_place(1) {
+        info.source = Some(source);
+        info.line = Some(i64::from(line));
+    }
+    call.truncate(0);
+    call.push_table(0, 4);
+    for (name, value) in [(&b"err"[..], &info.text), (b"source", &info.source)] {
+        if let Some(value) = value {
+            call.push_bytes(value);
+            call.set_raw_field(1, name);
+        }
+    }
+    if let Some(line) = info.line {
+        call.push_number(line as f64);
+        call.set_raw_field(1, b"line");
+    }
+    if info.counted {
+        call.push_bool(true);
+        call.set_raw_field(1, b"ignore_error_stats_update");
+    }
+    Ok(1)
+}

@@ -1,0 +1,323 @@
+-- What scripts find: the sandbox. Run once for each machine, before any script; `machine.rs` passes our own functions.
+--
+-- Every table that scripts share is seen through a proxy, an empty table that reads the real one and refuses writes. What would
+-- reach past a metatable (rawset, table.insert, setmetatable, setfenv, next) is replaced by functions that know the proxies.
+-- The functions of ours that can fail return the mark and their error; `guard` raises it. Functions of the machine itself are
+-- called as tail calls, so that their errors name the script's place and not this file's.
+--
+-- Left out on purpose: newproxy (its finalisers could run Lua code at any time), dofile, loadfile, print, the libraries debug, io,
+-- package, ffi and jit, and of os all but clock. Binary code is never loaded.
+
+local raw, mark, with_debugging, function_engine = ...
+
+local error, type, select, tostring, rawequal = error, type, select, tostring, rawequal
+local rawget, rawset, next, pairs = rawget, rawset, next, pairs
+local setmetatable, getmetatable, setfenv, getfenv = setmetatable, getmetatable, setfenv, getfenv
+local pcall, load, collectgarbage, floor = pcall, load, collectgarbage, math.floor
+local insert, gmatch, string_metatable = table.insert, string.gmatch, getmetatable("")
+local std = _G
+
+local READONLY = "Attempt to modify a readonly table"
+
+-- Proxies ---------------------------------------------------------------------------------------------------------------
+
+local real = {}
+-- What getmetatable shows of a proxy; most have none to show.
+local shown = {}
+
+local function readonly()
+  error(READONLY, 2)
+end
+
+local function protect(t)
+  local proxy = {}
+  real[proxy] = t
+  return setmetatable(proxy, { __index = t, __newindex = readonly, __metatable = false })
+end
+
+-- Functions defined from here on have an environment without anything, which getfenv may show.
+setfenv(1, protect({}))
+
+-- Our own functions -----------------------------------------------------------------------------------------------------
+
+local function check(first, ...)
+  if first == mark then
+    error((...), 0)
+  end
+  return first, ...
+end
+
+local function guard(f)
+  return function(...)
+    return check(f(...))
+  end
+end
+
+local function guarded(library)
+  local t = {}
+  for name, f in pairs(library) do
+    t[name] = type(f) == "function" and guard(f) or f
+  end
+  return t
+end
+
+-- Functions that know proxies -------------------------------------------------------------------------------------------
+
+local base = {}
+
+for name in gmatch("xpcall tostring assert tonumber rawequal type select unpack ipairs error", "%a+") do
+  base[name] = std[name]
+end
+base._VERSION = std._VERSION
+
+function base.rawset(t, k, v)
+  if real[t] then
+    error(READONLY, 2)
+  end
+  return rawset(t, k, v)
+end
+
+function base.rawget(t, k)
+  return rawget(real[t] or t, k)
+end
+
+function base.next(t, k)
+  return next(real[t] or t, k)
+end
+
+function base.pairs(t)
+  local shared = real[t]
+  if not shared then
+    return pairs(t)
+  end
+  -- What is handed out may be written to.
+  local copy = {}
+  for k, v in next, shared do
+    copy[k] = v
+  end
+  return next, copy, nil
+end
+
+function base.setmetatable(t, m)
+  if real[t] then
+    error(READONLY, 2)
+  end
+  return setmetatable(t, m)
+end
+
+function base.getmetatable(t)
+  if real[t] then
+    return shown[t]
+  end
+  return getmetatable(t)
+end
+
+-- The machine's functions that scripts share: their environments are not to be changed.
+local shared_functions = {}
+
+local globals
+
+-- Tail calls keep the levels that these count.
+function base.getfenv(f)
+  if f == 0 then
+    return globals
+  end
+  return getfenv(f)
+end
+
+function base.setfenv(f, t)
+  if f == 0 or real[f] then
+    error(READONLY, 2)
+  end
+  if shared_functions[f] or (type(f) == "number" and f ~= 1) then
+    error("'setfenv' cannot change environment of given object", 2)
+  end
+  raw.note_environment()
+  return setfenv(f, t)
+end
+
+local function caught(ok, e, ...)
+  if ok then
+    return true, e, ...
+  end
+  if type(e) == "table" and not real[e] then
+    local text = e.err
+    if type(text) == "string" or type(text) == "number" then
+      e = text
+    end
+  end
+  return false, e
+end
+
+function base.pcall(...)
+  return caught(pcall(...))
+end
+
+function base.loadstring(s, name)
+  if type(s) ~= "string" and type(s) ~= "number" then
+    error("bad argument #1 to 'loadstring' (string expected, got " .. (s == nil and "no value" or type(s)) .. ")", 2)
+  end
+  s = tostring(s)
+  return load(s, name or s, "t")
+end
+
+function base.load(f, name)
+  if type(f) ~= "function" then
+    error("bad argument #1 to 'load' (function expected, got " .. (f == nil and "no value" or type(f)) .. ")", 2)
+  end
+  return load(f, name or "=(load)", "t")
+end
+
+-- A script may ask for a collection, but not switch it off for those after it.
+function base.collectgarbage(option, n)
+  if option == "count" then
+    return collectgarbage("count")
+  end
+  if option == nil or option == "collect" or option == "step" then
+    return collectgarbage(option or "collect", n)
+  end
+  if option == "stop" or option == "restart" or option == "setpause" or option == "setstepmul" then
+    return 0
+  end
+  error("bad argument #1 to 'collectgarbage' (invalid option '" .. tostring(option) .. "')", 2)
+end
+
+function base.gcinfo()
+  return floor(collectgarbage("count"))
+end
+
+-- Libraries -------------------------------------------------------------------------------------------------------------
+
+local function chosen(library, names)
+  local t = {}
+  for name in gmatch(names, "%w+") do
+    t[name] = library[name]
+  end
+  return t
+end
+
+local libraries = {
+  string = chosen(std.string, "byte char dump format len lower reverse sub upper"),
+  table = chosen(std.table, "concat foreach foreachi getn insert maxn remove sort"),
+  math = chosen(
+    std.math,
+    "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min mod modf pi pow rad sin "
+      .. "sinh sqrt tan tanh"
+  ),
+  bit = chosen(std.bit, "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex"),
+  os = chosen(std.os, "clock"),
+  coroutine = chosen(std.coroutine, "create resume running status wrap yield"),
+  cjson = guarded(raw.cjson),
+  cmsgpack = guarded(raw.cmsgpack),
+  struct = guarded(raw.struct),
+}
+libraries.math.mod = libraries.math.fmod
+
+for name, f in pairs(guarded(raw.string)) do
+  libraries.string[name] = f
+end
+for name, f in pairs(guarded(raw.math)) do
+  libraries.math[name] = f
+end
+
+function libraries.table.insert(t, ...)
+  if real[t] then
+    error(READONLY, 2)
+  end
+  return insert(t, ...)
+end
+
+-- redis.* ---------------------------------------------------------------------------------------------------------------
+
+local call = raw.redis.call
+local redis = {}
+
+for name, v in pairs(raw.redis) do
+  if type(v) == "function" then
+    v = guard(v)
+  end
+  redis[name] = v
+end
+
+function redis.call(...)
+  local reply, e = call(...)
+  if e then
+    error(e, 0)
+  end
+  return reply
+end
+
+-- Its errors are values.
+redis.pcall = raw.redis.pcall
+
+if not with_debugging then
+  redis.breakpoint, redis.debug, redis.replicate_commands = nil, nil, nil
+end
+
+-- Globals ---------------------------------------------------------------------------------------------------------------
+
+local real_globals = base
+
+local function nonexistent(t, k)
+  if type(k) ~= "string" and type(k) ~= "number" then
+    error("Second argument to luaProtectedTableError must be a string or number", 2)
+  end
+  error("Script attempted to access nonexistent global variable '" .. k .. "'", 2)
+end
+
+local function note(library)
+  for _, f in next, library do
+    if type(f) == "function" then
+      shared_functions[f] = true
+    end
+  end
+end
+
+note(base)
+note(redis)
+for name, library in next, libraries do
+  note(library)
+  real_globals[name] = protect(library)
+end
+local shown_redis = protect(redis)
+real_globals.redis, real_globals.server = shown_redis, shown_redis
+
+string_metatable.__index = libraries.string
+string_metatable.__metatable = protect({ __index = real_globals.string })
+
+local missing = { __index = nonexistent }
+setmetatable(real_globals, missing)
+globals = protect(real_globals)
+real_globals._G = globals
+shown[globals] = protect(missing)
+
+if not function_engine then
+  return globals, real_globals
+end
+
+-- Functions -------------------------------------------------------------------------------------------------------------
+
+-- While a library loads, all that there is of the globals is a `redis` of its own, to register functions with.
+local loading_redis = {}
+for name in gmatch("log LOG_DEBUG LOG_VERBOSE LOG_NOTICE LOG_WARNING REDIS_VERSION REDIS_VERSION_NUM", "[%u%l_]+") do
+  loading_redis[name] = redis[name]
+end
+loading_redis.register_function = guard(raw.register_function)
+note(loading_redis)
+setmetatable(loading_redis, missing)
+local loading_globals = setmetatable({}, missing)
+local shown_loading = protect(loading_redis)
+loading_globals.redis, loading_globals.server = shown_loading, shown_loading
+
+-- The environment of libraries is a proxy whose source can be changed.
+local reads = { __index = real_globals, __newindex = readonly, __metatable = false }
+local environment = setmetatable({}, reads)
+real[environment] = real_globals
+shown[environment] = protect({})
+real_globals._G = environment
+globals = environment
+
+return environment, real_globals, function(loading)
+  reads.__index = loading and loading_globals or real_globals
+  real[environment] = loading and loading_globals or real_globals
+end

@@ -1,0 +1,542 @@
+//! One run of a script or function: what is checked before it, the commands it calls, its time, its end (script.c).
+//!
+//! The machine is taken out of the server for the run, and the server is lent to it. The commands come from one client without
+//! a connection, the script client, whose output is what the script gets to see.
+//!
+//! Invariant: `Scripts::run` is set exactly while a script runs. What it did goes out with the command that called it, as its
+//! effects; the call itself does not, but in verbatim mode (`verbatim.rs`).
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use crate::base::log::Level;
+use crate::script::lua::{Failure, Kept, Verdict};
+use crate::script::machine::{Engine, Machine};
+use crate::script::state::{Run, RunFlags, ScriptFlags};
+use crate::server::Server;
+use crate::server::clients::client::PROTO_REPLY_CHUNK_BYTES;
+use crate::server::clients::flags::{
+    CLIENT_DENY_BLOCKING, CLIENT_FAKE, CLIENT_HELD, CLIENT_SCRIPT, ClientId,
+};
+use crate::server::execution::args::Args;
+use crate::server::execution::command::{CommandFlags, CommandId};
+use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
+use crate::server_log;
+
+/// What a command has replied to a script.
+pub(super) struct ScriptReply {
+    first: Vec<u8>,
+    whole: Option<Vec<u8>>,
+}
+
+impl ScriptReply {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.whole.as_deref().unwrap_or(&self.first)
+    }
+}
+
+/// What a script is called with.
+pub(super) struct Invocation<'a> {
+    pub caller: ClientId,
+    pub engine: Engine,
+    pub name: Rc<[u8]>,
+    pub flags: ScriptFlags,
+    /// EVAL_RO, EVALSHA_RO, FCALL_RO.
+    pub read_only: bool,
+    /// The command that calls it; arguments 3 to `3 + keys` are keys, the rest is the script's.
+    pub args: &'a Args<'a>,
+    pub keys: usize,
+}
+
+type Refusal = Cow<'static, str>;
+
+impl Server {
+    /// Whose commands are never refused: our master's, and those of a file (mustObeyClient).
+    pub(crate) fn must_obey_client(&self, cid: ClientId) -> bool {
+        self.is_master_client(cid)
+            || (self.loading.is_some() && self.clients.get(cid).is_some_and(|c| c.conn.is_none()))
+    }
+
+    /// The data of a broken link are not to be served.
+    fn is_stale(&self) -> bool {
+        self.repl.master_host.is_some()
+            && !self.repl.link.is_connected()
+            && !self.config.replica_serve_stale_data
+    }
+
+    /// The script client, made when it is needed first.
+    fn script_client(&mut self) -> ClientId {
+        if let Some(cid) = self.scripts.client.filter(|cid| self.clients.get(*cid).is_some()) {
+            return cid;
+        }
+        let cid = self.clients.create_client(None, self.clock.unix_s);
+        self.exec.fake_clients += 1;
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.flags |= CLIENT_SCRIPT | CLIENT_DENY_BLOCKING;
+            c.authenticated = true;
+            // Its output is read by the script: it never stands in the queue of those who are written to.
+            c.pending_write = true;
+            c.out.buf = Vec::with_capacity(PROTO_REPLY_CHUNK_BYTES);
+        }
+        self.scripts.client = Some(cid);
+        cid
+    }
+
+    // Before and after -------------------------------------------------------------------------------------------------
+
+    /// Why the script may not run now, if it may not (scriptPrepareForRun).
+    fn script_refusal(&self, call: &Invocation) -> Option<Refusal> {
+        let (flags, obey) = (call.flags, self.must_obey_client(call.caller));
+        if flags.contains(ScriptFlags::EVAL_COMPAT_MODE) {
+            let text = "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+            return self.is_stale().then_some(text.into());
+        }
+        if self.is_stale() && !flags.contains(ScriptFlags::ALLOW_STALE) {
+            return Some(
+                "-MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is \
+                 not set on the script."
+                    .into(),
+            );
+        }
+        if !flags.contains(ScriptFlags::NO_WRITES) {
+            if self.is_replica() && self.config.replica_read_only && !obey {
+                let text = "-READONLY Can not run script with write flag on readonly replica";
+                return Some(text.into());
+            }
+            if !obey && let Some(denied) = self.denied_by_disk_error() {
+                let of_aof = denied.strip_prefix("-MISCONF Errors writing to the AOF file: ");
+                return Some(match of_aof {
+                    None => "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \
+                             disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
+                        .into(),
+                    Some(problem) => format!(
+                        "-MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. \
+                         Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error: {problem}"
+                    )
+                    .into(),
+                });
+            }
+            if call.read_only {
+                return Some("Can not execute a script with write flag using *_ro command.".into());
+            }
+            if let Some(text) = self.too_few_good_replicas() {
+                return Some(text.into());
+            }
+        }
+        let short = ScriptFlags::ALLOW_OOM | ScriptFlags::NO_WRITES;
+        if self.is_over_memory() && !flags.intersects(short) {
+            let text = "-OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
+            return Some(text.into());
+        }
+        None
+    }
+
+    /// Memory was over the limit when the command began.
+    fn is_over_memory(&self) -> bool {
+        self.config.maxmemory != 0 && self.scripts.pre_command_oom
+    }
+
+    /// Runs `function` and replies with what it returns (luaCallFunction).
+    pub(super) fn run_script(&mut self, mut machine: Box<Machine>, function: &Kept, call: &Invocation) -> Box<Machine> {
+        if let Some(text) = self.script_refusal(call) {
+            self.add_reply_error(call.caller, &text);
+            return machine;
+        }
+        let client = self.script_client();
+        let db = self.client_db(call.caller);
+        if let Some(c) = self.clients.get_mut(client) {
+            c.db = db;
+            c.resp = 2;
+        }
+        let declared = !call.flags.contains(ScriptFlags::EVAL_COMPAT_MODE);
+        let mut flags = RunFlags::empty();
+        flags.set(
+            RunFlags::READ_ONLY,
+            call.read_only || declared && call.flags.contains(ScriptFlags::NO_WRITES),
+        );
+        flags.set(
+            RunFlags::ALLOW_OOM,
+            declared && call.flags.contains(ScriptFlags::ALLOW_OOM),
+        );
+        flags.set(
+            RunFlags::ALLOW_CROSS_SLOT,
+            !declared || call.flags.contains(ScriptFlags::ALLOW_CROSS_SLOT),
+        );
+        let started_us = self.clock.unix_us;
+        self.scripts.run = Some(Run {
+            engine: call.engine,
+            caller: call.caller,
+            name: call.name.clone(),
+            flags,
+            target: PROPAGATE_AOF | PROPAGATE_REPL,
+            started_us,
+            last_us: started_us,
+            slowest: None,
+            command: (call.engine == Engine::Functions).then(|| call.args.to_owned()),
+        });
+        if self.config.lua_memory_limit != 0 {
+            self.limit_memory(&mut machine);
+        }
+        let threshold = self.config.busy_reply_threshold.saturating_mul(1000);
+        let threshold = (threshold > 0).then_some(threshold);
+        let result = machine.call(self, function, started_us, threshold);
+        let resp = self.clients.get(client).map_or(2, |c| c.resp);
+        match result {
+            Ok(()) => self.lua_reply_to_redis_reply(call.caller, resp, &mut machine.lua),
+            Err(failure) => self.script_error(&mut machine, failure, call),
+        }
+        machine.lua.truncate(0);
+        self.reset_run(call);
+        self.scripts.library_state.reset();
+        if std::mem::take(&mut self.scripts.environment_changed) {
+            machine.reset_environment(function);
+        }
+        machine
+    }
+
+    #[cold]
+    fn limit_memory(&mut self, machine: &mut Machine) {
+        let limit = usize::try_from(self.config.lua_memory_limit).unwrap_or(usize::MAX);
+        // A limit is about what is used, not about what has not been collected yet.
+        if machine.lua.memory() > limit / 2 {
+            machine.lua.collect_garbage();
+        }
+        machine.lua.set_memory_limit(Some(limit));
+    }
+
+    /// Replies with the error on the machine's stack.
+    #[cold]
+    fn script_error(&mut self, machine: &mut Machine, failure: Failure, call: &Invocation) {
+        let name = String::from_utf8_lossy(&call.name).into_owned();
+        if failure == Failure::Killed {
+            server_log!(Level::Notice, "Lua script killed by user with SCRIPT KILL.");
+            let place = machine.lua.killed_at();
+            let mut text = b"-ERR Script killed by user with SCRIPT KILL...".to_vec();
+            push_place(&mut text, &name, place.as_ref().map(|(s, l)| (&s[..], i64::from(*l))));
+            return self.add_reply_error_of_script(call.caller, &text, false);
+        }
+        if machine.lua.kind(-1) != crate::script::lua::Kind::Table {
+            let said = machine.lua.to_bytes(-1).unwrap_or(b"execution failure");
+            let said = String::from_utf8_lossy(&said[..said.len().min(100)]).into_owned();
+            if machine.lua.was_exhausted() {
+                machine.lua.truncate(0);
+                machine.lua.collect_garbage();
+            }
+            return self.add_reply_error(
+                call.caller,
+                &format!("Error running script {name}, {said}\n"),
+            );
+        }
+        let info = machine.take_error();
+        let mut text = b"-".to_vec();
+        text.extend_from_slice(&info.text.unwrap_or_default());
+        let place = info.source.as_deref().zip(info.line);
+        push_place(&mut text, &name, place);
+        self.add_reply_error_of_script(call.caller, &text, info.counted);
+    }
+
+    /// The run is over (scriptResetRun).
+    fn reset_run(&mut self, call: &Invocation) {
+        let run = self.scripts.run.take();
+        self.prevent_command_propagation();
+        let Some(run) = run else {
+            return;
+        };
+        if run.flags.contains(RunFlags::TIMED_OUT) {
+            self.unprotect_client(call.caller);
+            self.release_master();
+            self.exec.clock_stale = true;
+            self.refresh_shortcuts(call.caller);
+        }
+    }
+
+    // Commands of a script ---------------------------------------------------------------------------------------------
+
+    /// Runs a command of the running script; the script client's output is its reply. The error: it was refused
+    /// (scriptCall).
+    pub(super) fn script_call(&mut self, args: &Args) -> Result<(), Refusal> {
+        let Some(client) = self.scripts.client else {
+            return Err("a script without its client".into());
+        };
+        let id = match self.script_command(args) {
+            Ok(id) => id,
+            Err((text, id)) => {
+                self.reject_script_command(client, id, &text);
+                return Err(text);
+            }
+        };
+        let Some(run) = &mut self.scripts.run else {
+            return Err("a command of a script that does not run".into());
+        };
+        if self.commands.row(id).flags.contains(CommandFlags::WRITE) {
+            run.flags |= RunFlags::WRITE_DIRTY;
+        }
+        let (last, target) = (run.last_us, run.target);
+        if let Some(c) = self.clients.get_mut(client) {
+            // It hears what its commands reply.
+            c.flags &= !CLIENT_FAKE;
+        }
+        let end = self.call_in_unit(client, id, args, last, target);
+        if let Some(c) = self.clients.get_mut(client) {
+            c.flags |= CLIENT_FAKE;
+            c.last_cmd = Some(id);
+        }
+        if let Some(run) = &mut self.scripts.run {
+            let us = (end - last).max(0) as u64;
+            run.last_us = end;
+            if run.slowest.is_none_or(|(_, most)| us > most) {
+                run.slowest = Some((id, us));
+            }
+        }
+        Ok(())
+    }
+
+    /// The command that a script calls, if it may; else why not, and the command where there is one.
+    #[inline]
+    fn script_command(&mut self, args: &Args) -> Result<CommandId, (Refusal, Option<CommandId>)> {
+        let unknown = || ("Unknown Redis command called from script".into(), None);
+        let mut id = self.lookup_cached(args).ok_or_else(unknown)?;
+        if self.commands.row(id).has_subcommands() && args.len() > 1 {
+            id = self
+                .commands
+                .lookup_subcommand(id, &args[1])
+                .ok_or_else(unknown)?;
+        }
+        let row = self.commands.row(id);
+        let refuse = |text: &'static str| Err((text.into(), Some(id)));
+        if row.proc.is_none() || !row.accepts_argc(args.len()) {
+            return refuse("Wrong number of args calling Redis command from script");
+        }
+        let flags = row.flags;
+        if flags.contains(CommandFlags::NOSCRIPT) && !self.scripts.allow_all_commands {
+            return refuse("This Redis command is not allowed from script");
+        }
+        let Some(run) = &self.scripts.run else {
+            return refuse("a command of a script that does not run");
+        };
+        let run_flags = run.flags;
+        const WRITES: CommandFlags =
+            CommandFlags::of(&[CommandFlags::WRITE, CommandFlags::MAY_REPLICATE]);
+        if run_flags.contains(RunFlags::READ_ONLY) && flags.intersects(WRITES) {
+            return refuse("Write commands are not allowed from read-only scripts.");
+        }
+        if (self.exec.unusual || self.is_replica())
+            && let Some(text) = self.script_command_refusal(flags, run_flags)
+        {
+            return Err((text, Some(id)));
+        }
+        Ok(id)
+    }
+
+    /// What the server's state says against a command of a script (scriptVerifyAllowStale, scriptVerifyWriteCommandAllow,
+    /// scriptVerifyOOM).
+    #[cold]
+    fn script_command_refusal(&self, flags: CommandFlags, run: RunFlags) -> Option<Refusal> {
+        if self.is_stale() && !flags.contains(CommandFlags::STALE) {
+            return Some("Can not execute the command on a stale replica".into());
+        }
+        // What has begun to write cannot be stopped in its middle.
+        if run.contains(RunFlags::WRITE_DIRTY) {
+            return None;
+        }
+        let caller = self.scripts.run.as_ref().map(|r| r.caller)?;
+        let obey = self.must_obey_client(caller);
+        if flags.contains(CommandFlags::WRITE) {
+            if self.is_replica() && self.config.replica_read_only && !obey {
+                let text = "-READONLY You can't write against a read only replica.";
+                return Some(text.into());
+            }
+            if let Some(denied) = self.denied_by_disk_error() {
+                return Some(denied);
+            }
+            if let Some(text) = self.too_few_good_replicas() {
+                return Some(text.into());
+            }
+        }
+        let oom = !run.contains(RunFlags::ALLOW_OOM)
+            && self.is_over_memory()
+            && !obey
+            && flags.contains(CommandFlags::DENYOOM);
+        oom.then_some("-OOM command not allowed when used memory > 'maxmemory'.".into())
+    }
+
+    /// A refused command counts as one, and as an error.
+    #[cold]
+    fn reject_script_command(&mut self, client: ClientId, id: Option<CommandId>, text: &str) {
+        self.count_error_of_script(client, text);
+        if let Some(id) = id {
+            self.commands.stats_mut(id).rejected_calls += 1;
+        }
+    }
+
+    /// The output of the script client. It comes back by [`Server::give_script_reply`].
+    pub(super) fn take_script_reply(&mut self) -> ScriptReply {
+        let client = self.scripts.client.and_then(|cid| self.clients.get_mut(cid));
+        let Some(c) = client else {
+            return ScriptReply {
+                first: Vec::new(),
+                whole: None,
+            };
+        };
+        let first = std::mem::take(&mut c.out.buf);
+        let whole = (!c.out.list.is_empty()).then(|| {
+            let mut whole = first.clone();
+            for part in &c.out.list {
+                whole.extend_from_slice(part.as_slice());
+            }
+            c.out.list.clear();
+            c.out.list_bytes = 0;
+            whole
+        });
+        ScriptReply { first, whole }
+    }
+
+    pub(super) fn give_script_reply(&mut self, reply: ScriptReply) {
+        if let Some(c) = self.scripts.client.and_then(|cid| self.clients.get_mut(cid)) {
+            c.out.buf = reply.first;
+            c.out.buf.clear();
+        }
+    }
+
+    /// `redis.setresp`
+    pub(super) fn set_script_resp(&mut self, version: u8) {
+        if let Some(c) = self.scripts.client.and_then(|cid| self.clients.get_mut(cid)) {
+            c.resp = version;
+        }
+    }
+
+    // Time -------------------------------------------------------------------------------------------------------------
+
+    /// A script that is due: others are served (scriptInterrupt). Called from within it.
+    pub(super) fn script_interrupt(&mut self) -> Verdict {
+        let Some(run) = &mut self.scripts.run else {
+            return match self.is_loading_too_long() {
+                true => Verdict::Kill,
+                false => Verdict::Continue,
+            };
+        };
+        if !run.flags.contains(RunFlags::TIMED_OUT) {
+            run.flags |= RunFlags::TIMED_OUT;
+            let (engine, caller, name) = (run.engine, run.caller, run.name.clone());
+            let ms = (crate::base::clock::ustime() - run.started_us).max(0) / 1000;
+            server_log!(
+                Level::Warning,
+                "Slow script detected: still in execution after {ms} milliseconds. You can try killing the script using the \
+                 {} command. Script name is: {}.",
+                kill_command(engine),
+                String::from_utf8_lossy(&name)
+            );
+            // Its connection may end meanwhile; the client stays until the script is over.
+            self.protect_client(caller);
+            self.hold_master();
+        }
+        self.process_events_while_blocked();
+        match &self.scripts.run {
+            Some(run) if run.flags.contains(RunFlags::KILLED) => Verdict::Kill,
+            _ => Verdict::Continue,
+        }
+    }
+
+    /// The master is not told that we are busy: what it sends waits. Also called when its link comes while we are.
+    pub(crate) fn hold_master(&mut self) {
+        let caller = self.scripts.run.as_ref().map(|r| r.caller);
+        if let Some(master) = self.repl.link.client().filter(|m| Some(*m) != caller)
+            && let Some(c) = self.clients.get_mut(master)
+        {
+            c.flags |= CLIENT_HELD;
+        }
+    }
+
+    fn release_master(&mut self) {
+        if let Some(master) = self.repl.link.client()
+            && let Some(c) = self.clients.get_mut(master)
+            && c.has(CLIENT_HELD)
+        {
+            c.flags &= !CLIENT_HELD;
+            self.exec.unblocked.push(master);
+        }
+    }
+
+    /// What others are told while a script has been running for too long.
+    pub(crate) fn busy_script_error(&self) -> &'static str {
+        match &self.scripts.run {
+            Some(run) if run.engine == Engine::Functions => {
+                "-BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+            }
+            _ => "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+        }
+    }
+
+    /// SCRIPT KILL and FUNCTION KILL (scriptKill).
+    pub(super) fn script_kill(&mut self, cid: ClientId, engine: Engine) {
+        let Some(run) = &self.scripts.run else {
+            return self.add_reply_error(cid, "-NOTBUSY No scripts in execution right now.");
+        };
+        let (caller, flags, runs) = (run.caller, run.flags, run.engine);
+        if self.must_obey_client(caller) {
+            return self.add_reply_error(
+                cid,
+                "-UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be \
+                 killed.",
+            );
+        }
+        if flags.contains(RunFlags::WRITE_DIRTY) {
+            return self.add_reply_error(
+                cid,
+                "-UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the \
+                 script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
+            );
+        }
+        if runs != engine {
+            let text = self.busy_script_error();
+            return self.add_reply_error(cid, text);
+        }
+        if let Some(run) = &mut self.scripts.run {
+            run.flags |= RunFlags::KILLED;
+        }
+        self.add_reply_ok(cid);
+    }
+
+    // Machines ---------------------------------------------------------------------------------------------------------
+
+    /// Takes the machine of an engine out, made when it is needed first.
+    pub(super) fn take_machine(&mut self, engine: Engine) -> Option<(Box<Machine>, u64)> {
+        let scripts = &mut self.scripts;
+        let (place, generation) = match engine {
+            Engine::Eval => (&mut scripts.eval, scripts.eval_generation),
+            Engine::Functions => (&mut scripts.functions, scripts.functions_generation),
+        };
+        let machine = match place.take() {
+            Some(machine) => machine,
+            None => Box::new(Machine::new(engine)?),
+        };
+        Some((machine, generation))
+    }
+
+    /// Puts it back, unless it has been given up meanwhile.
+    pub(super) fn put_machine(&mut self, engine: Engine, machine: Box<Machine>, generation: u64) {
+        let scripts = &mut self.scripts;
+        let (place, now) = match engine {
+            Engine::Eval => (&mut scripts.eval, scripts.eval_generation),
+            Engine::Functions => (&mut scripts.functions, scripts.functions_generation),
+        };
+        if generation == now {
+            *place = Some(machine);
+        }
+    }
+}
+
+fn kill_command(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Eval => "SCRIPT KILL",
+        Engine::Functions => "FUNCTION KILL",
+    }
+}
+
+fn push_place(text: &mut Vec<u8>, name: &str, place: Option<(&[u8], i64)>) {
+    if let Some((source, line)) = place {
+        text.extend_from_slice(format!(" script: {name}, on ").as_bytes());
+        text.extend_from_slice(source);
+        text.extend_from_slice(format!(":{line}.").as_bytes());
+    }
+}
