@@ -463,7 +463,9 @@ fn sort_generic(server: &mut Server, cid: ClientId, args: &Args, readonly: bool)
         }
         len = e.any_value().map_or(0, |v| v.len());
     }
-    if o.dont_sort && kind == Type::Set && o.store.is_some() {
+    // What is stored, or given to a script, does not depend on how a set happens to lie in memory.
+    let settled = o.store.is_some() || server.is_script_client(cid);
+    if o.dont_sort && kind == Type::Set && settled {
         // A set has no order of its own that a replica would share.
         o.dont_sort = false;
         o.alpha = true;

@@ -74,7 +74,7 @@ impl Machine {
         lua.set_globals();
         lua.truncate(0);
         lua.set_interrupt(Server::script_interrupt);
-        lua.collect_garbage();
+        lua.settle();
         Some(Machine {
             lua,
             handler,
@@ -172,12 +172,13 @@ impl Machine {
     /// A library is about to load, or has loaded: what it sees of the globals changes.
     pub(crate) fn set_loading(&mut self, loading: bool) {
         if let Some(switch) = &self.loading {
+            let top = self.lua.top();
             self.lua.push_kept(switch);
             self.lua.push_bool(loading);
             // It can only fail for want of memory, which nothing does here.
             let done = self.lua.call_free(1);
             debug_assert!(done.is_ok());
-            self.lua.truncate(0);
+            self.lua.truncate(top);
         }
     }
 }

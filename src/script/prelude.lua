@@ -213,6 +213,16 @@ local libraries = {
 }
 libraries.math.mod = libraries.math.fmod
 
+-- The machine's own takes a huge negative width for one of 254 digits.
+local tohex = libraries.bit.tohex
+function libraries.bit.tohex(x, ...)
+  local n = ...
+  if type(n) == "number" and (n > 8 or n < -8) then
+    return tohex(x, n > 0 and 8 or -8)
+  end
+  return tohex(x, ...)
+end
+
 for name, f in pairs(guarded(raw.string)) do
   libraries.string[name] = f
 end

@@ -57,6 +57,11 @@ impl Server {
             || (self.loading.is_some() && self.clients.get(cid).is_some_and(|c| c.conn.is_none()))
     }
 
+    /// Whether it is where the commands of scripts come from.
+    pub(crate) fn is_script_client(&self, cid: ClientId) -> bool {
+        self.scripts.client == Some(cid)
+    }
+
     /// The data of a broken link are not to be served.
     fn is_stale(&self) -> bool {
         self.repl.master_host.is_some()

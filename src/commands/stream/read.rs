@@ -61,6 +61,13 @@ impl Server {
                 i += 1;
                 let unit = TimeoutUnit::Milliseconds;
                 parsed.timeout = Some(self.get_timeout_or_reply(cid, &args[i], unit)?);
+                if self.is_script_client(cid) {
+                    let name = String::from_utf8_lossy(&args[0]);
+                    let text =
+                        format!("{name} command is not allowed with BLOCK option from scripts");
+                    self.add_reply_error(cid, &text);
+                    return None;
+                }
             } else if args.is(i, "count") && more > 0 {
                 i += 1;
                 let n = self.get_long_long_or_reply(cid, args, i)?;

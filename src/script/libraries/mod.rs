@@ -88,6 +88,13 @@ impl LibraryState {
         }
     }
 
+    /// Bytes that are held between calls.
+    #[cfg(test)]
+    fn kept_bytes(&self) -> usize {
+        let choices = self.buffers.choices.capacity() * size_of::<string::Choice>();
+        self.buffers.input.capacity() + self.buffers.output.capacity() + choices
+    }
+
     /// Random numbers from `seed` on, for scripts that have to draw the same ones wherever they run. They stay so.
     pub(crate) fn seed_random(&mut self, seed: i32) {
         self.random = random::Random::seeded(seed);
