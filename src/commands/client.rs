@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::base::num::string2ll;
-use crate::commands::connection::DEFAULT_USER;
+use crate::commands::connection::{BAD_CLIENT_NAME, DEFAULT_USER, validate_client_attr};
 use crate::server::Server;
 use crate::server::clients::client::ClientType;
 use crate::server::clients::flags::{
@@ -19,10 +19,6 @@ use crate::server::execution::blocked::{
     PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTIONS_CLIENT_ALL_SET, PAUSE_ACTIONS_CLIENT_WRITE_SET,
     PausePurpose,
 };
-
-/// Why a name is refused.
-pub(crate) const BAD_CLIENT_NAME: &str =
-    "Client names cannot contain spaces, newlines or special characters.";
 
 const HELP: &[&str] = &[
     "CACHING (YES|NO)",
@@ -77,11 +73,6 @@ const HELP: &[&str] = &[
     "NO-TOUCH (ON|OFF)",
     "    Will not touch LRU/LFU stats when this mode is on.",
 ];
-
-/// Whether a client's name, or its library's, keeps CLIENT LIST's lines splittable at blanks (validateClientAttr).
-pub(crate) fn validate_client_attr(s: &[u8]) -> bool {
-    s.iter().all(|b| (b'!'..=b'~').contains(b))
-}
 
 /// CLIENT HELP
 pub(crate) fn client_help_command(server: &mut Server, cid: ClientId, args: &Args) {

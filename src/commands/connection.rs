@@ -5,7 +5,6 @@
 //! [`Server::acl_authenticate_user`] and [`Server::client_set_default_auth`].
 
 use crate::base::num::string2ll;
-use crate::commands::client::validate_client_attr;
 use crate::server::clients::flags::{
     CLIENT_ASKING, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB,
     CLIENT_READONLY, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, ClientId,
@@ -16,7 +15,16 @@ use crate::server::{REDIS_VERSION, Server};
 /// The only user.
 pub(crate) const DEFAULT_USER: &str = "default";
 
+/// Why a client's name is refused.
+pub(crate) const BAD_CLIENT_NAME: &str =
+    "Client names cannot contain spaces, newlines or special characters.";
+
 const WRONGPASS: &str = "-WRONGPASS invalid username-password pair or user is disabled.";
+
+/// Whether a client's name, or its library's, keeps CLIENT LIST's lines splittable at blanks (validateClientAttr).
+pub(crate) fn validate_client_attr(s: &[u8]) -> bool {
+    s.iter().all(|b| (b'!'..=b'~').contains(b))
+}
 
 /// PING [message]
 pub(crate) fn ping_command(server: &mut Server, cid: ClientId, args: &Args) {
@@ -195,7 +203,7 @@ pub(crate) fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
             i += 3;
         } else if args.is(i, "SETNAME") && more >= 1 {
             if !validate_client_attr(&args[i + 1]) {
-                return server.add_reply_error(cid, crate::commands::client::BAD_CLIENT_NAME);
+                return server.add_reply_error(cid, BAD_CLIENT_NAME);
             }
             name = Some(&args[i + 1]);
             i += 2;

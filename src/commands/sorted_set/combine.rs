@@ -1,7 +1,7 @@
 //! Unions, intersections and differences of sorted sets and plain sets, whose members have the score 1
 //! (zunionInterDiffGenericCommand).
 
-use super::{add_reply_pair, add_reply_pairs_len};
+use super::reply::{add_reply_pair, add_reply_pairs_len};
 use crate::base::num::{D2STRING_SIZE, d2string};
 use crate::ds::listpack::LpValue;
 use crate::server::Server;

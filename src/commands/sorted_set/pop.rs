@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::add_reply_member;
+use super::reply::add_reply_member;
 use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::commands::change::Collection;
 use crate::ds::listpack::LpValue;

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{NOT_A_LEX_RANGE, NOT_A_SCORE_RANGE, add_reply_pair, add_reply_pairs_len};
+use super::reply::{NOT_A_LEX_RANGE, NOT_A_SCORE_RANGE, add_reply_pair, add_reply_pairs_len};
 use crate::base::num::{D2STRING_SIZE, d2string};
 use crate::server::Server;
 use crate::server::clients::client::Clients;

@@ -13,6 +13,7 @@ use crate::server::execution::blocked::{
     PAUSE_ACTION_REPLICA, PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose,
 };
 use crate::server::persist::ChildKind;
+use crate::server::process::supervise::pid_file_path;
 use crate::server::replica::ReplState;
 use crate::server_log;
 
@@ -216,7 +217,7 @@ impl Server {
                 }
             }
         }
-        if let Some(path) = crate::server::process::startup::pid_file_path(&self.config) {
+        if let Some(path) = pid_file_path(&self.config) {
             server_log!(Level::Notice, "Removing the pid file.");
             let _ = std::fs::remove_file(path);
         }
