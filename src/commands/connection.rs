@@ -5,10 +5,7 @@
 //! [`Server::acl_authenticate_user`] and [`Server::client_set_default_auth`].
 
 use crate::base::num::string2ll;
-use crate::server::clients::flags::{
-    CLIENT_ASKING, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB,
-    CLIENT_READONLY, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::{REDIS_VERSION, Server};
 
@@ -35,7 +32,7 @@ pub(crate) fn ping_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(c) = clients.prepare_client_to_write(cid) else {
         return;
     };
-    if c.has(CLIENT_PUBSUB) && c.resp == 2 {
+    if c.has(ClientFlags::PUBSUB) && c.resp == 2 {
         clients.add_reply_proto(cid, b"*2\r\n$4\r\npong\r\n");
         clients.add_reply_bulk(cid, if args.len() == 2 { &args[1] } else { b"" });
     } else if args.len() == 1 {
@@ -126,20 +123,22 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        let was_monitor = c.has(CLIENT_MONITOR);
+        let was_monitor = c.has(ClientFlags::MONITOR);
         if was_monitor {
-            c.flags &= !(CLIENT_MONITOR | CLIENT_SLAVE);
+            c.flags.remove(ClientFlags::MONITOR | ClientFlags::SLAVE);
         }
         c.db = 0;
         c.resp = 2;
         c.name = None;
-        c.flags &= !(CLIENT_ASKING
-            | CLIENT_READONLY
-            | CLIENT_PUBSUB
-            | CLIENT_REPLY_OFF
-            | CLIENT_REPLY_SKIP_NEXT
-            | CLIENT_NO_TOUCH
-            | CLIENT_NO_EVICT);
+        c.flags.remove(
+            ClientFlags::ASKING
+                | ClientFlags::READONLY
+                | ClientFlags::PUBSUB
+                | ClientFlags::REPLY_OFF
+                | ClientFlags::REPLY_SKIP_NEXT
+                | ClientFlags::NO_TOUCH
+                | ClientFlags::NO_EVICT,
+        );
         if was_monitor {
             self.clients.monitors.retain(|m| *m != cid);
         }
@@ -271,8 +270,8 @@ pub(crate) fn reset_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let Some(c) = server.clients.get(cid) else {
         return;
     };
-    let replica = c.has(CLIENT_SLAVE) && !c.has(CLIENT_MONITOR);
-    if replica || c.has(CLIENT_MASTER) {
+    let replica = c.has(ClientFlags::SLAVE) && !c.has(ClientFlags::MONITOR);
+    if replica || c.has(ClientFlags::MASTER) {
         return server.add_reply_error(cid, "can only reset normal client connections");
     }
     server.clear_client_connection_state(cid);

@@ -5,7 +5,7 @@ use crate::base::num::string2ll;
 use crate::base::split_args::sdssplitargs;
 use crate::replication::{FailoverRequest, WAITAOF_WITHOUT_AOF};
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_SLAVE, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::block::BlockType;
 use crate::server::execution::blocked::TimeoutUnit;
@@ -37,7 +37,7 @@ pub(crate) fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args)
         }
         return server.add_reply_ok(cid);
     }
-    if server.clients[cid].has(CLIENT_SLAVE) {
+    if server.clients[cid].has(ClientFlags::SLAVE) {
         return server.add_reply_error(cid, "Command is not valid when client is a replica.");
     }
     let text = Some("Invalid master port");
@@ -174,7 +174,7 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
             };
             server.clients[cid].repl_mut().rdb_version = version;
         } else if args.is(i, "ack") {
-            if !server.clients[cid].has(CLIENT_SLAVE) {
+            if !server.clients[cid].has(ClientFlags::SLAVE) {
                 return;
             }
             let Some(offset) = string2ll(&args[i + 1]) else {

@@ -2,7 +2,7 @@
 
 use crate::base::num::string2ll;
 use crate::commands::info::InfoSections;
-use crate::server::clients::flags::{CLIENT_DENY_BLOCKING, CLIENT_MONITOR, CLIENT_SLAVE, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::block::{Block, BlockType};
 use crate::server::process::shutdown::{
@@ -122,7 +122,7 @@ pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) 
     let denied = server
         .clients
         .get(cid)
-        .is_some_and(|c| c.has(CLIENT_DENY_BLOCKING));
+        .is_some_and(|c| c.has(ClientFlags::DENY_BLOCKING));
     if denied && flags & SHUTDOWN_NOW == 0 {
         return server.add_reply_error(
             cid,
@@ -141,14 +141,14 @@ pub(crate) fn monitor_command(server: &mut Server, cid: ClientId, _args: &Args) 
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
-    if c.has(CLIENT_DENY_BLOCKING) {
+    if c.has(ClientFlags::DENY_BLOCKING) {
         let text = "MONITOR isn't allowed for DENY BLOCKING client";
         return server.add_reply_error(cid, text);
     }
-    if c.has(CLIENT_SLAVE) {
+    if c.has(ClientFlags::SLAVE) {
         return;
     }
-    c.flags |= CLIENT_SLAVE | CLIENT_MONITOR;
+    c.flags |= ClientFlags::SLAVE | ClientFlags::MONITOR;
     server.clients.monitors.push(cid);
     server.clients.add_reply_ok(cid);
 }

@@ -12,7 +12,7 @@ use crate::server::Server;
 use crate::server::clients::client::Clients;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::{Args, OwnedArgs};
-use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
+use crate::server::execution::propagate::Propagate;
 use crate::server::keyspace::lookup::{At, Free, Lookup, Replied};
 use crate::server::keyspace::notify::NOTIFY_SET;
 use crate::store::entry::NewValue;
@@ -394,7 +394,7 @@ fn spop_with_count_command(server: &mut Server, cid: ClientId, args: &Args) {
         });
     }
     for batch in removals.batches {
-        server.also_propagate(db, batch, PROPAGATE_AOF | PROPAGATE_REPL);
+        server.also_propagate(db, batch, Propagate::BOTH);
     }
     // What was taken is chance: a replica is told which members, not how many.
     server.prevent_command_propagation();

@@ -15,9 +15,7 @@ use crate::server::Server;
 use crate::server::clients::client::{
     ClientType, Clients, Output, PROTO_REPLY_CHUNK_BYTES, SHARE_MIN,
 };
-use crate::server::clients::flags::{
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::store::entry::{Entry, Str};
 
@@ -722,11 +720,11 @@ impl Server {
     /// Answers even a master, as REPLCONF GETACK must be (CLIENT_MASTER_FORCE_REPLY).
     pub(crate) fn with_forced_reply(&mut self, cid: ClientId, f: impl FnOnce(&mut Server)) {
         if let Some(c) = self.clients.get_mut(cid) {
-            c.flags |= CLIENT_MASTER_FORCE_REPLY;
+            c.flags |= ClientFlags::MASTER_FORCE_REPLY;
         }
         f(self);
         if let Some(c) = self.clients.get_mut(cid) {
-            c.flags &= !CLIENT_MASTER_FORCE_REPLY;
+            c.flags.remove(ClientFlags::MASTER_FORCE_REPLY);
         }
     }
 
@@ -735,7 +733,7 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        c.flags |= CLIENT_CLOSE_AFTER_REPLY;
+        c.flags |= ClientFlags::CLOSE_AFTER_REPLY;
         if c.out.is_empty() {
             self.free_client_async(cid);
         }
@@ -744,6 +742,8 @@ impl Server {
     /// Whether this is the link to our master.
     #[inline]
     pub(crate) fn is_master_client(&self, cid: ClientId) -> bool {
-        self.clients.get(cid).is_some_and(|c| c.has(CLIENT_MASTER))
+        self.clients
+            .get(cid)
+            .is_some_and(|c| c.has(ClientFlags::MASTER))
     }
 }
