@@ -117,7 +117,7 @@ pub(crate) fn client_getredir_command(server: &mut Server, cid: ClientId, _: &Ar
     server.clients.add_reply_long_long(cid, id);
 }
 
-/// CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]
+/// `CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]`
 pub(crate) fn client_tracking_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut redirect = None;
     let mut options = ClientFlags::empty();
@@ -304,7 +304,7 @@ fn visible(server: &Server) -> Vec<ClientId> {
     ids
 }
 
-/// CLIENT LIST [TYPE type | ID id [id ...]]
+/// `CLIENT LIST [TYPE type | ID id [id ...]]`
 pub(crate) fn client_list_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut wanted = visible(server);
     if args.len() == 4 && args.is(2, "type") {
@@ -414,7 +414,7 @@ impl KillFilter<'_> {
     }
 }
 
-/// CLIENT KILL address | filter value [filter value ...]
+/// `CLIENT KILL address | filter value [filter value ...]`
 pub(crate) fn client_kill_command(server: &mut Server, cid: ClientId, args: &Args) {
     let old_form = args.len() == 3;
     let mut filter = KillFilter {
@@ -482,7 +482,7 @@ pub(crate) fn client_kill_command(server: &mut Server, cid: ClientId, args: &Arg
     }
 }
 
-/// CLIENT UNBLOCK id [TIMEOUT|ERROR]
+/// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`
 pub(crate) fn client_unblock_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 4 {
         return server.add_reply_subcommand_syntax_error(cid, args);
@@ -552,7 +552,7 @@ pub(crate) fn client_setinfo_command(server: &mut Server, cid: ClientId, args: &
     server.clients.add_reply_ok(cid);
 }
 
-/// CLIENT PAUSE timeout [WRITE|ALL]
+/// `CLIENT PAUSE timeout [WRITE|ALL]`
 pub(crate) fn client_pause_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 4 {
         return server.add_reply_subcommand_syntax_error(cid, args);

@@ -23,7 +23,7 @@ pub(crate) fn validate_client_attr(s: &[u8]) -> bool {
     s.iter().all(|b| (b'!'..=b'~').contains(b))
 }
 
-/// PING [message]
+/// `PING [message]`
 pub(crate) fn ping_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 2 {
         return server.add_reply_error_arity(cid);
@@ -148,7 +148,7 @@ impl Server {
     }
 }
 
-/// AUTH [username] password
+/// `AUTH [username] password`
 pub(crate) fn auth_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 3 {
         return server.add_reply_syntax_error(cid);
@@ -174,7 +174,7 @@ pub(crate) fn auth_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// HELLO [protover [AUTH username password] [SETNAME clientname]]
+/// `HELLO [protover [AUTH username password] [SETNAME clientname]]`
 pub(crate) fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut version = 0;
     if args.len() > 1 {

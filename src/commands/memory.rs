@@ -318,7 +318,7 @@ pub(crate) fn memory_purge_command(server: &mut Server, cid: ClientId, _: &Args)
     }
 }
 
-/// MEMORY USAGE key [SAMPLES count]
+/// `MEMORY USAGE key [SAMPLES count]`
 pub(crate) fn memory_usage_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut samples = USAGE_DEFAULT_SAMPLES;
     let mut i = 3;

@@ -105,38 +105,38 @@ fn refuse_deny_blocking(server: &mut Server, cid: ClientId, name: &str, even_mul
     refused
 }
 
-/// SUBSCRIBE channel [channel ...]
+/// `SUBSCRIBE channel [channel ...]`
 pub(crate) fn subscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !refuse_deny_blocking(server, cid, "SUBSCRIBE", false) {
         subscribe_generic(server, cid, args, Kind::Channel);
     }
 }
 
-/// UNSUBSCRIBE [channel ...]
+/// `UNSUBSCRIBE [channel ...]`
 pub(crate) fn unsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Channel);
 }
 
-/// PSUBSCRIBE pattern [pattern ...]
+/// `PSUBSCRIBE pattern [pattern ...]`
 pub(crate) fn psubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !refuse_deny_blocking(server, cid, "PSUBSCRIBE", false) {
         subscribe_generic(server, cid, args, Kind::Pattern);
     }
 }
 
-/// PUNSUBSCRIBE [pattern ...]
+/// `PUNSUBSCRIBE [pattern ...]`
 pub(crate) fn punsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Pattern);
 }
 
-/// SSUBSCRIBE shardchannel [shardchannel ...]
+/// `SSUBSCRIBE shardchannel [shardchannel ...]`
 pub(crate) fn ssubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !refuse_deny_blocking(server, cid, "SSUBSCRIBE", true) {
         subscribe_generic(server, cid, args, Kind::Shard);
     }
 }
 
-/// SUNSUBSCRIBE [shardchannel ...]
+/// `SUNSUBSCRIBE [shardchannel ...]`
 pub(crate) fn sunsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Shard);
 }
@@ -165,12 +165,12 @@ pub(crate) fn pubsub_help_command(server: &mut Server, cid: ClientId, args: &Arg
     server.add_reply_help(cid, args, HELP);
 }
 
-/// PUBSUB CHANNELS [pattern]
+/// `PUBSUB CHANNELS [pattern]`
 pub(crate) fn pubsub_channels_command(server: &mut Server, cid: ClientId, args: &Args) {
     channel_list(server, cid, args, Kind::Channel);
 }
 
-/// PUBSUB NUMSUB [channel ...]
+/// `PUBSUB NUMSUB [channel ...]`
 pub(crate) fn pubsub_numsub_command(server: &mut Server, cid: ClientId, args: &Args) {
     numsub(server, cid, args, Kind::Channel);
 }
@@ -181,12 +181,12 @@ pub(crate) fn pubsub_numpat_command(server: &mut Server, cid: ClientId, _: &Args
     server.add_reply_long_long(cid, patterns as i64);
 }
 
-/// PUBSUB SHARDCHANNELS [pattern]
+/// `PUBSUB SHARDCHANNELS [pattern]`
 pub(crate) fn pubsub_shardchannels_command(server: &mut Server, cid: ClientId, args: &Args) {
     channel_list(server, cid, args, Kind::Shard);
 }
 
-/// PUBSUB SHARDNUMSUB [shardchannel ...]
+/// `PUBSUB SHARDNUMSUB [shardchannel ...]`
 pub(crate) fn pubsub_shardnumsub_command(server: &mut Server, cid: ClientId, args: &Args) {
     numsub(server, cid, args, Kind::Shard);
 }

@@ -74,7 +74,7 @@ pub(crate) fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args)
     server.add_reply_ok(cid);
 }
 
-/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
+/// `FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]`
 pub(crate) fn failover_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() == 2 && args.is(1, "abort") {
         if server.repl.failover.state == FailoverState::None {
@@ -124,7 +124,7 @@ pub(crate) fn sync_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.sync(cid, args);
 }
 
-/// REPLCONF option value [option value ...]
+/// `REPLCONF option value [option value ...]`
 pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len().is_multiple_of(2) {
         return server.add_reply_syntax_error(cid);

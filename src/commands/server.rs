@@ -10,7 +10,7 @@ use crate::server::process::shutdown::{
 };
 use crate::server::{REDIS_VERSION, Server};
 
-/// INFO [section ...]
+/// `INFO [section ...]`
 pub(crate) fn info_command(server: &mut Server, cid: ClientId, args: &Args) {
     let sections = InfoSections::of((1..args.len()).map(|i| &args[i]));
     let info = server.gen_redis_info_string(&sections);
@@ -33,7 +33,7 @@ const LOLWUT_COLUMNS: i64 = 6;
 /// The most columns that it has.
 const LOLWUT_COLUMNS_MAX: i64 = 40;
 
-/// LOLWUT [VERSION version] [columns]
+/// `LOLWUT [VERSION version] [columns]`
 pub(crate) fn lolwut_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut next = 1;
     if args.len() >= 3 && args.is(1, "version") {
@@ -90,7 +90,7 @@ fn temple(columns: usize, mut random: impl FnMut() -> usize) -> String {
     out
 }
 
-/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
+/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]`
 pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut flags = 0;
     let mut abort = false;

@@ -313,7 +313,7 @@ fn zadd_any(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
     zset_added(server, cid, args, (db, f.incr), last, answer, new + updated);
 }
 
-/// ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]
+/// `ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]`
 pub(crate) fn zadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     zadd_generic_command(server, cid, args, false);
 }
@@ -323,7 +323,7 @@ pub(crate) fn zincrby_command(server: &mut Server, cid: ClientId, args: &Args) {
     zadd_generic_command(server, cid, args, true);
 }
 
-/// ZREM key member [member ...]
+/// `ZREM key member [member ...]`
 pub(crate) fn zrem_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.remove_from_zset(cid, args, "zrem", |z, limits| {
         let mut removed = 0;
@@ -354,7 +354,7 @@ pub(crate) fn zscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// ZMSCORE key member [member ...]
+/// `ZMSCORE key member [member ...]`
 pub(crate) fn zmscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok((clients, z)) = server.zset_to_read(cid, args) else {
         return;
@@ -400,12 +400,12 @@ fn zrank_generic_command(server: &mut Server, cid: ClientId, args: &Args, revers
     }
 }
 
-/// ZRANK key member [WITHSCORE]
+/// `ZRANK key member [WITHSCORE]`
 pub(crate) fn zrank_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrank_generic_command(server, cid, args, false);
 }
 
-/// ZREVRANK key member [WITHSCORE]
+/// `ZREVRANK key member [WITHSCORE]`
 pub(crate) fn zrevrank_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrank_generic_command(server, cid, args, true);
 }
@@ -432,7 +432,7 @@ pub(crate) fn zlexcount_command(server: &mut Server, cid: ClientId, args: &Args)
     }
 }
 
-/// ZSCAN key cursor [MATCH pattern] [COUNT count]
+/// `ZSCAN key cursor [MATCH pattern] [COUNT count]`
 pub(crate) fn zscan_command(server: &mut Server, cid: ClientId, args: &Args) {
     fn step(z: &Zset, cursor: u64, f: &mut Emit<'_>) -> u64 {
         match z {
@@ -500,7 +500,7 @@ fn zrandmember_with_count(
     }
 }
 
-/// ZRANDMEMBER key [count [WITHSCORES]]
+/// `ZRANDMEMBER key [count [WITHSCORES]]`
 pub(crate) fn zrandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() >= 3 {
         if let Some((count, with_scores)) = server.random_count_or_reply(cid, args, "withscores") {

@@ -51,7 +51,7 @@ pub(crate) fn exec_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.discard_transaction(cid);
 }
 
-/// WATCH key [key ...]
+/// `WATCH key [key ...]`
 pub(crate) fn watch_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(flags) = server.clients.get(cid).map(|c| c.flags) else {
         return;

@@ -143,7 +143,7 @@ pub(crate) fn script_help_command(server: &mut Server, cid: ClientId, args: &Arg
     server.add_reply_help(cid, args, SCRIPT_HELP);
 }
 
-/// SCRIPT EXISTS sha1 [sha1 ...]
+/// `SCRIPT EXISTS sha1 [sha1 ...]`
 pub(crate) fn script_exists_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_array_len(cid, args.len() - 2);
     for _ in 2..args.len() {
@@ -151,7 +151,7 @@ pub(crate) fn script_exists_command(server: &mut Server, cid: ClientId, args: &A
     }
 }
 
-/// SCRIPT FLUSH [ASYNC|SYNC]
+/// `SCRIPT FLUSH [ASYNC|SYNC]`
 pub(crate) fn script_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
     match args.len() {
         2 => server.add_reply_ok(cid),
@@ -170,7 +170,7 @@ pub(crate) fn function_help_command(server: &mut Server, cid: ClientId, args: &A
     server.add_reply_help(cid, args, FUNCTION_HELP);
 }
 
-/// FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE]
+/// `FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE]`
 pub(crate) fn function_list_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (mut code, mut library) = (false, false);
     let mut i = 2;
@@ -192,7 +192,7 @@ pub(crate) fn function_list_command(server: &mut Server, cid: ClientId, args: &A
     server.add_reply_array_len(cid, 0);
 }
 
-/// FUNCTION FLUSH [ASYNC|SYNC]
+/// `FUNCTION FLUSH [ASYNC|SYNC]`
 pub(crate) fn function_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
     match args.len() {
         2 => server.add_reply_ok(cid),

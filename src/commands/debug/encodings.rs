@@ -132,7 +132,7 @@ pub(super) fn listpack(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// DEBUG QUICKLIST key \[0|1\]
+/// `DEBUG QUICKLIST key [0|1]`
 pub(super) fn quicklist(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(at) = lookup_or_reply(server, cid, &args[2]) else {
         return;

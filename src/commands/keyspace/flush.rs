@@ -42,7 +42,7 @@ fn get_flush_command_flags(server: &mut Server, cid: ClientId, args: &Args) -> O
     }
 }
 
-/// FLUSHDB [ASYNC | SYNC]: propagated even when the database was empty.
+/// `FLUSHDB [ASYNC | SYNC]`: propagated even when the database was empty.
 pub(crate) fn flushdb_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(lazy) = get_flush_command_flags(server, cid, args) else {
         return;
@@ -56,7 +56,7 @@ pub(crate) fn flushdb_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// FLUSHALL [ASYNC | SYNC]
+/// `FLUSHALL [ASYNC | SYNC]`
 pub(crate) fn flushall_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(lazy) = get_flush_command_flags(server, cid, args) else {
         return;

@@ -5,12 +5,12 @@
 //! worse than lost ones; these rules follow from it:
 //!
 //! - A place where reading can begin again starts a chain of [`search::CHAIN`] keys with different names, nearly all of them
-//!   texts, or of [`search::BINARY_CHAIN`], each value checked in depth, or a chain that reaches the end mark exactly at the
+//!   texts, or of `search::BINARY_CHAIN`, each value checked in depth, or a chain that reaches the end mark exactly at the
 //!   end of the file.
 //! - The first key after such a place is given up: what precedes it (an expiry, half a name) may be lost. Only if the place
 //!   begins with the selection of a database and its sizes it is whole. Where other chains begin within it or the next,
 //!   everything is given up until all of them agree.
-//! - A key whose value does not tell its own end (see [`Strength`]) counts only when enough of what follows it is sound, so
+//! - A key whose value does not tell its own end (see [`record::Strength`]) counts only when enough of what follows it is sound, so
 //!   the key right before the damage is given up, too: its length may be what is wrong.
 //! - Which database the keys after the damage belong to is known if the selection of another one cannot have been lost: the
 //!   file says how many keys each database has, and databases come in the order of their numbers. Else the keys up to the
