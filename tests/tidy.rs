@@ -654,15 +654,19 @@ impl Module {
             let start = start.map_or(0, |n| n + 1);
             let before = self.body[..start].trim_end();
             // `pub(in ...)` says who may look, and needs nobody.
-            let is_start = !before.ends_with("::") && !before.ends_with("(in");
-            if !self.is_ours(&self.body[start..colons]) || !is_start || start < at {
+            let is_start = !before.ends_with("::") && !before.ends_with("(in") && start >= at;
+            let first = &self.body[start..colons];
+            // A path may go on from what a `use` has named.
+            let import = self.imports.iter().find(|i| i.name == first);
+            let import = import.map_or(first, |i| &i.path);
+            if !is_start || !self.is_ours(import) {
                 at = colons + 2;
                 continue;
             }
-            let mut path = Vec::new();
-            let rest = read_path(&self.body[start..], "", &mut path);
+            let mut found = Vec::new();
+            let rest = read_path(&self.body[colons..], import, &mut found);
             let line = line_of(&self.body, start);
-            needs.extend(path.into_iter().map(|(path, _)| (line, path)));
+            needs.extend(found.into_iter().map(|(path, _)| (line, path)));
             at = (self.body.len() - rest.len()).max(colons + 2);
         }
         needs
@@ -740,8 +744,8 @@ fn find_circles(files: &[(String, String)]) -> Vec<(Vec<String>, Vec<Finding>)> 
     };
     let reached: Vec<Vec<bool>> = (0..modules.len()).map(reached).collect();
     let mut circles = Vec::new();
-    for start in 0..modules.len() {
-        let both_ways = |m: &usize| reached[start][*m] && reached[*m][start];
+    for (start, from_start) in reached.iter().enumerate() {
+        let both_ways = |m: &usize| from_start[*m] && reached[*m][start];
         let circle: Vec<usize> = (0..modules.len()).filter(both_ways).collect();
         if circle.first() != Some(&start) {
             continue;
@@ -833,6 +837,7 @@ fn a_circle_of_files_is_found_however_it_is_written() {
         "use crate::{c::C, a::{self, A as X}};\n",
         "fn f() { crate::a::f() }\n",
         "use super::a;\n",
+        "use crate::{c, a};\nfn f() { a::f() }\n",
     ];
     for source in back {
         assert_eq!(circles(&[to_b, ("b", source), ("c", "")]), ab, "{source}");
@@ -856,6 +861,13 @@ fn a_circle_of_files_is_found_however_it_is_written() {
         ("e", "use crate::a::A;\n"),
     ];
     assert_eq!(circles(&long), [["a", "b", "c", "c::d"]]);
+    // A path that goes on from a `use`.
+    let room = ("c/mod", "pub mod d;\n");
+    let on = ("a", "use crate::c;\nfn f() { c::d::f() }\n");
+    assert_eq!(
+        circles(&[on, room, ("c/d", "use crate::a::A;\n")]),
+        [["a", "c::d"]]
+    );
     // A parent that declares its child, and shows what is in it; one that has use for it, too.
     let child = ("a/b", "use super::A;\n");
     for source in ["mod b;\n", "pub mod b;\npub(crate) use self::b::{B, C};\n"] {
@@ -962,7 +974,14 @@ fn other_files_are_tidy() {
     for dir in ["tests", "benches", "conf", "tools", ".ci"] {
         files_under(&root().join(dir), &mut files);
     }
-    for name in ["Cargo.toml", "README.md", "CHANGELOG.md"] {
+    for name in [
+        "Cargo.toml",
+        "deny.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+    ] {
         files.push(root().join(name));
     }
     let mut findings = Vec::new();
