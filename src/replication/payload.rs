@@ -115,8 +115,9 @@ impl Server {
                     );
                     let dir = std::env::current_dir().unwrap_or_else(|_| "dir".into());
                     let (dir, name) = (dir.to_string_lossy(), path_of(&self.config.dbfilename));
+                    let name = name.to_string_lossy();
                     let what = match e.kind() {
-                        io::ErrorKind::IsADirectory => Disk::Folder(&name.to_string_lossy()),
+                        io::ErrorKind::IsADirectory => Disk::Folder(&name),
                         _ => Disk::Open(&dir),
                     };
                     self.found_disk(what, &e);
