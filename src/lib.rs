@@ -10,19 +10,25 @@
 //! | 2 | [`wire`]: RESP, RDB, the append-only file's format, what replication says |
 //! | 3 | [`store`]: entries and databases; also `config::fields` and `config::value`, which hold values and know nobody |
 //! | 4 | [`server`]: the one `Server`, its clients, execution, what all commands owe the keys, the process |
-//! | 5 | [`commands`], [`replication`], [`persist`], [`config`] |
+//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`] |
 //!
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
 //! (`server::process::startup`).
 //!
 //! What is absent on purpose: globals (but for the log's destination, the allocator's counters, the key of the hash that all
 //! big collections share, and the flags that signal handlers set, which are the process' own), locks on the data path, and
-//! `unsafe` outside `base::sys`, `base::alloc`, `ds` and `store::entry`.
+//! `unsafe` outside `base::sys`, `base::alloc`, `ds`, `store::entry` and `script::lua`.
 //!
 //! Where this differs from the first design: the expire index is a dense list beside the table (`store::entry`), since a
 //! second hash table, as upstream has, costs more than the budget for a key with an expiry. Where it is known ahead what will
 //! be touched (a file that is loaded, the master's stream), commands are parsed in groups ([`wire::ahead`]) and the table's
 //! lines for all of a group are on their way before the first one runs: half of the time went into waiting for them.
+//!
+//! Scripts run on LuaJIT with its compiler off, through `mlua-sys`, the interface that mlua is built on (vendored). By callgrind, a
+//! call of `return 1` takes 218 instructions there and 422 in Lua 5.1, a loop of 1,000 additions 76,270 and 147,599, a call of a
+//! function of ours 146 and 330: with Lua 5.1 the loop alone would cost 0.79 of what upstream's EVAL costs, and it is to be at most
+//! 0.50. What upstream's tests accept holds with both. What differs: hash tables are visited in another order, `newproxy` is not
+//! given, and an endless tail recursion in a script's own body is none (`script::source`).
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn, unreachable_pub)]
 

@@ -1,4 +1,5 @@
-//! Style and structure as an executable test: floors, headers, file length, `unsafe`, leftovers, machine paths.
+//! Style and structure as an executable test: floors, circles of files, headers, file length, `unsafe`, leftovers, machine
+//! paths.
 //!
 //! Reads the sources as text. Comments and string literals are blanked out before code is judged, so that neither can
 //! hide or fake a finding. The checker is itself tested on small bad snippets.
@@ -20,13 +21,26 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// Files that live on a lower floor than their folder: they hold the values of the directives and know nobody.
-const LOWER: &[(&str, u8)] = &[("config::fields", 3), ("config::value", 3)];
+const LOWER: &[(&str, u8)] = &[
+    ("config::fields", 3),
+    ("config::value", 3),
+    // The machine, and what the server keeps of scripts.
+    ("script::lua", 1),
+    ("script::libraries", 2),
+    ("script::source", 2),
+    ("script::cache", 4),
+    ("script::convert", 4),
+    ("script::flags", 4),
+    ("script::function_set", 4),
+    ("script::machine", 4),
+    ("script::state", 4),
+];
 
 /// Everything else under `src`.
 const TOP_FLOOR: u8 = 5;
 
 /// Where `unsafe` may stand.
-const UNSAFE_HOMES: &[&str] = &["base/sys", "base/alloc", "ds/", "store/entry"];
+const UNSAFE_HOMES: &[&str] = &["base/sys", "base/alloc", "ds/", "store/entry", "script/lua"];
 
 /// A finding: file, line, what is wrong.
 #[derive(Debug, PartialEq, Eq)]
@@ -506,6 +520,279 @@ fn check_hooks(files: &[(String, String)]) -> Vec<Finding> {
     findings
 }
 
+/// The file whose items anybody may name: the fields of `Server` are its rooms' own types, and the rooms are its methods.
+const HUB: &str = "server";
+
+/// Circles of files that are meant: their modules in order, and why.
+const CIRCLES: &[(&[&str], &str)] = &[
+    (
+        &["ae", "ae::file_event", "ae::time_event"],
+        "the loop owns what its two kinds of events keep, and they are the loop's own methods",
+    ),
+    (
+        &["store::entry", "store::entry::value"],
+        "an entry frees its value, and a value is put together from an entry's header and slot",
+    ),
+];
+
+/// A `use`, one for each path of a group.
+struct Import {
+    line: usize,
+    path: String,
+    /// What the path is called in the file.
+    name: String,
+    /// It is shown to others.
+    shown: bool,
+}
+
+/// A file under `src` as the look for circles needs it.
+struct Module {
+    path: String,
+    name: String,
+    imports: Vec<Import>,
+    /// Children that it declares.
+    children: Vec<String>,
+    /// The code without tests and without `use`.
+    body: String,
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn line_of(code: &str, at: usize) -> usize {
+    code[..at].matches('\n').count() + 1
+}
+
+/// Reads a path with its groups, behind `prefix`; adds each with the name that it gets, and returns what is left.
+fn read_path<'a>(code: &'a str, prefix: &str, found: &mut Vec<(String, String)>) -> &'a str {
+    let mut path = prefix.to_string();
+    let mut rest = code.trim_start();
+    loop {
+        let (name, behind) = rest.split_at(rest.find(|c| !is_name(c)).unwrap_or(rest.len()));
+        path.push_str(name);
+        rest = behind;
+        let Some(behind) = rest.strip_prefix("::") else {
+            break;
+        };
+        path.push_str("::");
+        rest = behind;
+        if let Some(group) = rest.strip_prefix('{') {
+            rest = group.trim_start();
+            while !rest.is_empty() && !rest.starts_with('}') {
+                rest = read_path(rest, &path, found);
+                rest = rest.trim_start_matches(|c: char| c == ',' || c == '*' || c.is_whitespace());
+            }
+            return rest.strip_prefix('}').unwrap_or(rest);
+        }
+    }
+    let path = path.trim_end_matches("::self").to_string();
+    let mut name = path.rsplit("::").next().unwrap_or_default().to_string();
+    if let Some(alias) = rest.strip_prefix(" as ") {
+        let end = alias.find(|c| !is_name(c)).unwrap_or(alias.len());
+        name = alias[..end].to_string();
+        rest = &alias[end..];
+    }
+    found.push((path, name));
+    rest
+}
+
+impl Module {
+    fn new(path: &str, source: &str) -> Module {
+        let code = code_only(source);
+        // Tests import what they like.
+        let end = code.find("\nmod tests {").unwrap_or(code.len());
+        let code = &code[..end];
+        let mut imports = Vec::new();
+        let mut body = String::new();
+        let mut at = 0;
+        while let Some(n) = code[at..].find("use ") {
+            let start = at + n;
+            let line_start = code[..start].rfind('\n').map_or(0, |n| n + 1);
+            let before = code[line_start..start].trim();
+            let shown = before.starts_with("pub");
+            let end = code[start..].find(';').map_or(code.len(), |n| start + n);
+            if !(before.is_empty() || shown) {
+                body.push_str(&code[at..start + 4]);
+                at = start + 4;
+                continue;
+            }
+            let mut found = Vec::new();
+            read_path(&code[start + 4..end], "", &mut found);
+            let line = line_of(code, start);
+            imports.extend(found.into_iter().map(|(path, name)| Import {
+                line,
+                path,
+                name,
+                shown,
+            }));
+            body.push_str(&code[at..line_start]);
+            body.extend(code[line_start..end].chars().filter(|c| *c == '\n'));
+            at = end;
+        }
+        body.push_str(&code[at..]);
+        let declared = code.lines().filter_map(|l| l.split_once("mod "));
+        Module {
+            path: path.to_string(),
+            name: path
+                .trim_end_matches(".rs")
+                .trim_end_matches("/mod")
+                .replace('/', "::"),
+            imports,
+            children: declared
+                .filter_map(|(_, name)| Some(name.strip_suffix(';')?.to_string()))
+                .collect(),
+            body,
+        }
+    }
+
+    /// Whether a path leads into the crate when this file says it.
+    fn is_ours(&self, path: &str) -> bool {
+        let first = path.split("::").next().unwrap_or_default();
+        ["crate", "super", "self"].contains(&first) || self.children.iter().any(|c| c == first)
+    }
+
+    /// The paths into the crate that the file needs, with their lines. What it shows to others and has no use for itself is
+    /// needed by those.
+    fn needs(&self) -> Vec<(usize, String)> {
+        let used = self.imports.iter().filter(|i| {
+            self.is_ours(&i.path)
+                && (!i.shown || self.body.lines().any(|line| has_word(line, &i.name)))
+        });
+        let mut needs: Vec<_> = used.map(|i| (i.line, i.path.clone())).collect();
+        let mut at = 0;
+        while let Some(n) = self.body[at..].find("::") {
+            let colons = at + n;
+            let start = self.body[..colons].rfind(|c| !is_name(c));
+            let start = start.map_or(0, |n| n + 1);
+            let before = self.body[..start].trim_end();
+            // `pub(in ...)` says who may look, and needs nobody.
+            let is_start = !before.ends_with("::") && !before.ends_with("(in") && start >= at;
+            let first = &self.body[start..colons];
+            // A path may go on from what a `use` has named.
+            let import = self.imports.iter().find(|i| i.name == first);
+            let import = import.map_or(first, |i| &i.path);
+            if !is_start || !self.is_ours(import) {
+                at = colons + 2;
+                continue;
+            }
+            let mut found = Vec::new();
+            let rest = read_path(&self.body[colons..], import, &mut found);
+            let line = line_of(&self.body, start);
+            needs.extend(found.into_iter().map(|(path, _)| (line, path)));
+            at = (self.body.len() - rest.len()).max(colons + 2);
+        }
+        needs
+    }
+}
+
+/// The file that has what `path` names in `modules[from]`; what a file shows of others is theirs.
+fn resolve(modules: &[Module], from: usize, path: &str, steps: usize) -> Option<usize> {
+    if !modules[from].is_ours(path) || steps == 0 {
+        return None;
+    }
+    let mut names: Vec<&str> = modules[from].name.split("::").collect();
+    for (i, name) in path.split("::").enumerate() {
+        match name {
+            "crate" => names.clear(),
+            "self" if i == 0 => {}
+            "super" => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    for known in (1..=names.len()).rev() {
+        let name = names[..known].join("::");
+        let Some(at) = modules.iter().position(|m| m.name == name) else {
+            continue;
+        };
+        let Some(item) = names.get(known) else {
+            return Some(at);
+        };
+        let elsewhere = modules[at].imports.iter().find(|i| i.name == *item);
+        let elsewhere = elsewhere.and_then(|i| {
+            let behind = names[known + 1..].iter().map(|n| format!("::{n}"));
+            let path = i.path.clone() + &behind.collect::<String>();
+            resolve(modules, at, &path, steps - 1)
+        });
+        return Some(elsewhere.unwrap_or(at));
+    }
+    None
+}
+
+/// The circles that files make by what they need of each other: the modules of each in order, and what they need. Tests do not
+/// count, nor does who declares a module. `files`: paths relative to `src`, and sources.
+fn find_circles(files: &[(String, String)]) -> Vec<(Vec<String>, Vec<Finding>)> {
+    let counts = |path: &str| {
+        let name = path.trim_end_matches(".rs");
+        !["lib", "main", "fuzz"].contains(&name) && !name.ends_with("tests")
+    };
+    let files = files.iter().filter(|(path, _)| counts(path));
+    let modules: Vec<Module> = files.map(|(p, s)| Module::new(p, s)).collect();
+    let mut needs: Vec<(usize, usize, Finding)> = Vec::new();
+    for (from, module) in modules.iter().enumerate() {
+        for (line, named) in module.needs() {
+            let to = resolve(&modules, from, &named, 8);
+            let Some(to) = to.filter(|to| *to != from && modules[*to].name != HUB) else {
+                continue;
+            };
+            let finding = Finding {
+                path: module.path.clone(),
+                line,
+                what: format!("{named} is a step in a circle of files"),
+            };
+            needs.push((from, to, finding));
+        }
+    }
+    let reached = |start: usize| {
+        let mut reached = vec![false; modules.len()];
+        let mut next = vec![start];
+        while let Some(at) = next.pop() {
+            for (_, to, _) in needs.iter().filter(|(from, _, _)| *from == at) {
+                if !std::mem::replace(&mut reached[*to], true) {
+                    next.push(*to);
+                }
+            }
+        }
+        reached
+    };
+    let reached: Vec<Vec<bool>> = (0..modules.len()).map(reached).collect();
+    let mut circles = Vec::new();
+    for (start, from_start) in reached.iter().enumerate() {
+        let both_ways = |m: &usize| from_start[*m] && reached[*m][start];
+        let circle: Vec<usize> = (0..modules.len()).filter(both_ways).collect();
+        if circle.first() != Some(&start) {
+            continue;
+        }
+        let (steps, rest) = needs
+            .into_iter()
+            .partition(|(from, to, _)| circle.contains(from) && circle.contains(to));
+        needs = rest;
+        let steps: Vec<(usize, usize, Finding)> = steps;
+        let mut names: Vec<String> = circle.iter().map(|&m| modules[m].name.clone()).collect();
+        names.sort();
+        circles.push((names, steps.into_iter().map(|(_, _, f)| f).collect()));
+    }
+    circles
+}
+
+/// The steps of circles that `meant` does not list, and what is listed there for nothing.
+fn check_circles(files: &[(String, String)], meant: &[(&[&str], &str)]) -> Vec<Finding> {
+    let (listed, other): (Vec<_>, Vec<_>) = find_circles(files)
+        .into_iter()
+        .partition(|(names, _)| meant.iter().any(|(listed, _)| names == listed));
+    let mut findings: Vec<Finding> = other.into_iter().flat_map(|(_, steps)| steps).collect();
+    for (names, _) in meant {
+        if !listed.iter().any(|(found, _)| found == names) {
+            findings.push(Finding {
+                path: names.join(", "),
+                line: 0,
+                what: "is no circle of files, or not the whole of one".to_string(),
+            });
+        }
+    }
+    findings
+}
+
 fn files_under(dir: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(dir) else {
         return;
@@ -531,17 +818,120 @@ fn relative(path: &Path, to: &Path) -> String {
         .into_owned()
 }
 
-#[test]
-fn calls_of_floor_5_are_listed() {
+/// All files under `src`: paths relative to it, and sources.
+fn sources() -> Vec<(String, String)> {
     let src = root().join("src");
     let mut paths = Vec::new();
     files_under(&src, &mut paths);
-    let files: Vec<(String, String)> = paths
-        .iter()
-        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
-        .map(|p| (relative(p, &src), fs::read_to_string(p).expect("a source")))
-        .collect();
-    report(&check_hooks(&files));
+    paths.retain(|p| p.extension().is_some_and(|e| e == "rs"));
+    paths.sort();
+    let read = |p: &PathBuf| (relative(p, &src), fs::read_to_string(p).expect("a source"));
+    paths.iter().map(read).collect()
+}
+
+#[test]
+fn imports_make_no_circles() {
+    report(&check_circles(&sources(), CIRCLES));
+}
+
+#[test]
+fn a_circle_of_files_is_found_however_it_is_written() {
+    let circles = |files: &[(&str, &str)]| -> Vec<Vec<String>> {
+        let files: Vec<(String, String)> = files
+            .iter()
+            .map(|(p, s)| (format!("{p}.rs"), s.to_string()))
+            .collect();
+        find_circles(&files).into_iter().map(|c| c.0).collect()
+    };
+    let ab = [vec!["a".to_string(), "b".to_string()]];
+    let to_b = ("a", "use crate::b::B;\n");
+    let back = [
+        "use crate::a::A;\n",
+        "use crate::{c::C, a::{self, A as X}};\n",
+        "fn f() { crate::a::f() }\n",
+        "use super::a;\n",
+        "use crate::{c, a};\nfn f() { a::f() }\n",
+    ];
+    for source in back {
+        assert_eq!(circles(&[to_b, ("b", source), ("c", "")]), ab, "{source}");
+    }
+    let no_way_back = [
+        "// use crate::a::A;\n",
+        "const S: &str = \"crate::a::A\";\n",
+        "pub(in crate::a) fn f() {}\n",
+        "use other::crate_a::a::A;\n",
+        "fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}\n",
+    ];
+    for source in no_way_back {
+        assert!(circles(&[to_b, ("b", source)]).is_empty(), "{source}");
+    }
+    // A longer way round; who is beside it is no part of it.
+    let long = [
+        to_b,
+        ("b", "use crate::c::d::D;\n"),
+        ("c/mod", "mod d;\nuse crate::a::A;\n"),
+        ("c/d", "use super::C;\n"),
+        ("e", "use crate::a::A;\n"),
+    ];
+    assert_eq!(circles(&long), [["a", "b", "c", "c::d"]]);
+    // A path that goes on from a `use`.
+    let room = ("c/mod", "pub mod d;\n");
+    let on = ("a", "use crate::c;\nfn f() { c::d::f() }\n");
+    assert_eq!(
+        circles(&[on, room, ("c/d", "use crate::a::A;\n")]),
+        [["a", "c::d"]]
+    );
+    // A parent that declares its child, and shows what is in it; one that has use for it, too.
+    let child = ("a/b", "use super::A;\n");
+    for source in ["mod b;\n", "pub mod b;\npub(crate) use self::b::{B, C};\n"] {
+        assert!(circles(&[("a", source), child]).is_empty(), "{source}");
+    }
+    let needs = [
+        "mod b;\nuse b::B;\n",
+        "mod b;\npub use self::b::B;\nfn f() { B }\n",
+        "mod b;\nfn f() { b::f() }\n",
+    ];
+    for source in needs {
+        assert_eq!(
+            circles(&[("a", source), child]),
+            [["a", "a::b"]],
+            "{source}"
+        );
+    }
+    // Who takes from a parent what it shows of its child needs the child, not the parent.
+    let parent = ("p/mod", "mod x;\npub use x::X;\nuse crate::a::A;\n");
+    let taker = ("a", "use crate::p::X;\n");
+    assert!(circles(&[parent, ("p/x", ""), taker]).is_empty());
+    let x = ("p/x", "use crate::a::A;\n");
+    assert_eq!(circles(&[parent, x, taker]), [["a", "p::x"]]);
+    // The hub, and a test's file.
+    let hub = ("server/mod", "use crate::b::B;\n");
+    assert!(circles(&[hub, ("b", "use crate::server::Server;\n")]).is_empty());
+    assert!(circles(&[to_b, ("b", ""), ("b_tests", "use crate::a::A;\n")]).is_empty());
+}
+
+#[test]
+fn a_circle_that_is_meant_is_listed_as_a_whole() {
+    let file = |path: &str, source: &str| (path.to_string(), source.to_string());
+    let files = [
+        file("a.rs", "use crate::b::B;\n"),
+        file("b.rs", "\nuse crate::a::A;\n"),
+    ];
+    let check = |meant: &[(&[&str], &str)]| -> Vec<(String, usize)> {
+        let found = check_circles(&files, meant);
+        found.into_iter().map(|f| (f.path, f.line)).collect()
+    };
+    let both = [("a.rs".to_string(), 1), ("b.rs".to_string(), 2)];
+    assert_eq!(check(&[]), both);
+    assert_eq!(check(&[(&["a", "b"], "meant")]), []);
+    let more: &[&str] = &["a", "b", "c"];
+    assert_eq!(check(&[(more, "meant")])[..2], both);
+    assert_eq!(check(&[(more, "meant")])[2], ("a, b, c".to_string(), 0));
+}
+
+#[test]
+fn calls_of_floor_5_are_listed() {
+    report(&check_hooks(&sources()));
 }
 
 #[test]
@@ -582,16 +972,11 @@ fn report(findings: &[Finding]) {
 
 #[test]
 fn sources_are_tidy() {
-    let src = root().join("src");
-    let mut files = Vec::new();
-    files_under(&src, &mut files);
-    files.retain(|f| f.extension().is_some_and(|e| e == "rs"));
-    files.sort();
+    let files = sources();
     assert!(!files.is_empty());
     let mut findings = Vec::new();
-    for file in &files {
-        let source = fs::read_to_string(file).expect("a readable source");
-        findings.extend(check_source(&relative(file, &src), &source));
+    for (path, source) in &files {
+        findings.extend(check_source(path, source));
     }
     report(&findings);
 }
@@ -602,7 +987,14 @@ fn other_files_are_tidy() {
     for dir in ["tests", "benches", "conf", "tools", ".ci"] {
         files_under(&root().join(dir), &mut files);
     }
-    for name in ["Cargo.toml", "README.md", "CHANGELOG.md"] {
+    for name in [
+        "Cargo.toml",
+        "deny.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+    ] {
         files.push(root().join(name));
     }
     let mut findings = Vec::new();

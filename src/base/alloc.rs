@@ -18,10 +18,13 @@ use tikv_jemallocator::Jemalloc as Source;
 
 #[cfg(miri)]
 mod absent;
+mod class;
 #[cfg(miri)]
 use absent as jemalloc;
 #[cfg(miri)]
 use std::alloc::System as Source;
+
+pub(crate) use class::size_class;
 
 #[global_allocator]
 static ALLOCATOR: Noting = Noting;
@@ -257,20 +260,6 @@ pub(crate) fn good_size(size: usize) -> usize {
     }
     // SAFETY: nallocx only computes; size is not zero.
     unsafe { jemalloc::nallocx(size, 0) }
-}
-
-/// `good_size`, computed here: jemalloc's classes are multiples of 16 up to 128, then four to each doubling. For values that
-/// ask on every change. A test holds it against jemalloc; were it wrong, only memory would be wasted.
-#[inline]
-pub(crate) const fn size_class(size: usize) -> usize {
-    if size <= 8 {
-        return 8;
-    }
-    if size <= 128 {
-        return (size + 15) & !15;
-    }
-    let step = 1usize << (size - 1).ilog2() >> 2;
-    (size.saturating_add(step - 1)) & !(step - 1)
 }
 
 /// Allocations up to this size are moved by hand: jemalloc's quick ways of giving and taking cost a fifth of its `realloc`.

@@ -4,6 +4,7 @@
 mod alarm;
 mod crash;
 mod memtest;
+mod own;
 mod title;
 
 use std::ffi::{CStr, CString};
@@ -25,6 +26,8 @@ pub(crate) use crash::{
     set_crash_handlers, set_exit_on_panic, show,
 };
 pub(crate) use memtest::{Progress, fast_memory_test};
+use own::install;
+pub(crate) use own::{exit_now, getpid, is_main_thread};
 pub(crate) use title::{TitleArea, title_area};
 
 fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
@@ -80,12 +83,6 @@ pub(crate) fn dismiss_bytes(bytes: &mut [u8]) {
     unsafe { dismiss_memory(bytes) };
 }
 
-/// Whether the calling thread is the one that the process began with.
-pub(crate) fn is_main_thread() -> bool {
-    // SAFETY: always sound.
-    i64::from(getpid()) == unsafe { libc::syscall(libc::SYS_gettid) }
-}
-
 /// Forks: `child` is what the other process does, and what it ends with. Returns its pid.
 ///
 /// The child has this thread alone. What libc and jemalloc lock, they hold over a fork, so both are whole in it. A lock of ours
@@ -110,12 +107,6 @@ pub(crate) fn fork(child: impl FnOnce() -> i32) -> io::Result<libc::pid_t> {
     let _end = End;
     super::alloc::forget_other_threads();
     exit_now(child())
-}
-
-/// Ends the process without running destructors or exit handlers (the end of every forked child).
-pub(crate) fn exit_now(code: i32) -> ! {
-    // SAFETY: always sound.
-    unsafe { libc::_exit(code) }
 }
 
 /// Writes all bytes to standard output, past the buffer and the lock of `std`; what cannot be written is lost.
@@ -173,11 +164,6 @@ pub(crate) const SIGINT: i32 = libc::SIGINT;
 pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: always sound.
     check(unsafe { libc::kill(pid, signal) }).map(drop)
-}
-
-pub(crate) fn getpid() -> i32 {
-    // SAFETY: always sound.
-    unsafe { libc::getpid() }
 }
 
 /// In a forked child: it ends when `parent` does, at once if that has ended already.
@@ -581,17 +567,6 @@ extern "C" fn on_shutdown(signal: libc::c_int) {
 
 extern "C" fn on_child_stop(_: libc::c_int) {
     CHILD_SIGNAL.store(true, Ordering::SeqCst);
-}
-
-fn install(signal: i32, handler: libc::sighandler_t, flags: i32) {
-    // SAFETY: a zeroed sigaction is valid; the handlers only touch atomics (the crash one is a last resort).
-    unsafe {
-        let mut act: libc::sigaction = std::mem::zeroed();
-        libc::sigemptyset(&mut act.sa_mask);
-        act.sa_sigaction = handler;
-        act.sa_flags = flags;
-        libc::sigaction(signal, &act, std::ptr::null_mut());
-    }
 }
 
 /// SIGTERM and SIGINT become a flag; SIGHUP, SIGPIPE and SIGXFSZ are ignored (setupSignalHandlers).

@@ -214,7 +214,7 @@ fn unit_is_bit(args: &Args, i: usize) -> Option<bool> {
     }
 }
 
-/// BITCOUNT key [start end [BYTE|BIT]]. A missing key is 0, whatever else is said.
+/// `BITCOUNT key [start end [BYTE|BIT]]`. A missing key is 0, whatever else is said.
 pub(crate) fn bitcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let Some(at) = server.lookup_key(db, &args[1], Lookup::READ) else {
@@ -252,7 +252,7 @@ pub(crate) fn bitcount_command(server: &mut Server, cid: ClientId, args: &Args) 
     server.add_reply_long_long(cid, n as i64);
 }
 
-/// BITPOS key bit [start [end [BYTE|BIT]]]. Without an end, the string is followed by zeros.
+/// `BITPOS key bit [start [end [BYTE|BIT]]]`. Without an end, the string is followed by zeros.
 pub(crate) fn bitpos_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(bit) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
@@ -349,7 +349,7 @@ fn bitop(op: BitOp, sources: &[&[u8]]) -> SBuf {
     result
 }
 
-/// BITOP operation destkey key [key ...].
+/// `BITOP operation destkey key [key ...]`.
 pub(crate) fn bitop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let op = match () {
         () if args.is(1, "and") => BitOp::And,

@@ -3,26 +3,14 @@
 use std::collections::HashMap;
 
 use crate::base::num::string2ll;
-use crate::commands::connection::DEFAULT_USER;
+use crate::commands::connection::{BAD_CLIENT_NAME, DEFAULT_USER, validate_client_attr};
 use crate::server::Server;
 use crate::server::clients::client::ClientType;
-use crate::server::clients::flags::{
-    CLIENT_CLOSE_ASAP, CLIENT_EVICTED, CLIENT_FAKE, CLIENT_MASTER, CLIENT_NO_EVICT,
-    CLIENT_NO_TOUCH, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_TRACKING,
-    CLIENT_TRACKING_BCAST, CLIENT_TRACKING_BROKEN_REDIR, CLIENT_TRACKING_CACHING,
-    CLIENT_TRACKING_NOLOOP, CLIENT_TRACKING_OPTIN, CLIENT_TRACKING_OPTOUT, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::info::Running;
 use crate::server::execution::args::Args;
 use crate::server::execution::block::BlockType;
-use crate::server::execution::blocked::{
-    PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTIONS_CLIENT_ALL_SET, PAUSE_ACTIONS_CLIENT_WRITE_SET,
-    PausePurpose,
-};
-
-/// Why a name is refused.
-pub(crate) const BAD_CLIENT_NAME: &str =
-    "Client names cannot contain spaces, newlines or special characters.";
+use crate::server::execution::blocked::{PauseActions, PausePurpose};
 
 const HELP: &[&str] = &[
     "CACHING (YES|NO)",
@@ -78,11 +66,6 @@ const HELP: &[&str] = &[
     "    Will not touch LRU/LFU stats when this mode is on.",
 ];
 
-/// Whether a client's name, or its library's, keeps CLIENT LIST's lines splittable at blanks (validateClientAttr).
-pub(crate) fn validate_client_attr(s: &[u8]) -> bool {
-    s.iter().all(|b| (b'!'..=b'~').contains(b))
-}
-
 /// CLIENT HELP
 pub(crate) fn client_help_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_help(cid, args, HELP);
@@ -106,12 +89,12 @@ pub(crate) fn client_info_command(server: &mut Server, cid: ClientId, args: &Arg
 
 /// CLIENT NO-EVICT ON|OFF
 pub(crate) fn client_no_evict_command(server: &mut Server, cid: ClientId, args: &Args) {
-    switch(server, cid, args, CLIENT_NO_EVICT);
+    switch(server, cid, args, ClientFlags::NO_EVICT);
 }
 
 /// CLIENT NO-TOUCH ON|OFF
 pub(crate) fn client_no_touch_command(server: &mut Server, cid: ClientId, args: &Args) {
-    switch(server, cid, args, CLIENT_NO_TOUCH);
+    switch(server, cid, args, ClientFlags::NO_TOUCH);
 }
 
 /// CLIENT GETNAME
@@ -134,10 +117,10 @@ pub(crate) fn client_getredir_command(server: &mut Server, cid: ClientId, _: &Ar
     server.clients.add_reply_long_long(cid, id);
 }
 
-/// CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]
+/// `CLIENT TRACKING ON|OFF [REDIRECT id] [PREFIX prefix ...] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]`
 pub(crate) fn client_tracking_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut redirect = None;
-    let mut options = 0;
+    let mut options = ClientFlags::empty();
     let mut prefixes = Vec::new();
     let mut i = 3;
     while i < args.len() {
@@ -154,7 +137,7 @@ pub(crate) fn client_tracking_command(server: &mut Server, cid: ClientId, args: 
             // It may go away later, but a wrong number is better told now.
             let target = server.clients.by_id(id as u64).filter(|t| {
                 let t = server.clients.get(*t);
-                t.is_some_and(|t| !t.has(CLIENT_FAKE | CLIENT_CLOSE_ASAP))
+                t.is_some_and(|t| !t.has(ClientFlags::FAKE | ClientFlags::CLOSE_ASAP))
             });
             let Some(target) = target else {
                 let text = "The client ID you want redirect to does not exist";
@@ -162,13 +145,13 @@ pub(crate) fn client_tracking_command(server: &mut Server, cid: ClientId, args: 
             };
             redirect = Some((id as u64, target));
         } else if args.is(i, "bcast") {
-            options |= CLIENT_TRACKING_BCAST;
+            options |= ClientFlags::TRACKING_BCAST;
         } else if args.is(i, "optin") {
-            options |= CLIENT_TRACKING_OPTIN;
+            options |= ClientFlags::TRACKING_OPTIN;
         } else if args.is(i, "optout") {
-            options |= CLIENT_TRACKING_OPTOUT;
+            options |= ClientFlags::TRACKING_OPTOUT;
         } else if args.is(i, "noloop") {
-            options |= CLIENT_TRACKING_NOLOOP;
+            options |= ClientFlags::TRACKING_NOLOOP;
         } else if args.is(i, "prefix") && more {
             i += 1;
             prefixes.push(&args[i]);
@@ -178,7 +161,10 @@ pub(crate) fn client_tracking_command(server: &mut Server, cid: ClientId, args: 
         i += 1;
     }
     if args.is(2, "on") {
-        let flags = server.clients.get(cid).map_or(0, |c| c.flags);
+        let flags = server
+            .clients
+            .get(cid)
+            .map_or(ClientFlags::empty(), |c| c.flags);
         if let Some(text) = why_not_track(flags, options, prefixes.len()) {
             return server.add_reply_error(cid, text);
         }
@@ -196,18 +182,25 @@ pub(crate) fn client_tracking_command(server: &mut Server, cid: ClientId, args: 
 }
 
 /// Options of CLIENT TRACKING ON that do not go together, or not with how the client, of these flags, tracks already.
-fn why_not_track(flags: u64, options: u64, prefixes: usize) -> Option<&'static str> {
-    const BOTH: u64 = CLIENT_TRACKING_OPTIN | CLIENT_TRACKING_OPTOUT;
-    let bcast = options & CLIENT_TRACKING_BCAST;
+fn why_not_track(
+    flags: ClientFlags,
+    options: ClientFlags,
+    prefixes: usize,
+) -> Option<&'static str> {
+    const BOTH: ClientFlags = ClientFlags::TRACKING_OPTIN.union(ClientFlags::TRACKING_OPTOUT);
+    let bcast = options.contains(ClientFlags::TRACKING_BCAST);
+    let tracks = flags.contains(ClientFlags::TRACKING);
     Some(match () {
-        _ if bcast == 0 && prefixes > 0 => "PREFIX option requires BCAST mode to be enabled",
-        _ if flags & CLIENT_TRACKING != 0 && flags & CLIENT_TRACKING_BCAST != bcast => {
+        _ if !bcast && prefixes > 0 => "PREFIX option requires BCAST mode to be enabled",
+        _ if tracks && flags.contains(ClientFlags::TRACKING_BCAST) != bcast => {
             "You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with \
              a different mode."
         }
-        _ if bcast != 0 && options & BOTH != 0 => "OPTIN and OPTOUT are not compatible with BCAST",
-        _ if options & BOTH == BOTH => "You can't specify both OPTIN mode and OPTOUT mode",
-        _ if options & BOTH != 0 && flags & BOTH & !options != 0 => {
+        _ if bcast && options.intersects(BOTH) => "OPTIN and OPTOUT are not compatible with BCAST",
+        _ if options.contains(BOTH) => "You can't specify both OPTIN mode and OPTOUT mode",
+        _ if options.intersects(BOTH)
+            && (flags & BOTH).difference(options) != ClientFlags::empty() =>
+        {
             "You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with \
              a different mode."
         }
@@ -220,14 +213,14 @@ pub(crate) fn client_caching_command(server: &mut Server, cid: ClientId, args: &
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
-    let text = if !c.has(CLIENT_TRACKING) {
+    let text = if !c.has(ClientFlags::TRACKING) {
         "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
-    } else if args.is(2, "yes") && !c.has(CLIENT_TRACKING_OPTIN) {
+    } else if args.is(2, "yes") && !c.has(ClientFlags::TRACKING_OPTIN) {
         "CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
-    } else if args.is(2, "no") && !c.has(CLIENT_TRACKING_OPTOUT) {
+    } else if args.is(2, "no") && !c.has(ClientFlags::TRACKING_OPTOUT) {
         "CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
     } else if args.is(2, "yes") || args.is(2, "no") {
-        c.flags |= CLIENT_TRACKING_CACHING;
+        c.flags |= ClientFlags::TRACKING_CACHING;
         return server.clients.add_reply_ok(cid);
     } else {
         return server.add_reply_syntax_error(cid);
@@ -242,23 +235,30 @@ fn redirection(server: &Server, cid: ClientId) -> i64 {
 
 /// CLIENT TRACKINGINFO
 pub(crate) fn client_trackinginfo_command(server: &mut Server, cid: ClientId, _: &Args) {
-    let flags = server.clients.get(cid).map_or(0, |c| c.flags);
-    let has = |f: u64| flags & f == f;
-    let mut words: Vec<&str> = vec![if has(CLIENT_TRACKING) { "on" } else { "off" }];
+    let flags = server
+        .clients
+        .get(cid)
+        .map_or(ClientFlags::empty(), |c| c.flags);
+    let has = |all| flags.contains(all);
+    let mut words: Vec<&str> = vec![if has(ClientFlags::TRACKING) {
+        "on"
+    } else {
+        "off"
+    }];
     for (flag, word) in [
-        (CLIENT_TRACKING_BCAST, "bcast"),
-        (CLIENT_TRACKING_OPTIN, "optin"),
+        (ClientFlags::TRACKING_BCAST, "bcast"),
+        (ClientFlags::TRACKING_OPTIN, "optin"),
         (
-            CLIENT_TRACKING_OPTIN | CLIENT_TRACKING_CACHING,
+            ClientFlags::TRACKING_OPTIN | ClientFlags::TRACKING_CACHING,
             "caching-yes",
         ),
-        (CLIENT_TRACKING_OPTOUT, "optout"),
+        (ClientFlags::TRACKING_OPTOUT, "optout"),
         (
-            CLIENT_TRACKING_OPTOUT | CLIENT_TRACKING_CACHING,
+            ClientFlags::TRACKING_OPTOUT | ClientFlags::TRACKING_CACHING,
             "caching-no",
         ),
-        (CLIENT_TRACKING_NOLOOP, "noloop"),
-        (CLIENT_TRACKING_BROKEN_REDIR, "broken_redirect"),
+        (ClientFlags::TRACKING_NOLOOP, "noloop"),
+        (ClientFlags::TRACKING_BROKEN_REDIR, "broken_redirect"),
     ] {
         if has(flag) {
             words.push(word);
@@ -299,12 +299,12 @@ fn visible(server: &Server) -> Vec<ClientId> {
         server
             .clients
             .get(*id)
-            .is_some_and(|c| !c.has(CLIENT_FAKE | CLIENT_EVICTED))
+            .is_some_and(|c| !c.has(ClientFlags::FAKE | ClientFlags::EVICTED))
     });
     ids
 }
 
-/// CLIENT LIST [TYPE type | ID id [id ...]]
+/// `CLIENT LIST [TYPE type | ID id [id ...]]`
 pub(crate) fn client_list_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut wanted = visible(server);
     if args.len() == 4 && args.is(2, "type") {
@@ -349,13 +349,14 @@ pub(crate) fn client_reply_command(server: &mut Server, cid: ClientId, args: &Ar
         return;
     };
     if args.is(2, "on") {
-        c.flags &= !(CLIENT_REPLY_SKIP | CLIENT_REPLY_OFF);
+        c.flags
+            .remove(ClientFlags::REPLY_SKIP | ClientFlags::REPLY_OFF);
         server.clients.add_reply_ok(cid);
     } else if args.is(2, "off") {
-        c.flags |= CLIENT_REPLY_OFF;
+        c.flags |= ClientFlags::REPLY_OFF;
     } else if args.is(2, "skip") {
-        if !c.has(CLIENT_REPLY_OFF) {
-            c.flags |= CLIENT_REPLY_SKIP_NEXT;
+        if !c.has(ClientFlags::REPLY_OFF) {
+            c.flags |= ClientFlags::REPLY_SKIP_NEXT;
         }
     } else {
         server.add_reply_syntax_error(cid);
@@ -363,7 +364,7 @@ pub(crate) fn client_reply_command(server: &mut Server, cid: ClientId, args: &Ar
 }
 
 /// ON or OFF for a flag.
-fn switch(server: &mut Server, cid: ClientId, args: &Args, flag: u64) {
+fn switch(server: &mut Server, cid: ClientId, args: &Args, flag: ClientFlags) {
     let on = args.is(2, "on");
     if !on && !args.is(2, "off") {
         return server.add_reply_syntax_error(cid);
@@ -372,7 +373,7 @@ fn switch(server: &mut Server, cid: ClientId, args: &Args, flag: u64) {
         if on {
             c.flags |= flag;
         } else {
-            c.flags &= !flag;
+            c.flags.remove(flag);
         }
     }
     server.refresh_shortcuts(cid);
@@ -403,7 +404,7 @@ impl KillFilter<'_> {
         !(self.skip_me && cid == me)
             && self.kind.is_none_or(|k| c.client_type() == k)
             && self.id.is_none_or(|id| c.id == id)
-            && !(self.user && c.has(CLIENT_MASTER))
+            && !(self.user && c.has(ClientFlags::MASTER))
             && self
                 .addr
                 .is_none_or(|a| server.client_peer(cid).as_bytes() == a)
@@ -413,7 +414,7 @@ impl KillFilter<'_> {
     }
 }
 
-/// CLIENT KILL address | filter value [filter value ...]
+/// `CLIENT KILL address | filter value [filter value ...]`
 pub(crate) fn client_kill_command(server: &mut Server, cid: ClientId, args: &Args) {
     let old_form = args.len() == 3;
     let mut filter = KillFilter {
@@ -481,7 +482,7 @@ pub(crate) fn client_kill_command(server: &mut Server, cid: ClientId, args: &Arg
     }
 }
 
-/// CLIENT UNBLOCK id [TIMEOUT|ERROR]
+/// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`
 pub(crate) fn client_unblock_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 4 {
         return server.add_reply_subcommand_syntax_error(cid, args);
@@ -551,15 +552,15 @@ pub(crate) fn client_setinfo_command(server: &mut Server, cid: ClientId, args: &
     server.clients.add_reply_ok(cid);
 }
 
-/// CLIENT PAUSE timeout [WRITE|ALL]
+/// `CLIENT PAUSE timeout [WRITE|ALL]`
 pub(crate) fn client_pause_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 4 {
         return server.add_reply_subcommand_syntax_error(cid, args);
     }
-    let mut actions = PAUSE_ACTIONS_CLIENT_ALL_SET;
+    let mut actions = PauseActions::CLIENT_ALL_SET;
     if args.len() == 4 {
         if args.is(3, "write") {
-            actions = PAUSE_ACTIONS_CLIENT_WRITE_SET;
+            actions = PauseActions::CLIENT_WRITE_SET;
         } else if !args.is(3, "all") {
             return server.add_reply_error(cid, "CLIENT PAUSE mode must be WRITE or ALL");
         }
@@ -571,8 +572,8 @@ pub(crate) fn client_pause_command(server: &mut Server, cid: ClientId, args: &Ar
             None => "timeout is out of range",
             Some(end) => {
                 // Only this command pauses everything; the stricter of two pauses stays.
-                if server.pause.actions & PAUSE_ACTION_CLIENT_ALL != 0 {
-                    actions = PAUSE_ACTIONS_CLIENT_ALL_SET;
+                if server.pause.actions.intersects(PauseActions::CLIENT_ALL) {
+                    actions = PauseActions::CLIENT_ALL_SET;
                 }
                 server.pause_actions(PausePurpose::ByClientCommand, end, actions);
                 return server.clients.add_reply_ok(cid);

@@ -25,7 +25,7 @@ pub(crate) fn command_count_command(server: &mut Server, c: ClientId, _args: &Ar
     server.add_reply_long_long(c, i64::try_from(count).unwrap_or(i64::MAX));
 }
 
-/// COMMAND INFO [name ...]
+/// `COMMAND INFO [name ...]`
 pub(crate) fn command_info_command(server: &mut Server, c: ClientId, args: &Args) {
     if args.len() == 2 {
         reply_info_of_all(server, c);
@@ -40,7 +40,7 @@ pub(crate) fn command_info_command(server: &mut Server, c: ClientId, args: &Args
     }
 }
 
-/// COMMAND DOCS [name ...]: unknown names are passed over.
+/// `COMMAND DOCS [name ...]`: unknown names are passed over.
 pub(crate) fn command_docs_command(server: &mut Server, c: ClientId, args: &Args) {
     let ids: Vec<CommandId> = if args.len() == 2 {
         server.commands.callable().collect()
@@ -55,7 +55,7 @@ pub(crate) fn command_docs_command(server: &mut Server, c: ClientId, args: &Args
     }
 }
 
-/// COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN glob]
+/// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN glob]`
 pub(crate) fn command_list_command(server: &mut Server, c: ClientId, args: &Args) {
     let filter = match args.len() {
         2 => Some(ListFilter::All),
@@ -116,12 +116,12 @@ impl<'a> ListFilter<'a> {
     }
 }
 
-/// COMMAND GETKEYS command [arg ...]
+/// `COMMAND GETKEYS command [arg ...]`
 pub(crate) fn command_get_keys_command(server: &mut Server, c: ClientId, args: &Args) {
     get_keys_subcommand_impl(server, c, args, false);
 }
 
-/// COMMAND GETKEYSANDFLAGS command [arg ...]
+/// `COMMAND GETKEYSANDFLAGS command [arg ...]`
 pub(crate) fn command_get_keys_and_flags_command(server: &mut Server, c: ClientId, args: &Args) {
     get_keys_subcommand_impl(server, c, args, true);
 }

@@ -10,7 +10,7 @@ use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
 use crate::server_log;
 
-/// CONFIG GET pattern [pattern ...]
+/// `CONFIG GET pattern [pattern ...]`
 pub(crate) fn config_get_command(server: &mut Server, cid: ClientId, args: &Args) {
     let found = config_get(&server.config, (2..args.len()).map(|i| &args[i]));
     server.add_reply_map_len(cid, found.len());
@@ -20,7 +20,7 @@ pub(crate) fn config_get_command(server: &mut Server, cid: ClientId, args: &Args
     }
 }
 
-/// CONFIG SET name value [name value ...]
+/// `CONFIG SET name value [name value ...]`
 pub(crate) fn config_set_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !args.len().is_multiple_of(2) {
         server.add_reply_error(cid, "syntax error");

@@ -5,20 +5,25 @@
 //! [`Server::acl_authenticate_user`] and [`Server::client_set_default_auth`].
 
 use crate::base::num::string2ll;
-use crate::commands::client::validate_client_attr;
-use crate::server::clients::flags::{
-    CLIENT_ASKING, CLIENT_MASTER, CLIENT_MONITOR, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB,
-    CLIENT_READONLY, CLIENT_REPLY_OFF, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::{REDIS_VERSION, Server};
 
 /// The only user.
 pub(crate) const DEFAULT_USER: &str = "default";
 
+/// Why a client's name is refused.
+pub(crate) const BAD_CLIENT_NAME: &str =
+    "Client names cannot contain spaces, newlines or special characters.";
+
 const WRONGPASS: &str = "-WRONGPASS invalid username-password pair or user is disabled.";
 
-/// PING [message]
+/// Whether a client's name, or its library's, keeps CLIENT LIST's lines splittable at blanks (validateClientAttr).
+pub(crate) fn validate_client_attr(s: &[u8]) -> bool {
+    s.iter().all(|b| (b'!'..=b'~').contains(b))
+}
+
+/// `PING [message]`
 pub(crate) fn ping_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 2 {
         return server.add_reply_error_arity(cid);
@@ -27,7 +32,7 @@ pub(crate) fn ping_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(c) = clients.prepare_client_to_write(cid) else {
         return;
     };
-    if c.has(CLIENT_PUBSUB) && c.resp == 2 {
+    if c.has(ClientFlags::PUBSUB) && c.resp == 2 {
         clients.add_reply_proto(cid, b"*2\r\n$4\r\npong\r\n");
         clients.add_reply_bulk(cid, if args.len() == 2 { &args[1] } else { b"" });
     } else if args.len() == 1 {
@@ -118,20 +123,22 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        let was_monitor = c.has(CLIENT_MONITOR);
+        let was_monitor = c.has(ClientFlags::MONITOR);
         if was_monitor {
-            c.flags &= !(CLIENT_MONITOR | CLIENT_SLAVE);
+            c.flags.remove(ClientFlags::MONITOR | ClientFlags::SLAVE);
         }
         c.db = 0;
         c.resp = 2;
         c.name = None;
-        c.flags &= !(CLIENT_ASKING
-            | CLIENT_READONLY
-            | CLIENT_PUBSUB
-            | CLIENT_REPLY_OFF
-            | CLIENT_REPLY_SKIP_NEXT
-            | CLIENT_NO_TOUCH
-            | CLIENT_NO_EVICT);
+        c.flags.remove(
+            ClientFlags::ASKING
+                | ClientFlags::READONLY
+                | ClientFlags::PUBSUB
+                | ClientFlags::REPLY_OFF
+                | ClientFlags::REPLY_SKIP_NEXT
+                | ClientFlags::NO_TOUCH
+                | ClientFlags::NO_EVICT,
+        );
         if was_monitor {
             self.clients.monitors.retain(|m| *m != cid);
         }
@@ -141,7 +148,7 @@ impl Server {
     }
 }
 
-/// AUTH [username] password
+/// `AUTH [username] password`
 pub(crate) fn auth_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 3 {
         return server.add_reply_syntax_error(cid);
@@ -167,7 +174,7 @@ pub(crate) fn auth_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// HELLO [protover [AUTH username password] [SETNAME clientname]]
+/// `HELLO [protover [AUTH username password] [SETNAME clientname]]`
 pub(crate) fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut version = 0;
     if args.len() > 1 {
@@ -195,7 +202,7 @@ pub(crate) fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
             i += 3;
         } else if args.is(i, "SETNAME") && more >= 1 {
             if !validate_client_attr(&args[i + 1]) {
-                return server.add_reply_error(cid, crate::commands::client::BAD_CLIENT_NAME);
+                return server.add_reply_error(cid, BAD_CLIENT_NAME);
             }
             name = Some(&args[i + 1]);
             i += 2;
@@ -263,8 +270,8 @@ pub(crate) fn reset_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let Some(c) = server.clients.get(cid) else {
         return;
     };
-    let replica = c.has(CLIENT_SLAVE) && !c.has(CLIENT_MONITOR);
-    if replica || c.has(CLIENT_MASTER) {
+    let replica = c.has(ClientFlags::SLAVE) && !c.has(ClientFlags::MONITOR);
+    if replica || c.has(ClientFlags::MASTER) {
         return server.add_reply_error(cid, "can only reset normal client connections");
     }
     server.clear_client_connection_state(cid);

@@ -342,16 +342,6 @@ fn find_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<At> {
     at
 }
 
-/// A key for a command that shows its inside (objectCommandLookupOrReply).
-fn lookup_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<At> {
-    let db = server.client_db(cid);
-    let at = server.lookup_key(db, key, Lookup::NOTOUCH | Lookup::NONOTIFY);
-    if at.is_none() {
-        server.add_reply_no_such_key(cid);
-    }
-    at
-}
-
 /// Bytes of the value as an RDB file would have it (rdbSavedObjectLen).
 fn rdb_saved_object_len(server: &Server, e: &Entry) -> u64 {
     let options = RdbWriterOptions {
@@ -692,7 +682,7 @@ fn htstats(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 fn htstats_key(server: &mut Server, cid: ClientId, args: &Args) {
-    let Some(at) = lookup_or_reply(server, cid, &args[2]) else {
+    let Some(at) = encodings::lookup_or_reply(server, cid, &args[2]) else {
         return;
     };
     let full = args.len() >= 4 && args.is(3, "full");

@@ -133,7 +133,7 @@ pub(crate) fn lru_or_lfu_bits(server: &Server, idle: Option<i64>, freq: Option<u
     Some((at & i64::from(LRU_CLOCK_MAX)) as u32)
 }
 
-/// RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]
+/// `RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]`
 pub(crate) fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(options) = parse_options_or_reply(server, cid, args) else {
         return;

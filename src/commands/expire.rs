@@ -167,22 +167,22 @@ fn propagate_as_pexpireat(server: &mut Server, args: &Args, when: i64) {
     server.rewrite_client_command_vector(&words);
 }
 
-/// EXPIRE key seconds [NX | XX | GT | LT]
+/// `EXPIRE key seconds [NX | XX | GT | LT]`
 pub(crate) fn expire_command(server: &mut Server, cid: ClientId, args: &Args) {
     expire_generic(server, cid, args, ExpireUnit::Ex);
 }
 
-/// EXPIREAT key unix-time-seconds [NX | XX | GT | LT]
+/// `EXPIREAT key unix-time-seconds [NX | XX | GT | LT]`
 pub(crate) fn expireat_command(server: &mut Server, cid: ClientId, args: &Args) {
     expire_generic(server, cid, args, ExpireUnit::ExAt);
 }
 
-/// PEXPIRE key milliseconds [NX | XX | GT | LT]
+/// `PEXPIRE key milliseconds [NX | XX | GT | LT]`
 pub(crate) fn pexpire_command(server: &mut Server, cid: ClientId, args: &Args) {
     expire_generic(server, cid, args, ExpireUnit::Px);
 }
 
-/// PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]
+/// `PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]`
 pub(crate) fn pexpireat_command(server: &mut Server, cid: ClientId, args: &Args) {
     expire_generic(server, cid, args, ExpireUnit::PxAt);
 }
@@ -244,7 +244,7 @@ pub(crate) fn persist_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_long_long(cid, 1);
 }
 
-/// TOUCH key [key ...]
+/// `TOUCH key [key ...]`
 pub(crate) fn touch_command(server: &mut Server, cid: ClientId, args: &Args) {
     let touched = (1..args.len())
         .filter(|i| server.lookup_key_read(cid, &args[*i]).is_some())

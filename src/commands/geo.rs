@@ -499,7 +499,7 @@ fn store_found(
     server.add_reply_long_long(cid, n as i64);
 }
 
-/// GEOADD key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]
+/// `GEOADD key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]`
 pub(crate) fn geoadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (mut nx, mut xx) = (false, false);
     let mut first = 2;
@@ -536,7 +536,7 @@ pub(crate) fn geoadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// GEORADIUS key longitude latitude radius unit [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]
+/// `GEORADIUS key longitude latitude radius unit [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]`
 /// [STORE key | STOREDIST key]
 pub(crate) fn georadius_command(server: &mut Server, cid: ClientId, args: &Args) {
     georadius_generic(server, cid, args, Form::RadiusOfPoint { may_store: true });
@@ -557,13 +557,13 @@ pub(crate) fn georadiusbymemberro_command(server: &mut Server, cid: ClientId, ar
     georadius_generic(server, cid, args, Form::RadiusOfMember { may_store: false });
 }
 
-/// GEOSEARCH key FROMMEMBER member | FROMLONLAT longitude latitude BYRADIUS radius unit | BYBOX width height unit
-/// [ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]
+/// `GEOSEARCH key FROMMEMBER member | FROMLONLAT longitude latitude BYRADIUS radius unit | BYBOX width height unit
+/// [ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]`
 pub(crate) fn geosearch_command(server: &mut Server, cid: ClientId, args: &Args) {
     georadius_generic(server, cid, args, Form::Search);
 }
 
-/// GEOSEARCHSTORE destination source ... [STOREDIST]
+/// `GEOSEARCHSTORE destination source ... [STOREDIST]`
 pub(crate) fn geosearchstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     georadius_generic(server, cid, args, Form::SearchStore);
 }
@@ -587,7 +587,7 @@ fn for_each_member(
     }
 }
 
-/// GEOHASH key [member [member ...]]
+/// `GEOHASH key [member [member ...]]`
 pub(crate) fn geohash_command(server: &mut Server, cid: ClientId, args: &Args) {
     for_each_member(server, cid, args, |clients, cid, score| match score {
         Some(score) => clients.add_reply_bulk(cid, &geohash_string(score)),
@@ -595,7 +595,7 @@ pub(crate) fn geohash_command(server: &mut Server, cid: ClientId, args: &Args) {
     });
 }
 
-/// GEOPOS key [member [member ...]]
+/// `GEOPOS key [member [member ...]]`
 pub(crate) fn geopos_command(server: &mut Server, cid: ClientId, args: &Args) {
     for_each_member(server, cid, args, |clients, cid, score| match score {
         Some(score) => add_reply_point(clients, cid, decode_score(score)),
@@ -603,7 +603,7 @@ pub(crate) fn geopos_command(server: &mut Server, cid: ClientId, args: &Args) {
     });
 }
 
-/// GEODIST key member1 member2 [unit]
+/// `GEODIST key member1 member2 [unit]`
 pub(crate) fn geodist_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut unit = 1.0;
     match args.len() {

@@ -184,7 +184,7 @@ fn set_many(server: &mut Server, cid: ClientId, args: &Args) -> Option<usize> {
     })
 }
 
-/// HSET key field value [field value ...]
+/// `HSET key field value [field value ...]`
 pub(crate) fn hset_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some(created) = hset_generic_command(server, cid, args) {
         server.add_reply_long_long(cid, created as i64);
@@ -192,7 +192,7 @@ pub(crate) fn hset_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// HMSET key field value [field value ...]
+/// `HMSET key field value [field value ...]`
 pub(crate) fn hmset_command(server: &mut Server, cid: ClientId, args: &Args) {
     if hset_generic_command(server, cid, args).is_some() {
         server.add_reply_ok(cid);
@@ -267,7 +267,7 @@ pub(crate) fn hget_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// HMGET key field [field ...]
+/// `HMGET key field [field ...]`
 pub(crate) fn hmget_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok((clients, h)) = server.hash_to_read(cid, args) else {
         return;
@@ -281,7 +281,7 @@ pub(crate) fn hmget_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// HDEL key field [field ...]
+/// `HDEL key field [field ...]`
 pub(crate) fn hdel_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let limits = server.hash_limits();
@@ -378,7 +378,7 @@ pub(crate) fn hgetall_command(server: &mut Server, cid: ClientId, args: &Args) {
     generic_hgetall_command(server, cid, args, Part::Both);
 }
 
-/// HSCAN key cursor [MATCH pattern] [COUNT count]
+/// `HSCAN key cursor [MATCH pattern] [COUNT count]`
 pub(crate) fn hscan_command(server: &mut Server, cid: ClientId, args: &Args) {
     fn step(h: &Hash, cursor: u64, f: &mut Emit<'_>) -> u64 {
         match h {
@@ -464,7 +464,7 @@ fn hrandfield_with_count(
     }
 }
 
-/// HRANDFIELD key [count [WITHVALUES]]
+/// `HRANDFIELD key [count [WITHVALUES]]`
 pub(crate) fn hrandfield_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() >= 3 {
         if let Some((count, with_values)) = server.random_count_or_reply(cid, args, "withvalues") {

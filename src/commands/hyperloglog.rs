@@ -62,7 +62,7 @@ impl Server {
     }
 }
 
-/// PFADD key [element [element ...]]
+/// `PFADD key [element [element ...]]`
 pub(crate) fn pfadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let key = &args[1];
@@ -125,7 +125,7 @@ fn is_sparse(value: &[u8]) -> bool {
     value.get(ENCODING) == Some(&HLL_SPARSE)
 }
 
-/// PFCOUNT key [key ...]: of several keys, their union.
+/// `PFCOUNT key [key ...]`: of several keys, their union.
 pub(crate) fn pfcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 2 {
         if let Some((union, _)) = server.merge_hlls(cid, args) {
@@ -167,7 +167,7 @@ pub(crate) fn pfcount_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_long_long(cid, card as i64);
 }
 
-/// PFMERGE destkey [sourcekey [sourcekey ...]]: what the destination holds is merged too.
+/// `PFMERGE destkey [sourcekey [sourcekey ...]]`: what the destination holds is merged too.
 pub(crate) fn pfmerge_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some((union, dense)) = server.merge_hlls(cid, args) else {
         return;

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use crate::base::sys::{self, CpuTimes, Who};
 use crate::base::{alloc, clock};
 use crate::config::value::Supervised;
-use crate::script::machine::Engine;
+use crate::script::flags::Engine;
 use crate::server::clients::flags::ClientId;
 use crate::server::clients::subscriptions::Kind;
 use crate::server::master_link::PayloadEnd;
@@ -912,6 +912,7 @@ mod tests {
             peak_mem: 0,
             last_report_ms: 0,
             is_async: false,
+            functions: Vec::new(),
         };
         assert_eq!(loading_progress(&l, 0).1, 1);
         let (percent, eta) = loading_progress(&l, 10);

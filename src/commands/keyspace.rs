@@ -53,18 +53,18 @@ fn del_generic(server: &mut Server, cid: ClientId, args: &Args, free: Free) {
     server.add_reply_long_long(cid, deleted);
 }
 
-/// DEL key [key ...]
+/// `DEL key [key ...]`
 pub(crate) fn del_command(server: &mut Server, cid: ClientId, args: &Args) {
     let free = Free::lazily_if(server.config.lazyfree_lazy_user_del);
     del_generic(server, cid, args, free);
 }
 
-/// UNLINK key [key ...]
+/// `UNLINK key [key ...]`
 pub(crate) fn unlink_command(server: &mut Server, cid: ClientId, args: &Args) {
     del_generic(server, cid, args, Free::Lazily);
 }
 
-/// EXISTS key [key ...]: a key named twice counts twice.
+/// `EXISTS key [key ...]`: a key named twice counts twice.
 pub(crate) fn exists_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let found = (1..args.len())
@@ -231,7 +231,7 @@ pub(crate) fn move_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_long_long(cid, 1);
 }
 
-/// COPY source destination [DB destination-db] [REPLACE]
+/// `COPY source destination [DB destination-db] [REPLACE]`
 pub(crate) fn copy_command(server: &mut Server, cid: ClientId, args: &Args) {
     let src = server.client_db(cid);
     let mut dst = src;

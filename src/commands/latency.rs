@@ -42,7 +42,7 @@ pub(crate) fn latency_doctor_command(server: &mut Server, cid: ClientId, _: &Arg
     server.add_reply_verbatim(cid, report.as_bytes(), "txt");
 }
 
-/// LATENCY RESET [event ...]
+/// `LATENCY RESET [event ...]`
 pub(crate) fn latency_reset_command(server: &mut Server, cid: ClientId, args: &Args) {
     let resets = match args.len() {
         2 => server.latency.reset(None),
@@ -127,7 +127,7 @@ pub(crate) fn latency_graph_command(server: &mut Server, cid: ClientId, args: &A
     server.add_reply_verbatim(cid, text.as_bytes(), "txt");
 }
 
-/// LATENCY HISTOGRAM [command ...]: a container stands for its subcommands; a name that is none is left out.
+/// `LATENCY HISTOGRAM [command ...]`: a container stands for its subcommands; a name that is none is left out.
 pub(crate) fn latency_histogram_command(server: &mut Server, cid: ClientId, args: &Args) {
     let table = &server.commands;
     let mut wanted: Vec<CommandId> = Vec::new();

@@ -305,7 +305,7 @@ impl Server {
         }
     }
 
-    /// Moves an element from the list args[1] to args[2], which are both looked at before anything is changed
+    /// Moves an element from the list `args[1]` to `args[2]`, which are both looked at before anything is changed
     /// (lmoveGenericCommand). When it did so, `rewrite` is propagated instead of the command.
     fn lmove_generic_command(
         &mut self,
@@ -366,32 +366,32 @@ impl Server {
     }
 }
 
-/// LPUSH key element [element ...]
+/// `LPUSH key element [element ...]`
 pub(crate) fn lpush_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.push_generic_command(cid, args, End::Head, false);
 }
 
-/// RPUSH key element [element ...]
+/// `RPUSH key element [element ...]`
 pub(crate) fn rpush_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.push_generic_command(cid, args, End::Tail, false);
 }
 
-/// LPUSHX key element [element ...]
+/// `LPUSHX key element [element ...]`
 pub(crate) fn lpushx_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.push_generic_command(cid, args, End::Head, true);
 }
 
-/// RPUSHX key element [element ...]
+/// `RPUSHX key element [element ...]`
 pub(crate) fn rpushx_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.push_generic_command(cid, args, End::Tail, true);
 }
 
-/// LPOP key \[count\]
+/// `LPOP key [count]`
 pub(crate) fn lpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.pop_generic_command(cid, args, End::Head);
 }
 
-/// RPOP key \[count\]
+/// `RPOP key [count]`
 pub(crate) fn rpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.pop_generic_command(cid, args, End::Tail);
 }
@@ -588,7 +588,7 @@ pub(crate) fn lrem_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_long_long(cid, removed as i64);
 }
 
-/// LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]
+/// `LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len]`
 pub(crate) fn lpos_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (mut rank, mut count, mut max_len) = (1i64, None, 0i64);
     let mut i = 3;
@@ -692,7 +692,7 @@ pub(crate) fn rpoplpush_command(server: &mut Server, cid: ClientId, args: &Args)
     server.lmove_generic_command(cid, args, End::Tail, End::Head, None);
 }
 
-/// LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]
+/// `LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]`
 pub(crate) fn lmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some((keys, end, count)) = server.parse_lmpop(cid, args, 1) else {
         return;

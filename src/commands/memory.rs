@@ -4,7 +4,7 @@
 
 use crate::base::{alloc, clock, sys};
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_FAKE, CLIENT_SLAVE, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::measures::stats::MemorySample;
 
@@ -264,7 +264,7 @@ impl Server {
         m.clients_normal = self
             .clients
             .iter()
-            .filter(|c| c.flags & (CLIENT_FAKE | CLIENT_SLAVE) == 0)
+            .filter(|c| !c.has(ClientFlags::FAKE | ClientFlags::SLAVE))
             .map(|c| self.client_memory_usage(c.cid))
             .sum();
         if !self.aof.is_off() {
@@ -318,7 +318,7 @@ pub(crate) fn memory_purge_command(server: &mut Server, cid: ClientId, _: &Args)
     }
 }
 
-/// MEMORY USAGE key [SAMPLES count]
+/// `MEMORY USAGE key [SAMPLES count]`
 pub(crate) fn memory_usage_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut samples = USAGE_DEFAULT_SAMPLES;
     let mut i = 3;

@@ -38,7 +38,7 @@ enum Failure {
     Midway,
 }
 
-/// MIGRATE host port key|"" destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password]
+/// `MIGRATE host port key|"" destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password]`
 /// [KEYS key [key ...]]
 pub(crate) fn migrate_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(mut call) = parse_or_reply(server, cid, args) else {

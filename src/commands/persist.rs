@@ -31,7 +31,7 @@ pub(crate) fn save_command(server: &mut Server, cid: ClientId, _args: &Args) {
     }
 }
 
-/// BGSAVE [SCHEDULE]
+/// `BGSAVE [SCHEDULE]`
 pub(crate) fn bgsave_command(server: &mut Server, cid: ClientId, args: &Args) {
     let schedule = match args.len() {
         1 => false,

@@ -4,10 +4,10 @@
 
 use crate::base::glob::string_match_len;
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_DENY_BLOCKING, CLIENT_MULTI, CLIENT_PUBSUB, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::subscriptions::Kind;
 use crate::server::execution::args::Args;
-use crate::server::execution::propagate::PROPAGATE_REPL;
+use crate::server::execution::propagate::Propagate;
 use crate::wire::resp;
 
 const HELP: &[&str] = &[
@@ -63,7 +63,7 @@ fn subscribe_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind
         confirm(server, cid, words(kind).0, kind, Some(&args[i]));
     }
     if let Some(c) = server.clients.get_mut(cid) {
-        c.flags |= CLIENT_PUBSUB;
+        c.flags |= ClientFlags::PUBSUB;
     }
 }
 
@@ -89,16 +89,15 @@ fn unsubscribe_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Ki
     if let Some(c) = server.clients.get_mut(cid)
         && c.pubsub.is_none()
     {
-        c.flags &= !CLIENT_PUBSUB;
+        c.flags.remove(ClientFlags::PUBSUB);
     }
 }
 
 /// A client that expects one reply a command cannot listen; inside MULTI it may, as it always could.
 fn refuse_deny_blocking(server: &mut Server, cid: ClientId, name: &str, even_multi: bool) -> bool {
-    let refused = server
-        .clients
-        .get(cid)
-        .is_some_and(|c| c.has(CLIENT_DENY_BLOCKING) && (even_multi || !c.has(CLIENT_MULTI)));
+    let refused = server.clients.get(cid).is_some_and(|c| {
+        c.has(ClientFlags::DENY_BLOCKING) && (even_multi || !c.has(ClientFlags::MULTI))
+    });
     if refused {
         let text = format!("{name} isn't allowed for a DENY BLOCKING client");
         server.add_reply_error(cid, &text);
@@ -106,38 +105,38 @@ fn refuse_deny_blocking(server: &mut Server, cid: ClientId, name: &str, even_mul
     refused
 }
 
-/// SUBSCRIBE channel [channel ...]
+/// `SUBSCRIBE channel [channel ...]`
 pub(crate) fn subscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !refuse_deny_blocking(server, cid, "SUBSCRIBE", false) {
         subscribe_generic(server, cid, args, Kind::Channel);
     }
 }
 
-/// UNSUBSCRIBE [channel ...]
+/// `UNSUBSCRIBE [channel ...]`
 pub(crate) fn unsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Channel);
 }
 
-/// PSUBSCRIBE pattern [pattern ...]
+/// `PSUBSCRIBE pattern [pattern ...]`
 pub(crate) fn psubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !refuse_deny_blocking(server, cid, "PSUBSCRIBE", false) {
         subscribe_generic(server, cid, args, Kind::Pattern);
     }
 }
 
-/// PUNSUBSCRIBE [pattern ...]
+/// `PUNSUBSCRIBE [pattern ...]`
 pub(crate) fn punsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Pattern);
 }
 
-/// SSUBSCRIBE shardchannel [shardchannel ...]
+/// `SSUBSCRIBE shardchannel [shardchannel ...]`
 pub(crate) fn ssubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     if !refuse_deny_blocking(server, cid, "SSUBSCRIBE", true) {
         subscribe_generic(server, cid, args, Kind::Shard);
     }
 }
 
-/// SUNSUBSCRIBE [shardchannel ...]
+/// `SUNSUBSCRIBE [shardchannel ...]`
 pub(crate) fn sunsubscribe_command(server: &mut Server, cid: ClientId, args: &Args) {
     unsubscribe_generic(server, cid, args, Kind::Shard);
 }
@@ -146,7 +145,7 @@ fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) 
     let receivers = server.pubsub_publish_message(&args[1], &args[2], kind);
     // A cluster has a way of its own to pass it on.
     if !server.config.cluster_enabled {
-        server.force_command_propagation(PROPAGATE_REPL);
+        server.force_command_propagation(Propagate::REPL);
     }
     server.add_reply_long_long(cid, receivers as i64);
 }
@@ -166,12 +165,12 @@ pub(crate) fn pubsub_help_command(server: &mut Server, cid: ClientId, args: &Arg
     server.add_reply_help(cid, args, HELP);
 }
 
-/// PUBSUB CHANNELS [pattern]
+/// `PUBSUB CHANNELS [pattern]`
 pub(crate) fn pubsub_channels_command(server: &mut Server, cid: ClientId, args: &Args) {
     channel_list(server, cid, args, Kind::Channel);
 }
 
-/// PUBSUB NUMSUB [channel ...]
+/// `PUBSUB NUMSUB [channel ...]`
 pub(crate) fn pubsub_numsub_command(server: &mut Server, cid: ClientId, args: &Args) {
     numsub(server, cid, args, Kind::Channel);
 }
@@ -182,12 +181,12 @@ pub(crate) fn pubsub_numpat_command(server: &mut Server, cid: ClientId, _: &Args
     server.add_reply_long_long(cid, patterns as i64);
 }
 
-/// PUBSUB SHARDCHANNELS [pattern]
+/// `PUBSUB SHARDCHANNELS [pattern]`
 pub(crate) fn pubsub_shardchannels_command(server: &mut Server, cid: ClientId, args: &Args) {
     channel_list(server, cid, args, Kind::Shard);
 }
 
-/// PUBSUB SHARDNUMSUB [shardchannel ...]
+/// `PUBSUB SHARDNUMSUB [shardchannel ...]`
 pub(crate) fn pubsub_shardnumsub_command(server: &mut Server, cid: ClientId, args: &Args) {
     numsub(server, cid, args, Kind::Shard);
 }

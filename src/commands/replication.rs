@@ -5,7 +5,7 @@ use crate::base::num::string2ll;
 use crate::base::split_args::sdssplitargs;
 use crate::replication::{FailoverRequest, WAITAOF_WITHOUT_AOF};
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_SLAVE, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::block::BlockType;
 use crate::server::execution::blocked::TimeoutUnit;
@@ -37,7 +37,7 @@ pub(crate) fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args)
         }
         return server.add_reply_ok(cid);
     }
-    if server.clients[cid].has(CLIENT_SLAVE) {
+    if server.clients[cid].has(ClientFlags::SLAVE) {
         return server.add_reply_error(cid, "Command is not valid when client is a replica.");
     }
     let text = Some("Invalid master port");
@@ -74,7 +74,7 @@ pub(crate) fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args)
     server.add_reply_ok(cid);
 }
 
-/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
+/// `FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]`
 pub(crate) fn failover_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() == 2 && args.is(1, "abort") {
         if server.repl.failover.state == FailoverState::None {
@@ -124,7 +124,7 @@ pub(crate) fn sync_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.sync(cid, args);
 }
 
-/// REPLCONF option value [option value ...]
+/// `REPLCONF option value [option value ...]`
 pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len().is_multiple_of(2) {
         return server.add_reply_syntax_error(cid);
@@ -174,7 +174,7 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
             };
             server.clients[cid].repl_mut().rdb_version = version;
         } else if args.is(i, "ack") {
-            if !server.clients[cid].has(CLIENT_SLAVE) {
+            if !server.clients[cid].has(ClientFlags::SLAVE) {
                 return;
             }
             let Some(offset) = string2ll(&args[i + 1]) else {

@@ -2,7 +2,7 @@
 
 use crate::base::num::string2ll;
 use crate::commands::info::InfoSections;
-use crate::server::clients::flags::{CLIENT_DENY_BLOCKING, CLIENT_MONITOR, CLIENT_SLAVE, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::block::{Block, BlockType};
 use crate::server::process::shutdown::{
@@ -10,7 +10,7 @@ use crate::server::process::shutdown::{
 };
 use crate::server::{REDIS_VERSION, Server};
 
-/// INFO [section ...]
+/// `INFO [section ...]`
 pub(crate) fn info_command(server: &mut Server, cid: ClientId, args: &Args) {
     let sections = InfoSections::of((1..args.len()).map(|i| &args[i]));
     let info = server.gen_redis_info_string(&sections);
@@ -33,7 +33,7 @@ const LOLWUT_COLUMNS: i64 = 6;
 /// The most columns that it has.
 const LOLWUT_COLUMNS_MAX: i64 = 40;
 
-/// LOLWUT [VERSION version] [columns]
+/// `LOLWUT [VERSION version] [columns]`
 pub(crate) fn lolwut_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut next = 1;
     if args.len() >= 3 && args.is(1, "version") {
@@ -90,7 +90,7 @@ fn temple(columns: usize, mut random: impl FnMut() -> usize) -> String {
     out
 }
 
-/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
+/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]`
 pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut flags = 0;
     let mut abort = false;
@@ -126,7 +126,7 @@ pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) 
     let denied = server
         .clients
         .get(cid)
-        .is_some_and(|c| c.has(CLIENT_DENY_BLOCKING));
+        .is_some_and(|c| c.has(ClientFlags::DENY_BLOCKING));
     if denied && flags & SHUTDOWN_NOW == 0 {
         return server.add_reply_error(
             cid,
@@ -145,14 +145,14 @@ pub(crate) fn monitor_command(server: &mut Server, cid: ClientId, _args: &Args) 
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
-    if c.has(CLIENT_DENY_BLOCKING) {
+    if c.has(ClientFlags::DENY_BLOCKING) {
         let text = "MONITOR isn't allowed for DENY BLOCKING client";
         return server.add_reply_error(cid, text);
     }
-    if c.has(CLIENT_SLAVE) {
+    if c.has(ClientFlags::SLAVE) {
         return;
     }
-    c.flags |= CLIENT_SLAVE | CLIENT_MONITOR;
+    c.flags |= ClientFlags::SLAVE | ClientFlags::MONITOR;
     server.clients.monitors.push(cid);
     server.clients.add_reply_ok(cid);
 }

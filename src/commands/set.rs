@@ -12,7 +12,7 @@ use crate::server::Server;
 use crate::server::clients::client::Clients;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::{Args, OwnedArgs};
-use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
+use crate::server::execution::propagate::Propagate;
 use crate::server::keyspace::lookup::{At, Free, Lookup, Replied};
 use crate::server::keyspace::notify::NOTIFY_SET;
 use crate::store::entry::NewValue;
@@ -156,7 +156,7 @@ fn add_all(set: &mut Set, args: &Args, limits: &SetLimits) -> i64 {
         .sum()
 }
 
-/// SADD key member [member ...]
+/// `SADD key member [member ...]`
 pub(crate) fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let key = &args[1];
@@ -191,7 +191,7 @@ pub(crate) fn sadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_long_long(cid, added);
 }
 
-/// SREM key member [member ...]
+/// `SREM key member [member ...]`
 pub(crate) fn srem_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let limits = server.set_limits();
@@ -285,7 +285,7 @@ pub(crate) fn sismember_command(server: &mut Server, cid: ClientId, args: &Args)
     }
 }
 
-/// SMISMEMBER key member [member ...]
+/// `SMISMEMBER key member [member ...]`
 pub(crate) fn smismember_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Ok((clients, set)) = server.set_to_read(cid, args) {
         clients.add_reply_array_len(cid, args.len() - 2);
@@ -310,7 +310,7 @@ pub(crate) fn smembers_command(server: &mut Server, cid: ClientId, args: &Args) 
     }
 }
 
-/// SSCAN key cursor [MATCH pattern] [COUNT count]
+/// `SSCAN key cursor [MATCH pattern] [COUNT count]`
 pub(crate) fn sscan_command(server: &mut Server, cid: ClientId, args: &Args) {
     fn step(s: &Set, cursor: u64, f: &mut Emit<'_>) -> u64 {
         match s {
@@ -394,14 +394,14 @@ fn spop_with_count_command(server: &mut Server, cid: ClientId, args: &Args) {
         });
     }
     for batch in removals.batches {
-        server.also_propagate(db, batch, PROPAGATE_AOF | PROPAGATE_REPL);
+        server.also_propagate(db, batch, Propagate::BOTH);
     }
     // What was taken is chance: a replica is told which members, not how many.
     server.prevent_command_propagation();
     server.signal_modified_key(cid, db, key);
 }
 
-/// SPOP key [count]
+/// `SPOP key [count]`
 pub(crate) fn spop_command(server: &mut Server, cid: ClientId, args: &Args) {
     match args.len() {
         2 => {}
@@ -486,7 +486,7 @@ fn srandmember_with_count_command(server: &mut Server, cid: ClientId, args: &Arg
     }
 }
 
-/// SRANDMEMBER key [count]
+/// `SRANDMEMBER key [count]`
 pub(crate) fn srandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
     match args.len() {
         2 => {}
@@ -561,7 +561,7 @@ fn all_sources(
         .then_some(found))
 }
 
-/// SINTER key [key ...]
+/// `SINTER key [key ...]`
 pub(crate) fn sinter_command(server: &mut Server, cid: ClientId, args: &Args) {
     let found = match all_sources(server, cid, args, 1..args.len()) {
         Ok(Some(found)) => found,
@@ -581,7 +581,7 @@ pub(crate) fn sinter_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_proto(cid, &reply);
 }
 
-/// SINTERCARD numkeys key [key ...] [LIMIT limit]
+/// `SINTERCARD numkeys key [key ...] [LIMIT limit]`
 pub(crate) fn sintercard_command(server: &mut Server, cid: ClientId, args: &Args) {
     const TEXT: &str = "numkeys should be greater than 0";
     let Some(n) = server.get_range_long_or_reply(cid, args, 1, 1, i64::MAX, Some(TEXT)) else {
@@ -618,7 +618,7 @@ pub(crate) fn sintercard_command(server: &mut Server, cid: ClientId, args: &Args
     server.add_reply_long_long(cid, cardinality);
 }
 
-/// SINTERSTORE destination key [key ...]
+/// `SINTERSTORE destination key [key ...]`
 pub(crate) fn sinterstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let limits = server.set_limits();
     let mut result = Set::Listpack(Listpack::new());
@@ -718,7 +718,7 @@ fn sunion_diff_generic_command(
     })
 }
 
-/// SUNION key [key ...]
+/// `SUNION key [key ...]`
 pub(crate) fn sunion_command(server: &mut Server, cid: ClientId, args: &Args) {
     let keys = 1..args.len();
     if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Union) {
@@ -726,7 +726,7 @@ pub(crate) fn sunion_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// SUNIONSTORE destination key [key ...]
+/// `SUNIONSTORE destination key [key ...]`
 pub(crate) fn sunionstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let keys = 2..args.len();
     if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Union) {
@@ -734,7 +734,7 @@ pub(crate) fn sunionstore_command(server: &mut Server, cid: ClientId, args: &Arg
     }
 }
 
-/// SDIFF key [key ...]
+/// `SDIFF key [key ...]`
 pub(crate) fn sdiff_command(server: &mut Server, cid: ClientId, args: &Args) {
     let keys = 1..args.len();
     if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Diff) {
@@ -742,7 +742,7 @@ pub(crate) fn sdiff_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// SDIFFSTORE destination key [key ...]
+/// `SDIFFSTORE destination key [key ...]`
 pub(crate) fn sdiffstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let keys = 2..args.len();
     if let Some(set) = sunion_diff_generic_command(server, cid, args, keys, Op::Diff) {

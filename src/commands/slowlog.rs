@@ -37,7 +37,7 @@ pub(crate) fn slowlog_len_command(server: &mut Server, cid: ClientId, _: &Args) 
     server.clients.add_reply_long_long(cid, len as i64);
 }
 
-/// SLOWLOG GET [count]
+/// `SLOWLOG GET [count]`
 pub(crate) fn slowlog_get_command(server: &mut Server, cid: ClientId, args: &Args) {
     let count = match args.len() {
         2 => Some(DEFAULT_COUNT),

@@ -574,7 +574,7 @@ fn store_sorted(
     server.add_reply_long_long(cid, n as i64);
 }
 
-/// SORT key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]
+/// `SORT key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]`
 pub(crate) fn sort_command(server: &mut Server, cid: ClientId, args: &Args) {
     sort_generic(server, cid, args, false);
 }

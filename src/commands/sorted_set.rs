@@ -7,6 +7,7 @@
 mod combine;
 mod pop;
 mod range;
+mod reply;
 
 pub(crate) use self::combine::{
     zdiff_command, zdiffstore_command, zinter_command, zintercard_command, zinterstore_command,
@@ -22,9 +23,11 @@ pub(crate) use self::range::{
     zrevrangebylex_command, zrevrangebyscore_command,
 };
 
+use self::reply::{
+    NOT_A_LEX_RANGE, NOT_A_SCORE_RANGE, add_reply_member, add_reply_pair, add_reply_pairs_len,
+};
 use crate::base::num::{D2STRING_SIZE, d2string_g17, string2d};
 use crate::commands::keyspace::{Emit, scan_generic_command};
-use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::clients::client::Clients;
 use crate::server::clients::flags::ClientId;
@@ -39,41 +42,6 @@ use crate::store::zset::{AddFlags, Added, LexRange, ScoreRange, Zset, ZsetLimits
 const SAMPLE_LIMIT: u64 = 1000;
 
 const NOT_A_FLOAT: &str = "value is not a valid float";
-const NOT_A_SCORE_RANGE: &str = "min or max is not a float";
-const NOT_A_LEX_RANGE: &str = "min or max not valid string range item";
-
-#[inline]
-fn add_reply_member(clients: &mut Clients, cid: ClientId, v: LpValue<'_>) {
-    match v {
-        LpValue::Str(s) => clients.add_reply_bulk(cid, s),
-        LpValue::Int(n) => clients.add_reply_bulk_long_long(cid, n),
-    }
-}
-
-/// One of several members, with its score if asked for: in RESP3 the two are an array of their own.
-#[inline]
-fn add_reply_pair(
-    clients: &mut Clients,
-    cid: ClientId,
-    with_scores: bool,
-    member: LpValue<'_>,
-    score: f64,
-) {
-    if with_scores && clients.resp_version(cid) > 2 {
-        clients.add_reply_array_len(cid, 2);
-    }
-    add_reply_member(clients, cid, member);
-    if with_scores {
-        clients.add_reply_double(cid, score);
-    }
-}
-
-/// The header for `n` members that [`add_reply_pair`] writes.
-#[inline]
-fn add_reply_pairs_len(clients: &mut Clients, cid: ClientId, with_scores: bool, n: usize) {
-    let flat = with_scores && clients.resp_version(cid) == 2;
-    clients.add_reply_array_len(cid, if flat { n.saturating_mul(2) } else { n });
-}
 
 impl Server {
     #[inline]
@@ -345,7 +313,7 @@ fn zadd_any(server: &mut Server, cid: ClientId, args: &Args, incr: bool) {
     zset_added(server, cid, args, (db, f.incr), last, answer, new + updated);
 }
 
-/// ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]
+/// `ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]`
 pub(crate) fn zadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     zadd_generic_command(server, cid, args, false);
 }
@@ -355,7 +323,7 @@ pub(crate) fn zincrby_command(server: &mut Server, cid: ClientId, args: &Args) {
     zadd_generic_command(server, cid, args, true);
 }
 
-/// ZREM key member [member ...]
+/// `ZREM key member [member ...]`
 pub(crate) fn zrem_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.remove_from_zset(cid, args, "zrem", |z, limits| {
         let mut removed = 0;
@@ -386,7 +354,7 @@ pub(crate) fn zscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// ZMSCORE key member [member ...]
+/// `ZMSCORE key member [member ...]`
 pub(crate) fn zmscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok((clients, z)) = server.zset_to_read(cid, args) else {
         return;
@@ -432,12 +400,12 @@ fn zrank_generic_command(server: &mut Server, cid: ClientId, args: &Args, revers
     }
 }
 
-/// ZRANK key member [WITHSCORE]
+/// `ZRANK key member [WITHSCORE]`
 pub(crate) fn zrank_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrank_generic_command(server, cid, args, false);
 }
 
-/// ZREVRANK key member [WITHSCORE]
+/// `ZREVRANK key member [WITHSCORE]`
 pub(crate) fn zrevrank_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrank_generic_command(server, cid, args, true);
 }
@@ -464,7 +432,7 @@ pub(crate) fn zlexcount_command(server: &mut Server, cid: ClientId, args: &Args)
     }
 }
 
-/// ZSCAN key cursor [MATCH pattern] [COUNT count]
+/// `ZSCAN key cursor [MATCH pattern] [COUNT count]`
 pub(crate) fn zscan_command(server: &mut Server, cid: ClientId, args: &Args) {
     fn step(z: &Zset, cursor: u64, f: &mut Emit<'_>) -> u64 {
         match z {
@@ -532,7 +500,7 @@ fn zrandmember_with_count(
     }
 }
 
-/// ZRANDMEMBER key [count [WITHSCORES]]
+/// `ZRANDMEMBER key [count [WITHSCORES]]`
 pub(crate) fn zrandmember_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() >= 3 {
         if let Some((count, with_scores)) = server.random_count_or_reply(cid, args, "withscores") {

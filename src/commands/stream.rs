@@ -21,7 +21,7 @@ use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::{Args, OwnedArgs};
-use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
+use crate::server::execution::propagate::Propagate;
 use crate::store::stream::{Group, IdChoice, Item, Nack, StreamId};
 use crate::wire::resp;
 
@@ -172,7 +172,7 @@ impl Server {
     /// Queues what a command did to a group.
     fn propagate_effects(&mut self, db: usize, effects: Effects) {
         for e in effects.0.into_iter().flatten() {
-            self.also_propagate(db, e, PROPAGATE_AOF | PROPAGATE_REPL);
+            self.also_propagate(db, e, Propagate::BOTH);
         }
     }
 }

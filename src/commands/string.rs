@@ -385,7 +385,7 @@ fn push_arg(words: &mut OwnedArgs, args: &Args, i: usize) {
     }
 }
 
-/// SET key value [NX|XX] [GET] [EX|PX|EXAT|PXAT time | KEEPTTL].
+/// `SET key value [NX|XX] [GET] [EX|PX|EXAT|PXAT time | KEEPTTL]`.
 pub(crate) fn set_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() == 3 {
         let db = server.client_db(cid);
@@ -434,7 +434,7 @@ pub(crate) fn get_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.get_generic_command(cid, args);
 }
 
-/// GETEX key [EX|PX|EXAT|PXAT time | PERSIST]. Propagated as what it did to the expiry, or not at all.
+/// `GETEX key [EX|PX|EXAT|PXAT time | PERSIST]`. Propagated as what it did to the expiry, or not at all.
 pub(crate) fn getex_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(options) = parse_extended_string_arguments(args, false) else {
         return server.add_reply_syntax_error(cid);
@@ -521,7 +521,7 @@ pub(crate) fn getset_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// MGET key [key ...]. What is no string counts as missing.
+/// `MGET key [key ...]`. What is no string counts as missing.
 pub(crate) fn mget_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     server.add_reply_array_len(cid, args.len() - 1);
@@ -536,12 +536,12 @@ pub(crate) fn mget_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// MSET key value [key value ...].
+/// `MSET key value [key value ...]`.
 pub(crate) fn mset_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.mset_generic_command(cid, args, false);
 }
 
-/// MSETNX key value [key value ...]: all or nothing.
+/// `MSETNX key value [key value ...]`: all or nothing.
 pub(crate) fn msetnx_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.mset_generic_command(cid, args, true);
 }

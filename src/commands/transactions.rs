@@ -2,7 +2,7 @@
 //! ([`crate::server::execution::multi`]).
 
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 
 /// MULTI
@@ -10,16 +10,20 @@ pub(crate) fn multi_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let Some(c) = server.clients.get_mut(cid) else {
         return;
     };
-    if c.has(CLIENT_MULTI) {
+    if c.has(ClientFlags::MULTI) {
         return server.add_reply_error(cid, "MULTI calls can not be nested");
     }
-    c.flags |= CLIENT_MULTI;
+    c.flags |= ClientFlags::MULTI;
     server.clients.add_reply_ok(cid);
 }
 
 /// DISCARD
 pub(crate) fn discard_command(server: &mut Server, cid: ClientId, _args: &Args) {
-    if !server.clients.get(cid).is_some_and(|c| c.has(CLIENT_MULTI)) {
+    if !server
+        .clients
+        .get(cid)
+        .is_some_and(|c| c.has(ClientFlags::MULTI))
+    {
         return server.add_reply_error(cid, "DISCARD without MULTI");
     }
     server.discard_transaction(cid);
@@ -31,15 +35,15 @@ pub(crate) fn exec_command(server: &mut Server, cid: ClientId, _args: &Args) {
     let Some(flags) = server.clients.get(cid).map(|c| c.flags) else {
         return;
     };
-    if flags & CLIENT_MULTI == 0 {
+    if !flags.intersects(ClientFlags::MULTI) {
         return server.add_reply_error(cid, "EXEC without MULTI");
     }
-    if flags & CLIENT_DIRTY_EXEC != 0 {
+    if flags.intersects(ClientFlags::DIRTY_EXEC) {
         server.add_reply_error(
             cid,
             "-EXECABORT Transaction discarded because of previous errors.",
         );
-    } else if flags & CLIENT_DIRTY_CAS != 0 || server.is_watched_key_expired(cid) {
+    } else if flags.intersects(ClientFlags::DIRTY_CAS) || server.is_watched_key_expired(cid) {
         server.clients.add_reply_null_array(cid);
     } else {
         return server.exec_transaction(cid);
@@ -47,16 +51,16 @@ pub(crate) fn exec_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.discard_transaction(cid);
 }
 
-/// WATCH key [key ...]
+/// `WATCH key [key ...]`
 pub(crate) fn watch_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(flags) = server.clients.get(cid).map(|c| c.flags) else {
         return;
     };
-    if flags & CLIENT_MULTI != 0 {
+    if flags.intersects(ClientFlags::MULTI) {
         return server.add_reply_error(cid, "WATCH inside MULTI is not allowed");
     }
     // Once dirty, more keys change nothing.
-    if flags & CLIENT_DIRTY_CAS == 0 {
+    if !flags.intersects(ClientFlags::DIRTY_CAS) {
         for i in 1..args.len() {
             server.watch_for_key(cid, &args[i]);
         }
@@ -68,7 +72,7 @@ pub(crate) fn watch_command(server: &mut Server, cid: ClientId, args: &Args) {
 pub(crate) fn unwatch_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.unwatch_all_keys(cid);
     if let Some(c) = server.clients.get_mut(cid) {
-        c.flags &= !CLIENT_DIRTY_CAS;
+        c.flags.remove(ClientFlags::DIRTY_CAS);
     }
     server.clients.add_reply_ok(cid);
 }

@@ -59,7 +59,7 @@ pub(crate) fn unbuilt_directives() -> impl Iterator<Item = &'static str> {
         .map(|row| row.name)
 }
 
-/// Those of [`unbuilt_directives`] that are accepted and that this configuration gives another value than the default:
+/// Those of `unbuilt_directives` that are accepted and that this configuration gives another value than the default:
 /// whoever set them expects something that will not happen.
 pub(crate) fn ineffective_directives(config: &Config) -> impl Iterator<Item = &'static str> {
     let default = Config::default();

@@ -19,7 +19,7 @@
 //! the registers is [`Corrupt`]. It knows nothing of keys and clients.
 
 use crate::ds::sbuf::SBuf;
-use crate::ds::wide::{self, GROUP, Histogram, PACKED};
+use crate::ds::wide::{self, GROUP, Histogram, NO_REGISTERS, PACKED};
 
 /// The bits of an element's hash that choose its register (HLL_P).
 const P: u32 = 14;
@@ -483,7 +483,7 @@ pub(crate) fn hll_count(bytes: &[u8]) -> Result<u64, Corrupt> {
         only.merge(bytes)?;
         return Ok(only.count());
     }
-    let mut histogram: Histogram = [0; _];
+    let mut histogram = NO_REGISTERS;
     sparse_runs(bytes.get(HDR_SIZE..).ok_or(Corrupt)?, |value, registers| {
         histogram[usize::from(value)] += registers.len() as u32;
     })?;

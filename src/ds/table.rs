@@ -1163,9 +1163,6 @@ impl<E: Element, H: HashKey> Table<E, H> {
     }
 }
 
-#[cfg(not(test))]
-const _: () = assert!(size_of::<SubTable<crate::ds::member::Member>>() == 64);
-
 /// See [`Table::iter`].
 pub(crate) struct Iter<'a, E> {
     tables: &'a [Buckets; 2],

@@ -20,6 +20,8 @@ const SIX: u8 = 0x3f;
 
 /// How often each of the 64 values of six bits occurs.
 pub(crate) type Histogram = [u32; SIX as usize + 1];
+/// Of no registers at all.
+pub(crate) const NO_REGISTERS: Histogram = [0; SIX as usize + 1];
 
 /// Calls the form of a function that fits the processor.
 macro_rules! choose {
@@ -64,7 +66,7 @@ pub(crate) fn count_values(registers: &[[u8; GROUP]]) -> Histogram {
 }
 
 mod portable {
-    use super::{GROUP, Histogram, PACKED, SIX};
+    use super::{GROUP, Histogram, NO_REGISTERS, PACKED, SIX};
 
     pub(super) fn popcount(s: &[u8]) -> u64 {
         let (words, tail) = s.as_chunks::<8>();
@@ -135,7 +137,7 @@ mod portable {
     }
 
     pub(super) fn count_values(registers: &[[u8; GROUP]]) -> Histogram {
-        let mut histogram = [0; _];
+        let mut histogram = NO_REGISTERS;
         for r in registers.as_flattened() {
             histogram[usize::from(*r & SIX)] += 1;
         }
@@ -147,7 +149,7 @@ mod portable {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{GROUP, Histogram, PACKED, SIX, portable};
+    use super::{GROUP, Histogram, NO_REGISTERS, PACKED, SIX, portable};
 
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -356,7 +358,7 @@ mod avx2 {
     #[target_feature(enable = "avx2")]
     pub(super) fn count_values(registers: &[[u8; GROUP]]) -> Histogram {
         let six = _mm256_set1_epi8(SIX as i8);
-        let mut histogram: Histogram = [0; _];
+        let mut histogram = NO_REGISTERS;
         let mut left = registers.as_flattened().len() as u64;
         // Low values are the common ones: the passes end when everything is counted.
         for (pass, counts) in histogram.as_chunks_mut::<VALUES>().0.iter_mut().enumerate() {

@@ -17,7 +17,7 @@ use crate::base::sys::{path_of, strerror};
 use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::clients::client::Client;
-use crate::server::clients::flags::{CLIENT_MULTI, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::command::{AclCategories, CommandFlags, CommandId};
 use crate::server::execution::exec::shown_part;
@@ -509,7 +509,7 @@ impl Server {
         if row.flags.contains(CommandFlags::REACHES_OUT) {
             return Some("it reaches another server");
         }
-        let multi = |c: &Client| c.has(CLIENT_MULTI);
+        let multi = |c: &Client| c.has(ClientFlags::MULTI);
         (row.flags.contains(CommandFlags::BEGINS_MULTI)
             && self.clients.get(client).is_some_and(multi))
         .then_some("it begins a transaction within another one")
@@ -589,7 +589,11 @@ impl Server {
                 debug_delay(self.config.key_load_delay, &mut delays);
             }
         };
-        let in_multi = |s: &Server| s.clients.get(client).is_some_and(|c| c.has(CLIENT_MULTI));
+        let in_multi = |s: &Server| {
+            s.clients
+                .get(client)
+                .is_some_and(|c| c.has(ClientFlags::MULTI))
+        };
         if let Stop::ShortRead(nuls @ 1..) = stop {
             server_log!(
                 Level::Warning,

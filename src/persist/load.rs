@@ -21,7 +21,7 @@ use crate::base::{alloc, sys};
 use crate::config::value::SanitizeDumpPayload;
 use crate::server::Server;
 use crate::server::aof::AofState;
-use crate::server::clients::flags::{CLIENT_MASTER, CLIENT_PROTECTED, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::networking::read_query_from_client;
 use crate::server::execution::args::OwnedArgs;
 use crate::server::persist::{Loading, RdbLoadInfo};
@@ -323,7 +323,7 @@ impl Server {
             SanitizeDumpPayload::No => false,
             SanitizeDumpPayload::Clients => client
                 .and_then(|c| self.clients.get(c))
-                .is_some_and(|c| !c.has(CLIENT_MASTER)),
+                .is_some_and(|c| !c.has(ClientFlags::MASTER)),
         }
     }
 
@@ -660,7 +660,8 @@ impl Server {
                         }
                     } else {
                         let replace = flags & RDBFLAGS_ALLOW_DUP != 0;
-                        self.functions_create(&code, replace, true).map_err(failure)?;
+                        self.functions_create(&code, replace, true)
+                            .map_err(failure)?;
                     }
                     continue;
                 }
@@ -846,7 +847,7 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        c.flags |= CLIENT_PROTECTED;
+        c.flags |= ClientFlags::PROTECTED;
         c.writing = false;
         if let Some(file) = c.file {
             self.el.delete_file_event(file, Mask::READABLE);
@@ -859,7 +860,7 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        c.flags &= !CLIENT_PROTECTED;
+        c.flags.remove(ClientFlags::PROTECTED);
         if let Some(file) = c.file {
             self.el
                 .create_file_event(file, Mask::READABLE, read_query_from_client, cid.to_data());

@@ -5,9 +5,7 @@ use socket2::Socket;
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::clients::flags::{
-    CLIENT_BLOCKED, CLIENT_HELD, CLIENT_MASTER, CLIENT_PROTOCOL_ERROR, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::master_link::{History, MasterLink};
 use crate::server::repl::CachedMaster;
 use crate::server_log;
@@ -30,8 +28,8 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        let broken = c.flags & (CLIENT_PROTOCOL_ERROR | CLIENT_BLOCKED) != 0;
-        c.flags &= !(CLIENT_MASTER | CLIENT_HELD);
+        let broken = c.has(ClientFlags::PROTOCOL_ERROR | ClientFlags::BLOCKED);
+        c.flags.remove(ClientFlags::MASTER | ClientFlags::HELD);
         let db = c.db;
         let kept = c.master_stream.take().filter(|_| !broken).and_then(|m| {
             Some(CachedMaster {

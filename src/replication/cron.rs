@@ -8,7 +8,7 @@ use crate::base::log::Level;
 use crate::base::sys::path_of;
 use crate::server::Server;
 use crate::server::execution::args::OwnedArgs;
-use crate::server::execution::blocked::PAUSE_ACTION_REPLICA;
+use crate::server::execution::blocked::PauseActions;
 use crate::server::master_link::{HandshakeLink, LinkSocket, MasterLink};
 use crate::server::persist::RdbTarget;
 use crate::server::repl::{FailoverState, SyncReason};
@@ -115,7 +115,7 @@ impl Server {
             .unwrap_or(1)
             .max(1);
         // It would move the offset that a replica has to reach before the failover's time is up.
-        let held = self.repl.failover.end != 0 && self.is_paused(PAUSE_ACTION_REPLICA);
+        let held = self.repl.failover.end != 0 && self.is_paused(PauseActions::REPLICA);
         if self.repl.cron_loops.is_multiple_of(period) && !self.clients.slaves.is_empty() && !held {
             let ping = OwnedArgs::from_slices(&[b"PING"]);
             self.replication_feed_slaves(None, &ping.as_args());

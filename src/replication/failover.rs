@@ -21,9 +21,7 @@ use crate::base::log::Level;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
-use crate::server::execution::blocked::{
-    PAUSE_ACTION_REPLICA, PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose,
-};
+use crate::server::execution::blocked::{PauseActions, PausePurpose};
 use crate::server::repl::{Failover, FailoverState};
 use crate::server::replica::ReplState;
 use crate::server_log;
@@ -89,13 +87,13 @@ impl Server {
             target,
         };
         // Without being asked a replica says where it is once a second, and clients would wait for that.
-        if self.synced_target().is_none() && !self.is_paused(PAUSE_ACTION_REPLICA) {
+        if self.synced_target().is_none() && !self.is_paused(PauseActions::REPLICA) {
             self.send_getack_to_replicas();
         }
         self.pause_actions(
             PausePurpose::DuringFailover,
             i64::MAX,
-            PAUSE_ACTIONS_CLIENT_WRITE_SET,
+            PauseActions::CLIENT_WRITE_SET,
         );
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::Level;
 use crate::base::sys::{self, path_of, strerror};
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_SLAVE, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::persist::{ChildKind, RdbTarget, SnapshotForm};
 use crate::server::repl::SyncReason;
 use crate::server::replica::{ReplState, Replica, SLAVE_CAPA_EOF};
@@ -285,7 +285,7 @@ impl Server {
         for cid in failed {
             self.clients.slaves.retain(|s| *s != cid);
             let c = &mut self.clients[cid];
-            c.flags &= !CLIENT_SLAVE;
+            c.flags.remove(ClientFlags::SLAVE);
             c.replica = None;
             self.add_reply_error(cid, "BGSAVE failed, replication can't continue");
             self.close_after_reply(cid);

@@ -6,9 +6,7 @@ use socket2::Socket;
 
 use crate::base::log::Level;
 use crate::server::Server;
-use crate::server::clients::flags::{
-    CLIENT_CLOSE_ASAP, CLIENT_MONITOR, CLIENT_SCRIPT, CLIENT_SLAVE, CLIENT_UNIX_SOCKET, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
 use crate::server::repl::{FailoverState, SyncReason};
@@ -185,9 +183,9 @@ impl Server {
         };
         let mut line = format!("+{}.{:06} ", us / 1_000_000, us % 1_000_000);
         let db = c.db;
-        if c.has(CLIENT_SCRIPT) {
+        if c.has(ClientFlags::SCRIPT) {
             line.push_str(&format!("[{db} lua] "));
-        } else if c.has(CLIENT_UNIX_SOCKET) {
+        } else if c.has(ClientFlags::UNIX_SOCKET) {
             let path = self.config.unixsocket.as_deref().unwrap_or_default();
             line.push_str(&format!("[{db} unix:{}] ", String::from_utf8_lossy(path)));
         } else {
@@ -219,7 +217,7 @@ impl Server {
 
     /// SYNC and PSYNC (syncCommand); `psync` is the id and the offset asked for.
     pub(crate) fn sync(&mut self, cid: ClientId, args: &Args) {
-        if self.clients[cid].has(CLIENT_SLAVE) {
+        if self.clients[cid].has(ClientFlags::SLAVE) {
             return;
         }
         let psync = args.is(0, "psync");
@@ -351,7 +349,7 @@ impl Server {
     pub(super) fn become_replica(&mut self, cid: ClientId, state: ReplState) {
         let now = self.clock.unix_s;
         let c = &mut self.clients[cid];
-        c.flags |= CLIENT_SLAVE;
+        c.flags |= ClientFlags::SLAVE;
         let r = c.repl_mut();
         r.state = state;
         r.ack_time = now;
@@ -378,7 +376,7 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        c.flags &= !CLIENT_SLAVE;
+        c.flags.remove(ClientFlags::SLAVE);
         let state = c.repl().map_or(ReplState::None, |r| r.state);
         self.rdb_pipe_replica_gone(cid);
         self.end_backpressure(cid);
@@ -464,7 +462,7 @@ impl Server {
     pub(crate) fn flush_slaves_output_buffers(&mut self) {
         for cid in self.clients.slaves.clone() {
             let online = self.clients.get(cid).is_some_and(|c| {
-                !c.has(CLIENT_CLOSE_ASAP) && c.repl().is_some_and(Replica::streams)
+                !c.has(ClientFlags::CLOSE_ASAP) && c.repl().is_some_and(Replica::streams)
             });
             if online && self.client_has_pending_replies(cid) {
                 self.write_to_client(cid);
@@ -515,7 +513,7 @@ impl Server {
     pub(crate) fn replicas(&self) -> impl Iterator<Item = (ClientId, &Replica)> {
         self.clients.slaves.iter().filter_map(|s| {
             let c = self.clients.get(*s)?;
-            (!c.has(CLIENT_MONITOR)).then_some(())?;
+            (!c.has(ClientFlags::MONITOR)).then_some(())?;
             Some((*s, c.repl()?))
         })
     }

@@ -13,7 +13,7 @@ use crate::config::value::ReplOverflowPolicy;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::clients::spill::Spill;
-use crate::server::execution::blocked::{PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose};
+use crate::server::execution::blocked::{PauseActions, PausePurpose};
 use crate::server::repl::SyncReason;
 use crate::server::replica::ReplState;
 use crate::server_log;
@@ -104,7 +104,7 @@ impl Server {
         self.pause_actions(
             PausePurpose::Backpressure,
             i64::MAX,
-            PAUSE_ACTIONS_CLIENT_WRITE_SET,
+            PauseActions::CLIENT_WRITE_SET,
         );
     }
 

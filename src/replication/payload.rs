@@ -115,8 +115,9 @@ impl Server {
                     );
                     let dir = std::env::current_dir().unwrap_or_else(|_| "dir".into());
                     let (dir, name) = (dir.to_string_lossy(), path_of(&self.config.dbfilename));
+                    let name = name.to_string_lossy();
                     let what = match e.kind() {
-                        io::ErrorKind::IsADirectory => Disk::Folder(&name.to_string_lossy()),
+                        io::ErrorKind::IsADirectory => Disk::Folder(&name),
                         _ => Disk::Open(&dir),
                     };
                     self.found_disk(what, &e);
@@ -554,7 +555,10 @@ impl Server {
         };
         let loaded = self.rdb_load_stream(source, size, mark, second.as_mut(), &mut wait);
         self.stats.net_repl_input_bytes += got.get();
-        let functions = self.loading.as_mut().map(|l| std::mem::take(&mut l.functions));
+        let functions = self
+            .loading
+            .as_mut()
+            .map(|l| std::mem::take(&mut l.functions));
         self.stop_loading();
         let failed = match &loaded {
             Err(e) => {
@@ -578,7 +582,10 @@ impl Server {
                 self.found_damaged("the mark at the end is broken");
                 true
             }
-            Ok(_) => match functions.filter(|_| swap).map(|codes| self.replace_functions(&codes)) {
+            Ok(_) => match functions
+                .filter(|_| swap)
+                .map(|codes| self.replace_functions(&codes))
+            {
                 Some(Err(problem)) => {
                     self.found(diagnose::unloadable(Unloadable::Function(&problem)));
                     true

@@ -11,7 +11,7 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::strerror;
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_HELD, CLIENT_MASTER, CLIENT_MULTI, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::master_link::{HandshakeLink, History, LinkSocket, MasterLink};
 use crate::server::persist::RdbLoadInfo;
 use crate::server::repl::{FailoverState, LinkAttempts};
@@ -431,10 +431,8 @@ impl Server {
         let databases = self.dbs.len();
         let busy = self.scripts.is_timed_out();
         let c = &mut self.clients[cid];
-        c.flags |= CLIENT_MASTER;
-        if busy {
-            c.flags |= CLIENT_HELD;
-        }
+        c.flags |= ClientFlags::MASTER;
+        c.flags.set(ClientFlags::HELD, busy);
         c.authenticated = true;
         if let Some(db) = db {
             c.db = db.min(databases - 1);
@@ -477,7 +475,7 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        let multi = c.has(CLIENT_MULTI);
+        let multi = c.has(ClientFlags::MULTI);
         let Some(m) = c.master_stream.as_deref_mut() else {
             return;
         };

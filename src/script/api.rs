@@ -11,7 +11,7 @@ use crate::script::convert::{push_error, push_reply, to_integer};
 use crate::script::libraries::{self, LibraryHost, LibraryState};
 use crate::script::lua::{Call, Kind, Lua, Raise, Returned};
 use crate::server::execution::args::Args;
-use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
+use crate::server::execution::propagate::Propagate;
 use crate::server::{REDIS_VERSION, REDIS_VERSION_NUM, Server};
 use crate::wire::resp::Span;
 
@@ -38,7 +38,7 @@ pub(super) fn open(lua: &mut Lua<Server>) {
     }
     lua.push_function(note_environment);
     lua.set_raw_field(-2, b"note_environment");
-    lua.push_function(crate::script::functions::register_function);
+    lua.push_function(crate::script::register::register_function);
     lua.set_raw_field(-2, b"register_function");
 }
 
@@ -70,10 +70,10 @@ fn open_redis(lua: &mut Lua<Server>) {
         (b"LOG_NOTICE", 2.0),
         (b"LOG_WARNING", 3.0),
         (b"REPL_NONE", 0.0),
-        (b"REPL_AOF", f64::from(PROPAGATE_AOF)),
-        (b"REPL_SLAVE", f64::from(PROPAGATE_REPL)),
-        (b"REPL_REPLICA", f64::from(PROPAGATE_REPL)),
-        (b"REPL_ALL", f64::from(PROPAGATE_AOF | PROPAGATE_REPL)),
+        (b"REPL_AOF", f64::from(Propagate::AOF.bits())),
+        (b"REPL_SLAVE", f64::from(Propagate::REPL.bits())),
+        (b"REPL_REPLICA", f64::from(Propagate::REPL.bits())),
+        (b"REPL_ALL", f64::from(Propagate::BOTH.bits())),
         (b"REDIS_VERSION_NUM", f64::from(REDIS_VERSION_NUM)),
     ];
     for (name, n) in numbers {
@@ -239,10 +239,16 @@ fn sha1hex_of(call: &mut Call<Server>) -> Returned {
 fn log(call: &mut Call<Server>) -> Returned {
     let n = call.top();
     if n < 2 {
-        return Err(raise_error(call, "redis.log() requires two arguments or more."));
+        return Err(raise_error(
+            call,
+            "redis.log() requires two arguments or more.",
+        ));
     }
     let Some(level) = call.number(1) else {
-        return Err(raise_error(call, "First argument must be a number (log level)."));
+        return Err(raise_error(
+            call,
+            "First argument must be a number (log level).",
+        ));
     };
     let level = match to_integer(level) {
         0 => Level::Debug,
@@ -285,13 +291,14 @@ fn setresp(call: &mut Call<Server>) -> Returned {
 
 /// `redis.set_repl(where)`
 fn set_repl(call: &mut Call<Server>) -> Returned {
-    let target = one_number(call, "redis.set_repl() requires one argument.")?;
-    if target & !i64::from(PROPAGATE_AOF | PROPAGATE_REPL) != 0 {
+    let bits = one_number(call, "redis.set_repl() requires one argument.")?;
+    let target = u8::try_from(bits).ok().and_then(Propagate::from_bits);
+    let Some(target) = target else {
         let text = "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
         return Err(raise_error(call, text));
-    }
+    };
     if let Some(run) = &mut call.host().scripts.run {
-        run.target = target as u8;
+        run.target = target;
     }
     Ok(0)
 }

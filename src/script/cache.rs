@@ -13,8 +13,8 @@ use sha1::{Digest, Sha1};
 use slab::Slab;
 
 use crate::ds::table::KeyHasher;
+use crate::script::flags::ScriptFlags;
 use crate::script::lua::Kept;
-use crate::script::state::ScriptFlags;
 
 /// Scripts that EVAL alone has brought, at most (LRU_LIST_LENGTH of later versions).
 pub(crate) const EVAL_SCRIPTS_MAX: usize = 500;
@@ -157,7 +157,10 @@ impl ScriptCache {
         if !too_many && max_bytes.is_none_or(|max| self.bytes <= max) {
             return None;
         }
-        let candidates = self.scripts.iter().filter(|(i, s)| !s.loaded && *i != spared);
+        let candidates = self
+            .scripts
+            .iter()
+            .filter(|(i, s)| !s.loaded && *i != spared);
         let (oldest, _) = candidates.min_by_key(|(_, s)| s.used)?;
         self.evicted += 1;
         Some(self.remove(oldest))

@@ -162,10 +162,45 @@ pub(crate) fn push_error(stack: &mut Stack, text: &[u8]) {
         .iter()
         .position(|c| !is_end(c))
         .unwrap_or(message.len());
-    let end = message.iter().rposition(|c| !is_end(c)).map_or(start, |e| e + 1);
+    let end = message
+        .iter()
+        .rposition(|c| !is_end(c))
+        .map_or(start, |e| e + 1);
     stack.push_table(0, 2);
     stack.push_bytes(&[code, b" ", &message[start..end]].concat());
     stack.set_raw_field(-2, b"err");
+}
+
+/// An error as the handler leaves it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ErrorInfo {
+    /// With its code, without the sign before it; none: the error had none.
+    pub text: Option<Vec<u8>>,
+    pub source: Option<Vec<u8>>,
+    pub line: Option<i64>,
+    /// It was counted where it arose.
+    pub counted: bool,
+}
+
+/// What a table that stands for an error says, or the text that is the error.
+pub(crate) fn error_info(stack: &mut Stack, at: i32) -> ErrorInfo {
+    let at = if at < 0 { stack.top() + at + 1 } else { at };
+    let mut info = ErrorInfo::default();
+    if stack.kind(at) != Kind::Table {
+        info.text = stack.to_bytes(at).map(|text| [b"ERR ", text].concat());
+        return info;
+    }
+    let top = stack.top();
+    stack.get_raw_field(at, b"err");
+    info.text = stack.to_bytes(-1).map(<[u8]>::to_vec);
+    stack.get_raw_field(at, b"source");
+    info.source = stack.to_bytes(-1).map(<[u8]>::to_vec);
+    stack.get_raw_field(at, b"line");
+    info.line = stack.number(-1).map(|n| n as i64);
+    stack.get_raw_field(at, b"ignore_error_stats_update");
+    info.counted = stack.truth(-1);
+    stack.truncate(top);
+    info
 }
 
 /// Bytes of a string up to a NUL, as C takes them, with line ends made spaces.
@@ -215,7 +250,7 @@ impl Server {
         let table = stack.top();
         // Most tables are arrays: one look tells that none of the names below is there.
         if stack.get_raw_field(table, b"err") == Kind::String {
-            let info = crate::script::machine::error_info(stack, table);
+            let info = error_info(stack, table);
             let text = info.text.unwrap_or_default();
             let text = [b"-", c_string(&text)].concat();
             self.add_reply_error_of_script(cid, &text, info.counted);

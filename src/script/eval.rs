@@ -5,9 +5,9 @@ use std::rc::Rc;
 use crate::base::num::string2ll;
 use crate::base::split_args::sdssplitargs;
 use crate::script::cache::{as_sha, sha1hex};
-use crate::script::machine::{Engine, Machine, USER_SCRIPT};
+use crate::script::flags::{Engine, ScriptFlags, script_flags_to_cmd_flags};
+use crate::script::machine::{Machine, USER_SCRIPT};
 use crate::script::run::Invocation;
-use crate::script::state::ScriptFlags;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
@@ -63,31 +63,11 @@ fn extract_shebang_flags(body: &[u8]) -> Result<(ScriptFlags, usize), String> {
             continue;
         }
         for name in names.split(|c| *c == b',') {
-            flags |= ScriptFlags::by_name(name).ok_or_else(|| {
-                format!("Unexpected flag in script shebang: {}", shown(name))
-            })?;
+            flags |= ScriptFlags::by_name(name)
+                .ok_or_else(|| format!("Unexpected flag in script shebang: {}", shown(name)))?;
         }
     }
     Ok((flags, end))
-}
-
-/// The flags of a command that calls a script which declares its own (scriptFlagsToCmdFlags).
-pub(super) fn script_flags_to_cmd_flags(flags: CommandFlags, script: ScriptFlags) -> CommandFlags {
-    const REPLACED: CommandFlags = CommandFlags::of(&[
-        CommandFlags::STALE,
-        CommandFlags::DENYOOM,
-        CommandFlags::WRITE,
-        CommandFlags::MAY_REPLICATE,
-    ]);
-    let mut flags = flags & !REPLACED;
-    let writes = !script.contains(ScriptFlags::NO_WRITES);
-    flags.set(CommandFlags::WRITE, writes);
-    flags.set(
-        CommandFlags::DENYOOM,
-        writes && !script.contains(ScriptFlags::ALLOW_OOM),
-    );
-    flags.set(CommandFlags::STALE, script.contains(ScriptFlags::ALLOW_STALE));
-    flags
 }
 
 impl Server {
@@ -349,8 +329,14 @@ mod tests {
         );
         for (body, problem) in [
             ("#!lua", "Invalid script shebang"),
-            ("#!not-lua\n", "Unexpected engine in script shebang: #!not-lua"),
-            ("#!lua badger=data\n", "Unknown lua shebang option: badger=data"),
+            (
+                "#!not-lua\n",
+                "Unexpected engine in script shebang: #!not-lua",
+            ),
+            (
+                "#!lua badger=data\n",
+                "Unknown lua shebang option: badger=data",
+            ),
             (
                 "#!lua flags=allow-what?\n",
                 "Unexpected flag in script shebang: allow-what?",

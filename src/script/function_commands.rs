@@ -2,9 +2,8 @@
 
 use crate::base::glob::string_match_len;
 use crate::script::eval::flush_mode;
-use crate::script::functions::ENGINE_NAME;
-use crate::script::machine::Engine;
-use crate::script::state::ScriptFlags;
+use crate::script::flags::{Engine, ScriptFlags};
+use crate::script::function_set::ENGINE_NAME;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
@@ -226,7 +225,8 @@ pub(crate) fn function_restore_command(server: &mut Server, cid: ClientId, args:
         4 if args.is(3, "replace") => (false, true),
         4 if args.is(3, "flush") => (true, false),
         4 => {
-            let text = "Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.";
+            let text =
+                "Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.";
             return server.add_reply_error(cid, text);
         }
         _ => return server.add_reply_subcommand_syntax_error(cid, args),

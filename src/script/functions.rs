@@ -1,24 +1,14 @@
-//! Function libraries: what FUNCTION LOAD brings, how they are found, joined and kept, and FCALL (functions.c, function_lua.c).
-//!
-//! A library is its code; compiling it again gives the same functions, so that its code is all that files and replicas get. Names of
-//! functions are looked up without regard to case, names of libraries with it.
-//!
-//! Invariants: each function of a library is in the index of functions, and no other is; a set of libraries belongs to the machine
-//! it was compiled in.
+//! Function libraries in the server: how they are loaded, restored and deleted, and FCALL (functions.c, function_lua.c).
 
-use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-
 
 use crate::base::clock::ustime;
 use crate::base::num::string2ll;
-use crate::base::split_args::sdssplitargs;
-use crate::ds::table::KeyHasher;
-use crate::script::convert::push_error;
-use crate::script::lua::{Call, Failure, Kept, Kind, Raise, Returned};
-use crate::script::machine::{Engine, Machine, USER_FUNCTION};
+use crate::script::flags::{Engine, script_flags_to_cmd_flags};
+use crate::script::function_set::{Libraries, Library, Loading, Problem, extract_metadata, shown};
+use crate::script::lua::Failure;
+use crate::script::machine::{Machine, USER_FUNCTION};
 use crate::script::run::Invocation;
-use crate::script::state::ScriptFlags;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
@@ -26,186 +16,6 @@ use crate::server::execution::command::CommandFlags;
 
 /// How long a library may take to load, in microseconds; what a master or a file brings has no limit.
 const LOAD_TIMEOUT_US: i64 = 500_000;
-
-/// The engine's name, as it is shown.
-pub(crate) const ENGINE_NAME: &str = "LUA";
-
-const BAD_NAME: &str = "Library names can only contain letters, numbers, or underscores(_) and must be at least one character \
-                        long";
-
-pub(crate) struct Function {
-    pub name: Rc<[u8]>,
-    pub description: Option<Vec<u8>>,
-    pub flags: ScriptFlags,
-    function: Kept,
-}
-
-pub(crate) struct Library {
-    pub name: Rc<[u8]>,
-    /// As it came, its first line included.
-    pub code: Rc<[u8]>,
-    /// In the order in which they were registered.
-    pub functions: Vec<Rc<Function>>,
-}
-
-impl Library {
-    fn memory(&self) -> usize {
-        const OVERHEAD: usize = size_of::<Library>() + size_of::<Rc<[u8]>>();
-        let functions = self.functions.iter().map(|f| {
-            let description = f.description.as_ref().map_or(0, Vec::len);
-            2 * f.name.len() + description + size_of::<Function>()
-        });
-        OVERHEAD + self.name.len() + self.code.len() + functions.sum::<usize>()
-    }
-}
-
-/// A set of libraries (functionsLibCtx).
-#[derive(Default)]
-pub(crate) struct Libraries {
-    libraries: BTreeMap<Rc<[u8]>, Library>,
-    functions: HashMap<Box<[u8]>, Rc<Function>, KeyHasher>,
-}
-
-/// What the functions of a library that loads are registered in.
-pub(crate) struct Loading {
-    functions: Vec<Function>,
-    /// Unix us; none: it may take its time.
-    ends_us: Option<i64>,
-}
-
-/// Why libraries could not be joined or loaded, as it is replied.
-pub(crate) type Problem = String;
-
-fn shown(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
-}
-
-fn is_name(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')
-}
-
-impl Libraries {
-    pub(crate) fn len(&self) -> usize {
-        self.libraries.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.libraries.is_empty()
-    }
-
-    pub(crate) fn functions_len(&self) -> usize {
-        self.functions.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Library> {
-        self.libraries.values()
-    }
-
-    /// Bytes of the libraries, compiled code not counted (functionsMemoryOverhead).
-    pub(crate) fn memory(&self) -> usize {
-        self.libraries.values().map(Library::memory).sum()
-    }
-
-    #[inline]
-    pub(crate) fn find(&self, name: &[u8]) -> Option<&Rc<Function>> {
-        const SHORT: usize = 64;
-        // Most names are in lower case already.
-        if let Some(found) = self.functions.get(name) {
-            return Some(found);
-        }
-        let mut lower = [0; SHORT];
-        match lower.get_mut(..name.len()) {
-            Some(lower) => {
-                lower.copy_from_slice(name);
-                lower.make_ascii_lowercase();
-                self.functions.get(&*lower)
-            }
-            None => self.functions.get(&name.to_ascii_lowercase()[..]),
-        }
-    }
-
-    fn link(&mut self, library: Library) {
-        for f in &library.functions {
-            let name = f.name.to_ascii_lowercase().into_boxed_slice();
-            self.functions.insert(name, f.clone());
-        }
-        self.libraries.insert(library.name.clone(), library);
-    }
-
-    fn unlink(&mut self, name: &[u8]) -> Option<Library> {
-        let library = self.libraries.remove(name)?;
-        for f in &library.functions {
-            self.functions.remove(&f.name.to_ascii_lowercase()[..]);
-        }
-        Some(library)
-    }
-
-    /// The first function of `library` that is here already.
-    fn collision(&self, library: &Library) -> Option<Problem> {
-        let taken = |f: &&Rc<Function>| self.find(&f.name).is_some();
-        let f = library.functions.iter().find(taken)?;
-        Some(format!("Function {} already exists", shown(&f.name)))
-    }
-
-    /// Takes all libraries of `others` in, or none (libraryJoin). Returns what they have replaced.
-    fn join(&mut self, others: Libraries, replace: bool) -> Result<Vec<Library>, (Problem, Libraries)> {
-        let mut old = Vec::new();
-        let mut problem = None;
-        for name in others.libraries.keys() {
-            if !self.libraries.contains_key(name) {
-                continue;
-            }
-            if !replace {
-                problem = Some(format!("Library {} already exists", shown(name)));
-                break;
-            }
-            old.extend(self.unlink(name));
-        }
-        let problem = problem.or_else(|| others.iter().find_map(|l| self.collision(l)));
-        if let Some(problem) = problem {
-            for library in old {
-                self.link(library);
-            }
-            return Err((problem, others));
-        }
-        for library in others.libraries.into_values() {
-            self.link(library);
-        }
-        Ok(old)
-    }
-}
-
-/// What the first line of a library says: its name, and how long the line is without its end.
-fn extract_metadata(code: &[u8]) -> Result<(Vec<u8>, usize), Problem> {
-    if !code.starts_with(b"#!") {
-        return Err("Missing library metadata".into());
-    }
-    let text = memchr::memchr(0, code).map_or(code, |end| &code[..end]);
-    let end = memchr::memchr(b'\n', text).ok_or("Invalid library metadata")?;
-    let parts = sdssplitargs(&code[..end]).unwrap_or_default();
-    let (engine, options) = parts.split_first().ok_or("Invalid library metadata")?;
-    let mut name: Option<Vec<u8>> = None;
-    for option in options {
-        match option.get(..5) {
-            Some(key) if key.eq_ignore_ascii_case(b"name=") => {
-                if name.is_some() {
-                    return Err("Invalid metadata value, name argument was given multiple times".into());
-                }
-                name = Some(option[5..].to_vec());
-            }
-            _ => return Err(format!("Invalid metadata value given: {}", shown(option))),
-        }
-    }
-    let name = name.ok_or("Library name was not given")?;
-    if !is_name(&name) {
-        return Err(BAD_NAME.into());
-    }
-    let engine = &engine[2..];
-    if !engine.eq_ignore_ascii_case(b"lua") {
-        return Err(format!("Engine '{}' not found", shown(engine)));
-    }
-    Ok((name, end))
-}
 
 impl Server {
     /// Compiles a library and lets it register its functions (luaEngineCreate).
@@ -234,7 +44,11 @@ impl Server {
         let result = machine.call(self, &chunk, now, timeout);
         machine.lua.drop_kept(chunk);
         machine.set_loading(false);
-        let functions = self.scripts.loading.take().map_or(Vec::new(), |l| l.functions);
+        let functions = self
+            .scripts
+            .loading
+            .take()
+            .map_or(Vec::new(), |l| l.functions);
         let problem = match result {
             Ok(()) if functions.is_empty() => Some("No functions registered".into()),
             Ok(()) => None,
@@ -279,7 +93,8 @@ impl Server {
             let old = self.scripts.libraries.unlink(&library.name);
             if let Some(problem) = self.scripts.libraries.collision(&library) {
                 drop_library(&mut machine, &library);
-                old.into_iter().for_each(|old| self.scripts.libraries.link(old));
+                old.into_iter()
+                    .for_each(|old| self.scripts.libraries.link(old));
                 return Err(problem);
             }
             old.iter().for_each(|old| drop_library(&mut machine, old));
@@ -372,7 +187,7 @@ impl Server {
     /// The flags of a call of FCALL, whose arguments need not be right (fcallGetCommandFlags).
     pub(super) fn fcall_get_command_flags(&self, args: &Args, flags: CommandFlags) -> CommandFlags {
         match self.scripts.libraries.find(&args[1]) {
-            Some(f) => super::eval::script_flags_to_cmd_flags(flags, f.flags),
+            Some(f) => script_flags_to_cmd_flags(flags, f.flags),
             None => flags,
         }
     }
@@ -431,162 +246,4 @@ pub(crate) fn fcall_command(server: &mut Server, cid: ClientId, args: &Args) {
 /// FCALL_RO function numkeys [key ...] [arg ...]
 pub(crate) fn fcall_ro_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.fcall_generic_command(cid, args, true);
-}
-
-// redis.register_function ----------------------------------------------------------------------------------------------------
-
-/// A string, or a number as one, up to a NUL where it has one.
-fn string_at(call: &mut Call<Server>, i: i32) -> Option<Vec<u8>> {
-    call.to_bytes(i).map(<[u8]>::to_vec)
-}
-
-/// The flags in the table on top of the stack; none: it has one that is unknown.
-fn flags_on_top(call: &mut Call<Server>) -> Option<ScriptFlags> {
-    let table = call.top();
-    let mut flags = ScriptFlags::empty();
-    for i in 1.. {
-        if call.get_raw_index(table, i) == Kind::Nil {
-            break;
-        }
-        let name = call.to_bytes(-1)?.to_ascii_lowercase();
-        flags |= ScriptFlags::by_name(&name)?;
-        call.pop(1);
-    }
-    call.truncate(table);
-    Some(flags)
-}
-
-/// The one table of named arguments.
-fn named_arguments(call: &mut Call<Server>) -> Result<(Vec<u8>, Function), &'static str> {
-    if call.kind(1) != Kind::Table {
-        return Err(
-            "calling redis.register_function with a single argument is only applicable to Lua table (representing named \
-             arguments).",
-        );
-    }
-    let (mut name, mut description, mut callback) = (None, None, None);
-    let mut flags = ScriptFlags::empty();
-    call.push_nil();
-    let mut result = Ok(());
-    while call.next(1) {
-        // A copy, since a number would become a string in its place, and the walk would lose its way.
-        call.push_copy(-2);
-        let Some(key) = string_at(call, -1) else {
-            result = Err("named argument key given to redis.register_function is not a string");
-            break;
-        };
-        call.pop(1);
-        let is = |word: &str| key.eq_ignore_ascii_case(word.as_bytes());
-        result = if is("function_name") {
-            name = string_at(call, -1);
-            name.is_some()
-                .then_some(())
-                .ok_or("function_name argument given to redis.register_function must be a string")
-        } else if is("description") {
-            description = string_at(call, -1);
-            description
-                .is_some()
-                .then_some(())
-                .ok_or("description argument given to redis.register_function must be a string")
-        } else if is("callback") {
-            if call.kind(-1) == Kind::Function {
-                call.push_copy(-1);
-                let before = callback.replace(call.keep());
-                before.into_iter().for_each(|k| call.drop_kept(k));
-                Ok(())
-            } else {
-                Err("callback argument given to redis.register_function must be a function")
-            }
-        } else if is("flags") {
-            match call.kind(-1) {
-                Kind::Table => flags_on_top(call)
-                    .map(|f| flags = f)
-                    .ok_or("unknown flag given"),
-                _ => Err(
-                    "flags argument to redis.register_function must be a table representing function flags",
-                ),
-            }
-        } else {
-            Err("unknown argument given to redis.register_function")
-        };
-        if result.is_err() {
-            break;
-        }
-        call.pop(1);
-    }
-    let result = result.and_then(|()| {
-        let name = name.ok_or("redis.register_function must get a function name argument")?;
-        callback.ok_or("redis.register_function must get a callback argument")?;
-        Ok(name)
-    });
-    match (result, callback) {
-        (Ok(name), Some(function)) => {
-            let f = Function {
-                name: name[..].into(),
-                description,
-                flags,
-                function,
-            };
-            Ok((name, f))
-        }
-        (Err(problem), callback) => {
-            callback.into_iter().for_each(|k| call.drop_kept(k));
-            Err(problem)
-        }
-        (Ok(_), None) => Err("redis.register_function must get a callback argument"),
-    }
-}
-
-fn positional_arguments(call: &mut Call<Server>) -> Result<(Vec<u8>, Function), &'static str> {
-    let Some(name) = string_at(call, 1) else {
-        return Err("first argument to redis.register_function must be a string");
-    };
-    if call.kind(2) != Kind::Function {
-        return Err("second argument to redis.register_function must be a function");
-    }
-    call.truncate(2);
-    let f = Function {
-        name: name[..].into(),
-        description: None,
-        flags: ScriptFlags::empty(),
-        function: call.keep(),
-    };
-    Ok((name, f))
-}
-
-/// `redis.register_function(name, callback)`, or a table with `function_name`, `callback`, `description`, `flags`.
-pub(super) fn register_function(call: &mut Call<Server>) -> Returned {
-    fn fail(call: &mut Call<Server>, problem: &str) -> Returned {
-        push_error(call, problem.as_bytes());
-        Err(Raise::Top)
-    }
-    if call.host().scripts.loading.is_none() {
-        let problem = "redis.register_function can only be called on FUNCTION LOAD command";
-        return fail(call, problem);
-    }
-    let read = match call.top() {
-        1 => named_arguments(call),
-        2 => positional_arguments(call),
-        _ => Err("wrong number of arguments to redis.register_function"),
-    };
-    let (name, f) = match read {
-        Ok(read) => read,
-        Err(problem) => return fail(call, problem),
-    };
-    let functions = call.host().scripts.loading.as_ref().map(|l| &l.functions);
-    let problem = if !is_name(&name) {
-        Some(BAD_NAME)
-    } else if functions.is_some_and(|all| all.iter().any(|other| *other.name == name[..])) {
-        Some("Function already exists in the library")
-    } else {
-        None
-    };
-    if let Some(problem) = problem {
-        call.drop_kept(f.function);
-        return fail(call, problem);
-    }
-    if let Some(loading) = &mut call.host().scripts.loading {
-        loading.functions.push(f);
-    }
-    Ok(0)
 }

@@ -387,14 +387,8 @@ impl<H> Call<'_, H> {
         // SAFETY: the heap outlives the call; Lua code runs from here.
         unsafe { (*self.heap).strict = true };
         // SAFETY: the function and its arguments are on the stack; an error stays within.
-        let status = unsafe {
-            ffi::lua_pcall(
-                self.stack.l.as_ptr(),
-                args as c_int,
-                ffi::LUA_MULTRET,
-                0,
-            )
-        };
+        let status =
+            unsafe { ffi::lua_pcall(self.stack.l.as_ptr(), args as c_int, ffi::LUA_MULTRET, 0) };
         // SAFETY: and ends here.
         unsafe { (*self.heap).strict = false };
         match status {
@@ -1009,7 +1003,10 @@ impl<H> Lua<H> {
         threshold_us: Option<i64>,
     ) -> Result<(), Failure> {
         let l = self.stack.raw();
-        assert!(self.stack.top() > args as i32, "a function and its arguments");
+        assert!(
+            self.stack.top() > args as i32,
+            "a function and its arguments"
+        );
         assert!(self.stack.kind(handler) == Kind::Function, "a handler");
         let heap = self.heap.as_ptr();
         // SAFETY: the heap lives as long as its machine, and nothing runs in it.

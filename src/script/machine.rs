@@ -6,9 +6,10 @@
 use std::ffi::CStr;
 
 use crate::base::log::Level;
-use crate::script::api;
-use crate::script::source::keep_frames;
+use crate::script::convert::{ErrorInfo, error_info};
+use crate::script::flags::Engine;
 use crate::script::lua::{Call, Failure, Kept, Kind, Lua, Returned};
+use crate::script::source::keep_frames;
 use crate::server::Server;
 use crate::server::execution::args::Args;
 use crate::server_log;
@@ -18,13 +19,6 @@ const PRELUDE: &str = include_str!("prelude.lua");
 /// What scripts are compiled as; errors name them so.
 pub(crate) const USER_SCRIPT: &CStr = c"@user_script";
 pub(crate) const USER_FUNCTION: &CStr = c"@user_function";
-
-/// Whose machine it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Engine {
-    Eval,
-    Functions,
-}
 
 pub(crate) struct Machine {
     pub lua: Lua<Server>,
@@ -39,30 +33,23 @@ pub(crate) struct Machine {
     has_words: bool,
 }
 
-/// An error as the handler leaves it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct ErrorInfo {
-    /// With its code, without the sign before it; none: the error had none.
-    pub text: Option<Vec<u8>>,
-    pub source: Option<Vec<u8>>,
-    pub line: Option<i64>,
-    /// It was counted where it arose.
-    pub counted: bool,
-}
-
 impl Machine {
     /// None when there is no memory for it.
-    pub(crate) fn new(engine: Engine) -> Option<Machine> {
+    /// `open` pushes the table of our functions that the prelude is given.
+    pub(crate) fn new(engine: Engine, open: fn(&mut Lua<Server>)) -> Option<Machine> {
         let mut lua = Lua::new()?;
         lua.compile(PRELUDE.as_bytes(), c"=redis").ok()?;
-        api::open(&mut lua);
+        open(&mut lua);
         lua.push_mark();
         lua.push_bool(engine == Engine::Eval);
         lua.push_bool(engine == Engine::Functions);
         let Ok(results) = lua.call_free(4) else {
             let said = lua.to_bytes(-1).unwrap_or_default();
             let said = String::from_utf8_lossy(said).into_owned();
-            server_log!(Level::Warning, "The sandbox of scripts cannot be built: {said}");
+            server_log!(
+                Level::Warning,
+                "The sandbox of scripts cannot be built: {said}"
+            );
             return None;
         };
         let loading = (results == 3).then(|| lua.keep());
@@ -181,27 +168,6 @@ impl Machine {
             self.lua.truncate(top);
         }
     }
-}
-
-/// What a table that stands for an error says, or the text that is the error.
-pub(crate) fn error_info(stack: &mut crate::script::lua::Stack, at: i32) -> ErrorInfo {
-    let at = if at < 0 { stack.top() + at + 1 } else { at };
-    let mut info = ErrorInfo::default();
-    if stack.kind(at) != Kind::Table {
-        info.text = stack.to_bytes(at).map(|text| [b"ERR ", text].concat());
-        return info;
-    }
-    let top = stack.top();
-    stack.get_raw_field(at, b"err");
-    info.text = stack.to_bytes(-1).map(<[u8]>::to_vec);
-    stack.get_raw_field(at, b"source");
-    info.source = stack.to_bytes(-1).map(<[u8]>::to_vec);
-    stack.get_raw_field(at, b"line");
-    info.line = stack.number(-1).map(|n| n as i64);
-    stack.get_raw_field(at, b"ignore_error_stats_update");
-    info.counted = stack.truth(-1);
-    stack.truncate(top);
-    info
 }
 
 /// Makes a table of whatever a script fails with: `err`, `source`, `line`.

@@ -8,7 +8,8 @@
 //! | [`api`], [`convert`] | `redis.*`; replies and Lua values |
 //! | [`run`] | one run: its checks, its commands, its time, its end |
 //! | [`cache`], [`eval`] | scripts by digest; EVAL and SCRIPT |
-//! | [`functions`], [`function_commands`] | libraries of functions; FUNCTION and FCALL |
+//! | [`function_set`], `register`, [`functions`], [`function_commands`] | libraries of functions; FUNCTION and FCALL |
+//! | [`flags`] | what scripts declare, what is true of a run |
 //! | [`debugger`] | SCRIPT DEBUG |
 //! | [`state`] | what `Server` keeps of all that |
 
@@ -17,12 +18,15 @@ pub(crate) mod cache;
 pub(crate) mod convert;
 pub(crate) mod debugger;
 pub(crate) mod eval;
+pub(crate) mod flags;
 pub(crate) mod function_commands;
+pub(crate) mod function_set;
 pub(crate) mod functions;
 pub(crate) mod libraries;
 #[allow(unsafe_code)]
 pub(crate) mod lua;
 pub(crate) mod machine;
+mod register;
 pub(crate) mod run;
 mod source;
 pub(crate) mod state;

@@ -10,17 +10,17 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::base::log::Level;
+use crate::script::api;
+use crate::script::flags::{Engine, RunFlags, ScriptFlags};
 use crate::script::lua::{Failure, Kept, Verdict};
-use crate::script::machine::{Engine, Machine};
-use crate::script::state::{Run, RunFlags, ScriptFlags};
+use crate::script::machine::Machine;
+use crate::script::state::Run;
 use crate::server::Server;
 use crate::server::clients::client::PROTO_REPLY_CHUNK_BYTES;
-use crate::server::clients::flags::{
-    CLIENT_DENY_BLOCKING, CLIENT_FAKE, CLIENT_HELD, CLIENT_SCRIPT, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::command::{CommandFlags, CommandId};
-use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
+use crate::server::execution::propagate::Propagate;
 use crate::server_log;
 
 /// What a command has replied to a script.
@@ -71,13 +71,17 @@ impl Server {
 
     /// The script client, made when it is needed first.
     fn script_client(&mut self) -> ClientId {
-        if let Some(cid) = self.scripts.client.filter(|cid| self.clients.get(*cid).is_some()) {
+        if let Some(cid) = self
+            .scripts
+            .client
+            .filter(|cid| self.clients.get(*cid).is_some())
+        {
             return cid;
         }
         let cid = self.clients.create_client(None, self.clock.unix_s);
         self.exec.fake_clients += 1;
         if let Some(c) = self.clients.get_mut(cid) {
-            c.flags |= CLIENT_SCRIPT | CLIENT_DENY_BLOCKING;
+            c.flags |= ClientFlags::SCRIPT | ClientFlags::DENY_BLOCKING;
             c.authenticated = true;
             // Its output is read by the script: it never stands in the queue of those who are written to.
             c.pending_write = true;
@@ -93,7 +97,8 @@ impl Server {
     fn script_refusal(&self, call: &Invocation) -> Option<Refusal> {
         let (flags, obey) = (call.flags, self.must_obey_client(call.caller));
         if flags.contains(ScriptFlags::EVAL_COMPAT_MODE) {
-            let text = "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+            let text =
+                "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
             return self.is_stale().then_some(text.into());
         }
         if self.is_stale() && !flags.contains(ScriptFlags::ALLOW_STALE) {
@@ -142,7 +147,12 @@ impl Server {
     }
 
     /// Runs `function` and replies with what it returns (luaCallFunction).
-    pub(super) fn run_script(&mut self, mut machine: Box<Machine>, function: &Kept, call: &Invocation) -> Box<Machine> {
+    pub(super) fn run_script(
+        &mut self,
+        mut machine: Box<Machine>,
+        function: &Kept,
+        call: &Invocation,
+    ) -> Box<Machine> {
         if let Some(text) = self.script_refusal(call) {
             self.add_reply_error(call.caller, &text);
             return machine;
@@ -173,7 +183,7 @@ impl Server {
             caller: call.caller,
             name: call.name.clone(),
             flags,
-            target: PROPAGATE_AOF | PROPAGATE_REPL,
+            target: Propagate::BOTH,
             started_us,
             last_us: started_us,
             slowest: None,
@@ -217,7 +227,11 @@ impl Server {
             server_log!(Level::Notice, "Lua script killed by user with SCRIPT KILL.");
             let place = machine.lua.killed_at();
             let mut text = b"-ERR Script killed by user with SCRIPT KILL...".to_vec();
-            push_place(&mut text, &name, place.as_ref().map(|(s, l)| (&s[..], i64::from(*l))));
+            push_place(
+                &mut text,
+                &name,
+                place.as_ref().map(|(s, l)| (&s[..], i64::from(*l))),
+            );
             return self.add_reply_error_of_script(call.caller, &text, false);
         }
         if machine.lua.kind(-1) != crate::script::lua::Kind::Table {
@@ -279,11 +293,11 @@ impl Server {
         let (last, target) = (run.last_us, run.target);
         if let Some(c) = self.clients.get_mut(client) {
             // It hears what its commands reply.
-            c.flags &= !CLIENT_FAKE;
+            c.flags.remove(ClientFlags::FAKE);
         }
         let end = self.call_in_unit(client, id, args, last, target);
         if let Some(c) = self.clients.get_mut(client) {
-            c.flags |= CLIENT_FAKE;
+            c.flags |= ClientFlags::FAKE;
             c.last_cmd = Some(id);
         }
         if let Some(run) = &mut self.scripts.run {
@@ -376,7 +390,10 @@ impl Server {
 
     /// The output of the script client. It comes back by [`Server::give_script_reply`].
     pub(super) fn take_script_reply(&mut self) -> ScriptReply {
-        let client = self.scripts.client.and_then(|cid| self.clients.get_mut(cid));
+        let client = self
+            .scripts
+            .client
+            .and_then(|cid| self.clients.get_mut(cid));
         let Some(c) = client else {
             return ScriptReply {
                 first: Vec::new(),
@@ -397,7 +414,11 @@ impl Server {
     }
 
     pub(super) fn give_script_reply(&mut self, reply: ScriptReply) {
-        if let Some(c) = self.scripts.client.and_then(|cid| self.clients.get_mut(cid)) {
+        if let Some(c) = self
+            .scripts
+            .client
+            .and_then(|cid| self.clients.get_mut(cid))
+        {
             c.out.buf = reply.first;
             c.out.buf.clear();
         }
@@ -405,7 +426,11 @@ impl Server {
 
     /// `redis.setresp`
     pub(super) fn set_script_resp(&mut self, version: u8) {
-        if let Some(c) = self.scripts.client.and_then(|cid| self.clients.get_mut(cid)) {
+        if let Some(c) = self
+            .scripts
+            .client
+            .and_then(|cid| self.clients.get_mut(cid))
+        {
             c.resp = version;
         }
     }
@@ -448,16 +473,16 @@ impl Server {
         if let Some(master) = self.repl.link.client().filter(|m| Some(*m) != caller)
             && let Some(c) = self.clients.get_mut(master)
         {
-            c.flags |= CLIENT_HELD;
+            c.flags |= ClientFlags::HELD;
         }
     }
 
     fn release_master(&mut self) {
         if let Some(master) = self.repl.link.client()
             && let Some(c) = self.clients.get_mut(master)
-            && c.has(CLIENT_HELD)
+            && c.has(ClientFlags::HELD)
         {
-            c.flags &= !CLIENT_HELD;
+            c.flags.remove(ClientFlags::HELD);
             self.exec.unblocked.push(master);
         }
     }
@@ -468,7 +493,9 @@ impl Server {
             Some(run) if run.engine == Engine::Functions => {
                 "-BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
             }
-            _ => "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+            _ => {
+                "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+            }
         }
     }
 
@@ -513,7 +540,7 @@ impl Server {
         };
         let machine = match place.take() {
             Some(machine) => machine,
-            None => Box::new(Machine::new(engine)?),
+            None => Box::new(Machine::new(engine, api::open)?),
         };
         Some((machine, generation))
     }

@@ -183,13 +183,31 @@ mod tests {
         for (text, changed) in [
             ("return 1", "return 1,nil"),
             ("return f(x); ", "return f(x),nil; "),
-            ("if a then return b() else return c() end", "if a then return b(),nil else return c(),nil end"),
-            ("if a then return b elseif c then return d end", "if a then return b,nil elseif c then return d,nil end"),
-            ("for i=1,2 do return f() end", "for i=1,2 do return f(),nil end"),
+            (
+                "if a then return b() else return c() end",
+                "if a then return b(),nil else return c(),nil end",
+            ),
+            (
+                "if a then return b elseif c then return d end",
+                "if a then return b,nil elseif c then return d,nil end",
+            ),
+            (
+                "for i=1,2 do return f() end",
+                "for i=1,2 do return f(),nil end",
+            ),
             ("repeat return f() until x", "repeat return f(),nil until x"),
-            ("return function() return g() end -- return\n", "return function() return g() end,nil -- return\n"),
-            ("return [[ end ]] .. 'end' .. \"\\\"end\" --[==[ ]] ]==]", "return [[ end ]] .. 'end' .. \"\\\"end\",nil --[==[ ]] ]==]"),
-            ("return {f=function() if x then return y() end end}", "return {f=function() if x then return y() end end},nil"),
+            (
+                "return function() return g() end -- return\n",
+                "return function() return g() end,nil -- return\n",
+            ),
+            (
+                "return [[ end ]] .. 'end' .. \"\\\"end\" --[==[ ]] ]==]",
+                "return [[ end ]] .. 'end' .. \"\\\"end\",nil --[==[ ]] ]==]",
+            ),
+            (
+                "return {f=function() if x then return y() end end}",
+                "return {f=function() if x then return y() end end},nil",
+            ),
         ] {
             assert_eq!(kept(text).as_deref(), Some(changed));
         }

@@ -5,62 +5,16 @@
 
 use std::rc::Rc;
 
-use bitflags::bitflags;
-
 use crate::script::cache::ScriptCache;
-use crate::script::functions::Libraries;
+use crate::script::flags::{Engine, RunFlags};
+use crate::script::function_set::{Libraries, Loading};
 use crate::script::libraries::LibraryState;
-use crate::script::machine::{Engine, Machine};
+use crate::script::machine::Machine;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::command::CommandId;
+use crate::server::execution::propagate::Propagate;
 use crate::wire::resp::Span;
-
-bitflags! {
-    /// What a script declares of itself (script.h, SCRIPT_FLAG_*).
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub(crate) struct ScriptFlags: u8 {
-        const NO_WRITES = 1 << 0;
-        const ALLOW_OOM = 1 << 1;
-        const ALLOW_STALE = 1 << 2;
-        const NO_CLUSTER = 1 << 3;
-        const ALLOW_CROSS_SLOT = 1 << 4;
-        /// An EVAL script without a first line of its own: the flags of the commands it calls count.
-        const EVAL_COMPAT_MODE = 1 << 5;
-    }
-
-    /// What is true of a run (script.h, SCRIPT_*).
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub(crate) struct RunFlags: u8 {
-        /// It has called a command that writes.
-        const WRITE_DIRTY = 1 << 0;
-        const TIMED_OUT = 1 << 1;
-        const KILLED = 1 << 2;
-        const READ_ONLY = 1 << 3;
-        const ALLOW_OOM = 1 << 4;
-        const ALLOW_CROSS_SLOT = 1 << 5;
-        /// It has called a command whose result is not the same everywhere.
-        const RANDOM_DIRTY = 1 << 6;
-        /// It goes to replicas as it is, not as its effects.
-        const VERBATIM = 1 << 7;
-    }
-}
-
-impl ScriptFlags {
-    /// In the order in which FUNCTION LIST shows them.
-    pub(crate) const NAMES: &[(&str, ScriptFlags)] = &[
-        ("no-writes", ScriptFlags::NO_WRITES),
-        ("allow-oom", ScriptFlags::ALLOW_OOM),
-        ("allow-stale", ScriptFlags::ALLOW_STALE),
-        ("no-cluster", ScriptFlags::NO_CLUSTER),
-        ("allow-cross-slot-keys", ScriptFlags::ALLOW_CROSS_SLOT),
-    ];
-
-    pub(crate) fn by_name(name: &[u8]) -> Option<ScriptFlags> {
-        let found = ScriptFlags::NAMES.iter().find(|(n, _)| n.as_bytes() == name);
-        found.map(|(_, f)| *f)
-    }
-}
 
 /// The script or function that runs now.
 pub(crate) struct Run {
@@ -69,8 +23,8 @@ pub(crate) struct Run {
     /// The digest, or the function's name.
     pub name: Rc<[u8]>,
     pub flags: RunFlags,
-    /// Where what it does goes (PROPAGATE_*).
-    pub target: u8,
+    /// Where what it does goes.
+    pub target: Propagate,
     /// Unix us.
     pub started_us: i64,
     /// When its last command ended, unix us.
@@ -103,7 +57,7 @@ pub(crate) struct Scripts {
     /// DEBUG SET-DISABLE-DENY-SCRIPTS.
     pub allow_all_commands: bool,
     /// What the functions of a library that loads are registered in.
-    pub loading: Option<crate::script::functions::Loading>,
+    pub loading: Option<Loading>,
     /// Memory was over the limit before the command that runs (pre_command_oom_state).
     pub pre_command_oom: bool,
 }

@@ -20,6 +20,8 @@
 //! | | `connect_when_due` | the next attempt at the master |
 //! | | `update_failover_status` | a FAILOVER under way |
 //! | once a second | `replication_cron` | time-outs, PINGs, acknowledgements of both sides |
+//! | a command is looked at | `script_command_flags` | what the script that it runs declares |
+//! | | `busy_script_error` | a script has been running for too long |
 //! | a command is propagated | `replication_feed_slaves` | into the stream |
 //! | a command has run | `replication_feed_monitors` | to those who watch |
 //! | a command of the stream has run | `command_from_master_processed` | the offset moves on |

@@ -3,7 +3,7 @@
 //! There is no global: everything is reached through `&mut Server`, which the event loop passes to each handler. The struct
 //! has one part per owner; each part's invariants are in its file. Features of floor 5 (commands, replication, persistence,
 //! configuration) are `impl Server` blocks in their own folders; this floor calls their methods by name and imports none of
-//! their modules. [`startup`] is the exception: it puts the house together.
+//! their modules. [`process::startup`] is the exception: it puts the house together.
 //!
 //! Whatever may enter the event loop again takes `&mut Server`, so nobody can hold a client or a value across it.
 

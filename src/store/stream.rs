@@ -18,19 +18,17 @@ mod node;
 pub(crate) use group::{Consumer, ConsumerId, Group, Nack, SCG_INVALID_ENTRIES_READ};
 pub(crate) use iter::{Item, StreamIter};
 pub(crate) use load::StreamParts;
+pub(crate) use node::NodeLimits;
 
 pub(crate) use crate::ds::idmap::StreamId;
 
 use group::Groups;
-use node::Verdict;
+use node::{STREAM_LISTPACK_MAX_SIZE, Verdict};
 
 use crate::base::alloc::good_size;
 use crate::ds::idmap::IdMap;
 use crate::ds::listpack::Listpack;
 use crate::ds::owned::Own;
-
-/// Bytes that a node, and so the fields and values of one entry, may have at the most (STREAM_LISTPACK_MAX_SIZE).
-pub(crate) const STREAM_LISTPACK_MAX_SIZE: usize = 1 << 30;
 
 /// Pairs of one entry at the most: so many empty ones still fit into a listpack's 32 bits.
 const MAX_FIELDS: usize = 1 << 27;
@@ -59,13 +57,6 @@ pub(crate) struct StreamData {
     nodes: IdMap<Listpack>,
     pub meta: StreamMeta,
     groups: Groups,
-}
-
-/// When a node is full (stream-node-max-bytes, stream-node-max-entries); 0 is no limit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NodeLimits {
-    pub max_bytes: usize,
-    pub max_entries: i64,
 }
 
 /// The id that XADD was given.

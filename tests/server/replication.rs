@@ -819,7 +819,10 @@ fn a_master_that_is_back_is_no_problem() {
     m.restart();
     r.wait_link_up();
     assert_eq!(c.info("master_link_problem"), "");
-    assert_eq!(r.log_count("MASTER link problem"), 1, "{}", r.log());
+    // A killed process closes its links before the socket that listens: who is back at once may still be let in, and thrown
+    // out. That is another problem.
+    let told = r.log_count("MASTER link problem: nothing listens");
+    assert_eq!(told, 1, "{}", r.log());
 }
 
 /// What the offset of a server without replicas moves by, in turn: without an append-only file, and with one. It counts the

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int, c_void};
 
 pub(super) unsafe fn nallocx(size: usize, _flags: c_int) -> usize {
-    super::size_class(size)
+    super::class::size_class(size)
 }
 
 pub(super) unsafe fn mallctl(

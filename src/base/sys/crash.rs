@@ -9,7 +9,7 @@ use std::io::IoSliceMut;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{exit_now, getpid, install};
+use super::own::{exit_now, getpid, install};
 
 static CRASH_HOOK: AtomicUsize = AtomicUsize::new(0);
 static EXIT_ON_PANIC: AtomicBool = AtomicBool::new(false);

@@ -286,7 +286,7 @@ impl Server {
     }
 }
 
-/// BITFIELD key [GET type offset | [OVERFLOW WRAP|SAT|FAIL] SET type offset value | INCRBY type offset increment ...].
+/// `BITFIELD key [GET type offset | [OVERFLOW WRAP|SAT|FAIL] SET type offset value | INCRBY type offset increment ...]`.
 pub(crate) fn bitfield_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.bitfield_generic(cid, args, false);
 }

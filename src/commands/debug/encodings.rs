@@ -11,6 +11,7 @@ use crate::ds::quicklist::{NodeRef, PACKED_THRESHOLD, PACKED_THRESHOLD_MAX, Quic
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
+use crate::server::keyspace::lookup::{At, Lookup};
 use crate::store::entry::Entry;
 use crate::store::entry::value::Value;
 use crate::store::hash::Hash;
@@ -18,10 +19,18 @@ use crate::store::list::List;
 use crate::store::set::Set;
 use crate::store::zset::Zset;
 
-use super::lookup_or_reply;
-
 /// Bytes of an element that are shown.
 const SHOWN: usize = 40;
+
+/// A key for a command that shows its inside (objectCommandLookupOrReply).
+pub(super) fn lookup_or_reply(server: &mut Server, cid: ClientId, key: &[u8]) -> Option<At> {
+    let db = server.client_db(cid);
+    let at = server.lookup_key(db, key, Lookup::NOTOUCH | Lookup::NONOTIFY);
+    if at.is_none() {
+        server.add_reply_no_such_key(cid);
+    }
+    at
+}
 
 /// DEBUG QUICKLIST-PACKED-THRESHOLD size
 pub(super) fn packed_threshold(server: &mut Server, cid: ClientId, args: &Args) {
@@ -123,7 +132,7 @@ pub(super) fn listpack(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// DEBUG QUICKLIST key \[0|1\]
+/// `DEBUG QUICKLIST key [0|1]`
 pub(super) fn quicklist(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(at) = lookup_or_reply(server, cid, &args[2]) else {
         return;

@@ -4,7 +4,7 @@ use crate::base::alloc;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
-use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
+use crate::server::execution::propagate::Propagate;
 use crate::server::persist::ChildKind;
 
 impl Server {
@@ -42,26 +42,26 @@ fn get_flush_command_flags(server: &mut Server, cid: ClientId, args: &Args) -> O
     }
 }
 
-/// FLUSHDB [ASYNC | SYNC]: propagated even when the database was empty.
+/// `FLUSHDB [ASYNC | SYNC]`: propagated even when the database was empty.
 pub(crate) fn flushdb_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(lazy) = get_flush_command_flags(server, cid, args) else {
         return;
     };
     let db = server.client_db(cid);
     server.dirty += server.empty_data(Some(db), lazy) as i64;
-    server.force_command_propagation(PROPAGATE_AOF | PROPAGATE_REPL);
+    server.force_command_propagation(Propagate::BOTH);
     server.add_reply_ok(cid);
     if !lazy {
         alloc::purge();
     }
 }
 
-/// FLUSHALL [ASYNC | SYNC]
+/// `FLUSHALL [ASYNC | SYNC]`
 pub(crate) fn flushall_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(lazy) = get_flush_command_flags(server, cid, args) else {
         return;
     };
     server.flush_all_data_and_reset_rdb(lazy);
-    server.force_command_propagation(PROPAGATE_AOF | PROPAGATE_REPL);
+    server.force_command_propagation(Propagate::BOTH);
     server.add_reply_ok(cid);
 }

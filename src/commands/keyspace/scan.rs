@@ -163,7 +163,7 @@ struct Found {
     type_matches: bool,
 }
 
-/// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
+/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 pub(crate) fn scan_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(mut cursor) = parse_scan_cursor_or_reply(server, cid, &args[1]) else {
         return;

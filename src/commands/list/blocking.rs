@@ -89,19 +89,19 @@ impl Server {
     }
 }
 
-/// BLPOP key [key ...] timeout
+/// `BLPOP key [key ...] timeout`
 pub(crate) fn blpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
     server.blocking_pop_generic_command(cid, args, 1..last, End::Head, last, Pop::One);
 }
 
-/// BRPOP key [key ...] timeout
+/// `BRPOP key [key ...] timeout`
 pub(crate) fn brpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
     server.blocking_pop_generic_command(cid, args, 1..last, End::Tail, last, Pop::One);
 }
 
-/// BLMPOP timeout numkeys key [key ...] LEFT|RIGHT [COUNT count]
+/// `BLMPOP timeout numkeys key [key ...] LEFT|RIGHT [COUNT count]`
 pub(crate) fn blmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some((keys, end, count)) = server.parse_lmpop(cid, args, 2) {
         server.blocking_pop_generic_command(cid, args, keys, end, 1, Pop::UpTo(count));

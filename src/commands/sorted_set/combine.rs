@@ -1,7 +1,7 @@
 //! Unions, intersections and differences of sorted sets and plain sets, whose members have the score 1
 //! (zunionInterDiffGenericCommand).
 
-use super::{add_reply_pair, add_reply_pairs_len};
+use super::reply::{add_reply_pair, add_reply_pairs_len};
 use crate::base::num::{D2STRING_SIZE, d2string};
 use crate::ds::listpack::LpValue;
 use crate::server::Server;
@@ -356,37 +356,37 @@ fn combine_generic_command(
     });
 }
 
-/// ZUNION numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]
+/// `ZUNION numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]`
 pub(crate) fn zunion_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 1, Op::Union, Form::Reply);
 }
 
-/// ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]
+/// `ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]`
 pub(crate) fn zunionstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 2, Op::Union, Form::Store);
 }
 
-/// ZINTER numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]
+/// `ZINTER numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX] [WITHSCORES]`
 pub(crate) fn zinter_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 1, Op::Inter, Form::Reply);
 }
 
-/// ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]
+/// `ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM | MIN | MAX]`
 pub(crate) fn zinterstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 2, Op::Inter, Form::Store);
 }
 
-/// ZINTERCARD numkeys key [key ...] [LIMIT limit]
+/// `ZINTERCARD numkeys key [key ...] [LIMIT limit]`
 pub(crate) fn zintercard_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 1, Op::Inter, Form::Card);
 }
 
-/// ZDIFF numkeys key [key ...] [WITHSCORES]
+/// `ZDIFF numkeys key [key ...] [WITHSCORES]`
 pub(crate) fn zdiff_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 1, Op::Diff, Form::Reply);
 }
 
-/// ZDIFFSTORE destination numkeys key [key ...]
+/// `ZDIFFSTORE destination numkeys key [key ...]`
 pub(crate) fn zdiffstore_command(server: &mut Server, cid: ClientId, args: &Args) {
     combine_generic_command(server, cid, args, 2, Op::Diff, Form::Store);
 }

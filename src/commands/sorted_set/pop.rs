@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::add_reply_member;
+use super::reply::add_reply_member;
 use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::commands::change::Collection;
 use crate::ds::listpack::LpValue;
@@ -206,12 +206,12 @@ fn zpop_generic_command(server: &mut Server, cid: ClientId, args: &Args, end: En
     server.zpop_and_reply(cid, &args[1], end, count, shape);
 }
 
-/// ZPOPMIN key [count]
+/// `ZPOPMIN key [count]`
 pub(crate) fn zpopmin_command(server: &mut Server, cid: ClientId, args: &Args) {
     zpop_generic_command(server, cid, args, End::Min);
 }
 
-/// ZPOPMAX key [count]
+/// `ZPOPMAX key [count]`
 pub(crate) fn zpopmax_command(server: &mut Server, cid: ClientId, args: &Args) {
     zpop_generic_command(server, cid, args, End::Max);
 }
@@ -255,7 +255,7 @@ fn parse_zmpop(
     Some((first..end_at, end, count))
 }
 
-/// ZMPOP numkeys key [key ...] MIN | MAX [COUNT count]
+/// `ZMPOP numkeys key [key ...] MIN | MAX [COUNT count]`
 pub(crate) fn zmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some((keys, end, count)) = parse_zmpop(server, cid, args, 1) else {
         return;
@@ -270,20 +270,20 @@ pub(crate) fn zmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// BZMPOP timeout numkeys key [key ...] MIN | MAX [COUNT count]
+/// `BZMPOP timeout numkeys key [key ...] MIN | MAX [COUNT count]`
 pub(crate) fn bzmpop_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some((keys, end, count)) = parse_zmpop(server, cid, args, 2) {
         server.blocking_zpop_generic_command(cid, args, keys, end, 1, Some(count));
     }
 }
 
-/// BZPOPMIN key [key ...] timeout
+/// `BZPOPMIN key [key ...] timeout`
 pub(crate) fn bzpopmin_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
     server.blocking_zpop_generic_command(cid, args, 1..last, End::Min, last, None);
 }
 
-/// BZPOPMAX key [key ...] timeout
+/// `BZPOPMAX key [key ...] timeout`
 pub(crate) fn bzpopmax_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
     server.blocking_zpop_generic_command(cid, args, 1..last, End::Max, last, None);

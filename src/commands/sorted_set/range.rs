@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{NOT_A_LEX_RANGE, NOT_A_SCORE_RANGE, add_reply_pair, add_reply_pairs_len};
+use super::reply::{NOT_A_LEX_RANGE, NOT_A_SCORE_RANGE, add_reply_pair, add_reply_pairs_len};
 use crate::base::num::{D2STRING_SIZE, d2string};
 use crate::server::Server;
 use crate::server::clients::client::Clients;
@@ -239,32 +239,32 @@ fn zrange_generic_command(server: &mut Server, cid: ClientId, args: &Args, form:
     add_reply_members(clients, cid, (q.reverse, q.with_scores), &z, ranks);
 }
 
-/// ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]
+/// `ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]`
 pub(crate) fn zrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_generic_command(server, cid, args, ZRANGE);
 }
 
-/// ZREVRANGE key start stop [WITHSCORES]
+/// `ZREVRANGE key start stop [WITHSCORES]`
 pub(crate) fn zrevrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Rank, true);
 }
 
-/// ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count]
+/// `ZRANGEBYSCORE key min max [WITHSCORES] [LIMIT offset count]`
 pub(crate) fn zrangebyscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Score, false);
 }
 
-/// ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count]
+/// `ZREVRANGEBYSCORE key max min [WITHSCORES] [LIMIT offset count]`
 pub(crate) fn zrevrangebyscore_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Score, true);
 }
 
-/// ZRANGEBYLEX key min max [LIMIT offset count]
+/// `ZRANGEBYLEX key min max [LIMIT offset count]`
 pub(crate) fn zrangebylex_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Lex, false);
 }
 
-/// ZREVRANGEBYLEX key max min [LIMIT offset count]
+/// `ZREVRANGEBYLEX key max min [LIMIT offset count]`
 pub(crate) fn zrevrangebylex_command(server: &mut Server, cid: ClientId, args: &Args) {
     zrange_as(server, cid, args, By::Lex, true);
 }
@@ -278,7 +278,7 @@ fn zrange_as(server: &mut Server, cid: ClientId, args: &Args, by: By, reverse: b
     zrange_generic_command(server, cid, args, form);
 }
 
-/// ZRANGESTORE dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]
+/// `ZRANGESTORE dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]`
 pub(crate) fn zrangestore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let form = Form {
         store: true,

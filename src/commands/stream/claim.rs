@@ -37,7 +37,7 @@ impl Server {
     }
 }
 
-/// XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-ms] [RETRYCOUNT count] [FORCE] [JUSTID]
+/// `XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-ms] [RETRYCOUNT count] [FORCE] [JUSTID]`
 /// [LASTID id]
 pub(crate) fn xclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
@@ -188,7 +188,7 @@ impl Server {
 /// How many pending entries XAUTOCLAIM looks at for each one that it may claim.
 const ATTEMPTS_FACTOR: i64 = 10;
 
-/// XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID]
+/// `XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID]`
 pub(crate) fn xautoclaim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
     let text = "Invalid min-idle-time argument for XAUTOCLAIM";

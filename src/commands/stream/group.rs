@@ -101,7 +101,7 @@ pub(crate) fn xgroup_help_command(server: &mut Server, cid: ClientId, args: &Arg
     server.add_reply_help(cid, args, HELP);
 }
 
-/// XGROUP CREATE key group id|$ [MKSTREAM] [ENTRIESREAD entries-read]
+/// `XGROUP CREATE key group id|$ [MKSTREAM] [ENTRIESREAD entries-read]`
 pub(crate) fn xgroup_create_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(options) = options_or_reply(server, cid, args, true) else {
         return;
@@ -147,7 +147,7 @@ pub(crate) fn xgroup_create_command(server: &mut Server, cid: ClientId, args: &A
     server.notify_keyspace_event(NOTIFY_STREAM, "xgroup-create", key, db);
 }
 
-/// XGROUP SETID key group id|$ [ENTRIESREAD entries-read]
+/// `XGROUP SETID key group id|$ [ENTRIESREAD entries-read]`
 pub(crate) fn xgroup_setid_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(options) = options_or_reply(server, cid, args, false) else {
         return;

@@ -67,7 +67,7 @@ pub(crate) fn xinfo_groups_command(server: &mut Server, cid: ClientId, args: &Ar
     reply.send(server, cid);
 }
 
-/// XINFO STREAM key [FULL [COUNT count]]
+/// `XINFO STREAM key [FULL [COUNT count]]`
 pub(crate) fn xinfo_stream_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(at) = stream_or_reply(server, cid, args) else {
         return;

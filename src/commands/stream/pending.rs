@@ -7,7 +7,7 @@ use crate::server::execution::args::Args;
 use crate::server::keyspace::lookup::Lookup;
 use crate::store::stream::{Group, Nack, Stream, StreamId};
 
-/// XACK key group id [id ...]
+/// `XACK key group id [id ...]`
 pub(crate) fn xack_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Ok(at) = server.lookup_typed::<Stream>(cid, &args[1], Lookup::READ) else {
         return;
@@ -43,7 +43,7 @@ struct PendingArgs<'a> {
     consumer: Option<&'a [u8]>,
 }
 
-/// XPENDING key group [[IDLE min-idle] start end count [consumer]]
+/// `XPENDING key group [[IDLE min-idle] start end count [consumer]]`
 pub(crate) fn xpending_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() != 3 && !(6..=9).contains(&args.len()) {
         return server.add_reply_syntax_error(cid);

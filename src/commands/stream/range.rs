@@ -20,12 +20,12 @@ pub(crate) fn xlen_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_long_long(cid, n as i64);
 }
 
-/// XRANGE key start end [COUNT count]
+/// `XRANGE key start end [COUNT count]`
 pub(crate) fn xrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.xrange_generic(cid, args, false);
 }
 
-/// XREVRANGE key end start [COUNT count]
+/// `XREVRANGE key end start [COUNT count]`
 pub(crate) fn xrevrange_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.xrange_generic(cid, args, true);
 }

@@ -28,12 +28,12 @@ struct ReadArgs<'a> {
     streams: usize,
 }
 
-/// XREAD [COUNT count] [BLOCK ms] STREAMS key [key ...] id [id ...]
+/// `XREAD [COUNT count] [BLOCK ms] STREAMS key [key ...] id [id ...]`
 pub(crate) fn xread_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.xread_generic(cid, args, false);
 }
 
-/// XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key [key ...] id [id ...]
+/// `XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key [key ...] id [id ...]`
 pub(crate) fn xreadgroup_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.xread_generic(cid, args, true);
     server.prevent_command_propagation();

@@ -217,7 +217,7 @@ fn limit_text(exact: TrimStrategy, buf: &mut [u8; STREAM_ID_STR_LEN]) -> &[u8] {
     }
 }
 
-/// XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] *|id field value [field value ...]
+/// `XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] *|id field value [field value ...]`
 pub(crate) fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(parsed) = server.add_or_trim_args_or_reply(cid, args, true) else {
         return;
@@ -306,7 +306,7 @@ pub(crate) fn xadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.signal_key_as_ready(db, key, Type::Stream);
 }
 
-/// XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count]
+/// `XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count]`
 pub(crate) fn xtrim_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(parsed) = server.add_or_trim_args_or_reply(cid, args, false) else {
         return;
@@ -341,7 +341,7 @@ pub(crate) fn xtrim_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_long_long(cid, deleted as i64);
 }
 
-/// XDEL key id [id ...]
+/// `XDEL key id [id ...]`
 pub(crate) fn xdel_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
     let db = server.client_db(cid);
@@ -366,7 +366,7 @@ pub(crate) fn xdel_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_long_long(cid, deleted as i64);
 }
 
-/// XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]
+/// `XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]`
 pub(crate) fn xsetid_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(id) = server.strict_id_or_reply(cid, &args[2]) else {
         return;

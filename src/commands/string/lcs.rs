@@ -173,7 +173,7 @@ impl LcsTable {
     }
 }
 
-/// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN].
+/// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]`.
 pub(crate) fn lcs_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     let found_a = server.lookup_key(db, &args[1], Lookup::READ).is_some();

@@ -130,7 +130,7 @@ impl Listpack {
         }
     }
 
-    /// As [`Listpack::replace_int`], without moving anything when the element keeps its length.
+    /// As `replace_int`, without moving anything when the element keeps its length.
     #[inline]
     pub(crate) fn set_int(&mut self, p: LpPos, v: i64) {
         let at = p.0 as usize;

@@ -15,7 +15,7 @@
 //!
 //! It refers to members and owns none: who adds a member promises that it outlives its place here, so all that is here lives.
 
-use super::Ref;
+use super::scored::Ref;
 use crate::base::alloc::size_class;
 
 /// Members of a leaf: with its header, 1,024 bytes.

@@ -40,6 +40,38 @@ fn folder_of(file: &[u8]) -> std::path::PathBuf {
     }
 }
 
+/// The name of a value's type.
+fn rdb_type_string(rdb_type: u8) -> &'static str {
+    const NAMES: [&str; 22] = [
+        "string",
+        "list-linked",
+        "set-hashtable",
+        "zset-v1",
+        "hash-hashtable",
+        "zset-v2",
+        "module-pre-release",
+        "module-value",
+        "",
+        "hash-zipmap",
+        "list-ziplist",
+        "set-intset",
+        "zset-ziplist",
+        "hash-ziplist",
+        "quicklist",
+        "stream",
+        "hash-listpack",
+        "zset-listpack",
+        "quicklist-v2",
+        "stream-v2",
+        "set-listpack",
+        "stream-v3",
+    ];
+    NAMES
+        .get(usize::from(rdb_type))
+        .copied()
+        .unwrap_or("unknown")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 
-use super::{c_text, salvage};
+use super::{c_text, rdb_type_string, salvage};
 use crate::base::clock::mstime;
 use crate::base::sys::path_of;
 use crate::config::fields::Config;
@@ -51,38 +51,6 @@ impl Doing {
             Doing::ReadFunctions => "read-functions",
         }
     }
-}
-
-/// The name of a value's type.
-pub(super) fn rdb_type_string(rdb_type: u8) -> &'static str {
-    const NAMES: [&str; 22] = [
-        "string",
-        "list-linked",
-        "set-hashtable",
-        "zset-v1",
-        "hash-hashtable",
-        "zset-v2",
-        "module-pre-release",
-        "module-value",
-        "",
-        "hash-zipmap",
-        "list-ziplist",
-        "set-intset",
-        "zset-ziplist",
-        "hash-ziplist",
-        "quicklist",
-        "stream",
-        "hash-listpack",
-        "zset-listpack",
-        "quicklist-v2",
-        "stream-v2",
-        "set-listpack",
-        "stream-v3",
-    ];
-    NAMES
-        .get(usize::from(rdb_type))
-        .copied()
-        .unwrap_or("unknown")
 }
 
 /// What is known so far (rdbstate).

@@ -5,8 +5,8 @@
 
 use super::super::lua::{Call, Kind, Lua, Raise, Returned};
 use super::{
-    LibraryHost, MAX_ELEMENTS, MAX_RESULT, Pace, argument_error, check_string, keep, to_i32, to_i64,
-    type_error,
+    LibraryHost, MAX_ELEMENTS, MAX_RESULT, Pace, argument_error, check_string, keep, to_i32,
+    to_i64, type_error,
 };
 use crate::base::num::push_ll;
 use crate::base::strtod::strtod;
@@ -771,7 +771,10 @@ fn push_general(out: &mut Vec<u8>, n: f64, precision: usize) {
     } else {
         let whole = exponent as usize + 1;
         out.extend_from_slice(&digits[..whole.min(digits.len())]);
-        out.extend(std::iter::repeat_n(b'0', whole.saturating_sub(digits.len())));
+        out.extend(std::iter::repeat_n(
+            b'0',
+            whole.saturating_sub(digits.len()),
+        ));
         if digits.len() > whole {
             out.push(b'.');
             out.extend_from_slice(&digits[whole..]);
@@ -1195,9 +1198,8 @@ fn unexpected(expected: &str, found: &Token, at: usize) -> Raise {
 fn unicode_escape(text: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| {
         let hex = text.get(at..at + 4)?;
-        hex.iter().try_fold(0u32, |v, b| {
-            Some(v << 4 | (*b as char).to_digit(16)?)
-        })
+        hex.iter()
+            .try_fold(0u32, |v, b| Some(v << 4 | (*b as char).to_digit(16)?))
     };
     let first = unit(2)?;
     if !(0xd800..0xe000).contains(&first) {

@@ -197,11 +197,6 @@ fn what_would_be_too_large_is_refused() {
         "(function() local t = {string.rep('x', 1000)} for i = 1, 40 do t = {t, t} end return cjson.encode(t) end)()",
     );
     assert_eq!(found, "ERR \"Cannot serialise, result too large\"");
-    // Two thousand million holes.
-    let found = machine.eval(
-        "(function() cjson.encode_sparse_array(false, 0) return cjson.encode({[2^31-1] = 1}) end)()",
-    );
-    assert_eq!(found, "ERR \"Cannot serialise, result too large\"");
 }
 
 #[test]
@@ -230,7 +225,8 @@ fn options_last_until_the_reset() {
 #[test]
 fn buffers_are_not_kept_large() {
     let mut machine = Machine::new();
-    let found = machine.eval("#cjson.encode(cjson.decode('\"' .. string.rep('a\\\\n', 1000000) .. '\"'))");
+    let found =
+        machine.eval("#cjson.encode(cjson.decode('\"' .. string.rep('a\\\\n', 1000000) .. '\"'))");
     assert_eq!(found, "3000002");
     assert!(machine.host.state.kept_bytes() <= 3 * super::KEPT_BYTES);
 }

@@ -388,7 +388,8 @@ fn item<'a>(from: &mut &'a [u8]) -> Result<Item<'a>, Malformed> {
     })
 }
 
-const TOO_MANY: &str = "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)";
+const TOO_MANY: &str =
+    "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)";
 const TOO_DEEP: &str = "stack overflow (in function mp_decode_to_lua_array)";
 
 impl<H: LibraryHost> Unpacker<'_, '_, H> {

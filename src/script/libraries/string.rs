@@ -206,10 +206,7 @@ fn repetitions(subject: &[u8], pattern: &[u8], p: usize, end: usize) -> usize {
 /// The byte that every match begins with, if the pattern says so.
 fn first_byte(pattern: &[u8], p: usize) -> Option<u8> {
     let first = byte(pattern, p);
-    let literal = !matches!(
-        first,
-        0 | b'(' | b')' | b'%' | b'.' | b'[' | b'$'
-    );
+    let literal = !matches!(first, 0 | b'(' | b')' | b'%' | b'.' | b'[' | b'$');
     (literal && !matches!(byte(pattern, p + 1), b'*' | b'?' | b'-')).then_some(first)
 }
 

@@ -152,7 +152,11 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
         Just(Single::Digit),
         Just(Single::Letter),
         Just(Single::NotDigit),
-        (any::<bool>(), prop::sample::select(b"ab1".to_vec()), prop::sample::select(b"bc3".to_vec()))
+        (
+            any::<bool>(),
+            prop::sample::select(b"ab1".to_vec()),
+            prop::sample::select(b"bc3".to_vec())
+        )
             .prop_map(|(not, a, b)| Single::Range(not, a, b)),
     ];
     let times = prop::sample::select(vec![
@@ -319,12 +323,21 @@ fn repetitions_are_bounded_and_nothing_costs_nothing() {
     let mut machine = Machine::new();
     for (call, wanted) in [
         ("string.rep('', 1e15)", "\"\""),
-        ("string.rep('x', 1e15)", "ERR \"resulting string too large\""),
-        ("string.rep('x', 2^63)", "ERR \"resulting string too large\""),
+        (
+            "string.rep('x', 1e15)",
+            "ERR \"resulting string too large\"",
+        ),
+        (
+            "string.rep('x', 2^63)",
+            "ERR \"resulting string too large\"",
+        ),
         ("string.rep('x', 1/0)", "ERR \"resulting string too large\""),
         ("string.rep('x', 0/0)", "\"\""),
         ("string.rep('x', -1/0)", "\"\""),
-        ("string.rep('ab', 2^28 + 1)", "ERR \"resulting string too large\""),
+        (
+            "string.rep('ab', 2^28 + 1)",
+            "ERR \"resulting string too large\"",
+        ),
         (
             "string.gsub(string.rep('x', 1e6), 'x', string.rep('y', 1e6))",
             "ERR \"resulting string too large\"",
@@ -391,7 +404,7 @@ fn alone() {
     machine.lua.set_interrupt(interrupt);
     machine.host.killed_after = u32::MAX;
     let code = "local s = string.rep('a', 400) \
-                return (string.find(s, 'a-a-a-b')) == nil and (string.find(s .. 'b', '(a-)(a-)b')) == 1 and 'right'";
+                return (string.find(s, 'a-a-b')) == nil and (string.find(s .. 'b', '(a-)(a-)b')) == 1 and 'right'";
     let ended = machine.run_timed(code, b"", Some(1));
     assert_eq!(ended, Some(Ok(b"right".to_vec())));
     assert!(machine.host.interrupts > 0);

@@ -123,14 +123,16 @@ impl Format {
             }
             _ => {
                 // The byte as it is: the text of an error need not be UTF-8.
-                return Err(match argument_error(call, 1, "invalid format option '\u{1}'") {
-                    Raise::Text(text) => Raise::Text(
-                        text.into_iter()
-                            .map(|b| if b == 1 { option } else { b })
-                            .collect(),
-                    ),
-                    other => other,
-                });
+                return Err(
+                    match argument_error(call, 1, "invalid format option '\u{1}'") {
+                        Raise::Text(text) => Raise::Text(
+                            text.into_iter()
+                                .map(|b| if b == 1 { option } else { b })
+                                .collect(),
+                        ),
+                        other => other,
+                    },
+                );
             }
         }
         Ok(())

@@ -21,7 +21,11 @@ fn integer(letter: char, size: usize, spelled: bool) -> impl Strategy<Value = It
             n = n.abs();
         }
         Item {
-            format: if spelled { format!("{letter}{size}") } else { letter.to_string() },
+            format: if spelled {
+                format!("{letter}{size}")
+            } else {
+                letter.to_string()
+            },
             value: format!("{n}"),
             little: n.to_le_bytes()[..size].to_vec(),
         }
@@ -38,16 +42,20 @@ fn item() -> impl Strategy<Value = Item> {
         integer('T', 8, false),
         (1usize..=8).prop_flat_map(|n| integer('i', n, true)),
         (1usize..=8).prop_flat_map(|n| integer('I', n, true)),
-        any::<f64>().prop_filter("a number", |n| n.is_finite()).prop_map(|n| Item {
-            format: "d".into(),
-            value: format!("{n:e}"),
-            little: n.to_le_bytes().to_vec(),
-        }),
-        any::<f32>().prop_filter("a number", |n| n.is_finite()).prop_map(|n| Item {
-            format: "f".into(),
-            value: format!("{:e}", f64::from(n)),
-            little: n.to_le_bytes().to_vec(),
-        }),
+        any::<f64>()
+            .prop_filter("a number", |n| n.is_finite())
+            .prop_map(|n| Item {
+                format: "d".into(),
+                value: format!("{n:e}"),
+                little: n.to_le_bytes().to_vec(),
+            }),
+        any::<f32>()
+            .prop_filter("a number", |n| n.is_finite())
+            .prop_map(|n| Item {
+                format: "f".into(),
+                value: format!("{:e}", f64::from(n)),
+                little: n.to_le_bytes().to_vec(),
+            }),
     ]
 }
 
@@ -113,8 +121,14 @@ fn wild_sizes_are_refused() {
             "struct.pack('c2147483647', 'x')",
             "bad argument #3 to 'pack' (string too short)",
         ),
-        ("struct.unpack('I2147483647', 'x')", "integral size 2147483647 is larger than limit of 32"),
-        ("struct.unpack('c4294967296', 'x')", "integral size overflow"),
+        (
+            "struct.unpack('I2147483647', 'x')",
+            "integral size 2147483647 is larger than limit of 32",
+        ),
+        (
+            "struct.unpack('c4294967296', 'x')",
+            "integral size overflow",
+        ),
         (
             "struct.unpack('dc0', struct.pack('d', 2^63) .. 'x')",
             "bad argument #2 to 'unpack' (data string too short)",

@@ -6,7 +6,7 @@
 
 use crate::server::Server;
 use crate::server::clients::client::{PROTO_REPLY_CHUNK_BYTES, PROTO_REPLY_MIN_BYTES};
-use crate::server::clients::flags::{CLIENT_FAKE, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 
 /// Seconds without a request or a reply after which a client is taken to be idle, and keeps no room for input.
 pub(crate) const QUERYBUF_IDLE_S: i64 = 2;
@@ -111,7 +111,7 @@ impl Server {
 
     /// Notes what a client takes for the peaks of INFO.
     pub(crate) fn clients_cron_track_expansive_clients(&mut self, cid: ClientId) {
-        let Some(c) = self.clients.get(cid).filter(|c| !c.has(CLIENT_FAKE)) else {
+        let Some(c) = self.clients.get(cid).filter(|c| !c.has(ClientFlags::FAKE)) else {
             return;
         };
         let big = c.big_arg.as_ref().map_or(0, |b| b.buf.capacity());

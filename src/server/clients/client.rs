@@ -16,11 +16,7 @@ use socket2::Socket;
 
 use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
-use crate::server::clients::flags::{
-    CLIENT_CLOSE_ASAP, CLIENT_FAKE, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, CLIENT_MONITOR,
-    CLIENT_PUBSUB, CLIENT_REPLY_OFF, CLIENT_REPLY_ON_LINK, CLIENT_REPLY_SKIP,
-    CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE, ClientId, NO_REPLY,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId, NO_REPLY};
 use crate::server::clients::subscriptions::Subscriptions;
 use crate::server::execution::block::Block;
 use crate::server::execution::command::CommandId;
@@ -301,7 +297,7 @@ pub(crate) struct Client {
     pub cid: ClientId,
     pub conn: Option<Socket>,
     pub file: Option<FileId>,
-    pub flags: u64,
+    pub flags: ClientFlags,
     pub db: usize,
     /// 2 or 3.
     pub resp: u8,
@@ -349,33 +345,35 @@ pub(crate) struct Client {
 impl Client {
     /// The class of the client (getClientType).
     pub(crate) fn client_type(&self) -> ClientType {
-        if self.flags & CLIENT_MASTER != 0 {
+        if self.has(ClientFlags::MASTER) {
             ClientType::Master
-        } else if self.flags & CLIENT_SLAVE != 0 && self.flags & CLIENT_MONITOR == 0 {
+        } else if self.has(ClientFlags::SLAVE) && !self.has(ClientFlags::MONITOR) {
             ClientType::Slave
-        } else if self.flags & CLIENT_PUBSUB != 0 {
+        } else if self.has(ClientFlags::PUBSUB) {
             ClientType::Pubsub
         } else {
             ClientType::Normal
         }
     }
 
+    /// Whether it has one of these.
     #[inline]
-    pub(crate) fn has(&self, flag: u64) -> bool {
-        self.flags & flag != 0
+    pub(crate) fn has(&self, any: ClientFlags) -> bool {
+        self.flags.intersects(any)
     }
 
     /// A request is over: CLIENT REPLY SKIP covers the one after it.
     pub(crate) fn shift_reply_skip(&mut self) {
-        let next = self.has(CLIENT_REPLY_SKIP_NEXT);
-        self.flags &= !(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+        let next = self.has(ClientFlags::REPLY_SKIP_NEXT);
+        self.flags
+            .remove(ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
         if next {
-            self.flags |= CLIENT_REPLY_SKIP;
+            self.flags |= ClientFlags::REPLY_SKIP;
         }
     }
 
     pub(crate) fn is_replica(&self) -> bool {
-        self.has(CLIENT_SLAVE)
+        self.has(ClientFlags::SLAVE)
     }
 
     /// The master's stream; only the link to our master has one.
@@ -445,7 +443,10 @@ impl Clients {
             key: key as u32,
             generation: self.generations[key],
         };
-        let flags = if conn.is_none() { CLIENT_FAKE } else { 0 };
+        let flags = match conn {
+            Some(_) => ClientFlags::empty(),
+            None => ClientFlags::FAKE,
+        };
         entry.insert(Box::new(Client {
             id: self.next_id,
             cid,
@@ -545,7 +546,7 @@ impl Clients {
         if c.cid.generation != cid.generation {
             return None;
         }
-        if c.flags & NO_REPLY != 0 && !Self::may_reply_anyway(c, &mut self.to_close) {
+        if c.has(NO_REPLY) && !Self::may_reply_anyway(c, &mut self.to_close) {
             return None;
         }
         if !c.pending_write {
@@ -561,14 +562,14 @@ impl Clients {
         cid: ClientId,
         buffer: bool,
     ) -> Option<&mut Client> {
-        const SILENT: u64 = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP;
+        const SILENT: ClientFlags = ClientFlags::REPLY_OFF.union(ClientFlags::REPLY_SKIP);
         let c = self.slab.get_mut(cid.key as usize)?;
         if c.cid.generation != cid.generation {
             return None;
         }
-        if c.flags & (NO_REPLY & !SILENT) != 0 {
+        if c.has(NO_REPLY.difference(SILENT)) {
             let silenced = c.flags & SILENT;
-            c.flags &= !SILENT;
+            c.flags.remove(SILENT);
             let may = Self::may_reply_anyway(c, &mut self.to_close);
             c.flags |= silenced;
             if !may {
@@ -624,7 +625,7 @@ impl Clients {
         if let Some(c) = self.slab.get_mut(cid.key as usize)
             && c.cid.generation == cid.generation
             && !c.pending_write
-            && !c.has(CLIENT_CLOSE_ASAP)
+            && !c.has(ClientFlags::CLOSE_ASAP)
         {
             Self::put_in_pending_write_queue(c, &mut self.pending_write);
         }
@@ -632,12 +633,12 @@ impl Clients {
 
     #[cold]
     fn may_reply_anyway(c: &mut Client, to_close: &mut Vec<ClientId>) -> bool {
-        if c.flags & (NO_REPLY & !(CLIENT_MASTER | CLIENT_SLAVE)) != 0 {
+        if c.has(NO_REPLY.difference(ClientFlags::MASTER | ClientFlags::SLAVE)) {
             return false;
         }
-        if c.is_replica() && !c.has(CLIENT_MONITOR) {
+        if c.is_replica() && !c.has(ClientFlags::MONITOR) {
             // The reply would be taken for a part of the stream.
-            c.flags |= CLIENT_CLOSE_ASAP | CLIENT_REPLY_ON_LINK;
+            c.flags |= ClientFlags::CLOSE_ASAP | ClientFlags::REPLY_ON_LINK;
             if !c.pending_free {
                 c.pending_free = true;
                 to_close.push(c.cid);
@@ -645,7 +646,7 @@ impl Clients {
             return false;
         }
         // A master is answered only where the caller forces it.
-        !c.has(CLIENT_MASTER) || c.has(CLIENT_MASTER_FORCE_REPLY)
+        !c.has(ClientFlags::MASTER) || c.has(ClientFlags::MASTER_FORCE_REPLY)
     }
 
     /// Reply buffers that a burst has left: of each size no more are kept than there are clients.

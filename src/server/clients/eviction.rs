@@ -13,7 +13,7 @@ use std::fmt::Write;
 use crate::base::log::Level;
 use crate::server::Server;
 use crate::server::clients::client::{Client, ClientType, Clients};
-use crate::server::clients::flags::{CLIENT_CLOSE_ASAP, CLIENT_EVICTED, CLIENT_NO_EVICT, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server_log;
 
 /// The first bucket takes clients of less than 2^15 bytes (CLIENT_MEM_USAGE_BUCKET_MIN_LOG).
@@ -49,7 +49,7 @@ fn bucket_of(bytes: usize) -> u8 {
 /// Whether a client counts at all: links of replication have limits of their own.
 fn is_counted(c: &Client) -> bool {
     c.conn.is_some()
-        && !c.has(CLIENT_CLOSE_ASAP)
+        && !c.has(ClientFlags::CLOSE_ASAP)
         && matches!(c.client_type(), ClientType::Normal | ClientType::Pubsub)
 }
 
@@ -119,7 +119,7 @@ impl Server {
         };
         let (mut bytes, mut bucket) = (0, None);
         if is_counted(c) {
-            let evictable = !c.has(CLIENT_NO_EVICT);
+            let evictable = !c.has(ClientFlags::NO_EVICT);
             bytes = self.client_memory_usage(cid);
             bucket = evictable.then(|| bucket_of(bytes));
         }
@@ -167,7 +167,7 @@ impl Server {
             self.pubsub_unsubscribe_all(cid);
             self.disable_tracking(cid);
             if let Some(c) = self.clients.get_mut(cid) {
-                c.flags |= CLIENT_EVICTED;
+                c.flags |= ClientFlags::EVICTED;
                 c.out.clear();
                 c.querybuf = Vec::new();
                 c.parser = None;
@@ -184,7 +184,7 @@ impl Server {
         self.evict_clients();
         self.clients
             .get(cid)
-            .is_some_and(|c| !c.has(CLIENT_CLOSE_ASAP))
+            .is_some_and(|c| !c.has(ClientFlags::CLOSE_ASAP))
     }
 
     /// The buckets as lines of text; none while there is no limit (DEBUG CLIENT-EVICTION).

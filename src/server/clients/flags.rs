@@ -1,60 +1,82 @@
 //! What a client is called, and what is said of it in one word each (CLIENT_*, redisClient.flags).
 
-// Flags of a client (CLIENT_* of server.h).
-pub(crate) const CLIENT_SLAVE: u64 = 1 << 0;
-pub(crate) const CLIENT_MASTER: u64 = 1 << 1;
-pub(crate) const CLIENT_MONITOR: u64 = 1 << 2;
-pub(crate) const CLIENT_MULTI: u64 = 1 << 3;
-pub(crate) const CLIENT_BLOCKED: u64 = 1 << 4;
-pub(crate) const CLIENT_DIRTY_CAS: u64 = 1 << 5;
-/// Has no connection: the commands of scripts come from it.
-pub(crate) const CLIENT_SCRIPT: u64 = 1 << 8;
-pub(crate) const CLIENT_CLOSE_AFTER_REPLY: u64 = 1 << 6;
-pub(crate) const CLIENT_UNBLOCKED: u64 = 1 << 7;
-pub(crate) const CLIENT_ASKING: u64 = 1 << 9;
-pub(crate) const CLIENT_CLOSE_ASAP: u64 = 1 << 10;
-pub(crate) const CLIENT_UNIX_SOCKET: u64 = 1 << 11;
-/// A command could not be queued: EXEC will refuse.
-pub(crate) const CLIENT_DIRTY_EXEC: u64 = 1 << 12;
-pub(crate) const CLIENT_MASTER_FORCE_REPLY: u64 = 1 << 13;
-pub(crate) const CLIENT_READONLY: u64 = 1 << 17;
-pub(crate) const CLIENT_PUBSUB: u64 = 1 << 18;
-pub(crate) const CLIENT_REPLY_OFF: u64 = 1 << 22;
-pub(crate) const CLIENT_REPLY_SKIP_NEXT: u64 = 1 << 23;
-pub(crate) const CLIENT_REPLY_SKIP: u64 = 1 << 24;
-pub(crate) const CLIENT_PROTECTED: u64 = 1 << 28;
-/// CLIENT TRACKING, and its options.
-pub(crate) const CLIENT_TRACKING: u64 = 1 << 31;
-/// The client that it redirects its messages to is gone.
-pub(crate) const CLIENT_TRACKING_BROKEN_REDIR: u64 = 1 << 32;
-pub(crate) const CLIENT_TRACKING_BCAST: u64 = 1 << 33;
-pub(crate) const CLIENT_TRACKING_OPTIN: u64 = 1 << 34;
-pub(crate) const CLIENT_TRACKING_OPTOUT: u64 = 1 << 35;
-/// CLIENT CACHING has been said for the next command.
-pub(crate) const CLIENT_TRACKING_CACHING: u64 = 1 << 36;
-pub(crate) const CLIENT_TRACKING_NOLOOP: u64 = 1 << 37;
-/// Its commands may not wait: they run in a transaction or a script.
-pub(crate) const CLIENT_DENY_BLOCKING: u64 = 1 << 41;
-pub(crate) const CLIENT_NO_EVICT: u64 = 1 << 43;
-pub(crate) const CLIENT_NO_TOUCH: u64 = 1 << 45;
-/// Our master, while a script has been running for too long: its commands wait until that is over.
-pub(crate) const CLIENT_HELD: u64 = 1 << 49;
-/// Has no connection: replays a file, or runs a command for the server itself.
-pub(crate) const CLIENT_FAKE: u64 = 1 << 48;
-/// Has opened its protocol with an error: it is not read any more.
-pub(crate) const CLIENT_PROTOCOL_ERROR: u64 = 1 << 50;
-/// A replica whose command had a reply, for which there is no place on its link: it is closed.
-pub(crate) const CLIENT_REPLY_ON_LINK: u64 = 1 << 51;
-/// Was closed since the clients took too much memory; nobody sees it any more.
-pub(crate) const CLIENT_EVICTED: u64 = 1 << 53;
+use bitflags::bitflags;
+
+bitflags! {
+    /// What a client is, is about to be, or has asked for (CLIENT_* of server.h).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct ClientFlags: u64 {
+        const SLAVE = 1 << 0;
+        const MASTER = 1 << 1;
+        const MONITOR = 1 << 2;
+        const MULTI = 1 << 3;
+        const BLOCKED = 1 << 4;
+        const DIRTY_CAS = 1 << 5;
+        const CLOSE_AFTER_REPLY = 1 << 6;
+        const UNBLOCKED = 1 << 7;
+        /// Has no connection: the commands of scripts come from it.
+        const SCRIPT = 1 << 8;
+        const ASKING = 1 << 9;
+        const CLOSE_ASAP = 1 << 10;
+        const UNIX_SOCKET = 1 << 11;
+        /// A command could not be queued: EXEC will refuse.
+        const DIRTY_EXEC = 1 << 12;
+        const MASTER_FORCE_REPLY = 1 << 13;
+        const READONLY = 1 << 17;
+        const PUBSUB = 1 << 18;
+        const REPLY_OFF = 1 << 22;
+        const REPLY_SKIP_NEXT = 1 << 23;
+        const REPLY_SKIP = 1 << 24;
+        const PROTECTED = 1 << 28;
+        /// CLIENT TRACKING, and its options.
+        const TRACKING = 1 << 31;
+        /// The client that it redirects its messages to is gone.
+        const TRACKING_BROKEN_REDIR = 1 << 32;
+        const TRACKING_BCAST = 1 << 33;
+        const TRACKING_OPTIN = 1 << 34;
+        const TRACKING_OPTOUT = 1 << 35;
+        /// CLIENT CACHING has been said for the next command.
+        const TRACKING_CACHING = 1 << 36;
+        const TRACKING_NOLOOP = 1 << 37;
+        /// Its commands may not wait: they run in a transaction or a script.
+        const DENY_BLOCKING = 1 << 41;
+        const NO_EVICT = 1 << 43;
+        const NO_TOUCH = 1 << 45;
+        /// Has no connection: replays a file, or runs a command for the server itself.
+        const FAKE = 1 << 48;
+        /// Our master, while a script has been running for too long: its commands wait until that is over.
+        const HELD = 1 << 49;
+        /// Has opened its protocol with an error: it is not read any more.
+        const PROTOCOL_ERROR = 1 << 50;
+        /// A replica whose command had a reply, for which there is no place on its link: it is closed.
+        const REPLY_ON_LINK = 1 << 51;
+        /// Was closed since the clients took too much memory; nobody sees it any more.
+        const EVICTED = 1 << 53;
+    }
+}
+
+impl ClientFlags {
+    /// All of these together.
+    pub(crate) const fn of(mut flags: &[ClientFlags]) -> ClientFlags {
+        let mut all = ClientFlags::empty();
+        while let [flag, rest @ ..] = flags {
+            all = all.union(*flag);
+            flags = rest;
+        }
+        all
+    }
+}
+
 /// A client with one of these gets no replies (the exceptions are handled where it matters).
-pub(in crate::server) const NO_REPLY: u64 = CLIENT_CLOSE_ASAP
-    | CLIENT_SLAVE
-    | CLIENT_CLOSE_AFTER_REPLY
-    | CLIENT_REPLY_OFF
-    | CLIENT_REPLY_SKIP
-    | CLIENT_MASTER
-    | CLIENT_FAKE;
+pub(in crate::server) const NO_REPLY: ClientFlags = ClientFlags::of(&[
+    ClientFlags::CLOSE_ASAP,
+    ClientFlags::SLAVE,
+    ClientFlags::CLOSE_AFTER_REPLY,
+    ClientFlags::REPLY_OFF,
+    ClientFlags::REPLY_SKIP,
+    ClientFlags::MASTER,
+    ClientFlags::FAKE,
+]);
 
 /// Names a client for ever: slab key and generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

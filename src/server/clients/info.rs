@@ -7,34 +7,29 @@ use std::os::fd::AsRawFd;
 use crate::server::Server;
 use crate::server::clients::buffers::QUERYBUF_IDLE_S;
 use crate::server::clients::client::Client;
-use crate::server::clients::flags::{
-    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_DIRTY_CAS, CLIENT_MASTER,
-    CLIENT_MONITOR, CLIENT_MULTI, CLIENT_NO_EVICT, CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_READONLY,
-    CLIENT_SLAVE, CLIENT_TRACKING, CLIENT_TRACKING_BCAST, CLIENT_TRACKING_BROKEN_REDIR,
-    CLIENT_UNBLOCKED, CLIENT_UNIX_SOCKET, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::networking::PROTO_IOBUF_LEN;
 use crate::server::clients::subscriptions::{Kind, Subscriptions};
 use crate::server::execution::args::Args;
 use crate::server::execution::multi_state::MultiState;
 
 /// Letters of the `flags` field, in their order; 'S' and 'O' (replica, monitor) come before them.
-const FLAG_LETTERS: &[(u64, char)] = &[
-    (CLIENT_MASTER, 'M'),
-    (CLIENT_PUBSUB, 'P'),
-    (CLIENT_MULTI, 'x'),
-    (CLIENT_BLOCKED, 'b'),
-    (CLIENT_TRACKING, 't'),
-    (CLIENT_TRACKING_BROKEN_REDIR, 'R'),
-    (CLIENT_TRACKING_BCAST, 'B'),
-    (CLIENT_DIRTY_CAS, 'd'),
-    (CLIENT_CLOSE_AFTER_REPLY, 'c'),
-    (CLIENT_UNBLOCKED, 'u'),
-    (CLIENT_CLOSE_ASAP, 'A'),
-    (CLIENT_UNIX_SOCKET, 'U'),
-    (CLIENT_READONLY, 'r'),
-    (CLIENT_NO_EVICT, 'e'),
-    (CLIENT_NO_TOUCH, 'T'),
+const FLAG_LETTERS: &[(ClientFlags, char)] = &[
+    (ClientFlags::MASTER, 'M'),
+    (ClientFlags::PUBSUB, 'P'),
+    (ClientFlags::MULTI, 'x'),
+    (ClientFlags::BLOCKED, 'b'),
+    (ClientFlags::TRACKING, 't'),
+    (ClientFlags::TRACKING_BROKEN_REDIR, 'R'),
+    (ClientFlags::TRACKING_BCAST, 'B'),
+    (ClientFlags::DIRTY_CAS, 'd'),
+    (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
+    (ClientFlags::UNBLOCKED, 'u'),
+    (ClientFlags::CLOSE_ASAP, 'A'),
+    (ClientFlags::UNIX_SOCKET, 'U'),
+    (ClientFlags::READONLY, 'r'),
+    (ClientFlags::NO_EVICT, 'e'),
+    (ClientFlags::NO_TOUCH, 'T'),
 ];
 
 /// The request that a client is running: it lies in the shared read buffer, not with the client.
@@ -118,7 +113,7 @@ impl Server {
     }
 
     fn tracked_prefixes_memory(&self, c: &Client) -> usize {
-        if !c.has(CLIENT_TRACKING_BCAST) {
+        if !c.has(ClientFlags::TRACKING_BCAST) {
             return 0;
         }
         self.tracking.prefix_memory(c.cid)
@@ -143,8 +138,12 @@ impl Server {
             return;
         };
         let mut flags = String::with_capacity(4);
-        if c.has(CLIENT_SLAVE) {
-            flags.push(if c.has(CLIENT_MONITOR) { 'O' } else { 'S' });
+        if c.has(ClientFlags::SLAVE) {
+            flags.push(if c.has(ClientFlags::MONITOR) {
+                'O'
+            } else {
+                'S'
+            });
         }
         flags.extend(FLAG_LETTERS.iter().filter(|(f, _)| c.has(*f)).map(|f| f.1));
         if flags.is_empty() {
@@ -181,7 +180,7 @@ impl Server {
         };
         let cmd = cmd.map_or("NULL", |id| self.commands.full_name(id));
         let redir = self.tracking.redirection(cid).map_or(-1, |id| id as i64);
-        let user = if c.has(CLIENT_MASTER) {
+        let user = if c.has(ClientFlags::MASTER) {
             "(superuser)"
         } else {
             "default"

@@ -23,11 +23,7 @@ use crate::base::sys::{self, Exhibit};
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::clients::client::{BigArg, Client, ClientType, Output};
-use crate::server::clients::flags::{
-    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_HELD, CLIENT_MASTER, CLIENT_MONITOR,
-    CLIENT_MULTI, CLIENT_PROTECTED, CLIENT_PROTOCOL_ERROR, CLIENT_REPLY_ON_LINK, CLIENT_SLAVE,
-    CLIENT_TRACKING, CLIENT_UNIX_SOCKET, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::exec::Processed;
 use crate::server::process::crash::log_arguments;
@@ -127,7 +123,7 @@ fn accept_common_handler(server: &mut Server, conn: Socket, unix: bool) {
     server.stats.num_connections += 1;
     let cid = server.clients.create_client(Some(conn), now);
     if unix {
-        server.clients[cid].flags |= CLIENT_UNIX_SOCKET;
+        server.clients[cid].flags |= ClientFlags::UNIX_SOCKET;
     }
     server.clients[cid].authenticated = server.config.requirepass.is_none();
     if let Err(e) = server.install_client(cid) {
@@ -151,7 +147,7 @@ pub(crate) fn read_query_from_client(server: &mut Server, file: FileId, data: Cl
     let Some(c) = server.clients.get(cid) else {
         return;
     };
-    if c.has(CLIENT_CLOSE_ASAP) {
+    if c.has(ClientFlags::CLOSE_ASAP) {
         return;
     }
     if c.big_arg.is_some() {
@@ -166,7 +162,7 @@ pub(crate) fn read_query_from_client(server: &mut Server, file: FileId, data: Cl
         server.read_buf = buf;
         return;
     };
-    if server.clients[cid].has(CLIENT_MULTI) && server.is_queue_too_long(cid, n) {
+    if server.clients[cid].has(ClientFlags::MULTI) && server.is_queue_too_long(cid, n) {
         server.read_buf = buf;
         return;
     }
@@ -214,7 +210,7 @@ fn read_some(
                 server.el.clear_ready(file, Mask::READABLE);
             }
             c.last_interaction = server.clock.unix_s;
-            if c.flags & CLIENT_MASTER != 0 {
+            if c.has(ClientFlags::MASTER) {
                 if let Some(m) = c.master_stream.as_deref_mut() {
                     m.read_reploff += n as i64;
                 }
@@ -273,12 +269,14 @@ impl Running<'_> {
 /// Whether the client is in a state in which it runs no further request now.
 #[inline]
 fn runs_nothing(c: &Client) -> bool {
-    const STOP: u64 = CLIENT_CLOSE_ASAP
-        | CLIENT_CLOSE_AFTER_REPLY
-        | CLIENT_PROTOCOL_ERROR
-        | CLIENT_BLOCKED
-        | CLIENT_HELD;
-    c.flags & STOP != 0 || c.block.is_some()
+    const STOP: ClientFlags = ClientFlags::of(&[
+        ClientFlags::CLOSE_ASAP,
+        ClientFlags::CLOSE_AFTER_REPLY,
+        ClientFlags::PROTOCOL_ERROR,
+        ClientFlags::BLOCKED,
+        ClientFlags::HELD,
+    ]);
+    c.has(STOP) || c.block.is_some()
 }
 
 /// The requests of [`process_input_buffer`]; with `ONE` only the first of them.
@@ -310,7 +308,7 @@ fn run_each<const ONE: bool>(server: &mut Server, cid: ClientId, running: &mut R
         if runs_nothing(c) || (start >= buf.len() && !parser.in_request()) {
             return Rest::From(start);
         }
-        let is_master = c.flags & CLIENT_MASTER != 0;
+        let is_master = c.has(ClientFlags::MASTER);
         // The common case stays in this loop: a command that is done leaves its client as it was.
         let parsed = loop {
             let request = &buf[start..];
@@ -354,7 +352,7 @@ fn run_each<const ONE: bool>(server: &mut Server, cid: ClientId, running: &mut R
                 let n = parser.consumed();
                 if is_master {
                     server.command_from_master_processed(cid, &buf[start..start + n]);
-                } else if server.clients[cid].has(CLIENT_SLAVE) {
+                } else if server.clients[cid].has(ClientFlags::SLAVE) {
                     // A replica that loads sends line ends to be known alive.
                     let now = server.clock.unix_s;
                     server.clients[cid].repl_mut().ack_time = now;
@@ -465,7 +463,7 @@ fn run_group(
     let is_master = server
         .clients
         .get(cid)
-        .is_some_and(|c| c.has(CLIENT_MASTER));
+        .is_some_and(|c| c.has(ClientFlags::MASTER));
     let mut at = 0;
     for nth in 0..group.ahead.len() {
         group.nth.store(nth, Ordering::Relaxed);
@@ -577,10 +575,10 @@ fn read_big_step(server: &mut Server, cid: ClientId, file: FileId) -> bool {
     }
     if !complete {
         server.check_query_buffer_limit(cid);
-        return n == Some(want) && !server.clients[cid].has(CLIENT_CLOSE_ASAP);
+        return n == Some(want) && !server.clients[cid].has(ClientFlags::CLOSE_ASAP);
     }
     let c = &mut server.clients[cid];
-    let Some(mut big) = c.big_arg.take().filter(|_| !c.has(CLIENT_CLOSE_ASAP)) else {
+    let Some(mut big) = c.big_arg.take().filter(|_| !c.has(ClientFlags::CLOSE_ASAP)) else {
         return false;
     };
     big.buf.resize(len, false);
@@ -671,7 +669,7 @@ impl Server {
     fn is_queue_too_long(&mut self, cid: ClientId, more: usize) -> bool {
         let c = &self.clients[cid];
         let size = c.querybuf.len() + more + c.multi_argv_len_sums();
-        if c.has(CLIENT_MASTER) || size <= self.config.client_query_buffer_limit {
+        if c.has(ClientFlags::MASTER) || size <= self.config.client_query_buffer_limit {
             return false;
         }
         self.close_client_of_long_query(cid);
@@ -684,7 +682,7 @@ impl Server {
         };
         let size = c.querybuf.len() + c.big_arg.as_ref().map_or(0, |b| b.buf.len());
         let limit = self.config.client_query_buffer_limit;
-        if (c.flags & CLIENT_MASTER == 0 && size > limit) || c.querybuf.len() > MAX_REQUEST {
+        if (!c.has(ClientFlags::MASTER) && size > limit) || c.querybuf.len() > MAX_REQUEST {
             self.close_client_of_long_query(cid);
         }
     }
@@ -737,7 +735,7 @@ impl Server {
         // No command has failed by it.
         self.exec.call.forget_error_reply();
         let c = &mut self.clients[cid];
-        c.flags |= CLIENT_PROTOCOL_ERROR;
+        c.flags |= ClientFlags::PROTOCOL_ERROR;
         c.querybuf = Vec::new();
         c.parser = None;
         self.close_after_reply(cid);
@@ -758,7 +756,7 @@ impl Server {
                 continue;
             };
             c.pending_write = false;
-            if c.flags & (CLIENT_CLOSE_ASAP | CLIENT_PROTECTED) != 0 {
+            if c.has(ClientFlags::CLOSE_ASAP | ClientFlags::PROTECTED) {
                 continue;
             }
             if !self.write_to_client(cid) {
@@ -902,10 +900,10 @@ impl Server {
             self.stats.net_output_bytes += total as u64;
         }
         // The master link is kept alive by what it sends, not by what we send.
-        if total > 0 && c.flags & CLIENT_MASTER == 0 {
+        if total > 0 && !c.has(ClientFlags::MASTER) {
             c.last_interaction = now;
         }
-        if c.flags & CLIENT_CLOSE_AFTER_REPLY != 0 && c.out.is_empty() {
+        if c.has(ClientFlags::CLOSE_AFTER_REPLY) && c.out.is_empty() {
             self.free_client_async(cid);
             return false;
         }
@@ -920,7 +918,7 @@ impl Server {
     /// Marks a client to be freed before the loop sleeps (freeClientAsync).
     pub(crate) fn free_client_async(&mut self, cid: ClientId) {
         if let Some(c) = self.clients.get_mut(cid) {
-            c.flags |= CLIENT_CLOSE_ASAP;
+            c.flags |= ClientFlags::CLOSE_ASAP;
             if !c.pending_free {
                 c.pending_free = true;
                 self.clients.to_close.push(cid);
@@ -933,7 +931,7 @@ impl Server {
     #[cold]
     pub(crate) fn hung_up(&mut self, cid: ClientId) {
         if let Some(c) = self.clients.get_mut(cid)
-            && !c.has(CLIENT_CLOSE_ASAP)
+            && !c.has(ClientFlags::CLOSE_ASAP)
             && let Some(r) = c.replica.as_deref_mut()
         {
             r.hung_up = true;
@@ -948,7 +946,7 @@ impl Server {
         while !self.clients.to_close.is_empty() {
             for cid in std::mem::take(&mut self.clients.to_close) {
                 match self.clients.get(cid) {
-                    Some(c) if c.has(CLIENT_PROTECTED) => kept.push(cid),
+                    Some(c) if c.has(ClientFlags::PROTECTED) => kept.push(cid),
                     _ => self.free_client(cid),
                 }
             }
@@ -961,7 +959,7 @@ impl Server {
             return;
         };
         let (flags, last_cmd) = (c.flags, c.last_cmd);
-        if flags & CLIENT_REPLY_ON_LINK != 0 {
+        if flags.intersects(ClientFlags::REPLY_ON_LINK) {
             let info = self.client_info_string(cid);
             server_log!(
                 Level::Warning,
@@ -976,16 +974,16 @@ impl Server {
         }
         self.unwatch_all_keys(cid);
         self.pubsub_unsubscribe_all(cid);
-        if flags & CLIENT_TRACKING != 0 {
+        if flags.intersects(ClientFlags::TRACKING) {
             self.disable_tracking(cid);
         }
-        if flags & CLIENT_MONITOR != 0 {
+        if flags.intersects(ClientFlags::MONITOR) {
             self.clients.monitors.retain(|m| *m != cid);
         }
-        if flags & CLIENT_SLAVE != 0 && flags & CLIENT_MONITOR == 0 {
+        if flags.intersects(ClientFlags::SLAVE) && !flags.intersects(ClientFlags::MONITOR) {
             self.free_replica(cid);
         }
-        if flags & CLIENT_MASTER != 0 {
+        if flags.intersects(ClientFlags::MASTER) {
             self.master_link_closed(cid);
         }
         let Some(mut c) = self.clients.remove(cid) else {
@@ -1063,7 +1061,7 @@ impl Server {
             return false;
         };
         let nothing = c.out.list.is_empty() && !c.is_replica();
-        if c.conn.is_none() || nothing || c.has(CLIENT_CLOSE_ASAP) {
+        if c.conn.is_none() || nothing || c.has(ClientFlags::CLOSE_ASAP) {
             return false;
         }
         if !self.check_client_output_buffer_limits(cid) {
@@ -1086,7 +1084,7 @@ impl Server {
             return "?:0".into();
         };
         match &c.conn {
-            Some(_) if c.has(CLIENT_UNIX_SOCKET) => self.unix_socket_name(),
+            Some(_) if c.has(ClientFlags::UNIX_SOCKET) => self.unix_socket_name(),
             Some(s) => address_text(s.peer_addr().ok()),
             None => "?:0".into(),
         }
@@ -1098,7 +1096,7 @@ impl Server {
             return "?:0".into();
         };
         match &c.conn {
-            Some(_) if c.has(CLIENT_UNIX_SOCKET) => self.unix_socket_name(),
+            Some(_) if c.has(ClientFlags::UNIX_SOCKET) => self.unix_socket_name(),
             Some(s) => address_text(s.local_addr().ok()),
             None => "?:0".into(),
         }

@@ -9,7 +9,7 @@
 //! client's output, large ones to many are shared by reference, once a protocol version.
 //!
 //! Invariants: a client is in the list of a name if and only if the name is among its own, at that very place; no list is
-//! empty; a client whose last subscription is gone has no [`Subscriptions`].
+//! empty; a client whose last subscription is gone has no `Subscriptions`.
 
 use std::collections::HashMap;
 

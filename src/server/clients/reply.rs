@@ -15,9 +15,7 @@ use crate::server::Server;
 use crate::server::clients::client::{
     ClientType, Clients, Output, PROTO_REPLY_CHUNK_BYTES, SHARE_MIN,
 };
-use crate::server::clients::flags::{
-    CLIENT_CLOSE_AFTER_REPLY, CLIENT_MASTER, CLIENT_MASTER_FORCE_REPLY, CLIENT_SCRIPT, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::store::entry::{Entry, Str};
 
@@ -594,7 +592,7 @@ impl Server {
         };
         // Who sends it, and to whom: the names of both are in the log.
         let link = match c.client_type() {
-            _ if c.has(CLIENT_SCRIPT) => return,
+            _ if c.has(ClientFlags::SCRIPT) => return,
             _ if c.conn.is_none() && self.loading.is_some() => ("AOF-loading-client", "server"),
             ClientType::Master => ("replica", "master"),
             ClientType::Slave => ("master", "replica"),
@@ -748,11 +746,11 @@ impl Server {
     /// Answers even a master, as REPLCONF GETACK must be (CLIENT_MASTER_FORCE_REPLY).
     pub(crate) fn with_forced_reply(&mut self, cid: ClientId, f: impl FnOnce(&mut Server)) {
         if let Some(c) = self.clients.get_mut(cid) {
-            c.flags |= CLIENT_MASTER_FORCE_REPLY;
+            c.flags |= ClientFlags::MASTER_FORCE_REPLY;
         }
         f(self);
         if let Some(c) = self.clients.get_mut(cid) {
-            c.flags &= !CLIENT_MASTER_FORCE_REPLY;
+            c.flags.remove(ClientFlags::MASTER_FORCE_REPLY);
         }
     }
 
@@ -761,7 +759,7 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        c.flags |= CLIENT_CLOSE_AFTER_REPLY;
+        c.flags |= ClientFlags::CLOSE_AFTER_REPLY;
         if c.out.is_empty() {
             self.free_client_async(cid);
         }
@@ -770,6 +768,8 @@ impl Server {
     /// Whether this is the link to our master.
     #[inline]
     pub(crate) fn is_master_client(&self, cid: ClientId) -> bool {
-        self.clients.get(cid).is_some_and(|c| c.has(CLIENT_MASTER))
+        self.clients
+            .get(cid)
+            .is_some_and(|c| c.has(ClientFlags::MASTER))
     }
 }

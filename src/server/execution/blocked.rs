@@ -8,22 +8,30 @@ mod keys;
 
 pub(crate) use keys::{Blocking, TimeoutUnit};
 
+use bitflags::bitflags;
+
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_BLOCKED, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::block::{Block, BlockType};
 
-// What a pause holds back (PAUSE_ACTION_*).
-pub(crate) const PAUSE_ACTION_CLIENT_WRITE: u32 = 1;
-pub(crate) const PAUSE_ACTION_CLIENT_ALL: u32 = 2;
-pub(crate) const PAUSE_ACTION_EXPIRE: u32 = 4;
-pub(crate) const PAUSE_ACTION_EVICT: u32 = 8;
-pub(crate) const PAUSE_ACTION_REPLICA: u32 = 16;
-/// CLIENT PAUSE ALL.
-pub(crate) const PAUSE_ACTIONS_CLIENT_ALL_SET: u32 =
-    PAUSE_ACTION_CLIENT_ALL | PAUSE_ACTION_EXPIRE | PAUSE_ACTION_EVICT | PAUSE_ACTION_REPLICA;
-/// CLIENT PAUSE WRITE.
-pub(crate) const PAUSE_ACTIONS_CLIENT_WRITE_SET: u32 =
-    PAUSE_ACTION_CLIENT_WRITE | PAUSE_ACTION_EXPIRE | PAUSE_ACTION_EVICT | PAUSE_ACTION_REPLICA;
+bitflags! {
+    /// What a pause holds back (PAUSE_ACTION_*).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct PauseActions: u32 {
+        const CLIENT_WRITE = 1 << 0;
+        const CLIENT_ALL = 1 << 1;
+        const EXPIRE = 1 << 2;
+        const EVICT = 1 << 3;
+        const REPLICA = 1 << 4;
+        /// CLIENT PAUSE ALL.
+        const CLIENT_ALL_SET = PauseActions::CLIENT_ALL.bits() | PauseActions::NOTHING_MOVES.bits();
+        /// CLIENT PAUSE WRITE.
+        const CLIENT_WRITE_SET = PauseActions::CLIENT_WRITE.bits() | PauseActions::NOTHING_MOVES.bits();
+        /// What would change the data set, or what replicas know of it, without a client's doing.
+        const NOTHING_MOVES =
+            PauseActions::EXPIRE.bits() | PauseActions::EVICT.bits() | PauseActions::REPLICA.bits();
+    }
+}
 
 /// Who asked for a pause; each has its own end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,27 +47,27 @@ pub(crate) enum PausePurpose {
 #[derive(Default)]
 pub(crate) struct Pause {
     /// Actions held back and until when (unix ms), by purpose.
-    by: [(u32, i64); 4],
+    by: [(PauseActions, i64); 4],
     /// The union of the actions.
-    pub actions: u32,
+    pub actions: PauseActions,
     /// Clients whose command waits for the end, in the order in which they came.
     pub postponed: Vec<ClientId>,
 }
 
 impl Pause {
     pub(crate) fn expire_paused(&self) -> bool {
-        self.actions & PAUSE_ACTION_EXPIRE != 0
+        self.actions.intersects(PauseActions::EXPIRE)
     }
 
     fn refresh(&mut self) {
-        self.actions = self.by.iter().fold(0, |a, (x, _)| a | x);
+        self.actions = self.by.iter().map(|(actions, _)| *actions).collect();
     }
 }
 
 impl Server {
     /// Holds `actions` back until `end` (unix ms; i64::MAX for ever). A pause only grows: a later end and more actions win
     /// (pauseActions).
-    pub(crate) fn pause_actions(&mut self, purpose: PausePurpose, end: i64, actions: u32) {
+    pub(crate) fn pause_actions(&mut self, purpose: PausePurpose, end: i64, actions: PauseActions) {
         let p = &mut self.pause.by[purpose as usize];
         p.0 = actions;
         p.1 = p.1.max(end);
@@ -70,7 +78,7 @@ impl Server {
 
     /// Ends a pause (unpauseActions).
     pub(crate) fn unpause_actions(&mut self, purpose: PausePurpose) {
-        self.pause.by[purpose as usize] = (0, 0);
+        self.pause.by[purpose as usize] = Default::default();
         self.update_paused_actions();
     }
 
@@ -79,31 +87,31 @@ impl Server {
         let before = self.pause.actions;
         let now = self.clock.unix_ms;
         for p in &mut self.pause.by {
-            if p.0 != 0 && p.1 <= now {
-                *p = (0, 0);
+            if !p.0.is_empty() && p.1 <= now {
+                *p = Default::default();
             }
         }
         self.pause.refresh();
-        let was = before & (PAUSE_ACTION_CLIENT_ALL | PAUSE_ACTION_CLIENT_WRITE);
-        let is = self.pause.actions & (PAUSE_ACTION_CLIENT_ALL | PAUSE_ACTION_CLIENT_WRITE);
-        if is < was {
+        let was = before & (PauseActions::CLIENT_ALL | PauseActions::CLIENT_WRITE);
+        let is = self.pause.actions & (PauseActions::CLIENT_ALL | PauseActions::CLIENT_WRITE);
+        if is.bits() < was.bits() {
             self.unblock_postponed_clients();
         }
     }
 
     /// The actions that are paused, ended pauses taken off (isPausedActionsWithUpdate).
-    pub(crate) fn is_paused(&mut self, actions: u32) -> bool {
-        if self.pause.actions & actions == 0 {
+    pub(crate) fn is_paused(&mut self, actions: PauseActions) -> bool {
+        if !self.pause.actions.intersects(actions) {
             return false;
         }
         self.update_paused_actions();
-        self.pause.actions & actions != 0
+        self.pause.actions.intersects(actions)
     }
 
     /// Blocks a client (blockClient), until `block.timeout` (unix ms, 0 for ever).
     pub(crate) fn block_client(&mut self, cid: ClientId, block: Block) {
         if let Some(c) = self.clients.get_mut(cid) {
-            c.flags |= CLIENT_BLOCKED;
+            c.flags |= ClientFlags::BLOCKED;
             self.repl.blocked_clients += 1;
             if block.timeout != 0 {
                 self.blocking
@@ -126,10 +134,10 @@ impl Server {
         let c = self.clients.get_mut(cid)?;
         let block = c.block.take()?;
         // A postponed client that is unblocked keeps its command, and can still be closed before that runs.
-        if c.has(CLIENT_BLOCKED) {
+        if c.has(ClientFlags::BLOCKED) {
             self.repl.blocked_clients -= 1;
         }
-        c.flags &= !CLIENT_BLOCKED;
+        c.flags.remove(ClientFlags::BLOCKED);
         if block.timeout != 0 {
             self.blocking
                 .timeouts
@@ -173,7 +181,7 @@ impl Server {
                 let Some(c) = self.clients.get(cid) else {
                     continue;
                 };
-                if !c.has(CLIENT_BLOCKED) {
+                if !c.has(ClientFlags::BLOCKED) {
                     self.process_pending_input(cid);
                 }
             }

@@ -10,7 +10,7 @@
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::command::CommandId;
-use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL, PropagateOp};
+use crate::server::execution::propagate::{Propagate, PropagateOp};
 
 /// The state of the running unit.
 #[derive(Default)]
@@ -34,8 +34,8 @@ pub(crate) struct CommandState {
     pub rewrite: Option<OwnedArgs>,
     /// Arguments that neither the slow log nor monitors may show.
     redacted: Vec<usize>,
-    /// Where it is propagated to even if it changed nothing (PROPAGATE_*).
-    force_propagate: u8,
+    /// Where it is propagated to even if it changed nothing.
+    force_propagate: Propagate,
     /// It is not propagated, whatever it changes.
     prevent_propagation: bool,
     /// It has answered with an error.
@@ -49,12 +49,12 @@ pub(crate) struct OuterCommand {
 }
 
 impl CommandState {
-    /// Where the command is propagated to (PROPAGATE_*, 0: nowhere), which has `changed` the data or has not.
+    /// Where the command is propagated to which has `changed` the data or has not.
     #[inline]
-    pub(crate) fn propagation_target(&self, changed: bool) -> u8 {
+    pub(crate) fn propagation_target(&self, changed: bool) -> Propagate {
         match (self.prevent_propagation, changed) {
-            (true, _) => 0,
-            (false, true) => PROPAGATE_AOF | PROPAGATE_REPL,
+            (true, _) => Propagate::empty(),
+            (false, true) => Propagate::BOTH,
             (false, false) => self.force_propagate,
         }
     }
@@ -78,8 +78,8 @@ impl CallState {
         self.own.prevent_propagation = true;
     }
 
-    /// The command is propagated to `target` (PROPAGATE_*) even if it changes nothing.
-    pub(crate) fn force_propagation(&mut self, target: u8) {
+    /// The command is propagated to `target` even if it changes nothing.
+    pub(crate) fn force_propagation(&mut self, target: Propagate) {
         self.leftovers = true;
         self.own.force_propagate |= target;
     }
@@ -196,14 +196,14 @@ mod tests {
         s.prevent_propagation();
         let outer = s.begin_nested(CommandId(2));
         assert!(!s.is_redacted(1) && s.cmd == Some(CommandId(2)));
-        assert_eq!(s.own().propagation_target(false), 0);
-        s.force_propagation(PROPAGATE_AOF);
+        assert_eq!(s.own().propagation_target(false), Propagate::empty());
+        s.force_propagation(Propagate::AOF);
         s.redact(2);
         s.set_error_reply_sent();
         let inner = s.end_nested(outer);
-        assert!(inner.error_reply_sent && inner.propagation_target(false) == PROPAGATE_AOF);
+        assert!(inner.error_reply_sent && inner.propagation_target(false) == Propagate::AOF);
         assert!(s.is_redacted(1) && !s.is_redacted(2) && s.cmd == Some(CommandId(1)));
-        assert_eq!(s.own().propagation_target(true), 0);
+        assert_eq!(s.own().propagation_target(true), Propagate::empty());
         assert!(!s.own().error_reply_sent);
     }
 
@@ -214,11 +214,11 @@ mod tests {
         s.queue(PropagateOp {
             db: 0,
             args: OwnedArgs::default(),
-            target: PROPAGATE_AOF,
+            target: Propagate::AOF,
         });
         assert!(s.has_leftovers());
         let own = s.end_command();
-        assert_eq!(own.propagation_target(true), PROPAGATE_AOF | PROPAGATE_REPL);
+        assert_eq!(own.propagation_target(true), Propagate::BOTH);
         assert!(!s.has_leftovers() && s.has_queued() && s.has_push_messages());
         assert_eq!(s.take_push_messages(), b"message");
         let queue = s.take_queued();

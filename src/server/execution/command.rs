@@ -1,7 +1,7 @@
 //! What a command is (`Command`, the row that `commands/table` declares) and how one is found (`CommandTable`).
 //!
 //! Owns: the row types (`row`) and their flags (`flags`), the mapping name -> `CommandId` (`names`), `rename-command`, and the
-//! per-command counters. `get_keys` finds the keys of a call by the row.
+//! per-command counters. `get_keys` finds the keys of a call by the row (`key_refs`).
 //!
 //! Invariants: a `CommandId` is an index into `rows` and `stats`, never changes after start-up, and the subcommands of a
 //! container have consecutive ids right behind their parent's. Renaming changes which names lead to an id, nothing else:
@@ -13,43 +13,21 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use crate::server::Server;
-use crate::server::clients::flags::ClientId;
-use crate::server::execution::args::Args;
 use crate::server::execution::args::Argv;
 use crate::server::measures::histogram::Histogram;
 
 mod flags;
 mod get_keys;
+mod key_refs;
 mod names;
 mod row;
 
 pub(crate) use flags::{AclCategories, CommandFlags, KeyFlags};
-pub(crate) use get_keys::{
-    GetKeysError, KeyRefs, KeySearch, get_keys_from_call, get_keys_from_command,
-};
-use names::{Entry, NameIndex};
-pub(crate) use row::{Arg, ArgType, BeginSearch, Command, FindKeys, Group, Guard, KeySpec};
-
-/// What runs a command.
-pub(crate) type Proc = fn(&mut Server, ClientId, &Args);
-
-/// Finds the keys of a command whose key specs do not tell all; appends to the `KeyRefs`. Called with an argument vector
-/// of any length and content.
-pub(crate) type GetKeysProc = fn(&dyn Argv, &mut KeyRefs) -> Result<(), GetKeysError>;
-
-/// A command or subcommand of the running server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct CommandId(pub u16);
-
-/// "No command", "no parent", "no name to compare": an id that is never given out.
-const NONE: u16 = u16::MAX;
-
-impl CommandId {
-    fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
+pub(crate) use get_keys::{KeySearch, get_keys_from_call, get_keys_from_command};
+pub(crate) use key_refs::{GetKeysError, KeyRefs};
+pub(crate) use names::CommandId;
+use names::{Entry, NONE, NameIndex};
+pub(crate) use row::{Arg, ArgType, BeginSearch, Command, FindKeys, Group, Guard, KeySpec, Proc};
 
 /// What running a command needs of its row, in half a cache line.
 #[derive(Clone, Copy, Debug)]

@@ -37,7 +37,7 @@
 //! | `Blocking::serving`, `reprocessing` | around a waiting command that runs again | the same function. Postponed by a pause, the command goes back in front of its client's query buffer | never set: what waits does not load |
 //! | `Repl::feed_buf` | a command that is no raw copy | emptied before each use | never in use |
 //! | reply buffers of `Clients` | a sent buffer, or a freed client's | emptied when given back | shared |
-//! | `Clients::pending_write`, `to_close` | replies, marks | before the loop sleeps; a client with CLIENT_PROTECTED, whose command is the outer one, is skipped | shared |
+//! | `Clients::pending_write`, `to_close` | replies, marks | before the loop sleeps; a client with ClientFlags::PROTECTED, whose command is the outer one, is skipped | shared |
 
 use std::borrow::Cow;
 
@@ -47,16 +47,12 @@ use crate::base::sys::strerror;
 use crate::config::value::ProtectedAction;
 use crate::server::Server;
 use crate::server::clients::client::Client;
-use crate::server::clients::flags::{
-    CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_MASTER, CLIENT_MULTI,
-    CLIENT_NO_TOUCH, CLIENT_PUBSUB, CLIENT_REPLY_SKIP, CLIENT_REPLY_SKIP_NEXT, CLIENT_SLAVE,
-    CLIENT_TRACKING_CACHING, CLIENT_UNIX_SOCKET, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::{Args, OwnedArgs};
-use crate::server::execution::blocked::{PAUSE_ACTION_CLIENT_ALL, PAUSE_ACTION_CLIENT_WRITE};
+use crate::server::execution::blocked::PauseActions;
 use crate::server::execution::call_state::CallState;
 use crate::server::execution::command::{CommandFlags, CommandId, Guard, Unbuilt};
-use crate::server::execution::propagate::PropagateOp;
+use crate::server::execution::propagate::{Propagate, PropagateOp};
 use crate::server::process::crash::server_panic;
 use crate::server_log;
 use crate::wire::ahead::Ahead;
@@ -77,7 +73,7 @@ pub(crate) struct Exec {
     /// The next requests of the master's stream.
     pub ahead: Ahead,
     /// Flags of the current client, and whether it is authenticated, as its last command left them.
-    pub client_flags: u64,
+    pub client_flags: ClientFlags,
     pub authenticated: bool,
     /// The server is in a state that may refuse commands, or somebody monitors or tracks: see [`Server::refresh_shortcuts`].
     pub unusual: bool,
@@ -105,7 +101,8 @@ pub(crate) enum Processed {
 }
 
 /// Clients with one of these are looked at more closely before a command runs.
-const UNUSUAL_CLIENT: u64 = CLIENT_SLAVE | CLIENT_PUBSUB | CLIENT_MULTI;
+const UNUSUAL_CLIENT: ClientFlags =
+    ClientFlags::of(&[ClientFlags::SLAVE, ClientFlags::PUBSUB, ClientFlags::MULTI]);
 
 /// What an error text shows of an argument: the first 128 bytes, up to a NUL, as C's formats do.
 pub(crate) fn shown_part(arg: &[u8]) -> &[u8] {
@@ -152,7 +149,7 @@ impl Server {
                 return self.reject_command(cid, Some(id), &text);
             }
         }
-        if (self.exec.unusual || client_flags & UNUSUAL_CLIENT != 0)
+        if (self.exec.unusual || client_flags.intersects(UNUSUAL_CLIENT))
             && let Some(p) = self.may_not_run(cid, id, flags, client_flags, args)
         {
             return p;
@@ -175,7 +172,7 @@ impl Server {
     pub(crate) fn refresh_shortcuts(&mut self, cid: ClientId) {
         self.exec.unusual = self.repl.master_host.is_some()
             || self.loading.is_some()
-            || self.pause.actions != 0
+            || !self.pause.actions.is_empty()
             || self.persist.last_bgsave_failed
             || self.aof.write_error().is_some()
             || self.config.min_replicas_to_write > 0
@@ -200,7 +197,7 @@ impl Server {
         let client = self.exec.call.client;
         let c = client.and_then(|cid| self.clients.get(cid));
         self.exec.no_touch =
-            self.persist.child.is_some() || c.is_some_and(|c| c.has(CLIENT_NO_TOUCH));
+            self.persist.child.is_some() || c.is_some_and(|c| c.has(ClientFlags::NO_TOUCH));
     }
 
     /// The command that is called; pipelines repeat one, so the last is tried first.
@@ -231,10 +228,10 @@ impl Server {
         cid: ClientId,
         id: CommandId,
         flags: CommandFlags,
-        client_flags: u64,
+        client_flags: ClientFlags,
         args: &Args,
     ) -> Option<Processed> {
-        let multi = client_flags & CLIENT_MULTI != 0;
+        let multi = client_flags.intersects(ClientFlags::MULTI);
         let mut counted = flags;
         if multi {
             if flags.contains(CommandFlags::NO_MULTI) {
@@ -263,19 +260,19 @@ impl Server {
         if self.tracking.clients() > 0 {
             self.tracking_before_command(cid);
         }
-        if client_flags & CLIENT_MASTER != 0
+        if client_flags.intersects(ClientFlags::MASTER)
             && counted.contains(CommandFlags::WRITE)
             && (self.persist.last_bgsave_failed || self.aof.write_error().is_some())
         {
             self.master_writes_despite_disk_error();
         }
-        if client_flags & CLIENT_MASTER == 0 || self.loading.is_some() {
+        if !client_flags.intersects(ClientFlags::MASTER) || self.loading.is_some() {
             let refused = self.may_refuse(cid, id, counted, client_flags);
             if refused.is_some() {
                 return refused;
             }
         }
-        if self.pause.actions != 0 && self.is_postponed(counted, client_flags) {
+        if !self.pause.actions.is_empty() && self.is_postponed(counted, client_flags) {
             self.block_postpone_client(cid);
             return Some(Processed::Postponed);
         }
@@ -290,9 +287,9 @@ impl Server {
         cid: ClientId,
         id: CommandId,
         flags: CommandFlags,
-        client_flags: u64,
+        client_flags: ClientFlags,
     ) -> Option<Processed> {
-        let obey = client_flags & CLIENT_MASTER != 0;
+        let obey = client_flags.intersects(ClientFlags::MASTER);
         if flags.contains(CommandFlags::WRITE) && !obey {
             if let Some(text) = self.write_refused() {
                 return Some(self.reject_command(cid, Some(id), &text));
@@ -304,7 +301,7 @@ impl Server {
         {
             return Some(self.reject_command(cid, Some(id), &text));
         }
-        if client_flags & CLIENT_PUBSUB != 0
+        if client_flags.intersects(ClientFlags::PUBSUB)
             && self.clients.resp_version(cid) == 2
             && !flags.contains(CommandFlags::ALLOWED_IN_PUBSUB)
         {
@@ -342,7 +339,7 @@ impl Server {
                 "-LOADING Redis is loading the dataset in memory",
             ));
         }
-        if client_flags & CLIENT_SLAVE != 0
+        if client_flags.intersects(ClientFlags::SLAVE)
             && flags.intersects(
                 CommandFlags::MAY_REPLICATE | CommandFlags::WRITE | CommandFlags::READONLY,
             )
@@ -358,11 +355,12 @@ impl Server {
 
     /// Whether a pause holds this command back; our master's too, but never a replica's.
     #[cold]
-    fn is_postponed(&self, flags: CommandFlags, client_flags: u64) -> bool {
+    fn is_postponed(&self, flags: CommandFlags, client_flags: ClientFlags) -> bool {
         let a = self.pause.actions;
         let writes = flags.intersects(CommandFlags::WRITE | CommandFlags::MAY_REPLICATE);
-        client_flags & CLIENT_SLAVE == 0
-            && (a & PAUSE_ACTION_CLIENT_ALL != 0 || (a & PAUSE_ACTION_CLIENT_WRITE != 0 && writes))
+        !client_flags.intersects(ClientFlags::SLAVE)
+            && (a.intersects(PauseActions::CLIENT_ALL)
+                || (a.intersects(PauseActions::CLIENT_WRITE) && writes))
     }
 
     /// Why a write is refused to a normal client now, if it is.
@@ -566,7 +564,7 @@ impl Server {
         let Some(c) = self.clients.get(cid) else {
             return false;
         };
-        if c.has(CLIENT_UNIX_SOCKET) {
+        if c.has(ClientFlags::UNIX_SOCKET) {
             return true;
         }
         let Some(conn) = &c.conn else {
@@ -661,12 +659,14 @@ impl Server {
         if !c.out.list.is_empty() {
             return self.after_rejected_command(cid);
         }
-        const LOOK: u64 = CLIENT_REPLY_SKIP
-            | CLIENT_REPLY_SKIP_NEXT
-            | CLIENT_CLOSE_ASAP
-            | CLIENT_CLOSE_AFTER_REPLY
-            | CLIENT_BLOCKED;
-        if c.flags & LOOK == 0 {
+        const LOOK: ClientFlags = ClientFlags::of(&[
+            ClientFlags::REPLY_SKIP,
+            ClientFlags::REPLY_SKIP_NEXT,
+            ClientFlags::CLOSE_ASAP,
+            ClientFlags::CLOSE_AFTER_REPLY,
+            ClientFlags::BLOCKED,
+        ]);
+        if !c.has(LOOK) {
             return Processed::Done;
         }
         Self::after_unusual_command(c)
@@ -756,7 +756,7 @@ impl Server {
             return Processed::Stop;
         }
         c.shift_reply_skip();
-        match c.has(CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY) {
+        match c.has(ClientFlags::CLOSE_ASAP | ClientFlags::CLOSE_AFTER_REPLY) {
             true => Processed::Stop,
             false => Processed::Done,
         }
@@ -780,14 +780,14 @@ impl Server {
     pub(in crate::server) fn after_waiting(&mut self, cid: ClientId) {
         if let Some(c) = self.clients.get_mut(cid) {
             c.shift_reply_skip();
-            c.flags &= !CLIENT_TRACKING_CACHING;
+            c.flags.remove(ClientFlags::TRACKING_CACHING);
         }
     }
 
     /// Queues the running command behind what it propagates besides, or sends it at once when there is nothing else.
     fn propagate_call(&mut self, cid: ClientId, args: &Args, changed: bool) {
         let target = self.exec.call.own().propagation_target(changed);
-        if target != 0 {
+        if !target.is_empty() {
             let db = self.clients.get(cid).map_or(0, |c| c.db);
             let rewrite = self.exec.call.own().rewrite.take();
             if !self.exec.call.has_queued() {
@@ -814,7 +814,7 @@ impl Server {
         id: CommandId,
         args: &Args,
         start_us: i64,
-        allowed: u8,
+        allowed: Propagate,
     ) -> i64 {
         let row = self.commands.row(id);
         let (flags, Some(proc)) = (row.flags, row.proc) else {
@@ -860,7 +860,10 @@ impl Server {
         };
         let flags = row.flags;
         self.exec.call.cmd = Some(id);
-        let multi = self.clients.get(cid).is_some_and(|c| c.has(CLIENT_MULTI));
+        let multi = self
+            .clients
+            .get(cid)
+            .is_some_and(|c| c.has(ClientFlags::MULTI));
         if multi && self.queue_inside_multi(cid, id, flags, args) {
             return;
         }
@@ -876,7 +879,7 @@ impl Server {
     }
 
     /// The running command is propagated there (PROPAGATE_*) even if it changes nothing (forceCommandPropagation).
-    pub(crate) fn force_command_propagation(&mut self, target: u8) {
+    pub(crate) fn force_command_propagation(&mut self, target: Propagate) {
         self.exec.call.force_propagation(target);
     }
 

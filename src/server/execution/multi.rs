@@ -5,8 +5,8 @@
 //! any more.
 //!
 //! Invariants: a client is in the list of a watched key if and only if the key is among its own; no list is empty;
-//! `Watch::listeners` is the sum of all clients' watched keys, and one more while tracking listens too; the flags CLIENT_MULTI,
-//! CLIENT_DIRTY_CAS and CLIENT_DIRTY_EXEC tell the state, the [`MultiState`] only holds what belongs to it.
+//! `Watch::listeners` is the sum of all clients' watched keys, and one more while tracking listens too; the flags ClientFlags::MULTI,
+//! ClientFlags::DIRTY_CAS and ClientFlags::DIRTY_EXEC tell the state, the [`MultiState`] only holds what belongs to it.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -14,18 +14,16 @@ use std::rc::Rc;
 use crate::ds::table::KeyHasher;
 use crate::server::Server;
 use crate::server::clients::client::Client;
-use crate::server::clients::flags::{
-    CLIENT_DENY_BLOCKING, CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::command::{CommandFlags, CommandId};
-use crate::server::execution::propagate::{PROPAGATE_AOF, PROPAGATE_REPL};
 use crate::server::execution::multi_state::{MultiCmd, MultiState, WatchedKey};
+use crate::server::execution::propagate::Propagate;
 
 impl Client {
     /// Commands that wait for EXEC; -1 outside of MULTI.
     pub(crate) fn multi_count(&self) -> i64 {
-        if !self.has(CLIENT_MULTI) {
+        if !self.has(ClientFlags::MULTI) {
             return -1;
         }
         self.multi.as_deref().map_or(0, |m| m.count as i64)
@@ -114,7 +112,7 @@ impl Server {
             return;
         };
         c.last_cmd = Some(id);
-        if c.has(CLIENT_DIRTY_CAS | CLIENT_DIRTY_EXEC) {
+        if c.has(ClientFlags::DIRTY_CAS | ClientFlags::DIRTY_EXEC) {
             return;
         }
         let m = c.multi.get_or_insert_default();
@@ -132,9 +130,9 @@ impl Server {
     /// A command could not be queued: EXEC will refuse (flagTransaction).
     pub(crate) fn flag_transaction(&mut self, cid: ClientId) {
         if let Some(c) = self.clients.get_mut(cid)
-            && c.has(CLIENT_MULTI)
+            && c.has(ClientFlags::MULTI)
         {
-            c.flags |= CLIENT_DIRTY_EXEC;
+            c.flags |= ClientFlags::DIRTY_EXEC;
         }
     }
 
@@ -142,7 +140,8 @@ impl Server {
     pub(crate) fn discard_transaction(&mut self, cid: ClientId) {
         self.unwatch_all_keys(cid);
         if let Some(c) = self.clients.get_mut(cid) {
-            c.flags &= !(CLIENT_MULTI | CLIENT_DIRTY_CAS | CLIENT_DIRTY_EXEC);
+            c.flags
+                .remove(ClientFlags::MULTI | ClientFlags::DIRTY_CAS | ClientFlags::DIRTY_EXEC);
             c.multi = None;
         }
     }
@@ -168,8 +167,8 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        let denied = c.has(CLIENT_DENY_BLOCKING);
-        c.flags |= CLIENT_DENY_BLOCKING;
+        let denied = c.has(ClientFlags::DENY_BLOCKING);
+        c.flags |= ClientFlags::DENY_BLOCKING;
         c.last_cmd = self.exec.call.cmd;
         let (mut commands, mut cmd_flags) = (Vec::new(), CommandFlags::empty());
         if let Some(m) = c.multi.as_deref_mut() {
@@ -180,13 +179,13 @@ impl Server {
         self.add_reply_array_len(cid, commands.len());
         let mut now_us = self.clock.unix_us;
         for c in commands {
-            now_us = self.call_in_unit(cid, c.id, &c.args.as_args(), now_us, PROPAGATE_AOF | PROPAGATE_REPL);
+            now_us = self.call_in_unit(cid, c.id, &c.args.as_args(), now_us, Propagate::BOTH);
         }
         self.exec.call.in_exec = false;
         if let Some(c) = self.clients.get_mut(cid)
             && !denied
         {
-            c.flags &= !CLIENT_DENY_BLOCKING;
+            c.flags.remove(ClientFlags::DENY_BLOCKING);
         }
         self.discard_transaction(cid);
         if cmd_flags.contains(CommandFlags::ADMIN) {
@@ -232,7 +231,7 @@ impl Server {
         self.watch.listeners += 1;
     }
 
-    /// The client watches nothing any more; its CLIENT_DIRTY_CAS is the caller's business (unwatchAllKeys).
+    /// The client watches nothing any more; its ClientFlags::DIRTY_CAS is the caller's business (unwatchAllKeys).
     pub(crate) fn unwatch_all_keys(&mut self, cid: ClientId) {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
@@ -310,7 +309,7 @@ impl Server {
                 }
                 break;
             }
-            c.flags |= CLIENT_DIRTY_CAS;
+            c.flags |= ClientFlags::DIRTY_CAS;
             self.unwatch_all_keys(cid);
         }
         kept.extend(rest);
@@ -362,7 +361,7 @@ impl Server {
                         continue;
                     }
                 }
-                c.flags |= CLIENT_DIRTY_CAS;
+                c.flags |= ClientFlags::DIRTY_CAS;
             }
         }
         self.watch.dbs[emptied] = lists;

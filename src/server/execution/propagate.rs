@@ -3,34 +3,43 @@
 //! A command that propagates unchanged and came in canonical form is passed on as its raw bytes. When one call propagates
 //! several commands (keys that expired under it, for one) they are wrapped in MULTI and EXEC.
 
+use bitflags::bitflags;
+
 use crate::server::Server;
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::command::CommandFlags;
 use crate::server::keyspace::lookup::Free;
 
-pub(crate) const PROPAGATE_AOF: u8 = 1;
-pub(crate) const PROPAGATE_REPL: u8 = 2;
+bitflags! {
+    /// Where a command is propagated to (PROPAGATE_*).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Propagate: u8 {
+        const AOF = 1 << 0;
+        const REPL = 1 << 1;
+        const BOTH = Propagate::AOF.bits() | Propagate::REPL.bits();
+    }
+}
 
 /// A command waiting to be propagated.
 pub(crate) struct PropagateOp {
     pub db: usize,
     pub args: OwnedArgs,
-    pub target: u8,
+    pub target: Propagate,
 }
 
 impl Server {
     /// Whether anybody takes what is propagated.
     #[inline]
     pub(crate) fn propagation_wanted(&self) -> bool {
-        self.should_propagate(PROPAGATE_AOF | PROPAGATE_REPL)
+        self.should_propagate(Propagate::BOTH)
     }
 
     /// Whether anybody takes what is propagated to `target` (shouldPropagate).
     #[inline]
-    pub(crate) fn should_propagate(&self, target: u8) -> bool {
+    pub(crate) fn should_propagate(&self, target: Propagate) -> bool {
         self.loading.is_none()
-            && ((target & PROPAGATE_AOF != 0 && !self.aof.is_off())
-                || (target & PROPAGATE_REPL != 0
+            && ((target.intersects(Propagate::AOF) && !self.aof.is_off())
+                || (target.intersects(Propagate::REPL)
                     && self.repl.master_host.is_none()
                     && (self.repl.log.backlog_active() || !self.clients.slaves.is_empty())))
     }
@@ -46,21 +55,21 @@ impl Server {
 
     /// Sends a command to those who take it, now; `db` is none where no database need be selected for it.
     #[inline]
-    pub(crate) fn propagate_now(&mut self, db: Option<usize>, args: &Args, target: u8) {
+    pub(crate) fn propagate_now(&mut self, db: Option<usize>, args: &Args, target: Propagate) {
         if !self.should_propagate(target) {
             return;
         }
-        if target & PROPAGATE_AOF != 0 && !self.aof.is_off() {
+        if target.intersects(Propagate::AOF) && !self.aof.is_off() {
             self.feed_append_only_file(db, args);
         }
         // A replica feeds nobody: its replicas get what its master sends, byte by byte.
-        if target & PROPAGATE_REPL != 0 {
+        if target.intersects(Propagate::REPL) {
             self.replication_feed_slaves(db, args);
         }
     }
 
     /// Queues a command behind the running one's others (alsoPropagate).
-    pub(crate) fn also_propagate(&mut self, db: usize, args: OwnedArgs, target: u8) {
+    pub(crate) fn also_propagate(&mut self, db: usize, args: OwnedArgs, target: Propagate) {
         if self.should_propagate(target) {
             self.exec.call.queue(PropagateOp { db, args, target });
         }
@@ -84,14 +93,14 @@ impl Server {
         if wrap {
             // A SELECT comes with the next command, inside the transaction.
             let multi = OwnedArgs::from_slices(&[b"MULTI"]);
-            self.propagate_now(None, &multi.as_args(), PROPAGATE_AOF | PROPAGATE_REPL);
+            self.propagate_now(None, &multi.as_args(), Propagate::BOTH);
         }
         for op in &ops {
             self.propagate_now(Some(op.db), &op.args.as_args(), op.target);
         }
         if wrap {
             let exec = OwnedArgs::from_slices(&[b"EXEC"]);
-            self.propagate_now(None, &exec.as_args(), PROPAGATE_AOF | PROPAGATE_REPL);
+            self.propagate_now(None, &exec.as_args(), Propagate::BOTH);
         }
         self.exec.call.recycle_queue(ops);
     }
@@ -102,6 +111,6 @@ impl Server {
             return;
         }
         let op = OwnedArgs::from_slices(&[free.verb(), key]);
-        self.also_propagate(db, op, PROPAGATE_AOF | PROPAGATE_REPL);
+        self.also_propagate(db, op, Propagate::BOTH);
     }
 }

@@ -13,7 +13,7 @@ use crate::config::value::MaxmemoryPolicy;
 use crate::ds::table::{Resize, Slot};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
-use crate::server::execution::blocked::PAUSE_ACTION_EVICT;
+use crate::server::execution::blocked::PauseActions;
 use crate::server::keyspace::lookup::Free;
 use crate::server::keyspace::notify::NOTIFY_EVICTED;
 use crate::server_log;
@@ -116,7 +116,7 @@ impl Server {
     fn is_safe_to_perform_evictions(&self) -> bool {
         self.loading.is_none()
             && !(self.is_replica() && self.config.replica_ignore_maxmemory)
-            && self.pause.actions & PAUSE_ACTION_EVICT == 0
+            && !self.pause.actions.intersects(PauseActions::EVICT)
     }
 
     /// Before a command, while there is a limit: makes room; false when there is none and the command would need some

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use crate::base::clock::{mstime, ustime};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
-use crate::server::execution::blocked::PAUSE_ACTION_EXPIRE;
+use crate::server::execution::blocked::PauseActions;
 use crate::store::db::Db;
 
 // For an effort of 1; see Effort.
@@ -169,7 +169,7 @@ impl Server {
         {
             return;
         }
-        if self.is_paused(PAUSE_ACTION_EXPIRE) {
+        if self.is_paused(PauseActions::EXPIRE) {
             return;
         }
         let start = ustime();

@@ -7,7 +7,7 @@ use bitflags::bitflags;
 
 use crate::ds::table::Slot;
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_MASTER, ClientId};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::command::CommandFlags;
 use crate::server::keyspace::notify::{NOTIFY_EXPIRED, NOTIFY_KEY_MISS, NOTIFY_NEW};
@@ -109,7 +109,7 @@ impl Server {
     pub(crate) fn looks_ahead(&self, cid: ClientId) -> bool {
         self.clients.get(cid).is_some_and(|c| {
             let many = self.dbs[c.db].keys.table().mem_usage() >= UNCACHED_BYTES;
-            c.flags & CLIENT_MASTER != 0 || c.authenticated && many
+            c.has(ClientFlags::MASTER) || c.authenticated && many
         })
     }
 
@@ -292,7 +292,7 @@ impl Server {
                 .call
                 .client
                 .and_then(|c| self.clients.get(c))
-                .is_some_and(|c| c.has(CLIENT_MASTER));
+                .is_some_and(|c| c.has(ClientFlags::MASTER));
             if from_master {
                 return false;
             }

@@ -6,8 +6,8 @@
 //! told before the loop sleeps. Notes outlive their client: they are dropped when the key changes, is pushed out of the
 //! table, or everything is flushed.
 //!
-//! Invariants: a client is in [`Tracking::clients`] if and only if it has CLIENT_TRACKING; it is among the clients of a
-//! prefix if and only if the prefix is among its own, and has CLIENT_TRACKING_BCAST then; no prefix is without clients;
+//! Invariants: a client is in [`Tracking::clients`] if and only if it has ClientFlags::TRACKING; it is among the clients of a
+//! prefix if and only if the prefix is among its own, and has ClientFlags::TRACKING_BCAST then; no prefix is without clients;
 //! `items` is the sum of all notes; the watch counter includes one for tracking exactly while there is a client or a note,
 //! so that a change of a key costs nothing more while nobody tracks.
 
@@ -17,11 +17,7 @@ use std::sync::Arc;
 
 use crate::ds::table::KeyHasher;
 use crate::server::Server;
-use crate::server::clients::flags::{
-    CLIENT_CLOSE_ASAP, CLIENT_MULTI, CLIENT_PUBSUB, CLIENT_TRACKING, CLIENT_TRACKING_BCAST,
-    CLIENT_TRACKING_BROKEN_REDIR, CLIENT_TRACKING_CACHING, CLIENT_TRACKING_NOLOOP,
-    CLIENT_TRACKING_OPTIN, CLIENT_TRACKING_OPTOUT, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::command::{CommandFlags, CommandId, KeyRefs, get_keys_from_call};
 use crate::wire::resp;
@@ -31,13 +27,15 @@ const CHANNEL: &[u8] = b"__redis__:invalidate";
 /// Keys pushed out of a table that is too large, in one call; the next calls do more when that was not enough.
 const LIMIT_EFFORT: usize = 100;
 /// All flags that CLIENT TRACKING sets.
-const ALL_FLAGS: u64 = CLIENT_TRACKING
-    | CLIENT_TRACKING_BROKEN_REDIR
-    | CLIENT_TRACKING_BCAST
-    | CLIENT_TRACKING_OPTIN
-    | CLIENT_TRACKING_OPTOUT
-    | CLIENT_TRACKING_CACHING
-    | CLIENT_TRACKING_NOLOOP;
+const ALL_FLAGS: ClientFlags = ClientFlags::of(&[
+    ClientFlags::TRACKING,
+    ClientFlags::TRACKING_BROKEN_REDIR,
+    ClientFlags::TRACKING_BCAST,
+    ClientFlags::TRACKING_OPTIN,
+    ClientFlags::TRACKING_OPTOUT,
+    ClientFlags::TRACKING_CACHING,
+    ClientFlags::TRACKING_NOLOOP,
+]);
 
 /// The clients that may hold a key (as [`ClientId::to_data`], sorted), and the key's place in the list of all.
 struct Note {
@@ -299,21 +297,21 @@ fn wire_form(keys: &[&[u8]]) -> Vec<u8> {
 
 impl Server {
     /// Starts tracking for a client, or changes how (enableTracking). `redirect` is the public id of another client and that
-    /// client; `options` are CLIENT_TRACKING_BCAST, _OPTIN, _OPTOUT, _NOLOOP; the prefixes must have been checked.
+    /// client; `options` are ClientFlags::TRACKING_BCAST, _OPTIN, _OPTOUT, _NOLOOP; the prefixes must have been checked.
     pub(crate) fn enable_tracking(
         &mut self,
         cid: ClientId,
         redirect: Option<(u64, ClientId)>,
-        options: u64,
+        options: ClientFlags,
         prefixes: &[&[u8]],
     ) {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
-        c.flags &= !(ALL_FLAGS & !CLIENT_TRACKING_CACHING);
-        c.flags |= CLIENT_TRACKING | options;
+        c.flags.remove(ALL_FLAGS & !ClientFlags::TRACKING_CACHING);
+        c.flags |= ClientFlags::TRACKING | options;
         self.tracking.clients.entry(cid).or_default().redirect = redirect;
-        if options & CLIENT_TRACKING_BCAST != 0 {
+        if options.intersects(ClientFlags::TRACKING_BCAST) {
             if prefixes.is_empty() {
                 self.tracking.add_prefix(cid, b"");
             }
@@ -328,7 +326,7 @@ impl Server {
     pub(crate) fn disable_tracking(&mut self, cid: ClientId) {
         if self.tracking.remove(cid) {
             if let Some(c) = self.clients.get_mut(cid) {
-                c.flags &= !ALL_FLAGS;
+                c.flags.remove(ALL_FLAGS);
             }
             self.tracking_listens();
         }
@@ -359,7 +357,10 @@ impl Server {
         let Some(cid) = self.exec.call.client else {
             return;
         };
-        if flags.contains(CommandFlags::READONLY) && !flags.contains(CommandFlags::PUBSUB) {
+        // What a script has read, its own commands tell.
+        const NOT_ITSELF: CommandFlags =
+            CommandFlags::of(&[CommandFlags::PUBSUB, CommandFlags::RUNS_SCRIPT]);
+        if flags.contains(CommandFlags::READONLY) && !flags.intersects(NOT_ITSELF) {
             self.tracking_remember_keys(cid, id, args);
         }
         self.tracking_forget_caching(cid);
@@ -372,12 +373,12 @@ impl Server {
             return;
         };
         // A command that waits has it still before it.
-        if !c.has(CLIENT_TRACKING_CACHING) || c.has(CLIENT_MULTI) || c.block.is_some() {
+        if !c.has(ClientFlags::TRACKING_CACHING) || c.has(ClientFlags::MULTI) || c.block.is_some() {
             return;
         }
         let cmd = self.exec.call.cmd.map(|id| self.commands.container_row(id));
         if !cmd.is_some_and(|row| row.flags.contains(CommandFlags::KEEPS_CACHING)) {
-            c.flags &= !CLIENT_TRACKING_CACHING;
+            c.flags.remove(ClientFlags::TRACKING_CACHING);
         }
     }
 
@@ -386,11 +387,11 @@ impl Server {
         let Some(c) = self.clients.get(cid) else {
             return;
         };
-        let caching = c.has(CLIENT_TRACKING_CACHING);
-        if !c.has(CLIENT_TRACKING)
-            || c.has(CLIENT_TRACKING_BCAST)
-            || (c.has(CLIENT_TRACKING_OPTIN) && !caching)
-            || (c.has(CLIENT_TRACKING_OPTOUT) && caching)
+        let caching = c.has(ClientFlags::TRACKING_CACHING);
+        if !c.has(ClientFlags::TRACKING)
+            || c.has(ClientFlags::TRACKING_BCAST)
+            || (c.has(ClientFlags::TRACKING_OPTIN) && !caching)
+            || (c.has(ClientFlags::TRACKING_OPTOUT) && caching)
         {
             return;
         }
@@ -425,8 +426,8 @@ impl Server {
                 continue;
             };
             // What it had noted before it went over to broadcasting does not count any more.
-            let own = c.has(CLIENT_TRACKING_NOLOOP) && self.exec.call.client == Some(cid);
-            if c.has(CLIENT_TRACKING) && !c.has(CLIENT_TRACKING_BCAST) && !own {
+            let own = c.has(ClientFlags::TRACKING_NOLOOP) && self.exec.call.client == Some(cid);
+            if c.has(ClientFlags::TRACKING) && !c.has(ClientFlags::TRACKING_BCAST) && !own {
                 self.send_tracking_message(cid, &Invalid::Keys(&message));
             }
         }
@@ -500,7 +501,7 @@ impl Server {
             for cid in clients {
                 let noloop = |s: &Server| {
                     let c = s.clients.get(cid);
-                    c.is_some_and(|c| c.has(CLIENT_TRACKING_NOLOOP))
+                    c.is_some_and(|c| c.has(ClientFlags::TRACKING_NOLOOP))
                 };
                 if !noloop(self) {
                     self.send_tracking_message(cid, &Invalid::Keys(&message));
@@ -530,11 +531,11 @@ impl Server {
             let gone = |s: &Server| {
                 s.clients
                     .get(target)
-                    .is_none_or(|t| t.has(CLIENT_CLOSE_ASAP))
+                    .is_none_or(|t| t.has(ClientFlags::CLOSE_ASAP))
             };
             if gone(self) {
                 if let Some(c) = self.clients.get_mut(cid) {
-                    c.flags |= CLIENT_TRACKING_BROKEN_REDIR;
+                    c.flags |= ClientFlags::TRACKING_BROKEN_REDIR;
                 }
                 if own_resp > 2 {
                     text.extend_from_slice(b">2\r\n$21\r\ntracking-redir-broken\r\n:");
@@ -550,7 +551,7 @@ impl Server {
         };
         if c.resp > 2 {
             text.extend_from_slice(b">2\r\n$10\r\ninvalidate\r\n");
-        } else if redirect.is_some() && c.has(CLIENT_PUBSUB) {
+        } else if redirect.is_some() && c.has(ClientFlags::PUBSUB) {
             resp::push_command(&mut text, [&b"message"[..], CHANNEL, b""].into_iter());
             // The third word is the keys.
             text.truncate(text.len() - b"$0\r\n\r\n".len());

@@ -5,7 +5,7 @@ use crate::ae::{Next, TimeId};
 use crate::base::log::Level;
 use crate::base::{alloc, sys};
 use crate::server::Server;
-use crate::server::clients::flags::{CLIENT_BLOCKED, CLIENT_MASTER, CLIENT_PUBSUB, CLIENT_SLAVE};
+use crate::server::clients::flags::ClientFlags;
 use crate::server::repl::FailoverState;
 use crate::server_log;
 
@@ -179,12 +179,9 @@ fn clients_cron(server: &mut Server) {
         let now = server.clock.unix_s;
         let c = &server.clients[cid];
         let limit = i64::from(server.config.timeout);
-        let exempt = CLIENT_SLAVE | CLIENT_MASTER | CLIENT_PUBSUB | CLIENT_BLOCKED;
-        if limit > 0
-            && c.conn.is_some()
-            && c.flags & exempt == 0
-            && now - c.last_interaction > limit
-        {
+        let exempt =
+            ClientFlags::SLAVE | ClientFlags::MASTER | ClientFlags::PUBSUB | ClientFlags::BLOCKED;
+        if limit > 0 && c.conn.is_some() && !c.has(exempt) && now - c.last_interaction > limit {
             server_log!(Level::Verbose, "Closing idle client");
             server.free_client_async(cid);
             continue;
@@ -250,7 +247,7 @@ pub(crate) fn before_sleep(server: &mut Server) {
     if server.blocking.has_ready_keys() {
         server.handle_clients_blocked_on_keys();
     }
-    if server.pause.actions != 0 {
+    if !server.pause.actions.is_empty() {
         server.update_paused_actions();
     }
     if !server.exec.unblocked.is_empty() {
@@ -258,7 +255,7 @@ pub(crate) fn before_sleep(server: &mut Server) {
     }
     // After all that may have begun to wait for an acknowledgement, before the output is written.
     if server.repl.get_ack_from_slaves
-        && !server.is_paused(crate::server::execution::blocked::PAUSE_ACTION_REPLICA)
+        && !server.is_paused(crate::server::execution::blocked::PauseActions::REPLICA)
     {
         server.send_getack_to_replicas();
     }

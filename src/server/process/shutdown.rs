@@ -9,10 +9,9 @@ use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::block::BlockType;
-use crate::server::execution::blocked::{
-    PAUSE_ACTION_REPLICA, PAUSE_ACTIONS_CLIENT_WRITE_SET, PausePurpose,
-};
+use crate::server::execution::blocked::{PauseActions, PausePurpose};
 use crate::server::persist::ChildKind;
+use crate::server::process::supervise::pid_file_path;
 use crate::server::replica::ReplState;
 use crate::server_log;
 
@@ -99,13 +98,13 @@ impl Server {
                 .clock
                 .unix_ms
                 .saturating_add(timeout.saturating_mul(1000));
-            if !self.is_paused(PAUSE_ACTION_REPLICA) {
+            if !self.is_paused(PauseActions::REPLICA) {
                 self.send_getack_to_replicas();
             }
             self.pause_actions(
                 PausePurpose::DuringShutdown,
                 i64::MAX,
-                PAUSE_ACTIONS_CLIENT_WRITE_SET,
+                PauseActions::CLIENT_WRITE_SET,
             );
             server_log!(Level::Notice, "Waiting for replicas before shutting down.");
             self.shutdown = Some(state);
@@ -216,7 +215,7 @@ impl Server {
                 }
             }
         }
-        if let Some(path) = crate::server::process::startup::pid_file_path(&self.config) {
+        if let Some(path) = pid_file_path(&self.config) {
             server_log!(Level::Notice, "Removing the pid file.");
             let _ = std::fs::remove_file(path);
         }

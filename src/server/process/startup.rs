@@ -3,7 +3,6 @@
 
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
 
 use crate::ae::{self, EventLoop};
 use crate::base::clock::CachedClock;
@@ -28,7 +27,7 @@ use crate::server::master_link::MasterLink;
 use crate::server::persist::Persist;
 use crate::server::process::crash;
 use crate::server::process::cron::{Cron, server_cron};
-use crate::server::process::supervise::redis_is_supervised;
+use crate::server::process::supervise::{pid_file_path, redis_is_supervised};
 use crate::server::process::temp_file;
 use crate::server::repl::Repl;
 use crate::server::{
@@ -123,15 +122,6 @@ fn report_config_error(e: &ConfigError) {
         log::server_log_raw(Level::Warning, Form::Line, &e.to_bytes());
     } else {
         let _ = std::io::stderr().write_all(&e.to_bytes());
-    }
-}
-
-/// Where the pid is written: only for a daemon, or when a file is named.
-pub(crate) fn pid_file_path(config: &Config) -> Option<PathBuf> {
-    match &config.pidfile {
-        Some(p) => Some(sys::path_of(p)),
-        None if config.daemonize => Some("/var/run/redis.pid".into()),
-        None => None,
     }
 }
 

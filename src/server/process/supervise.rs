@@ -1,10 +1,11 @@
-//! What starts this process and waits for word of it: systemd or upstart (redisIsSupervised of server.c).
+//! What starts this process and waits for word of it: systemd, upstart, or who reads its pid file (redisIsSupervised of server.c).
 //!
 //! systemd is told by datagrams to the socket that NOTIFY_SOCKET names, as sd_notify does it; nothing is sent unless the
 //! configuration asks for it.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::PathBuf;
 
 use crate::base::log::Level;
 use crate::base::sys::{self, strerror};
@@ -12,6 +13,15 @@ use crate::config::fields::Config;
 use crate::config::value::Supervised;
 use crate::server::Server;
 use crate::server_log;
+
+/// Where the pid is written: only for a daemon, or when a file is named.
+pub(crate) fn pid_file_path(config: &Config) -> Option<PathBuf> {
+    match &config.pidfile {
+        Some(p) => Some(sys::path_of(p)),
+        None if config.daemonize => Some("/var/run/redis.pid".into()),
+        None => None,
+    }
+}
 
 /// Finds out who supervises, and tells it that the start has begun. True: the process must stay in the foreground, and
 /// `supervised` says by whom it is watched.

@@ -8,6 +8,7 @@ use std::ops::Deref;
 
 use super::dismiss::dismiss_object;
 use super::index::{ExpireIndex, Listed};
+use super::value::{SlotValue, ValueMut, ValueRef};
 use super::{Entry, NewValue};
 use crate::base::sys;
 use crate::ds::sbuf::SBuf;
@@ -237,6 +238,20 @@ impl Entry {
     #[inline]
     pub(crate) fn name(&self) -> &[u8] {
         Element::key(self)
+    }
+}
+
+impl Keyspace {
+    /// The value at `slot`, for reading; `None` when it is of another type.
+    #[inline]
+    pub(crate) fn value<T: SlotValue>(&self, slot: Slot) -> Option<ValueRef<'_, T>> {
+        self.at(slot).value()
+    }
+
+    /// The value at `slot`, for a change; `None` when it is of another type. The entry stays where it is, and the slot good.
+    #[inline]
+    pub(crate) fn value_mut<T: SlotValue>(&mut self, slot: Slot) -> Option<ValueMut<'_, T>> {
+        self.entry_mut(slot).value_mut()
     }
 }
 

@@ -15,13 +15,11 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-use super::keyspace::Keyspace;
 use super::{Encoding, Entry, PTR, TYPE_MASK, TYPE_SHIFT, Type};
 use crate::ds::intset::Intset;
 use crate::ds::listpack::Listpack;
 use crate::ds::owned::Own;
 use crate::ds::quicklist::Quicklist;
-use crate::ds::table::Slot;
 use crate::store::hash::{Hash, HashTable};
 use crate::store::list::List;
 use crate::store::set::{Set, SetTable};
@@ -295,7 +293,7 @@ impl Entry {
     }
 
     #[inline]
-    fn value_mut<T: SlotValue>(&mut self) -> Option<ValueMut<'_, T>> {
+    pub(super) fn value_mut<T: SlotValue>(&mut self) -> Option<ValueMut<'_, T>> {
         if !self.hangs::<T>() {
             return None;
         }
@@ -307,19 +305,5 @@ impl Entry {
             value: ManuallyDrop::new(value),
             entry: self,
         })
-    }
-}
-
-impl Keyspace {
-    /// The value at `slot`, for reading; `None` when it is of another type.
-    #[inline]
-    pub(crate) fn value<T: SlotValue>(&self, slot: Slot) -> Option<ValueRef<'_, T>> {
-        self.at(slot).value()
-    }
-
-    /// The value at `slot`, for a change; `None` when it is of another type. The entry stays where it is, and the slot good.
-    #[inline]
-    pub(crate) fn value_mut<T: SlotValue>(&mut self, slot: Slot) -> Option<ValueMut<'_, T>> {
-        self.entry_mut(slot).value_mut()
     }
 }

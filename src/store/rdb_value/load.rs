@@ -1,26 +1,31 @@
-//! Values from their RDB form (rdbLoadObject), of every type and version, old encodings converted on the way.
+//! Values from their RDB form (rdbLoadObject), for an entry at once or later: of every type and version, old encodings
+//! converted on the way.
 //!
 //! What comes in is hostile: a count sizes nothing but what bytes can still follow, encoded values are walked to their last
 //! element before anything else looks at them, duplicates are refused.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::io::Read;
 
-use super::{LoadLimits, Loaded, as_integer};
+use crate::base::num::string2ll;
 use crate::base::strtod::strtod;
+use crate::config::fields::Config;
 use crate::ds::field::FieldValue;
 use crate::ds::intset::{self, Intset};
 use crate::ds::listpack::{self, Listpack, ListpackBuilder, LpValue};
 use crate::ds::owned::Own;
 use crate::ds::quicklist::{End, Quicklist};
+use crate::ds::table::Resize;
 use crate::ds::{ziplist, zipmap};
 use crate::store::entry::value::Value;
-use crate::store::hash::{Hash, HashTable};
-use crate::store::list::List;
-use crate::store::set::{Set, SetTable};
+use crate::store::entry::{Entry, NewValue};
+use crate::store::hash::{Hash, HashLimits, HashTable};
+use crate::store::list::{List, ListLimits};
+use crate::store::set::{Set, SetLimits, SetTable};
 use crate::store::stream::{Group, StreamId, StreamMeta, StreamParts};
-use crate::store::zset::{AddFlags, Added, Zset, ZsetTree};
+use crate::store::zset::{AddFlags, Added, Zset, ZsetLimits, ZsetTree};
 use crate::wire::rdb::{
     Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
     RDB_TYPE_HASH_ZIPLIST, RDB_TYPE_HASH_ZIPMAP, RDB_TYPE_LIST, RDB_TYPE_LIST_QUICKLIST,
@@ -31,10 +36,120 @@ use crate::wire::rdb::{
     RdbReader, RdbString, module_type_name_by_id,
 };
 
+/// Strings up to this length may be the decimal text of a 64-bit integer.
+const INT_TEXT_MAX: usize = 20;
 /// Elements that a table is made for at the most before they have come; beyond, it grows.
 const ROOM_MAX: usize = 1 << 22;
 /// Bytes that a different member of a large set takes in a file, about.
 const MEMBER_BYTES: u64 = 4;
+
+/// A value that was read and has no key yet.
+pub(crate) enum Loaded {
+    /// A string that is a canonical integer.
+    Int(i64),
+    /// Any other string.
+    Bytes(Vec<u8>),
+    Value(Value),
+    /// A collection without elements, which cannot be.
+    Empty,
+}
+
+impl Loaded {
+    /// As an entry takes it; `None` when it is [`Loaded::Empty`].
+    pub(crate) fn into_new_value(self, buf: &mut Vec<u8>) -> Option<NewValue<'_>> {
+        Some(match self {
+            Loaded::Int(n) => NewValue::Int(n),
+            Loaded::Bytes(bytes) => {
+                *buf = bytes;
+                NewValue::Bytes {
+                    bytes: buf,
+                    raw: false,
+                }
+            }
+            Loaded::Value(v) => NewValue::Value(v),
+            Loaded::Empty => return None,
+        })
+    }
+}
+
+/// What decides about the encodings of values that are read, and how closely they are looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct LoadLimits {
+    pub list: ListLimits,
+    pub set: SetLimits,
+    pub hash: HashLimits,
+    pub zset: ZsetLimits,
+    /// Everything is checked that can be (sanitize-dump-payload), not only what a crash or a wrong read could come of.
+    pub deep: bool,
+    /// Encodings that were checked so.
+    sanitizations: Cell<u64>,
+}
+
+impl LoadLimits {
+    pub(crate) fn new(config: &Config, deep: bool) -> LoadLimits {
+        LoadLimits {
+            list: ListLimits {
+                fill: config.list_max_listpack_size,
+                compress: config.list_compress_depth,
+                ..ListLimits::default()
+            },
+            set: SetLimits::new(config, Resize::Allow),
+            hash: HashLimits::new(config, Resize::Allow),
+            zset: ZsetLimits::new(config, Resize::Allow),
+            deep,
+            sanitizations: Cell::new(0),
+        }
+    }
+
+    /// How many encodings were checked in depth, for INFO's `dump_payload_sanitizations`.
+    pub(crate) fn sanitizations(&self) -> u64 {
+        self.sanitizations.get()
+    }
+
+    fn count_sanitization(&self) {
+        if self.deep {
+            self.sanitizations.set(self.sanitizations.get() + 1);
+        }
+    }
+}
+
+/// The integer that a string is stored as, if it is one (tryObjectEncoding).
+#[inline]
+fn as_integer(s: &RdbString<'_>) -> Option<i64> {
+    match *s {
+        RdbString::Int(n) => Some(n),
+        RdbString::Bytes(b) if b.len() <= INT_TEXT_MAX => string2ll(b),
+        RdbString::Bytes(_) => None,
+    }
+}
+
+/// Reads a value of type `rdb_type` straight into a new entry for `key`, without LRU information; `expire` is Unix
+/// milliseconds. A string's bytes are copied once. `None`: a collection without elements.
+///
+/// # Errors
+/// As [`rdb_load_object`].
+#[inline]
+pub(crate) fn rdb_load_entry<R: Read>(
+    r: &mut RdbReader<R>,
+    rdb_type: u8,
+    key: &[u8],
+    expire: Option<i64>,
+    limits: &LoadLimits,
+    poll: Poll<'_>,
+) -> Result<Option<Entry>, RdbError> {
+    if rdb_type != RDB_TYPE_STRING {
+        let loaded = rdb_load_object(r, rdb_type, limits, poll)?;
+        let mut buf = Vec::new();
+        let value = loaded.into_new_value(&mut buf);
+        return Ok(value.map(|v| Entry::new(key, v, expire)));
+    }
+    let s = r.read_string(poll)?;
+    let value = match (as_integer(&s), s) {
+        (Some(n), _) | (None, RdbString::Int(n)) => NewValue::Int(n),
+        (None, RdbString::Bytes(bytes)) => NewValue::Bytes { bytes, raw: false },
+    };
+    Ok(Some(Entry::new(key, value, expire)))
+}
 
 /// Reads a value of type `rdb_type` (rdbLoadObject).
 ///

@@ -6,103 +6,26 @@
 
 mod load;
 
-pub(crate) use load::rdb_load_object;
+pub(crate) use load::{LoadLimits, Loaded, rdb_load_entry, rdb_load_object};
 
-use std::cell::Cell;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
-use crate::base::num::string2ll;
-use crate::config::fields::Config;
 use crate::ds::listpack::LpValue;
 use crate::ds::quicklist::NodeRef;
-use crate::ds::table::Resize;
 use crate::store::entry::value::Value;
-use crate::store::entry::{Encoding, Entry, NewValue, Str, Type};
-use crate::store::hash::{Hash, HashLimits};
-use crate::store::list::{List, ListLimits};
-use crate::store::set::{Set, SetLimits};
+use crate::store::entry::{Encoding, Entry, Str, Type};
+use crate::store::hash::Hash;
+use crate::store::list::List;
+use crate::store::set::Set;
 use crate::store::stream::{StreamData, StreamId};
-use crate::store::zset::{Zset, ZsetLimits};
+use crate::store::zset::Zset;
 use crate::wire::rdb::{
-    Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
+    QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
     RDB_TYPE_LIST, RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_SET, RDB_TYPE_SET_INTSET,
     RDB_TYPE_SET_LISTPACK, RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2,
     RDB_TYPE_STREAM_LISTPACKS_3, RDB_TYPE_STRING, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK,
-    RdbError, RdbReader, RdbString, RdbWriter,
+    RdbWriter,
 };
-
-/// Strings up to this length may be the decimal text of a 64-bit integer.
-const INT_TEXT_MAX: usize = 20;
-
-/// A value that was read and has no key yet.
-pub(crate) enum Loaded {
-    /// A string that is a canonical integer.
-    Int(i64),
-    /// Any other string.
-    Bytes(Vec<u8>),
-    Value(Value),
-    /// A collection without elements, which cannot be.
-    Empty,
-}
-
-impl Loaded {
-    /// As an entry takes it; `None` when it is [`Loaded::Empty`].
-    pub(crate) fn into_new_value(self, buf: &mut Vec<u8>) -> Option<NewValue<'_>> {
-        Some(match self {
-            Loaded::Int(n) => NewValue::Int(n),
-            Loaded::Bytes(bytes) => {
-                *buf = bytes;
-                NewValue::Bytes {
-                    bytes: buf,
-                    raw: false,
-                }
-            }
-            Loaded::Value(v) => NewValue::Value(v),
-            Loaded::Empty => return None,
-        })
-    }
-}
-
-/// What decides about the encodings of values that are read, and how closely they are looked at.
-#[derive(Clone, Debug)]
-pub(crate) struct LoadLimits {
-    pub list: ListLimits,
-    pub set: SetLimits,
-    pub hash: HashLimits,
-    pub zset: ZsetLimits,
-    /// Everything is checked that can be (sanitize-dump-payload), not only what a crash or a wrong read could come of.
-    pub deep: bool,
-    /// Encodings that were checked so.
-    sanitizations: Cell<u64>,
-}
-
-impl LoadLimits {
-    pub(crate) fn new(config: &Config, deep: bool) -> LoadLimits {
-        LoadLimits {
-            list: ListLimits {
-                fill: config.list_max_listpack_size,
-                compress: config.list_compress_depth,
-                ..ListLimits::default()
-            },
-            set: SetLimits::new(config, Resize::Allow),
-            hash: HashLimits::new(config, Resize::Allow),
-            zset: ZsetLimits::new(config, Resize::Allow),
-            deep,
-            sanitizations: Cell::new(0),
-        }
-    }
-
-    /// How many encodings were checked in depth, for INFO's `dump_payload_sanitizations`.
-    pub(crate) fn sanitizations(&self) -> u64 {
-        self.sanitizations.get()
-    }
-
-    fn count_sanitization(&self) {
-        if self.deep {
-            self.sanitizations.set(self.sanitizations.get() + 1);
-        }
-    }
-}
 
 /// The first version whose readers know listpacks (Redis 7.0), and sets of them and the active time of consumers (7.2).
 const RDB_VERSION_LISTPACK: u16 = 10;
@@ -281,58 +204,22 @@ fn rdb_save_list<W: Write>(w: &mut RdbWriter<W>, list: &List) -> io::Result<()> 
     Ok(())
 }
 
-/// The integer that a string is stored as, if it is one (tryObjectEncoding).
-#[inline]
-fn as_integer(s: &RdbString<'_>) -> Option<i64> {
-    match *s {
-        RdbString::Int(n) => Some(n),
-        RdbString::Bytes(b) if b.len() <= INT_TEXT_MAX => string2ll(b),
-        RdbString::Bytes(_) => None,
-    }
-}
-
-/// Reads a value of type `rdb_type` straight into a new entry for `key`, without LRU information; `expire` is Unix
-/// milliseconds. A string's bytes are copied once. `None`: a collection without elements.
-///
-/// # Errors
-/// As [`rdb_load_object`].
-#[inline]
-pub(crate) fn rdb_load_entry<R: Read>(
-    r: &mut RdbReader<R>,
-    rdb_type: u8,
-    key: &[u8],
-    expire: Option<i64>,
-    limits: &LoadLimits,
-    poll: Poll<'_>,
-) -> Result<Option<Entry>, RdbError> {
-    if rdb_type != RDB_TYPE_STRING {
-        let loaded = rdb_load_object(r, rdb_type, limits, poll)?;
-        let mut buf = Vec::new();
-        let value = loaded.into_new_value(&mut buf);
-        return Ok(value.map(|v| Entry::new(key, v, expire)));
-    }
-    let s = r.read_string(poll)?;
-    let value = match (as_integer(&s), s) {
-        (Some(n), _) | (None, RdbString::Int(n)) => NewValue::Int(n),
-        (None, RdbString::Bytes(bytes)) => NewValue::Bytes { bytes, raw: false },
-    };
-    Ok(Some(Entry::new(key, value, expire)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::random::Prng;
+    use crate::config::fields::Config;
     use crate::ds::field::FieldValue;
     use crate::ds::listpack::Listpack;
     use crate::ds::quicklist::End;
     use crate::ds::ziplist::tests::ziplist;
+    use crate::store::entry::NewValue;
     use crate::store::rewrite::rewrite_object;
     use crate::store::stream::{NodeLimits, Stream};
     use crate::store::zset::AddFlags;
     use crate::wire::rdb::{
         RDB_TYPE_HASH_ZIPLIST, RDB_TYPE_LIST_QUICKLIST, RDB_TYPE_LIST_ZIPLIST,
-        RDB_TYPE_ZSET_ZIPLIST, RdbErrorKind, RdbWriterOptions, no_poll,
+        RDB_TYPE_ZSET_ZIPLIST, RdbError, RdbErrorKind, RdbReader, RdbWriterOptions, no_poll,
     };
 
     fn limits() -> LoadLimits {

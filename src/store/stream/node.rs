@@ -13,9 +13,18 @@
 //! What is read here may come from a file: it has passed [`stream_validate_listpack_integrity`], but its counts and ids may
 //! still lie. So every step may end early, and nothing is added up unchecked. Nothing is known here of the stream around.
 
-use super::{NodeLimits, STREAM_LISTPACK_MAX_SIZE};
 use crate::ds::idmap::StreamId;
 use crate::ds::listpack::{Iter, Listpack, LpPos, LpValue, Tail, validate_integrity};
+
+/// Bytes that a node, and so the fields and values of one entry, may have at the most (STREAM_LISTPACK_MAX_SIZE).
+pub(super) const STREAM_LISTPACK_MAX_SIZE: usize = 1 << 30;
+
+/// When a node is full (stream-node-max-bytes, stream-node-max-entries); 0 is no limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeLimits {
+    pub max_bytes: usize,
+    pub max_entries: i64,
+}
 
 /// The entry is deleted (STREAM_ITEM_FLAG_DELETED).
 pub(super) const ITEM_DELETED: i64 = 1;

@@ -53,7 +53,11 @@ mod tests {
         let codes = read_functions(&payload);
         assert_eq!(
             codes,
-            Ok(vec![b"#!lua name=a\n".to_vec(), b"123".to_vec(), Vec::new()])
+            Ok(vec![
+                b"#!lua name=a\n".to_vec(),
+                b"123".to_vec(),
+                Vec::new()
+            ])
         );
         for cut in 1..payload.len() {
             // Between two libraries it is whole.

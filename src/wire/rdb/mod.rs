@@ -1,6 +1,6 @@
 //! The RDB file format: versions 1 to 11 are read, 9 to 11 are written.
 //!
-//! Owns the layout ([`format`]), a writer and a reader of its primitives and records ([`write`], [`read`]), a look at
+//! Owns the layout ([`mod@format`]), a writer and a reader of its primitives and records ([`mod@write`], [`read`]), a look at
 //! header and checksum of bytes that pass by ([`frame`]), and the framing of DUMP payloads. Must not know the store, files or processes: what a hash looks like in memory, and when a
 //! save runs, is decided above. Source: rdb.c, rdb.h and cluster.c (DUMP, RESTORE) of Redis 7.2.
 
@@ -16,8 +16,8 @@ mod tests;
 
 pub(crate) use error::{RdbError, RdbErrorKind};
 pub(crate) use format::*;
-pub(crate) use functions::{push_function, read_functions};
 pub(crate) use frame::{FrameCheck, parse_header};
+pub(crate) use functions::{push_function, read_functions};
 pub(crate) use read::{Poll, PollPoint, RdbChecksum, RdbReader, RdbRecord, RdbString, no_poll};
 pub(crate) use write::{Paced, RdbWriter, RdbWriterOptions};
 

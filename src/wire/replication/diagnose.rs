@@ -602,7 +602,7 @@ mod tests {
                 "the master writes RDB version 12, this server reads up to 11",
             ),
             (
-                unloadable(Unloadable::Function),
+                unloadable(Unloadable::Function("Engine 'x' not found")),
                 Stage::Load,
                 "a function library",
             ),

@@ -5,12 +5,12 @@
 //! worse than lost ones; these rules follow from it:
 //!
 //! - A place where reading can begin again starts a chain of [`search::CHAIN`] keys with different names, nearly all of them
-//!   texts, or of [`search::BINARY_CHAIN`], each value checked in depth, or a chain that reaches the end mark exactly at the
+//!   texts, or of `search::BINARY_CHAIN`, each value checked in depth, or a chain that reaches the end mark exactly at the
 //!   end of the file.
 //! - The first key after such a place is given up: what precedes it (an expiry, half a name) may be lost. Only if the place
 //!   begins with the selection of a database and its sizes it is whole. Where other chains begin within it or the next,
 //!   everything is given up until all of them agree.
-//! - A key whose value does not tell its own end (see [`Strength`]) counts only when enough of what follows it is sound, so
+//! - A key whose value does not tell its own end (see [`record::Strength`]) counts only when enough of what follows it is sound, so
 //!   the key right before the damage is given up, too: its length may be what is wrong.
 //! - Which database the keys after the damage belong to is known if the selection of another one cannot have been lost: the
 //!   file says how many keys each database has, and databases come in the order of their numbers. Else the keys up to the
@@ -25,6 +25,7 @@
 //! and once to copy; looking for places to go on reads at most [`search::FACTOR`] times the file and [`search::MORE`] bytes,
 //! whatever is in it. Memory: one value, and some 30 bytes a key for their names' fingerprints.
 
+mod findings;
 mod output;
 mod record;
 mod search;
@@ -36,11 +37,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 
+use self::findings::Findings;
 use self::output::{drop_duplicates, write_output};
 use self::walk::Salvage;
-use super::rdb::rdb_type_string;
 use super::shown;
-use crate::base::split_args::sdscatrepr;
 use crate::base::sys::{fsync_file_dir, path_of, strerror};
 use crate::wire::rdb::RdbChecksum;
 
@@ -48,73 +48,6 @@ use crate::wire::rdb::RdbChecksum;
 pub(crate) const EXIT_FAILED: i32 = 2;
 /// A new file is there, and something of the old one is not in it.
 const EXIT_LOST: i32 = 1;
-/// Bytes of a lost key's name that are shown, and lost keys that are named per place.
-const NAME_MAX: usize = 100;
-const NAMES_MAX: usize = 20;
-
-/// Bytes to be copied: records of one database, or of none.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Piece {
-    start: u64,
-    end: u64,
-    db: Option<u64>,
-    keys: u64,
-    expires: u64,
-}
-
-/// Bytes that are not copied.
-#[derive(PartialEq, Eq, Debug)]
-struct Loss {
-    start: u64,
-    end: u64,
-    db: Option<u64>,
-    reason: String,
-    /// Keys that were in there, as they are shown, and how many more.
-    names: Vec<String>,
-    more_names: u64,
-}
-
-impl Loss {
-    fn new(start: u64, end: u64, db: Option<u64>, reason: String) -> Loss {
-        Loss {
-            start,
-            end,
-            db,
-            reason,
-            names: Vec::new(),
-            more_names: 0,
-        }
-    }
-
-    fn name(&mut self, name: &[u8], rdb_type: u8) {
-        if self.names.len() >= NAMES_MAX {
-            self.more_names += 1;
-            return;
-        }
-        let mut text = Vec::new();
-        sdscatrepr(&mut text, &name[..name.len().min(NAME_MAX)]);
-        if name.len() > NAME_MAX {
-            text.extend_from_slice(b"...");
-        }
-        self.names
-            .push(format!("{} ({})", shown(&text), rdb_type_string(rdb_type)));
-    }
-}
-
-/// All that a file has.
-#[derive(Default)]
-struct Findings {
-    version: u16,
-    pieces: Vec<Piece>,
-    losses: Vec<Loss>,
-    checksum: Option<RdbChecksum>,
-    /// The structure is sound, yet the checksum is wrong.
-    checksum_is_wrong: bool,
-    /// Bytes behind the end mark.
-    trailing: u64,
-    /// Keys of database 0, as long as nothing says otherwise.
-    presumed: u64,
-}
 
 /// Lists what was lost, and counts.
 fn report(out: &mut dyn Write, found: &Findings) -> io::Result<()> {

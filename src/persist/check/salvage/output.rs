@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use sha1::{Digest, Sha1};
 
+use super::findings::{Findings, Loss, Piece};
 use super::record::{Part, read_full_at};
-use super::{Findings, Loss, Piece};
 use crate::wire::rdb::{
     RDB_MAGIC, RDB_OPCODE_EOF, RDB_VERSION_CHECKSUM, RdbError, RdbReader, RdbRecord, RdbWriter,
     RdbWriterOptions, no_poll,

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use super::findings::{Findings, Loss, Piece};
 use super::record::{Item, Kind, Part, Strength, next_item};
 use super::search::Search;
-use super::{Findings, Loss, Piece};
 use crate::config::fields::Config;
 use crate::store::rdb_value::LoadLimits;
 use crate::wire::rdb::{

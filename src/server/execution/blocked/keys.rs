@@ -14,9 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::base::long_double::string2ld;
 use crate::base::num::{string2d_range, string2ll};
 use crate::server::Server;
-use crate::server::clients::flags::{
-    CLIENT_BLOCKED, CLIENT_DENY_BLOCKING, CLIENT_MASTER, ClientId,
-};
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::block::Waiting;
 use crate::server::execution::block::{Block, BlockType};
@@ -218,7 +216,9 @@ impl Server {
     #[inline]
     pub(crate) fn is_blocking_denied(&self, cid: ClientId) -> bool {
         let c = self.clients.get(cid);
-        c.is_none_or(|c| c.flags & (CLIENT_DENY_BLOCKING | CLIENT_MASTER) != 0 || c.conn.is_none())
+        c.is_none_or(|c| {
+            c.has(ClientFlags::DENY_BLOCKING | ClientFlags::MASTER) || c.conn.is_none()
+        })
     }
 
     /// Blocks the client until one of `keys` holds a value of the kind that it waits for, or until `timeout` (unix ms, 0:
@@ -422,7 +422,7 @@ impl Server {
                 wire.append(&mut c.querybuf);
                 c.querybuf = wire;
             }
-            Some(c) if c.has(CLIENT_BLOCKED) => {
+            Some(c) if c.has(ClientFlags::BLOCKED) => {
                 // It waits on; what it took so far is not forgotten.
                 if let Some(again) = c.block.as_mut().and_then(|b| b.waiting.as_mut()) {
                     again.duration = again.duration.saturating_add(w.duration);

@@ -5,11 +5,11 @@
 //!
 //! Must not know: any particular command. What its specs cannot tell, a command's `get_keys` does.
 
-use std::fmt;
-
 use bitflags::bitflags;
 
-use super::{BeginSearch, Command, FindKeys, KeyFlags, KeySpec};
+use super::flags::KeyFlags;
+use super::key_refs::{GetKeysError, KeyRefs};
+use super::row::{BeginSearch, Command, FindKeys, KeySpec};
 use crate::base::num::string2ll;
 use crate::server::execution::args::Argv;
 
@@ -24,67 +24,6 @@ impl<A: Argv + ?Sized> Argv for ByRef<'_, A> {
         self.0.arg(i)
     }
 }
-
-/// A key among the arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KeyRef {
-    /// Which argument; always within the vector that was searched.
-    pub pos: usize,
-    pub flags: KeyFlags,
-}
-
-/// Where keys are collected; keeps its memory from one search to the next.
-#[derive(Debug, Default)]
-pub(crate) struct KeyRefs {
-    refs: Vec<KeyRef>,
-}
-
-impl KeyRefs {
-    pub(crate) fn clear(&mut self) {
-        self.refs.clear();
-    }
-
-    pub(crate) fn push(&mut self, pos: usize, flags: KeyFlags) {
-        self.refs.push(KeyRef { pos, flags });
-    }
-}
-
-impl std::ops::Deref for KeyRefs {
-    type Target = [KeyRef];
-    fn deref(&self) -> &[KeyRef] {
-        &self.refs
-    }
-}
-
-/// Why the keys of a call cannot be told. The texts are those of COMMAND GETKEYS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GetKeysError {
-    InvalidCommand,
-    NoKeyArguments,
-    InvalidNumberOfArguments,
-    InvalidArguments,
-}
-
-impl GetKeysError {
-    pub(crate) const fn message(self) -> &'static str {
-        match self {
-            GetKeysError::InvalidCommand => "Invalid command specified",
-            GetKeysError::NoKeyArguments => "The command has no key arguments",
-            GetKeysError::InvalidNumberOfArguments => {
-                "Invalid number of arguments specified for command"
-            }
-            GetKeysError::InvalidArguments => "Invalid arguments specified for command",
-        }
-    }
-}
-
-impl fmt::Display for GetKeysError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message())
-    }
-}
-
-impl std::error::Error for GetKeysError {}
 
 bitflags! {
     /// What a search takes besides true keys of complete and valid specs (db.h, KeySearch::*).
@@ -254,7 +193,7 @@ fn find_keyword(argv: &(impl Argv + ?Sized), keyword: &str, start_from: i64) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{GetKeysProc, Group};
+    use super::super::row::{GetKeysProc, Group};
     use super::*;
     use crate::server::execution::args::ArgvTail;
 

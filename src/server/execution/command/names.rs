@@ -1,8 +1,20 @@
-//! From a name to a command, in any case and without a copy.
+//! What a command is called: its number in the running server, and the way from a name to it, in any case and without a
+//! copy.
 
 use std::borrow::Cow;
 
-use super::{CommandId, NONE};
+/// A command or subcommand of the running server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct CommandId(pub u16);
+
+/// "No command", "no parent", "no name to compare": an id that is never given out.
+pub(super) const NONE: u16 = u16::MAX;
+
+impl CommandId {
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
 
 /// A name that leads to a command.
 #[derive(Clone, Debug)]

@@ -6,7 +6,17 @@
 //! Must not know: any particular command, and how a row is shown.
 
 use super::flags::{AclCategories, ArgFlags, CommandFlags, DocFlags, KeyFlags};
-use super::{GetKeysProc, Proc};
+use super::key_refs::{GetKeysError, KeyRefs};
+use crate::server::Server;
+use crate::server::clients::flags::ClientId;
+use crate::server::execution::args::{Args, Argv};
+
+/// What runs a command.
+pub(crate) type Proc = fn(&mut Server, ClientId, &Args);
+
+/// Finds the keys of a command whose key specs do not tell all; appends to the `KeyRefs`. Called with an argument vector
+/// of any length and content.
+pub(crate) type GetKeysProc = fn(&dyn Argv, &mut KeyRefs) -> Result<(), GetKeysError>;
 
 /// Where the keys of a spec begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
