@@ -9,7 +9,7 @@ use crate::base::num::{LONG_STR_SIZE, double2ll, ll2string};
 use crate::script::cache::sha1hex;
 use crate::script::convert::{push_error, push_reply, to_integer};
 use crate::script::libraries::{self, LibraryHost, LibraryState};
-use crate::script::lua::{Call, Kind, Lua, Raise, Returned};
+use crate::script::lua::{Call, Kind, Lua, Raise, Returned, Value};
 use crate::server::execution::args::Args;
 use crate::server::execution::propagate::Propagate;
 use crate::server::{REDIS_VERSION, REDIS_VERSION_NUM, Server};
@@ -106,13 +106,13 @@ fn take_words(call: &mut Call<Server>) -> Result<(Vec<u8>, Vec<Span>), &'static 
     spans.clear();
     for i in 1..=n {
         let start = text.len();
-        if let Some(word) = call.bytes(i) {
-            text.extend_from_slice(word);
-        } else if let (Kind::Number, Some(number)) = (call.kind(i), call.number(i)) {
-            push_number(&mut text, number);
-        } else {
-            give_words(call, text, spans);
-            return Err(NO_STRING);
+        match call.look(i) {
+            Value::String(word) => text.extend_from_slice(word),
+            Value::Number(number) => push_number(&mut text, number),
+            _ => {
+                give_words(call, text, spans);
+                return Err(NO_STRING);
+            }
         }
         let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(text.len())) else {
             give_words(call, Vec::new(), spans);

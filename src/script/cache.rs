@@ -15,6 +15,7 @@ use slab::Slab;
 use crate::ds::table::KeyHasher;
 use crate::script::flags::ScriptFlags;
 use crate::script::lua::Kept;
+use crate::script::source::Locals;
 
 /// Scripts that EVAL alone has brought, at most (LRU_LIST_LENGTH of later versions).
 pub(crate) const EVAL_SCRIPTS_MAX: usize = 500;
@@ -29,7 +30,9 @@ pub(crate) struct Script {
     pub flags: ScriptFlags,
     /// In EVAL's machine.
     pub function: Kept,
-    /// It may read KEYS or ARGV.
+    /// What it takes as arguments.
+    pub locals: Locals,
+    /// It may read the globals KEYS or ARGV.
     pub uses_words: bool,
     /// SCRIPT LOAD has brought it too: it stays.
     pub loaded: bool,
@@ -120,18 +123,23 @@ impl ScriptCache {
         sha: Sha,
         body: &[u8],
         flags: ScriptFlags,
-        function: Kept,
+        (function, locals): (Kept, Locals),
         loaded: bool,
     ) -> usize {
         let has = |word: &[u8]| memchr::memmem::find(body, word).is_some();
-        let words: [&[u8]; 5] = [b"KEYS", b"ARGV", b"load", b"_G", b"fenv"];
+        // By these a global can be reached that is not named.
+        let hidden: [&[u8]; 3] = [b"load", b"_G", b"fenv"];
+        let uses_words = !locals.keys && has(b"KEYS")
+            || !locals.argv && has(b"ARGV")
+            || hidden.into_iter().any(has);
         self.clock += 1;
         let script = Script {
             sha: Rc::from(&sha[..]),
             body: Rc::from(body),
             flags,
             function,
-            uses_words: words.into_iter().any(has),
+            locals,
+            uses_words,
             loaded,
             used: self.clock,
         };

@@ -4,7 +4,7 @@
 //! is cut: there the value is nil, or the reply an error.
 
 use crate::base::num::string2ll;
-use crate::script::lua::{Kind, Stack};
+use crate::script::lua::{Kind, Stack, Value};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 
@@ -220,36 +220,31 @@ impl Server {
     /// Replies to `cid` with the value on top of the stack, which is taken. `resp` is what the script has set with
     /// `redis.setresp`.
     pub(super) fn lua_reply_to_redis_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack) {
-        if !stack.has_room(8) {
-            stack.pop(1);
-            self.add_reply_error(cid, "reached lua stack limit");
-            return;
-        }
-        match stack.kind(-1) {
-            Kind::String => {
-                if let Some(text) = stack.bytes(-1) {
-                    self.clients.add_reply_bulk(cid, text);
-                }
-            }
-            Kind::Boolean => match (stack.truth(-1), resp) {
+        match stack.look(-1) {
+            Value::String(text) => self.clients.add_reply_bulk(cid, text),
+            Value::Boolean(truth) => match (truth, resp) {
                 (truth, 3) => self.clients.add_reply_bool(cid, truth),
                 (true, _) => self.add_reply_long_long(cid, 1),
                 (false, _) => self.add_reply_null(cid),
             },
-            Kind::Number => {
-                let n = stack.number(-1).unwrap_or(0.0);
-                self.add_reply_long_long(cid, to_integer(n));
-            }
-            Kind::Table => return self.table_reply(cid, resp, stack),
-            _ => self.add_reply_null(cid),
+            Value::Number(n) => self.clients.add_reply_long_long(cid, to_integer(n)),
+            Value::Table => return self.table_reply(cid, resp, stack),
+            Value::Nil | Value::Other => self.add_reply_null(cid),
         }
         stack.pop(1);
     }
 
     fn table_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack) {
+        if !stack.has_room(8) {
+            stack.pop(1);
+            self.add_reply_error(cid, "reached lua stack limit");
+            return;
+        }
         let table = stack.top();
         // Most tables are arrays: one look tells that none of the names below is there.
-        if stack.get_raw_field(table, b"err") == Kind::String {
+        if stack.is_plain_array(table) {
+            self.array_reply(cid, resp, stack, table);
+        } else if stack.get_raw_field(table, b"err") == Kind::String {
             let info = error_info(stack, table);
             let text = info.text.unwrap_or_default();
             let text = [b"-", c_string(&text)].concat();
@@ -326,12 +321,7 @@ impl Server {
     fn array_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack, table: i32) {
         stack.truncate(table);
         // The first nil ends it, which need not be where the table's own length ends.
-        let mut n = 0;
-        while stack.get_raw_index(table, n + 1) != Kind::Nil {
-            stack.pop(1);
-            n += 1;
-        }
-        stack.pop(1);
+        let n = stack.sequence_len(table);
         self.add_reply_array_len(cid, n as usize);
         for i in 1..=n {
             stack.get_raw_index(table, i);

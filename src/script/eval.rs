@@ -8,6 +8,7 @@ use crate::script::cache::{as_sha, sha1hex};
 use crate::script::flags::{Engine, ScriptFlags, script_flags_to_cmd_flags};
 use crate::script::machine::{Machine, USER_SCRIPT};
 use crate::script::run::Invocation;
+use crate::script::source::Locals;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
@@ -112,7 +113,7 @@ impl Server {
             }
         };
         // The line's end stays, so that lines keep their numbers.
-        let function = match machine.compile(&body[shebang..], USER_SCRIPT) {
+        let function = match machine.compile(&body[shebang..], USER_SCRIPT, true) {
             Ok(function) => function,
             Err(problem) => {
                 let text = [b"Error compiling script (new function): ", &problem[..]].concat();
@@ -190,13 +191,26 @@ impl Server {
     ) -> Box<Machine> {
         let script = self.scripts.cache.get(i);
         let (function, name, flags) = (script.function, script.sha.clone(), script.flags);
-        if script.uses_words {
+        let (locals, global) = (script.locals, script.uses_words);
+        if locals.keys || global {
             machine.push_words(args, 3, keys);
+        } else {
+            machine.lua.push_nil();
+        }
+        if locals.argv || global {
             machine.push_words(args, 3 + keys, args.len() - 3 - keys);
+        } else {
+            machine.lua.push_nil();
+        }
+        if global {
             machine.set_words();
         } else {
             machine.forget_words();
         }
+        if locals == Locals::default() {
+            machine.lua.truncate(0);
+        }
+        machine.push_redis(locals);
         self.run_script(
             machine,
             &function,

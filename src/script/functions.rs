@@ -27,9 +27,9 @@ impl Server {
     ) -> Result<Library, Problem> {
         let (name, line) = extract_metadata(code)?;
         machine.set_loading(true);
-        let compiled = machine.compile(&code[line..], USER_FUNCTION);
-        let chunk = match compiled {
-            Ok(chunk) => chunk,
+        let compiled = machine.compile(&code[line..], USER_FUNCTION, false);
+        let (chunk, locals) = match compiled {
+            Ok(compiled) => compiled,
             Err(problem) => {
                 machine.set_loading(false);
                 return Err(format!("Error compiling function: {}", shown(&problem)));
@@ -41,6 +41,11 @@ impl Server {
             ends_us: (!unlimited).then_some(now + LOAD_TIMEOUT_US),
         });
         let timeout = (!unlimited).then_some(LOAD_TIMEOUT_US);
+        if locals.redis {
+            machine.lua.push_nil();
+            machine.lua.push_nil();
+            machine.push_redis(locals);
+        }
         let result = machine.call(self, &chunk, now, timeout);
         machine.lua.drop_kept(chunk);
         machine.set_loading(false);

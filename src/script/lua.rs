@@ -55,6 +55,18 @@ pub(crate) enum Kind {
     Other,
 }
 
+/// A value, looked at once.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Value<'s> {
+    /// Nil, or no value at this place.
+    Nil,
+    Boolean(bool),
+    Number(f64),
+    String(&'s [u8]),
+    Table,
+    Other,
+}
+
 /// An error that a function of ours ends with.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Raise {
@@ -587,6 +599,28 @@ impl Stack {
         unsafe { ffi::lua_replace(self.raw(), self.value(i)) };
     }
 
+    /// The value at `i`.
+    #[inline]
+    pub(crate) fn look(&self, i: i32) -> Value<'_> {
+        let i = self.readable(i);
+        // SAFETY: the index may be read, as what it is; a string lives at least until the stack changes, for which the borrow
+        // has to end.
+        unsafe {
+            match ffi::lua_type(self.raw(), i) {
+                ffi::LUA_TNIL | ffi::LUA_TNONE => Value::Nil,
+                ffi::LUA_TBOOLEAN => Value::Boolean(ffi::lua_toboolean(self.raw(), i) != 0),
+                ffi::LUA_TNUMBER => Value::Number(ffi::lua_tonumber(self.raw(), i)),
+                ffi::LUA_TSTRING => {
+                    let mut len = 0;
+                    let p = ffi::lua_tolstring(self.raw(), i, &raw mut len);
+                    Value::String(std::slice::from_raw_parts(p.cast(), len))
+                }
+                ffi::LUA_TTABLE => Value::Table,
+                _ => Value::Other,
+            }
+        }
+    }
+
     // Reading ----------------------------------------------------------------------------------------------------------
 
     /// A string's bytes; nothing else is one.
@@ -684,6 +718,40 @@ impl Stack {
         // SAFETY: a table, a key that it takes, and a value.
         unsafe { ffi::lua_rawset(self.raw(), self.table(t)) };
         true
+    }
+
+    /// How many elements of table `t` follow each other from 1 on.
+    pub(crate) fn sequence_len(&mut self, t: i32) -> i32 {
+        let (t, top) = (self.table(t), self.top());
+        let t = if t < 0 { top + t + 1 } else { t };
+        for n in 1.. {
+            // SAFETY: a table; the one value that is pushed is taken again.
+            let last = unsafe {
+                ffi::lua_rawgeti_(self.raw(), t, n);
+                let last = ffi::lua_type(self.raw(), -1) == ffi::LUA_TNIL;
+                ffi::lua_settop(self.raw(), top);
+                last
+            };
+            if last {
+                return n - 1;
+            }
+        }
+        i32::MAX
+    }
+
+    /// Whether table `t` has nothing but elements that follow each other from 1 on; a table with more may be said to have it.
+    pub(crate) fn is_plain_array(&mut self, t: i32) -> bool {
+        let t = if t < 0 { self.top() + t + 1 } else { t };
+        match self.len(t) {
+            0 => self.push_nil(),
+            n => self.push_number(n as f64),
+        }
+        // Its length is an index of it, and so a key.
+        let more = self.next(t);
+        if more {
+            self.pop(2);
+        }
+        !more
     }
 
     /// Takes the value on top as element `n` of table `t`.

@@ -9,7 +9,7 @@ use crate::base::log::Level;
 use crate::script::convert::{ErrorInfo, error_info};
 use crate::script::flags::Engine;
 use crate::script::lua::{Call, Failure, Kept, Kind, Lua, Returned};
-use crate::script::source::keep_frames;
+use crate::script::source::{Locals, prepare};
 use crate::server::Server;
 use crate::server::execution::args::Args;
 use crate::server_log;
@@ -27,6 +27,8 @@ pub(crate) struct Machine {
     globals: Kept,
     /// What scripts have as their environment.
     environment: Kept,
+    /// `redis`, `redis.call` and `redis.pcall`, for those who have them as locals.
+    redis: [Kept; 3],
     /// Called with true before a library loads, with false behind it.
     loading: Option<Kept>,
     /// KEYS or ARGV are set.
@@ -52,7 +54,8 @@ impl Machine {
             );
             return None;
         };
-        let loading = (results == 3).then(|| lua.keep());
+        let loading = (results == 6).then(|| lua.keep());
+        let redis = [lua.keep(), lua.keep(), lua.keep()];
         let globals = lua.keep();
         let environment = lua.keep();
         lua.push_function(error_handler);
@@ -67,20 +70,30 @@ impl Machine {
             handler,
             globals,
             environment,
+            redis,
             loading,
             has_words: false,
         })
     }
 
-    /// Compiles `code` into a function that is kept.
-    pub(crate) fn compile(&mut self, code: &[u8], name: &CStr) -> Result<Kept, Vec<u8>> {
-        let kept = keep_frames(code);
-        let done = kept.is_some_and(|code| self.lua.compile(&code, name).is_ok());
-        if !done {
-            // Errors are about the text as it is.
-            self.lua.compile(code, name)?;
-        }
-        Ok(self.lua.keep())
+    /// Compiles `code`, a script's body or a library, into a function that is kept, and says which arguments it takes.
+    pub(crate) fn compile(
+        &mut self,
+        code: &[u8],
+        name: &CStr,
+        body: bool,
+    ) -> Result<(Kept, Locals), Vec<u8>> {
+        let source = prepare(code, body);
+        let prepared = source.filter(|s| self.lua.compile(&s.text, name).is_ok());
+        let locals = match prepared {
+            Some(source) => source.locals,
+            None => {
+                // Errors are about the text as it is.
+                self.lua.compile(code, name)?;
+                Locals::default()
+            }
+        };
+        Ok((self.lua.keep(), locals))
     }
 
     /// Gives the function its environment back, after a script that has changed one.
@@ -100,27 +113,44 @@ impl Machine {
         }
     }
 
-    /// Sets the globals KEYS and ARGV, from two tables on the stack, which are taken.
+    /// Pushes what stands behind KEYS and ARGV in the arguments of a function with `locals`.
+    pub(crate) fn push_redis(&mut self, locals: Locals) {
+        if locals.redis {
+            // Kept from the top of the stack downwards.
+            for kept in self.redis.iter().rev() {
+                self.lua.push_kept(kept);
+            }
+        }
+    }
+
+    /// Sets the globals KEYS and ARGV to the two tables on the stack, which stay there.
     pub(crate) fn set_words(&mut self) {
         self.has_words = true;
         self.lua.push_kept(&self.globals);
-        self.lua.insert(1);
-        self.lua.set_raw_field(1, b"ARGV");
-        self.lua.set_raw_field(1, b"KEYS");
-        self.lua.truncate(0);
+        for (place, name) in [(1, &b"KEYS"[..]), (2, b"ARGV")] {
+            self.lua.push_copy(place);
+            self.lua.set_raw_field(3, name);
+        }
+        self.lua.truncate(2);
     }
 
-    /// KEYS and ARGV are made when somebody asks for them.
+    /// No script finds the globals of another.
+    #[inline]
     pub(crate) fn forget_words(&mut self) {
-        if !std::mem::take(&mut self.has_words) {
-            return;
+        if std::mem::take(&mut self.has_words) {
+            self.clear_words();
         }
+    }
+
+    #[cold]
+    fn clear_words(&mut self) {
+        let top = self.lua.top();
         self.lua.push_kept(&self.globals);
         for name in [&b"KEYS"[..], b"ARGV"] {
             self.lua.push_nil();
-            self.lua.set_raw_field(1, name);
+            self.lua.set_raw_field(top + 1, name);
         }
-        self.lua.truncate(0);
+        self.lua.truncate(top);
     }
 
     /// Calls `function` with the values on the stack. The result, or the error, is the one value on it; nothing when the script

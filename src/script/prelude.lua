@@ -302,7 +302,7 @@ real_globals._G = globals
 shown[globals] = protect(missing)
 
 if not function_engine then
-  return globals, real_globals
+  return globals, real_globals, shown_redis, redis.call, redis.pcall
 end
 
 -- Functions -------------------------------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ shown[environment] = protect({})
 real_globals._G = environment
 globals = environment
 
-return environment, real_globals, function(loading)
+return environment, real_globals, shown_redis, redis.call, redis.pcall, function(loading)
   reads.__index = loading and loading_globals or real_globals
   real[environment] = loading and loading_globals or real_globals
 end

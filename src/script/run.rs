@@ -274,8 +274,10 @@ impl Server {
     /// Runs a command of the running script; the script client's output is its reply. The error: it was refused
     /// (scriptCall).
     pub(super) fn script_call(&mut self, args: &Args) -> Result<(), Refusal> {
-        let Some(client) = self.scripts.client else {
-            return Err("a script without its client".into());
+        let Some(client) = self.scripts.client.filter(|_| self.scripts.run.is_some()) else {
+            // A library that loads, whose `redis` has no such function.
+            let text = "Script attempted to access nonexistent global variable 'call'";
+            return Err(text.into());
         };
         let id = match self.script_command(args) {
             Ok(id) => id,

@@ -1,16 +1,29 @@
-//! A script's text before it is compiled.
+//! A script's text before it is compiled: what is changed in it, so that it costs less and errors have their lines.
 //!
-//! The machine replaces the frame of a function that returns what another one returns (`return redis.call(...)`), and with it the
-//! line that errors are told with. In the script's own body nobody but us sees what is returned, and of that the first value only.
-//! So there `return f()` becomes `return f(),nil`, which is no such call. Lines stay as they are.
+//! - The machine replaces the frame of a function that returns what another one returns (`return redis.call(...)`), and with it the
+//!   line that errors are told with. In the script's own body nobody but us sees what is returned, and of that the first value only.
+//!   So there `return f()` becomes `return f(),nil`, which is no such call.
+//! - Globals are seen through two tables, and each look costs a call into the machine. So `redis`, `KEYS` and `ARGV` become
+//!   locals of the body, and `redis.call` one of its own. They are the body's arguments ([`Locals`]).
+//!
+//! Lines stay as they are. What is not plainly such a use is left alone: a name that is assigned to, or given to something else, keeps
+//! its meaning. A text that is not understood stays as it is, and the compiler says what is wrong with it.
 
-/// What stands at a place of the text.
-#[derive(PartialEq, Eq, Debug)]
-enum Token<'a> {
-    Word(&'a [u8]),
-    Semicolon,
-    /// Anything else: a string, a number, an operator.
-    Other,
+/// What a token is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Word,
+    /// One character that is nothing else.
+    Sign(u8),
+    /// A string or a number.
+    Literal,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    kind: Kind,
+    start: usize,
+    end: usize,
 }
 
 /// Walks over the tokens of Lua 5.1.
@@ -59,14 +72,14 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token; none inside: the end. None: the text is not well-formed.
-    fn next(&mut self) -> Option<Option<Token<'a>>> {
+    fn next(&mut self) -> Option<Option<Token>> {
         self.pass_blanks()?;
         let start = self.at;
         let Some(&c) = self.text.get(start) else {
             return Some(None);
         };
         let is_name = |c: &u8| c.is_ascii_alphanumeric() || *c == b'_' || *c >= 0x80;
-        let token = match c {
+        let kind = match c {
             b'\'' | b'"' => {
                 self.at += 1;
                 loop {
@@ -81,50 +94,58 @@ impl<'a> Lexer<'a> {
                         }
                     }
                 }
-                Token::Other
+                Kind::Literal
             }
             b'[' if self.long_bracket(start).is_some() => {
                 let level = self.long_bracket(start)?;
                 self.pass_long_bracket(start, level)?;
-                Token::Other
-            }
-            b';' => {
-                self.at += 1;
-                Token::Semicolon
+                Kind::Literal
             }
             c if is_name(&c) => {
                 let rest = &self.text[start..];
-                let len = rest.iter().take_while(|c| is_name(c)).count();
-                self.at += len;
+                self.at += rest.iter().take_while(|c| is_name(c)).count();
                 match c.is_ascii_digit() {
-                    true => Token::Other,
-                    false => Token::Word(&rest[..len]),
+                    true => Kind::Literal,
+                    false => Kind::Word,
                 }
             }
-            _ => {
+            c => {
                 self.at += 1;
-                Token::Other
+                Kind::Sign(c)
             }
         };
-        Some(Some(token))
+        Some(Some(Token {
+            kind,
+            start,
+            end: self.at,
+        }))
     }
 }
 
-/// Where the text is to have `,nil` inserted, in rising order; none where nothing is, or where it is not understood.
-fn places(text: &[u8]) -> Option<Vec<usize>> {
+/// The tokens of a text; none where it is not well-formed.
+fn tokens(text: &[u8]) -> Option<Vec<Token>> {
     let mut lexer = Lexer { text, at: 0 };
+    let mut all = Vec::new();
+    while let Some(token) = lexer.next()? {
+        all.push(token);
+    }
+    Some(all)
+}
+
+/// Where the text is to have `,nil` inserted, in rising order; none where it is not understood.
+fn returns(text: &[u8], tokens: &[Token]) -> Option<Vec<usize>> {
     // Whether each open block is that of a function.
     let mut blocks: Vec<bool> = Vec::new();
     let mut places = Vec::new();
     // The blocks that are open at a return of the script's body, and the end of what it returns so far.
     let mut returning: Option<(usize, Option<usize>)> = None;
-    loop {
-        let token = lexer.next()?;
-        let ends = match &token {
-            None | Some(Token::Semicolon) => true,
-            Some(Token::Word(w)) => matches!(*w, b"end" | b"else" | b"elseif" | b"until"),
-            Some(Token::Other) => false,
+    for token in tokens {
+        let word = match token.kind {
+            Kind::Word => &text[token.start..token.end],
+            _ => b"",
         };
+        let ends = token.kind == Kind::Sign(b';')
+            || matches!(word, b"end" | b"else" | b"elseif" | b"until");
         if let Some((open, last)) = returning
             && blocks.len() == open
             && ends
@@ -132,55 +153,176 @@ fn places(text: &[u8]) -> Option<Vec<usize>> {
             places.extend(last);
             returning = None;
         }
-        let Some(token) = token else {
-            return Some(places);
-        };
-        if let Token::Word(word) = token {
-            match word {
-                b"function" => blocks.push(true),
-                b"do" | b"then" | b"repeat" => blocks.push(false),
-                // Their own `then` opens a block again; an `else` goes on with the same one.
-                b"end" | b"until" | b"elseif" => {
-                    blocks.pop()?;
-                }
-                b"return" if returning.is_none() && !blocks.contains(&true) => {
-                    returning = Some((blocks.len(), None));
-                    continue;
-                }
-                _ => {}
+        match word {
+            b"function" => blocks.push(true),
+            b"do" | b"then" | b"repeat" => blocks.push(false),
+            // Their own `then` opens a block again; an `else` goes on with the same one.
+            b"end" | b"until" | b"elseif" => {
+                blocks.pop()?;
             }
+            b"return" if returning.is_none() && !blocks.contains(&true) => {
+                returning = Some((blocks.len(), None));
+                continue;
+            }
+            _ => {}
         }
         if let Some((_, last)) = &mut returning {
-            *last = Some(lexer.at);
+            *last = Some(token.end);
         }
+    }
+    places.extend(returning.and_then(|(_, last)| last));
+    Some(places)
+}
+
+/// Which of the names that scripts use most are locals of the body, which is called with their values.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Locals {
+    /// `KEYS`, argument 1.
+    pub keys: bool,
+    /// `ARGV`, argument 2.
+    pub argv: bool,
+    /// `redis`, argument 3, `redis.call`, argument 4, and `redis.pcall`, argument 5.
+    pub redis: bool,
+}
+
+const CALL: &[u8] = b"_redis_call";
+const PCALL: &[u8] = b"_redis_pcall";
+
+/// How a name is used where it is not the field of something.
+struct Uses<'t> {
+    text: &'t [u8],
+    tokens: &'t [Token],
+    name: &'t [u8],
+}
+
+impl<'t> Uses<'t> {
+    fn sign(&self, i: Option<usize>) -> Option<u8> {
+        match self.tokens.get(i?)?.kind {
+            Kind::Sign(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// The places among the tokens.
+    fn iter(&self) -> impl Iterator<Item = usize> + use<'_, 't> {
+        (0..self.tokens.len()).filter(|&i| {
+            let t = self.tokens[i];
+            let before = self.sign(i.checked_sub(1));
+            let concatenated = self.sign(i.checked_sub(2)) == Some(b'.');
+            let field = before == Some(b':') || (before == Some(b'.') && !concatenated);
+            t.kind == Kind::Word && &self.text[t.start..t.end] == self.name && !field
+        })
+    }
+
+    /// Whether what ends at token `i` is assigned to.
+    fn is_assigned(&self, i: usize) -> bool {
+        self.sign(Some(i + 1)) == Some(b'=') && self.sign(Some(i + 2)) != Some(b'=')
+    }
+
+    /// Whether all uses read it, or are locals of the script's own; and there is one.
+    fn are_plain(&self) -> bool {
+        let mut uses = self.iter().peekable();
+        let some = uses.peek().is_some();
+        some && uses.all(|i| !self.is_assigned(i))
+    }
+
+    /// The field that is read at use `i`.
+    fn field(&self, i: usize) -> Option<&'t [u8]> {
+        let field = self.tokens.get(i + 2)?;
+        let is_field = self.sign(Some(i + 1)) == Some(b'.') && field.kind == Kind::Word;
+        (is_field && !self.is_assigned(i + 2)).then(|| &self.text[field.start..field.end])
     }
 }
 
-/// The text with its body's returns made ones that keep the body's frame; none where it stays as it is.
-pub(super) fn keep_frames(text: &[u8]) -> Option<Vec<u8>> {
-    let places = places(text).filter(|p| !p.is_empty())?;
-    let mut out = Vec::with_capacity(text.len() + 4 * places.len());
-    let mut from = 0;
-    for at in places {
-        out.extend_from_slice(&text[from..at]);
-        out.extend_from_slice(b",nil");
-        from = at;
+/// What a text becomes.
+pub(crate) struct Source {
+    pub text: Vec<u8>,
+    pub locals: Locals,
+}
+
+/// The text as it is compiled; none where it stays as it is. `body`: the text is a script; else a library, whose functions have
+/// KEYS and ARGV as their arguments.
+pub(crate) fn prepare(text: &[u8], body: bool) -> Option<Source> {
+    let tokens = tokens(text)?;
+    // Each change: where, how many bytes go, what comes.
+    let mut changes: Vec<(usize, usize, &[u8])> = Vec::new();
+    let mut locals = Locals::default();
+    if body {
+        changes.extend(
+            returns(text, &tokens)?
+                .into_iter()
+                .map(|at| (at, 0, &b",nil"[..])),
+        );
     }
-    out.extend_from_slice(&text[from..]);
-    Some(out)
+    let uses = |name: &'static [u8]| Uses {
+        text,
+        tokens: &tokens,
+        name,
+    };
+    // The body's own arguments would be ours.
+    let free = memchr::memmem::find(text, b"...").is_none()
+        && memchr::memmem::find(text, b"_redis_").is_none();
+    if free {
+        locals.keys = body && uses(b"KEYS").are_plain();
+        locals.argv = body && uses(b"ARGV").are_plain();
+        let redis = uses(b"redis");
+        let plain = redis.are_plain() && redis.iter().all(|i| redis.field(i).is_some());
+        if plain {
+            for i in redis.iter() {
+                let name = match redis.field(i) {
+                    Some(b"call") => CALL,
+                    Some(b"pcall") => PCALL,
+                    _ => continue,
+                };
+                let (start, end) = (tokens[i].start, tokens[i + 2].end);
+                // A line's end between the words would be lost.
+                if memchr::memchr(b'\n', &text[start..end]).is_none() {
+                    changes.push((start, end - start, name));
+                    locals.redis = true;
+                }
+            }
+        }
+    }
+    if changes.is_empty() && locals == Locals::default() {
+        return None;
+    }
+    changes.sort_unstable_by_key(|c| c.0);
+    let mut out = Vec::with_capacity(text.len() + 64);
+    let any = locals != Locals::default();
+    if any {
+        let name = |on: bool, name: &'static str| if on { name } else { "_redis_" };
+        // What a library sees of `redis` is another table while it loads.
+        let redis = name(locals.redis && body, "redis");
+        let names = [
+            name(locals.keys, "KEYS"),
+            name(locals.argv, "ARGV"),
+            redis,
+            name(locals.redis, "_redis_call"),
+            name(locals.redis, "_redis_pcall"),
+        ];
+        out.extend_from_slice(format!("local {}=...;", names.join(",")).as_bytes());
+    }
+    let mut from = 0;
+    for (at, gone, new) in changes {
+        out.extend_from_slice(text.get(from..at)?);
+        out.extend_from_slice(new);
+        from = at + gone;
+    }
+    out.extend_from_slice(text.get(from..)?);
+    Some(Source { text: out, locals })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn kept(text: &str) -> Option<String> {
-        keep_frames(text.as_bytes()).map(|t| String::from_utf8_lossy(&t).into_owned())
+    fn changed(text: &str) -> Option<String> {
+        prepare(text.as_bytes(), true).map(|s| String::from_utf8_lossy(&s.text).into_owned())
     }
 
     #[test]
     fn returns_of_the_body_alone_are_changed() {
-        for (text, changed) in [
+        for (text, after) in [
             ("return 1", "return 1,nil"),
             ("return f(x); ", "return f(x),nil; "),
             (
@@ -209,7 +351,7 @@ mod tests {
                 "return {f=function() if x then return y() end end},nil",
             ),
         ] {
-            assert_eq!(kept(text).as_deref(), Some(changed));
+            assert_eq!(changed(text).as_deref(), Some(after));
         }
         for text in [
             "return",
@@ -221,7 +363,69 @@ mod tests {
             "return [[",
             "",
         ] {
-            assert_eq!(kept(text), None, "{text}");
+            assert_eq!(changed(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn names_that_are_only_read_are_locals() {
+        const ALL: &str = "local KEYS,ARGV,redis,_redis_call,_redis_pcall=...;";
+        const REDIS: &str = "local _redis_,_redis_,redis,_redis_call,_redis_pcall=...;";
+        const KEYS: &str = "local KEYS,_redis_,_redis_,_redis_,_redis_=...;";
+        for (text, before, after) in [
+            (
+                "redis.call('set',KEYS[1],ARGV[1])",
+                ALL,
+                "_redis_call('set',KEYS[1],ARGV[1])",
+            ),
+            (
+                "local c = redis.call c()",
+                REDIS,
+                "local c = _redis_call c()",
+            ),
+            (
+                "redis.log(1, t.redis.call, redis.pcall'x' == redis.sha1hex'y')",
+                REDIS,
+                "redis.log(1, t.redis.call, _redis_pcall'x' == redis.sha1hex'y')",
+            ),
+            ("f('a'..redis.call('x'))", REDIS, "f('a'.._redis_call('x'))"),
+            ("x(#KEYS == 1, {KEYS})", KEYS, "x(#KEYS == 1, {KEYS})"),
+            // An assigned name, or one that is given away, stays.
+            ("redis = 1 x(KEYS)", KEYS, "redis = 1 x(KEYS)"),
+            ("redis.call = 1 x(KEYS)", KEYS, "redis.call = 1 x(KEYS)"),
+            (
+                "f(redis) redis.call() x(KEYS)",
+                KEYS,
+                "f(redis) redis.call() x(KEYS)",
+            ),
+        ] {
+            assert_eq!(changed(text), Some(format!("{before}{after}")), "{text}");
+        }
+        for text in [
+            "KEYS = {}",
+            "local a = {KEYS = 1}",
+            "redis.log(1, 'x')",
+            "redis.call(...)",
+            "_redis_call = redis.call",
+            "t.KEYS = redis['call']()",
+            "redis.call = nil",
+            "local redis = {} redis.call()",
+            "local function f(redis) return redis.call() end",
+        ] {
+            assert_eq!(changed(text), None, "{text}");
+        }
+        // Lines are kept.
+        let lines = "x()\nredis\n.call()\nredis.call()";
+        let after = "x()\nredis\n.call()\n_redis_call()";
+        assert_eq!(changed(lines), Some(format!("{REDIS}{after}")));
+    }
+
+    #[test]
+    fn libraries_have_redis_call_alone() {
+        let code = "\nredis.register_function('f', function(KEYS, ARGV) return redis.call('get', KEYS[1]) end)";
+        let after = prepare(code.as_bytes(), false).map(|s| s.text);
+        let text = "local _redis_,_redis_,_redis_,_redis_call,_redis_pcall=...;\nredis.register_function('f', \
+                    function(KEYS, ARGV) return _redis_call('get', KEYS[1]) end)";
+        assert_eq!(after, Some(text.as_bytes().to_vec()));
     }
 }

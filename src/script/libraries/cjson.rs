@@ -421,6 +421,11 @@ enum Shape {
     Object,
 }
 
+#[cold]
+fn too_large() -> Raise {
+    Raise::text("Cannot serialise, result too large")
+}
+
 const SPARSE: &str = "excessively sparse array";
 
 impl<H: LibraryHost> Encoder<'_, '_, H> {
@@ -428,8 +433,9 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
     fn run(&mut self) -> Result<(), Raise> {
         let mut open: Vec<Open> = Vec::new();
         let mut at = 1;
+        let mut kind = self.call.kind(at);
         loop {
-            if self.call.kind(at) == Kind::Table {
+            if kind == Kind::Table {
                 self.pace.step(self.call, 64)?;
                 let depth = open.len() as i32 + 1;
                 if depth > self.options.encode_max_depth || !self.call.has_room(3) {
@@ -441,17 +447,18 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
                         Open::Array { table, .. } => table + 1,
                         Open::Object { table } => table + 2,
                     };
+                    kind = self.call.kind(at);
                     open.push(table);
                     continue;
                 }
             } else {
-                self.scalar(at)?;
+                self.scalar(at, kind)?;
             }
             // The value is written, and is the topmost one.
             loop {
                 self.pace.step(self.call, 1)?;
                 if self.out.len() > MAX_RESULT {
-                    return Err(Raise::text("Cannot serialise, result too large"));
+                    return Err(too_large());
                 }
                 match open.last_mut() {
                     None => return Ok(()),
@@ -460,7 +467,7 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
                         self.call.truncate(table);
                         if *next <= *len {
                             self.out.push(b',');
-                            self.call.get_raw_index(table, *next as i32);
+                            kind = self.call.get_raw_index(table, *next as i32);
                             *next += 1;
                             at = table + 1;
                             break;
@@ -472,8 +479,10 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
                         self.call.truncate(table + 1);
                         if self.call.next(table) {
                             self.out.push(b',');
-                            self.key(table + 1)?;
+                            let key = self.call.kind(table + 1);
+                            self.key(table + 1, key)?;
                             at = table + 2;
+                            kind = self.call.kind(at);
                             break;
                         }
                         self.out.push(b'}');
@@ -492,30 +501,23 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
             self.out.extend_from_slice(b"{}");
             return Ok(None);
         }
-        let begin = self.out.len();
-        let mut written = 0i32;
-        if self.call.kind(t + 1) == Kind::Number {
+        let mut key = self.call.kind(t + 1);
+        if key == Kind::Number {
+            let begin = self.out.len();
+            let mut written = 0i32;
             // An array without holes is met in order: plain values are written on the spot, while they come so.
             self.out.push(b'[');
-            loop {
-                let in_order = self.call.kind(t + 1) == Kind::Number
-                    && self.call.number(t + 1) == Some(f64::from(written) + 1.0);
-                if !in_order || !self.is_plain(t + 2) {
-                    break;
-                }
-                if written > 0 {
-                    self.out.push(b',');
-                }
-                self.scalar(t + 2)?;
-                if self.out.len() > MAX_RESULT {
-                    return Err(Raise::text("Cannot serialise, result too large"));
-                }
+            while key == Kind::Number
+                && self.call.number(t + 1) == Some(f64::from(written) + 1.0)
+                && self.plain(t + 2, written > 0)?
+            {
                 written += 1;
                 self.call.truncate(t + 1);
                 if !self.call.next(t) {
                     self.out.push(b']');
                     return Ok(None);
                 }
+                key = self.call.kind(t + 1);
                 self.pace.step(self.call, 1)?;
             }
             self.call.truncate(t);
@@ -535,20 +537,37 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
             if !self.call.next(t) {
                 return Ok(None);
             }
+            key = self.call.kind(t + 1);
         }
         self.out.push(b'{');
-        self.key(t + 1)?;
+        self.key(t + 1, key)?;
         Ok(Some(Open::Object { table: t }))
     }
 
-    /// Whether writing the value cannot fail.
+    /// Writes an element, after a comma if it is not the first, when it is of those that can always be written.
     #[inline]
-    fn is_plain(&self, at: i32) -> bool {
-        match self.call.kind(at) {
-            Kind::String | Kind::Boolean => true,
-            Kind::Number => self.call.number(at).is_some_and(f64::is_finite),
-            _ => false,
+    fn plain(&mut self, at: i32, comma: bool) -> Result<bool, Raise> {
+        let kind = self.call.kind(at);
+        let n = match kind {
+            Kind::Number => self.call.number(at).unwrap_or(0.0),
+            Kind::String | Kind::Boolean => 0.0,
+            _ => return Ok(false),
+        };
+        if !n.is_finite() {
+            return Ok(false);
         }
+        if comma {
+            self.out.push(b',');
+        }
+        if kind == Kind::Number {
+            push_number(&mut self.out, n, self.options.precision as usize);
+        } else {
+            self.scalar(at, kind)?;
+        }
+        if self.out.len() > MAX_RESULT {
+            return Err(too_large());
+        }
+        Ok(true)
     }
 
     /// What table `t`, the topmost value, is: an array when all its keys are whole numbers from 1 on.
@@ -594,8 +613,8 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
 
     /// Writes an object's key and the colon.
     #[inline]
-    fn key(&mut self, at: i32) -> Result<(), Raise> {
-        match self.call.kind(at) {
+    fn key(&mut self, at: i32, kind: Kind) -> Result<(), Raise> {
+        match kind {
             Kind::String => self.string(at)?,
             Kind::Number => {
                 self.out.push(b'"');
@@ -609,8 +628,9 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
     }
 
     /// Writes a value that is no table.
-    fn scalar(&mut self, at: i32) -> Result<(), Raise> {
-        match self.call.kind(at) {
+    #[inline]
+    fn scalar(&mut self, at: i32, kind: Kind) -> Result<(), Raise> {
+        match kind {
             Kind::String => self.string(at)?,
             Kind::Number => self.number(at)?,
             Kind::Boolean => {
@@ -636,7 +656,7 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
         for piece in bytes.chunks(PIECE) {
             push_escaped(&mut self.out, piece);
             if self.out.len() > MAX_RESULT {
-                return Err(Raise::text("Cannot serialise, result too large"));
+                return Err(too_large());
             }
         }
         self.out.push(b'"');
@@ -869,6 +889,9 @@ struct Unfinished {
     object: bool,
 }
 
+/// Elements that a table that is not empty has room for at first: what it would have to grow by otherwise, one step after the other.
+const FIRST_ELEMENTS: usize = 4;
+
 const INVALID_NUMBER: Token = Token::Error("invalid number");
 const INVALID_TOKEN: Token = Token::Error("invalid token");
 
@@ -896,18 +919,16 @@ impl<H: LibraryHost> Decoder<'_, '_, H> {
                             self.at
                         )));
                     }
-                    let elements = self.elements_ahead();
-                    if object {
-                        self.call.push_table(0, elements);
-                    } else {
-                        // The array's part begins with index 0.
-                        self.call.push_table(elements, 0);
-                    }
                     (token, begin) = self.token();
                     let empty = matches!(
                         (object, &token),
                         (true, Token::ObjectEnd) | (false, Token::ArrayEnd)
                     );
+                    match (empty, object) {
+                        (true, _) => self.call.push_table(0, 0),
+                        (false, true) => self.call.push_table(0, FIRST_ELEMENTS),
+                        (false, false) => self.call.push_table(FIRST_ELEMENTS, 0),
+                    }
                     if !empty {
                         open.push(Unfinished {
                             table: self.call.top(),
@@ -977,26 +998,6 @@ impl<H: LibraryHost> Decoder<'_, '_, H> {
             (Token::Colon, _) => Ok(self.token()),
             (token, begin) => Err(unexpected("colon", &token, begin)),
         }
-    }
-
-    /// How many elements the table that begins here has, when that is seen at a glance: what it would have to grow by otherwise.
-    #[inline]
-    fn elements_ahead(&self) -> usize {
-        const GLANCE: usize = 128;
-        let mut commas = 0;
-        let mut depth = 0u32;
-        for b in self.text[self.at..].iter().take(GLANCE) {
-            match b {
-                b',' if depth == 0 => commas += 1,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => match depth.checked_sub(1) {
-                    Some(outer) => depth = outer,
-                    None => break,
-                },
-                _ => {}
-            }
-        }
-        commas + 1
     }
 
     /// The next token, and where it is (an error: where the error is).

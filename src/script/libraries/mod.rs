@@ -169,11 +169,16 @@ fn type_error<H>(call: &Call<H>, n: i32, expected: &str) -> Raise {
 
 /// Sees to it that argument `n` is a string: a number becomes one in its place (luaL_checklstring). No error: it may be read with
 /// `Stack::bytes`.
+#[inline]
 fn check_string<H>(call: &mut Call<H>, n: i32) -> Result<(), Raise> {
-    if call.to_bytes(n).is_none() {
-        return Err(type_error(call, n, "string"));
+    match call.kind(n) {
+        Kind::String => Ok(()),
+        Kind::Number => {
+            call.to_bytes(n);
+            Ok(())
+        }
+        _ => Err(type_error(call, n, "string")),
     }
-    Ok(())
 }
 
 /// luaL_checknumber.

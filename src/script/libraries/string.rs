@@ -7,8 +7,8 @@ use memchr::{memchr, memmem};
 
 use super::super::lua::{Call, Kind, Lua, Raise, Returned, is_due};
 use super::{
-    LibraryHost, MAX_NESTED, MAX_RESULT, argument_error, check_integer, check_number, check_string,
-    interrupt, optional_integer,
+    LibraryHost, MAX_NESTED, MAX_RESULT, argument_error, check_number, check_string, interrupt,
+    optional_integer, to_i64, type_error,
 };
 
 /// Captures of a pattern at most (LUA_MAXCAPTURES).
@@ -17,8 +17,8 @@ const MAX_CAPTURES: usize = 32;
 const MAX_CHOICES: usize = 1 << 16;
 
 /// Pushes the table of `find`, `match`, `gsub`, `rep`, and of two functions of which Lua code of ours makes `gmatch`: `gmatch`
-/// returns the subject and the pattern as strings; `gmatch_step` takes both and a place (0 at first), and returns the next place
-/// and the captures, or nothing at the end.
+/// returns the subject and the pattern as strings; `gmatch_step` takes both and a table, whose first element is the place where the
+/// next match may begin (0 at first), changes that, and returns the captures, or nothing at the end.
 pub(crate) fn open<H: LibraryHost>(lua: &mut Lua<H>) {
     lua.push_table(0, 6);
     let t = lua.top();
@@ -504,14 +504,10 @@ fn subject_and_pattern<'c, H>(call: &'c Call<H>) -> (&'c [u8], &'c [u8]) {
 }
 
 /// Subjects and patterns are known by 32-bit offsets; the machine has no string that is longer.
+#[inline]
 fn check_texts<H>(call: &mut Call<H>) -> Result<(), Raise> {
     check_string(call, 1)?;
-    check_string(call, 2)?;
-    let most = POSITION as usize / 2;
-    if call.len(1) > most || call.len(2) > most {
-        return Err(Raise::text("string too long"));
-    }
-    Ok(())
+    check_string(call, 2)
 }
 
 /// A matcher with the kept list.
@@ -616,14 +612,30 @@ fn push_captures<H>(
     (0..n).try_for_each(|i| push_capture(call, m, i, start, end))
 }
 
+/// What a text has to have to be a pattern.
+const SPECIAL: [bool; 256] = {
+    let mut t = [false; 256];
+    let specials = b"^$*+?.([%-";
+    let mut i = 0;
+    while i < specials.len() {
+        t[specials[i] as usize] = true;
+        i += 1;
+    }
+    t
+};
+
 fn find<H: LibraryHost>(call: &mut Call<H>) -> Returned {
     check_texts(call)?;
-    let start = start_argument(call)?;
-    let plain = call.truth(4);
-    let (subject, pattern) = subject_and_pattern(call);
-    if plain || !pattern.iter().any(|c| b"^$*+?.([%-".contains(c)) {
+    let subject = call.bytes(1).unwrap_or_default();
+    let pattern = call.bytes(2).unwrap_or_default();
+    let start = start_argument(call, subject.len())?;
+    let is_plain = pattern
+        .iter()
+        .take_while(|c| **c != 0)
+        .all(|c| !SPECIAL[usize::from(*c)]);
+    if is_plain || call.truth(4) {
         // The whole of it, also behind a zero.
-        let wanted = call.bytes(2).unwrap_or_default();
+        let wanted = pattern;
         match memmem::find(&subject[start..], wanted) {
             Some(at) => {
                 let first = start + at + 1;
@@ -643,13 +655,14 @@ fn find<H: LibraryHost>(call: &mut Call<H>) -> Returned {
 
 fn match_<H: LibraryHost>(call: &mut Call<H>) -> Returned {
     check_texts(call)?;
-    let start = start_argument(call)?;
+    let start = start_argument(call, call.len(1))?;
     find_pattern(call, start, false)
 }
 
-/// The third argument as an offset within the subject.
-fn start_argument<H>(call: &Call<H>) -> Result<usize, Raise> {
-    let len = call.len(1) as i64;
+/// The third argument as an offset within a subject of `len` bytes.
+#[inline]
+fn start_argument<H>(call: &Call<H>, len: usize) -> Result<usize, Raise> {
+    let len = len as i64;
     let mut at = optional_integer(call, 3, 1)?;
     if at < 0 {
         at = at.wrapping_add(len + 1);
@@ -694,7 +707,12 @@ fn gmatch<H: LibraryHost>(call: &mut Call<H>) -> Returned {
 
 fn gmatch_step<H: LibraryHost>(call: &mut Call<H>) -> Returned {
     check_texts(call)?;
-    let from = check_integer(call, 3)?;
+    if call.kind(3) != Kind::Table {
+        return Err(type_error(call, 3, "table"));
+    }
+    call.truncate(3);
+    call.get_raw_index(3, 1);
+    let from = call.number(4).map_or(-1, to_i64);
     // What an empty match at the end leaves is beyond it.
     let Some(from) = usize::try_from(from).ok().filter(|n| *n <= call.len(1)) else {
         return Ok(0);
@@ -712,9 +730,10 @@ fn gmatch_with<H: LibraryHost>(call: &mut Call<H>, m: &mut Matcher, from: usize)
     };
     let next = if end == start { end + 1 } else { end };
     call.push_number(next as f64);
+    call.set_raw_index(3, 1);
     let n = m.level.max(1);
     push_captures(call, m, n, start, end)?;
-    Ok(n + 1)
+    Ok(n)
 }
 
 fn gsub<H: LibraryHost>(call: &mut Call<H>) -> Returned {

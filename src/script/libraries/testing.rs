@@ -55,12 +55,8 @@ wrap_all(string_raw, string)
 string.gmatch_step = nil
 local step, begin = string_raw.gmatch_step, string_raw.gmatch
 local function iterate(s, p)
-  local at = 0
-  local function advance(next, ...)
-    if next then at = next end
-    return ...
-  end
-  return function() return advance(check(step(s, p, at))) end
+  local place = {0}
+  return function() return check(step(s, p, place)) end
 end
 string.gmatch = function(...) return iterate(check(begin(...))) end
 "#;
