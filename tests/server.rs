@@ -11,6 +11,7 @@ mod server {
     mod config;
     mod crash_report;
     mod evict;
+    mod functions;
     mod geo;
     mod hash;
     mod hyperloglog;
@@ -24,6 +25,7 @@ mod server {
     mod replication;
     mod restore;
     mod salvage;
+    mod scripts;
     mod set;
     mod shortcuts;
     mod shutdown;

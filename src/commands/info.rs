@@ -230,7 +230,7 @@ impl Server {
             text: String::with_capacity(8192),
         };
         type Section = fn(&Server, &mut Info);
-        let all: [(&str, Section); 13] = [
+        let all: [(&str, Section); 14] = [
             ("server", Server::info_server),
             ("clients", Server::info_clients),
             ("memory", Server::info_memory),
@@ -241,6 +241,7 @@ impl Server {
             ("modules", Server::info_modules),
             ("commandstats", Server::info_commandstats),
             ("errorstats", Server::info_errorstats),
+            ("scripts", Server::info_scripts),
             ("latencystats", Server::info_latencystats),
             ("cluster", Server::info_cluster),
             ("keyspace", Server::info_keyspace),
@@ -255,6 +256,33 @@ impl Server {
             self.info_debug(&mut info);
         }
         info.text
+    }
+
+    /// The scripts and functions that have taken most time, with their calls, their microseconds and the bytes of their text.
+    fn info_scripts(&self, i: &mut Info) {
+        const SHOWN: usize = 100;
+        let mut all: Vec<(u64, u64, usize, &str, &[u8])> = Vec::new();
+        for s in self.scripts.cache.iter() {
+            let (calls, us) = (s.usage.calls(), s.usage.us());
+            all.push((us, calls, s.body.len(), "script", &s.sha));
+        }
+        for library in self.scripts.libraries.iter() {
+            for f in &library.functions {
+                let (calls, us) = (f.usage.calls(), f.usage.us());
+                all.push((us, calls, library.code.len(), "function", &f.name));
+            }
+        }
+        all.retain(|s| s.1 > 0);
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all.truncate(SHOWN);
+        i.section("Scripts");
+        for (us, calls, bytes, kind, name) in all {
+            i.put(format_args!(
+                "{kind}_{}:calls={calls},usec={us},usec_per_call={:.2},bytes={bytes}\r\n",
+                String::from_utf8_lossy(name),
+                us as f64 / calls as f64
+            ));
+        }
     }
 
     fn info_server(&self, i: &mut Info) {
@@ -523,6 +551,7 @@ impl Server {
         );
         i.field("evicted_keys", s.evicted_keys);
         i.field("evicted_clients", s.evicted_clients);
+        i.field("evicted_scripts", self.scripts.cache.evicted);
         let (total, current) = self.evict.exceeded_times();
         i.field("total_eviction_exceeded_time", total / 1000);
         i.field("current_eviction_exceeded_time", current / 1000);

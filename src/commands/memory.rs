@@ -66,6 +66,9 @@ pub(crate) struct MemOverhead {
     pub clients_slaves: usize,
     pub clients_normal: usize,
     pub aof_buffer: usize,
+    /// Scripts and libraries, compiled code not counted.
+    pub scripts: usize,
+    pub functions: usize,
     /// Databases that have keys.
     pub dbs: Vec<DbOverhead>,
     /// All of what is needed besides the data: start-up, log, clients, AOF buffer, tables.
@@ -267,6 +270,8 @@ impl Server {
             .filter(|c| !c.has(ClientFlags::FAKE | ClientFlags::SLAVE))
             .map(|c| self.client_memory_usage(c.cid))
             .sum();
+        m.scripts = self.scripts.cache.bytes();
+        m.functions = self.scripts.libraries.memory();
         if !self.aof.is_off() {
             m.aof_buffer = self.aof.buf.capacity();
         }
@@ -283,6 +288,8 @@ impl Server {
             + m.clients_slaves
             + m.clients_normal
             + m.aof_buffer
+            + m.scripts
+            + m.functions
             + tables;
         m.dataset = m.used.saturating_sub(m.total);
         m
@@ -366,8 +373,8 @@ fn stat_pairs(m: &MemOverhead) -> Vec<(String, Stat)> {
     int("clients.normal", m.clients_normal);
     int("cluster.links", 0);
     int("aof.buffer", m.aof_buffer);
-    int("lua.caches", 0);
-    int("functions.caches", 0);
+    int("lua.caches", m.scripts);
+    int("functions.caches", m.functions);
     for d in &m.dbs {
         pairs.push((format!("db.{}", d.db), Stat::Db(*d)));
     }

@@ -13,7 +13,7 @@ use sha1::{Digest, Sha1};
 use slab::Slab;
 
 use crate::ds::table::KeyHasher;
-use crate::script::flags::ScriptFlags;
+use crate::script::flags::{ScriptFlags, Usage};
 use crate::script::lua::Kept;
 use crate::script::source::Locals;
 
@@ -34,9 +34,10 @@ pub(crate) struct Script {
     pub locals: Locals,
     /// It may read the globals KEYS or ARGV.
     pub uses_words: bool,
+    pub usage: Rc<Usage>,
     /// SCRIPT LOAD has brought it too: it stays.
     pub loaded: bool,
-    /// Every replica that is there knows it (verbatim mode).
+    /// When it was found last, by a clock of its own.
     used: u64,
 }
 
@@ -108,6 +109,10 @@ impl ScriptCache {
         self.by_sha.get(&sha).map(|i| &self.scripts[*i])
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Script> {
+        self.scripts.iter().map(|(_, s)| s)
+    }
+
     pub(crate) fn get(&self, i: usize) -> &Script {
         &self.scripts[i]
     }
@@ -140,6 +145,7 @@ impl ScriptCache {
             function,
             locals,
             uses_words,
+            usage: Rc::default(),
             loaded,
             used: self.clock,
         };

@@ -241,6 +241,14 @@ impl Server {
             return;
         }
         let table = stack.top();
+        if let Some(text) = lone_status(stack) {
+            // What redis.call has replied with most.
+            match memchr::memchr3(b'\r', b'\n', 0, text) {
+                None => self.clients.add_status(cid, text),
+                Some(_) => self.clients.add_status(cid, &one_line(c_string(text))),
+            }
+            return stack.truncate(table - 1);
+        }
         // Most tables are arrays: one look tells that none of the names below is there.
         if stack.is_plain_array(table) {
             self.array_reply(cid, resp, stack, table);
@@ -251,7 +259,7 @@ impl Server {
             self.add_reply_error_of_script(cid, &text, info.counted);
         } else if stack.get_raw_field(table, b"ok") == Kind::String {
             let text = one_line(c_string(stack.bytes(-1).unwrap_or_default()));
-            self.add_reply_proto(cid, &[b"+", &text[..], b"\r\n"].concat());
+            self.clients.add_status(cid, &text);
         } else if stack.get_raw_field(table, b"double") == Kind::Number {
             let n = stack.number(-1).unwrap_or(0.0);
             self.add_reply_double(cid, n);
@@ -327,6 +335,25 @@ impl Server {
             stack.get_raw_index(table, i);
             self.lua_reply_to_redis_reply(cid, resp, stack);
         }
+    }
+}
+
+/// The text of the table on top, when it has a status and nothing else; the stack may grow.
+fn lone_status(stack: &mut Stack) -> Option<&[u8]> {
+    let table = stack.top();
+    stack.push_nil();
+    if !stack.next(table) {
+        return None;
+    }
+    let is_status = stack.look(-2) == Value::String(b"ok");
+    stack.push_copy(-2);
+    if !is_status || stack.next(table) {
+        stack.truncate(table);
+        return None;
+    }
+    match stack.look(-1) {
+        Value::String(text) => Some(text),
+        _ => None,
     }
 }
 

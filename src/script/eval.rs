@@ -192,6 +192,7 @@ impl Server {
         let script = self.scripts.cache.get(i);
         let (function, name, flags) = (script.function, script.sha.clone(), script.flags);
         let (locals, global) = (script.locals, script.uses_words);
+        let usage = script.usage.clone();
         if locals.keys || global {
             machine.push_words(args, 3, keys);
         } else {
@@ -219,9 +220,9 @@ impl Server {
                 engine: Engine::Eval,
                 name,
                 flags,
+                usage,
                 read_only,
                 args,
-                keys,
             },
         )
     }

@@ -1,8 +1,34 @@
 //! What scripts declare of themselves, what is true of a run, and whose machine is meant.
 
+use std::cell::Cell;
+
 use bitflags::bitflags;
 
 use crate::server::execution::command::CommandFlags;
+
+/// What all runs of a script or function have taken.
+#[derive(Default, Debug)]
+pub(crate) struct Usage {
+    calls: Cell<u64>,
+    /// Microseconds.
+    us: Cell<u64>,
+}
+
+impl Usage {
+    #[inline]
+    pub(crate) fn add(&self, us: u64) {
+        self.calls.set(self.calls.get() + 1);
+        self.us.set(self.us.get() + us);
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.get()
+    }
+
+    pub(crate) fn us(&self) -> u64 {
+        self.us.get()
+    }
+}
 
 /// Whose machine it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -182,9 +182,9 @@ pub(crate) fn function_stats_command(server: &mut Server, cid: ClientId, _: &Arg
                     clients.add_reply_bulk(cid, b"name");
                     clients.add_reply_bulk(cid, &run.name);
                     clients.add_reply_bulk(cid, b"command");
-                    let words = run.command.as_ref().map(|c| c.as_args());
-                    clients.add_reply_array_len(cid, words.as_ref().map_or(0, Args::len));
-                    for word in words.iter().flat_map(Args::iter) {
+                    let words = scripts.command.as_args();
+                    clients.add_reply_array_len(cid, words.len());
+                    for word in words.iter() {
                         clients.add_reply_bulk(cid, word);
                     }
                     clients.add_reply_bulk(cid, b"duration_ms");

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use crate::base::split_args::sdssplitargs;
 use crate::ds::table::KeyHasher;
-use crate::script::flags::ScriptFlags;
+use crate::script::flags::{ScriptFlags, Usage};
 use crate::script::lua::Kept;
 
 /// The engine's name, as it is shown.
@@ -24,6 +24,7 @@ pub(crate) struct Function {
     pub name: Rc<[u8]>,
     pub description: Option<Vec<u8>>,
     pub flags: ScriptFlags,
+    pub usage: Rc<Usage>,
     pub function: Kept,
 }
 

@@ -228,9 +228,9 @@ impl Server {
                 engine: Engine::Functions,
                 name: f.name.clone(),
                 flags: f.flags,
+                usage: f.usage.clone(),
                 read_only,
                 args,
-                keys,
             },
         );
         self.put_machine(Engine::Functions, machine, generation);

@@ -556,6 +556,16 @@ impl Stack {
         }
     }
 
+    /// A table of `n` strings, of which `word` gives each (from 0).
+    pub(crate) fn push_words<'w>(&mut self, n: usize, word: impl Fn(usize) -> &'w [u8]) {
+        self.push_table(n, 0);
+        for i in 0..n {
+            self.push_bytes(word(i));
+            // SAFETY: below the string stands the table.
+            unsafe { ffi::lua_rawseti_(self.raw(), -2, i as c_int + 1) };
+        }
+    }
+
     /// The value that scripts see as `cjson.null`.
     pub(crate) fn push_null(&mut self) {
         // SAFETY: there is room; the address is never followed.
@@ -869,6 +879,34 @@ impl Stack {
 
     // Code -------------------------------------------------------------------------------------------------------------
 
+    /// Pushes our own code, compiled, without what only errors in it would need.
+    pub(crate) fn compile_own(&mut self, code: &[u8], name: &CStr) -> Result<(), Vec<u8>> {
+        self.compile(code, name)?;
+        self.push_globals();
+        self.get_raw_field(-1, b"string");
+        self.get_raw_field(-1, b"dump");
+        self.remove(-2);
+        self.remove(-2);
+        self.insert(-2);
+        self.push_bool(true);
+        // SAFETY: `string.dump`, a function and a flag are on the stack; what it makes takes the place of all three, and nothing
+        // but it is loaded as binary code.
+        let status = unsafe {
+            let dumped = ffi::lua_pcall(self.raw(), 2, 1, 0);
+            let mut len = 0;
+            let p = ffi::lua_tolstring(self.raw(), -1, &raw mut len);
+            match dumped == ffi::LUA_OK && !p.is_null() {
+                true => ffi::luaL_loadbuffer(self.raw(), p, len, name.as_ptr()),
+                false => dumped,
+            }
+        };
+        if status != ffi::LUA_OK {
+            return Err(self.to_bytes(-1).unwrap_or(b"?").to_vec());
+        }
+        self.remove(-2);
+        Ok(())
+    }
+
     /// Pushes the compiled chunk `code`, in which binary code is refused; the error is its text.
     pub(crate) fn compile(&mut self, code: &[u8], name: &CStr) -> Result<(), Vec<u8>> {
         if code.first() == Some(&0x1b) {
@@ -1023,7 +1061,7 @@ impl<H> Lua<H> {
     /// Lets go of the libraries as the machine made them, so that what nobody has chosen of them is freed; and collections
     /// come earlier than by default, since most of what a script leaves is garbage.
     pub(crate) fn settle(&mut self) {
-        const PAUSE_PERCENT: c_int = 130;
+        const PAUSE_PERCENT: c_int = 150;
         const STEP_PERCENT: c_int = 400;
         let l = self.stack.raw();
         // SAFETY: the registry is a table; nothing runs.

@@ -40,7 +40,7 @@ impl Machine {
     /// `open` pushes the table of our functions that the prelude is given.
     pub(crate) fn new(engine: Engine, open: fn(&mut Lua<Server>)) -> Option<Machine> {
         let mut lua = Lua::new()?;
-        lua.compile(PRELUDE.as_bytes(), c"=redis").ok()?;
+        lua.compile_own(PRELUDE.as_bytes(), c"=redis").ok()?;
         open(&mut lua);
         lua.push_mark();
         lua.push_bool(engine == Engine::Eval);
@@ -106,11 +106,7 @@ impl Machine {
 
     /// Pushes a table of `n` arguments from `from` on.
     pub(crate) fn push_words(&mut self, args: &Args, from: usize, n: usize) {
-        self.lua.push_table(n, 0);
-        for i in 0..n {
-            self.lua.push_bytes(&args[from + i]);
-            self.lua.set_raw_index(-2, i as i32 + 1);
-        }
+        self.lua.push_words(n, |i| &args[from + i]);
     }
 
     /// Pushes what stands behind KEYS and ARGV in the arguments of a function with `locals`.

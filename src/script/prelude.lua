@@ -40,11 +40,12 @@ setfenv(1, protect({}))
 
 -- Our own functions -----------------------------------------------------------------------------------------------------
 
-local function check(first, ...)
-  if first == mark then
-    error((...), 0)
+-- No result at all is none here as well.
+local function check(...)
+  if (...) == mark then
+    error((select(2, ...)), 0)
   end
-  return first, ...
+  return ...
 end
 
 local function guard(f)
@@ -225,6 +226,33 @@ end
 
 for name, f in pairs(guarded(raw.string)) do
   libraries.string[name] = f
+end
+libraries.string.gmatch_step = nil
+
+local step, begin = raw.string.gmatch_step, raw.string.gmatch
+local function iterate(s, p)
+  local place = { 0 }
+  return function()
+    return check(step(s, p, place))
+  end
+end
+function libraries.string.gmatch(...)
+  return iterate(check(begin(...)))
+end
+
+-- An encoder with options of its own.
+local cjson = libraries.cjson
+local options, instance = raw.cjson.options, raw.cjson.instance
+cjson.options, cjson.instance = nil, nil
+function cjson.new()
+  local own, library = options(), {}
+  for name, f in next, instance do
+    library[name] = function(...)
+      return check(f(own, ...))
+    end
+  end
+  library.null, library._NAME, library._VERSION, library.new = cjson.null, cjson._NAME, cjson._VERSION, cjson.new
+  return library
 end
 for name, f in pairs(guarded(raw.math)) do
   libraries.math[name] = f

@@ -1,5 +1,7 @@
 //! `redis.register_function`: how a library that loads registers its functions (function_lua.c).
 
+use std::rc::Rc;
+
 use crate::script::convert::push_error;
 use crate::script::flags::ScriptFlags;
 use crate::script::function_set::{BAD_NAME, Function, is_name};
@@ -96,6 +98,7 @@ fn named_arguments(call: &mut Call<Server>) -> Result<(Vec<u8>, Function), &'sta
                 name: name[..].into(),
                 description,
                 flags,
+                usage: Rc::default(),
                 function,
             };
             Ok((name, f))
@@ -120,6 +123,7 @@ fn positional_arguments(call: &mut Call<Server>) -> Result<(Vec<u8>, Function), 
         name: name[..].into(),
         description: None,
         flags: ScriptFlags::empty(),
+        usage: Rc::default(),
         function: call.keep(),
     };
     Ok((name, f))

@@ -9,9 +9,10 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use crate::base::clock::ustime;
 use crate::base::log::Level;
 use crate::script::api;
-use crate::script::flags::{Engine, RunFlags, ScriptFlags};
+use crate::script::flags::{Engine, RunFlags, ScriptFlags, Usage};
 use crate::script::lua::{Failure, Kept, Verdict};
 use crate::script::machine::Machine;
 use crate::script::state::Run;
@@ -41,11 +42,11 @@ pub(super) struct Invocation<'a> {
     pub engine: Engine,
     pub name: Rc<[u8]>,
     pub flags: ScriptFlags,
+    pub usage: Rc<Usage>,
     /// EVAL_RO, EVALSHA_RO, FCALL_RO.
     pub read_only: bool,
-    /// The command that calls it; arguments 3 to `3 + keys` are keys, the rest is the script's.
+    /// The command that calls it.
     pub args: &'a Args<'a>,
-    pub keys: usize,
 }
 
 type Refusal = Cow<'static, str>;
@@ -187,8 +188,10 @@ impl Server {
             started_us,
             last_us: started_us,
             slowest: None,
-            command: (call.engine == Engine::Functions).then(|| call.args.to_owned()),
         });
+        if call.engine == Engine::Functions {
+            self.scripts.command.refill(call.args);
+        }
         if self.config.lua_memory_limit != 0 {
             self.limit_memory(&mut machine);
         }
@@ -261,6 +264,11 @@ impl Server {
         let Some(run) = run else {
             return;
         };
+        let us = (ustime() - run.started_us).max(0) as u64;
+        call.usage.add(us);
+        if us >= self.config.slowlog_log_slower_than as u64 {
+            self.scripts.last_run = Some((run.name, run.slowest));
+        }
         if run.flags.contains(RunFlags::TIMED_OUT) {
             self.unprotect_client(call.caller);
             self.release_master();
@@ -316,7 +324,7 @@ impl Server {
     #[inline]
     fn script_command(&mut self, args: &Args) -> Result<CommandId, (Refusal, Option<CommandId>)> {
         let unknown = || ("Unknown Redis command called from script".into(), None);
-        let mut id = self.lookup_cached(args).ok_or_else(unknown)?;
+        let mut id = self.lookup_for_script(args).ok_or_else(unknown)?;
         if self.commands.row(id).has_subcommands() && args.len() > 1 {
             id = self
                 .commands
@@ -450,7 +458,7 @@ impl Server {
         if !run.flags.contains(RunFlags::TIMED_OUT) {
             run.flags |= RunFlags::TIMED_OUT;
             let (engine, caller, name) = (run.engine, run.caller, run.name.clone());
-            let ms = (crate::base::clock::ustime() - run.started_us).max(0) / 1000;
+            let ms = (ustime() - run.started_us).max(0) / 1000;
             server_log!(
                 Level::Warning,
                 "Slow script detected: still in execution after {ms} milliseconds. You can try killing the script using the \

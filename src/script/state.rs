@@ -31,8 +31,6 @@ pub(crate) struct Run {
     pub last_us: i64,
     /// The command that took longest in it, and its microseconds.
     pub slowest: Option<(CommandId, u64)>,
-    /// The call itself, for FUNCTION STATS.
-    pub command: Option<OwnedArgs>,
 }
 
 #[derive(Default)]
@@ -46,6 +44,11 @@ pub(crate) struct Scripts {
     pub cache: ScriptCache,
     pub libraries: Libraries,
     pub run: Option<Run>,
+    /// The last call of a function, for FUNCTION STATS.
+    pub command: OwnedArgs,
+    /// Digest or name of a run that was slow, and the command that took longest in it with its microseconds: for the slow
+    /// log, which takes it.
+    pub last_run: Option<(Rc<[u8]>, Option<(CommandId, u64)>)>,
     /// Who the commands of scripts come from.
     pub client: Option<ClientId>,
     /// The arguments of the command that a script calls; emptied after it.

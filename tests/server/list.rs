@@ -172,7 +172,7 @@ fn positions() {
     assert_eq!(ints(c.run("LPOS l b COUNT 0")), [1, 3, 5]);
     assert_eq!(ints(c.run("LPOS l b COUNT 2 RANK -2")), [3, 1]);
     assert_eq!(ints(c.run("LPOS l b COUNT 0 MAXLEN 4")), [1, 3]);
-    assert_eq!(ints(c.run("LPOS none b COUNT 0")), []);
+    assert_eq!(ints(c.run("LPOS none b COUNT 0")), Vec::<i64>::new());
     assert!(c.run("LPOS none b").is_null());
     c.run("LPOS l b RANK 0")
         .assert_error_prefix("ERR RANK can't be zero");

@@ -734,7 +734,7 @@ fn push_number(out: &mut Vec<u8>, n: f64, precision: usize) {
         }
         // What is a whole number of ten-thousandths, to the last bit: its digits are that number's.
         let scaled = magnitude * 1e4;
-        if precision == 14 && scaled < 1e13 && scaled >= 1.0 {
+        if precision == 14 && (1.0..1e13).contains(&scaled) {
             let units = scaled as u64;
             if units as f64 == scaled && scaled / 1e4 == magnitude {
                 if n < 0.0 {

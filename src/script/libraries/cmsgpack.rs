@@ -60,7 +60,8 @@ fn pack<H: LibraryHost>(call: &mut Call<H>) -> Returned {
         // Below, what is written is the topmost value.
         packer.call.push_copy(i);
         let at = packer.call.top();
-        packer.value(at, 0)?;
+        let kind = packer.call.kind(at);
+        packer.value(at, kind, 0)?;
         packer.call.truncate(args);
         Ok(())
     });
@@ -80,9 +81,9 @@ struct Packer<'a, 'b, H> {
 
 impl<H: LibraryHost> Packer<'_, '_, H> {
     /// Writes the value at `at`, the topmost one.
-    fn value(&mut self, at: i32, level: u32) -> Result<(), Raise> {
+    fn value(&mut self, at: i32, kind: Kind, level: u32) -> Result<(), Raise> {
         self.pace.step(self.call, 1)?;
-        match self.call.kind(at) {
+        match kind {
             Kind::String => {
                 let bytes = self.call.bytes(at).unwrap_or_default();
                 push_raw_header(&mut self.out, bytes.len());
@@ -108,8 +109,8 @@ impl<H: LibraryHost> Packer<'_, '_, H> {
         if let Some(len) = self.array_len(t)? {
             push_header(&mut self.out, len, 0x90, 0xdc);
             for i in 1..=len {
-                self.call.get_raw_index(t, i as i32);
-                self.value(t + 1, level + 1)?;
+                let kind = self.call.get_raw_index(t, i as i32);
+                self.value(t + 1, kind, level + 1)?;
                 self.call.truncate(t);
             }
             return Ok(());
@@ -125,9 +126,11 @@ impl<H: LibraryHost> Packer<'_, '_, H> {
         self.call.push_nil();
         while self.call.next(t) {
             self.call.push_copy(t + 1);
-            self.value(t + 3, level + 1)?;
+            let kind = self.call.kind(t + 3);
+            self.value(t + 3, kind, level + 1)?;
             self.call.truncate(t + 2);
-            self.value(t + 2, level + 1)?;
+            let kind = self.call.kind(t + 2);
+            self.value(t + 2, kind, level + 1)?;
             self.call.truncate(t + 1);
         }
         Ok(())

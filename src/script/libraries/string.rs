@@ -8,7 +8,7 @@ use memchr::{memchr, memmem};
 use super::super::lua::{Call, Kind, Lua, Raise, Returned, is_due};
 use super::{
     LibraryHost, MAX_NESTED, MAX_RESULT, argument_error, check_number, check_string, interrupt,
-    optional_integer, to_i64, type_error,
+    keep, optional_integer, to_i64, type_error,
 };
 
 /// Captures of a pattern at most (LUA_MAXCAPTURES).
@@ -67,6 +67,8 @@ const POSITION: u32 = u32::MAX - 1;
 /// Where a search stands. It knows subject and pattern by offsets only.
 #[derive(Debug)]
 struct Matcher {
+    /// The pattern's length, to its first zero.
+    pattern_len: usize,
     level: usize,
     captures: [Capture; MAX_CAPTURES],
     choices: Vec<Choice>,
@@ -211,8 +213,9 @@ fn first_byte(pattern: &[u8], p: usize) -> Option<u8> {
 }
 
 impl Matcher {
-    fn new(choices: Vec<Choice>) -> Matcher {
+    fn new(pattern_len: usize, choices: Vec<Choice>) -> Matcher {
         Matcher {
+            pattern_len,
             level: 0,
             captures: [Capture { start: 0, len: 0 }; MAX_CAPTURES],
             choices,
@@ -494,15 +497,6 @@ fn part(subject: &[u8], capture: Capture) -> &[u8] {
 
 // The functions -------------------------------------------------------------------------------------------------------------
 
-/// Arguments 1 and 2 of all that match: the subject, and the pattern to its first zero.
-#[inline]
-fn subject_and_pattern<'c, H>(call: &'c Call<H>) -> (&'c [u8], &'c [u8]) {
-    let subject = call.bytes(1).unwrap_or_default();
-    let pattern = call.bytes(2).unwrap_or_default();
-    let end = memchr(0, pattern).unwrap_or(pattern.len());
-    (subject, &pattern[..end])
-}
-
 /// Subjects and patterns are known by 32-bit offsets; the machine has no string that is longer.
 #[inline]
 fn check_texts<H>(call: &mut Call<H>) -> Result<(), Raise> {
@@ -510,11 +504,12 @@ fn check_texts<H>(call: &mut Call<H>) -> Result<(), Raise> {
     check_string(call, 2)
 }
 
-/// A matcher with the kept list.
+/// A matcher for the pattern that argument 2 is, with the kept list.
 fn matcher<H: LibraryHost>(call: &mut Call<H>) -> Matcher {
-    Matcher::new(std::mem::take(
-        &mut call.host().library_state().buffers.choices,
-    ))
+    let pattern = call.bytes(2).unwrap_or_default();
+    let len = memchr(0, pattern).unwrap_or(pattern.len());
+    let choices = std::mem::take(&mut call.host().library_state().buffers.choices);
+    Matcher::new(len, choices)
 }
 
 /// Gives the list back.
@@ -534,7 +529,9 @@ fn search<H: LibraryHost>(
 ) -> Result<Option<(usize, usize)>, Raise> {
     matcher.begin(start, usize::from(anchored));
     loop {
-        let (subject, pattern) = subject_and_pattern(call);
+        let subject = call.bytes(1).unwrap_or_default();
+        let pattern = call.bytes(2).unwrap_or_default();
+        let pattern = &pattern[..matcher.pattern_len];
         match matcher.search(subject, pattern, anchored)? {
             Ran::Matched(end) => return Ok(Some((matcher.start, end))),
             Ran::Failed => return Ok(None),
@@ -706,7 +703,7 @@ fn gmatch<H: LibraryHost>(call: &mut Call<H>) -> Returned {
 }
 
 fn gmatch_step<H: LibraryHost>(call: &mut Call<H>) -> Returned {
-    check_texts(call)?;
+    // The texts are as `gmatch` has returned them.
     if call.kind(3) != Kind::Table {
         return Err(type_error(call, 3, "table"));
     }
@@ -751,15 +748,21 @@ fn gsub<H: LibraryHost>(call: &mut Call<H>) -> Returned {
         check_string(call, 3)?;
     }
     let mut m = matcher(call);
-    let returned = gsub_with(call, &mut m, most);
+    let mut out = std::mem::take(&mut call.host().library_state().buffers.output);
+    let returned = gsub_with(call, &mut m, most, &mut out);
+    keep(&mut call.host().library_state().buffers.output, out);
     done(call, m);
     returned
 }
 
-fn gsub_with<H: LibraryHost>(call: &mut Call<H>, m: &mut Matcher, most: i32) -> Returned {
+fn gsub_with<H: LibraryHost>(
+    call: &mut Call<H>,
+    m: &mut Matcher,
+    most: i32,
+    out: &mut Vec<u8>,
+) -> Returned {
     let anchored = call.bytes(2).unwrap_or_default().first() == Some(&b'^');
     let len = call.len(1);
-    let mut out = Vec::new();
     let mut at = 0;
     let mut n = 0;
     while n < most {
@@ -769,7 +772,7 @@ fn gsub_with<H: LibraryHost>(call: &mut Call<H>, m: &mut Matcher, most: i32) -> 
         n += 1;
         let subject = call.bytes(1).unwrap_or_default();
         out.extend_from_slice(&subject[at..start]);
-        replacement(call, m, &mut out, start, end)?;
+        replacement(call, m, out, start, end)?;
         if out.len() > MAX_RESULT {
             return Err(too_large());
         }
@@ -801,7 +804,7 @@ fn gsub_with<H: LibraryHost>(call: &mut Call<H>, m: &mut Matcher, most: i32) -> 
         if out.len() > MAX_RESULT {
             return Err(too_large());
         }
-        call.push_bytes(&out);
+        call.push_bytes(out);
     }
     call.push_number(f64::from(n));
     Ok(2)
@@ -948,7 +951,7 @@ fn rep<H: LibraryHost>(call: &mut Call<H>) -> Returned {
     let n = check_number(call, 2)?;
     let text = call.bytes(1).unwrap_or_default();
     // NaN is no number of times either.
-    if text.is_empty() || !(n >= 1.0) {
+    if text.is_empty() || n.is_nan() || n < 1.0 {
         call.push_bytes(b"");
         return Ok(1);
     }

@@ -108,41 +108,41 @@ fn steps(pieces: &[Piece], captures: &mut usize, out: &mut Vec<Step>) {
     }
 }
 
-/// The end of the match of all steps at `at`; captures as begin and end, a place as an end before its begin.
-fn model(s: &[u8], at: usize, steps: &[Step], captures: &mut Vec<(usize, usize)>) -> Option<usize> {
+/// The end of the match of all steps at `at`, which must be the subject's where `to_end` says so. Captures are begin and end, a
+/// place has an end before its begin.
+fn model(
+    s: &[u8],
+    at: usize,
+    steps: &[Step],
+    to_end: bool,
+    captures: &mut Vec<(usize, usize)>,
+) -> Option<usize> {
     let Some((step, rest)) = steps.split_first() else {
-        return Some(at);
+        return (!to_end || at == s.len()).then_some(at);
     };
-    match step {
-        Step::Open(i) => {
-            captures[*i].0 = at;
-            model(s, at, rest, captures)
+    let Step::Item(single, times) = step else {
+        match step {
+            Step::Open(i) => captures[*i].0 = at,
+            Step::Close(i) => captures[*i].1 = at,
+            Step::Place(i) => captures[*i] = (at + 1, 0),
+            Step::Item(..) => {}
         }
-        Step::Close(i) => {
-            captures[*i].1 = at;
-            model(s, at, rest, captures)
-        }
-        Step::Place(i) => {
-            captures[*i] = (at + 1, 0);
-            model(s, at, rest, captures)
-        }
-        Step::Item(single, times) => {
-            let fits = s[at..].iter().take_while(|c| single.is(**c)).count();
-            let counts: Vec<usize> = match times {
-                Times::Once => (1..=fits.min(1)).collect(),
-                Times::Star => (0..=fits).rev().collect(),
-                Times::Plus => (1..=fits).rev().collect(),
-                Times::Minus => (0..=fits).collect(),
-                Times::Maybe => (0..=fits.min(1)).rev().collect(),
-            };
-            counts.into_iter().find_map(|n| {
-                let mut tried = captures.clone();
-                let end = model(s, at + n, rest, &mut tried)?;
-                *captures = tried;
-                Some(end)
-            })
-        }
-    }
+        return model(s, at, rest, to_end, captures);
+    };
+    let fits = s[at..].iter().take_while(|c| single.is(**c)).count();
+    let counts: Vec<usize> = match times {
+        Times::Once => (1..=fits.min(1)).collect(),
+        Times::Star => (0..=fits).rev().collect(),
+        Times::Plus => (1..=fits).rev().collect(),
+        Times::Minus => (0..=fits).collect(),
+        Times::Maybe => (0..=fits.min(1)).rev().collect(),
+    };
+    counts.into_iter().find_map(|n| {
+        let mut tried = captures.clone();
+        let end = model(s, at + n, rest, to_end, &mut tried)?;
+        *captures = tried;
+        Some(end)
+    })
 }
 
 fn pieces() -> impl Strategy<Value = Vec<Piece>> {
@@ -185,18 +185,7 @@ fn expected(s: &[u8], pieces: &[Piece], anchored: bool, tail: bool) -> String {
     let last = if anchored { 0 } else { s.len() };
     for start in 0..=last {
         let mut captures = vec![(0, 0); n];
-        let found = if tail {
-            // The end is one more condition that the last item may be given back for.
-            (0..=s.len()).rev().find(|_| false).or_else(|| {
-                let mut tried = captures.clone();
-                let end = model_to_end(s, start, &all, &mut tried)?;
-                captures = tried;
-                Some(end)
-            })
-        } else {
-            model(s, start, &all, &mut captures)
-        };
-        if let Some(end) = found {
+        if let Some(end) = model(s, start, &all, tail, &mut captures) {
             let mut shown = format!("{} {end}", start + 1);
             for (from, to) in captures {
                 if to < from {
@@ -209,45 +198,6 @@ fn expected(s: &[u8], pieces: &[Piece], anchored: bool, tail: bool) -> String {
         }
     }
     "nil".into()
-}
-
-/// The same for a pattern with `$` at its end.
-fn model_to_end(
-    s: &[u8],
-    at: usize,
-    steps: &[Step],
-    captures: &mut Vec<(usize, usize)>,
-) -> Option<usize> {
-    let Some((step, rest)) = steps.split_first() else {
-        return (at == s.len()).then_some(at);
-    };
-    let Step::Item(single, times) = step else {
-        match step {
-            Step::Open(i) => captures[*i].0 = at,
-            Step::Close(i) => captures[*i].1 = at,
-            Step::Place(i) => captures[*i] = (at + 1, 0),
-            Step::Item(..) => {}
-        }
-        return model_to_end(s, at, rest, captures);
-    };
-    let fits = s[at..].iter().take_while(|c| single.is(**c)).count();
-    let (least, most, greedy) = match times {
-        Times::Once => (1, fits.min(1), true),
-        Times::Star => (0, fits, true),
-        Times::Plus => (1, fits, true),
-        Times::Minus => (0, fits, false),
-        Times::Maybe => (0, fits.min(1), true),
-    };
-    let mut counts: Vec<usize> = (least..=most).collect();
-    if greedy {
-        counts.reverse();
-    }
-    counts.into_iter().find_map(|n| {
-        let mut tried = captures.clone();
-        let end = model_to_end(s, at + n, rest, &mut tried)?;
-        *captures = tried;
-        Some(end)
-    })
 }
 
 const KNOWN: [&str; 10] = [

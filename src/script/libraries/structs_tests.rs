@@ -71,12 +71,11 @@ proptest! {
         let mut format = format!("{}!{align} ", if big { '>' } else { '<' });
         let mut bytes = Vec::new();
         let mut values = Vec::new();
-        for item in &items {
+        // Sizes that are no powers of 2 are aligned in no useful way.
+        for item in items.iter().filter(|i| align == 1 || i.little.len().is_power_of_two()) {
             format.push_str(&item.format);
             values.push(item.value.clone());
             let size = item.little.len();
-            // Sizes that are no powers of 2 are aligned in no useful way.
-            prop_assume!(size.is_power_of_two() || align == 1);
             while bytes.len() % size.min(align) != 0 {
                 bytes.push(0);
             }

@@ -491,6 +491,15 @@ impl Clients {
 
     /// A status line; `s` has no line ends.
     #[inline]
+    /// A status that has no line end in it.
+    pub(crate) fn add_status(&mut self, cid: ClientId, s: &[u8]) {
+        if let Some(c) = self.prepare_client_to_write(cid) {
+            c.out.push(b"+");
+            c.out.push(s);
+            c.out.push(b"\r\n");
+        }
+    }
+
     pub(crate) fn add_reply_status(&mut self, cid: ClientId, s: &str) {
         if let Some(c) = self.prepare_client_to_write(cid) {
             c.out.push(b"+");

@@ -191,6 +191,23 @@ impl OwnedArgs {
         o
     }
 
+    /// Becomes a copy of `args`, in the room that it has.
+    pub(crate) fn refill(&mut self, args: &Args) {
+        const KEPT: usize = 64 * 1024;
+        if self.text.capacity() > KEPT {
+            self.text = Vec::new();
+        }
+        self.text.clear();
+        self.spans.clear();
+        self.big.clear();
+        for i in 0..args.len() {
+            match args.big(i) {
+                Some(b) => self.push_big(b.clone()),
+                None => self.push(&args[i]),
+            }
+        }
+    }
+
     pub(crate) fn push(&mut self, arg: &[u8]) {
         let end = self.text.len() + arg.len();
         if arg.len() >= crate::wire::resp::PROTO_MBULK_BIG_ARG || end >= BIG as usize {

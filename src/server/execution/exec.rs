@@ -29,7 +29,7 @@
 //! | `call`: `leftovers` | whoever sets one of the four rows above | `call`. Left set it costs a look, no more | put aside |
 //! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
-//! | `last_word`, `last_id` | a look-up by name | never: the command table does not change | stays |
+//! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
 //! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still |
 //! | `fake_clients`, `blocked_depth` | counters | in pairs | stay |
 //! | `Blocking::just_blocked` | a command that waits for keys | `call`, at once: in a unit, and from a file, nothing may wait | never set across one |
@@ -68,6 +68,9 @@ pub(crate) struct Exec {
     /// The name that was looked up last (0: none yet), and what it led to.
     last_word: u64,
     last_id: Option<CommandId>,
+    /// The same for the commands that scripts call: they alternate with those that call scripts.
+    script_word: u64,
+    script_id: Option<CommandId>,
     /// The parser of requests that are whole in the shared read buffer.
     pub parser: Parser,
     /// The next requests of the master's stream.
@@ -202,12 +205,26 @@ impl Server {
 
     /// The command that is called; pipelines repeat one, so the last is tried first.
     #[inline]
-    pub(crate) fn lookup_cached(&mut self, args: &Args) -> Option<CommandId> {
+    fn lookup_cached(&mut self, args: &Args) -> Option<CommandId> {
         let word = args.short_name();
         if word != 0 && word == self.exec.last_word {
             return self.exec.last_id;
         }
         self.lookup_named(word, args)
+    }
+
+    /// The command that a script calls.
+    #[inline]
+    pub(crate) fn lookup_for_script(&mut self, args: &Args) -> Option<CommandId> {
+        let word = args.short_name();
+        if word != 0 && word == self.exec.script_word {
+            return self.exec.script_id;
+        }
+        let id = self.commands.lookup(&args[0])?;
+        if word != 0 {
+            (self.exec.script_word, self.exec.script_id) = (word, Some(id));
+        }
+        Some(id)
     }
 
     #[inline(never)]

@@ -52,6 +52,14 @@ impl Server {
                 words.push(a.to_vec());
             }
         }
+        if let Some((script, slowest)) = self.scripts.last_run.take() {
+            let mut note = [b"script=", &script[..]].concat();
+            if let Some((id, us)) = slowest {
+                let name = self.commands.full_name(id);
+                note.extend_from_slice(format!(" slowest={name} usec={us}").as_bytes());
+            }
+            words.push(note);
+        }
         let entry = SlowlogEntry {
             id: self.slowlog.next_id,
             time: self.clock.unix_s,

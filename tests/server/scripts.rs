@@ -1,0 +1,449 @@
+//! EVAL, EVALSHA and SCRIPT: conversions, errors, the sandbox, time and memory limits, effects.
+
+use std::time::Duration;
+
+use crate::support::*;
+
+fn eval(c: &mut Conn, script: &str) -> Value {
+    c.cmd(&["EVAL", script, "0"])
+}
+
+#[track_caller]
+fn fails(c: &mut Conn, script: &str, part: &str) {
+    let reply = eval(c, script);
+    assert!(reply.is_error(), "{script}: {reply:?}");
+    let text = reply.text();
+    assert!(text.contains(part), "{script}: {text}");
+}
+
+#[test]
+fn values_pass_both_ways() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    assert_eq!(eval(&mut c, "return 3.99"), 3);
+    assert_eq!(eval(&mut c, "return 'text'"), "text");
+    assert_eq!(eval(&mut c, "return true"), 1);
+    assert!(eval(&mut c, "return false").is_null());
+    assert!(eval(&mut c, "return nil").is_null());
+    assert_eq!(eval(&mut c, "return {ok='fine\\r\\n'}"), "fine  ");
+    eval(&mut c, "return {err='MY fault'}").assert_error("MY fault");
+    let list = eval(&mut c, "return {1, 'a', {2}, nil, 3}");
+    assert_eq!(list.items().len(), 3);
+    let words = c.cmd(&[
+        "EVAL",
+        "return {KEYS[1], ARGV[1], #KEYS, #ARGV}",
+        "1",
+        "k",
+        "a",
+        "b",
+    ]);
+    let words = words.items();
+    assert!(words[0] == "k" && words[1] == "a" && words[2] == 1 && words[3] == 2);
+    assert_eq!(eval(&mut c, "return #redis.call('keys', '*')"), 0);
+    c.ok("SET n 7");
+    assert_eq!(
+        eval(&mut c, "return type(redis.call('get', 'n'))"),
+        "string"
+    );
+    assert_eq!(
+        eval(&mut c, "return type(redis.call('strlen', 'n'))"),
+        "number"
+    );
+    assert_eq!(eval(&mut c, "return redis.call('set', 'n', 1).ok"), "OK");
+    assert_eq!(
+        eval(&mut c, "return redis.pcall('lpush', 'n', 1).err"),
+        "WRONGTYPE Operation against a key holding the wrong kind of value"
+    );
+    // A number is written out as it is, not as Lua writes it.
+    eval(&mut c, "redis.call('set', 'n', 100000000000000000)");
+    assert_eq!(c.run("GET n"), "100000000000000000");
+    // RESP3, asked for on either side.
+    c.run("HELLO 3");
+    assert_eq!(eval(&mut c, "return {double=1.5}").text(), "1.5");
+    c.run("HSET h f v");
+    let kind = eval(
+        &mut c,
+        "redis.setresp(3) return redis.call('hgetall', 'h').map.f",
+    );
+    assert_eq!(kind, "v");
+    // It is over with the script.
+    assert_eq!(eval(&mut c, "return redis.call('hgetall', 'h')[2]"), "v");
+}
+
+#[test]
+fn errors_tell_script_and_line() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let sha = c
+        .cmd(&["SCRIPT", "LOAD", "\n\nreturn redis.call('incr', 'a', 'b')"])
+        .text();
+    c.cmd(&["EVALSHA", &sha, "0"]).assert_error(&format!(
+        "ERR Wrong number of args calling Redis command from script script: {sha}, on @user_script:3."
+    ));
+    let sha = c.cmd(&["SCRIPT", "LOAD", "local t\nlocal x = t.y"]).text();
+    c.cmd(&["EVALSHA", &sha, "0"]).assert_error(&format!(
+        "ERR user_script:2: attempt to index local 't' (a nil value) script: {sha}, on @user_script:2."
+    ));
+    fails(&mut c, "error('said')", "ERR user_script:1: said script: ");
+    fails(&mut c, "error({err='CODE text'})", "CODE text script: ");
+    fails(&mut c, "error({})", "ERR");
+    fails(&mut c, "error()", "ERR nil script: ");
+    fails(
+        &mut c,
+        "local = 1",
+        "ERR Error compiling script (new function): user_script:1: ",
+    );
+    fails(
+        &mut c,
+        "return redis.call()",
+        "Please specify at least one argument",
+    );
+    fails(
+        &mut c,
+        "return redis.call({})",
+        "must be strings or integers",
+    );
+    fails(
+        &mut c,
+        "return redis.call('nosuch')",
+        "ERR Unknown Redis command called from script",
+    );
+    fails(
+        &mut c,
+        "return redis.call('subscribe', 'x')",
+        "ERR This Redis command is not allowed from script",
+    );
+    c.cmd(&["EVALSHA", &"f".repeat(40), "0"])
+        .assert_error("NOSCRIPT No matching script. Please use EVAL.");
+    c.run("EVAL x 1")
+        .assert_error("ERR Number of keys can't be greater than number of args");
+    c.run("EVAL x -1")
+        .assert_error("ERR Number of keys can't be negative");
+}
+
+#[test]
+fn what_scripts_share_cannot_be_changed() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for script in [
+        "x = 1",
+        "redis = 1",
+        "_G.x = 1",
+        "KEYS = 1",
+        "redis.call = 1",
+        "redis.x = 1",
+        "string.rep = 1",
+        "cjson.encode = 1",
+        "math.random = 1",
+        "getmetatable('').__index = 1",
+        "getmetatable(_G).__index = 1",
+        "rawset(_G, 'x', 1)",
+        "rawset(redis, 'call', 1)",
+        "setmetatable(_G, {})",
+        "setmetatable(redis, {})",
+        "table.insert(redis, 1)",
+        "setfenv(0, {})",
+        "function string.x() end",
+    ] {
+        fails(&mut c, script, "Attempt to modify a readonly table");
+    }
+    for (script, name) in [
+        ("return nosuch", "nosuch"),
+        ("return print", "print"),
+        ("return debug", "debug"),
+        ("return io", "io"),
+        ("return package", "package"),
+        ("return require", "require"),
+        ("return jit", "jit"),
+        ("return ffi", "ffi"),
+        ("return newproxy", "newproxy"),
+        ("return dofile", "dofile"),
+        ("return loadfile", "loadfile"),
+        ("return __redis__err__handler", "__redis__err__handler"),
+    ] {
+        let text = format!("Script attempted to access nonexistent global variable '{name}'");
+        fails(&mut c, script, &text);
+    }
+    for script in [
+        "setfenv(redis.call, {})",
+        "setfenv(string.format, {})",
+        "setfenv(2, {})",
+    ] {
+        fails(&mut c, script, "cannot change environment");
+    }
+    assert!(eval(&mut c, "return os.execute").is_null());
+    // What a script has changed of its own is gone with it, or was never another's.
+    let script = "setfenv(1, {leaked = 1}) return leaked";
+    assert_eq!(eval(&mut c, script), 1);
+    assert_eq!(eval(&mut c, script), 1);
+    fails(&mut c, "return leaked", "nonexistent global");
+    eval(
+        &mut c,
+        "cjson.encode_sparse_array(true) cjson.encode_max_depth(1) return 1",
+    );
+    assert_eq!(eval(&mut c, "return cjson.encode({{{}}})"), "[[{}]]");
+    c.cmd(&["EVAL", "return KEYS[1]", "1", "secret"]);
+    assert_eq!(eval(&mut c, "return #_G.KEYS"), 0);
+    fails(
+        &mut c,
+        "for k in pairs(getfenv(redis.call)) do error(k) end error('none')",
+        "none",
+    );
+    // Copies are handed out.
+    assert_eq!(
+        eval(
+            &mut c,
+            "for k, v in pairs(redis) do if k == 'call' then return 1 end end"
+        ),
+        1
+    );
+    assert_eq!(eval(&mut c, "return type(next(redis))"), "string");
+    // No bytecode.
+    let load = "local f, e = loadstring(string.dump(function() return 1 end)) return e";
+    assert!(eval(&mut c, load).text().contains("wrong mode"));
+    fails(&mut c, "\u{1b}LJ", "Error compiling script");
+    // Switching the collector off is nothing that the next one sees.
+    assert_eq!(eval(&mut c, "return collectgarbage('stop')"), 0);
+}
+
+#[test]
+fn hostile_scripts_do_no_harm() {
+    let server = Server::aedile(&["--lua-memory-limit", "100mb"]);
+    let mut c = server.connect();
+    for script in [
+        "local t = {} for i = 1, 1e9 do t[i] = i end",
+        "local s = 'x' while true do s = s .. s end",
+        "return string.rep('x', 1e9)",
+        "local t = {} while true do t = {t, string.rep('x', 1000)} end",
+        "return unpack({}, 1, 1e8)",
+        "local function f() return f() + 1 end return f()",
+        "local f f = function() return pcall(f) end return f()",
+        "local s = string.rep('a', 100) return string.find(s, string.rep('a?', 100) .. string.rep('a', 101))",
+        "return cjson.decode(string.rep('[', 100000))",
+        "local t = {} t[1] = t return cjson.encode(t)",
+        "local t = {} t[1] = t return cmsgpack.pack(t)",
+        "return cmsgpack.unpack('\\221\\255\\255\\255\\255')",
+        "return struct.pack('>I2147483647', 1)",
+        "return struct.unpack('c99999999999', 'x')",
+        "return string.format('%99999d', 1)",
+        "local t = setmetatable({}, {__index = function(t, k) return t[k] end}) return t.x",
+        "error(setmetatable({}, {__tostring = function() error('x') end}))",
+        "return setmetatable({}, {__index = function() error('x') end})",
+        "coroutine.wrap(function() error({}) end)()",
+        "local t = {} for i = 1, 250 do t[i] = 'a' .. i end return loadstring('local ' .. table.concat(t, ','))()",
+    ] {
+        let reply = eval(&mut c, script);
+        assert_eq!(c.run("PING"), "PONG", "{script}: {reply:?}");
+    }
+    fails(
+        &mut c,
+        "local s = 'x' while true do s = s .. s end",
+        "not enough memory",
+    );
+    // What it took is given back.
+    assert!(c.info_int("used_memory_lua") < 120 << 20);
+    assert_eq!(eval(&mut c, "return string.rep('x', 10)"), "xxxxxxxxxx");
+}
+
+#[test]
+fn a_slow_script_can_be_killed() {
+    let server = Server::aedile(&["--busy-reply-threshold", "50"]);
+    for script in [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "coroutine.wrap(function() while true do end end)()",
+        "string.find(string.rep('a', 40), string.rep('a?', 40) .. string.rep('a', 40) .. 'b')",
+        "while true do redis.call('get', 'x') end",
+        "table.sort({3, 2, 1}, function() while true do end end)",
+        "string.gsub('x', '.', function() while true do end end)",
+    ] {
+        let mut slow = server.connect();
+        slow.send(&["EVAL", script, "0"]);
+        let mut c = server.connect();
+        wait_until("busy", || c.run("GET x").is_error());
+        c.run("GET x").assert_error(
+            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+        );
+        c.run("FUNCTION KILL").assert_error_prefix("BUSY ");
+        c.run("SHUTDOWN").assert_error_prefix("BUSY ");
+        c.ok("SCRIPT KILL");
+        let reply = slow.read();
+        assert!(
+            reply
+                .text()
+                .starts_with("ERR Script killed by user with SCRIPT KILL... script: "),
+            "{script}: {reply:?}"
+        );
+        wait_until("over", || !c.run("GET x").is_error());
+        c.run("SCRIPT KILL")
+            .assert_error("NOTBUSY No scripts in execution right now.");
+    }
+}
+
+#[test]
+fn what_has_written_is_not_killed() {
+    let server = Server::aedile(&["--busy-reply-threshold", "50"]);
+    let mut slow = server.connect();
+    slow.send(&["EVAL", "redis.call('set', 'x', 1) while true do end", "0"]);
+    let mut c = server.connect();
+    wait_until("busy", || c.run("PING").is_error());
+    c.run("SCRIPT KILL")
+        .assert_error_prefix("UNKILLABLE Sorry the script already executed write");
+    // Its client may go; the script does not.
+    drop(slow);
+    let mut other = server.connect();
+    other.run("PING").assert_error_prefix("BUSY ");
+    c.send(&["SHUTDOWN", "NOSAVE"]);
+    wait_until("the end", || Conn::try_connect(server.port).is_err());
+}
+
+#[test]
+fn scripts_by_digest() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let sha = c.cmd(&["SCRIPT", "LOAD", "return 1"]).text();
+    assert_eq!(c.cmd(&["EVALSHA", &sha.to_uppercase(), "0"]), 1);
+    assert_eq!(c.cmd(&["SCRIPT", "SHOW", &sha]), "return 1");
+    let there = c.cmd(&["SCRIPT", "EXISTS", &sha, "x"]);
+    assert!(there.items()[0] == 1 && there.items()[1] == 0);
+    // What EVAL alone has brought goes, the oldest first; what was loaded stays.
+    for i in 0..600 {
+        assert_eq!(eval(&mut c, &format!("return {i}")), i);
+    }
+    assert_eq!(c.info_int("number_of_cached_scripts"), 501);
+    assert_eq!(c.info_int("evicted_scripts"), 100);
+    assert_eq!(c.cmd(&["EVALSHA", &sha, "0"]), 1);
+    c.config_set("maxmemory-scripts", "20kb");
+    eval(&mut c, "return 'one more'");
+    assert!(c.info_int("used_memory_scripts_eval") <= 20 << 10);
+    c.ok("SCRIPT FLUSH ASYNC");
+    c.cmd(&["EVALSHA", &sha, "0"])
+        .assert_error_prefix("NOSCRIPT");
+    assert_eq!(c.info_int("number_of_cached_scripts"), 0);
+    assert_eq!(eval(&mut c, "return 5"), 5);
+}
+
+#[test]
+fn the_first_line_says_what_a_script_may() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let run = |c: &mut Conn, verb: &str, flags: &str, body: &str| {
+        c.cmd(&[verb, &format!("#!lua flags={flags}\n{body}"), "1", "k"])
+    };
+    run(&mut c, "EVAL", "", "return redis.call('set', KEYS[1], 1)").assert_ok();
+    assert!(
+        run(
+            &mut c,
+            "EVAL",
+            "no-writes",
+            "return redis.call('set', KEYS[1], 1)"
+        )
+        .text()
+        .starts_with("ERR Write commands are not allowed from read-only scripts.")
+    );
+    run(&mut c, "EVAL_RO", "", "return 1")
+        .assert_error("ERR Can not execute a script with write flag using *_ro command.");
+    assert_eq!(
+        run(
+            &mut c,
+            "EVAL_RO",
+            "no-writes",
+            "return redis.call('get', KEYS[1])"
+        ),
+        "1"
+    );
+    run(&mut c, "EVAL", "what", "return 1")
+        .assert_error("ERR Unexpected flag in script shebang: what");
+    // Memory is short.
+    c.config_set("maxmemory", "1");
+    run(&mut c, "EVAL", "", "return 1").assert_error_prefix("OOM ");
+    assert_eq!(run(&mut c, "EVAL", "no-writes", "return 1"), 1);
+    run(
+        &mut c,
+        "EVAL",
+        "allow-oom",
+        "return redis.call('set', KEYS[1], 1)",
+    )
+    .assert_ok();
+    assert_eq!(eval(&mut c, "return 1"), 1);
+    fails(
+        &mut c,
+        "return redis.call('set', 'k', 1)",
+        "OOM command not allowed",
+    );
+}
+
+#[test]
+fn a_script_is_a_transaction_to_others() {
+    let server = Server::aedile(&[]);
+    let mut replica = server.connect();
+    let mut c = server.connect();
+    // Time stands still.
+    let script = "redis.call('set', 'k', 1, 'px', 5) local n = 0 for i = 1, 3e7 do n = n + i end return redis.call('get', 'k')";
+    assert_eq!(eval(&mut c, script), "1");
+    // Nothing waits.
+    assert!(eval(&mut c, "return redis.call('blpop', 'l', 0)").is_null());
+    fails(
+        &mut c,
+        "return redis.call('xread', 'block', 0, 'streams', 's', '$')",
+        "xread command is not allowed with BLOCK",
+    );
+    // Its database is its own.
+    eval(&mut c, "redis.call('select', 3) redis.call('set', 'k3', 1)");
+    assert!(c.run("GET k3").is_null());
+    replica.send(&["SYNC"]);
+    let stream = |c: &mut Conn, script: &str| eval(c, script);
+    stream(&mut c, "redis.call('set', 'a', 1)");
+    stream(
+        &mut c,
+        "redis.call('set', 'a', 2) redis.call('incr', 'b') return redis.call('get', 'a')",
+    );
+    stream(
+        &mut c,
+        "redis.set_repl(redis.REPL_NONE) redis.call('set', 'c', 1)",
+    );
+    stream(&mut c, "return redis.call('get', 'a')");
+    c.run("SET end 1");
+    let mut seen = Vec::new();
+    let text = wait_for("the stream", || {
+        seen.extend(replica.read_for(Duration::from_millis(50)));
+        let text = String::from_utf8_lossy(&seen).into_owned();
+        text.contains("end").then_some(text)
+    });
+    let words: Vec<&str> = text[text.find("SELECT").unwrap()..]
+        .split("\r\n")
+        .filter(|w| !w.is_empty() && !w.starts_with(['*', '$']))
+        .filter(|w| *w != "PING")
+        .collect();
+    let want = "SELECT 0 set a 1 MULTI set a 2 incr b EXEC SET end 1";
+    assert_eq!(words.join(" "), want);
+}
+
+#[test]
+fn memory_stays_flat() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let run = |c: &mut Conn, n: usize| {
+        let commands: Vec<Vec<&str>> = (0..n)
+            .map(|_| {
+                vec![
+                    "EVAL",
+                    "local t = {KEYS[1], ARGV[1]} return redis.call('set', t[1], t[2])",
+                    "1",
+                    "k",
+                    "v",
+                ]
+            })
+            .collect();
+        for reply in c.pipeline(&commands) {
+            reply.assert_ok();
+        }
+    };
+    run(&mut c, 2000);
+    let before = c.info_int("used_memory_lua");
+    for _ in 0..20 {
+        run(&mut c, 2000);
+    }
+    let after = c.info_int("used_memory_lua");
+    assert!(after < before * 3 / 2, "{before} {after}");
+}
