@@ -530,6 +530,15 @@ const CIRCLES: &[(&[&str], &str)] = &[
         "the loop owns what its two kinds of events keep, and they are the loop's own methods",
     ),
     (
+        &[
+            "script::libraries",
+            "script::libraries::cjson",
+            "script::libraries::random",
+            "script::libraries::string",
+        ],
+        "what the libraries remember between calls is one value, of types of their own",
+    ),
+    (
         &["store::entry", "store::entry::value"],
         "an entry frees its value, and a value is put together from an entry's header and slot",
     ),

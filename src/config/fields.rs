@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use super::value::{
     AclPubsubDefault, AppendFsync, ClientBufferLimit, ClusterEndpointType, DeferredLine, LogLevel,
     MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion,
-    ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, SaveParam, Supervised,
-    SyslogFacility, TlsAuthClients,
+    ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, SaveParam, ScriptReplication,
+    Supervised, SyslogFacility, TlsAuthClients,
 };
 #[cfg(doc)]
 use super::value::{NotifyFlags, ShutdownFlags};
@@ -332,6 +332,8 @@ pub(crate) struct Config {
     // Scripts.
     /// `busy-reply-threshold`: Milliseconds after which a slow script lets others be told BUSY; 0 is never.
     pub busy_reply_threshold: i64,
+    /// `script-replication`
+    pub script_replication: ScriptReplication,
     /// `lua-memory-limit`: bytes that a machine of scripts may have; 0: no limit.
     pub lua_memory_limit: i64,
     /// `maxmemory-scripts`: bytes that scripts which only EVAL has brought may take together; 0: no limit.
@@ -603,6 +605,7 @@ impl Default for Config {
             aof_rewrite_incremental_fsync: true,
             aof_disable_auto_gc: false,
             busy_reply_threshold: 5000,
+            script_replication: ScriptReplication::Effects,
             lua_memory_limit: 0,
             maxmemory_scripts: 0,
             cluster_enabled: false,

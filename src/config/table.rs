@@ -17,8 +17,8 @@ use super::valid::{
 use super::value::{
     ACL, AclPubsubDefault, AppendFsync, CLUSTER, ClusterEndpointType, LogLevel, MaxmemoryPolicy,
     OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
-    ReplOverflowPolicy, SanitizeDumpPayload, ShutdownFlags, Supervised, SyslogFacility, TLS,
-    TlsAuthClients,
+    ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication, ShutdownFlags, Supervised,
+    SyslogFacility, TLS, TlsAuthClients,
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
@@ -668,6 +668,11 @@ pub(crate) static TABLE: &[Row] = &[
         number!(busy_reply_threshold, Integer, 0, isize::MAX),
     )
     .alias("lua-time-limit"),
+    row(
+        "script-replication",
+        MODIFIABLE,
+        choice!(script_replication, ScriptReplication),
+    ),
     row(
         "lua-memory-limit",
         MODIFIABLE,

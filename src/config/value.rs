@@ -173,6 +173,16 @@ impl RdbSaveVersion {
 }
 
 choices! {
+    /// `script-replication`: what goes to replicas and to the append-only file for a script.
+    ScriptReplication {
+        /// What it did.
+        Effects = 0,
+        /// The script.
+        Verbatim = 1,
+    } { "effects" => Effects, "verbatim" => Verbatim, }
+}
+
+choices! {
     /// `repl-diskless-load`.
     ReplDisklessLoad {
         /// Through a file.

@@ -641,6 +641,11 @@ impl Server {
                         .reserve(n);
                     continue;
                 }
+                RdbRecord::Aux { key: b"lua", value } => {
+                    let script = value.to_vec();
+                    self.load_script(&script);
+                    continue;
+                }
                 RdbRecord::Aux { key, value } => {
                     let mut used_mem = 0;
                     aux_field(key, value, &mut info, &mut used_mem, notice);

@@ -254,6 +254,7 @@ impl Server {
             self.aof.last_rewrite_failed = true;
             return false;
         }
+        self.replication_script_cache_flush();
         // The next command says which database it is for, since it opens a file.
         self.aof.selected_db = None;
         self.flush_append_only_file(true);

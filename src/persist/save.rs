@@ -242,6 +242,9 @@ impl Server {
             w.aux(b"repl-id", &self.repl.replid)?;
             w.aux_int(b"repl-offset", self.repl.log.master_repl_offset())?;
         }
+        for script in self.scripts_of_snapshot() {
+            w.aux(b"lua", script)?;
+        }
         w.aux_int(b"aof-base", i64::from(form.aof_base))
     }
 

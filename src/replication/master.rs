@@ -354,6 +354,7 @@ impl Server {
         r.state = state;
         r.ack_time = now;
         r.start_cmd_stream_on_ack = false;
+        self.replication_script_cache_flush();
         self.clients.slaves.push(cid);
     }
 

@@ -182,12 +182,14 @@ fn generic_command(call: &mut Call<Server>) -> bool {
         }
         Ok(()) => {
             let reply = call.host().take_script_reply();
-            let bytes = reply.bytes();
-            if push_reply(call, bytes).is_none() {
+            let sorted = call.host().sorted_for_script(&args, reply.bytes());
+            let bytes = sorted.as_deref().unwrap_or(reply.bytes());
+            let whole = push_reply(call, bytes).is_some();
+            if !whole {
                 call.truncate(0);
-                call.push_nil();
+                push_error(call, b"the reply is larger than a script can take");
             }
-            let is_error = bytes.first() == Some(&b'-');
+            let is_error = !whole || bytes.first() == Some(&b'-');
             crate::script::debugger::log_reply(call.host(), bytes);
             call.host().give_script_reply(reply);
             !is_error
@@ -322,7 +324,8 @@ fn acl_check_cmd(call: &mut Call<Server>) -> Returned {
 
 /// `redis.replicate_commands()`: effects are what is replicated.
 fn replicate_commands(call: &mut Call<Server>) -> Returned {
-    call.push_bool(true);
+    let replicated = call.host().replicate_script_effects();
+    call.push_bool(replicated);
     Ok(1)
 }
 

@@ -4,7 +4,7 @@
 //! is cut: there the value is nil, or the reply an error.
 
 use crate::base::num::string2ll;
-use crate::script::lua::{Kind, Stack, Value};
+use crate::script::lua::{Kind, MAX_ELEMENTS, MAX_STRING, Stack, Value};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 
@@ -25,7 +25,7 @@ fn length(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Pushes what the reply says, and returns what follows it; `None`, and nothing may be pushed, at an end in its middle.
+/// Pushes what the reply says, and returns what follows it. `None`: it is more than the machine takes; what was pushed is to go.
 pub(crate) fn push_reply<'r>(stack: &mut Stack, reply: &'r [u8]) -> Option<&'r [u8]> {
     let (text, rest) = line(reply)?;
     match *reply.first()? {
@@ -34,7 +34,8 @@ pub(crate) fn push_reply<'r>(stack: &mut Stack, reply: &'r [u8]) -> Option<&'r [
                 stack.push_bool(false);
                 return Some(rest);
             };
-            stack.push_bytes(rest.get(..n)?);
+            let text = rest.get(..n).filter(|t| t.len() <= MAX_STRING)?;
+            stack.push_bytes(text);
             return rest.get(n + 2..);
         }
         b':' => stack.push_number(string2ll(text)? as f64),
@@ -98,7 +99,7 @@ pub(crate) fn push_reply<'r>(stack: &mut Stack, reply: &'r [u8]) -> Option<&'r [
 }
 
 fn push_array<'r>(stack: &mut Stack, n: usize, mut rest: &'r [u8]) -> Option<&'r [u8]> {
-    if !stack.has_room(8) {
+    if n > MAX_ELEMENTS || !stack.has_room(8) {
         return None;
     }
     stack.push_table(n, 0);
@@ -117,7 +118,7 @@ fn push_pairs<'r>(
     mut rest: &'r [u8],
     values: bool,
 ) -> Option<&'r [u8]> {
-    if !stack.has_room(8) {
+    if n > MAX_ELEMENTS || !stack.has_room(8) {
         return None;
     }
     stack.push_table(0, 1);

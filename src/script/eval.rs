@@ -172,7 +172,11 @@ impl Server {
         };
         let found = match found {
             Some(i) => Some(i),
-            None => self.create_script(cid, &mut machine, &args[1], false),
+            // What a master or a file brings may be called by its digest later.
+            None => {
+                let stays = self.must_obey_client(cid);
+                self.create_script(cid, &mut machine, &args[1], stays)
+            }
         };
         if let Some(i) = found {
             machine = self.eval_found(cid, args, keys, machine, i, read_only);
@@ -227,8 +231,26 @@ impl Server {
         )
     }
 
+    /// A script that a snapshot has brought; one that does not compile is of a server with other libraries, and is left out.
+    pub(crate) fn load_script(&mut self, body: &[u8]) {
+        if self.scripts.cache.find_body(body).is_some() {
+            return;
+        }
+        let Some((mut machine, generation)) = self.take_machine(Engine::Eval) else {
+            return;
+        };
+        if let Ok((flags, shebang)) = extract_shebang_flags(body)
+            && let Ok(compiled) = machine.compile(&body[shebang..], USER_SCRIPT, true)
+        {
+            let cache = &mut self.scripts.cache;
+            cache.insert(sha1hex(body), body, flags, compiled, true);
+        }
+        self.put_machine(Engine::Eval, machine, generation);
+    }
+
     /// Forgets all scripts (scriptingReset).
     pub(crate) fn flush_scripts(&mut self, lazy: bool) {
+        self.scripts.known.flush();
         let cache = self.scripts.cache.take_all();
         self.scripts.eval_generation += 1;
         let machine = self.scripts.eval.take();

@@ -145,6 +145,10 @@ pub(crate) struct Call<'a, H> {
     borrows: PhantomData<&'a mut H>,
 }
 
+/// Bytes of a string, and elements of a table, that the machine takes at most.
+pub(crate) const MAX_STRING: usize = 0x7fff_ff00;
+pub(crate) const MAX_ELEMENTS: usize = 1 << 26;
+
 /// The address that marks an error among a function's results.
 static MARK: u8 = 0;
 
@@ -357,6 +361,17 @@ impl<H> Call<'_, H> {
         unsafe { &mut *host }
     }
 
+    /// The machine has more memory than it may have: what takes much of it ends here, since nothing fails while we run.
+    #[inline]
+    pub(crate) fn is_over_limit(&mut self) -> bool {
+        // SAFETY: the heap outlives the call, and nobody holds a reference to it.
+        unsafe {
+            let over = (*self.heap).used > (*self.heap).limit;
+            (*self.heap).exhausted |= over;
+            over
+        }
+    }
+
     /// To be called from what takes long while [`is_due`]: serves others, and says whether to go on.
     #[cold]
     pub(crate) fn interrupt(&mut self) -> Verdict {
@@ -536,8 +551,12 @@ impl Stack {
         unsafe { ffi::lua_pushnumber(self.raw(), n) };
     }
 
+    /// A string; longer ones than [`MAX_STRING`] cannot be had, and are nil.
     #[inline]
     pub(crate) fn push_bytes(&mut self, b: &[u8]) {
+        if b.len() > MAX_STRING {
+            return self.push_nil();
+        }
         // SAFETY: that many bytes are there; they are copied.
         unsafe { ffi::lua_pushlstring_(self.raw(), b.as_ptr().cast(), b.len()) };
     }
@@ -1147,8 +1166,12 @@ impl<H> Lua<H> {
         }
         // SAFETY: the function and its arguments are on the stack, and the handler below them; an error stays within.
         let status = unsafe { ffi::lua_pcall(l, args as c_int, 1, handler) };
-        RUNNING.store(std::ptr::null_mut(), Ordering::Relaxed);
-        if debugged || DUE.swap(false, Ordering::Relaxed) {
+        let mut hooked = debugged;
+        if threshold_us.is_some() && !debugged {
+            RUNNING.store(std::ptr::null_mut(), Ordering::Relaxed);
+            hooked = DUE.swap(false, Ordering::Relaxed);
+        }
+        if hooked {
             // SAFETY: no script runs more.
             unsafe { ffi::lua_sethook(l, None, 0, 0) };
         }

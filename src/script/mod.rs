@@ -10,6 +10,7 @@
 //! | [`cache`], [`eval`] | scripts by digest; EVAL and SCRIPT |
 //! | [`function_set`], `register`, [`functions`], [`function_commands`] | libraries of functions; FUNCTION and FCALL |
 //! | [`flags`] | what scripts declare, what is true of a run |
+//! | [`verbatim`] | scripts that go to replicas as they are |
 //! | [`debugger`] | SCRIPT DEBUG |
 //! | [`state`] | what `Server` keeps of all that |
 
@@ -30,6 +31,7 @@ mod register;
 pub(crate) mod run;
 mod source;
 pub(crate) mod state;
+pub(crate) mod verbatim;
 
 use crate::server::Server;
 use crate::server::execution::args::Args;

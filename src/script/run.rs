@@ -178,6 +178,11 @@ impl Server {
             RunFlags::ALLOW_CROSS_SLOT,
             !declared || call.flags.contains(ScriptFlags::ALLOW_CROSS_SLOT),
         );
+        if self.is_verbatim(call.engine, flags.contains(RunFlags::READ_ONLY)) {
+            flags |= RunFlags::VERBATIM;
+            self.scripts.library_state.seed_random(0);
+        }
+        let dirty = self.dirty;
         let started_us = self.clock.unix_us;
         self.scripts.run = Some(Run {
             engine: call.engine,
@@ -204,7 +209,7 @@ impl Server {
             Err(failure) => self.script_error(&mut machine, failure, call),
         }
         machine.lua.truncate(0);
-        self.reset_run(call);
+        self.reset_run(call, self.dirty > dirty);
         self.scripts.library_state.reset();
         if std::mem::take(&mut self.scripts.environment_changed) {
             machine.reset_environment(function);
@@ -258,12 +263,15 @@ impl Server {
     }
 
     /// The run is over (scriptResetRun).
-    fn reset_run(&mut self, call: &Invocation) {
-        let run = self.scripts.run.take();
-        self.prevent_command_propagation();
-        let Some(run) = run else {
+    fn reset_run(&mut self, call: &Invocation, changed: bool) {
+        let Some(run) = self.scripts.run.take() else {
             return;
         };
+        if run.flags.contains(RunFlags::VERBATIM) && changed {
+            self.propagate_verbatim(call.args, &run.name);
+        } else {
+            self.prevent_command_propagation();
+        }
         let us = (ustime() - run.started_us).max(0) as u64;
         call.usage.add(us);
         if us >= self.config.slowlog_log_slower_than as u64 {
@@ -300,7 +308,11 @@ impl Server {
         if self.commands.row(id).flags.contains(CommandFlags::WRITE) {
             run.flags |= RunFlags::WRITE_DIRTY;
         }
-        let (last, target) = (run.last_us, run.target);
+        let mut target = run.target;
+        if run.flags.contains(RunFlags::VERBATIM) {
+            target = Propagate::empty();
+        }
+        let last = run.last_us;
         if let Some(c) = self.clients.get_mut(client) {
             // It hears what its commands reply.
             c.flags.remove(ClientFlags::FAKE);
@@ -353,6 +365,11 @@ impl Server {
             && let Some(text) = self.script_command_refusal(flags, run_flags)
         {
             return Err((text, Some(id)));
+        }
+        if run_flags.contains(RunFlags::VERBATIM)
+            && let Some(text) = self.verbatim_refusal(id, flags.contains(CommandFlags::WRITE))
+        {
+            return refuse(text);
         }
         Ok(id)
     }

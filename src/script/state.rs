@@ -10,6 +10,7 @@ use crate::script::flags::{Engine, RunFlags};
 use crate::script::function_set::{Libraries, Loading};
 use crate::script::libraries::LibraryState;
 use crate::script::machine::Machine;
+use crate::script::verbatim::ReplicationScriptCache;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::command::CommandId;
@@ -42,6 +43,8 @@ pub(crate) struct Scripts {
     pub eval_generation: u64,
     pub functions_generation: u64,
     pub cache: ScriptCache,
+    /// What replicas and the append-only file know.
+    pub known: ReplicationScriptCache,
     pub libraries: Libraries,
     pub run: Option<Run>,
     /// The last call of a function, for FUNCTION STATS.

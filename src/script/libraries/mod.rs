@@ -132,6 +132,9 @@ impl Pace {
             }
             None => {
                 self.left = Pace::STEPS;
+                if call.is_over_limit() {
+                    return Err(Raise::text("not enough memory"));
+                }
                 if is_due() { interrupt(call) } else { Ok(()) }
             }
         }
