@@ -199,10 +199,9 @@ impl Machine {
 /// Makes a table of whatever a script fails with: `err`, `source`, `line`.
 fn error_handler(call: &mut Call<Server>) -> Returned {
     let mut info = error_info(call, 1);
-    if call.kind(1) == Kind::Table {
-        // The error of a table that says none is none.
-    } else if info.text.is_none() {
+    if info.text.is_none() {
         let text = match call.kind(1) {
+            Kind::Table => "an error without a text".to_string(),
             Kind::Boolean if call.truth(1) => "true".to_string(),
             Kind::Boolean => "false".to_string(),
             Kind::Nil => "nil".to_string(),

@@ -2,7 +2,8 @@
 //!
 //! - The machine replaces the frame of a function that returns what another one returns (`return redis.call(...)`), and with it the
 //!   line that errors are told with. In the script's own body nobody but us sees what is returned, and of that the first value only.
-//!   So there `return f()` becomes `return f(),nil`, which is no such call.
+//!   So there `return f()` becomes `return f(),nil`, which is no such call; and `return redis.call(...)`, which has one value,
+//!   becomes `return (redis.call(...))` in any function.
 //! - Globals are seen through two tables, and each look costs a call into the machine. So `redis`, `KEYS` and `ARGV` become
 //!   locals of the body, and `redis.call` one of its own. They are the body's arguments ([`Locals`]).
 //!
@@ -226,6 +227,33 @@ impl<'t> Uses<'t> {
         some && uses.all(|i| !self.is_assigned(i))
     }
 
+    /// Where the call ends that begins with use `i` and its field, when a function returns it and nothing else.
+    fn end_of_returned_call(&self, i: usize) -> Option<usize> {
+        let before = self.tokens.get(i.checked_sub(1)?)?;
+        let returned =
+            before.kind == Kind::Word && &self.text[before.start..before.end] == b"return";
+        if !returned || self.sign(Some(i + 3)) != Some(b'(') {
+            return None;
+        }
+        let mut open = 0;
+        let close = (i + 3..self.tokens.len()).find(|&t| {
+            match self.sign(Some(t)) {
+                Some(b'(') => open += 1,
+                Some(b')') => open -= 1,
+                _ => {}
+            }
+            open == 0
+        })?;
+        let ends = match self.tokens.get(close + 1) {
+            None => true,
+            Some(t) => {
+                let word = &self.text[t.start..t.end];
+                matches!(word, b";" | b"end" | b"else" | b"elseif" | b"until")
+            }
+        };
+        ends.then(|| self.tokens[close].end)
+    }
+
     /// The field that is read at use `i`.
     fn field(&self, i: usize) -> Option<&'t [u8]> {
         let field = self.tokens.get(i + 2)?;
@@ -247,13 +275,11 @@ pub(crate) fn prepare(text: &[u8], body: bool) -> Option<Source> {
     // Each change: where, how many bytes go, what comes.
     let mut changes: Vec<(usize, usize, &[u8])> = Vec::new();
     let mut locals = Locals::default();
-    if body {
-        changes.extend(
-            returns(text, &tokens)?
-                .into_iter()
-                .map(|at| (at, 0, &b",nil"[..])),
-        );
-    }
+    let ends = if body {
+        returns(text, &tokens)?
+    } else {
+        Vec::new()
+    };
     let uses = |name: &'static [u8]| Uses {
         text,
         tokens: &tokens,
@@ -274,6 +300,10 @@ pub(crate) fn prepare(text: &[u8], body: bool) -> Option<Source> {
                     Some(b"pcall") => PCALL,
                     _ => continue,
                 };
+                if let Some(end) = redis.end_of_returned_call(i) {
+                    changes.push((tokens[i].start, 0, b"("));
+                    changes.push((end, 0, b")"));
+                }
                 let (start, end) = (tokens[i].start, tokens[i + 2].end);
                 // A line's end between the words would be lost.
                 if memchr::memchr(b'\n', &text[start..end]).is_none() {
@@ -283,10 +313,12 @@ pub(crate) fn prepare(text: &[u8], body: bool) -> Option<Source> {
             }
         }
     }
+    // Behind a bracket that closes at the same place.
+    changes.extend(ends.into_iter().map(|at| (at, 0, &b",nil"[..])));
     if changes.is_empty() && locals == Locals::default() {
         return None;
     }
-    changes.sort_unstable_by_key(|c| c.0);
+    changes.sort_by_key(|c| c.0);
     let mut out = Vec::with_capacity(text.len() + 64);
     let any = locals != Locals::default();
     if any {
@@ -388,6 +420,16 @@ mod tests {
                 REDIS,
                 "redis.log(1, t.redis.call, _redis_pcall'x' == redis.sha1hex'y')",
             ),
+            (
+                "local function f(a) if a then return redis.call('x', (a)) end return redis.pcall(), a end",
+                REDIS,
+                "local function f(a) if a then return (_redis_call('x', (a))) end return _redis_pcall(), a end",
+            ),
+            (
+                "return redis.call('x')",
+                REDIS,
+                "return (_redis_call('x')),nil",
+            ),
             ("f('a'..redis.call('x'))", REDIS, "f('a'.._redis_call('x'))"),
             ("x(#KEYS == 1, {KEYS})", KEYS, "x(#KEYS == 1, {KEYS})"),
             // An assigned name, or one that is given away, stays.
@@ -425,7 +467,7 @@ mod tests {
         let code = "\nredis.register_function('f', function(KEYS, ARGV) return redis.call('get', KEYS[1]) end)";
         let after = prepare(code.as_bytes(), false).map(|s| s.text);
         let text = "local _redis_,_redis_,_redis_,_redis_call,_redis_pcall=...;\nredis.register_function('f', \
-                    function(KEYS, ARGV) return _redis_call('get', KEYS[1]) end)";
+                    function(KEYS, ARGV) return (_redis_call('get', KEYS[1])) end)";
         assert_eq!(after, Some(text.as_bytes().to_vec()));
     }
 }
