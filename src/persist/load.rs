@@ -556,7 +556,7 @@ impl Server {
     ///
     /// # Errors
     /// The snapshot cannot be loaded.
-    pub(crate) fn check_rdb_front(&self, path: &Path) -> Result<(), LoadFailure> {
+    pub(crate) fn check_rdb_front(&mut self, path: &Path) -> Result<(), LoadFailure> {
         let Ok(file) = File::open(path) else {
             // The load will say so.
             return Ok(());
@@ -568,7 +568,7 @@ impl Server {
         checked
     }
 
-    fn check_front(&self, r: &mut RdbReader<&File>) -> Result<(), LoadFailure> {
+    fn check_front(&mut self, r: &mut RdbReader<&File>) -> Result<(), LoadFailure> {
         r.header(&mut no_poll)?;
         let mut key = Vec::new();
         loop {
@@ -577,7 +577,13 @@ impl Server {
                     self.database_of(n, r.bytes_read())?;
                 }
                 RdbRecord::ModuleAux { id, .. } => return Err(no_module(id, r.bytes_read())),
-                RdbRecord::Function2(_) | RdbRecord::Aux { .. } | RdbRecord::ResizeDb { .. } => {}
+                RdbRecord::Function2(code) => {
+                    let code = code.to_vec();
+                    let offset = r.bytes_read();
+                    let failure = |problem| LoadFailure::Function { offset, problem };
+                    self.functions_check(&code).map_err(failure)?;
+                }
+                RdbRecord::Aux { .. } | RdbRecord::ResizeDb { .. } => {}
                 RdbRecord::Key(_) | RdbRecord::Eof(_) => return Ok(()),
             }
         }

@@ -111,6 +111,17 @@ impl Server {
         linked
     }
 
+    /// Whether a library could be loaded; nothing is left of it.
+    pub(crate) fn functions_check(&mut self, code: &[u8]) -> Result<(), Problem> {
+        let (mut machine, generation) = self
+            .take_machine(Engine::Functions)
+            .ok_or("no memory for a Lua machine")?;
+        let built = self.build_library(&mut machine, code, true);
+        let result = built.map(|library| drop_library(&mut machine, &library));
+        self.put_machine(Engine::Functions, machine, generation);
+        result
+    }
+
     /// Joins libraries given by their code to the server's own, all or none; with `flush` they take the place of all.
     pub(crate) fn functions_restore<'c>(
         &mut self,
