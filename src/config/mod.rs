@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(get(&["slave-priority"]), ["slave-priority"]);
         assert_eq!(get(&["*-load-delay"]), [""; 0]);
         assert_eq!(get(&["key-load-delay"]), ["key-load-delay"]);
-        assert_eq!(get(&["maxmemory", "maxmemory*", "bind", "*of"]).len(), 8);
+        assert_eq!(get(&["maxmemory", "maxmemory*", "bind", "*of"]).len(), 9);
         assert_eq!(get(&["nope", "no[pP]e"]), [""; 0]);
     }
 

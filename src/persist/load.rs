@@ -18,7 +18,7 @@ use crate::base::log::Level;
 use crate::base::num::string2ll;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
-use crate::config::value::SanitizeDumpPayload;
+use crate::config::value::{SanitizeDumpPayload, ScriptReplication};
 use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::clients::flags::{ClientFlags, ClientId};
@@ -648,8 +648,10 @@ impl Server {
                     continue;
                 }
                 RdbRecord::Aux { key: b"lua", value } => {
-                    let script = value.to_vec();
-                    self.load_script(&script);
+                    if self.config.script_replication == ScriptReplication::Verbatim {
+                        let script = value.to_vec();
+                        self.load_script(&script);
+                    }
                     continue;
                 }
                 RdbRecord::Aux { key, value } => {

@@ -40,23 +40,23 @@ fn a_directive_without_effect_is_named() {
     if stand_in().is_some() {
         return;
     }
-    let server = Server::aedile(&["--busy-reply-threshold", "100"]);
+    let server = Server::aedile(&["--cluster-node-timeout", "100"]);
     let told = |name: &str| {
         server.log_count(&format!(
             "WARNING: '{name}' is set, but what it is about is not built"
         ))
     };
     assert_eq!(
-        (told("busy-reply-threshold"), told("acllog-max-len")),
+        (told("cluster-node-timeout"), told("acllog-max-len")),
         (1, 0)
     );
     let mut c = server.connect();
     c.ok("CONFIG SET acllog-max-len 5 maxmemory 1000000000");
     assert_eq!((told("acllog-max-len"), told("maxmemory")), (1, 0));
     // Nobody asks for what is so anyway.
-    c.ok("CONFIG SET acllog-max-len 128 busy-reply-threshold 5000");
+    c.ok("CONFIG SET acllog-max-len 128 cluster-node-timeout 15000");
     assert_eq!(
-        (told("acllog-max-len"), told("busy-reply-threshold")),
+        (told("acllog-max-len"), told("cluster-node-timeout")),
         (1, 1)
     );
 }
@@ -244,7 +244,7 @@ fn families_that_are_not_built_know_their_subcommands() {
     for (family, lines) in [
         ("FUNCTION", 40),
         ("MODULE", 11),
-        ("SCRIPT", 17),
+        ("SCRIPT", 19),
         ("ACL", 29),
     ] {
         let help = c.run(&format!("{family} HELP"));

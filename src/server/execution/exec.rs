@@ -340,10 +340,6 @@ impl Server {
                 "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));
         }
-        if self.scripts.is_timed_out() && !flags.contains(CommandFlags::ALLOW_BUSY) {
-            let text = self.busy_script_error();
-            return Some(self.reject_command(cid, Some(id), text));
-        }
         let refused = self.loading.as_ref().is_some_and(|l| match l.is_async {
             // The old data set is still served.
             true => flags.contains(CommandFlags::NO_ASYNC_LOADING),
@@ -355,6 +351,10 @@ impl Server {
                 Some(id),
                 "-LOADING Redis is loading the dataset in memory",
             ));
+        }
+        if self.scripts.is_timed_out() && !flags.contains(CommandFlags::ALLOW_BUSY) {
+            let text = self.busy_script_error();
+            return Some(self.reject_command(cid, Some(id), text));
         }
         if client_flags.intersects(ClientFlags::SLAVE)
             && flags.intersects(
