@@ -8,4 +8,5 @@ mod diff {
     mod known;
     mod listeners;
     mod run;
+    mod scripts;
 }

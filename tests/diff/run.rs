@@ -12,14 +12,14 @@ use crate::need_redis;
 use crate::support::conn::encode;
 use crate::support::*;
 
-struct Pair {
-    reference: Conn,
-    tested: Conn,
+pub(super) struct Pair {
+    pub(super) reference: Conn,
+    pub(super) tested: Conn,
     servers: Rc<[Server; 2]>,
 }
 
 impl Pair {
-    fn start() -> Pair {
+    pub(super) fn start() -> Pair {
         let reference = Server::redis(&[]);
         let tested = Server::aedile(&[]);
         Pair {
@@ -62,7 +62,7 @@ impl Pair {
     }
 
     /// Only one of the two has acted on this command: both go on from the same state.
-    fn forget(&mut self, args: &[Vec<u8>]) {
+    pub(super) fn forget(&mut self, args: &[Vec<u8>]) {
         // Whichever of its words is a key.
         if args.len() > 1 {
             let mut del = args.to_vec();
@@ -75,7 +75,7 @@ impl Pair {
 
     /// One command to both; panics with `context` on a difference that is not known.
     #[track_caller]
-    fn both(&mut self, args: &[Vec<u8>], context: &dyn Fn() -> String) -> (Value, Value) {
+    pub(super) fn both(&mut self, args: &[Vec<u8>], context: &dyn Fn() -> String) -> (Value, Value) {
         let bytes = encode(args);
         self.reference.write_raw(&bytes);
         self.tested.write_raw(&bytes);
@@ -99,7 +99,7 @@ impl Pair {
     }
 }
 
-fn show(args: &[Vec<u8>]) -> String {
+pub(super) fn show(args: &[Vec<u8>]) -> String {
     args.iter()
         .map(|a| {
             let cut = &a[..a.len().min(60)];
@@ -111,7 +111,7 @@ fn show(args: &[Vec<u8>]) -> String {
 
 /// Both data sets, with expiries compared within a second.
 #[track_caller]
-fn equal_states(pair: &mut Pair, context: &dyn Fn() -> String) {
+pub(super) fn equal_states(pair: &mut Pair, context: &dyn Fn() -> String) {
     let a = dump_state(&mut pair.reference);
     let b = dump_state(&mut pair.tested);
     let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
