@@ -27,6 +27,7 @@ mod interop {
     mod aof_load;
     mod check;
     mod cut;
+    mod debugger;
     mod defaults;
     mod full_sync;
     // The random commands of tests/diff; what that test alone needs is not used here.

@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, sorted sets, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other.
+//! hashes, sorted sets, the debugger of scripts, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other.
 
 mod support;
 
@@ -10,6 +10,7 @@ mod server {
     mod clients;
     mod config;
     mod crash_report;
+    mod debugger;
     mod evict;
     mod functions;
     mod geo;

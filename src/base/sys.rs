@@ -148,6 +148,14 @@ pub(crate) fn wait_child() -> Option<ChildExit> {
     })
 }
 
+/// Reaps this child if it has ended; true also when it was reaped before.
+pub(crate) fn has_ended(pid: i32) -> bool {
+    let mut status = 0;
+    // SAFETY: status is a valid place.
+    let n = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
+    n == pid || n < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD)
+}
+
 /// Waits for one child to end (used after it was killed).
 pub(crate) fn wait_for(pid: i32) {
     let mut status = 0;
@@ -200,9 +208,18 @@ pub(crate) fn set_blocking(file: &File) -> io::Result<()> {
 
 /// Sleeps until the descriptor is readable, or for `ms` milliseconds, or until a signal.
 pub(crate) fn wait_readable(fd: RawFd, ms: i32) {
+    wait_for_events(fd, libc::POLLIN, ms);
+}
+
+/// The same until it takes more.
+pub(crate) fn wait_writable(fd: RawFd, ms: i32) {
+    wait_for_events(fd, libc::POLLOUT, ms);
+}
+
+fn wait_for_events(fd: RawFd, events: libc::c_short, ms: i32) {
     let mut p = libc::pollfd {
         fd,
-        events: libc::POLLIN,
+        events,
         revents: 0,
     };
     // SAFETY: one pollfd, and it lives.
@@ -593,6 +610,23 @@ pub(crate) fn setup_child_signal_handlers() {
     install(libc::SIGINT, libc::SIG_IGN, 0);
     install(libc::SIGTERM, libc::SIG_IGN, 0);
     install(libc::SIGALRM, libc::SIG_DFL, 0);
+}
+
+/// In a forked child that has a user of its own: SIGTERM and SIGINT are the parent's business.
+pub(crate) fn ignore_shutdown_signals() {
+    install(libc::SIGINT, libc::SIG_IGN, 0);
+    install(libc::SIGTERM, libc::SIG_IGN, 0);
+}
+
+/// Makes descriptors of a forked child refer to nothing, so that what they were is open in the parent alone.
+pub(crate) fn detach(fds: &[RawFd]) {
+    let Ok(null) = File::options().read(true).write(true).open("/dev/null") else {
+        return;
+    };
+    for fd in fds {
+        // SAFETY: the kernel checks the descriptors. Whose they are reads and writes nothing more there.
+        unsafe { libc::dup3(null.as_raw_fd(), *fd, libc::O_CLOEXEC) };
+    }
 }
 
 /// Whether the parent asked this child to stop.

@@ -493,11 +493,13 @@ impl Server {
             return;
         };
         if exit.pid != pid {
-            server_log!(
-                Level::Warning,
-                "Warning, detected child with unmatched pid: {}",
-                exit.pid
-            );
+            if !self.ldb_remove_child(exit.pid) {
+                server_log!(
+                    Level::Warning,
+                    "Warning, detected child with unmatched pid: {}",
+                    exit.pid
+                );
+            }
             return;
         }
         self.receive_child_info();
@@ -612,6 +614,7 @@ impl Server {
         {
             self.rewrite_append_only_file_background();
         }
+        self.reap_debug_sessions();
         if self.has_active_child_process() {
             self.receive_child_info();
             self.check_children_done();

@@ -61,8 +61,8 @@ fn open_redis(lua: &mut Lua<Server>) {
         b"set_repl": set_repl,
         b"acl_check_cmd": acl_check_cmd,
         b"replicate_commands": replicate_commands,
-        b"breakpoint": crate::script::debugger::breakpoint,
-        b"debug": crate::script::debugger::debug,
+        b"breakpoint": crate::script::debugger::calls::breakpoint,
+        b"debug": crate::script::debugger::calls::debug,
     }
     let numbers: [(&[u8], f64); 10] = [
         (b"LOG_DEBUG", 0.0),
@@ -86,6 +86,7 @@ fn open_redis(lua: &mut Lua<Server>) {
 
 /// An error of ours: a table with `err`, raised.
 fn raise_error(call: &mut Call<Server>, text: &str) -> Raise {
+    crate::script::debugger::calls::log_error(call.host(), text.as_bytes());
     push_error(call, text.as_bytes());
     Raise::Top
 }
@@ -166,15 +167,17 @@ fn generic_command(call: &mut Call<Server>) -> bool {
     let (text, spans) = match take_words(call) {
         Ok(words) => words,
         Err(problem) => {
+            crate::script::debugger::calls::log_error(call.host(), problem.as_bytes());
             push_error(call, problem.as_bytes());
             return false;
         }
     };
     call.truncate(0);
     let args = Args::of_spans(&text, &spans);
-    crate::script::debugger::log_command(call.host(), &args);
+    crate::script::debugger::calls::log_command(call.host(), &args);
     let done = match call.host().script_call(&args) {
         Err(problem) => {
+            crate::script::debugger::calls::log_error(call.host(), problem.as_bytes());
             push_error(call, problem.as_bytes());
             call.push_bool(true);
             call.set_raw_field(-2, b"ignore_error_stats_update");
@@ -190,7 +193,7 @@ fn generic_command(call: &mut Call<Server>) -> bool {
                 push_error(call, b"the reply is larger than a script can take");
             }
             let is_error = !whole || bytes.first() == Some(&b'-');
-            crate::script::debugger::log_reply(call.host(), bytes);
+            crate::script::debugger::calls::log_reply(call.host(), bytes);
             call.host().give_script_reply(reply);
             !is_error
         }
@@ -211,6 +214,7 @@ fn error_reply(call: &mut Call<Server>) -> Returned {
     if text.first() != Some(&b'-') {
         text.insert(0, b'-');
     }
+    crate::script::debugger::calls::log_error(call.host(), &text);
     push_error(call, &text);
     Ok(1)
 }

@@ -154,9 +154,20 @@ impl Server {
         if evalsha && args[1].len() != 40 {
             return self.add_reply_error(cid, NOSCRIPT);
         }
-        if crate::script::debugger::is_debugging(self, cid) {
-            return self.eval_with_debugging(cid, args, evalsha);
+        if self.is_debugging(cid) {
+            return self.eval_with_debugging(cid, args, evalsha, read_only);
         }
+        self.eval_script(cid, args, evalsha, read_only);
+    }
+
+    /// The rest of [`Self::eval_generic_command`].
+    pub(super) fn eval_script(
+        &mut self,
+        cid: ClientId,
+        args: &Args,
+        evalsha: bool,
+        read_only: bool,
+    ) {
         let Some(keys) = self.number_of_keys(cid, args) else {
             return;
         };
@@ -193,6 +204,9 @@ impl Server {
         i: usize,
         read_only: bool,
     ) -> Box<Machine> {
+        if self.scripts.debugger.is_some() {
+            return self.eval_debugged(cid, args, keys, machine, i, read_only);
+        }
         let script = self.scripts.cache.get(i);
         let (function, name, flags) = (script.function, script.sha.clone(), script.flags);
         let (locals, global) = (script.locals, script.uses_words);

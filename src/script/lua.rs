@@ -24,7 +24,7 @@
 use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, offset_of};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
@@ -120,8 +120,12 @@ struct Heap<H> {
     /// What a slow script is interrupted with.
     interrupt: Option<fn(&mut H) -> Verdict>,
     /// What each line is announced to (the debugger).
-    line_hook: Option<fn(&mut Call<H>, u32) -> Verdict>,
+    line_hook: Option<LineHook<H>>,
 }
+
+/// What a debugged script's lines are announced to: a line that is about to run, or none when many instructions have run since
+/// it was asked last. It may call Lua code, which announces nothing.
+pub(crate) type LineHook<H> = fn(&mut Call<H>, Option<u32>) -> Verdict;
 
 /// One virtual machine.
 pub(crate) struct Lua<H> {
@@ -316,15 +320,20 @@ unsafe extern "C-unwind" fn hook<H>(l: *mut ffi::lua_State, ar: *mut ffi::lua_De
     };
     // SAFETY: Lua passes a filled record.
     let event = unsafe { (*ar).event };
-    let verdict = match (event == ffi::LUA_HOOKLINE, line_hook) {
-        (true, Some(line_hook)) => {
+    let top = call.top();
+    let verdict = match line_hook {
+        Some(line_hook) => {
             // SAFETY: as above.
             let line = unsafe { (*ar).currentline };
-            line_hook(&mut call, line.max(0) as u32)
+            let line = (event == ffi::LUA_HOOKLINE).then_some(line.max(0) as u32);
+            let verdict = line_hook(&mut call, line);
+            // Below are the values of the function that goes on.
+            call.truncate(top);
+            verdict
         }
-        _ => {
+        None => {
             let verdict = interrupt.map_or(Verdict::Continue, |f| f(call.host()));
-            if verdict == Verdict::Continue && line_hook.is_none() {
+            if verdict == Verdict::Continue {
                 // SAFETY: a hook may set another.
                 unsafe {
                     ffi::lua_sethook(
@@ -846,6 +855,25 @@ impl Stack {
         }
     }
 
+    /// Where the running function's values begin on its coroutine's stack: the same while it runs, and higher for what it calls.
+    pub(crate) fn frame(&self) -> u16 {
+        // The record's own last field, which LuaJIT keeps the place in: the lower half is the frame's (lua_getstack).
+        const PLACE: usize = size_of::<ffi::lua_Debug>() - size_of::<c_int>();
+        // Behind the source's short name.
+        const { assert!(PLACE == offset_of!(ffi::lua_Debug, short_src) + 60) };
+        let mut ar = MaybeUninit::<ffi::lua_Debug>::zeroed();
+        // SAFETY: the record is written to or stays zero, and a number stands at that place, where it is aligned.
+        unsafe {
+            ffi::lua_getstack(self.raw(), 0, ar.as_mut_ptr());
+            ar.as_ptr().byte_add(PLACE).cast::<c_int>().read() as u16
+        }
+    }
+
+    /// An address that tells coroutines apart.
+    pub(crate) fn thread(&self) -> usize {
+        self.l.addr().get()
+    }
+
     /// The nearest place in a script, `skip` calls up or more: our own Lua code, whose sources begin with `=`, is passed over.
     pub(crate) fn script_place(&self, skip: i32) -> Option<(Vec<u8>, i32)> {
         let mut level = skip;
@@ -868,7 +896,8 @@ impl Stack {
         text
     }
 
-    /// Pushes the name and the value of local variable `n` (from 1) of the function `level` calls up; false where there is none.
+    /// Pushes the value of local variable `n` (from 1) of the function `level` calls up, and returns its name; none where there
+    /// is no such variable.
     pub(crate) fn push_local(&mut self, level: i32, n: i32) -> Option<Vec<u8>> {
         let mut ar = MaybeUninit::<ffi::lua_Debug>::zeroed();
         // SAFETY: the record is of a call that is under way; the name lives as long as its function.
@@ -1062,8 +1091,8 @@ impl<H> Lua<H> {
         unsafe { self.heap.as_mut().interrupt = Some(interrupt) };
     }
 
-    /// What the lines of the next call are announced to.
-    pub(crate) fn set_line_hook(&mut self, f: Option<fn(&mut Call<H>, u32) -> Verdict>) {
+    /// What the lines of the calls from now on are announced to. With it, nothing else interrupts them.
+    pub(crate) fn set_line_hook(&mut self, f: Option<LineHook<H>>) {
         // SAFETY: as above.
         unsafe { self.heap.as_mut().line_hook = f };
     }

@@ -9,7 +9,7 @@ use crate::base::log::Level;
 use crate::script::convert::{ErrorInfo, error_info};
 use crate::script::flags::Engine;
 use crate::script::lua::{Call, Failure, Kept, Kind, Lua, Returned};
-use crate::script::source::{Locals, prepare};
+use crate::script::source::{Locals, keep_frames, prepare};
 use crate::server::Server;
 use crate::server::execution::args::Args;
 use crate::server_log;
@@ -94,6 +94,16 @@ impl Machine {
             }
         };
         Ok((self.lua.keep(), locals))
+    }
+
+    /// Compiles a script as it was written: its function takes no arguments, and has no variables but its own.
+    pub(crate) fn compile_plain(&mut self, code: &[u8], name: &CStr) -> Result<Kept, Vec<u8>> {
+        let kept = keep_frames(code);
+        let done = kept.is_some_and(|code| self.lua.compile(&code, name).is_ok());
+        if !done {
+            self.lua.compile(code, name)?;
+        }
+        Ok(self.lua.keep())
     }
 
     /// Gives the function its environment back, after a script that has changed one.

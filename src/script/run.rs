@@ -202,7 +202,16 @@ impl Server {
         }
         let threshold = self.config.busy_reply_threshold.saturating_mul(1000);
         let threshold = (threshold > 0).then_some(threshold);
+        let debugged = self.scripts.debugger.is_some();
+        if debugged {
+            machine
+                .lua
+                .set_line_hook(Some(crate::script::debugger::stop::line_hook));
+        }
         let result = machine.call(self, function, started_us, threshold);
+        if debugged {
+            machine.lua.set_line_hook(None);
+        }
         let resp = self.clients.get(client).map_or(2, |c| c.resp);
         match result {
             Ok(()) => self.lua_reply_to_redis_reply(call.caller, resp, &mut machine.lua),
@@ -232,9 +241,15 @@ impl Server {
     fn script_error(&mut self, machine: &mut Machine, failure: Failure, call: &Invocation) {
         let name = String::from_utf8_lossy(&call.name).into_owned();
         if failure == Failure::Killed {
-            server_log!(Level::Notice, "Lua script killed by user with SCRIPT KILL.");
+            let by_debugger = self.scripts.debugger.as_mut().and_then(|d| d.take_end());
+            let mut text = match by_debugger {
+                Some(text) => format!("-ERR {text}").into_bytes(),
+                None => {
+                    server_log!(Level::Notice, "Lua script killed by user with SCRIPT KILL.");
+                    b"-ERR Script killed by user with SCRIPT KILL...".to_vec()
+                }
+            };
             let place = machine.lua.killed_at();
-            let mut text = b"-ERR Script killed by user with SCRIPT KILL...".to_vec();
             push_place(
                 &mut text,
                 &name,

@@ -262,6 +262,20 @@ impl<'t> Uses<'t> {
     }
 }
 
+/// The text with nothing changed but its body's returns, for who is to see it as it was written; none where they are left as they
+/// are.
+pub(crate) fn keep_frames(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() + 64);
+    let mut from = 0;
+    for at in returns(text, &tokens(text)?)? {
+        out.extend_from_slice(text.get(from..at)?);
+        out.extend_from_slice(b",nil");
+        from = at;
+    }
+    out.extend_from_slice(text.get(from..)?);
+    Some(out)
+}
+
 /// What a text becomes.
 pub(crate) struct Source {
     pub text: Vec<u8>,

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use crate::script::cache::ScriptCache;
+use crate::script::debugger::session::Session;
 use crate::script::flags::{Engine, RunFlags};
 use crate::script::function_set::{Libraries, Loading};
 use crate::script::libraries::LibraryState;
@@ -64,6 +65,10 @@ pub(crate) struct Scripts {
     pub allow_all_commands: bool,
     /// What the functions of a library that loads are registered in.
     pub loading: Option<Loading>,
+    /// The session of the debugger that is under way.
+    pub debugger: Option<Box<Session>>,
+    /// The processes of forked sessions.
+    pub sessions: Vec<i32>,
     /// Memory was over the limit before the command that runs (pre_command_oom_state).
     pub pre_command_oom: bool,
 }

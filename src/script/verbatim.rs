@@ -79,6 +79,8 @@ impl Server {
         self.config.script_replication == ScriptReplication::Verbatim
             && engine == Engine::Eval
             && !read_only
+            // Its user may do what its text does not.
+            && self.scripts.debugger.is_none()
     }
 
     /// `redis.replicate_commands()`: from here on what the script does is what is replicated. False: it has written already.

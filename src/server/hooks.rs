@@ -34,7 +34,8 @@
 //! | | `update_dict_resize_policy` | tables may grow, or not while a child shares them |
 //! | a data set is emptied | `replication_send_newline_to_master` | we are alive |
 //! | a replica is named in the log | `replication_get_slave_name` | its name |
-//! | the process ends | `kill_rdb_child` | a save would be of the same data |
+//! | the process ends | `ldb_kill_forked_sessions` | the debugger's processes |
+//! | | `kill_rdb_child` | a save would be of the same data |
 //! | | `kill_append_only_child` | a rewrite is done at the next start |
 //! | | `rdb_save_to_dbfilename` | the last save |
 //! | | `finish_append_only_file` | the last commands, forced to the disk |

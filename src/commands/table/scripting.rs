@@ -276,7 +276,7 @@ pub(super) static COMMANDS: &[Command] = &[
             row(
                 "script|debug",
                 3,
-                crate::script::debugger::script_debug_command,
+                crate::script::debugger::life::script_debug_command,
             )
             .flags(&[Flag::NOSCRIPT])
             .docs("3.2.0", "Sets the debug mode of server-side Lua scripts.")

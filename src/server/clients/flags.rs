@@ -27,6 +27,9 @@ bitflags! {
         const REPLY_OFF = 1 << 22;
         const REPLY_SKIP_NEXT = 1 << 23;
         const REPLY_SKIP = 1 << 24;
+        /// SCRIPT DEBUG: its scripts are debugged, in a forked process or, with the other one, in this one.
+        const LUA_DEBUG = 1 << 25;
+        const LUA_DEBUG_SYNC = 1 << 26;
         const PROTECTED = 1 << 28;
         /// CLIENT TRACKING, and its options.
         const TRACKING = 1 << 31;
@@ -52,6 +55,8 @@ bitflags! {
         const REPLY_ON_LINK = 1 << 51;
         /// Was closed since the clients took too much memory; nobody sees it any more.
         const EVICTED = 1 << 53;
+        /// Its connection is that of a forked session of the debugger: here it is forgotten, not ended.
+        const HANDED_OVER = 1 << 55;
     }
 }
 

@@ -997,6 +997,7 @@ impl Server {
         }
         if let Some(conn) = &c.conn
             && self.persist.child.is_some()
+            && !c.has(ClientFlags::HANDED_OVER)
         {
             // The child has the socket too: until it ends, our closing it would not be seen.
             let _ = conn.shutdown(Shutdown::Both);

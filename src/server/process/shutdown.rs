@@ -165,6 +165,7 @@ impl Server {
     fn finish_shutdown(&mut self) -> bool {
         let flags = self.shutdown.map_or(0, |s| s.flags);
         self.log_lagging_replicas();
+        self.ldb_kill_forked_sessions();
         let child = self.persist.child.as_ref().map(|c| c.kind);
         if child == Some(ChildKind::Aof) {
             if self.aof.state == AofState::WaitRewrite {
