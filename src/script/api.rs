@@ -24,7 +24,8 @@ impl LibraryHost for Server {
 /// Pushes the table that the prelude is given: a table a library, and single functions.
 pub(super) fn open(lua: &mut Lua<Server>) {
     lua.push_table(0, 12);
-    let libraries: [(&[u8], fn(&mut Lua<Server>)); 6] = [
+    type Open = fn(&mut Lua<Server>);
+    let libraries: [(&[u8], Open); 6] = [
         (b"cjson", libraries::cjson::open),
         (b"cmsgpack", libraries::cmsgpack::open),
         (b"struct", libraries::structs::open),

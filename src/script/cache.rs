@@ -72,7 +72,8 @@ pub(crate) fn as_sha(word: &[u8]) -> Option<Sha> {
 
 fn memory_of(script: &Script) -> usize {
     // The script, its digest, and its places in the indexes.
-    const OVERHEAD: usize = size_of::<Script>() + size_of::<Sha>() * 2 + size_of::<usize>() * 8;
+    const PLACES: usize = 64;
+    const OVERHEAD: usize = size_of::<Script>() + size_of::<Sha>() * 2 + PLACES;
     script.body.len() + OVERHEAD
 }
 

@@ -361,7 +361,7 @@ fn lone_status(stack: &mut Stack) -> Option<&[u8]> {
 /// As C converts: what no integer can be is the smallest one.
 pub(crate) fn to_integer(n: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if n >= -LIMIT && n < LIMIT {
+    if (-LIMIT..LIMIT).contains(&n) {
         n as i64
     } else {
         i64::MIN

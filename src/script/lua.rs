@@ -677,6 +677,7 @@ impl Stack {
     }
 
     /// A string, or a number that becomes one in its place (lua_tolstring).
+    #[allow(clippy::wrong_self_convention)]
     pub(crate) fn to_bytes(&mut self, i: i32) -> Option<&[u8]> {
         if self.kind(i) == Kind::Number {
             let mut len = 0;
@@ -817,13 +818,6 @@ impl Stack {
         self.value(-1);
         // SAFETY: a table and a key of it.
         unsafe { ffi::lua_next(self.raw(), self.table(t)) != 0 }
-    }
-
-    /// Takes the table on top as the metatable of `i`.
-    pub(crate) fn set_metatable(&mut self, i: i32) {
-        self.table(-1);
-        // SAFETY: a value, and a table on top.
-        unsafe { ffi::lua_setmetatable(self.raw(), self.value(i)) };
     }
 
     /// Pushes the metatable of `i`, when it has one.

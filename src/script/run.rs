@@ -15,7 +15,7 @@ use crate::script::api;
 use crate::script::flags::{Engine, RunFlags, ScriptFlags, Usage};
 use crate::script::lua::{Failure, Kept, Verdict};
 use crate::script::machine::Machine;
-use crate::script::state::Run;
+use crate::script::state::{Run, SlowRun};
 use crate::server::Server;
 use crate::server::clients::client::PROTO_REPLY_CHUNK_BYTES;
 use crate::server::clients::flags::{ClientFlags, ClientId};
@@ -156,6 +156,7 @@ impl Server {
     ) -> Box<Machine> {
         if let Some(text) = self.script_refusal(call) {
             self.add_reply_error(call.caller, &text);
+            machine.lua.truncate(0);
             return machine;
         }
         let client = self.script_client();
@@ -290,7 +291,10 @@ impl Server {
         let us = (ustime() - run.started_us).max(0) as u64;
         call.usage.add(us);
         if us >= self.config.slowlog_log_slower_than as u64 {
-            self.scripts.last_run = Some((run.name, run.slowest));
+            self.scripts.last_run = Some(SlowRun {
+                name: run.name,
+                slowest: run.slowest,
+            });
         }
         if run.flags.contains(RunFlags::TIMED_OUT) {
             self.unprotect_client(call.caller);
@@ -589,6 +593,7 @@ impl Server {
 
     /// Puts it back, unless it has been given up meanwhile.
     pub(super) fn put_machine(&mut self, engine: Engine, machine: Box<Machine>, generation: u64) {
+        debug_assert_eq!(machine.lua.top(), 0, "the stack is empty between calls");
         let scripts = &mut self.scripts;
         let (place, now) = match engine {
             Engine::Eval => (&mut scripts.eval, scripts.eval_generation),

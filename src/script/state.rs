@@ -35,6 +35,12 @@ pub(crate) struct Run {
     pub slowest: Option<(CommandId, u64)>,
 }
 
+/// What the slow log says of a slow script: its digest or name, and the command that took longest in it with its microseconds.
+pub(crate) struct SlowRun {
+    pub name: Rc<[u8]>,
+    pub slowest: Option<(CommandId, u64)>,
+}
+
 #[derive(Default)]
 pub(crate) struct Scripts {
     /// `None`: none was needed yet, or it runs.
@@ -52,7 +58,7 @@ pub(crate) struct Scripts {
     pub command: OwnedArgs,
     /// Digest or name of a run that was slow, and the command that took longest in it with its microseconds: for the slow
     /// log, which takes it.
-    pub last_run: Option<(Rc<[u8]>, Option<(CommandId, u64)>)>,
+    pub last_run: Option<SlowRun>,
     /// Who the commands of scripts come from.
     pub client: Option<ClientId>,
     /// The arguments of the command that a script calls; emptied after it.

@@ -75,7 +75,11 @@ impl Pair {
 
     /// One command to both; panics with `context` on a difference that is not known.
     #[track_caller]
-    pub(super) fn both(&mut self, args: &[Vec<u8>], context: &dyn Fn() -> String) -> (Value, Value) {
+    pub(super) fn both(
+        &mut self,
+        args: &[Vec<u8>],
+        context: &dyn Fn() -> String,
+    ) -> (Value, Value) {
         let bytes = encode(args);
         self.reference.write_raw(&bytes);
         self.tested.write_raw(&bytes);

@@ -44,7 +44,7 @@ fn without_place(v: &Value) -> Value {
             let text = String::from_utf8_lossy(text).into_owned();
             let text = text.strip_prefix("CAUGHT ").unwrap_or(&text);
             let end = text.find(" script: ").unwrap_or(text.len());
-            Value::Error(text[..end].as_bytes().to_vec())
+            Value::Error(text.as_bytes()[..end].to_vec())
         }
         other => other.clone(),
     }
@@ -92,7 +92,11 @@ fn scripts() {
             "replies differ on {}\n  reference: {a:?}\n  tested:    {b:?}\nDIFF_SEED={seed} DIFF_ROUNDS={}, before it:\n{}",
             show(&args),
             round + 1,
-            recent.iter().map(|a| show(a)).collect::<Vec<_>>().join("\n")
+            recent
+                .iter()
+                .map(|a| show(a))
+                .collect::<Vec<_>>()
+                .join("\n")
         );
         if a.is_error() != b.is_error() {
             pair.forget(&inner);

@@ -353,6 +353,19 @@ fn the_first_line_says_what_a_script_may() {
     );
     run(&mut c, "EVAL", "what", "return 1")
         .assert_error("ERR Unexpected flag in script shebang: what");
+    // What is refused leaves nothing to the next one.
+    let refused = "#!lua flags=\nreturn {KEYS[1], ARGV[1]}";
+    for _ in 0..2 {
+        assert!(
+            c.cmd(&["EVAL_RO", refused, "1", "other", "argument"])
+                .is_error()
+        );
+        let seen = c.cmd(&["EVAL", refused, "1", "mine", "too"]);
+        assert!(
+            seen.items()[0] == "mine" && seen.items()[1] == "too",
+            "{seen:?}"
+        );
+    }
     // Memory is short.
     c.config_set("maxmemory", "1");
     run(&mut c, "EVAL", "", "return 1").assert_error_prefix("OOM ");

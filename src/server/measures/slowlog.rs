@@ -52,9 +52,9 @@ impl Server {
                 words.push(a.to_vec());
             }
         }
-        if let Some((script, slowest)) = self.scripts.last_run.take() {
-            let mut note = [b"script=", &script[..]].concat();
-            if let Some((id, us)) = slowest {
+        if let Some(run) = self.scripts.last_run.take() {
+            let mut note = [b"script=", &run.name[..]].concat();
+            if let Some((id, us)) = run.slowest {
                 let name = self.commands.full_name(id);
                 note.extend_from_slice(format!(" slowest={name} usec={us}").as_bytes());
             }
