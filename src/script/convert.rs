@@ -25,10 +25,40 @@ fn length(text: &[u8]) -> Option<usize> {
     }
 }
 
+/// The number at the start of `reply`, behind its first byte, and what follows its line; none where it is negative, or long.
+#[inline]
+fn short_number(reply: &[u8]) -> Option<(usize, &[u8])> {
+    const DIGITS: usize = 9;
+    let mut n = 0;
+    for i in 1..=DIGITS + 1 {
+        match *reply.get(i)? {
+            c @ b'0'..=b'9' => n = n * 10 + usize::from(c - b'0'),
+            b'\r' if i > 1 => return Some((n, reply.get(i + 2..)?)),
+            _ => return None,
+        }
+    }
+    None
+}
+
 /// Pushes what the reply says, and returns what follows it. `None`: it is more than the machine takes; what was pushed is to go.
 pub(crate) fn push_reply<'r>(stack: &mut Stack, reply: &'r [u8]) -> Option<&'r [u8]> {
+    let kind = *reply.first()?;
+    // Most replies are these.
+    if let (b':' | b'$' | b'*', Some((n, rest))) = (kind, short_number(reply)) {
+        return match kind {
+            b':' => {
+                stack.push_number(n as f64);
+                Some(rest)
+            }
+            b'$' => {
+                stack.push_bytes(rest.get(..n)?);
+                rest.get(n + 2..)
+            }
+            _ => push_array(stack, n, rest),
+        };
+    }
     let (text, rest) = line(reply)?;
-    match *reply.first()? {
+    match kind {
         b'$' => {
             let Some(n) = length(text) else {
                 stack.push_bool(false);

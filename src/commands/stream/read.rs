@@ -60,7 +60,6 @@ impl Server {
             if args.is(i, "block") && more > 0 {
                 i += 1;
                 let unit = TimeoutUnit::Milliseconds;
-                parsed.timeout = Some(self.get_timeout_or_reply(cid, &args[i], unit)?);
                 if self.is_script_client(cid) {
                     let name = String::from_utf8_lossy(&args[0]);
                     let text =
@@ -68,6 +67,7 @@ impl Server {
                     self.add_reply_error(cid, &text);
                     return None;
                 }
+                parsed.timeout = Some(self.get_timeout_or_reply(cid, &args[i], unit)?);
             } else if args.is(i, "count") && more > 0 {
                 i += 1;
                 let n = self.get_long_long_or_reply(cid, args, i)?;

@@ -24,6 +24,8 @@ pub(crate) struct CallState {
     also_propagate: Vec<PropagateOp>,
     pending_push_messages: Vec<u8>,
     leftovers: bool,
+    /// The running command has said something of itself.
+    said: bool,
     own: CommandState,
 }
 
@@ -45,7 +47,8 @@ pub(crate) struct CommandState {
 /// A command, and what it had said, while one runs within its unit.
 pub(crate) struct OuterCommand {
     cmd: Option<CommandId>,
-    own: CommandState,
+    /// None: it had said nothing.
+    own: Option<CommandState>,
 }
 
 impl CommandState {
@@ -66,6 +69,7 @@ impl CallState {
     /// The command is propagated as `words`.
     pub(crate) fn rewrite_as(&mut self, words: OwnedArgs) {
         self.leftovers = true;
+        self.said = true;
         self.own.rewrite = Some(words);
     }
 
@@ -75,17 +79,20 @@ impl CallState {
 
     pub(crate) fn prevent_propagation(&mut self) {
         self.leftovers = true;
+        self.said = true;
         self.own.prevent_propagation = true;
     }
 
     /// The command is propagated to `target` even if it changes nothing.
     pub(crate) fn force_propagation(&mut self, target: Propagate) {
         self.leftovers = true;
+        self.said = true;
         self.own.force_propagate |= target;
     }
 
     pub(crate) fn redact(&mut self, argument: usize) {
         self.leftovers = true;
+        self.said = true;
         self.own.redacted.push(argument);
     }
 
@@ -95,6 +102,7 @@ impl CallState {
 
     pub(crate) fn set_error_reply_sent(&mut self) {
         self.leftovers = true;
+        self.said = true;
         self.own.error_reply_sent = true;
     }
 
@@ -163,6 +171,7 @@ impl CallState {
     #[inline]
     pub(crate) fn end_command(&mut self) -> CommandState {
         self.leftovers = false;
+        self.said = false;
         std::mem::take(&mut self.own)
     }
 
@@ -170,15 +179,21 @@ impl CallState {
     pub(crate) fn begin_nested(&mut self, cmd: CommandId) -> OuterCommand {
         OuterCommand {
             cmd: self.cmd.replace(cmd),
-            own: std::mem::take(&mut self.own),
+            own: std::mem::take(&mut self.said).then(|| std::mem::take(&mut self.own)),
         }
     }
 
     /// The nested command is over, and the outer one goes on with what it had said. What the nested one has said is the
-    /// caller's.
-    pub(crate) fn end_nested(&mut self, outer: OuterCommand) -> CommandState {
+    /// caller's; none: nothing.
+    #[inline]
+    pub(crate) fn end_nested(&mut self, outer: OuterCommand) -> Option<CommandState> {
         self.cmd = outer.cmd;
-        std::mem::replace(&mut self.own, outer.own)
+        let own = std::mem::take(&mut self.said).then(|| std::mem::take(&mut self.own));
+        if let Some(before) = outer.own {
+            self.said = true;
+            self.own = before;
+        }
+        own
     }
 }
 
@@ -200,7 +215,7 @@ mod tests {
         s.force_propagation(Propagate::AOF);
         s.redact(2);
         s.set_error_reply_sent();
-        let inner = s.end_nested(outer);
+        let inner = s.end_nested(outer).expect("it has said something");
         assert!(inner.error_reply_sent && inner.propagation_target(false) == Propagate::AOF);
         assert!(s.is_redacted(1) && !s.is_redacted(2) && s.cmd == Some(CommandId(1)));
         assert_eq!(s.own().propagation_target(true), Propagate::empty());

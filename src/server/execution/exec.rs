@@ -851,7 +851,7 @@ impl Server {
         if self.tracking.clients() > 0 {
             self.tracking_after_call(id, flags, args);
         }
-        let own = self.exec.call.end_nested(outer);
+        let own = self.exec.call.end_nested(outer).unwrap_or_default();
         self.commands.stats_mut(id).failed_calls += u64::from(own.error_reply_sent);
         let target = own.propagation_target(self.dirty > dirty) & allowed;
         if self.should_propagate(target) {
