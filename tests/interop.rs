@@ -30,6 +30,7 @@ mod interop {
     mod debugger;
     mod defaults;
     mod full_sync;
+    mod functions;
     // The random commands of tests/diff; what that test alone needs is not used here.
     #[path = "../diff/generator.rs"]
     #[allow(dead_code)]

@@ -7,7 +7,7 @@ use crate::script::function_set::ENGINE_NAME;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
-use crate::wire::rdb::{self, RDB_VERSION, create_dump_payload, verify_dump_payload};
+use crate::wire::rdb::{self, create_dump_payload, verify_dump_payload};
 
 const FUNCTION_HELP: &[&str] = &[
     "LOAD [REPLACE] <FUNCTION CODE>",
@@ -213,7 +213,9 @@ pub(crate) fn function_dump_command(server: &mut Server, cid: ClientId, _: &Args
     for library in server.scripts.libraries.iter() {
         rdb::push_function(&mut payload, &library.code);
     }
-    create_dump_payload(&mut payload, RDB_VERSION);
+    // As of DUMP.
+    let version = server.config.rdb_save_version.of_files();
+    create_dump_payload(&mut payload, version);
     server.add_reply_bulk(cid, &payload);
 }
 

@@ -27,8 +27,8 @@ pub(crate) struct Machine {
     globals: Kept,
     /// What scripts have as their environment.
     environment: Kept,
-    /// `redis`, `redis.call` and `redis.pcall`, for those who have them as locals.
-    redis: [Kept; 3],
+    /// `cjson.decode`, `cjson.encode`, `redis.pcall`, `redis.call` and `redis`, for those who have them as locals.
+    redis: [Kept; 5],
     /// Called with true before a library loads, with false behind it.
     loading: Option<Kept>,
     /// KEYS or ARGV are set.
@@ -54,8 +54,8 @@ impl Machine {
             );
             return None;
         };
-        let loading = (results == 6).then(|| lua.keep());
-        let redis = [lua.keep(), lua.keep(), lua.keep()];
+        let loading = (results == 8).then(|| lua.keep());
+        let redis = std::array::from_fn(|_| lua.keep());
         let globals = lua.keep();
         let environment = lua.keep();
         lua.push_function(error_handler);
@@ -121,11 +121,14 @@ impl Machine {
 
     /// Pushes what stands behind KEYS and ARGV in the arguments of a function with `locals`.
     pub(crate) fn push_redis(&mut self, locals: Locals) {
-        if locals.redis {
-            // Kept from the top of the stack downwards.
-            for kept in self.redis.iter().rev() {
-                self.lua.push_kept(kept);
-            }
+        let wanted = match (locals.cjson, locals.redis) {
+            (true, _) => 5,
+            (false, true) => 3,
+            (false, false) => 0,
+        };
+        // Kept from the top of the stack downwards.
+        for kept in self.redis.iter().rev().take(wanted) {
+            self.lua.push_kept(kept);
         }
     }
 

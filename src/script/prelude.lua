@@ -330,7 +330,7 @@ real_globals._G = globals
 shown[globals] = protect(missing)
 
 if not function_engine then
-  return globals, real_globals, shown_redis, redis.call, redis.pcall
+  return globals, real_globals, shown_redis, redis.call, redis.pcall, cjson.encode, cjson.decode
 end
 
 -- Functions -------------------------------------------------------------------------------------------------------------
@@ -355,7 +355,7 @@ shown[environment] = protect({})
 real_globals._G = environment
 globals = environment
 
-return environment, real_globals, shown_redis, redis.call, redis.pcall, function(loading)
+return environment, real_globals, shown_redis, redis.call, redis.pcall, cjson.encode, cjson.decode, function(loading)
   reads.__index = loading and loading_globals or real_globals
   real[environment] = loading and loading_globals or real_globals
 end

@@ -164,6 +164,8 @@ impl Server {
         if let Some(c) = self.clients.get_mut(client) {
             c.db = db;
             c.resp = 2;
+            // It hears what its commands reply.
+            c.flags.remove(ClientFlags::FAKE);
         }
         let declared = !call.flags.contains(ScriptFlags::EVAL_COMPAT_MODE);
         let mut flags = RunFlags::empty();
@@ -219,6 +221,9 @@ impl Server {
             Err(failure) => self.script_error(&mut machine, failure, call),
         }
         machine.lua.truncate(0);
+        if let Some(c) = self.clients.get_mut(client) {
+            c.flags |= ClientFlags::FAKE;
+        }
         self.reset_run(call, self.dirty > dirty);
         self.scripts.library_state.reset();
         if std::mem::take(&mut self.scripts.environment_changed) {
@@ -332,15 +337,7 @@ impl Server {
             target = Propagate::empty();
         }
         let last = run.last_us;
-        if let Some(c) = self.clients.get_mut(client) {
-            // It hears what its commands reply.
-            c.flags.remove(ClientFlags::FAKE);
-        }
         let end = self.call_in_unit(client, id, args, last, target);
-        if let Some(c) = self.clients.get_mut(client) {
-            c.flags |= ClientFlags::FAKE;
-            c.last_cmd = Some(id);
-        }
         if let Some(run) = &mut self.scripts.run {
             let us = (end - last).max(0) as u64;
             run.last_us = end;

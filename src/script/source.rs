@@ -184,10 +184,14 @@ pub(crate) struct Locals {
     pub argv: bool,
     /// `redis`, argument 3, `redis.call`, argument 4, and `redis.pcall`, argument 5.
     pub redis: bool,
+    /// `cjson.encode`, argument 6, and `cjson.decode`, argument 7.
+    pub cjson: bool,
 }
 
 const CALL: &[u8] = b"_redis_call";
 const PCALL: &[u8] = b"_redis_pcall";
+const ENCODE: &[u8] = b"_redis_encode";
+const DECODE: &[u8] = b"_redis_decode";
 
 /// How a name is used where it is not the field of something.
 struct Uses<'t> {
@@ -307,6 +311,21 @@ pub(crate) fn prepare(text: &[u8], body: bool) -> Option<Source> {
         locals.argv = body && uses(b"ARGV").are_plain();
         let redis = uses(b"redis");
         let plain = redis.are_plain() && redis.iter().all(|i| redis.field(i).is_some());
+        let cjson = uses(b"cjson");
+        if body && cjson.are_plain() && cjson.iter().all(|i| cjson.field(i).is_some()) {
+            for i in cjson.iter() {
+                let name = match cjson.field(i) {
+                    Some(b"encode") => ENCODE,
+                    Some(b"decode") => DECODE,
+                    _ => continue,
+                };
+                let (start, end) = (tokens[i].start, tokens[i + 2].end);
+                if memchr::memchr(b'\n', &text[start..end]).is_none() {
+                    changes.push((start, end - start, name));
+                    locals.cjson = true;
+                }
+            }
+        }
         if plain {
             for i in redis.iter() {
                 let name = match redis.field(i) {
@@ -345,7 +364,11 @@ pub(crate) fn prepare(text: &[u8], body: bool) -> Option<Source> {
             redis,
             name(locals.redis, "_redis_call"),
             name(locals.redis, "_redis_pcall"),
+            name(locals.cjson, "_redis_encode"),
+            name(locals.cjson, "_redis_decode"),
         ];
+        let taken = if locals.cjson { 7 } else { 5 };
+        let names = &names[..taken];
         out.extend_from_slice(format!("local {}=...;", names.join(",")).as_bytes());
     }
     let mut from = 0;
@@ -443,6 +466,11 @@ mod tests {
                 "return redis.call('x')",
                 REDIS,
                 "return (_redis_call('x')),nil",
+            ),
+            (
+                "return cjson.encode(cjson.decode(x)), cjson.null",
+                "local _redis_,_redis_,_redis_,_redis_,_redis_,_redis_encode,_redis_decode=...;",
+                "return _redis_encode(_redis_decode(x)), cjson.null,nil",
             ),
             ("f('a'..redis.call('x'))", REDIS, "f('a'.._redis_call('x'))"),
             ("x(#KEYS == 1, {KEYS})", KEYS, "x(#KEYS == 1, {KEYS})"),

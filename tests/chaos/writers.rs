@@ -118,11 +118,26 @@ fn by_chance(rng: &mut Rng) -> Vec<Vec<u8>> {
     let ms = (1 + rng.below(400)).to_string();
     let n = rng.below(300).to_string();
     let m = format!("m{}", rng.below(60));
-    match rng.below(18) {
+    match rng.below(22) {
         16 | 17 => {
             let size = 1 + rng.below(30_000);
             words(&["SET", &format!("load:{n}"), &"large".repeat(size / 5)])
         }
+        18 | 19 => {
+            let script = "redis.call('incr', KEYS[1]) redis.call('spop', KEYS[2]) redis.call('rpush', KEYS[3], KEYS[2]) \
+                          return redis.call('set', KEYS[4], math.random(1000), 'px', ARGV[1])";
+            let (count, load) = (format!("count:{}", rng.below(10)), format!("load:{n}"));
+            let (set, list) = (key(rng, "s"), key(rng, "l"));
+            words(&["EVAL", script, "4", &count, &set, &list, &load, &ms])
+        }
+        20 if rng.one_in(4) => {
+            let code = format!(
+                "#!lua name=lib{}\nredis.register_function('f', function(k, a) return redis.call('append', k[1], '{n}') end)",
+                rng.below(2)
+            );
+            words(&["FUNCTION", "LOAD", "REPLACE", &code])
+        }
+        20 | 21 => words(&["FCALL", "f", "1", &key(rng, "k")]),
         0 | 1 => words(&["SET", &format!("load:{n}"), &m, "PX", &ms]),
         2 => words(&["PEXPIRE", &format!("load:{n}"), &ms]),
         3 => {

@@ -459,3 +459,96 @@ fn memory_stays_flat() {
     let after = c.info_int("used_memory_lua");
     assert!(after < before * 3 / 2, "{before} {after}");
 }
+
+/// In verbatim mode a script goes out as EVAL, and as EVALSHA once all know it; replicas and the file do the same.
+#[test]
+fn verbatim_scripts_are_sent_as_they_are() {
+    let scratch = server::Scratch::new();
+    let args = [
+        "--script-replication",
+        "verbatim",
+        "--appendonly",
+        "yes",
+        "--enable-debug-command",
+        "yes",
+    ];
+    let mut master = Server::start_in(Kind::Aedile, scratch, &args);
+    let replica = Server::aedile(&["--script-replication", "verbatim"]);
+    let mut m = master.connect();
+    let mut r = replica.connect();
+    r.ok(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    wait_until("the link", || r.info("master_link_status") == "up");
+    let script =
+        "for i = 1, 1000 do redis.call('set', KEYS[1] .. i, ARGV[1]) end return math.random(1000)";
+    let sent = |m: &mut Conn, mode: &str| {
+        m.config_set("script-replication", mode);
+        let before = m.info_int("master_repl_offset");
+        m.cmd(&["EVAL", script, "1", "key:", "value"]);
+        m.info_int("master_repl_offset") - before
+    };
+    let effects = sent(&mut m, "effects");
+    let first = sent(&mut m, "verbatim");
+    let again = sent(&mut m, "verbatim");
+    println!("bytes for 1,000 keys: {effects} as effects, {first} as EVAL, {again} as EVALSHA");
+    assert!(
+        effects > 30_000 && first < 300 && again < first,
+        "{effects} {first} {again}"
+    );
+    // Random numbers are the same everywhere, and sets have an order.
+    m.run("SADD s c a b d e");
+    eval(
+        &mut m,
+        "redis.call('set', 'random', math.random(1e6)) redis.call('set', 'first', redis.call('smembers', 's')[1])",
+    );
+    assert_eq!(m.run("GET first"), "a");
+    fails(
+        &mut m,
+        "redis.call('randomkey') redis.call('set', 'x', 1)",
+        "Write commands not allowed after non deterministic commands",
+    );
+    assert!(m.run("GET x").is_null());
+    eval(
+        &mut m,
+        "redis.replicate_commands() redis.call('set', 'at', redis.call('time')[1])",
+    );
+    let digest = |c: &mut Conn| {
+        let state = dump_state(c);
+        format!(
+            "{:?}",
+            state
+                .iter()
+                .map(|(k, v)| (k.clone(), v.value.clone()))
+                .collect::<Vec<_>>()
+        )
+    };
+    wait_until("the replica", || {
+        r.info("slave_repl_offset") == m.info("master_repl_offset")
+    });
+    assert_eq!(digest(&mut r), digest(&mut m));
+    // A replica that starts again has what EVALSHA needs.
+    let sha = m
+        .cmd(&["SCRIPT", "LOAD", "return redis.call('incr', KEYS[1])"])
+        .text();
+    for _ in 0..3 {
+        m.cmd(&["EVALSHA", &sha, "1", "n"]);
+    }
+    let late = Server::aedile(&["--script-replication", "verbatim"]);
+    let mut l = late.connect();
+    l.ok(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    wait_until("the link", || l.info("master_link_status") == "up");
+    for _ in 0..3 {
+        m.cmd(&["EVALSHA", &sha, "1", "n"]);
+    }
+    for c in [&mut r, &mut l] {
+        wait_until("the count", || c.run("GET n") == "6");
+    }
+    m.run("BGREWRITEAOF");
+    wait_until("the rewrite", || m.info("aof_rewrite_in_progress") == "0");
+    m.cmd(&["EVALSHA", &sha, "1", "n"]);
+    let before = digest(&mut m);
+    master.terminate();
+    master.restart();
+    let mut m = master.connect();
+    assert_eq!(m.run("GET n"), "7");
+    assert_eq!(digest(&mut m), before);
+}
