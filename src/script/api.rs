@@ -175,7 +175,10 @@ fn generic_command(call: &mut Call<Server>) -> bool {
     };
     call.truncate(0);
     let args = Args::of_spans(&text, &spans);
-    crate::script::debugger::calls::log_command(call.host(), &args);
+    let debugged = call.host().scripts.debugger.is_some();
+    if debugged {
+        crate::script::debugger::calls::log_command(call.host(), &args);
+    }
     let done = match call.host().script_call(&args) {
         Err(problem) => {
             crate::script::debugger::calls::log_error(call.host(), problem.as_bytes());
@@ -194,7 +197,9 @@ fn generic_command(call: &mut Call<Server>) -> bool {
                 push_error(call, b"the reply is larger than a script can take");
             }
             let is_error = !whole || bytes.first() == Some(&b'-');
-            crate::script::debugger::calls::log_reply(call.host(), bytes);
+            if debugged {
+                crate::script::debugger::calls::log_reply(call.host(), bytes);
+            }
             call.host().give_script_reply(reply);
             !is_error
         }

@@ -301,7 +301,7 @@ pub(crate) fn script_help_command(server: &mut Server, cid: ClientId, args: &Arg
     server.add_reply_help(cid, args, SCRIPT_HELP);
 }
 
-/// SCRIPT EXISTS sha1 [sha1 ...]
+/// `SCRIPT EXISTS sha1 [sha1 ...]`
 pub(crate) fn script_exists_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.add_reply_array_len(cid, args.len() - 2);
     for i in 2..args.len() {
@@ -320,7 +320,7 @@ pub(super) fn flush_mode(server: &Server, args: &Args) -> Option<bool> {
     }
 }
 
-/// SCRIPT FLUSH [ASYNC|SYNC]
+/// `SCRIPT FLUSH [ASYNC|SYNC]`
 pub(crate) fn script_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(lazy) = flush_mode(server, args) else {
         return server.add_reply_error(cid, "SCRIPT FLUSH only support SYNC|ASYNC option");

@@ -54,7 +54,7 @@ pub(crate) fn function_help_command(server: &mut Server, cid: ClientId, args: &A
     server.add_reply_help(cid, args, FUNCTION_HELP);
 }
 
-/// FUNCTION LOAD [REPLACE] code
+/// `FUNCTION LOAD [REPLACE] code`
 pub(crate) fn function_load_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
     let mut replace = false;
@@ -84,7 +84,7 @@ pub(crate) fn function_delete_command(server: &mut Server, cid: ClientId, args: 
     server.add_reply_ok(cid);
 }
 
-/// FUNCTION FLUSH [ASYNC|SYNC]
+/// `FUNCTION FLUSH [ASYNC|SYNC]`
 pub(crate) fn function_flush_command(server: &mut Server, cid: ClientId, args: &Args) {
     if args.len() > 3 {
         return server.add_reply_subcommand_syntax_error(cid, args);
@@ -102,7 +102,7 @@ pub(crate) fn function_kill_command(server: &mut Server, cid: ClientId, _: &Args
     server.script_kill(cid, Engine::Functions);
 }
 
-/// FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE]
+/// `FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE]`
 pub(crate) fn function_list_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (mut code, mut pattern) = (false, None);
     let mut i = 2;
@@ -219,7 +219,7 @@ pub(crate) fn function_dump_command(server: &mut Server, cid: ClientId, _: &Args
     server.add_reply_bulk(cid, &payload);
 }
 
-/// FUNCTION RESTORE payload [FLUSH|APPEND|REPLACE]
+/// `FUNCTION RESTORE payload [FLUSH|APPEND|REPLACE]`
 pub(crate) fn function_restore_command(server: &mut Server, cid: ClientId, args: &Args) {
     let (flush, replace) = match args.len() {
         3 => (false, false),

@@ -254,12 +254,12 @@ fn drop_library(machine: &mut Machine, library: &Library) {
     }
 }
 
-/// FCALL function numkeys [key ...] [arg ...]
+/// `FCALL function numkeys [key ...] [arg ...]`
 pub(crate) fn fcall_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.fcall_generic_command(cid, args, false);
 }
 
-/// FCALL_RO function numkeys [key ...] [arg ...]
+/// `FCALL_RO function numkeys [key ...] [arg ...]`
 pub(crate) fn fcall_ro_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.fcall_generic_command(cid, args, true);
 }
