@@ -322,7 +322,7 @@ impl Server {
         let id = match self.script_command(args) {
             Ok(id) => id,
             Err((text, id)) => {
-                self.reject_script_command(client, id, &text);
+                self.reject_script_command(id, &text);
                 return Err(text);
             }
         };
@@ -424,8 +424,8 @@ impl Server {
 
     /// A refused command counts as one, and as an error.
     #[cold]
-    fn reject_script_command(&mut self, client: ClientId, id: Option<CommandId>, text: &str) {
-        self.count_error_of_script(client, text);
+    fn reject_script_command(&mut self, id: Option<CommandId>, text: &str) {
+        self.count_error_of_script(text);
         if let Some(id) = id {
             self.commands.stats_mut(id).rejected_calls += 1;
         }

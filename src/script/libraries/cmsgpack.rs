@@ -13,7 +13,7 @@ const VERSION: &[u8] = b"lua-cmsgpack 0.4.0";
 const COPYRIGHT: &[u8] = b"Copyright (C) 2012, Salvatore Sanfilippo";
 const DESCRIPTION: &[u8] = b"MessagePack C implementation for Lua";
 
-/// Tables of up to this many named fields are written in the order of the names.
+/// Tables of up to this many named fields are written in an order that only their names give.
 const SORTED_MAX: usize = 1024;
 
 /// A table this deep, and all below it, is written as nil.
@@ -149,9 +149,11 @@ impl<H: LibraryHost> Packer<'_, '_, H> {
         Ok(())
     }
 
-    /// The fields of a table in the order of their names: the machine visits them in one that says nothing.
+    /// The fields of a table in an order of their own, since the machine visits them in one that says nothing: by the places
+    /// that their names hash to in a table of their number, as Lua 5.1 visits one in which no two names share a place.
     fn named_fields(&mut self, t: i32, mut names: Vec<Vec<u8>>, level: u32) -> Result<(), Raise> {
-        names.sort_unstable();
+        let last = names.len().next_power_of_two() as u32 - 1;
+        names.sort_by_cached_key(|name| (string_hash(name) & last, name.clone()));
         for name in names {
             push_raw_header(&mut self.out, name.len());
             self.out.extend_from_slice(&name);
@@ -183,6 +185,14 @@ impl<H: LibraryHost> Packer<'_, '_, H> {
         }
         Ok((highest == count).then_some(count as usize))
     }
+}
+
+/// The hash of a string in the Lua 5.1 of Redis: every byte counts, from the last on.
+fn string_hash(s: &[u8]) -> u32 {
+    s.iter().rev().fold(s.len() as u32, |hash, byte| {
+        let shifted = (hash << 5).wrapping_add(hash >> 2);
+        hash ^ shifted.wrapping_add(u32::from(*byte))
+    })
 }
 
 fn push_raw_header(out: &mut Vec<u8>, len: usize) {

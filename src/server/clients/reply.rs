@@ -579,14 +579,14 @@ impl Server {
         self.error_reply(cid, text, counted);
     }
 
-    /// A command of a script was refused: that is an error like another, but nobody is sent it.
+    /// A command of a script was refused: that is an error like another, but nobody is sent it, and the script has not failed.
     #[cold]
-    pub(crate) fn count_error_of_script(&mut self, cid: ClientId, text: &str) {
+    pub(crate) fn count_error_of_script(&mut self, text: &str) {
         let line = match text.strip_prefix('-') {
             Some(_) => text.to_string(),
             None => format!("-ERR {text}"),
         };
-        self.after_error_reply(cid, line.as_bytes(), false);
+        self.count_error(line.as_bytes());
     }
 
     /// What every error reply does besides being sent: it is counted, by code, and reported when a master's or replica's
