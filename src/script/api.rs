@@ -3,6 +3,8 @@
 //! A function here leaves its results on the stack and returns how many they are. Nothing is held of the server across a command
 //! that a script calls.
 
+use std::ffi::CString;
+
 use crate::base::fpconv::{FPCONV_SIZE, fpconv_dtoa};
 use crate::base::log::Level;
 use crate::base::num::{LONG_STR_SIZE, double2ll, ll2string};
@@ -10,6 +12,7 @@ use crate::script::cache::sha1hex;
 use crate::script::convert::{push_error, push_reply, to_integer};
 use crate::script::libraries::{self, LibraryHost, LibraryState};
 use crate::script::lua::{Call, Kind, Lua, Raise, Returned, Value};
+use crate::script::machine::compile_checked;
 use crate::server::execution::args::Args;
 use crate::server::execution::propagate::Propagate;
 use crate::server::{REDIS_VERSION, REDIS_VERSION_NUM, Server};
@@ -39,6 +42,8 @@ pub(super) fn open(lua: &mut Lua<Server>) {
     }
     lua.push_function(note_environment);
     lua.set_raw_field(-2, b"note_environment");
+    lua.push_function(compile_text);
+    lua.set_raw_field(-2, b"compile");
     lua.push_function(crate::script::register::register_function);
     lua.set_raw_field(-2, b"register_function");
 }
@@ -337,6 +342,22 @@ fn replicate_commands(call: &mut Call<Server>) -> Returned {
     let replicated = call.host().replicate_script_effects();
     call.push_bool(replicated);
     Ok(1)
+}
+
+/// What `loadstring` and `load` compile with: a text and its source's name give the function, or nil and the error.
+fn compile_text(call: &mut Call<Server>) -> Returned {
+    let code = call.bytes(1).unwrap_or_default().to_vec();
+    let name = call.bytes(2).unwrap_or(b"=?").to_vec();
+    let end = memchr::memchr(0, &name).unwrap_or(name.len());
+    let name = CString::new(&name[..end]).unwrap_or_default();
+    match compile_checked(call, &code, &name) {
+        Ok(()) => Ok(1),
+        Err(problem) => {
+            call.push_nil();
+            call.push_bytes(&problem);
+            Ok(2)
+        }
+    }
 }
 
 fn note_environment(call: &mut Call<Server>) -> Returned {

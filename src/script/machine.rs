@@ -8,8 +8,8 @@ use std::ffi::CStr;
 use crate::base::log::Level;
 use crate::script::convert::{ErrorInfo, error_info};
 use crate::script::flags::Engine;
-use crate::script::lua::{Call, Failure, Kept, Kind, Lua, Returned};
-use crate::script::source::{Locals, keep_frames, prepare};
+use crate::script::lua::{Call, Failure, Kept, Kind, Lua, Returned, Stack};
+use crate::script::source::{Locals, foreign_number, keep_frames, prepare};
 use crate::server::Server;
 use crate::server::execution::args::Args;
 use crate::server_log;
@@ -83,13 +83,14 @@ impl Machine {
         name: &CStr,
         body: bool,
     ) -> Result<(Kept, Locals), Vec<u8>> {
+        refuse_foreign_numbers(code, name)?;
         let source = prepare(code, body);
         let prepared = source.filter(|s| self.lua.compile(&s.text, name).is_ok());
         let locals = match prepared {
             Some(source) => source.locals,
             None => {
                 // Errors are about the text as it is.
-                self.lua.compile(code, name)?;
+                compile_checked(&mut self.lua, code, name)?;
                 Locals::default()
             }
         };
@@ -98,10 +99,11 @@ impl Machine {
 
     /// Compiles a script as it was written: its function takes no arguments, and has no variables but its own.
     pub(crate) fn compile_plain(&mut self, code: &[u8], name: &CStr) -> Result<Kept, Vec<u8>> {
+        refuse_foreign_numbers(code, name)?;
         let kept = keep_frames(code);
         let done = kept.is_some_and(|code| self.lua.compile(&code, name).is_ok());
         if !done {
-            self.lua.compile(code, name)?;
+            compile_checked(&mut self.lua, code, name)?;
         }
         Ok(self.lua.keep())
     }
@@ -207,6 +209,29 @@ impl Machine {
             self.lua.truncate(top);
         }
     }
+}
+
+/// The compiler's own error for numbers that Lua 5.1 does not know.
+fn refuse_foreign_numbers(code: &[u8], name: &CStr) -> Result<(), Vec<u8>> {
+    match foreign_number(code) {
+        Ok(Some(problem)) => {
+            let source = name.to_bytes();
+            let source = source.strip_prefix(b"@").unwrap_or(source);
+            Err([source, b":", problem.as_bytes()].concat())
+        }
+        Ok(None) | Err(()) => Ok(()),
+    }
+}
+
+/// Pushes the compiled chunk, unless it has such numbers: what could not be looked through may not compile at all.
+pub(crate) fn compile_checked(stack: &mut Stack, code: &[u8], name: &CStr) -> Result<(), Vec<u8>> {
+    refuse_foreign_numbers(code, name)?;
+    stack.compile(code, name)?;
+    if foreign_number(code).is_err() {
+        stack.pop(1);
+        return Err(b"the script is not well-formed".to_vec());
+    }
+    Ok(())
 }
 
 /// Makes a table of whatever a script fails with: `err`, `source`, `line`.

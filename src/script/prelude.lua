@@ -13,7 +13,7 @@ local raw, mark, with_debugging, function_engine = ...
 local error, type, select, tostring, rawequal = error, type, select, tostring, rawequal
 local rawget, rawset, next, pairs = rawget, rawset, next, pairs
 local setmetatable, getmetatable, setfenv, getfenv = setmetatable, getmetatable, setfenv, getfenv
-local pcall, load, collectgarbage, floor = pcall, load, collectgarbage, math.floor
+local pcall, concat, collectgarbage, floor = pcall, table.concat, collectgarbage, math.floor
 local insert, gmatch, string_metatable = table.insert, string.gmatch, getmetatable("")
 local std = _G
 
@@ -154,19 +154,33 @@ function base.pcall(...)
   return caught(pcall(...))
 end
 
+local function compile(s, name)
+  return check(raw.compile(s, name))
+end
+
 function base.loadstring(s, name)
   if type(s) ~= "string" and type(s) ~= "number" then
     error("bad argument #1 to 'loadstring' (string expected, got " .. (s == nil and "no value" or type(s)) .. ")", 2)
   end
   s = tostring(s)
-  return load(s, name or s, "t")
+  return compile(s, name and tostring(name) or s)
 end
 
 function base.load(f, name)
   if type(f) ~= "function" then
     error("bad argument #1 to 'load' (function expected, got " .. (f == nil and "no value" or type(f)) .. ")", 2)
   end
-  return load(f, name or "=(load)", "t")
+  local pieces = {}
+  while true do
+    local piece = f()
+    if piece == nil or piece == "" then
+      return compile(concat(pieces), name and tostring(name) or "=(load)")
+    end
+    if type(piece) ~= "string" then
+      return nil, "reader function must return a string"
+    end
+    pieces[#pieces + 1] = piece
+  end
 end
 
 -- A script may ask for a collection, but not switch it off for those after it.

@@ -133,6 +133,24 @@ fn tokens(text: &[u8]) -> Option<Vec<Token>> {
     Some(all)
 }
 
+/// Why a text may not be compiled, behind its source's name; none: it may. The machine knows numbers of its own (`1LL`, `2i`), which
+/// Lua 5.1 does not, and whose arithmetic needs a library that is not there. What is not understood here is left to the compiler, which
+/// has to refuse it too: `Err`.
+pub(crate) fn foreign_number(text: &[u8]) -> Result<Option<String>, ()> {
+    let tokens = tokens(text).ok_or(())?;
+    let bad = tokens.iter().find(|t| {
+        let word = &text[t.start..t.end];
+        t.kind == Kind::Literal
+            && word.first().is_some_and(u8::is_ascii_digit)
+            && matches!(word.last(), Some(b'i' | b'I' | b'l' | b'L'))
+    });
+    Ok(bad.map(|t| {
+        let line = 1 + memchr::memchr_iter(b'\n', &text[..t.start]).count();
+        let word = String::from_utf8_lossy(&text[t.start..t.end]);
+        format!("{line}: malformed number near '{word}'")
+    }))
+}
+
 /// Where the text is to have `,nil` inserted, in rising order; none where it is not understood.
 fn returns(text: &[u8], tokens: &[Token]) -> Option<Vec<usize>> {
     // Whether each open block is that of a function.
@@ -502,6 +520,28 @@ mod tests {
         let lines = "x()\nredis\n.call()\nredis.call()";
         let after = "x()\nredis\n.call()\n_redis_call()";
         assert_eq!(changed(lines), Some(format!("{REDIS}{after}")));
+    }
+
+    #[test]
+    fn foreign_numbers_are_found() {
+        for (text, found) in [
+            ("return 1", None),
+            (
+                "x = '1LL' -- 1LL\n y = [[2i]] z = 0xfe i1LL = 1e5 .. 3",
+                None,
+            ),
+            ("return\n1LL", Some("2: malformed number near '1LL'")),
+            ("return 0x1full", Some("1: malformed number near '0x1full'")),
+            ("return 1.5i", Some("1: malformed number near '5i'")),
+            ("return 1e+5I", Some("1: malformed number near '5I'")),
+        ] {
+            assert_eq!(
+                foreign_number(text.as_bytes()),
+                Ok(found.map(String::from)),
+                "{text}"
+            );
+        }
+        assert_eq!(foreign_number(b"return 'x"), Err(()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::script::debugger::calls::{log_command, log_error, log_reply, session}
 use crate::script::debugger::show;
 use crate::script::debugger::wire::{ReadEnd, atoi};
 use crate::script::lua::{Call, Kind, Verdict};
+use crate::script::machine::compile_checked;
 use crate::script::source::keep_frames;
 use crate::server::Server;
 use crate::server::execution::args::Args;
@@ -267,8 +268,8 @@ fn call_text(call: &mut Call<Server>, code: &[u8]) -> Result<(), Vec<u8>> {
     let value = [b"return ", code].concat();
     // So that an error is told with this code's place.
     let value = keep_frames(&value).unwrap_or(value);
-    if call.compile(&value, NAME).is_err() {
-        call.compile(code, NAME)?;
+    if compile_checked(call, &value, NAME).is_err() {
+        compile_checked(call, code, NAME)?;
     }
     let done = call.call_lua(0);
     match done {
