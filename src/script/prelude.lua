@@ -10,7 +10,7 @@
 
 local raw, mark, with_debugging, function_engine = ...
 
-local error, type, select, tostring, rawequal = error, type, select, tostring, rawequal
+local error, type, select, tostring, tonumber = error, type, select, tostring, tonumber
 local rawget, rawset, next, pairs = rawget, rawset, next, pairs
 local setmetatable, getmetatable, setfenv, getfenv = setmetatable, getmetatable, setfenv, getfenv
 local pcall, concat, collectgarbage, floor = pcall, table.concat, collectgarbage, math.floor
@@ -275,6 +275,13 @@ end
 function libraries.table.insert(t, ...)
   if real[t] then
     error(READONLY, 2)
+  end
+  if select("#", ...) == 2 then
+    -- From a place far below 1 the machine would move elements for minutes.
+    local place = tonumber((...))
+    if place and not (place >= 1 and place <= 0x7fffffff) then
+      error("bad argument #2 to 'insert' (position out of bounds)", 2)
+    end
   end
   return insert(t, ...)
 end

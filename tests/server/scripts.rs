@@ -248,6 +248,12 @@ fn hostile_scripts_do_no_harm() {
         "error(setmetatable({}, {__tostring = function() error('x') end}))",
         "return setmetatable({}, {__index = function() error('x') end})",
         "coroutine.wrap(function() error({}) end)()",
+        "table.insert({1, 2, 3}, -2^31, 1)",
+        "table.insert({1, 2, 3}, 0/0, 1)",
+        "table.insert({1, 2, 3}, 2^53, 1)",
+        "table.insert({1, 2, 3}, '-2000000000', 1)",
+        "return table.concat({}, '', -2^31, 2^31)",
+        "return table.remove({1, 2, 3}, -2^31)",
         "local t = {} for i = 1, 250 do t[i] = 'a' .. i end return loadstring('local ' .. table.concat(t, ','))()",
     ] {
         let reply = eval(&mut c, script);
