@@ -310,11 +310,7 @@ impl Server {
             }
         })?;
         drop(write);
-        let us = monotonic_us().saturating_sub(start).max(1);
-        self.stats.total_forks += 1;
-        self.stats.last_fork_us = us;
-        self.stats.fork_rate_gb_s =
-            alloc::used_memory() as f64 * 1e6 / us as f64 / (1u64 << 30) as f64;
+        self.note_fork(start);
         let info_file = self.el.add_file(read.as_raw_fd()).ok();
         if let Some(file) = info_file {
             self.el
@@ -338,10 +334,19 @@ impl Server {
             killed: false,
             ended: None,
         });
-        self.latency_add_sample_if_needed("fork", (us / 1000) as i64);
         self.update_dict_resize_policy();
-        self.exec.clock_stale = true;
         Ok(pid)
+    }
+
+    /// A fork that began at `start`, of the clock of [`monotonic_us`], has succeeded: INFO and LATENCY tell of it.
+    pub(crate) fn note_fork(&mut self, start: u64) {
+        let us = monotonic_us().saturating_sub(start).max(1);
+        self.stats.total_forks += 1;
+        self.stats.last_fork_us = us;
+        self.stats.fork_rate_gb_s =
+            alloc::used_memory() as f64 * 1e6 / us as f64 / (1u64 << 30) as f64;
+        self.latency_add_sample_if_needed("fork", (us / 1000) as i64);
+        self.exec.clock_stale = true;
     }
 
     /// Clients and the replication log are nothing to a child (dismissMemoryInChild). What a client shares with a value

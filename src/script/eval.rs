@@ -37,7 +37,7 @@ const SCRIPT_HELP: &[&str] = &[
 
 /// What the first line of a script declares, and how long it is without its end (evalExtractShebangFlags). Without such a line
 /// the script is one of the old kind.
-fn extract_shebang_flags(body: &[u8]) -> Result<(ScriptFlags, usize), String> {
+pub(super) fn extract_shebang_flags(body: &[u8]) -> Result<(ScriptFlags, usize), String> {
     if !body.starts_with(b"#!") {
         return Ok((ScriptFlags::EVAL_COMPAT_MODE, 0));
     }
@@ -72,6 +72,15 @@ fn extract_shebang_flags(body: &[u8]) -> Result<(ScriptFlags, usize), String> {
 }
 
 impl Server {
+    /// Where the cache has the script that is `given` by its digest or by its text.
+    #[inline]
+    fn find_script(&mut self, given: &[u8], is_sha: bool) -> Option<usize> {
+        match is_sha {
+            true => as_sha(given).and_then(|sha| self.scripts.cache.find(&sha)),
+            false => self.scripts.cache.find_body(given),
+        }
+    }
+
     /// The flags of a call of EVAL and its kin, whose arguments need not be right (evalGetCommandFlags).
     pub(super) fn eval_get_command_flags(
         &mut self,
@@ -79,11 +88,7 @@ impl Server {
         flags: CommandFlags,
         evalsha: bool,
     ) -> CommandFlags {
-        let found = match evalsha {
-            true => as_sha(&args[1]).and_then(|sha| self.scripts.cache.find(&sha)),
-            false => self.scripts.cache.find_body(&args[1]),
-        };
-        let declared = match found {
+        let declared = match self.find_script(&args[1], evalsha) {
             Some(i) => self.scripts.cache.get(i).flags,
             None if evalsha => return flags,
             None => match extract_shebang_flags(&args[1]) {
@@ -131,10 +136,15 @@ impl Server {
         Some(i)
     }
 
-    /// The number of keys in argument 2; replies with the error.
-    fn number_of_keys(&mut self, cid: ClientId, args: &Args) -> Option<usize> {
+    /// The number of keys in argument 2; replies with the error, which is `no_number` where it is none.
+    pub(super) fn number_of_keys(
+        &mut self,
+        cid: ClientId,
+        args: &Args,
+        no_number: &str,
+    ) -> Option<usize> {
         let problem = match string2ll(&args[2]) {
-            None => "value is not an integer or out of range",
+            None => no_number,
             Some(n) if n > (args.len() - 3) as i64 => {
                 "Number of keys can't be greater than number of args"
             }
@@ -168,13 +178,11 @@ impl Server {
         evalsha: bool,
         read_only: bool,
     ) {
-        let Some(keys) = self.number_of_keys(cid, args) else {
+        let no_number = "value is not an integer or out of range";
+        let Some(keys) = self.number_of_keys(cid, args, no_number) else {
             return;
         };
-        let found = match evalsha {
-            true => as_sha(&args[1]).and_then(|sha| self.scripts.cache.find(&sha)),
-            false => self.scripts.cache.find_body(&args[1]),
-        };
+        let found = self.find_script(&args[1], evalsha);
         if evalsha && found.is_none() {
             return self.add_reply_error(cid, NOSCRIPT);
         }
@@ -212,12 +220,12 @@ impl Server {
         let (locals, global) = (script.locals, script.uses_words);
         let usage = script.usage.clone();
         if locals.keys || global {
-            machine.push_words(args, 3, keys);
+            machine.push_keys(args, keys);
         } else {
             machine.lua.push_nil();
         }
         if locals.argv || global {
-            machine.push_words(args, 3 + keys, args.len() - 3 - keys);
+            machine.push_argv(args, keys);
         } else {
             machine.lua.push_nil();
         }

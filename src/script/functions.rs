@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use crate::base::clock::ustime;
-use crate::base::num::string2ll;
 use crate::script::flags::{Engine, script_flags_to_cmd_flags};
 use crate::script::function_set::{Libraries, Library, Loading, Problem, extract_metadata, shown};
 use crate::script::lua::Failure;
@@ -215,22 +214,14 @@ impl Server {
         let Some(f) = self.scripts.libraries.find(&args[1]).cloned() else {
             return self.add_reply_error(cid, "Function not found");
         };
-        let keys = match string2ll(&args[2]) {
-            None => return self.add_reply_error(cid, "Bad number of keys provided"),
-            Some(n) if n > (args.len() - 3) as i64 => {
-                let text = "Number of keys can't be greater than number of args";
-                return self.add_reply_error(cid, text);
-            }
-            Some(n) if n < 0 => {
-                return self.add_reply_error(cid, "Number of keys can't be negative");
-            }
-            Some(n) => n as usize,
+        let Some(keys) = self.number_of_keys(cid, args, "Bad number of keys provided") else {
+            return;
         };
         let Some((mut machine, generation)) = self.take_machine(Engine::Functions) else {
             return self.add_reply_error(cid, "-OOM no memory for a Lua machine");
         };
-        machine.push_words(args, 3, keys);
-        machine.push_words(args, 3 + keys, args.len() - 3 - keys);
+        machine.push_keys(args, keys);
+        machine.push_argv(args, keys);
         let machine = self.run_script(
             machine,
             &f.function,

@@ -116,9 +116,18 @@ impl Machine {
         self.lua.truncate(0);
     }
 
-    /// Pushes a table of `n` arguments from `from` on.
-    pub(crate) fn push_words(&mut self, args: &Args, from: usize, n: usize) {
-        self.lua.push_words(n, |i| &args[from + i]);
+    /// Pushes a table of the `keys` arguments that are keys: those behind their number, which is argument 2.
+    #[inline]
+    pub(crate) fn push_keys(&mut self, args: &Args, keys: usize) {
+        self.lua.push_words(keys, |i| &args[3 + i]);
+    }
+
+    /// Pushes a table of the arguments behind the keys.
+    #[inline]
+    pub(crate) fn push_argv(&mut self, args: &Args, keys: usize) {
+        let first = 3 + keys;
+        self.lua
+            .push_words(args.len() - first, |i| &args[first + i]);
     }
 
     /// Pushes what stands behind KEYS and ARGV in the arguments of a function with `locals`.

@@ -21,6 +21,7 @@ use crate::server::clients::client::PROTO_REPLY_CHUNK_BYTES;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::command::{CommandFlags, CommandId};
+use crate::server::execution::exec::{MASTERDOWN, OOM, READONLY};
 use crate::server::execution::propagate::Propagate;
 use crate::server_log;
 
@@ -63,13 +64,6 @@ impl Server {
         self.scripts.client == Some(cid)
     }
 
-    /// The data of a broken link are not to be served.
-    fn is_stale(&self) -> bool {
-        self.repl.master_host.is_some()
-            && !self.repl.link.is_connected()
-            && !self.config.replica_serve_stale_data
-    }
-
     /// The script client, made when it is needed first.
     fn script_client(&mut self) -> ClientId {
         if let Some(cid) = self
@@ -98,9 +92,7 @@ impl Server {
     fn script_refusal(&self, call: &Invocation) -> Option<Refusal> {
         let (flags, obey) = (call.flags, self.must_obey_client(call.caller));
         if flags.contains(ScriptFlags::EVAL_COMPAT_MODE) {
-            let text =
-                "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
-            return self.is_stale().then_some(text.into());
+            return self.is_stale().then_some(MASTERDOWN.into());
         }
         if self.is_stale() && !flags.contains(ScriptFlags::ALLOW_STALE) {
             return Some(
@@ -405,8 +397,7 @@ impl Server {
         let obey = self.must_obey_client(caller);
         if flags.contains(CommandFlags::WRITE) {
             if self.is_replica() && self.config.replica_read_only && !obey {
-                let text = "-READONLY You can't write against a read only replica.";
-                return Some(text.into());
+                return Some(READONLY.into());
             }
             if let Some(denied) = self.denied_by_disk_error() {
                 return Some(denied);
@@ -419,7 +410,7 @@ impl Server {
             && self.is_over_memory()
             && !obey
             && flags.contains(CommandFlags::DENYOOM);
-        oom.then_some("-OOM command not allowed when used memory > 'maxmemory'.".into())
+        oom.then_some(OOM.into())
     }
 
     /// A refused command counts as one, and as an error.

@@ -8,13 +8,13 @@ use std::os::fd::AsRawFd;
 
 use socket2::Socket;
 
-use crate::base::alloc;
 use crate::base::clock::monotonic_us;
 use crate::base::log::{self, Level, Role};
 use crate::base::sys::{self, strerror};
 use crate::script::debugger::calls::session;
 use crate::script::debugger::session::Session;
 use crate::script::debugger::wire::{self, Wire};
+use crate::script::eval::extract_shebang_flags;
 use crate::script::flags::Engine;
 use crate::script::machine::{Machine, USER_SCRIPT};
 use crate::script::run::Invocation;
@@ -86,7 +86,7 @@ impl Server {
         });
         match forked {
             Ok(pid) => {
-                self.book_fork(start);
+                self.note_fork(start);
                 self.scripts.sessions.push(pid);
                 if let Some(c) = self.clients.get_mut(cid) {
                     c.flags |= ClientFlags::HANDED_OVER;
@@ -102,16 +102,6 @@ impl Server {
             }
         }
         self.ldb_disable(cid);
-    }
-
-    fn book_fork(&mut self, start: u64) {
-        let us = monotonic_us().saturating_sub(start).max(1);
-        self.stats.total_forks += 1;
-        self.stats.last_fork_us = us;
-        self.stats.fork_rate_gb_s =
-            alloc::used_memory() as f64 * 1e6 / us as f64 / (1u64 << 30) as f64;
-        self.latency_add_sample_if_needed("fork", (us / 1000) as i64);
-        self.exec.clock_stale = true;
     }
 
     /// Writes what there is for the client, for a bounded time; a client that does not take it ends there.
@@ -151,11 +141,8 @@ impl Server {
     ) -> Box<Machine> {
         let script = self.scripts.cache.get(i);
         let (name, flags, usage) = (script.sha.clone(), script.flags, script.usage.clone());
-        // What the first line declares is no Lua.
-        let shebang = match args[1].starts_with(b"#!") {
-            true => memchr::memchr(b'\n', &args[1]).unwrap_or(0),
-            false => 0,
-        };
+        // What the first line declares is no Lua. It is right: the cache has the script.
+        let shebang = extract_shebang_flags(&args[1]).map_or(0, |(_, len)| len);
         let function = match machine.compile_plain(&args[1][shebang..], USER_SCRIPT) {
             Ok(function) => function,
             Err(problem) => {
@@ -163,8 +150,8 @@ impl Server {
                 return machine;
             }
         };
-        machine.push_words(args, 3, keys);
-        machine.push_words(args, 3 + keys, args.len() - 3 - keys);
+        machine.push_keys(args, keys);
+        machine.push_argv(args, keys);
         machine.set_words();
         machine.lua.truncate(0);
         let call = Invocation {

@@ -58,6 +58,12 @@ use crate::server_log;
 use crate::wire::ahead::Ahead;
 use crate::wire::resp::Parser;
 
+// Refusals that a script's commands get too.
+pub(crate) const MASTERDOWN: &str =
+    "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+pub(crate) const READONLY: &str = "-READONLY You can't write against a read only replica.";
+pub(crate) const OOM: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
+
 /// The state of execution.
 #[derive(Default)]
 pub(crate) struct Exec {
@@ -270,8 +276,7 @@ impl Server {
                 self.scripts.pre_command_oom = self.memory_above_limit() > 0;
             }
             if !fits {
-                let text = "-OOM command not allowed when used memory > 'maxmemory'.";
-                return Some(self.reject_command(cid, Some(id), text));
+                return Some(self.reject_command(cid, Some(id), OOM));
             }
         }
         if self.tracking.clients() > 0 {
@@ -329,16 +334,8 @@ impl Server {
             );
             return Some(self.reject_command(cid, Some(id), &text));
         }
-        if self.repl.master_host.is_some()
-            && !self.repl.link.is_connected()
-            && !self.config.replica_serve_stale_data
-            && !flags.contains(CommandFlags::STALE)
-        {
-            return Some(self.reject_command(
-                cid,
-                Some(id),
-                "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-            ));
+        if self.is_stale() && !flags.contains(CommandFlags::STALE) {
+            return Some(self.reject_command(cid, Some(id), MASTERDOWN));
         }
         let refused = self.loading.as_ref().is_some_and(|l| match l.is_async {
             // The old data set is still served.
@@ -380,6 +377,14 @@ impl Server {
                 || (a.intersects(PauseActions::CLIENT_WRITE) && writes))
     }
 
+    /// The data of a broken link are not to be served.
+    #[inline]
+    pub(crate) fn is_stale(&self) -> bool {
+        self.repl.master_host.is_some()
+            && !self.repl.link.is_connected()
+            && !self.config.replica_serve_stale_data
+    }
+
     /// Why a write is refused to a normal client now, if it is.
     #[inline]
     fn write_refused(&self) -> Option<Cow<'static, str>> {
@@ -391,7 +396,7 @@ impl Server {
         }
         if self.repl.master_host.is_some() {
             if self.config.replica_read_only {
-                return Some("-READONLY You can't write against a read only replica.".into());
+                return Some(READONLY.into());
             }
             return None;
         }
