@@ -192,8 +192,9 @@ impl Server {
         if call.engine == Engine::Functions {
             self.scripts.command.refill(call.args);
         }
-        if self.config.lua_memory_limit != 0 {
-            self.limit_memory(&mut machine);
+        match self.config.lua_memory_limit {
+            0 => machine.lua.set_memory_limit(None),
+            _ => self.limit_memory(&mut machine),
         }
         let threshold = self.config.busy_reply_threshold.saturating_mul(1000);
         let threshold = (threshold > 0).then_some(threshold);

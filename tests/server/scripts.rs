@@ -226,6 +226,16 @@ fn what_scripts_share_cannot_be_changed() {
 }
 
 #[test]
+fn the_memory_limit_can_be_taken_back() {
+    let server = Server::aedile(&["--lua-memory-limit", "8mb"]);
+    let mut c = server.connect();
+    let large = "local t = {} for i = 1, 1e6 do t[i] = i end return #t";
+    fails(&mut c, large, "not enough memory");
+    assert_eq!(c.run("CONFIG SET lua-memory-limit 0"), "OK");
+    assert_eq!(eval(&mut c, large), 1_000_000);
+}
+
+#[test]
 fn hostile_scripts_do_no_harm() {
     let server = Server::aedile(&["--lua-memory-limit", "100mb"]);
     let mut c = server.connect();
