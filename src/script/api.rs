@@ -10,6 +10,7 @@ use crate::base::log::Level;
 use crate::base::num::{LONG_STR_SIZE, double2ll, ll2string};
 use crate::script::cache::sha1hex;
 use crate::script::convert::{push_error, push_reply, to_integer};
+use crate::script::debugger::calls;
 use crate::script::libraries::{self, LibraryHost, LibraryState};
 use crate::script::lua::{Call, Kind, Lua, Raise, Returned, Value};
 use crate::script::machine::compile_checked;
@@ -40,6 +41,8 @@ pub(super) fn open(lua: &mut Lua<Server>) {
         open(lua);
         lua.set_raw_field(-2, name);
     }
+    lua.push_function(last);
+    lua.set_raw_field(-2, b"last");
     lua.push_function(note_environment);
     lua.set_raw_field(-2, b"note_environment");
     lua.push_function(compile_text);
@@ -67,8 +70,8 @@ fn open_redis(lua: &mut Lua<Server>) {
         b"set_repl": set_repl,
         b"acl_check_cmd": acl_check_cmd,
         b"replicate_commands": replicate_commands,
-        b"breakpoint": crate::script::debugger::calls::breakpoint,
-        b"debug": crate::script::debugger::calls::debug,
+        b"breakpoint": calls::breakpoint,
+        b"debug": calls::debug,
     }
     let numbers: [(&[u8], f64); 10] = [
         (b"LOG_DEBUG", 0.0),
@@ -90,10 +93,15 @@ fn open_redis(lua: &mut Lua<Server>) {
     lua.set_raw_field(-2, b"REDIS_VERSION");
 }
 
-/// An error of ours: a table with `err`, raised.
-fn raise_error(call: &mut Call<Server>, text: &str) -> Raise {
-    crate::script::debugger::calls::log_error(call.host(), text.as_bytes());
+/// Pushes an error of ours, a table with `err`; a debugger's user is told.
+fn push_logged_error(call: &mut Call<Server>, text: &str) {
+    calls::log_error(call.host(), text.as_bytes());
     push_error(call, text.as_bytes());
+}
+
+/// An error of ours, raised.
+fn raise_error(call: &mut Call<Server>, text: &str) -> Raise {
+    push_logged_error(call, text);
     Raise::Top
 }
 
@@ -154,27 +162,40 @@ fn push_number(text: &mut Vec<u8>, n: f64) {
 
 /// `redis.call`: the reply, or nil and the error that is to be raised.
 fn call(call: &mut Call<Server>) -> Returned {
-    if generic_command(call) {
-        return Ok(1);
+    let done = generic_command(call, false);
+    Ok(reply_or_error(call, done))
+}
+
+/// `redis.call` whose reply is returned by the script: it may be passed on as it came.
+fn last(call: &mut Call<Server>) -> Returned {
+    let done = generic_command(call, true);
+    Ok(reply_or_error(call, done))
+}
+
+/// The results, where the reply or the error is on top of the stack.
+fn reply_or_error(call: &mut Call<Server>, done: bool) -> usize {
+    if done {
+        return 1;
     }
     call.push_nil();
     call.insert(-2);
-    Ok(2)
+    2
 }
 
 /// `redis.pcall`: the reply, or the error as a value.
 fn pcall(call: &mut Call<Server>) -> Returned {
-    generic_command(call);
+    generic_command(call, false);
     Ok(1)
 }
 
-/// Runs a command with the call's arguments; its reply, or the error (then false), is pushed (luaRedisGenericCommand).
-fn generic_command(call: &mut Call<Server>) -> bool {
+/// Runs a command with the call's arguments; its reply, or the error (then false), is pushed (luaRedisGenericCommand). `last`: a
+/// reply that may be passed on as it came is kept, and what is pushed stands for it.
+#[inline]
+fn generic_command(call: &mut Call<Server>, last: bool) -> bool {
     let (text, spans) = match take_words(call) {
         Ok(words) => words,
         Err(problem) => {
-            crate::script::debugger::calls::log_error(call.host(), problem.as_bytes());
-            push_error(call, problem.as_bytes());
+            push_logged_error(call, problem);
             return false;
         }
     };
@@ -182,19 +203,24 @@ fn generic_command(call: &mut Call<Server>) -> bool {
     let args = Args::of_spans(&text, &spans);
     let debugged = call.host().scripts.debugger.is_some();
     if debugged {
-        crate::script::debugger::calls::log_command(call.host(), &args);
+        calls::log_command(call.host(), &args);
     }
     let done = match call.host().script_call(&args) {
         Err(problem) => {
-            crate::script::debugger::calls::log_error(call.host(), problem.as_bytes());
-            push_error(call, problem.as_bytes());
+            push_logged_error(call, &problem);
             call.push_bool(true);
             call.set_raw_field(-2, b"ignore_error_stats_update");
             false
         }
-        Ok(()) => {
+        Ok(id) => {
             let reply = call.host().take_script_reply();
-            let sorted = call.host().sorted_for_script(&args, reply.bytes());
+            if last && !debugged && call.host().may_pass_on(reply.bytes()) {
+                call.host().scripts.passed_on = Some(reply);
+                call.push_passed_on();
+                give_words(call, text, spans);
+                return true;
+            }
+            let sorted = call.host().sorted_for_script(id, reply.bytes());
             let bytes = sorted.as_deref().unwrap_or(reply.bytes());
             let whole = push_reply(call, bytes).is_some();
             if !whole {
@@ -203,7 +229,7 @@ fn generic_command(call: &mut Call<Server>) -> bool {
             }
             let is_error = !whole || bytes.first() == Some(&b'-');
             if debugged {
-                crate::script::debugger::calls::log_reply(call.host(), bytes);
+                calls::log_reply(call.host(), bytes);
             }
             call.host().give_script_reply(reply);
             !is_error
@@ -225,7 +251,7 @@ fn error_reply(call: &mut Call<Server>) -> Returned {
     if text.first() != Some(&b'-') {
         text.insert(0, b'-');
     }
-    crate::script::debugger::calls::log_error(call.host(), &text);
+    calls::log_error(call.host(), &text);
     push_error(call, &text);
     Ok(1)
 }

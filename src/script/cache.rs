@@ -15,7 +15,7 @@ use slab::Slab;
 use crate::ds::table::KeyHasher;
 use crate::script::flags::{ScriptFlags, Usage};
 use crate::script::lua::Kept;
-use crate::script::source::Locals;
+use crate::script::source::{Parameters, Words};
 
 /// Scripts that EVAL alone has brought, at most (LRU_LIST_LENGTH of later versions).
 pub(crate) const EVAL_SCRIPTS_MAX: usize = 500;
@@ -30,8 +30,7 @@ pub(crate) struct Script {
     pub flags: ScriptFlags,
     /// In EVAL's machine.
     pub function: Kept,
-    /// What it takes as arguments.
-    pub locals: Locals,
+    pub parameters: Parameters,
     /// It may read the globals KEYS or ARGV.
     pub uses_words: bool,
     pub usage: Rc<Usage>,
@@ -129,14 +128,14 @@ impl ScriptCache {
         sha: Sha,
         body: &[u8],
         flags: ScriptFlags,
-        (function, locals): (Kept, Locals),
+        (function, parameters): (Kept, Parameters),
         loaded: bool,
     ) -> usize {
         let has = |word: &[u8]| memchr::memmem::find(body, word).is_some();
         // By these a global can be reached that is not named.
         let hidden: [&[u8]; 3] = [b"load", b"_G", b"fenv"];
-        let uses_words = !locals.keys && has(b"KEYS")
-            || !locals.argv && has(b"ARGV")
+        let uses_words = parameters.keys == Words::No && has(b"KEYS")
+            || parameters.argv == Words::No && has(b"ARGV")
             || hidden.into_iter().any(has);
         self.clock += 1;
         let script = Script {
@@ -144,7 +143,7 @@ impl ScriptCache {
             body: Rc::from(body),
             flags,
             function,
-            locals,
+            parameters,
             uses_words,
             usage: Rc::default(),
             loaded,

@@ -4,6 +4,7 @@
 //! is cut: there the value is nil, or the reply an error.
 
 use crate::base::num::string2ll;
+use crate::script::flags::RunFlags;
 use crate::script::lua::{Kind, MAX_ELEMENTS, MAX_STRING, Stack, Value};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
@@ -260,9 +261,31 @@ impl Server {
             },
             Value::Number(n) => self.clients.add_reply_long_long(cid, to_integer(n)),
             Value::Table => return self.table_reply(cid, resp, stack),
+            Value::Other if stack.is_passed_on(-1) => self.pass_on(cid),
             Value::Nil | Value::Other => self.add_reply_null(cid),
         }
         stack.pop(1);
+    }
+
+    /// Whether the reply of the script's last command may go to its caller as it came: made a value and a reply again, it would be
+    /// the same.
+    #[inline]
+    pub(super) fn may_pass_on(&self, reply: &[u8]) -> bool {
+        let resp = |cid| self.clients.get(cid).map(|c| c.resp);
+        let scripts = &self.scripts;
+        let (Some(client), Some(run)) = (scripts.client, &scripts.run) else {
+            return false;
+        };
+        resp(client) == Some(2)
+            && !run.flags.contains(RunFlags::VERBATIM)
+            && resp(run.caller).is_some_and(|resp| stays_as_it_is(reply, resp == 2))
+    }
+
+    fn pass_on(&mut self, cid: ClientId) {
+        if let Some(reply) = self.scripts.passed_on.take() {
+            self.clients.add_reply_proto(cid, reply.bytes());
+            self.give_script_reply(reply);
+        }
     }
 
     fn table_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack) {
@@ -388,6 +411,45 @@ fn lone_status(stack: &mut Stack) -> Option<&[u8]> {
     }
 }
 
+/// Whether a reply in RESP2 is the same after it has been a value: strings, statuses, integers that a double holds, and arrays of
+/// them. `nulls`: so are those of strings.
+fn stays_as_it_is(reply: &[u8], nulls: bool) -> bool {
+    /// Digits, and a sign, of an integer that a double surely holds.
+    const EXACT: usize = 15;
+    let (mut left, mut rest) = (1_usize, reply);
+    while left > 0 {
+        left -= 1;
+        let Some(kind) = rest.first() else {
+            return false;
+        };
+        if let (b'$' | b'*', Some((n, behind))) = (kind, short_number(rest)) {
+            match kind {
+                b'$' => match behind.get(n + 2..) {
+                    Some(behind) => rest = behind,
+                    None => return false,
+                },
+                _ if n > MAX_ELEMENTS => return false,
+                _ => (left, rest) = (left + n, behind),
+            }
+            continue;
+        }
+        let Some((text, behind)) = line(rest) else {
+            return false;
+        };
+        let stays = match kind {
+            b'+' => memchr::memchr2(b'\n', 0, text).is_none(),
+            b':' => text.len() <= EXACT,
+            b'$' => nulls && text == b"-1",
+            _ => false,
+        };
+        if !stays {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty()
+}
+
 /// As C converts: what no integer can be is the smallest one.
 pub(crate) fn to_integer(n: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
@@ -395,5 +457,44 @@ pub(crate) fn to_integer(n: f64) -> i64 {
         n as i64
     } else {
         i64::MIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_as_it_is() {
+        for reply in [
+            "+OK\r\n",
+            "$0\r\n\r\n",
+            "$3\r\na\r\n\r\n",
+            ":-12\r\n",
+            ":999999999999999\r\n",
+            "*0\r\n",
+            "*3\r\n$1\r\na\r\n*2\r\n:1\r\n+x\r\n*0\r\n",
+        ] {
+            assert!(stays_as_it_is(reply.as_bytes(), false), "{reply:?}");
+        }
+        for reply in [
+            "",
+            "-ERR x\r\n",
+            ":9007199254740993\r\n",
+            "$-1\r\n",
+            "*-1\r\n",
+            "*1\r\n$-1\r\n",
+            "*1\r\n*-1\r\n",
+            "*1\r\n-ERR x\r\n",
+            "+a\0b\r\n",
+            "%1\r\n:1\r\n:2\r\n",
+            "*2\r\n:1\r\n",
+            ":1\r\n:2\r\n",
+            "$5\r\nab\r\n",
+        ] {
+            assert!(!stays_as_it_is(reply.as_bytes(), false), "{reply:?}");
+        }
+        assert!(stays_as_it_is(b"$-1\r\n", true) && stays_as_it_is(b"*1\r\n$-1\r\n", true));
+        assert!(!stays_as_it_is(b"*-1\r\n", true));
     }
 }

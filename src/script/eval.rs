@@ -2,18 +2,20 @@
 
 use std::rc::Rc;
 
+use crate::base::log::Level;
 use crate::base::num::string2ll;
-use crate::base::split_args::sdssplitargs;
 use crate::script::cache::{as_sha, sha1hex};
 use crate::script::flags::{Engine, ScriptFlags, script_flags_to_cmd_flags};
-use crate::script::machine::{Machine, USER_SCRIPT};
+use crate::script::function_set::{Problem, first_line, shown};
+use crate::script::machine::Machine;
 use crate::script::run::Invocation;
-use crate::script::source::Locals;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
 use crate::server::execution::command::CommandFlags;
+use crate::server_log;
 
+pub(super) const NO_MEMORY: &str = "-OOM no memory for a Lua machine";
 const NOSCRIPT: &str = "-NOSCRIPT No matching script. Please use EVAL.";
 
 const SCRIPT_HELP: &[&str] = &[
@@ -37,18 +39,14 @@ const SCRIPT_HELP: &[&str] = &[
 
 /// What the first line of a script declares, and how long it is without its end (evalExtractShebangFlags). Without such a line
 /// the script is one of the old kind.
-pub(super) fn extract_shebang_flags(body: &[u8]) -> Result<(ScriptFlags, usize), String> {
+pub(super) fn extract_shebang_flags(body: &[u8]) -> Result<(ScriptFlags, usize), Problem> {
     if !body.starts_with(b"#!") {
         return Ok((ScriptFlags::EVAL_COMPAT_MODE, 0));
     }
-    // As C reads it: up to a NUL, if there is one.
-    let text = memchr::memchr(0, body).map_or(body, |end| &body[..end]);
-    let end = memchr::memchr(b'\n', text).ok_or("Invalid script shebang")?;
-    let parts = sdssplitargs(&body[..end]).unwrap_or_default();
+    let (parts, end) = first_line(body).ok_or("Invalid script shebang")?;
     let Some((engine, options)) = parts.split_first() else {
         return Err("Invalid engine in script shebang".into());
     };
-    let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
     if engine != b"#!lua" {
         return Err(format!(
             "Unexpected engine in script shebang: {}",
@@ -102,30 +100,19 @@ impl Server {
         script_flags_to_cmd_flags(flags, declared)
     }
 
-    /// Compiles a script and keeps it; the error is replied (luaCreateFunction).
+    /// Compiles a script that is not in the cache and keeps it there; returns where (luaCreateFunction).
     fn create_script(
         &mut self,
-        cid: ClientId,
         machine: &mut Machine,
         body: &[u8],
         loaded: bool,
-    ) -> Option<usize> {
-        let (flags, shebang) = match extract_shebang_flags(body) {
-            Ok(read) => read,
-            Err(text) => {
-                self.add_reply_error(cid, &text);
-                return None;
-            }
-        };
+    ) -> Result<usize, Vec<u8>> {
+        let (flags, shebang) = extract_shebang_flags(body)?;
         // The line's end stays, so that lines keep their numbers.
-        let function = match machine.compile(&body[shebang..], USER_SCRIPT, true) {
-            Ok(function) => function,
-            Err(problem) => {
-                let text = [b"Error compiling script (new function): ", &problem[..]].concat();
-                self.add_reply_error_bytes(cid, &text);
-                return None;
-            }
-        };
+        let compiled = machine.compile_script(&body[shebang..]);
+        let function = compiled.map_err(|problem| {
+            [b"Error compiling script (new function): ", &problem[..]].concat()
+        })?;
         let cache = &mut self.scripts.cache;
         let i = cache.insert(sha1hex(body), body, flags, function, loaded);
         let max = usize::try_from(self.config.maxmemory_scripts).ok();
@@ -133,7 +120,7 @@ impl Server {
         while let Some(gone) = self.scripts.cache.evict(max, i) {
             machine.lua.drop_kept(gone.function);
         }
-        Some(i)
+        Ok(i)
     }
 
     /// The number of keys in argument 2; replies with the error, which is `no_number` where it is none.
@@ -187,18 +174,22 @@ impl Server {
             return self.add_reply_error(cid, NOSCRIPT);
         }
         let Some((mut machine, generation)) = self.take_machine(Engine::Eval) else {
-            return self.add_reply_error(cid, "-OOM no memory for a Lua machine");
+            return self.add_reply_error(cid, NO_MEMORY);
         };
+        // What a master or a file brings may be called by its digest later.
+        let stays = !evalsha && self.must_obey_client(cid);
         let found = match found {
-            Some(i) => Some(i),
-            // What a master or a file brings may be called by its digest later.
-            None => {
-                let stays = self.must_obey_client(cid);
-                self.create_script(cid, &mut machine, &args[1], stays)
+            Some(i) => {
+                if stays {
+                    self.scripts.cache.note_loaded(i);
+                }
+                Ok(i)
             }
+            None => self.create_script(&mut machine, &args[1], stays),
         };
-        if let Some(i) = found {
-            machine = self.eval_found(cid, args, keys, machine, i, read_only);
+        match found {
+            Ok(i) => machine = self.eval_found(cid, args, keys, machine, i, read_only),
+            Err(problem) => self.add_reply_error_bytes(cid, &problem),
         }
         self.put_machine(Engine::Eval, machine, generation);
     }
@@ -217,27 +208,15 @@ impl Server {
         }
         let script = self.scripts.cache.get(i);
         let (function, name, flags) = (script.function, script.sha.clone(), script.flags);
-        let (locals, global) = (script.locals, script.uses_words);
+        let (parameters, global) = (script.parameters, script.uses_words);
         let usage = script.usage.clone();
-        if locals.keys || global {
-            machine.push_keys(args, keys);
-        } else {
-            machine.lua.push_nil();
-        }
-        if locals.argv || global {
-            machine.push_argv(args, keys);
-        } else {
-            machine.lua.push_nil();
-        }
         if global {
-            machine.set_words();
+            machine.set_words(args, keys);
         } else {
             machine.forget_words();
         }
-        if locals == Locals::default() {
-            machine.lua.truncate(0);
-        }
-        machine.push_redis(locals);
+        machine.push_call(&function);
+        machine.push_parameters(parameters, args, keys);
         self.run_script(
             machine,
             &function,
@@ -255,17 +234,18 @@ impl Server {
 
     /// A script that a snapshot has brought; one that does not compile is of a server with other libraries, and is left out.
     pub(crate) fn load_script(&mut self, body: &[u8]) {
-        if self.scripts.cache.find_body(body).is_some() {
-            return;
+        if let Some(i) = self.scripts.cache.find_body(body) {
+            return self.scripts.cache.note_loaded(i);
         }
         let Some((mut machine, generation)) = self.take_machine(Engine::Eval) else {
             return;
         };
-        if let Ok((flags, shebang)) = extract_shebang_flags(body)
-            && let Ok(compiled) = machine.compile(&body[shebang..], USER_SCRIPT, true)
-        {
-            let cache = &mut self.scripts.cache;
-            cache.insert(sha1hex(body), body, flags, compiled, true);
+        if self.create_script(&mut machine, body, true).is_err() {
+            server_log!(
+                Level::Warning,
+                "A script of the snapshot does not compile here and is left out: {}",
+                shown(&sha1hex(body))
+            );
         }
         self.put_machine(Engine::Eval, machine, generation);
     }
@@ -274,8 +254,7 @@ impl Server {
     pub(crate) fn flush_scripts(&mut self, lazy: bool) {
         self.scripts.known.flush();
         let cache = self.scripts.cache.take_all();
-        self.scripts.eval_generation += 1;
-        let machine = self.scripts.eval.take();
+        let machine = self.scripts.eval.give_up();
         self.free_scripts(machine, lazy);
         drop(cache);
     }
@@ -339,24 +318,26 @@ pub(crate) fn script_flush_command(server: &mut Server, cid: ClientId, args: &Ar
 
 /// SCRIPT LOAD script
 pub(crate) fn script_load_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let found = server.scripts.cache.find_body(&args[2]);
-    let i = match found {
+    let found = match server.scripts.cache.find_body(&args[2]) {
         Some(i) => {
             server.scripts.cache.note_loaded(i);
-            Some(i)
+            Ok(i)
         }
         None => {
             let Some((mut machine, generation)) = server.take_machine(Engine::Eval) else {
-                return server.add_reply_error(cid, "-OOM no memory for a Lua machine");
+                return server.add_reply_error(cid, NO_MEMORY);
             };
-            let i = server.create_script(cid, &mut machine, &args[2], true);
+            let created = server.create_script(&mut machine, &args[2], true);
             server.put_machine(Engine::Eval, machine, generation);
-            i
+            created
         }
     };
-    if let Some(i) = i {
-        let sha: Rc<[u8]> = server.scripts.cache.get(i).sha.clone();
-        server.add_reply_bulk(cid, &sha);
+    match found {
+        Ok(i) => {
+            let sha: Rc<[u8]> = server.scripts.cache.get(i).sha.clone();
+            server.add_reply_bulk(cid, &sha);
+        }
+        Err(problem) => server.add_reply_error_bytes(cid, &problem),
     }
 }
 

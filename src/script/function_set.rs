@@ -167,14 +167,19 @@ impl Libraries {
     }
 }
 
+/// The words of a text's first line, and how long it is without its end. None: it does not end, or not before a NUL, where C
+/// stops reading.
+pub(super) fn first_line(code: &[u8]) -> Option<(Vec<Vec<u8>>, usize)> {
+    let end = memchr::memchr2(b'\n', 0, code).filter(|end| code[*end] == b'\n')?;
+    Some((sdssplitargs(&code[..end]).unwrap_or_default(), end))
+}
+
 /// What the first line of a library says: its name, and how long the line is without its end.
 pub(super) fn extract_metadata(code: &[u8]) -> Result<(Vec<u8>, usize), Problem> {
     if !code.starts_with(b"#!") {
         return Err("Missing library metadata".into());
     }
-    let text = memchr::memchr(0, code).map_or(code, |end| &code[..end]);
-    let end = memchr::memchr(b'\n', text).ok_or("Invalid library metadata")?;
-    let parts = sdssplitargs(&code[..end]).unwrap_or_default();
+    let (parts, end) = first_line(code).ok_or("Invalid library metadata")?;
     let (engine, options) = parts.split_first().ok_or("Invalid library metadata")?;
     let mut name: Option<Vec<u8>> = None;
     for option in options {

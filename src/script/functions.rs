@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use crate::base::clock::ustime;
+use crate::script::eval::NO_MEMORY;
 use crate::script::flags::{Engine, script_flags_to_cmd_flags};
 use crate::script::function_set::{Libraries, Library, Loading, Problem, extract_metadata, shown};
 use crate::script::lua::Failure;
-use crate::script::machine::{Machine, USER_FUNCTION};
+use crate::script::machine::Machine;
 use crate::script::run::Invocation;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
@@ -26,8 +27,7 @@ impl Server {
     ) -> Result<Library, Problem> {
         let (name, line) = extract_metadata(code)?;
         machine.set_loading(true);
-        let compiled = machine.compile(&code[line..], USER_FUNCTION, false);
-        let (chunk, locals) = match compiled {
+        let (chunk, takes_ours) = match machine.compile_library(&code[line..]) {
             Ok(compiled) => compiled,
             Err(problem) => {
                 machine.set_loading(false);
@@ -40,12 +40,11 @@ impl Server {
             ends_us: (!unlimited).then_some(now + LOAD_TIMEOUT_US),
         });
         let timeout = (!unlimited).then_some(LOAD_TIMEOUT_US);
-        if locals.redis {
-            machine.lua.push_nil();
-            machine.lua.push_nil();
-            machine.push_redis(locals);
+        machine.push_call(&chunk);
+        if takes_ours {
+            machine.push_ours();
         }
-        let result = machine.call(self, &chunk, now, timeout);
+        let result = machine.call(self, now, timeout);
         machine.lua.drop_kept(chunk);
         machine.set_loading(false);
         let functions = self
@@ -178,8 +177,7 @@ impl Server {
     /// Deletes all libraries (functionsLibCtxClearCurrent).
     pub(crate) fn flush_functions(&mut self, lazy: bool) {
         self.scripts.libraries = Libraries::default();
-        self.scripts.functions_generation += 1;
-        let machine = self.scripts.functions.take();
+        let machine = self.scripts.functions.give_up();
         self.free_scripts(machine, lazy);
     }
 
@@ -187,7 +185,7 @@ impl Server {
         let Some(library) = self.scripts.libraries.unlink(name) else {
             return false;
         };
-        if let Some(machine) = &mut self.scripts.functions {
+        if let Some(machine) = self.scripts.functions.get_mut() {
             drop_library(machine, &library);
         }
         true
@@ -218,8 +216,9 @@ impl Server {
             return;
         };
         let Some((mut machine, generation)) = self.take_machine(Engine::Functions) else {
-            return self.add_reply_error(cid, "-OOM no memory for a Lua machine");
+            return self.add_reply_error(cid, NO_MEMORY);
         };
+        machine.push_call(&f.function);
         machine.push_keys(args, keys);
         machine.push_argv(args, keys);
         let machine = self.run_script(

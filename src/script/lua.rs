@@ -149,12 +149,17 @@ pub(crate) struct Call<'a, H> {
     borrows: PhantomData<&'a mut H>,
 }
 
+/// What Lua's own error says, without a place.
+pub(crate) const NOT_ENOUGH_MEMORY: &[u8] = b"not enough memory";
+
 /// Bytes of a string, and elements of a table, that the machine takes at most.
 pub(crate) const MAX_STRING: usize = 0x7fff_ff00;
 pub(crate) const MAX_ELEMENTS: usize = 1 << 26;
 
 /// The address that marks an error among a function's results.
 static MARK: u8 = 0;
+/// The address that stands for a reply that is passed on.
+static PASSED_ON: u8 = 0;
 
 /// The machine that runs a script now, for the signal's handler.
 static RUNNING: AtomicPtr<ffi::lua_State> = AtomicPtr::new(std::ptr::null_mut());
@@ -276,6 +281,12 @@ where
         borrows: PhantomData,
     };
     let n = match f(&mut call) {
+        Ok(_) if call.is_over_limit() => {
+            call.truncate(0);
+            call.push_mark();
+            call.push_bytes(NOT_ENOUGH_MEMORY);
+            2
+        }
         Ok(n) => {
             debug_assert!(n <= call.top() as usize);
             n
@@ -370,15 +381,29 @@ impl<H> Call<'_, H> {
         unsafe { &mut *host }
     }
 
-    /// The machine has more memory than it may have: what takes much of it ends here, since nothing fails while we run.
+    /// Bytes that the machine may take until its limit, garbage counted as what it has.
     #[inline]
-    pub(crate) fn is_over_limit(&mut self) -> bool {
+    pub(crate) fn room(&self) -> usize {
         // SAFETY: the heap outlives the call, and nobody holds a reference to it.
-        unsafe {
-            let over = (*self.heap).used > (*self.heap).limit;
-            (*self.heap).exhausted |= over;
-            over
-        }
+        unsafe { (*self.heap).limit.saturating_sub((*self.heap).used) }
+    }
+
+    /// Whether the machine has, without its garbage, less than `bytes` left until its limit; then a script that fails has failed
+    /// for want of memory. Nothing fails by itself while we run.
+    #[cold]
+    pub(crate) fn lacks(&self, bytes: usize) -> bool {
+        // SAFETY: no finaliser exists, so that it runs no Lua code; what is on the stack stays where it is.
+        unsafe { ffi::lua_gc(self.stack.raw(), ffi::LUA_GCCOLLECT, 0) };
+        let lacks = self.room() < bytes;
+        // SAFETY: as in `room`.
+        unsafe { (*self.heap).exhausted |= lacks };
+        lacks
+    }
+
+    /// Whether it has more than it may have.
+    #[inline]
+    pub(crate) fn is_over_limit(&self) -> bool {
+        self.room() == 0 && self.lacks(1)
     }
 
     /// To be called from what takes long while [`is_due`]: serves others, and says whether to go on.
@@ -611,6 +636,21 @@ impl Stack {
     pub(crate) fn push_mark(&mut self) {
         // SAFETY: there is room; the address is never followed.
         unsafe { ffi::lua_pushlightuserdata(self.raw(), (&raw const MARK).cast_mut().cast()) };
+    }
+
+    /// What stands for a reply that the host keeps.
+    #[inline]
+    pub(crate) fn push_passed_on(&mut self) {
+        // SAFETY: there is room; the address is never followed.
+        unsafe { ffi::lua_pushlightuserdata(self.raw(), (&raw const PASSED_ON).cast_mut().cast()) };
+    }
+
+    pub(crate) fn is_passed_on(&self, i: i32) -> bool {
+        // SAFETY: the index may be read.
+        unsafe {
+            ffi::lua_touserdata(self.raw(), self.readable(i))
+                == (&raw const PASSED_ON).cast_mut().cast()
+        }
     }
 
     /// Another reference to the value at `i`.

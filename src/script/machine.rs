@@ -8,8 +8,8 @@ use std::ffi::CStr;
 use crate::base::log::Level;
 use crate::script::convert::{ErrorInfo, error_info};
 use crate::script::flags::Engine;
-use crate::script::lua::{Call, Failure, Kept, Kind, Lua, Returned, Stack};
-use crate::script::source::{Locals, foreign_number, keep_frames, prepare};
+use crate::script::lua::{Call, Failure, Kept, Kind, Lua, NOT_ENOUGH_MEMORY, Returned, Stack};
+use crate::script::source::{OUR_VALUES, Parameters, Script, Source, Takes, Words};
 use crate::server::Server;
 use crate::server::execution::args::Args;
 use crate::server_log;
@@ -27,8 +27,8 @@ pub(crate) struct Machine {
     globals: Kept,
     /// What scripts have as their environment.
     environment: Kept,
-    /// `cjson.decode`, `cjson.encode`, `redis.pcall`, `redis.call` and `redis`, for those who have them as locals.
-    redis: [Kept; 5],
+    /// What scripts have as locals of ours: the last of [`Takes`] first.
+    ours: [Kept; OUR_VALUES],
     /// Called with true before a library loads, with false behind it.
     loading: Option<Kept>,
     /// KEYS or ARGV are set.
@@ -36,8 +36,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// None when there is no memory for it.
-    /// `open` pushes the table of our functions that the prelude is given.
+    /// `open` pushes the table of our functions that the prelude is given. None when there is no memory for it.
     pub(crate) fn new(engine: Engine, open: fn(&mut Lua<Server>)) -> Option<Machine> {
         let mut lua = Lua::new()?;
         lua.compile_own(PRELUDE.as_bytes(), c"=redis").ok()?;
@@ -54,8 +53,8 @@ impl Machine {
             );
             return None;
         };
-        let loading = (results == 8).then(|| lua.keep());
-        let redis = std::array::from_fn(|_| lua.keep());
+        let loading = (results == 3 + OUR_VALUES).then(|| lua.keep());
+        let ours = std::array::from_fn(|_| lua.keep());
         let globals = lua.keep();
         let environment = lua.keep();
         lua.push_function(error_handler);
@@ -70,41 +69,56 @@ impl Machine {
             handler,
             globals,
             environment,
-            redis,
+            ours,
             loading,
             has_words: false,
         })
     }
 
-    /// Compiles `code`, a script's body or a library, into a function that is kept, and says which arguments it takes.
-    pub(crate) fn compile(
+    /// Compiles a script into a function that is kept, and says which parameters it has.
+    pub(crate) fn compile_script(&mut self, code: &[u8]) -> Result<(Kept, Parameters), Vec<u8>> {
+        let takes = self.compile(code, USER_SCRIPT, |script| script.prepare())?;
+        let mut parameters = Parameters::default();
+        if let Takes::OursForScript(its) = takes {
+            parameters = its;
+            self.push_ours();
+            if self.lua.call_free(OUR_VALUES) != Ok(1) {
+                self.lua.truncate(0);
+                return Err(NOT_ENOUGH_MEMORY.to_vec());
+            }
+        }
+        Ok((self.lua.keep(), parameters))
+    }
+
+    /// Compiles a library into a function that is kept; whether it is to be called with what [`Machine::push_ours`] pushes.
+    pub(crate) fn compile_library(&mut self, code: &[u8]) -> Result<(Kept, bool), Vec<u8>> {
+        let takes = self.compile(code, USER_FUNCTION, |script| script.prepare_library())?;
+        Ok((self.lua.keep(), takes == Takes::Ours))
+    }
+
+    /// Pushes what `prepare` makes of `code`, compiled.
+    fn compile(
         &mut self,
         code: &[u8],
         name: &CStr,
-        body: bool,
-    ) -> Result<(Kept, Locals), Vec<u8>> {
-        refuse_foreign_numbers(code, name)?;
-        let source = prepare(code, body);
-        let prepared = source.filter(|s| self.lua.compile(&s.text, name).is_ok());
-        let locals = match prepared {
-            Some(source) => source.locals,
+        prepare: fn(&Script) -> Option<Source>,
+    ) -> Result<Takes, Vec<u8>> {
+        let script = Script::read(code);
+        refuse_foreign_numbers(&script, name)?;
+        let prepared = prepare(&script).filter(|s| self.lua.compile(&s.text, name).is_ok());
+        match prepared {
+            Some(source) => Ok(source.takes),
             None => {
                 // Errors are about the text as it is.
-                compile_checked(&mut self.lua, code, name)?;
-                Locals::default()
+                compile_as_is(&mut self.lua, &script, name)?;
+                Ok(Takes::Nothing)
             }
-        };
-        Ok((self.lua.keep(), locals))
+        }
     }
 
     /// Compiles a script as it was written: its function takes no arguments, and has no variables but its own.
     pub(crate) fn compile_plain(&mut self, code: &[u8], name: &CStr) -> Result<Kept, Vec<u8>> {
-        refuse_foreign_numbers(code, name)?;
-        let kept = keep_frames(code);
-        let done = kept.is_some_and(|code| self.lua.compile(&code, name).is_ok());
-        if !done {
-            compile_checked(&mut self.lua, code, name)?;
-        }
+        compile_with_frames(&mut self.lua, code, name)?;
         Ok(self.lua.keep())
     }
 
@@ -114,6 +128,14 @@ impl Machine {
         self.lua.push_kept(&self.environment);
         self.lua.set_environment(-2);
         self.lua.truncate(0);
+    }
+
+    /// Pushes a function that is to be called by [`Machine::call`], and before it the handler of its errors. Its arguments follow.
+    #[inline]
+    pub(crate) fn push_call(&mut self, function: &Kept) {
+        debug_assert_eq!(self.lua.top(), 0);
+        self.lua.push_kept(&self.handler);
+        self.lua.push_kept(function);
     }
 
     /// Pushes a table of the `keys` arguments that are keys: those behind their number, which is argument 2.
@@ -130,28 +152,58 @@ impl Machine {
             .push_words(args.len() - first, |i| &args[first + i]);
     }
 
-    /// Pushes what stands behind KEYS and ARGV in the arguments of a function with `locals`.
-    pub(crate) fn push_redis(&mut self, locals: Locals) {
-        let wanted = match (locals.cjson, locals.redis) {
-            (true, _) => 5,
-            (false, true) => 3,
-            (false, false) => 0,
-        };
+    /// Pushes what the parameters of a script are, of a call with so many keys.
+    #[inline]
+    pub(crate) fn push_parameters(&mut self, parameters: Parameters, args: &Args, keys: usize) {
+        match parameters.keys {
+            Words::No => {}
+            Words::Table => self.push_keys(args, keys),
+            Words::Places { places, n } => {
+                self.push_places(&places[..usize::from(n)], args, 3, keys)
+            }
+        }
+        let first = 3 + keys;
+        let rest = args.len() - first;
+        match parameters.argv {
+            Words::No => {}
+            Words::Table => self.push_argv(args, keys),
+            Words::Places { places, n } => {
+                self.push_places(&places[..usize::from(n)], args, first, rest);
+            }
+        }
+    }
+
+    /// Pushes these of the `n` words from argument `first` on.
+    #[inline]
+    fn push_places(&mut self, places: &[u8], args: &Args, first: usize, n: usize) {
+        for place in places {
+            let place = usize::from(*place);
+            match place <= n {
+                true => self.lua.push_bytes(&args[first + place - 1]),
+                false => self.lua.push_nil(),
+            }
+        }
+    }
+
+    /// Pushes our own values, for what is compiled to be called with them ([`Takes`]).
+    pub(crate) fn push_ours(&mut self) {
         // Kept from the top of the stack downwards.
-        for kept in self.redis.iter().rev().take(wanted) {
+        for kept in self.ours.iter().rev() {
             self.lua.push_kept(kept);
         }
     }
 
-    /// Sets the globals KEYS and ARGV to the two tables on the stack, which stay there.
-    pub(crate) fn set_words(&mut self) {
+    /// Sets the globals KEYS and ARGV.
+    #[cold]
+    pub(crate) fn set_words(&mut self, args: &Args, keys: usize) {
         self.has_words = true;
+        let top = self.lua.top();
         self.lua.push_kept(&self.globals);
-        for (place, name) in [(1, &b"KEYS"[..]), (2, b"ARGV")] {
-            self.lua.push_copy(place);
-            self.lua.set_raw_field(3, name);
-        }
-        self.lua.truncate(2);
+        self.push_keys(args, keys);
+        self.lua.set_raw_field(top + 1, b"KEYS");
+        self.push_argv(args, keys);
+        self.lua.set_raw_field(top + 1, b"ARGV");
+        self.lua.truncate(top);
     }
 
     /// No script finds the globals of another.
@@ -173,25 +225,17 @@ impl Machine {
         self.lua.truncate(top);
     }
 
-    /// Calls `function` with the values on the stack. The result, or the error, is the one value on it; nothing when the script
-    /// was killed.
+    /// Calls the function that [`Machine::push_call`] has pushed with the values above it. The result, or the error, is the one
+    /// value on the stack then; nothing when the script was killed.
     ///
     /// `started_us` and `threshold_us` are those of [`Lua::call`].
     pub(crate) fn call(
         &mut self,
         server: &mut Server,
-        function: &Kept,
         started_us: i64,
         threshold_us: Option<i64>,
     ) -> Result<(), Failure> {
-        let args = self.lua.top();
-        self.lua.push_kept(&self.handler);
-        self.lua.push_kept(function);
-        if args > 0 {
-            // Below the arguments: the handler, then the function.
-            self.lua.insert(1);
-            self.lua.insert(1);
-        }
+        let args = self.lua.top() - 2;
         let result = self
             .lua
             .call(server, args as usize, 1, started_us, threshold_us);
@@ -220,23 +264,41 @@ impl Machine {
     }
 }
 
-/// The compiler's own error for numbers that Lua 5.1 does not know.
-fn refuse_foreign_numbers(code: &[u8], name: &CStr) -> Result<(), Vec<u8>> {
-    match foreign_number(code) {
-        Ok(Some(problem)) => {
-            let source = name.to_bytes();
-            let source = source.strip_prefix(b"@").unwrap_or(source);
-            Err([source, b":", problem.as_bytes()].concat())
-        }
-        Ok(None) | Err(()) => Ok(()),
+/// Pushes the compiled chunk, unless it has numbers that Lua 5.1 does not know.
+pub(crate) fn compile_checked(stack: &mut Stack, code: &[u8], name: &CStr) -> Result<(), Vec<u8>> {
+    compile_as_is(stack, &Script::read(code), name)
+}
+
+/// Pushes the compiled chunk; its body's returns keep their place for errors.
+pub(crate) fn compile_with_frames(
+    stack: &mut Stack,
+    code: &[u8],
+    name: &CStr,
+) -> Result<(), Vec<u8>> {
+    let script = Script::read(code);
+    refuse_foreign_numbers(&script, name)?;
+    let kept = script.keep_frames();
+    match kept.is_some_and(|code| stack.compile(&code, name).is_ok()) {
+        true => Ok(()),
+        false => compile_as_is(stack, &script, name),
     }
 }
 
-/// Pushes the compiled chunk, unless it has such numbers: what could not be looked through may not compile at all.
-pub(crate) fn compile_checked(stack: &mut Stack, code: &[u8], name: &CStr) -> Result<(), Vec<u8>> {
-    refuse_foreign_numbers(code, name)?;
-    stack.compile(code, name)?;
-    if foreign_number(code).is_err() {
+/// The compiler's own error for numbers that Lua 5.1 does not know.
+fn refuse_foreign_numbers(script: &Script, name: &CStr) -> Result<(), Vec<u8>> {
+    let Some(problem) = script.foreign_number() else {
+        return Ok(());
+    };
+    let source = name.to_bytes();
+    let source = source.strip_prefix(b"@").unwrap_or(source);
+    Err([source, b":", problem.as_bytes()].concat())
+}
+
+fn compile_as_is(stack: &mut Stack, script: &Script, name: &CStr) -> Result<(), Vec<u8>> {
+    refuse_foreign_numbers(script, name)?;
+    stack.compile(script.text(), name)?;
+    // What could not be looked through must not compile: it may have such numbers.
+    if !script.is_understood() {
         stack.pop(1);
         return Err(b"the script is not well-formed".to_vec());
     }

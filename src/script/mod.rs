@@ -6,6 +6,7 @@
 //! | `prelude.lua`, [`machine`] | the sandbox; one machine for EVAL, one for functions |
 //! | [`libraries`] | cjson, cmsgpack, struct, patterns, random numbers |
 //! | [`api`], [`convert`] | `redis.*`; replies and Lua values |
+//! | `lexer`, `source` | what is changed in a text before it is compiled |
 //! | [`run`] | one run: its checks, its commands, its time, its end |
 //! | [`cache`], [`eval`] | scripts by digest; EVAL and SCRIPT |
 //! | [`function_set`], `register`, [`functions`], [`function_commands`] | libraries of functions; FUNCTION and FCALL |
@@ -23,6 +24,7 @@ pub(crate) mod flags;
 pub(crate) mod function_commands;
 pub(crate) mod function_set;
 pub(crate) mod functions;
+mod lexer;
 pub(crate) mod libraries;
 #[allow(unsafe_code)]
 pub(crate) mod lua;

@@ -288,7 +288,6 @@ end
 
 -- redis.* ---------------------------------------------------------------------------------------------------------------
 
-local call = raw.redis.call
 local redis = {}
 
 for name, v in pairs(raw.redis) do
@@ -298,13 +297,20 @@ for name, v in pairs(raw.redis) do
   redis[name] = v
 end
 
-function redis.call(...)
-  local reply, e = call(...)
-  if e then
-    error(e, 0)
+-- Commands that fail give no reply, and an error.
+local function raising(command)
+  return function(...)
+    local reply, e = command(...)
+    if e then
+      error(e, 0)
+    end
+    return reply
   end
-  return reply
 end
+
+redis.call = raising(raw.redis.call)
+-- What it returns is only to be returned by a script.
+local last = raising(raw.last)
 
 -- Its errors are values.
 redis.pcall = raw.redis.pcall
@@ -351,7 +357,7 @@ real_globals._G = globals
 shown[globals] = protect(missing)
 
 if not function_engine then
-  return globals, real_globals, shown_redis, redis.call, redis.pcall, cjson.encode, cjson.decode
+  return globals, real_globals, shown_redis, redis.call, redis.pcall, last, cjson.encode, cjson.decode
 end
 
 -- Functions -------------------------------------------------------------------------------------------------------------
@@ -376,7 +382,7 @@ shown[environment] = protect({})
 real_globals._G = environment
 globals = environment
 
-return environment, real_globals, shown_redis, redis.call, redis.pcall, cjson.encode, cjson.decode, function(loading)
+return environment, real_globals, shown_redis, redis.call, redis.pcall, last, cjson.encode, cjson.decode, function(loading)
   reads.__index = loading and loading_globals or real_globals
   real[environment] = loading and loading_globals or real_globals
 end

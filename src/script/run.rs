@@ -15,7 +15,7 @@ use crate::script::api;
 use crate::script::flags::{Engine, RunFlags, ScriptFlags, Usage};
 use crate::script::lua::{Failure, Kept, Verdict};
 use crate::script::machine::Machine;
-use crate::script::state::{Run, SlowRun};
+use crate::script::state::{Run, ScriptReply, SlowRun};
 use crate::server::Server;
 use crate::server::clients::client::PROTO_REPLY_CHUNK_BYTES;
 use crate::server::clients::flags::{ClientFlags, ClientId};
@@ -24,18 +24,6 @@ use crate::server::execution::command::{CommandFlags, CommandId};
 use crate::server::execution::exec::{MASTERDOWN, OOM, READONLY};
 use crate::server::execution::propagate::Propagate;
 use crate::server_log;
-
-/// What a command has replied to a script.
-pub(super) struct ScriptReply {
-    first: Vec<u8>,
-    whole: Option<Vec<u8>>,
-}
-
-impl ScriptReply {
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.whole.as_deref().unwrap_or(&self.first)
-    }
-}
 
 /// What a script is called with.
 pub(super) struct Invocation<'a> {
@@ -139,7 +127,7 @@ impl Server {
         self.config.maxmemory != 0 && self.scripts.pre_command_oom
     }
 
-    /// Runs `function` and replies with what it returns (luaCallFunction).
+    /// Runs `function`, which has been pushed with its arguments, and replies with what it returns (luaCallFunction).
     pub(super) fn run_script(
         &mut self,
         mut machine: Box<Machine>,
@@ -204,7 +192,7 @@ impl Server {
                 .lua
                 .set_line_hook(Some(crate::script::debugger::stop::line_hook));
         }
-        let result = machine.call(self, function, started_us, threshold);
+        let result = machine.call(self, started_us, threshold);
         if debugged {
             machine.lua.set_line_hook(None);
         }
@@ -214,6 +202,8 @@ impl Server {
             Err(failure) => self.script_error(&mut machine, failure, call),
         }
         machine.lua.truncate(0);
+        // Of a script that was ended before it could return it.
+        self.scripts.passed_on = None;
         if let Some(c) = self.clients.get_mut(client) {
             c.flags |= ClientFlags::FAKE;
         }
@@ -304,9 +294,9 @@ impl Server {
 
     // Commands of a script ---------------------------------------------------------------------------------------------
 
-    /// Runs a command of the running script; the script client's output is its reply. The error: it was refused
-    /// (scriptCall).
-    pub(super) fn script_call(&mut self, args: &Args) -> Result<(), Refusal> {
+    /// Runs a command of the running script and returns which it was; the script client's output is its reply. The error: it was
+    /// refused (scriptCall).
+    pub(super) fn script_call(&mut self, args: &Args) -> Result<CommandId, Refusal> {
         let Some(client) = self.scripts.client.filter(|_| self.scripts.run.is_some()) else {
             // A library that loads, whose `redis` has no such function.
             let text = "Script attempted to access nonexistent global variable 'call'";
@@ -338,7 +328,7 @@ impl Server {
                 run.slowest = Some((id, us));
             }
         }
-        Ok(())
+        Ok(id)
     }
 
     /// The command that a script calls, if it may; else why not, and the command where there is one.
@@ -568,29 +558,13 @@ impl Server {
 
     /// Takes the machine of an engine out, made when it is needed first.
     pub(super) fn take_machine(&mut self, engine: Engine) -> Option<(Box<Machine>, u64)> {
-        let scripts = &mut self.scripts;
-        let (place, generation) = match engine {
-            Engine::Eval => (&mut scripts.eval, scripts.eval_generation),
-            Engine::Functions => (&mut scripts.functions, scripts.functions_generation),
-        };
-        let machine = match place.take() {
-            Some(machine) => machine,
-            None => Box::new(Machine::new(engine, api::open)?),
-        };
-        Some((machine, generation))
+        self.scripts
+            .slot(engine)
+            .take(|| Machine::new(engine, api::open))
     }
 
-    /// Puts it back, unless it has been given up meanwhile.
     pub(super) fn put_machine(&mut self, engine: Engine, machine: Box<Machine>, generation: u64) {
-        debug_assert_eq!(machine.lua.top(), 0, "the stack is empty between calls");
-        let scripts = &mut self.scripts;
-        let (place, now) = match engine {
-            Engine::Eval => (&mut scripts.eval, scripts.eval_generation),
-            Engine::Functions => (&mut scripts.functions, scripts.functions_generation),
-        };
-        if generation == now {
-            *place = Some(machine);
-        }
+        self.scripts.slot(engine).put(machine, generation);
     }
 }
 

@@ -4,212 +4,104 @@
 //!   line that errors are told with. In the script's own body nobody but us sees what is returned, and of that the first value only.
 //!   So there `return f()` becomes `return f(),nil`, which is no such call; and `return redis.call(...)`, which has one value,
 //!   becomes `return (redis.call(...))` in any function.
-//! - Globals are seen through two tables, and each look costs a call into the machine. So `redis`, `KEYS` and `ARGV` become
-//!   locals of the body, and `redis.call` one of its own. They are the body's arguments ([`Locals`]).
+//! - Where nobody but us sees what `return redis.call(...)` returns, in the body and in a library's callbacks that have no name, it
+//!   becomes a call whose reply may go to the client as it came, without being a value in between.
+//! - Globals are seen through two tables, and each look costs a call into the machine. So the body becomes a function within the
+//!   text, which has `redis`, `redis.call` and others as locals around it, and `KEYS` and `ARGV` as its parameters. Where nothing but
+//!   some of their elements is read, the parameters are these ([`Words`]).
 //!
 //! Lines stay as they are. What is not plainly such a use is left alone: a name that is assigned to, or given to something else, keeps
 //! its meaning. A text that is not understood stays as it is, and the compiler says what is wrong with it.
 
-/// What a token is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    Word,
-    /// One character that is nothing else.
-    Sign(u8),
-    /// A string or a number.
-    Literal,
+use std::borrow::Cow;
+
+use super::lexer::{Kind, Token, tokens};
+use super::libraries::LOCALS_PREFIX;
+
+/// How a script gets KEYS, or ARGV.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) enum Words {
+    /// Not as a parameter: it does not name them, or they are globals.
+    #[default]
+    No,
+    /// As a table.
+    Table,
+    /// As a parameter each for the first `n` of these places, counted from 1.
+    Places { places: [u8; MAX_PLACES], n: u8 },
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Token {
-    kind: Kind,
-    start: usize,
-    end: usize,
+/// Elements that are parameters of their own, at most.
+pub(crate) const MAX_PLACES: usize = 6;
+
+/// The parameters of a script's function: those of KEYS, then those of ARGV.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Parameters {
+    pub keys: Words,
+    pub argv: Words,
 }
 
-/// Walks over the tokens of Lua 5.1.
-struct Lexer<'a> {
-    text: &'a [u8],
-    at: usize,
-}
+/// A function of a library, and the local that takes its place.
+type Field = (&'static str, &'static str);
 
-impl<'a> Lexer<'a> {
-    /// The number of `=` of a long bracket that opens at `at`.
-    fn long_bracket(&self, at: usize) -> Option<usize> {
-        let rest = self.text.get(at..)?.strip_prefix(b"[")?;
-        let level = rest.iter().take_while(|c| **c == b'=').count();
-        (rest.get(level) == Some(&b'[')).then_some(level)
-    }
+const REDIS: [Field; 2] = [("call", "_redis_call"), ("pcall", "_redis_pcall")];
+const CJSON: [Field; 2] = [("encode", "_redis_encode"), ("decode", "_redis_decode")];
+/// `redis.call` where its reply may go out as it came.
+const LAST: &str = "_redis_last";
+/// How many values of our own there are ([`Takes`]).
+pub(crate) const OUR_VALUES: usize = 1 + REDIS.len() + 1 + CJSON.len();
+/// What all of our own names begin with.
+const OURS: &str = LOCALS_PREFIX;
 
-    /// Passes over what a long bracket of `level` at `at` holds. None: it has no end.
-    fn pass_long_bracket(&mut self, at: usize, level: usize) -> Option<()> {
-        let mut close = vec![b'='; level + 2];
-        close[0] = b']';
-        close[level + 1] = b']';
-        let from = at + level + 2;
-        let end = memchr::memmem::find(self.text.get(from..)?, &close)?;
-        self.at = from + end + close.len();
-        Some(())
-    }
-
-    /// Passes over blanks and comments.
-    fn pass_blanks(&mut self) -> Option<()> {
-        while let Some(c) = self.text.get(self.at) {
-            if c.is_ascii_whitespace() || *c == 0x0b {
-                self.at += 1;
-            } else if self.text[self.at..].starts_with(b"--") {
-                match self.long_bracket(self.at + 2) {
-                    Some(level) => self.pass_long_bracket(self.at + 2, level)?,
-                    None => {
-                        let line = memchr::memchr(b'\n', &self.text[self.at..]);
-                        self.at = line.map_or(self.text.len(), |n| self.at + n);
-                    }
-                }
-            } else {
-                break;
-            }
-        }
-        Some(())
-    }
-
-    /// The next token; none inside: the end. None: the text is not well-formed.
-    fn next(&mut self) -> Option<Option<Token>> {
-        self.pass_blanks()?;
-        let start = self.at;
-        let Some(&c) = self.text.get(start) else {
-            return Some(None);
-        };
-        let is_name = |c: &u8| c.is_ascii_alphanumeric() || *c == b'_' || *c >= 0x80;
-        let kind = match c {
-            b'\'' | b'"' => {
-                self.at += 1;
-                loop {
-                    match *self.text.get(self.at)? {
-                        b'\\' => self.at += 2,
-                        b'\n' => return None,
-                        end => {
-                            self.at += 1;
-                            if end == c {
-                                break;
-                            }
-                        }
-                    }
-                }
-                Kind::Literal
-            }
-            b'[' if self.long_bracket(start).is_some() => {
-                let level = self.long_bracket(start)?;
-                self.pass_long_bracket(start, level)?;
-                Kind::Literal
-            }
-            c if is_name(&c) => {
-                let rest = &self.text[start..];
-                self.at += rest.iter().take_while(|c| is_name(c)).count();
-                match c.is_ascii_digit() {
-                    true => Kind::Literal,
-                    false => Kind::Word,
-                }
-            }
-            c => {
-                self.at += 1;
-                Kind::Sign(c)
-            }
-        };
-        Some(Some(Token {
-            kind,
-            start,
-            end: self.at,
-        }))
-    }
-}
-
-/// The tokens of a text; none where it is not well-formed.
-fn tokens(text: &[u8]) -> Option<Vec<Token>> {
-    let mut lexer = Lexer { text, at: 0 };
-    let mut all = Vec::new();
-    while let Some(token) = lexer.next()? {
-        all.push(token);
-    }
-    Some(all)
-}
-
-/// Why a text may not be compiled, behind its source's name; none: it may. The machine knows numbers of its own (`1LL`, `2i`), which
-/// Lua 5.1 does not, and whose arithmetic needs a library that is not there. What is not understood here is left to the compiler, which
-/// has to refuse it too: `Err`.
-pub(crate) fn foreign_number(text: &[u8]) -> Result<Option<String>, ()> {
-    let tokens = tokens(text).ok_or(())?;
-    let bad = tokens.iter().find(|t| {
-        let word = &text[t.start..t.end];
-        t.kind == Kind::Literal
-            && word.first().is_some_and(u8::is_ascii_digit)
-            && matches!(word.last(), Some(b'i' | b'I' | b'l' | b'L'))
-    });
-    Ok(bad.map(|t| {
-        let line = 1 + memchr::memchr_iter(b'\n', &text[..t.start]).count();
-        let word = String::from_utf8_lossy(&text[t.start..t.end]);
-        format!("{line}: malformed number near '{word}'")
-    }))
-}
-
-/// Where the text is to have `,nil` inserted, in rising order; none where it is not understood.
-fn returns(text: &[u8], tokens: &[Token]) -> Option<Vec<usize>> {
-    // Whether each open block is that of a function.
-    let mut blocks: Vec<bool> = Vec::new();
-    let mut places = Vec::new();
-    // The blocks that are open at a return of the script's body, and the end of what it returns so far.
-    let mut returning: Option<(usize, Option<usize>)> = None;
-    for token in tokens {
-        let word = match token.kind {
-            Kind::Word => &text[token.start..token.end],
-            _ => b"",
-        };
-        let ends = token.kind == Kind::Sign(b';')
-            || matches!(word, b"end" | b"else" | b"elseif" | b"until");
-        if let Some((open, last)) = returning
-            && blocks.len() == open
-            && ends
-        {
-            places.extend(last);
-            returning = None;
-        }
-        match word {
-            b"function" => blocks.push(true),
-            b"do" | b"then" | b"repeat" => blocks.push(false),
+/// For each token, the `function` whose block it is in; none inside: the body. None: blocks do not end as they begin.
+fn functions(text: &[u8], tokens: &[Token]) -> Option<Vec<Option<usize>>> {
+    // The innermost function within each open block.
+    let mut blocks: Vec<Option<usize>> = Vec::new();
+    let mut of_tokens = Vec::with_capacity(tokens.len());
+    for (i, token) in tokens.iter().enumerate() {
+        let innermost = blocks.last().copied().flatten();
+        of_tokens.push(innermost);
+        match word(text, token) {
+            b"function" => blocks.push(Some(i)),
+            b"do" | b"then" | b"repeat" => blocks.push(innermost),
             // Their own `then` opens a block again; an `else` goes on with the same one.
             b"end" | b"until" | b"elseif" => {
                 blocks.pop()?;
             }
-            b"return" if returning.is_none() && !blocks.contains(&true) => {
-                returning = Some((blocks.len(), None));
-                continue;
-            }
             _ => {}
         }
-        if let Some((_, last)) = &mut returning {
+    }
+    blocks.is_empty().then_some(of_tokens)
+}
+
+fn word<'t>(text: &'t [u8], token: &Token) -> &'t [u8] {
+    match token.kind {
+        Kind::Word => &text[token.start..token.end],
+        _ => b"",
+    }
+}
+
+/// Where the text is to have `,nil` inserted, in rising order.
+fn returns(text: &[u8], tokens: &[Token], functions: &[Option<usize>]) -> Vec<usize> {
+    let mut places = Vec::new();
+    // The end of what a return of the body returns, so far.
+    let mut returning: Option<Option<usize>> = None;
+    for (token, function) in tokens.iter().zip(functions) {
+        let word = word(text, token);
+        let ends = token.kind == Kind::Sign(b';')
+            || matches!(word, b"end" | b"else" | b"elseif" | b"until");
+        if let (Some(last), None, true) = (returning, function, ends) {
+            places.extend(last);
+            returning = None;
+        }
+        if returning.is_none() && word == b"return" && function.is_none() {
+            returning = Some(None);
+        } else if let Some(last) = &mut returning {
             *last = Some(token.end);
         }
     }
-    places.extend(returning.and_then(|(_, last)| last));
-    Some(places)
+    places.extend(returning.flatten());
+    places
 }
-
-/// Which of the names that scripts use most are locals of the body, which is called with their values.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Locals {
-    /// `KEYS`, argument 1.
-    pub keys: bool,
-    /// `ARGV`, argument 2.
-    pub argv: bool,
-    /// `redis`, argument 3, `redis.call`, argument 4, and `redis.pcall`, argument 5.
-    pub redis: bool,
-    /// `cjson.encode`, argument 6, and `cjson.decode`, argument 7.
-    pub cjson: bool,
-}
-
-const CALL: &[u8] = b"_redis_call";
-const PCALL: &[u8] = b"_redis_pcall";
-const ENCODE: &[u8] = b"_redis_encode";
-const DECODE: &[u8] = b"_redis_decode";
 
 /// How a name is used where it is not the field of something.
 struct Uses<'t> {
@@ -282,129 +174,405 @@ impl<'t> Uses<'t> {
         let is_field = self.sign(Some(i + 1)) == Some(b'.') && field.kind == Kind::Word;
         (is_field && !self.is_assigned(i + 2)).then(|| &self.text[field.start..field.end])
     }
+
+    /// Whether it is read, and for nothing but its fields.
+    fn are_fields(&self) -> bool {
+        self.are_plain() && self.iter().all(|i| self.field(i).is_some())
+    }
+
+    /// Puts locals in the place of these functions of the library that has this name, which is used for nothing but its fields.
+    /// `last` says of a call that a function returns whether its reply may go out as it came.
+    fn replace_fields(
+        &self,
+        fields: &[Field],
+        last: impl Fn(usize) -> bool,
+        changes: &mut Vec<Change>,
+    ) {
+        for i in self.iter() {
+            let field = self.field(i);
+            let known = fields
+                .iter()
+                .find(|(name, _)| Some(name.as_bytes()) == field);
+            let Some(&(name, mut local)) = known else {
+                continue;
+            };
+            if let Some(end) = self.end_of_returned_call(i) {
+                changes.push((self.tokens[i].start, 0, "(".into()));
+                changes.push((end, 0, ")".into()));
+                if name == "call" && last(i) {
+                    local = LAST;
+                }
+            }
+            self.replace(i, i + 2, local.into(), changes);
+        }
+    }
+
+    /// Puts `new` in the place of tokens `from` to `to`, unless a line's end between them would be lost.
+    fn replace(&self, from: usize, to: usize, new: String, changes: &mut Vec<Change>) -> bool {
+        let (start, end) = (self.tokens[from].start, self.tokens[to].end);
+        let one_line = memchr::memchr(b'\n', &self.text[start..end]).is_none();
+        if one_line {
+            changes.push((start, end - start, new.into()));
+        }
+        one_line
+    }
+
+    /// The `function` token of the callback that is written where the use `i`, which is `redis`, registers it: nobody but FCALL can
+    /// call it.
+    fn callback(&self, i: usize) -> Option<usize> {
+        if self.field(i)? != b"register_function" {
+            return None;
+        }
+        let named = match (self.sign(Some(i + 3)), self.sign(Some(i + 4))) {
+            (Some(b'{'), _) => i + 3,
+            (Some(b'('), Some(b'{')) => i + 4,
+            (Some(b'('), _) => {
+                let name = self.tokens.get(i + 4)?.kind == Kind::Literal;
+                let function =
+                    self.word(i + 6) == b"function" && self.sign(Some(i + 7)) == Some(b'(');
+                return (name && self.sign(Some(i + 5)) == Some(b',') && function).then_some(i + 6);
+            }
+            _ => return None,
+        };
+        let mut open = 0;
+        for t in named..self.tokens.len() {
+            match self.sign(Some(t)) {
+                Some(b'{' | b'(' | b'[') => open += 1,
+                Some(b'}' | b')' | b']') => open -= 1,
+                _ => {}
+            }
+            if open == 0 {
+                return None;
+            }
+            let is =
+                open == 1 && self.word(t) == b"callback" && self.sign(Some(t + 1)) == Some(b'=');
+            if is && self.word(t + 2) == b"function" && self.sign(Some(t + 3)) == Some(b'(') {
+                return Some(t + 2);
+            }
+        }
+        None
+    }
+
+    fn word(&self, i: usize) -> &'t [u8] {
+        self.tokens.get(i).map_or(b"", |t| word(self.text, t))
+    }
+
+    /// The place that use `i` reads as `KEYS[place]`, where this is a value that nothing is done with but to pass it on or to
+    /// compare it: errors do not name it then.
+    fn place(&self, i: usize) -> Option<u8> {
+        let token = self.tokens.get(i + 2)?;
+        let literal = self.sign(Some(i + 1)) == Some(b'[')
+            && token.kind == Kind::Literal
+            && self.sign(Some(i + 3)) == Some(b']');
+        let place = match self.text.get(token.start..token.end)? {
+            [digit @ b'1'..=b'9'] if literal => digit - b'0',
+            _ => return None,
+        };
+        let before = match self.tokens.get(i.checked_sub(1)?)?.kind {
+            Kind::Sign(b',') => self.is_listed(i - 1),
+            Kind::Sign(b'(') => self.is_call(i - 1),
+            Kind::Sign(c) => matches!(c, b'{' | b'=' | b'<' | b'>'),
+            Kind::Word => matches!(
+                self.word(i - 1),
+                b"return" | b"and" | b"or" | b"not" | b"if" | b"elseif" | b"while" | b"until"
+            ),
+            Kind::Literal => false,
+        };
+        let behind = match self.tokens.get(i + 4).map(|t| t.kind) {
+            None | Some(Kind::Word) => true,
+            Some(Kind::Sign(b'=')) => !self.is_assigned(i + 3),
+            Some(Kind::Sign(c)) => matches!(c, b')' | b'}' | b',' | b';' | b'<' | b'>' | b'~'),
+            Some(Kind::Literal) => false,
+        };
+        (before && behind).then_some(place)
+    }
+
+    /// Whether the bracket that is token `i` begins a call's arguments.
+    fn is_call(&self, i: usize) -> bool {
+        const KEYWORDS: [&[u8]; 12] = [
+            b"and", b"or", b"not", b"return", b"if", b"elseif", b"while", b"until", b"in", b"do",
+            b"then", b"else",
+        ];
+        match i.checked_sub(1).and_then(|before| self.tokens.get(before)) {
+            Some(before) => match before.kind {
+                Kind::Word => !KEYWORDS.contains(&self.word(i - 1)),
+                Kind::Sign(c) => matches!(c, b')' | b']'),
+                Kind::Literal => false,
+            },
+            None => false,
+        }
+    }
+
+    /// Whether the comma that is token `i` stands between values, not between what is assigned to.
+    fn is_listed(&self, i: usize) -> bool {
+        let mut closed = 0;
+        for t in (0..i).rev() {
+            match self.tokens[t].kind {
+                Kind::Sign(b')' | b'}' | b']') => closed += 1,
+                Kind::Sign(b'(' | b'{' | b'[') if closed == 0 => return true,
+                Kind::Sign(b'(' | b'{' | b'[') => closed -= 1,
+                Kind::Sign(b'=') if closed == 0 => return true,
+                Kind::Sign(b';') if closed == 0 => return false,
+                Kind::Word if closed == 0 => match self.word(t) {
+                    b"return" => return true,
+                    b"local" | b"do" | b"then" | b"else" | b"end" | b"until" | b"repeat"
+                    | b"function" => {
+                        return false;
+                    }
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// How the script gets the words of this name; `prefix` begins the names of their elements.
+    fn words(&self, prefix: &str, changes: &mut Vec<Change>) -> Words {
+        if !self.are_plain() {
+            return Words::No;
+        }
+        let (mut places, mut n) = ([0; MAX_PLACES], 0);
+        let mut replaced = Vec::new();
+        for i in self.iter() {
+            let Some(place) = self.place(i) else {
+                return Words::Table;
+            };
+            if !places[..n].contains(&place) {
+                if n == MAX_PLACES {
+                    return Words::Table;
+                }
+                places[n] = place;
+                n += 1;
+            }
+            if !self.replace(i, i + 3, format!("{prefix}{place}"), &mut replaced) {
+                return Words::Table;
+            }
+        }
+        changes.append(&mut replaced);
+        Words::Places { places, n: n as u8 }
+    }
 }
 
-/// The text with nothing changed but its body's returns, for who is to see it as it was written; none where they are left as they
-/// are.
-pub(crate) fn keep_frames(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() + 64);
-    let mut from = 0;
-    for at in returns(text, &tokens(text)?)? {
-        out.extend_from_slice(text.get(from..at)?);
-        out.extend_from_slice(b",nil");
-        from = at;
-    }
-    out.extend_from_slice(text.get(from..)?);
-    Some(out)
+const KEY: &str = "_redis_key";
+const ARG: &str = "_redis_arg";
+
+/// A change of the text: where, how many bytes go, what comes.
+type Change = (usize, usize, Cow<'static, str>);
+
+/// Changes that add nothing to the body's returns but a nil behind.
+fn returns_with_nil(places: Vec<usize>) -> impl Iterator<Item = Change> {
+    places.into_iter().map(|at| (at, 0, ",nil".into()))
 }
 
 /// What a text becomes.
+#[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Source {
     pub text: Vec<u8>,
-    pub locals: Locals,
+    pub takes: Takes,
 }
 
-/// The text as it is compiled; none where it stays as it is. `body`: the text is a script; else a library, whose functions have
-/// KEYS and ARGV as their arguments.
-pub(crate) fn prepare(text: &[u8], body: bool) -> Option<Source> {
-    let tokens = tokens(text)?;
-    // Each change: where, how many bytes go, what comes.
-    let mut changes: Vec<(usize, usize, &[u8])> = Vec::new();
-    let mut locals = Locals::default();
-    let ends = if body {
-        returns(text, &tokens)?
-    } else {
-        Vec::new()
-    };
-    let uses = |name: &'static [u8]| Uses {
-        text,
-        tokens: &tokens,
-        name,
-    };
-    // The body's own arguments would be ours.
-    let free = memchr::memmem::find(text, b"...").is_none()
-        && memchr::memmem::find(text, b"_redis_").is_none();
-    if free {
-        locals.keys = body && uses(b"KEYS").are_plain();
-        locals.argv = body && uses(b"ARGV").are_plain();
-        let redis = uses(b"redis");
-        let plain = redis.are_plain() && redis.iter().all(|i| redis.field(i).is_some());
-        let cjson = uses(b"cjson");
-        if body && cjson.are_plain() && cjson.iter().all(|i| cjson.field(i).is_some()) {
-            for i in cjson.iter() {
-                let name = match cjson.field(i) {
-                    Some(b"encode") => ENCODE,
-                    Some(b"decode") => DECODE,
-                    _ => continue,
-                };
-                let (start, end) = (tokens[i].start, tokens[i + 2].end);
-                if memchr::memchr(b'\n', &text[start..end]).is_none() {
-                    changes.push((start, end - start, name));
-                    locals.cjson = true;
-                }
-            }
-        }
-        if plain {
-            for i in redis.iter() {
-                let name = match redis.field(i) {
-                    Some(b"call") => CALL,
-                    Some(b"pcall") => PCALL,
-                    _ => continue,
-                };
-                if let Some(end) = redis.end_of_returned_call(i) {
-                    changes.push((tokens[i].start, 0, b"("));
-                    changes.push((end, 0, b")"));
-                }
-                let (start, end) = (tokens[i].start, tokens[i + 2].end);
-                // A line's end between the words would be lost.
-                if memchr::memchr(b'\n', &text[start..end]).is_none() {
-                    changes.push((start, end - start, name));
-                    locals.redis = true;
-                }
-            }
+/// What the compiled text is to be called with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Takes {
+    /// Nothing: it is the script, or the library.
+    Nothing,
+    /// Our own values (`redis`, `redis.call`, `redis.pcall`, `redis.call` as it is where its reply may go out as it came,
+    /// `cjson.encode`, `cjson.decode`): it is the library.
+    Ours,
+    /// Our own values: it returns the script, which has these parameters.
+    OursForScript(Parameters),
+}
+
+/// A script's text, looked through once.
+pub(crate) struct Script<'t> {
+    text: &'t [u8],
+    /// None: it is not well-formed, or not understood.
+    tokens: Option<Vec<Token>>,
+}
+
+impl<'t> Script<'t> {
+    pub(crate) fn read(text: &'t [u8]) -> Script<'t> {
+        Script {
+            text,
+            tokens: tokens(text),
         }
     }
-    // Behind a bracket that closes at the same place.
-    changes.extend(ends.into_iter().map(|at| (at, 0, &b",nil"[..])));
-    if changes.is_empty() && locals == Locals::default() {
-        return None;
+
+    pub(crate) fn text(&self) -> &'t [u8] {
+        self.text
     }
-    changes.sort_by_key(|c| c.0);
-    let mut out = Vec::with_capacity(text.len() + 64);
-    let any = locals != Locals::default();
-    if any {
-        let name = |on: bool, name: &'static str| if on { name } else { "_redis_" };
+
+    /// What is not understood has to be refused by the compiler, too.
+    pub(crate) fn is_understood(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// Why the text may not be compiled, behind its source's name; none: nothing was found. The machine knows numbers of its own
+    /// (`1LL`, `2i`), which Lua 5.1 does not, and whose arithmetic needs a library that is not there.
+    pub(crate) fn foreign_number(&self) -> Option<String> {
+        let bad = self.tokens.iter().flatten().find(|t| {
+            let word = &self.text[t.start..t.end];
+            t.kind == Kind::Literal
+                && word.first().is_some_and(u8::is_ascii_digit)
+                && matches!(word.last(), Some(b'i' | b'I' | b'l' | b'L'))
+        })?;
+        let line = 1 + memchr::memchr_iter(b'\n', &self.text[..bad.start]).count();
+        let word = String::from_utf8_lossy(&self.text[bad.start..bad.end]);
+        Some(format!("{line}: malformed number near '{word}'"))
+    }
+
+    /// The text with nothing changed but its body's returns, for who is to see it as it was written; none where it stays as it is.
+    pub(crate) fn keep_frames(&self) -> Option<Vec<u8>> {
+        let tokens = self.tokens.as_deref()?;
+        let places = returns(self.text, tokens, &functions(self.text, tokens)?);
+        self.with_changes(returns_with_nil(places))
+    }
+
+    /// A script as it is compiled; none where it stays as it is.
+    pub(crate) fn prepare(&self) -> Option<Source> {
+        let (text, tokens) = (self.text, self.tokens.as_deref()?);
+        let functions = functions(text, tokens)?;
+        let mut changes: Vec<Change> = Vec::new();
+        let mut parameters = Parameters::default();
+        let (mut redis, mut ours) = (false, false);
+        if self.is_free() {
+            let uses = |name: &'static [u8]| Uses { text, tokens, name };
+            parameters.keys = uses(b"KEYS").words(KEY, &mut changes);
+            parameters.argv = uses(b"ARGV").words(ARG, &mut changes);
+            let cjson = uses(b"cjson");
+            if cjson.are_fields() {
+                let before = changes.len();
+                cjson.replace_fields(&CJSON, |_| false, &mut changes);
+                ours = changes.len() > before;
+            }
+            redis = uses(b"redis").are_fields();
+            if redis {
+                let of_body = |i: usize| functions[i].is_none();
+                uses(b"redis").replace_fields(&REDIS, of_body, &mut changes);
+            }
+        }
+        changes.extend(returns_with_nil(returns(text, tokens, &functions)));
+        if !redis && !ours && parameters == Parameters::default() {
+            let changed = !changes.is_empty();
+            return changed.then_some(Source {
+                text: self.with_changes(changes)?,
+                takes: Takes::Nothing,
+            });
+        }
+        let mut out = head(redis);
+        out.extend_from_slice(b"return function(");
+        out.extend_from_slice(parameters.names().join(",").as_bytes());
+        out.extend_from_slice(b") ");
+        out.extend(self.with_changes(changes)?);
+        // A comment may stand at the text's end.
+        out.extend_from_slice(b"\nend");
+        Some(Source {
+            text: out,
+            takes: Takes::OursForScript(parameters),
+        })
+    }
+
+    /// A library as it is compiled; none where it stays as it is. KEYS and ARGV are what its functions call their arguments.
+    pub(crate) fn prepare_library(&self) -> Option<Source> {
+        let (text, tokens) = (self.text, self.tokens.as_deref()?);
+        let functions = functions(text, tokens)?;
+        let redis = Uses {
+            text,
+            tokens,
+            name: b"redis",
+        };
+        if !self.is_free() || !redis.are_fields() {
+            return None;
+        }
+        let callbacks: Vec<usize> = redis.iter().filter_map(|i| redis.callback(i)).collect();
+        let of_callback = |i: usize| functions[i].is_some_and(|f| callbacks.contains(&f));
+        let mut changes: Vec<Change> = Vec::new();
+        redis.replace_fields(&REDIS, of_callback, &mut changes);
+        if changes.is_empty() {
+            return None;
+        }
         // What a library sees of `redis` is another table while it loads.
-        let redis = name(locals.redis && body, "redis");
-        let names = [
-            name(locals.keys, "KEYS"),
-            name(locals.argv, "ARGV"),
-            redis,
-            name(locals.redis, "_redis_call"),
-            name(locals.redis, "_redis_pcall"),
-            name(locals.cjson, "_redis_encode"),
-            name(locals.cjson, "_redis_decode"),
-        ];
-        let taken = if locals.cjson { 7 } else { 5 };
-        let names = &names[..taken];
-        out.extend_from_slice(format!("local {}=...;", names.join(",")).as_bytes());
+        let mut out = head(false);
+        out.extend(self.with_changes(changes)?);
+        Some(Source {
+            text: out,
+            takes: Takes::Ours,
+        })
     }
-    let mut from = 0;
-    for (at, gone, new) in changes {
-        out.extend_from_slice(text.get(from..at)?);
-        out.extend_from_slice(new);
-        from = at + gone;
+
+    /// Nothing in the text could be taken for our own names, or for the arguments that they come in.
+    fn is_free(&self) -> bool {
+        let has = |word: &[u8]| memchr::memmem::find(self.text, word).is_some();
+        !has(b"...") && !has(OURS.as_bytes())
     }
-    out.extend_from_slice(text.get(from..)?);
-    Some(Source { text: out, locals })
+
+    /// The text with these changes, of which none lies within another.
+    fn with_changes(&self, changes: impl IntoIterator<Item = Change>) -> Option<Vec<u8>> {
+        let mut changes: Vec<Change> = changes.into_iter().collect();
+        // Those at one place stay in order: a nil stands behind a bracket that closes there.
+        changes.sort_by_key(|c| c.0);
+        let mut out = Vec::with_capacity(self.text.len() + 64);
+        let mut from = 0;
+        for (at, gone, new) in changes {
+            out.extend_from_slice(self.text.get(from..at)?);
+            out.extend_from_slice(new.as_bytes());
+            from = at + gone;
+        }
+        out.extend_from_slice(self.text.get(from..)?);
+        Some(out)
+    }
+}
+
+/// What takes our own values into locals, in the text's first line.
+fn head(redis: bool) -> Vec<u8> {
+    let mut names = vec![if redis { "redis" } else { OURS }];
+    names.extend(REDIS.map(|(_, local)| local));
+    names.push(LAST);
+    names.extend(CJSON.map(|(_, local)| local));
+    format!("local {}=...;", names.join(",")).into_bytes()
+}
+
+impl Parameters {
+    fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (words, whole, one) in [(self.keys, "KEYS", KEY), (self.argv, "ARGV", ARG)] {
+            match words {
+                Words::No => {}
+                Words::Table => names.push(whole.to_string()),
+                Words::Places { places, n } => {
+                    let places = &places[..usize::from(n)];
+                    names.extend(places.iter().map(|place| format!("{one}{place}")));
+                }
+            }
+        }
+        names
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn changed(text: &str) -> Option<String> {
-        prepare(text.as_bytes(), true).map(|s| String::from_utf8_lossy(&s.text).into_owned())
+    const HEAD: &str =
+        "local _redis_,_redis_call,_redis_pcall,_redis_last,_redis_encode,_redis_decode=...;";
+
+    fn prepared(text: &str) -> Option<(String, Takes)> {
+        let source = Script::read(text.as_bytes()).prepare()?;
+        Some((
+            String::from_utf8_lossy(&source.text).into_owned(),
+            source.takes,
+        ))
+    }
+
+    /// The body's text with its parameters before it, where it becomes a function.
+    fn body(text: &str) -> Option<String> {
+        let (text, takes) = prepared(text)?;
+        assert!(matches!(takes, Takes::OursForScript(_)), "{text}");
+        let (head, rest) = text.split_once(";return function")?;
+        let redis = head.replace("local redis,", "local _redis_,") + ";";
+        assert_eq!(redis, HEAD);
+        rest.strip_suffix("\nend").map(String::from)
     }
 
     #[test]
@@ -438,7 +606,7 @@ mod tests {
                 "return {f=function() if x then return y() end end},nil",
             ),
         ] {
-            assert_eq!(changed(text).as_deref(), Some(after));
+            assert_eq!(prepared(text), Some((after.into(), Takes::Nothing)));
         }
         for text in [
             "return",
@@ -447,66 +615,52 @@ mod tests {
             "x = 1",
             "return 'not ended",
             "end return 1",
+            // It would end the function that the body becomes.
+            "return redis.call('x') end function f()",
+            "do redis.call('x')",
             "return [[",
             "",
         ] {
-            assert_eq!(changed(text), None, "{text}");
+            assert_eq!(prepared(text), None, "{text}");
         }
     }
 
     #[test]
     fn names_that_are_only_read_are_locals() {
-        const ALL: &str = "local KEYS,ARGV,redis,_redis_call,_redis_pcall=...;";
-        const REDIS: &str = "local _redis_,_redis_,redis,_redis_call,_redis_pcall=...;";
-        const KEYS: &str = "local KEYS,_redis_,_redis_,_redis_,_redis_=...;";
-        for (text, before, after) in [
+        for (text, after) in [
             (
                 "redis.call('set',KEYS[1],ARGV[1])",
-                ALL,
-                "_redis_call('set',KEYS[1],ARGV[1])",
+                "(_redis_key1,_redis_arg1) _redis_call('set',_redis_key1,_redis_arg1)",
             ),
-            (
-                "local c = redis.call c()",
-                REDIS,
-                "local c = _redis_call c()",
-            ),
+            ("local c = redis.call c()", "() local c = _redis_call c()"),
             (
                 "redis.log(1, t.redis.call, redis.pcall'x' == redis.sha1hex'y')",
-                REDIS,
-                "redis.log(1, t.redis.call, _redis_pcall'x' == redis.sha1hex'y')",
+                "() redis.log(1, t.redis.call, _redis_pcall'x' == redis.sha1hex'y')",
             ),
             (
                 "local function f(a) if a then return redis.call('x', (a)) end return redis.pcall(), a end",
-                REDIS,
-                "local function f(a) if a then return (_redis_call('x', (a))) end return _redis_pcall(), a end",
-            ),
-            (
-                "return redis.call('x')",
-                REDIS,
-                "return (_redis_call('x')),nil",
+                "() local function f(a) if a then return (_redis_call('x', (a))) end return _redis_pcall(), a end",
             ),
             (
                 "return cjson.encode(cjson.decode(x)), cjson.null",
-                "local _redis_,_redis_,_redis_,_redis_,_redis_,_redis_encode,_redis_decode=...;",
-                "return _redis_encode(_redis_decode(x)), cjson.null,nil",
+                "() return _redis_encode(_redis_decode(x)), cjson.null,nil",
             ),
-            ("f('a'..redis.call('x'))", REDIS, "f('a'.._redis_call('x'))"),
-            ("x(#KEYS == 1, {KEYS})", KEYS, "x(#KEYS == 1, {KEYS})"),
+            ("f('a'..redis.call('x'))", "() f('a'.._redis_call('x'))"),
+            ("x(#KEYS == 1, {KEYS})", "(KEYS) x(#KEYS == 1, {KEYS})"),
             // An assigned name, or one that is given away, stays.
-            ("redis = 1 x(KEYS)", KEYS, "redis = 1 x(KEYS)"),
-            ("redis.call = 1 x(KEYS)", KEYS, "redis.call = 1 x(KEYS)"),
+            ("redis = 1 x(KEYS)", "(KEYS) redis = 1 x(KEYS)"),
+            ("redis.call = 1 x(KEYS)", "(KEYS) redis.call = 1 x(KEYS)"),
             (
                 "f(redis) redis.call() x(KEYS)",
-                KEYS,
-                "f(redis) redis.call() x(KEYS)",
+                "(KEYS) f(redis) redis.call() x(KEYS)",
             ),
+            ("redis.log(1, 'x') -- end", "() redis.log(1, 'x') -- end"),
         ] {
-            assert_eq!(changed(text), Some(format!("{before}{after}")), "{text}");
+            assert_eq!(body(text).as_deref(), Some(after), "{text}");
         }
         for text in [
             "KEYS = {}",
             "local a = {KEYS = 1}",
-            "redis.log(1, 'x')",
             "redis.call(...)",
             "_redis_call = redis.call",
             "t.KEYS = redis['call']()",
@@ -514,12 +668,101 @@ mod tests {
             "local redis = {} redis.call()",
             "local function f(redis) return redis.call() end",
         ] {
-            assert_eq!(changed(text), None, "{text}");
+            assert_eq!(prepared(text), None, "{text}");
         }
         // Lines are kept.
         let lines = "x()\nredis\n.call()\nredis.call()";
-        let after = "x()\nredis\n.call()\n_redis_call()";
-        assert_eq!(changed(lines), Some(format!("{REDIS}{after}")));
+        let after = "() x()\nredis\n.call()\n_redis_call()";
+        assert_eq!(body(lines).as_deref(), Some(after));
+    }
+
+    #[test]
+    fn what_the_script_ends_with_may_go_out_as_it_came() {
+        for (text, after) in [
+            ("return redis.call('x')", "() return (_redis_last('x')),nil"),
+            (
+                "if a then return redis.call('x') end return redis.pcall('y')",
+                "() if a then return (_redis_last('x')),nil end return (_redis_pcall('y')),nil",
+            ),
+            // There somebody sees it.
+            (
+                "local f = function() return redis.call('x') end return redis.call('x'), 1",
+                "() local f = function() return (_redis_call('x')) end return _redis_call('x'), 1,nil",
+            ),
+            (
+                "return redis.call('x')[1]",
+                "() return _redis_call('x')[1],nil",
+            ),
+        ] {
+            assert_eq!(body(text).as_deref(), Some(after), "{text}");
+        }
+    }
+
+    #[test]
+    fn elements_that_are_passed_on_are_parameters() {
+        let single = |text: &str| {
+            let changed = body(text)?;
+            let (parameters, _) = changed.strip_prefix('(')?.split_once(')')?;
+            Some(parameters.to_string())
+        };
+        for (text, parameters) in [
+            ("f(KEYS[1], KEYS[2], KEYS[1])", "_redis_key1,_redis_key2"),
+            ("local a, b = KEYS[2], KEYS[1]", "_redis_key2,_redis_key1"),
+            ("return KEYS[1]", "_redis_key1"),
+            ("return {1, KEYS[1]}", "_redis_key1"),
+            (
+                "if KEYS[1] == ARGV[9] then x() end",
+                "_redis_key1,_redis_arg9",
+            ),
+            ("x = not KEYS[1] and a < KEYS[2]", "_redis_key1,_redis_key2"),
+            (
+                "f{KEYS[1], a = KEYS[2], KEYS[3]}",
+                "_redis_key1,_redis_key2,_redis_key3",
+            ),
+            ("f(function() return 1 end, KEYS[1])", "_redis_key1"),
+            // Errors would name these.
+            ("f(KEYS[1] .. 'x')", "KEYS"),
+            ("f('x' .. KEYS[1])", "KEYS"),
+            ("f(KEYS[1] + 1)", "KEYS"),
+            ("f(-KEYS[1])", "KEYS"),
+            ("f(#KEYS[1])", "KEYS"),
+            ("f(KEYS[1].x)", "KEYS"),
+            ("f(KEYS[1][2])", "KEYS"),
+            ("x = (KEYS[1]) .. 'x'", "KEYS"),
+            ("return (KEYS[1]).x", "KEYS"),
+            ("f(KEYS[1]:sub(1))", "KEYS"),
+            ("x = KEYS[1](2)", "KEYS"),
+            ("x = KEYS[1]'a'", "KEYS"),
+            // These are written to.
+            ("x, KEYS[1] = 1, 2", "KEYS"),
+            ("x, KEYS[1], y = 1, 2, 3", "KEYS"),
+            ("f(1) KEYS[1], y = 1, 2", "KEYS"),
+            ("f(function() x, KEYS[1], y = 1, 2, 3 end)", "KEYS"),
+            ("KEYS[1] = 1", "KEYS"),
+            // These are not known here, or too many.
+            ("f(KEYS[i])", "KEYS"),
+            ("f(KEYS[10])", "KEYS"),
+            ("f(KEYS[0])", "KEYS"),
+            ("f(KEYS[1], #KEYS)", "KEYS"),
+            ("f(KEYS[1], unpack(KEYS))", "KEYS"),
+            ("f(KEYS[1\n])", "KEYS"),
+            (
+                "f(KEYS[1],KEYS[2],KEYS[3],KEYS[4],KEYS[5],KEYS[6],KEYS[7])",
+                "KEYS",
+            ),
+        ] {
+            assert_eq!(single(text).as_deref(), Some(parameters), "{text}");
+        }
+        let takes = prepared("f(KEYS[3], KEYS[1])").map(|(_, takes)| takes);
+        let places = Words::Places {
+            places: [3, 1, 0, 0, 0, 0],
+            n: 2,
+        };
+        let expected = Parameters {
+            keys: places,
+            argv: Words::No,
+        };
+        assert_eq!(takes, Some(Takes::OursForScript(expected)));
     }
 
     #[test]
@@ -535,21 +778,49 @@ mod tests {
             ("return 1.5i", Some("1: malformed number near '5i'")),
             ("return 1e+5I", Some("1: malformed number near '5I'")),
         ] {
-            assert_eq!(
-                foreign_number(text.as_bytes()),
-                Ok(found.map(String::from)),
-                "{text}"
-            );
+            let script = Script::read(text.as_bytes());
+            assert!(script.is_understood());
+            assert_eq!(script.foreign_number().as_deref(), found, "{text}");
         }
-        assert_eq!(foreign_number(b"return 'x"), Err(()));
+        assert!(!Script::read(b"return 'x").is_understood());
     }
 
     #[test]
     fn libraries_have_redis_call_alone() {
-        let code = "\nredis.register_function('f', function(KEYS, ARGV) return redis.call('get', KEYS[1]) end)";
-        let after = prepare(code.as_bytes(), false).map(|s| s.text);
-        let text = "local _redis_,_redis_,_redis_,_redis_call,_redis_pcall=...;\nredis.register_function('f', \
-                    function(KEYS, ARGV) return (_redis_call('get', KEYS[1])) end)";
-        assert_eq!(after, Some(text.as_bytes().to_vec()));
+        let callback = "function(KEYS, a) if a then return redis.call('get', KEYS[1]) end f(function() return \
+                        redis.call('x') end) end";
+        let last = "function(KEYS, a) if a then return (_redis_last('get', KEYS[1])) end f(function() return \
+                    (_redis_call('x')) end) end";
+        let call = "function(KEYS, a) if a then return (_redis_call('get', KEYS[1])) end f(function() return \
+                    (_redis_call('x')) end) end";
+        for (before, behind, becomes) in [
+            ("\nredis.register_function('f', ", ")", last),
+            (
+                "redis.register_function{function_name='f', callback=",
+                "}",
+                last,
+            ),
+            (
+                "redis.register_function({callback=",
+                ", function_name='f'})",
+                last,
+            ),
+            // These may be called by others.
+            ("local f = ", " redis.register_function('f', f)", call),
+            ("redis.register_function(f(", "))", call),
+            (
+                "redis.register_function{function_name='f', x={callback=",
+                "}}",
+                call,
+            ),
+        ] {
+            let text = format!("{before}{callback}{behind}");
+            let source = Script::read(text.as_bytes()).prepare_library();
+            let expected = Source {
+                text: format!("{HEAD}{before}{becomes}{behind}").into_bytes(),
+                takes: Takes::Ours,
+            };
+            assert_eq!(source, Some(expected), "{text}");
+        }
     }
 }

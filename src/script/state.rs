@@ -41,14 +41,69 @@ pub(crate) struct SlowRun {
     pub slowest: Option<(CommandId, u64)>,
 }
 
+/// What a command has replied to a script.
+pub(crate) struct ScriptReply {
+    pub(super) first: Vec<u8>,
+    /// None: the first part is all.
+    pub(super) whole: Option<Vec<u8>>,
+}
+
+impl ScriptReply {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.whole.as_deref().unwrap_or(&self.first)
+    }
+}
+
+/// Where an engine's machine stands while it does not run.
+#[derive(Default)]
+pub(crate) struct MachineSlot {
+    /// `None`: none was needed yet, or it runs.
+    machine: Option<Box<Machine>>,
+    /// Counts the machines that were given up: one that was taken before is not put back.
+    generation: u64,
+}
+
+impl MachineSlot {
+    pub(crate) fn get_mut(&mut self) -> Option<&mut Machine> {
+        self.machine.as_deref_mut()
+    }
+
+    /// Takes it out, to be put back with the number that comes with it; `make` makes one where there is none.
+    pub(super) fn take(
+        &mut self,
+        make: impl FnOnce() -> Option<Machine>,
+    ) -> Option<(Box<Machine>, u64)> {
+        let machine = match self.machine.take() {
+            Some(machine) => machine,
+            None => Box::new(make()?),
+        };
+        Some((machine, self.generation))
+    }
+
+    /// Puts it back, unless it has been given up meanwhile.
+    pub(super) fn put(&mut self, machine: Box<Machine>, generation: u64) {
+        debug_assert_eq!(machine.lua.top(), 0, "the stack is empty between calls");
+        if generation == self.generation {
+            self.machine = Some(machine);
+        }
+    }
+
+    /// Gives the machine up, the one that runs as well; returns it where it does not.
+    pub(super) fn give_up(&mut self) -> Option<Box<Machine>> {
+        self.generation += 1;
+        self.machine.take()
+    }
+
+    /// Bytes of the machine (used_memory_vm_eval, used_memory_vm_functions); none while it runs.
+    fn memory(&self) -> usize {
+        self.machine.as_ref().map_or(0, |m| m.lua.memory())
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Scripts {
-    /// `None`: none was needed yet, or it runs.
-    pub eval: Option<Box<Machine>>,
-    pub functions: Option<Box<Machine>>,
-    /// Raised when a machine is to go: one that was taken before is not put back.
-    pub eval_generation: u64,
-    pub functions_generation: u64,
+    pub eval: MachineSlot,
+    pub functions: MachineSlot,
     pub cache: ScriptCache,
     /// What replicas and the append-only file know.
     pub known: ReplicationScriptCache,
@@ -56,9 +111,10 @@ pub(crate) struct Scripts {
     pub run: Option<Run>,
     /// The last call of a function, for FUNCTION STATS.
     pub command: OwnedArgs,
-    /// Digest or name of a run that was slow, and the command that took longest in it with its microseconds: for the slow
-    /// log, which takes it.
+    /// The last run, where it was slow: for the slow log, which takes it.
     pub last_run: Option<SlowRun>,
+    /// The reply that the script returns as it came.
+    pub passed_on: Option<ScriptReply>,
     /// Who the commands of scripts come from.
     pub client: Option<ClientId>,
     /// The arguments of the command that a script calls; emptied after it.
@@ -88,12 +144,18 @@ impl Scripts {
             .is_some_and(|r| r.flags.contains(RunFlags::TIMED_OUT))
     }
 
-    /// Bytes of the machines (used_memory_vm_eval, used_memory_vm_functions); one that runs counts as of its start.
+    pub(super) fn slot(&mut self, engine: Engine) -> &mut MachineSlot {
+        match engine {
+            Engine::Eval => &mut self.eval,
+            Engine::Functions => &mut self.functions,
+        }
+    }
+
+    /// Bytes of an engine's machine.
     pub(crate) fn machine_memory(&self, engine: Engine) -> usize {
-        let machine = match engine {
-            Engine::Eval => &self.eval,
-            Engine::Functions => &self.functions,
-        };
-        machine.as_ref().map_or(0, |m| m.lua.memory())
+        match engine {
+            Engine::Eval => self.eval.memory(),
+            Engine::Functions => self.functions.memory(),
+        }
     }
 }

@@ -112,12 +112,11 @@ impl Server {
     }
 
     /// The reply of a command, in an order that is the same everywhere; none where it is as it should be.
-    pub(super) fn sorted_for_script(&self, args: &Args, reply: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn sorted_for_script(&self, id: CommandId, reply: &[u8]) -> Option<Vec<u8>> {
         let run = self.scripts.run.as_ref()?;
         if !run.flags.contains(RunFlags::VERBATIM) || !matches!(reply.first()?, b'*' | b'~') {
             return None;
         }
-        let id = self.commands.lookup_command(args)?;
         if !has_no_order(self.commands.command(id).tips) {
             return None;
         }

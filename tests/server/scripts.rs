@@ -236,6 +236,166 @@ fn the_memory_limit_can_be_taken_back() {
 }
 
 #[test]
+fn no_single_function_goes_beyond_the_memory_limit() {
+    let server = Server::aedile(&["--lua-memory-limit", "8mb"]);
+    let mut c = server.connect();
+    c.cmd(&["SET", "large", &"x".repeat(10_000_000)]);
+    for script in [
+        "return #string.rep('x', 2e7)",
+        "return #redis.call('get', 'large')",
+        "return #string.gsub(string.rep('x', 1e6), 'x', string.rep('y', 20))",
+        "return #string.gsub(string.rep('x', 1e6), '.*', '%0%0%0%0%0%0%0%0%0%0%0%0')",
+        "local t = {string.rep('x', 1e6)} for i = 1, 5 do t = {t, t} end return #cjson.encode(t)",
+        "local t = {string.rep('x', 1e6)} for i = 1, 5 do t = {t, t} end return #cmsgpack.pack(t)",
+        "return #cjson.decode('[' .. string.rep('1,', 1e6) .. '1]')",
+        "return #struct.pack('c20000000', string.rep('x', 2e7))",
+    ] {
+        fails(&mut c, script, "not enough memory");
+        // What others need is not taken by what is garbage now.
+        assert_eq!(eval(&mut c, "return #string.rep('x', 1e6)"), 1_000_000);
+    }
+    // What a script returns as it came was never the machine's.
+    assert_eq!(
+        eval(&mut c, "return redis.call('get', 'large')")
+            .text()
+            .len(),
+        10_000_000
+    );
+    assert!(c.info_int("used_memory_lua") < 10_000_000);
+}
+
+/// `return redis.call(...)` passes a reply on; `local r = redis.call(...) return r` makes it a value and a reply again.
+#[test]
+fn a_reply_that_is_passed_on_is_what_it_would_be() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for line in [
+        "SET s text",
+        "SET big 9007199254740993",
+        "RPUSH l a b c",
+        "HSET h f 1 g 2.5",
+        "SADD t x",
+        "ZADD z 1.5 m",
+        "XADD x 1-1 f v",
+        "GEOADD g 13.361389 38.115556 p",
+    ] {
+        c.run(line);
+    }
+    let commands = [
+        "'get', 's'",
+        "'get', 'none'",
+        "'incrby', 'big', 0",
+        "'set', 's', 'text'",
+        "'set', 's', 'x', 'nx'",
+        "'lrange', 'l', 0, -1",
+        "'lpop', 'none', 2",
+        "'mget', 's', 'none', 'l'",
+        "'hgetall', 'h'",
+        "'smembers', 't'",
+        "'sismember', 't', 'x'",
+        "'zrange', 'z', 0, -1, 'withscores'",
+        "'zscore', 'z', 'm'",
+        "'xrange', 'x', '-', '+'",
+        "'geopos', 'g', 'p', 'q'",
+        "'type', 'h'",
+        "'ping', 'a\\0b'",
+        "'lpush', 's', 1",
+        "'nosuch'",
+        "'get'",
+        "'object', 'encoding', 's'",
+        "'command', 'count'",
+        "'lrange', 'none', 0, -1",
+        "'getrange', 's', 5, 4",
+    ];
+    for hello in ["HELLO 2", "HELLO 3"] {
+        c.run(hello);
+        for setresp in ["", "redis.setresp(3) "] {
+            for command in commands {
+                let passed = format!("{setresp}return redis.call({command})");
+                let made = format!("{setresp}local r = redis.call({command}) return r");
+                let (passed, made) = (eval(&mut c, &passed), eval(&mut c, &made));
+                if made.is_error() {
+                    // They name the script.
+                    let until = |v: &Value| v.text().split(" script: ").next().map(str::to_string);
+                    assert!(passed.is_error(), "{command}: {passed:?}");
+                    assert_eq!(until(&passed), until(&made), "{hello} {command}");
+                } else {
+                    assert_eq!(passed, made, "{hello} {setresp}{command}");
+                }
+            }
+        }
+    }
+    // The next script has nothing of it, and a large one passes whole.
+    c.run("HELLO 2");
+    c.cmd(&["SET", "s", &"y".repeat(300_000)]);
+    assert_eq!(
+        eval(&mut c, "return redis.call('get', 's')").text().len(),
+        300_000
+    );
+    assert!(eval(&mut c, "return redis.call('get', 'none')").is_null());
+    assert_eq!(eval(&mut c, "return #redis.call('get', 's')"), 300_000);
+    // Of commands before it, only the last one's goes out.
+    let two = "redis.call('set', 's', 1) return redis.call('incr', 's')";
+    assert_eq!(eval(&mut c, two), 2);
+}
+
+/// KEYS and ARGV are parameters of their own where their elements are only passed on.
+#[test]
+fn elements_of_keys_and_argv() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let mut run = |script: &str| c.cmd(&["EVAL", script, "2", "k1", "k2", "a1", "7"]);
+    let listed = |v: &Value| -> Vec<String> { v.items().iter().map(Value::text).collect() };
+    assert_eq!(
+        listed(&run("return {KEYS[2], ARGV[1], KEYS[1]}")),
+        ["k2", "a1", "k1"]
+    );
+    assert_eq!(run("local a, b = KEYS[1], ARGV[2] return a .. b"), "k17");
+    assert_eq!(
+        run("if KEYS[1] == 'k1' and not KEYS[3] then return ARGV[2] end"),
+        "7"
+    );
+    assert!(run("return ARGV[3]").is_null());
+    assert_eq!(
+        run("local function f() return KEYS[2] end return f()"),
+        "k2"
+    );
+    assert_eq!(
+        run("KEYS[1], KEYS[2] = KEYS[2], KEYS[1] return KEYS[1]"),
+        "k2"
+    );
+    assert_eq!(run("return #KEYS + ARGV[2]"), 9);
+    // Errors do not name what the script's author has not written.
+    for (script, problem) in [
+        ("return ARGV[3] .. 'x'", "(a nil value)"),
+        ("return (ARGV[3]).x", "(a nil value)"),
+        ("return ARGV[3] + 1", "(a nil value)"),
+        ("return KEYS[1](1)", "(a string value)"),
+        (
+            "return cjson.decode(KEYS)",
+            "bad argument #1 to 'decode' (string expected, got table)",
+        ),
+        ("return cjson.encode()", "bad argument #1 to 'encode'"),
+    ] {
+        let text = run(script).text();
+        let plain = problem.replace(['(', ')'], "");
+        assert!(
+            text.contains(problem) || text.contains(&plain),
+            "{script}: {text}"
+        );
+        assert!(text.contains("user_script:1"), "{script}: {text}");
+        assert!(!text.contains("_redis_"), "{script}: {text}");
+    }
+    // Comments, and a second line.
+    assert_eq!(run("redis.call('ping') return KEYS[1] -- return"), "k1");
+    let text = run("local a = KEYS[1]\nerror('here')").text();
+    assert!(text.contains("user_script:2: here"), "{text}");
+    // A body is not a function that can be ended.
+    let text = run("return redis.call('ping') end, function() return 1").text();
+    assert!(text.contains("Error compiling script"), "{text}");
+}
+
+#[test]
 fn hostile_scripts_do_no_harm() {
     let server = Server::aedile(&["--lua-memory-limit", "100mb"]);
     let mut c = server.connect();
@@ -586,4 +746,25 @@ fn verbatim_scripts_are_sent_as_they_are() {
     let mut m = master.connect();
     assert_eq!(m.run("GET n"), "7");
     assert_eq!(digest(&mut m), before);
+}
+
+/// What a client brought goes when there are too many; what the master has sent may be called by its digest later.
+#[test]
+fn a_script_of_the_masters_stays_though_a_client_brought_it_first() {
+    let verbatim = ["--script-replication", "verbatim"];
+    let master = Server::aedile(&verbatim);
+    let replica = Server::aedile(&verbatim);
+    let (mut m, mut r) = (master.connect(), replica.connect());
+    let incr = |c: &mut Conn| c.cmd(&["EVAL", "return redis.call('incr', KEYS[1])", "1", "n"]);
+    incr(&mut r);
+    r.ok(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    wait_until("the link", || r.info("master_link_status") == "up");
+    incr(&mut m);
+    wait_until("EVAL", || r.run("GET n") == "1");
+    for i in 0..600 {
+        eval(&mut r, &format!("return {i}"));
+    }
+    assert!(r.info_int("evicted_scripts") >= 99);
+    incr(&mut m);
+    wait_until("EVALSHA", || r.run("GET n") == "2");
 }

@@ -141,19 +141,18 @@ impl Server {
     ) -> Box<Machine> {
         let script = self.scripts.cache.get(i);
         let (name, flags, usage) = (script.sha.clone(), script.flags, script.usage.clone());
+        let body = script.body.clone();
         // What the first line declares is no Lua. It is right: the cache has the script.
-        let shebang = extract_shebang_flags(&args[1]).map_or(0, |(_, len)| len);
-        let function = match machine.compile_plain(&args[1][shebang..], USER_SCRIPT) {
+        let shebang = extract_shebang_flags(&body).map_or(0, |(_, len)| len);
+        let function = match machine.compile_plain(&body[shebang..], USER_SCRIPT) {
             Ok(function) => function,
             Err(problem) => {
                 self.add_reply_error_bytes(cid, &problem);
                 return machine;
             }
         };
-        machine.push_keys(args, keys);
-        machine.push_argv(args, keys);
-        machine.set_words();
-        machine.lua.truncate(0);
+        machine.set_words(args, keys);
+        machine.push_call(&function);
         let call = Invocation {
             caller: cid,
             engine: Engine::Eval,

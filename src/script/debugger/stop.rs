@@ -6,8 +6,7 @@ use crate::script::debugger::calls::{log_command, log_error, log_reply, session}
 use crate::script::debugger::show;
 use crate::script::debugger::wire::{ReadEnd, atoi};
 use crate::script::lua::{Call, Kind, Verdict};
-use crate::script::machine::compile_checked;
-use crate::script::source::keep_frames;
+use crate::script::machine::{compile_checked, compile_with_frames};
 use crate::server::Server;
 use crate::server::execution::args::Args;
 use crate::wire::resp::Span;
@@ -267,8 +266,7 @@ fn call_text(call: &mut Call<Server>, code: &[u8]) -> Result<(), Vec<u8>> {
     let top = call.top();
     let value = [b"return ", code].concat();
     // So that an error is told with this code's place.
-    let value = keep_frames(&value).unwrap_or(value);
-    if compile_checked(call, &value, NAME).is_err() {
+    if compile_with_frames(call, &value, NAME).is_err() {
         compile_checked(call, code, NAME)?;
     }
     let done = call.call_lua(0);
@@ -314,7 +312,7 @@ fn redis(call: &mut Call<Server>, argv: &[Vec<u8>]) {
     log_command(server, &args);
     match server.script_call(&args) {
         Err(problem) => log_error(server, problem.as_bytes()),
-        Ok(()) => {
+        Ok(_) => {
             let reply = server.take_script_reply();
             log_reply(server, reply.bytes());
             server.give_script_reply(reply);

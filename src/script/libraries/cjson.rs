@@ -5,7 +5,7 @@
 
 use super::super::lua::{Call, Kind, Lua, Raise, Returned};
 use super::{
-    LibraryHost, MAX_ELEMENTS, MAX_RESULT, Pace, argument_error, check_string, keep, to_i32,
+    LibraryHost, MAX_ELEMENTS, Pace, argument_error, check_result, check_string, keep, to_i32,
     to_i64, type_error,
 };
 use crate::base::num::push_ll;
@@ -421,10 +421,7 @@ enum Shape {
     Object,
 }
 
-#[cold]
-fn too_large() -> Raise {
-    Raise::text("Cannot serialise, result too large")
-}
+const TOO_LARGE: &str = "Cannot serialise, result too large";
 
 const SPARSE: &str = "excessively sparse array";
 
@@ -457,9 +454,7 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
             // The value is written, and is the topmost one.
             loop {
                 self.pace.step(self.call, 1)?;
-                if self.out.len() > MAX_RESULT {
-                    return Err(too_large());
-                }
+                check_result(self.call, self.out.len(), TOO_LARGE)?;
                 match open.last_mut() {
                     None => return Ok(()),
                     Some(Open::Array { table, next, len }) => {
@@ -564,9 +559,7 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
         } else {
             self.scalar(at, kind)?;
         }
-        if self.out.len() > MAX_RESULT {
-            return Err(too_large());
-        }
+        check_result(self.call, self.out.len(), TOO_LARGE)?;
         Ok(true)
     }
 
@@ -655,9 +648,7 @@ impl<H: LibraryHost> Encoder<'_, '_, H> {
         self.out.push(b'"');
         for piece in bytes.chunks(PIECE) {
             push_escaped(&mut self.out, piece);
-            if self.out.len() > MAX_RESULT {
-                return Err(too_large());
-            }
+            check_result(self.call, self.out.len(), TOO_LARGE)?;
         }
         self.out.push(b'"');
         Ok(())

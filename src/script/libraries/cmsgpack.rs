@@ -4,7 +4,7 @@
 
 use super::super::lua::{Call, Kind, Lua, Raise, Returned};
 use super::{
-    LibraryHost, MAX_ELEMENTS, MAX_RESULT, Pace, STACK_SLOTS, argument_error, check_integer,
+    LibraryHost, MAX_ELEMENTS, Pace, STACK_SLOTS, argument_error, check_integer, check_result,
     check_string, keep, optional_integer, to_i32, to_i64,
 };
 
@@ -97,10 +97,7 @@ impl<H: LibraryHost> Packer<'_, '_, H> {
             Kind::Table if level < MAX_NESTING => self.table(at, level)?,
             _ => self.out.push(0xc0),
         }
-        if self.out.len() > MAX_RESULT {
-            return Err(Raise::text("result too large"));
-        }
-        Ok(())
+        check_result(self.call, self.out.len(), "result too large")
     }
 
     fn table(&mut self, t: i32, level: u32) -> Result<(), Raise> {

@@ -30,7 +30,7 @@ mod structs_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use super::lua::{Call, Kind, Raise, Verdict, is_due};
+use super::lua::{Call, Kind, NOT_ENOUGH_MEMORY, Raise, Verdict, is_due};
 
 /// Bytes that a string may have that one of these functions makes: as many as a value of the server.
 pub(crate) const MAX_RESULT: usize = 512 << 20;
@@ -133,12 +133,24 @@ impl Pace {
             None => {
                 self.left = Pace::STEPS;
                 if call.is_over_limit() {
-                    return Err(Raise::text("not enough memory"));
+                    return Err(Raise::text(NOT_ENOUGH_MEMORY));
                 }
                 if is_due() { interrupt(call) } else { Ok(()) }
             }
         }
     }
+}
+
+/// Whether a result of `len` bytes can be had; `too_large` is the error of one beyond [`MAX_RESULT`].
+#[inline]
+fn check_result<H>(call: &Call<H>, len: usize, too_large: &str) -> Result<(), Raise> {
+    if len > MAX_RESULT {
+        return Err(Raise::text(too_large));
+    }
+    if len > call.room() && call.lacks(len) {
+        return Err(Raise::text(NOT_ENOUGH_MEMORY));
+    }
+    Ok(())
 }
 
 /// Serves others while a due script runs one of our functions. An error: the script is to end; its text is seen by nobody.
@@ -152,13 +164,18 @@ fn interrupt<H: LibraryHost>(call: &mut Call<H>) -> Result<(), Raise> {
 
 // Arguments, and what upstream's auxiliary library says of wrong ones ---------------------------------------------------------
 
+/// What names begin with that scripts' texts have for functions of a library; the function's own name follows.
+pub(crate) const LOCALS_PREFIX: &str = "_redis_";
+
 /// The error of argument `n` (luaL_argerror).
 #[cold]
 fn argument_error<H>(call: &Call<H>, n: usize, what: &str) -> Raise {
     // One frame up is the Lua code between the script and the raw function.
     let name = call.function_name(1).unwrap_or_else(|| b"?".to_vec());
+    // Ours stand for functions whose own names follow.
+    let name = name.strip_prefix(LOCALS_PREFIX.as_bytes()).unwrap_or(&name);
     let mut text = format!("bad argument #{n} to '").into_bytes();
-    text.extend_from_slice(&name);
+    text.extend_from_slice(name);
     text.extend_from_slice(format!("' ({what})").as_bytes());
     Raise::Text(text)
 }

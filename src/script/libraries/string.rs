@@ -7,7 +7,7 @@ use memchr::{memchr, memmem};
 
 use super::super::lua::{Call, Kind, Lua, Raise, Returned, is_due};
 use super::{
-    LibraryHost, MAX_NESTED, MAX_RESULT, argument_error, check_number, check_string, interrupt,
+    LibraryHost, MAX_NESTED, argument_error, check_number, check_result, check_string, interrupt,
     keep, optional_integer, to_i64, type_error,
 };
 
@@ -773,9 +773,7 @@ fn gsub_with<H: LibraryHost>(
         let subject = call.bytes(1).unwrap_or_default();
         out.extend_from_slice(&subject[at..start]);
         replacement(call, m, out, start, end)?;
-        if out.len() > MAX_RESULT {
-            return Err(too_large());
-        }
+        check_result(call, out.len(), TOO_LARGE)?;
         at = end;
         if end == start {
             // Nothing was matched: one byte stays, so that it goes on.
@@ -801,9 +799,7 @@ fn gsub_with<H: LibraryHost>(
     } else {
         let subject = call.bytes(1).unwrap_or_default();
         out.extend_from_slice(subject.get(at.min(len)..).unwrap_or_default());
-        if out.len() > MAX_RESULT {
-            return Err(too_large());
-        }
+        check_result(call, out.len(), TOO_LARGE)?;
         call.push_bytes(out);
     }
     call.push_number(f64::from(n));
@@ -813,9 +809,7 @@ fn gsub_with<H: LibraryHost>(
 /// Steps of a substitution after which it is asked whether the script is due.
 const GSUB_STEPS: usize = 2048;
 
-fn too_large() -> Raise {
-    Raise::text("resulting string too large")
-}
+const TOO_LARGE: &str = "resulting string too large";
 
 /// Appends what takes the place of a match.
 fn replacement<H: LibraryHost>(
@@ -938,9 +932,7 @@ fn expand<H>(
             _ => out.push(what),
         }
         m.steps += 1;
-        if out.len() > MAX_RESULT {
-            return Err(too_large());
-        }
+        check_result(call, out.len(), TOO_LARGE)?;
     }
     out.extend_from_slice(text);
     Ok(())
@@ -955,10 +947,11 @@ fn rep<H: LibraryHost>(call: &mut Call<H>) -> Returned {
         call.push_bytes(b"");
         return Ok(1);
     }
-    if n.floor() * text.len() as f64 > MAX_RESULT as f64 {
-        return Err(too_large());
-    }
-    let repeated = text.repeat(n as usize);
+    // Too many of them are as many as there can be.
+    let n = n as usize;
+    let len = text.len().saturating_mul(n);
+    check_result(call, len, TOO_LARGE)?;
+    let repeated = call.bytes(1).unwrap_or_default().repeat(n);
     call.push_bytes(&repeated);
     Ok(1)
 }

@@ -5,7 +5,7 @@
 
 use super::super::lua::{Call, Lua, Raise, Returned};
 use super::{
-    LibraryHost, MAX_RESULT, Pace, argument_error, check_number, check_string, optional_integer,
+    LibraryHost, Pace, argument_error, check_number, check_result, check_string, optional_integer,
     to_u64,
 };
 
@@ -196,9 +196,7 @@ fn pack<H: LibraryHost>(call: &mut Call<H>) -> Returned {
             }
             option => format.control(call, option)?,
         }
-        if out.len() > MAX_RESULT {
-            return Err(Raise::text("resulting string too large"));
-        }
+        check_result(call, out.len(), "resulting string too large")?;
     }
     call.push_bytes(&out);
     Ok(1)
