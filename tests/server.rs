@@ -26,6 +26,7 @@ mod server {
     mod replication;
     mod restore;
     mod salvage;
+    mod script_fuzz;
     mod scripts;
     mod set;
     mod shortcuts;

@@ -120,9 +120,12 @@ fn always_keeps_every_acknowledged_write() {
     for _ in 0..rounds(30) {
         let writers = p.writers();
         p.pause(10, 300);
+        let written = writers.iter().any(|w| w.acked() > 0);
         p.kill_and_restart();
         p.check_settled();
         p.check(writers, |_, acked| acked);
+        let libraries = p.server.connect().cmd(&["FUNCTION", "LIST"]);
+        assert!(!written || libraries.items().len() == 1, "{libraries:?}");
     }
 }
 

@@ -17,6 +17,16 @@ const KEYS: usize = 12;
 /// Commands that are sent before their replies are read, at the most.
 const PIPELINE: usize = 8;
 
+/// What a transaction of a writer does, as a script, and as a function of [`LIBRARY`].
+const THREE_WRITES: &str = "redis.call('set', KEYS[1], ARGV[1]) redis.call('incr', KEYS[2]) \
+     return redis.call('set', KEYS[3], ARGV[1])";
+/// Loaded by each writer that begins.
+const LIBRARY: &str = "#!lua name=writers
+    redis.register_function('three_writes', function(keys, args)
+        redis.call('set', keys[1], args[1]) redis.call('incr', keys[2])
+        return redis.call('set', keys[3], args[1])
+    end)";
+
 /// Key to value; a list is its elements with commas between.
 pub type State = BTreeMap<String, String>;
 
@@ -81,7 +91,7 @@ impl Script {
                     state.remove(&list);
                     vec![words(&["DEL", &list])]
                 }
-                _ => {
+                how => {
                     let (a, b, n) = (format!("{p}:a"), format!("{p}:b"), i.to_string());
                     state.insert(a.clone(), n.clone());
                     state.insert(b.clone(), n.clone());
@@ -89,13 +99,17 @@ impl Script {
                         .get(&counter)
                         .map_or(0, |v| v.parse().expect("a number"));
                     state.insert(counter.clone(), (c + 1).to_string());
-                    vec![
-                        words(&["MULTI"]),
-                        words(&["SET", &a, &n]),
-                        words(&["INCR", &counter]),
-                        words(&["SET", &b, &n]),
-                        words(&["EXEC"]),
-                    ]
+                    match (how, i % 2) {
+                        (18, _) => vec![
+                            words(&["MULTI"]),
+                            words(&["SET", &a, &n]),
+                            words(&["INCR", &counter]),
+                            words(&["SET", &b, &n]),
+                            words(&["EXEC"]),
+                        ],
+                        (_, 0) => vec![words(&["EVAL", THREE_WRITES, "3", &a, &counter, &b, &n])],
+                        _ => vec![words(&["FCALL", "three_writes", "3", &a, &counter, &b, &n])],
+                    }
                 }
             };
             Step { commands }
@@ -223,6 +237,12 @@ fn write(mut conn: Conn, script: &Script, progress: &Progress) -> Option<String>
     let mut state = State::new();
     let mut next = script.steps();
     let mut rng = Rng(!script.seed);
+    let load = ["FUNCTION", "LOAD", "REPLACE", LIBRARY];
+    match conn.try_cmd(&load) {
+        Ok(loaded) if loaded.is_error() => return Some(loaded.text()),
+        Ok(_) => {}
+        Err(_) => return None,
+    }
     loop {
         let n = 1 + rng.below(PIPELINE);
         let steps: Vec<Step> = (0..n).map(|_| next(&mut state)).collect();
