@@ -4,24 +4,25 @@
 //! class; the threads of this process register where theirs are, and [`used_memory`] adds them up. A sum over few threads
 //! is what zmalloc_used_memory is upstream.
 //!
-//! Under Miri, which runs no C code, the system's allocator takes jemalloc's place, and nobody asks for statistics.
+//! Under Miri, which runs no C code, and under a fuzzer, whose sanitizer must see each allocation, the system's allocator takes
+//! jemalloc's place, and nobody asks for statistics.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::convert::Infallible;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-#[cfg(not(miri))]
+#[cfg(not(any(miri, fuzzing)))]
 use tikv_jemalloc_sys as jemalloc;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, fuzzing)))]
 use tikv_jemallocator::Jemalloc as Source;
 
-#[cfg(miri)]
+#[cfg(any(miri, fuzzing))]
 mod absent;
 mod class;
-#[cfg(miri)]
+#[cfg(any(miri, fuzzing))]
 use absent as jemalloc;
-#[cfg(miri)]
+#[cfg(any(miri, fuzzing))]
 use std::alloc::System as Source;
 
 pub(crate) use class::size_class;
