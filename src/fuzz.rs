@@ -397,6 +397,16 @@ mod tests {
         out
     }
 
+    #[test]
+    fn each_target_has_its_program() {
+        let manifest = include_str!("../fuzz/Cargo.toml");
+        assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
+        for (name, _) in TARGETS {
+            let bin = format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"");
+            assert!(manifest.contains(&bin), "{name}");
+        }
+    }
+
     /// `FUZZ_RUNS`: how many inputs each target gets (default: two thousand). `FUZZ_SEED`: another beginning. `FUZZ_CORPUS`: a
     /// folder that gets the sound inputs too, for `cargo fuzz` to begin with (`fuzz/corpus`).
     #[test]
