@@ -4,24 +4,25 @@
 //! class; the threads of this process register where theirs are, and [`used_memory`] adds them up. A sum over few threads
 //! is what zmalloc_used_memory is upstream.
 //!
-//! Under Miri, which runs no C code, the system's allocator takes jemalloc's place, and nobody asks for statistics.
+//! Under Miri, which runs no C code, and under a fuzzer, whose sanitizer must see each allocation, the system's allocator takes
+//! jemalloc's place, and nobody asks for statistics.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::convert::Infallible;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-#[cfg(not(miri))]
+#[cfg(not(any(miri, fuzzing)))]
 use tikv_jemalloc_sys as jemalloc;
-#[cfg(not(miri))]
+#[cfg(not(any(miri, fuzzing)))]
 use tikv_jemallocator::Jemalloc as Source;
 
-#[cfg(miri)]
+#[cfg(any(miri, fuzzing))]
 mod absent;
 mod class;
-#[cfg(miri)]
+#[cfg(any(miri, fuzzing))]
 use absent as jemalloc;
-#[cfg(miri)]
+#[cfg(any(miri, fuzzing))]
 use std::alloc::System as Source;
 
 pub(crate) use class::size_class;
@@ -116,11 +117,13 @@ pub(crate) fn release_reserve() {
 
 /// jemalloc reads this at its start. One arena does for one thread. Freed pages go back within a second or so. Slabs of the
 /// classes that entries fall into are as large as jemalloc allows (512 regions): it keeps 128 bytes of its own for each slab,
-/// which for a page of 128-byte entries is four bytes a key.
+/// which for a page of 128-byte entries is four bytes a key. The leaves of sorted sets and the chunks of their members (1,024 and
+/// 2,048 bytes) come sixteen and eight to a slab for the same reason.
 #[unsafe(export_name = "malloc_conf")]
 static MALLOC_CONF: ConfPtr = ConfPtr(
     c"narenas:2,dirty_decay_ms:500,muzzy_decay_ms:0,\
-      slab_sizes:16-16:2|32-32:4|48-48:6|64-64:8|80-80:10|96-96:12|112-112:14|128-128:16|160-160:20|192-192:24|256-256:16"
+      slab_sizes:16-16:2|32-32:4|48-48:6|64-64:8|80-80:10|96-96:12|112-112:14|128-128:16|160-160:20|192-192:24|256-256:16|\
+      1024-1024:4|2048-2048:4"
         .as_ptr(),
 );
 

@@ -297,56 +297,113 @@ fn geohash_get_lat_distance(a: f64, b: f64) -> f64 {
     EARTH_RADIUS * (b * RADIANS_PER_DEGREE - a * RADIANS_PER_DEGREE).abs()
 }
 
-/// Between two points on the great circle, by the haversine formula (geohashGetDistance).
-pub(crate) fn geohash_get_distance(a: Point, b: Point) -> f64 {
-    let (long_a, long_b) = (
-        a.longitude * RADIANS_PER_DEGREE,
-        b.longitude * RADIANS_PER_DEGREE,
-    );
-    let v = ((long_b - long_a) / 2.0).sin();
-    if v == 0.0 {
-        return geohash_get_lat_distance(a.latitude, b.latitude);
-    }
-    let (lat_a, lat_b) = (
-        a.latitude * RADIANS_PER_DEGREE,
-        b.latitude * RADIANS_PER_DEGREE,
-    );
-    let u = ((lat_b - lat_a) / 2.0).sin();
-    let h = u * u + lat_a.cos() * lat_b.cos() * v * v;
-    2.0 * EARTH_RADIUS * h.sqrt().asin()
+/// A point, with what every distance from it has in common.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    point: Point,
+    /// Its coordinates in radians.
+    long: f64,
+    lat: f64,
+    cos_lat: f64,
 }
 
-/// The distance of a point from the centre, when the point is within the shape (geoWithinShape).
-pub(crate) fn distance_if_within(center: Point, shape: Shape, p: Point) -> Option<f64> {
-    match shape {
-        Shape::Circle(radius) => {
-            // Most of those that are too far are so by their latitude alone. The margins are wider than what the formula
-            // below may err by; near the antipodes it may find no number, so it decides there.
-            let nearest = geohash_get_lat_distance(p.latitude, center.latitude);
-            let far_from_antipodes = (p.longitude - center.longitude).abs() < 170.0;
-            if nearest > radius * (1.0 + 1e-9) + 1e-6 && far_from_antipodes {
-                return None;
-            }
-            let distance = geohash_get_distance(center, p);
-            // Between antipodes it may be no number, which upstream takes for within.
-            if distance > radius {
-                None
-            } else {
-                Some(distance)
+impl Origin {
+    #[inline]
+    fn new(point: Point) -> Origin {
+        let lat = point.latitude * RADIANS_PER_DEGREE;
+        Origin {
+            point,
+            long: point.longitude * RADIANS_PER_DEGREE,
+            lat,
+            cos_lat: lat.cos(),
+        }
+    }
+
+    /// To another point on the great circle, by the haversine formula (geohashGetDistance).
+    #[inline]
+    fn distance(&self, b: Point) -> f64 {
+        let v = ((b.longitude * RADIANS_PER_DEGREE - self.long) / 2.0).sin();
+        if v == 0.0 {
+            return geohash_get_lat_distance(self.point.latitude, b.latitude);
+        }
+        let lat_b = b.latitude * RADIANS_PER_DEGREE;
+        let u = ((lat_b - self.lat) / 2.0).sin();
+        let h = u * u + self.cos_lat * lat_b.cos() * v * v;
+        2.0 * EARTH_RADIUS * h.sqrt().asin()
+    }
+}
+
+/// Between two points (geohashGetDistance).
+pub(crate) fn geohash_get_distance(a: Point, b: Point) -> f64 {
+    Origin::new(a).distance(b)
+}
+
+/// A shape around a centre, made ready to be asked of many points.
+pub(crate) struct Around {
+    center: Origin,
+    shape: Shape,
+    /// Points whose longitude is further than this from the centre's, in degrees, are out of the circle; infinite where that is
+    /// not so.
+    longitude_most: f64,
+}
+
+impl Around {
+    pub(crate) fn new(center: Point, shape: Shape) -> Around {
+        let center = Origin::new(center);
+        let mut longitude_most = f64::INFINITY;
+        if let Shape::Circle(radius) = shape {
+            // The circle touches a meridian where the triangle with the pole has a right angle. Where it comes near the pole
+            // that says nothing.
+            let angle = radius / EARTH_RADIUS;
+            let sine = angle.sin() / center.cos_lat;
+            if angle < std::f64::consts::FRAC_PI_2 && sine < 0.99 {
+                // Wider than what the formula of the distance may err by.
+                longitude_most = sine.asin() / RADIANS_PER_DEGREE * (1.0 + 1e-9) + 1e-6;
             }
         }
-        Shape::Box(width, height) => {
-            if geohash_get_lat_distance(p.latitude, center.latitude) > height / 2.0 {
-                return None;
+        Around {
+            center,
+            shape,
+            longitude_most,
+        }
+    }
+
+    /// The distance of a point from the centre, when the point is within the shape (geoWithinShape).
+    #[inline]
+    pub(crate) fn distance_if_within(&self, p: Point) -> Option<f64> {
+        let center = self.center.point;
+        match self.shape {
+            Shape::Circle(radius) => {
+                // Most of those that are too far are so by their latitude or longitude alone. The margins are wider than what
+                // the formula may err by; near the antipodes it may find no number, so it decides there.
+                let nearest = geohash_get_lat_distance(p.latitude, center.latitude);
+                let apart = (p.longitude - center.longitude).abs();
+                let apart = apart.min(360.0 - apart);
+                let out = nearest > radius * (1.0 + 1e-9) + 1e-6 || apart > self.longitude_most;
+                if out && apart < 170.0 {
+                    return None;
+                }
+                let distance = self.center.distance(p);
+                // Between antipodes it may be no number, which upstream takes for within.
+                if distance > radius {
+                    None
+                } else {
+                    Some(distance)
+                }
             }
-            let level = Point {
-                longitude: center.longitude,
-                latitude: p.latitude,
-            };
-            if geohash_get_distance(p, level) > width / 2.0 {
-                return None;
+            Shape::Box(width, height) => {
+                if geohash_get_lat_distance(p.latitude, center.latitude) > height / 2.0 {
+                    return None;
+                }
+                let level = Point {
+                    longitude: center.longitude,
+                    latitude: p.latitude,
+                };
+                if geohash_get_distance(p, level) > width / 2.0 {
+                    return None;
+                }
+                Some(self.center.distance(p))
             }
-            Some(geohash_get_distance(center, p))
         }
     }
 }
@@ -370,6 +427,23 @@ mod tests {
         )
     }
 
+    /// What a circle has by the formula alone.
+    fn assert_circle_as_the_formula_says(center: Point, p: Point, radius: f64) -> bool {
+        let distance = geohash_get_distance(center, p);
+        let want = if distance > radius {
+            None
+        } else {
+            Some(distance)
+        };
+        let got = Around::new(center, Shape::Circle(radius)).distance_if_within(p);
+        assert_eq!(
+            got.map(f64::to_bits),
+            want.map(f64::to_bits),
+            "{center:?} {p:?} {radius}"
+        );
+        got.is_some()
+    }
+
     #[test]
     fn what_is_too_far_by_its_latitude_is_too_far() {
         let mut rng = Prng::new(5);
@@ -382,18 +456,44 @@ mod tests {
                 p.longitude = center.longitude + if i % 4 == 0 { 0.0 } else { 1e-9 };
                 radius = geohash_get_distance(center, p) * (1.0 + (i % 7) as f64 * 1e-16);
             }
-            let distance = geohash_get_distance(center, p);
-            let want = if distance > radius {
-                None
-            } else {
-                Some(distance)
-            };
-            let got = distance_if_within(center, Shape::Circle(radius), p);
-            assert_eq!(
-                got.map(f64::to_bits),
-                want.map(f64::to_bits),
-                "{center:?} {p:?} {radius}"
-            );
+            assert_circle_as_the_formula_says(center, p, radius);
+        }
+    }
+
+    #[test]
+    fn what_is_too_far_by_its_longitude_is_too_far() {
+        let mut rng = Prng::new(6);
+        let mut within = 0;
+        for i in 0..200_000 {
+            let center = random_point(&mut rng);
+            let radius = rng.unit_f64().powi(1 + i % 6) * 1.1e7;
+            let angle = radius / EARTH_RADIUS;
+            let lat = center.latitude * RADIANS_PER_DEGREE;
+            // Where the circle touches a meridian, as far as there is such a place, and a little to all sides of it.
+            let mut p = random_point(&mut rng);
+            let (touch, level) = ((angle.sin() / lat.cos()).asin(), lat.sin() / angle.cos());
+            let near = [0.0, 1e-15, 1e-12, 1e-9, 1e-7, 1e-5][i as usize / 6 % 6];
+            let mut off = || (rng.unit_f64() - 0.5) * near;
+            if touch.is_finite() && level.abs() < 1.0 {
+                p.longitude = center.longitude + touch / RADIANS_PER_DEGREE * (1.0 + off()) + off();
+                p.latitude = level.asin() / RADIANS_PER_DEGREE + off();
+                // Around the edge of the map.
+                if p.longitude > GEO_LONG_MAX {
+                    p.longitude -= 360.0;
+                }
+            }
+            within += usize::from(assert_circle_as_the_formula_says(center, p, radius));
+        }
+        assert!((50_000..150_000).contains(&within), "{within}");
+        // Where the formula finds no number.
+        for radius in [1.0, 1e6, 9e6, 1.9e7, f64::INFINITY] {
+            for p in [
+                point(179.99999, -10.0),
+                point(-180.0, -10.0),
+                point(180.0, -10.0),
+            ] {
+                assert_circle_as_the_formula_says(point(0.0, 10.0), p, radius);
+            }
         }
     }
 
@@ -481,7 +581,7 @@ mod tests {
                 (center.latitude + (rng.unit_f64() - 0.5) * metres / 40_000.0)
                     .clamp(GEO_LAT_MIN, GEO_LAT_MAX),
             )) as f64);
-            if distance_if_within(center, shape, p).is_none() {
+            if Around::new(center, shape).distance_if_within(p).is_none() {
                 continue;
             }
             let score = encode_score(p);

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::base::geohash::{
-    Point, Shape, decode_score, distance_if_within, encode_score, geohash_calculate_areas,
+    Around, Point, Shape, decode_score, encode_score, geohash_calculate_areas,
     geohash_get_distance, geohash_string, is_valid,
 };
 use crate::base::num::{LONG_STR_SIZE, push_fixed4, string2d, ull2string};
@@ -304,6 +304,7 @@ impl Server {
 /// (membersOfAllNeighbors).
 fn members_of_all_neighbors(zset: &Zset, center: Point, shape: Shape, limit: usize) -> Found {
     let mut found = Found::default();
+    let around = Around::new(center, shape);
     let full = |found: &Found| limit != 0 && found.points.len() >= limit;
     // The cells of a large shape can be the same, one after another.
     let mut last = None;
@@ -317,7 +318,7 @@ fn members_of_all_neighbors(zset: &Zset, center: Point, shape: Shape, limit: usi
         let (first, end) = cell.scores();
         zset.for_each_in_score_range(first as f64, end as f64, |name, score| {
             let place = decode_score(score);
-            if let Some(distance) = distance_if_within(center, shape, place) {
+            if let Some(distance) = around.distance_if_within(place) {
                 let start = found.names.len();
                 found.names.extend_from_slice(name);
                 found.points.push(GeoPoint {

@@ -21,7 +21,9 @@ pub(crate) fn info_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// TIME
 pub(crate) fn time_command(server: &mut Server, cid: ClientId, _args: &Args) {
-    let us = server.clock.unix_us;
+    // A script that waits for the time to go on is not to wait for ever.
+    let served_us = server.exec.call.served_us();
+    let us = served_us.unwrap_or(server.clock.unix_us);
     server.clients.add_reply_array_len(cid, 2);
     let clients = &mut server.clients;
     clients.add_reply_bulk_long_long(cid, us.div_euclid(1_000_000));
@@ -111,10 +113,6 @@ pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) 
     if (abort && flags != 0) || flags & both == both {
         return server.add_reply_syntax_error(cid);
     }
-    if server.scripts.is_timed_out() && flags & SHUTDOWN_NOSAVE == 0 {
-        let text = server.busy_script_error();
-        return server.add_reply_error(cid, text);
-    }
     if abort {
         if server.abort_shutdown() {
             server.clients.add_reply_ok(cid);
@@ -132,6 +130,10 @@ pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) 
             cid,
             "SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
         );
+    }
+    if server.scripts.is_timed_out() && flags & SHUTDOWN_NOSAVE == 0 {
+        let text = server.busy_script_error();
+        return server.add_reply_error(cid, text);
     }
     // Blocked first: whatever ends the attempt answers those who are blocked on it.
     server.block_client(cid, Block::new(BlockType::Shutdown));

@@ -884,7 +884,7 @@ impl Listpack {
     }
 
     #[inline]
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn prepend_int(&mut self, v: i64) {
         self.put(HEADER, &Encoded::int(v));
     }
@@ -1047,7 +1047,7 @@ impl Listpack {
     }
 
     /// The elements from the last to the first.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn iter_rev(&self) -> impl Iterator<Item = LpValue<'_>> {
         let mut p = self.last();
         std::iter::from_fn(move || {

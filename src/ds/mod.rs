@@ -9,6 +9,7 @@ pub(crate) mod listpack;
 pub(crate) mod member;
 pub(crate) mod ordered;
 pub(crate) mod owned;
+mod pool;
 pub(crate) mod quicklist;
 pub(crate) mod sbuf;
 pub(crate) mod table;

@@ -1,7 +1,7 @@
 //! A set of members with scores, in the order of score, then bytes: what a big sorted set is made of.
 //!
 //! ```text
-//! member   one allocation with score and bytes; see `scored`
+//! member   one piece of memory with score and bytes; see `scored`
 //! table    finds a member by its bytes, and owns it
 //! tree     keeps the members in their order; see `tree`
 //! ```
@@ -18,7 +18,7 @@ mod tree;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use self::scored::{Ref, Scored};
+use self::scored::{Members, Ref, Scored};
 use self::tree::{Leaf, Place, Tree};
 use super::table::{Element, Resize, SubTable};
 use crate::base::alloc::size_class;
@@ -27,8 +27,8 @@ use crate::base::alloc::size_class;
 pub(crate) struct ScoredSet {
     table: SubTable<Scored>,
     tree: Tree,
-    /// Bytes of all members' allocations.
-    bytes: usize,
+    /// Behind the table, whose elements are dropped first.
+    members: Members,
 }
 
 // SAFETY: the addresses in the tree are of members that the table owns; both move together.
@@ -37,8 +37,8 @@ unsafe impl Send for ScoredSet {}
 /// Members with scores that are in no order yet: for a set of which many members are put together before it is used.
 pub(crate) struct Gathered {
     table: SubTable<Scored>,
-    /// Bytes of all members' allocations.
-    bytes: usize,
+    /// Behind the table, whose elements are dropped first.
+    members: Members,
 }
 
 impl Gathered {
@@ -46,7 +46,10 @@ impl Gathered {
     pub(crate) fn new(capacity: usize) -> Gathered {
         let mut table = SubTable::shared();
         table.reserve(capacity);
-        Gathered { table, bytes: 0 }
+        Gathered {
+            table,
+            members: Members::default(),
+        }
     }
 
     #[inline]
@@ -70,19 +73,19 @@ impl Gathered {
             return unsafe { member.0.set_score(new) };
         }
         assert!(!score.is_nan(), "a score is a number");
-        self.bytes += size_class(Scored::size(text.len()));
-        self.table.insert_new(hash, Scored::new(text, score));
+        let member = self.members.make(text, score);
+        self.table.insert_new(hash, member);
     }
 
     pub(crate) fn remove(&mut self, text: &[u8]) {
-        if self.table.remove(self.table.hash(text), text).is_some() {
-            self.bytes -= size_class(Scored::size(text.len()));
+        if let Some(member) = self.table.remove(self.table.hash(text), text) {
+            self.members.free(member);
         }
     }
 
     /// The set that they make.
     pub(crate) fn in_order(self) -> ScoredSet {
-        let Gathered { table, bytes } = self;
+        let Gathered { table, members } = self;
         let mut places = Vec::with_capacity(table.len());
         table.for_each(|m| {
             places.push(Place {
@@ -97,7 +100,11 @@ impl Gathered {
             scores.unwrap_or(Ordering::Equal).then_with(texts)
         });
         let tree = Tree::from_sorted(&places);
-        ScoredSet { table, tree, bytes }
+        ScoredSet {
+            table,
+            tree,
+            members,
+        }
     }
 }
 
@@ -135,7 +142,7 @@ impl ScoredSet {
         ScoredSet {
             table,
             tree: Tree::new(),
-            bytes: 0,
+            members: Members::default(),
         }
     }
 
@@ -172,8 +179,7 @@ impl ScoredSet {
     pub(crate) fn insert_new(&mut self, hash: u64, text: &[u8], score: f64) {
         assert!(!score.is_nan(), "a score is a number");
         debug_assert!(self.find(hash, text).is_none());
-        let member = Scored::new(text, score);
-        self.bytes += size_class(Scored::size(text.len()));
+        let member = self.members.make(text, score);
         // SAFETY: the table has it from now on, and each way out of the table leads through the tree.
         unsafe { self.tree.insert(score, member.0) };
         self.table.insert_new(hash, member);
@@ -195,8 +201,9 @@ impl ScoredSet {
         // SAFETY: the table has it.
         let gone = unsafe { self.tree.remove(member.score(), member) };
         assert!(gone, "the tree has what the table has");
-        self.bytes -= size_class(Scored::size(text.len()));
-        self.table.remove(hash, text);
+        if let Some(member) = self.table.remove(hash, text) {
+            self.members.free(member);
+        }
         true
     }
 
@@ -209,10 +216,11 @@ impl ScoredSet {
             let taken = self.tree.remove_some(range.start, left);
             left -= taken.len;
             for member in &taken.members[..taken.len] {
-                // SAFETY: the table has it still, and gives it out before it is dropped, when the text is not used any more.
+                // SAFETY: the table has it still, and gives it out before it is freed, when the text is not used any more.
                 let text = unsafe { member.text() };
-                self.bytes -= size_class(Scored::size(text.len()));
-                self.table.remove(self.table.hash(text), text);
+                if let Some(member) = self.table.remove(self.table.hash(text), text) {
+                    self.members.free(member);
+                }
             }
         }
         all
@@ -325,7 +333,7 @@ impl ScoredSet {
         size_class(size_of::<ScoredSet>())
             + self.table.mem_usage()
             + self.tree.mem_usage()
-            + self.bytes
+            + self.members.mem_usage()
     }
 
     /// A copy that shares nothing.
@@ -471,11 +479,7 @@ mod tests {
                 set.tree.check();
                 let got: Vec<_> = set.iter().map(|(m, score)| (score, m.to_vec())).collect();
                 assert!(got == model.0);
-                let bytes: usize = got
-                    .iter()
-                    .map(|m| size_class(Scored::size(m.1.len())))
-                    .sum();
-                assert_eq!(set.bytes, bytes);
+                set.members.check(got.iter().map(|m| m.1.len()));
             };
             check(&set, &model);
             for i in 0..100 {
@@ -510,6 +514,7 @@ mod tests {
         assert_eq!(s.len(), m.0.len());
         assert_eq!(s.table.len(), m.0.len());
         assert!(s.iter().eq(m.0.iter().map(|(d, t)| (t.as_slice(), *d))));
+        s.members.check(m.0.iter().map(|(_, t)| t.len()));
     }
 
     #[derive(Debug, Clone)]
@@ -707,7 +712,8 @@ mod tests {
                 "{left} of {full}"
             );
             assert_eq!(s.remove_range(0..usize::MAX), rest);
-            assert_eq!((s.len(), s.tree.mem_usage(), s.bytes), (0, empty, 0));
+            assert_eq!((s.len(), s.tree.mem_usage()), (0, empty));
+            s.members.check(std::iter::empty());
             assert!(s.iter().next().is_none() && s.range_rev(0..9).next().is_none());
         }
     }

@@ -486,6 +486,7 @@ impl Server {
             self.hold_master();
         }
         self.process_events_while_blocked();
+        self.exec.call.set_served(ustime());
         match &self.scripts.run {
             Some(run) if run.flags.contains(RunFlags::KILLED) => Verdict::Kill,
             _ => Verdict::Continue,

@@ -23,8 +23,8 @@ use crate::base::split_args::{sdscatrepr, sdsneedsrepr, sdssplitargs};
 
 /// The longest line of a manifest, in bytes (MANIFEST_MAX_LINE).
 pub(crate) const MANIFEST_MAX_LINE: usize = 1024;
-/// The longest annotation line, in bytes (AOF_ANNOTATION_LINE_MAX_LEN).
-pub(crate) const AOF_ANNOTATION_LINE_MAX_LEN: usize = 1024;
+/// The longest annotation line with its end, in bytes: one less than upstream's buffer for it (AOF_ANNOTATION_LINE_MAX_LEN).
+pub(crate) const AOF_ANNOTATION_LINE_MAX_LEN: usize = 1023;
 /// Prefix of the name of a file that is being written.
 const TEMP_FILE_NAME_PREFIX: &[u8] = b"temp-";
 
@@ -349,10 +349,10 @@ pub(crate) fn parse_command(
         return Ok(None);
     };
     if first == b'#' {
-        let end = memchr::memchr(b'\n', text).map(|n| n + 1);
-        return match end {
-            None if text.len() > AOF_ANNOTATION_LINE_MAX_LEN => Err(Malformed),
-            other => Ok(other),
+        let line = &text[..text.len().min(AOF_ANNOTATION_LINE_MAX_LEN)];
+        return match memchr::memchr(b'\n', line) {
+            None if line.len() == AOF_ANNOTATION_LINE_MAX_LEN => Err(Malformed),
+            end => Ok(end.map(|n| n + 1)),
         };
     }
     if first != b'*' {
@@ -598,5 +598,20 @@ mod tests {
         fn any_bytes_are_survived(text in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = AofManifest::parse(&text);
         }
+    }
+
+    #[test]
+    fn an_annotation_is_too_long_however_much_of_it_has_come() {
+        let line = |len: usize| [&b"#"[..], &vec![b'x'; len - 2], b"\n"].concat();
+        let parse = |text: &[u8]| parse_command(text, &mut Vec::new());
+        let longest = line(AOF_ANNOTATION_LINE_MAX_LEN);
+        let n = longest.len();
+        assert_eq!(parse(&longest), Ok(Some(n)));
+        assert_eq!(parse(&longest[..n - 1]), Ok(None));
+        let longer = line(n + 1);
+        for come in [n, n + 1] {
+            assert_eq!(parse(&longer[..come]), Err(Malformed));
+        }
+        assert_eq!(parse(&longer[..n - 1]), Ok(None));
     }
 }

@@ -90,10 +90,12 @@ fn the_old_data_are_served_while_their_successor_loads() {
     let mut c = m.connect();
     c.config_set("rdb-key-save-delay", "5000");
     populate(&m, 400, 10_000);
-    // More than the backlog holds, so that the link that is lost now means a full sync.
+    // More than the backlog holds, so that the link that is lost now means a full sync. The replica is not to be back before.
+    r.sigstop();
     c.run("CLIENT KILL TYPE replica");
     c.cmd(&[&b"SET"[..], b"big", &vec![b'x'; 200_000]])
         .assert_ok();
+    r.sigcont();
     let mut rc = r.connect();
     wait_until("the asynchronous load", || rc.info("async_loading") == "1");
     assert_eq!(rc.info("loading"), "0");

@@ -460,6 +460,8 @@ fn a_slow_script_can_be_killed() {
         );
         c.run("FUNCTION KILL").assert_error_prefix("BUSY ");
         c.run("SHUTDOWN").assert_error_prefix("BUSY ");
+        c.run("SHUTDOWN ABORT")
+            .assert_error("ERR No shutdown in progress.");
         c.ok("SCRIPT KILL");
         let reply = slow.read();
         assert!(
@@ -472,6 +474,33 @@ fn a_slow_script_can_be_killed() {
         c.run("SCRIPT KILL")
             .assert_error("NOTBUSY No scripts in execution right now.");
     }
+}
+
+/// The time of a script stands still until others are served: one that waits for it to go on ends.
+#[test]
+fn time_goes_on_in_a_slow_script() {
+    let server = Server::aedile(&["--busy-reply-threshold", "5"]);
+    let mut c = server.connect();
+    let script = "local function now() local t = redis.call('time') return t[1] * 1000000 + t[2] end \
+                  local from, n = now(), 0 \
+                  repeat n = n + 1 until now() ~= from or n == 1000000 \
+                  return n < 1000000 and now() - from >= 5000 and 1 or 0";
+    assert_eq!(c.cmd(&["EVAL", script, "0"]), 1);
+    c.ok("MULTI");
+    c.send(&["EVAL", script, "0"]);
+    assert_eq!(c.read(), "QUEUED");
+    assert_eq!(c.run("TIME"), "QUEUED");
+    let replies = c.run("EXEC");
+    let replies = replies.items();
+    assert_eq!(replies[0], 1);
+    // It ends with the transaction.
+    let time = |r: &Value| {
+        let parts = r.items();
+        parts[0].text().parse::<i64>().expect("seconds") * 1_000_000
+            + parts[1].text().parse::<i64>().expect("microseconds")
+    };
+    let inside = time(&replies[1]);
+    assert!(time(&c.run("TIME")) > inside);
 }
 
 #[test]

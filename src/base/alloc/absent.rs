@@ -1,4 +1,4 @@
-//! jemalloc's functions where there is none: under Miri, which runs no C code. Nothing is counted, no name is known.
+//! jemalloc's functions where there is none: under Miri and under a fuzzer. Nothing is counted, no name is known.
 
 use std::ffi::{c_char, c_int, c_void};
 

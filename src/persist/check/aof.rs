@@ -237,7 +237,7 @@ impl AofCheck<'_> {
         last_file: bool,
     ) -> Result<Annotation, Stop> {
         self.epos = r.pos;
-        let line = match r.line(AOF_ANNOTATION_LINE_MAX_LEN - 1) {
+        let line = match r.line(AOF_ANNOTATION_LINE_MAX_LEN) {
             Ok(line) => line,
             Err(_) => {
                 say!(

@@ -21,6 +21,9 @@ pub(crate) struct CallState {
     pub cmd: Option<CommandId>,
     /// EXEC is running its commands.
     pub in_exec: bool,
+    /// When others were last served in the middle of its script, in unix microseconds: what TIME says, while all else has the
+    /// time of its beginning.
+    served_us: Option<i64>,
     also_propagate: Vec<PropagateOp>,
     pending_push_messages: Vec<u8>,
     leftovers: bool,
@@ -112,6 +115,17 @@ impl CallState {
         self.own.error_reply_sent = false;
     }
 
+    /// Others were served while its script goes on, until `unix_us`.
+    pub(crate) fn set_served(&mut self, unix_us: i64) {
+        self.leftovers = true;
+        self.served_us = Some(unix_us);
+    }
+
+    /// See [`CallState::set_served`]; none: nobody was.
+    pub(crate) fn served_us(&self) -> Option<i64> {
+        self.served_us
+    }
+
     // What a unit gathers ----------------------------------------------------------------------------------------------
 
     /// Queues what is to be propagated before the unit's last command itself.
@@ -172,6 +186,7 @@ impl CallState {
     pub(crate) fn end_command(&mut self) -> CommandState {
         self.leftovers = false;
         self.said = false;
+        self.served_us = None;
         std::mem::take(&mut self.own)
     }
 

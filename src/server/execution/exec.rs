@@ -30,7 +30,7 @@
 //! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
-//! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still |
+//! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still, but for what TIME says (`call`: `served_us`, which ends with the unit) |
 //! | `fake_clients`, `blocked_depth` | counters | in pairs | stay |
 //! | `Blocking::just_blocked` | a command that waits for keys | `call`, at once: in a unit, and from a file, nothing may wait | never set across one |
 //! | `Blocking::ready` | a key that somebody waits for | after the command or the unit | put aside: served after the outer command |
