@@ -12,7 +12,7 @@ use crate::ds::listpack::{Listpack, LpValue, validate_integrity};
 use crate::store::entry::Entry;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry, rdb_save_object, rdb_save_object_type};
 use crate::store::rewrite::rewrite_object;
-use crate::wire::aof::{AofManifest, parse_command};
+use crate::wire::aof::{AofManifest, MANIFEST_MAX_LINE, parse_command};
 use crate::wire::rdb::{RDB_VERSION, RdbReader, RdbRecord, RdbWriter, RdbWriterOptions, no_poll};
 use crate::wire::replication::capabilities::Capability;
 use crate::wire::replication::handshake::{
@@ -199,8 +199,10 @@ pub fn listpack(bytes: &[u8]) {
 pub fn aof_manifest(bytes: &[u8]) {
     if let Ok(manifest) = AofManifest::parse(bytes) {
         let written = manifest.to_bytes();
-        // Comments alone are taken, and nothing remains of them.
-        if written.is_empty() {
+        // Comments alone are taken, and nothing remains of them. A name may get too long for its line by its quotes: none that a
+        // file can have (255 bytes).
+        let too_long = |line: &[u8]| line.len() >= MANIFEST_MAX_LINE;
+        if written.is_empty() || written.split(|b| *b == b'\n').any(too_long) {
             return;
         }
         let again = AofManifest::parse(&written).expect("our own manifest");
@@ -329,6 +331,7 @@ mod tests {
             "aof_manifest" => owned(&[
                 b"file a.1.base.rdb seq 1 type b\nfile a.1.incr.aof seq 1 type h\nfile \"a b.2.incr.aof\" seq 2 type i\n",
                 b"# nothing but this\n",
+                &[&b"file "[..], &[0xff; 300], b" seq 1 type b\n"].concat(),
             ]),
             "aof_stream" => owned(&[
                 // A line that is one byte too long.
