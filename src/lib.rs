@@ -28,7 +28,8 @@
 //! call of `return 1` takes 218 instructions there and 422 in Lua 5.1, a loop of 1,000 additions 76,270 and 147,599, a call of a
 //! function of ours 146 and 330: with Lua 5.1 the loop alone would cost 0.79 of what upstream's EVAL costs, and it is to be at most
 //! 0.50. What upstream's tests accept holds with both. What differs: hash tables are visited in another order, `newproxy` is not
-//! given, and an endless tail recursion in a script's own body is none (`script::source`).
+//! given, an endless tail recursion in a script's own body is none (`script::source`), and the machine's own errors say less of
+//! where a wrong value came from ("a nil value" for "field '?' (a nil value)").
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn, unreachable_pub)]
 
