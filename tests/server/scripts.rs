@@ -503,6 +503,82 @@ fn time_goes_on_in_a_slow_script() {
     assert!(time(&c.run("TIME")) > inside);
 }
 
+/// Others who are served while a script is slow cause no eviction, and change nothing of what it may do.
+#[test]
+fn nothing_is_evicted_in_the_middle_of_a_script() {
+    let server = Server::aedile(&["--busy-reply-threshold", "20"]);
+    let replica = Server::aedile(&[]);
+    let (mut c, mut other, mut r) = (server.connect(), server.connect(), replica.connect());
+    r.ok(&format!("REPLICAOF 127.0.0.1 {}", server.port));
+    wait_until("the link", || r.info("master_link_status") == "up");
+    for i in 0..500 {
+        c.cmd(&["SET", &format!("key{i}"), &"x".repeat(1000)]);
+    }
+    // It has written, takes more memory than there is, and waits until others have been served.
+    let script =
+        "local function now() local t = redis.call('time') return t[1] * 1000000 + t[2] end
+        redis.call('set', 'mine', 'v')
+        local before, keep = redis.call('dbsize'), {}
+        for i = 1, 40 do keep[i] = string.rep(string.char(64 + i), 1e6) end
+        local from = now()
+        repeat until now() - from > 400000
+        return {before, redis.call('dbsize'), redis.call('set', 'after', 'v').ok, #keep}";
+    for policy in ["noeviction", "allkeys-random"] {
+        c.config_set("maxmemory-policy", policy);
+        let limit = c.info_int("used_memory") + (20 << 20);
+        c.config_set("maxmemory", &limit.to_string());
+        c.send(&["EVAL", script, "0"]);
+        wait_until("the script to be slow", || {
+            other.run("PING").text().starts_with("BUSY")
+        });
+        other
+            .cmd(&["EVAL", "return 1", "0"])
+            .assert_error_prefix("BUSY ");
+        let said = c.read();
+        let said = said.items();
+        assert_eq!(said[0], said[1], "{policy}");
+        assert!(said[2] == "OK" && said[3] == 40, "{policy}: {said:?}");
+        c.config_set("maxmemory", "0");
+        c.run("SCRIPT FLUSH");
+    }
+    wait_until("the replica", || {
+        r.info("slave_repl_offset") == c.info("master_repl_offset")
+    });
+    assert_eq!(r.run("DBSIZE"), c.run("DBSIZE"));
+    assert_eq!(r.run("GET mine"), "v");
+}
+
+/// What came in one turn with a script that takes long is on its way to the disk before it is acknowledged.
+#[test]
+fn what_is_acknowledged_while_a_script_is_slow_is_written() {
+    let mut server = Server::aedile(&[
+        "--busy-reply-threshold",
+        "20",
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+    ]);
+    let mut writers: Vec<Conn> = (0..8).map(|_| server.connect()).collect();
+    let mut slow = server.connect();
+    assert_eq!(slow.run("PING"), "PONG");
+    server.sigstop();
+    for (i, c) in writers.iter_mut().enumerate() {
+        c.send(&["SET", &format!("key{i}"), "value"]);
+    }
+    slow.send(&["EVAL", "while true do end", "0"]);
+    server.sigcont();
+    let acknowledged: Vec<bool> = writers.iter_mut().map(|c| c.read() == "OK").collect();
+    server.kill9();
+    server.restart();
+    let mut c = server.connect();
+    for (i, acknowledged) in acknowledged.iter().enumerate() {
+        let found = c.run(&format!("GET key{i}")) == "value";
+        assert!(found || !acknowledged, "key{i} of {acknowledged:?}");
+    }
+    assert!(acknowledged.contains(&true), "all came behind the script");
+}
+
 #[test]
 fn what_has_written_is_not_killed() {
     let server = Server::aedile(&["--busy-reply-threshold", "50"]);

@@ -31,6 +31,13 @@
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
 //! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still, but for what TIME says (`call`: `served_us`, which ends with the unit) |
+//! | `scripts.run`, `scripts.client` (its database, user, RESP version), the caller's own in `eval_found` | `run_script` | its end (`reset_run`) | stay: they are how others are told BUSY. What others run finds that a script runs, and may not begin another |
+//! | `scripts.words`, `spans`, `passed_on`, the script client's output | a command of a script | the script's next command, or its end; what a killed script leaves is dropped there | not used: others' commands come from no script |
+//! | `scripts.pre_command_oom` | `may_not_run`, before a command that runs scripts and before EXEC | the next one; not while a script is slow, whose verdict it is | stays |
+//! | `scripts.last_run`, `environment_changed`, `library_state` | the script that runs | the slow log, the end of the run | stay |
+//! | `scripts.loading`, `scripts.debugger` | a library that loads; a session of the debugger | their end | stay; others are served in neither but when a library is slow |
+//! | `evict` (when the limit was passed, what a cycle has left) | `perform_evictions` | the next one; none while a script is slow | stays |
+//! | `attack_logged_s` | a request that is HTTP | never: a line a minute, whoever asks | stays |
 //! | `fake_clients`, `blocked_depth` | counters | in pairs | stay |
 //! | `Blocking::just_blocked` | a command that waits for keys | `call`, at once: in a unit, and from a file, nothing may wait | never set across one |
 //! | `Blocking::ready` | a key that somebody waits for | after the command or the unit | put aside: served after the outer command |
@@ -266,7 +273,8 @@ impl Server {
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);
         }
-        if self.config.maxmemory != 0 {
+        // Others who are served while a script is slow find its memory, and its own verdict on it, as they are.
+        if self.config.maxmemory != 0 && !self.scripts.is_timed_out() {
             let fits = self.has_memory_for(cid, counted.contains(CommandFlags::DENYOOM));
             if self.exec.call.has_push_messages() {
                 // What it is told of evicted keys is about the time before the command.

@@ -114,7 +114,9 @@ impl Server {
     }
 
     fn is_safe_to_perform_evictions(&self) -> bool {
+        // What a script has read must not go in its middle, nor its writes come behind what was evicted after them.
         self.loading.is_none()
+            && !self.scripts.is_timed_out()
             && !(self.is_replica() && self.config.replica_ignore_maxmemory)
             && !self.pause.actions.intersects(PauseActions::EVICT)
     }
