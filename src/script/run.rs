@@ -153,8 +153,10 @@ impl Server {
         }
         let client = self.script_client();
         let db = self.client_db(call.caller);
+        let user = self.clients.get(call.caller).and_then(|c| c.user.clone());
         if let Some(c) = self.clients.get_mut(client) {
             c.db = db;
+            c.set_user(user);
             c.resp = 2;
             // It hears what its commands reply.
             c.flags.remove(ClientFlags::FAKE);
@@ -365,6 +367,9 @@ impl Server {
             return refuse("a command of a script that does not run");
         };
         let run_flags = run.flags;
+        if let Some(text) = self.acl_refusal_in_script(id, args) {
+            return Err((text.into(), Some(id)));
+        }
         const WRITES: CommandFlags =
             CommandFlags::of(&[CommandFlags::WRITE, CommandFlags::MAY_REPLICATE]);
         if run_flags.contains(RunFlags::READ_ONLY) && flags.intersects(WRITES) {

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::acl::file::StartError;
 use crate::ae::{self, EventLoop};
 use crate::base::clock::CachedClock;
 use crate::base::log::{self, Form, Level};
@@ -373,6 +374,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         read_buf: vec![0; PROTO_IOBUF_LEN],
         commands,
         command_replies: [None, None],
+        acl: Default::default(),
         exec: Default::default(),
         scripts: Default::default(),
         stats: Default::default(),
@@ -407,6 +409,14 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         server.aof.state = crate::server::aof::AofState::On;
     } else {
         server.aof.fsynced_reploff = -1;
+    }
+    match server.acl_load_users_at_startup() {
+        Ok(()) => {}
+        Err(StartError::Logged) => return Err(1),
+        Err(StartError::Line(line, reason)) => {
+            report_config_error(&ConfigError::of_line(&line, &reason));
+            return Err(1);
+        }
     }
     server.aof.last_fsync = server.clock.unix_s;
     server.adjust_open_files_limit();
@@ -478,15 +488,6 @@ impl Server {
     pub(crate) fn update_locale_collate(&self) -> bool {
         let name = std::ffi::CString::new(self.config.locale_collate.clone());
         name.is_ok_and(|name| sys::set_collate_locale(&name))
-    }
-
-    /// requirepass has changed: clients that are connected stay authenticated, as upstream's default user does.
-    pub(crate) fn update_default_user_password(&mut self) {
-        if self.config.requirepass.is_none() {
-            for cid in self.clients.ids() {
-                self.clients[cid].authenticated = true;
-            }
-        }
     }
 
     /// What the log says every five seconds at level verbose.

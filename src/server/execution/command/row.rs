@@ -132,6 +132,34 @@ impl KeySpec {
     }
 }
 
+/// Which arguments are channels that are published to or listened to; they begin behind the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChannelArgs {
+    /// The first one.
+    First,
+    /// All of them.
+    All,
+    /// All of them, and they are patterns.
+    AllPatterns,
+}
+
+/// Which databases a command may do something to, besides what its arguments say of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatabaseArgs {
+    /// The one that its client is in, if it uses data at all.
+    Own,
+    /// The one of its first argument, which its client is moved to.
+    Selects,
+    /// Those of these arguments, and not its client's.
+    Instead(&'static [usize]),
+    /// Those of these arguments, and its client's.
+    Besides(&'static [usize]),
+    /// Those that stand behind this word, and its client's.
+    BehindOption(&'static str),
+    /// Every one.
+    All,
+}
+
 /// The type of an argument, as COMMAND DOCS names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ArgType {
@@ -396,6 +424,8 @@ pub(crate) struct Command {
     pub key_specs: &'static [KeySpec],
     /// Needed where the key specs are incomplete, unknown, or have variable flags.
     pub get_keys: Option<GetKeysProc>,
+    pub channels: Option<ChannelArgs>,
+    pub databases: DatabaseArgs,
     /// Hints for clients and proxies. See <https://redis.io/docs/reference/command-tips/>.
     pub tips: &'static [&'static str],
     pub docs: Docs,
@@ -415,6 +445,8 @@ impl Command {
             guard: None,
             key_specs: &[],
             get_keys: None,
+            channels: None,
+            databases: DatabaseArgs::Own,
             tips: &[],
             docs: Docs {
                 summary: "",
@@ -497,6 +529,17 @@ impl Command {
             get_keys: Some(get_keys),
             ..self
         }
+    }
+
+    pub(crate) const fn channels(self, channels: ChannelArgs) -> Command {
+        Command {
+            channels: Some(channels),
+            ..self
+        }
+    }
+
+    pub(crate) const fn databases(self, databases: DatabaseArgs) -> Command {
+        Command { databases, ..self }
     }
 
     pub(crate) const fn tips(self, tips: &'static [&'static str]) -> Command {
