@@ -247,6 +247,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::path::PathBuf;
 
     fn set(config: &mut Config, name: &str, value: &str) {
         let row = lookup(name.as_bytes()).expect("a directive");
