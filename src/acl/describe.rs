@@ -178,8 +178,8 @@ mod tests {
     use super::*;
     use crate::acl::rules::{RuleContext, merge_selector_arguments};
     use crate::base::split_args::sdssplitargs;
-    use crate::commands::table::FAMILIES;
     use crate::server::execution::command::CommandTable;
+    use crate::server::process::startup::command_table;
     use proptest::prelude::*;
 
     fn make(rules: impl Iterator<Item = Vec<u8>>, table: &CommandTable) -> User {
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_order_is_upstreams() {
-        let table = CommandTable::new(FAMILIES, false);
+        let table = command_table();
         let of = |rules: &str| {
             let user = make(rules.split(' ').map(|w| w.as_bytes().to_vec()), &table);
             String::from_utf8(user.line()).expect("text")
@@ -269,7 +269,7 @@ mod tests {
             root in prop::collection::vec(rule(), 0..8),
             inner in prop::collection::vec(prop::collection::vec(rule(), 0..5), 0..3),
         ) {
-            let table = CommandTable::new(FAMILIES, false);
+            let table = command_table();
             let selectors = inner.iter().map(|rules| {
                 let mut text = b"(".to_vec();
                 for (i, rule) in rules.iter().enumerate() {

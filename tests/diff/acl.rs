@@ -47,7 +47,7 @@ fn common(pair: &mut Pair) -> Common {
 /// Answers without what 7.2 words otherwise.
 fn normal(reply: &Value) -> String {
     let text = match reply {
-        Value::Bulk(_) | Value::Status(_) | Value::Error(_) => reply.text(),
+        Value::Bulk(_) | Value::Simple(_) | Value::Error(_) => reply.text(),
         other => return format!("{other:?}"),
     };
     for kind in ["run the '", "access the '"] {

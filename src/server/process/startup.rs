@@ -306,6 +306,11 @@ fn ascii_art(config: &Config) {
     log::server_log_raw(Level::Notice, Form::Raw, text.as_bytes());
 }
 
+/// All commands, by their own names.
+pub(crate) fn command_table() -> CommandTable {
+    CommandTable::new(FAMILIES, false).with_unbuilt(UNBUILT)
+}
+
 fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     sys::setup_signal_handlers();
     crash::setup(&config);
@@ -332,7 +337,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     // Whoever waits for the disk in WAITAOF need not wait for the next event.
     let waker = el.waker();
     aof.bio.on_done(move || waker.wake());
-    let mut commands = CommandTable::new(FAMILIES, false).with_unbuilt(UNBUILT);
+    let mut commands = command_table();
     for line in &config.renamed_commands {
         if let [_, old, new] = line.args.as_slice()
             && let Err(e) = commands.rename(old, new)
