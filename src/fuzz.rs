@@ -33,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("aof_stream", aof_stream),
     ("listpack", listpack),
     ("handshake", handshake),
+    ("acl_rules", acl_rules),
 ];
 
 // Requests ------------------------------------------------------------------------------------------------------------
@@ -90,6 +91,13 @@ pub fn resp(bytes: &[u8]) {
         ..limits
     };
     assert_eq!(requests(&again, again.len().max(1), &limits).0, whole.0);
+}
+
+// Users ---------------------------------------------------------------------------------------------------------------
+
+/// Rules, a line each, either make a user that can be written down and read again, or say why not.
+pub fn acl_rules(bytes: &[u8]) {
+    crate::acl::fuzz(bytes);
 }
 
 // Snapshots -----------------------------------------------------------------------------------------------------------
@@ -336,6 +344,10 @@ mod tests {
                 lp.append(&[b'y'; 5000]);
                 vec![lp.bytes().to_vec(), Listpack::new().bytes().to_vec()]
             }
+            "acl_rules" => owned(&[
+                b"on\n>foo\n~a*\n%R~b\n&c\n+@all\n-@dangerous\n+config|get\n+select|0\n(+get ~x* db=1,2)\n(~\"y)\" -get)\nresetdbs",
+                b"allkeys\nallchannels\n+get\n-get\nclearselectors\n#2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+            ]),
             _ => owned(&[
                 b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC 0123456789abcdef0123456789abcdef01234567 12\r\n$1000\r\n",
                 b"+PONG\r\n+OK\r\n+OK\r\n+CONTINUE 0123456789abcdef0123456789abcdef01234567\r\n",

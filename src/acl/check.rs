@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 
 use crate::acl::log::{AclLogEntry, Context, Reason};
-use crate::acl::user::{KeyPattern, Permissions, Selector, User};
+use crate::acl::user::{Permissions, Selector, User};
 use crate::base::glob::string_match_len;
 use crate::base::num::string2ll;
 use crate::server::Server;
@@ -16,7 +16,7 @@ use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::{Args, Argv};
 use crate::server::execution::command::{
     AclCategories, ChannelArgs, Command, CommandFlags, CommandId, CommandTable, DatabaseArgs,
-    KeyFlags, KeyRefs, KeySearch, KeySpec, get_keys_from_call, get_keys_from_command,
+    KeyFlags, KeyRefs, KeySearch, KeySpec, Touches, get_keys_from_call, get_keys_from_command,
 };
 
 /// What a call may not do. In the order in which selectors come closer to allowing it; the numbers are those of the arguments.
@@ -126,8 +126,7 @@ impl Selector {
                     true => Permissions::all(),
                     false => Permissions::needed(key.flags),
                 };
-                let text = call.argv.arg(key.pos);
-                if !self.keys.iter().any(|p| p.allows(needed, text)) {
+                if !self.allows_key(needed, call.argv.arg(key.pos)) {
                     return Err(Denied::Key(key.pos));
                 }
             }
@@ -205,14 +204,6 @@ impl Selector {
             return Err(Denied::Database(0));
         }
         Ok(())
-    }
-}
-
-impl KeyPattern {
-    /// Whether the key may be used for what is `needed`.
-    #[inline]
-    fn allows(&self, needed: Permissions, key: &[u8]) -> bool {
-        self.permissions.contains(needed) && self.matches(key)
     }
 }
 
@@ -357,14 +348,42 @@ impl Server {
         ask_selectors(&asked, &self.commands, self.dbs.len(), room, whole).is_some()
     }
 
+    /// Whether a client's user may run the command, for all that can be told at a glance: its root selector allows it, and the
+    /// one key that it has. False: it has to be looked at.
+    #[inline]
+    fn acl_allows_at_a_glance(&self, cid: ClientId, id: CommandId, args: &Args) -> bool {
+        let Some(user) = self.clients.get(cid).and_then(|c| c.user.as_deref()) else {
+            return false;
+        };
+        let root = &user.root;
+        root.commands.has(id)
+            && root.databases.is_none()
+            && match self.commands.row(id).touches {
+                Touches::Nothing => true,
+                Touches::Key(at, flags) => {
+                    let at = usize::from(at);
+                    at < args.len() && root.allows_key(Permissions::needed(flags), &args[at])
+                }
+                Touches::More => false,
+            }
+    }
+
     /// Why a restricted client's command is refused, if it is: counted and logged.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn acl_refusal(
         &mut self,
         cid: ClientId,
         id: CommandId,
         args: &Args,
     ) -> Option<String> {
+        if self.acl_allows_at_a_glance(cid, id, args) {
+            return None;
+        }
+        self.acl_refusal_of(cid, id, args)
+    }
+
+    #[inline(never)]
+    fn acl_refusal_of(&mut self, cid: ClientId, id: CommandId, args: &Args) -> Option<String> {
         let denied = self.acl_check_all_perm(cid, id, args).err()?;
         Some(format!(
             "-NOPERM {}",
@@ -459,8 +478,8 @@ impl Server {
             count: 1,
             reason,
             context,
-            object: object.into(),
-            username: username.into(),
+            object: logged_part(object).into(),
+            username: logged_part(username).into(),
             client_info: self.client_info_string(real),
             entry_id: 0,
             timestamp_created: now,
@@ -469,6 +488,12 @@ impl Server {
         let most = usize::try_from(self.config.acllog_max_len).unwrap_or(usize::MAX);
         self.acl.log.add(entry, most);
     }
+}
+
+/// What the log keeps of a name that a client has sent: it may be of any length, and the log is not to be a way to fill the memory.
+fn logged_part(name: &[u8]) -> &[u8] {
+    const MOST: usize = 4096;
+    &name[..name.len().min(MOST)]
 }
 
 /// What ACL DRYRUN says (getAclErrorMessage, verbose).

@@ -173,30 +173,47 @@ impl User {
     }
 }
 
+/// A user of those of the rules that can be.
+#[cfg(any(test, fuzzing))]
+fn make(
+    rules: impl Iterator<Item = Vec<u8>>,
+    table: &crate::server::execution::command::CommandTable,
+) -> User {
+    use crate::acl::rules::{RuleContext, merge_selector_arguments};
+    let context = RuleContext {
+        commands: table,
+        all_channels: false,
+        databases: 16,
+    };
+    let words: Vec<Vec<u8>> = rules.collect();
+    let mut user = User::new(b"u", false);
+    for rule in merge_selector_arguments(words.iter().map(|w| &w[..])).unwrap_or_default() {
+        let before = user.clone();
+        if user.set(&rule, &context).is_err() {
+            assert_eq!(user, before);
+        }
+    }
+    user
+}
+
+/// What is written down of a user makes the same user again: from the ACL file, and from a configuration file.
+#[cfg(any(test, fuzzing))]
+pub(super) fn check_round_trip(rules: impl Iterator<Item = Vec<u8>>) {
+    let table = crate::server::process::startup::command_table();
+    let user = make(rules, &table);
+    let line = user.line();
+    assert!(!line.contains(&b'\n') && !line.contains(&0));
+    let of_file = line.split(|b| *b == b' ').skip(2).map(<[u8]>::to_vec);
+    assert_eq!(make(of_file, &table), user);
+    let config = crate::base::split_args::sdssplitargs(&user.config_line()).unwrap_or_default();
+    assert_eq!(make(config.into_iter().skip(2), &table), user);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::acl::rules::{RuleContext, merge_selector_arguments};
-    use crate::base::split_args::sdssplitargs;
-    use crate::server::execution::command::CommandTable;
     use crate::server::process::startup::command_table;
     use proptest::prelude::*;
-
-    fn make(rules: impl Iterator<Item = Vec<u8>>, table: &CommandTable) -> User {
-        let context = RuleContext {
-            commands: table,
-            all_channels: false,
-            databases: 16,
-        };
-        let words: Vec<Vec<u8>> = rules.collect();
-        let merged = merge_selector_arguments(words.iter().map(|w| &w[..])).expect("closed");
-        let mut user = User::new(b"u", false);
-        for rule in merged {
-            // What cannot be is passed over.
-            let _ = user.set(&rule, &context);
-        }
-        user
-    }
 
     #[test]
     fn the_order_is_upstreams() {
@@ -269,7 +286,6 @@ mod tests {
             root in prop::collection::vec(rule(), 0..8),
             inner in prop::collection::vec(prop::collection::vec(rule(), 0..5), 0..3),
         ) {
-            let table = command_table();
             let selectors = inner.iter().map(|rules| {
                 let mut text = b"(".to_vec();
                 for (i, rule) in rules.iter().enumerate() {
@@ -281,12 +297,7 @@ mod tests {
                 text.push(b')');
                 text
             });
-            let user = make(root.iter().cloned().chain(selectors), &table);
-            let line = user.line();
-            let of_file = line.split(|b| *b == b' ').skip(2).map(<[u8]>::to_vec);
-            prop_assert_eq!(&make(of_file, &table), &user);
-            let config = sdssplitargs(&user.config_line()).expect("quoted");
-            prop_assert_eq!(&make(config.into_iter().skip(2), &table), &user);
+            check_round_trip(root.iter().cloned().chain(selectors));
         }
     }
 }

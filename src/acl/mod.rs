@@ -27,3 +27,9 @@ mod rules;
 pub(crate) mod state;
 pub(crate) mod user;
 mod users;
+
+/// Rules, a line each: what can be of them makes a user that survives being written down, in each of its forms.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    describe::check_round_trip(bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec));
+}

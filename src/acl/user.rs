@@ -54,22 +54,60 @@ enum Shape {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyPattern {
     pub permissions: Permissions,
-    pattern: Box<[u8]>,
     shape: Shape,
+    /// What every key that matches begins with, as much as is in one word, and which bits of the word that is.
+    head: u64,
+    head_mask: u64,
+    pattern: Box<[u8]>,
+}
+
+/// A key as patterns are compared with it: most are told apart by the first bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyText<'a> {
+    key: &'a [u8],
+    head: u64,
+}
+
+impl<'a> KeyText<'a> {
+    #[inline]
+    pub(crate) fn new(key: &'a [u8]) -> KeyText<'a> {
+        KeyText {
+            key,
+            head: head_of(key),
+        }
+    }
+}
+
+/// The first eight bytes, with zeros behind a shorter text.
+#[inline]
+fn head_of(text: &[u8]) -> u64 {
+    if let Some(head) = text.first_chunk::<8>() {
+        return u64::from_le_bytes(*head);
+    }
+    let mut head = [0; 8];
+    head[..text.len()].copy_from_slice(text);
+    u64::from_le_bytes(head)
 }
 
 impl KeyPattern {
     pub(crate) fn new(pattern: &[u8], permissions: Permissions) -> KeyPattern {
         let special = |b: &u8| matches!(b, b'*' | b'?' | b'[' | b'\\');
-        let shape = match pattern.iter().position(special) {
+        let first_special = pattern.iter().position(special);
+        let head_len = first_special.unwrap_or(pattern.len()).min(8);
+        let shape = match first_special {
             None => Shape::Literal,
             Some(at) if at + 1 == pattern.len() && pattern[at] == b'*' => Shape::Prefix,
             Some(_) => Shape::Glob,
         };
         KeyPattern {
             permissions,
-            pattern: pattern.into(),
             shape,
+            head: head_of(&pattern[..head_len]),
+            head_mask: match head_len {
+                8 => u64::MAX,
+                n => (1 << (8 * n)) - 1,
+            },
+            pattern: pattern.into(),
         }
     }
 
@@ -77,8 +115,15 @@ impl KeyPattern {
         &self.pattern
     }
 
+    /// Whether the key may be used for what is `needed`.
     #[inline]
-    pub(crate) fn matches(&self, key: &[u8]) -> bool {
+    pub(crate) fn allows(&self, needed: Permissions, text: KeyText) -> bool {
+        text.head & self.head_mask == self.head
+            && self.permissions.contains(needed)
+            && self.matches(text.key)
+    }
+
+    fn matches(&self, key: &[u8]) -> bool {
         match (self.shape, &*self.pattern) {
             // As everywhere, an empty text is matched by the empty pattern alone.
             (Shape::Prefix, [prefix @ .., _]) => !key.is_empty() && key.starts_with(prefix),
@@ -162,6 +207,13 @@ impl Selector {
             && self.all_keys
             && self.all_channels
             && self.databases.is_none()
+    }
+
+    /// Whether this key may be used for what is `needed`.
+    #[inline]
+    pub(crate) fn allows_key(&self, needed: Permissions, key: &[u8]) -> bool {
+        let text = KeyText::new(key);
+        self.all_keys || self.keys.iter().any(|p| p.allows(needed, text))
     }
 
     /// Whether every key may be used for what `needed` says.
@@ -275,10 +327,11 @@ mod tests {
     proptest! {
         /// The short ways for patterns without, and with one star at the end mean what the long one does.
         #[test]
-        fn shapes_match_as_globs_do(pattern in "[ab*?\\[\\]\\\\]{0,5}", key in "[ab*\\\\]{0,5}") {
+        fn shapes_match_as_globs_do(pattern in "a{0,9}[ab*?\\[\\]\\\\]{0,5}", key in "a{0,9}[ab*\\\\]{0,5}") {
             let (pattern, key) = (pattern.as_bytes(), key.as_bytes());
             let own = KeyPattern::new(pattern, Permissions::all());
-            prop_assert_eq!(own.matches(key), string_match_len(pattern, key, false));
+            let text = KeyText::new(key);
+            prop_assert_eq!(own.allows(Permissions::READ, text), string_match_len(pattern, key, false));
         }
     }
 }

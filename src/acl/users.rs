@@ -103,8 +103,10 @@ impl Server {
 
     /// The user of this name, if it is enabled and the password is one of its own (ACLCheckUserCredentials).
     fn acl_check_user_credentials(&self, name: &[u8], password: &[u8]) -> Option<Rc<User>> {
+        // First of all: that there is such a user shall not be told by the time it takes.
+        let hash = hash_password(password);
         let user = self.acl.get(name)?;
-        let right = user.nopass || user.has_password(&hash_password(password));
+        let right = user.nopass || user.has_password(&hash);
         (user.enabled && right).then(|| Rc::clone(user))
     }
 

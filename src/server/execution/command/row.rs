@@ -132,6 +132,17 @@ impl KeySpec {
     }
 }
 
+/// What a call of a command touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touches {
+    /// No key, no channel.
+    Nothing,
+    /// The key at this argument and no other, and no channel. What is done to it is at most this.
+    Key(u16, KeyFlags),
+    /// It has to be searched for.
+    More,
+}
+
 /// Which arguments are channels that are published to or listened to; they begin behind the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChannelArgs {
@@ -651,6 +662,40 @@ impl Command {
                 .key_specs
                 .iter()
                 .any(|s| !s.flags.contains(KeyFlags::NOT_KEY))
+    }
+
+    /// What a call touches, as far as the row tells.
+    pub(super) fn touches(&self) -> Touches {
+        if self.channels.is_some() {
+            return Touches::More;
+        }
+        if !self.has_keys() {
+            return Touches::Nothing;
+        }
+        const ONE: FindKeys = FindKeys::Range {
+            last_key: 0,
+            key_step: 1,
+            limit: 0,
+        };
+        const UNTOLD: KeyFlags = KeyFlags::of(&[KeyFlags::INCOMPLETE, KeyFlags::NOT_KEY]);
+        let variable = |s: &KeySpec| s.flags.intersects(KeyFlags::VARIABLE_FLAGS);
+        match self.key_specs {
+            [spec]
+                if spec.find_keys == ONE
+                    && !spec.flags.intersects(UNTOLD)
+                    && (self.get_keys.is_none() || variable(spec)) =>
+            {
+                let BeginSearch::Index { pos } = spec.begin_search else {
+                    return Touches::More;
+                };
+                let flags = match variable(spec) {
+                    true => KeyFlags::ACCESS | KeyFlags::UPDATE,
+                    false => spec.flags,
+                };
+                u16::try_from(pos).map_or(Touches::More, |pos| Touches::Key(pos, flags))
+            }
+            _ => Touches::More,
+        }
     }
 
     /// The triple (first key, last key, step) of COMMAND INFO, zeros when no range spec tells it; last is negative when it
