@@ -38,6 +38,8 @@ const LOWER: &[(&str, u8)] = &[
     ("acl::user", 4),
     ("acl::state", 4),
     ("acl::log", 4),
+    ("acl::rules", 4),
+    ("acl::describe", 4),
 ];
 
 /// Everything else under `src`.

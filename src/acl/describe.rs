@@ -158,7 +158,7 @@ impl User {
     }
 
     /// The line `user`, as ACL LIST and the ACL file have it.
-    pub(super) fn line(&self) -> Vec<u8> {
+    pub(crate) fn line(&self) -> Vec<u8> {
         let mut line = b"user".to_vec();
         push_word(&mut line, &[&self.name]);
         push_word(&mut line, &[&self.describe()]);
@@ -166,60 +166,23 @@ impl User {
     }
 
     /// The line for a configuration file, in which quotes mean something.
-    pub(super) fn config_line(&self) -> Vec<u8> {
+    pub(crate) fn config_line(&self) -> Vec<u8> {
         let needed =
             |word: &[u8]| word.is_empty() || word.iter().any(|b| matches!(b, b'"' | b'\'' | b'\\'));
         quoted(&self.line(), needed)
     }
 }
 
-/// A user of those of the rules that can be.
-#[cfg(any(test, fuzzing))]
-fn make(
-    rules: impl Iterator<Item = Vec<u8>>,
-    table: &crate::server::execution::command::CommandTable,
-) -> User {
-    use crate::acl::rules::{RuleContext, merge_selector_arguments};
-    let context = RuleContext {
-        commands: table,
-        all_channels: false,
-        databases: 16,
-    };
-    let words: Vec<Vec<u8>> = rules.collect();
-    let mut user = User::new(b"u", false);
-    for rule in merge_selector_arguments(words.iter().map(|w| &w[..])).unwrap_or_default() {
-        let before = user.clone();
-        if user.set(&rule, &context).is_err() {
-            assert_eq!(user, before);
-        }
-    }
-    user
-}
-
-/// What is written down of a user makes the same user again: from the ACL file, and from a configuration file.
-#[cfg(any(test, fuzzing))]
-pub(super) fn check_round_trip(rules: impl Iterator<Item = Vec<u8>>) {
-    let table = crate::server::process::startup::command_table();
-    let user = make(rules, &table);
-    let line = user.line();
-    assert!(!line.contains(&b'\n') && !line.contains(&0));
-    let of_file = line.split(|b| *b == b' ').skip(2).map(<[u8]>::to_vec);
-    assert_eq!(make(of_file, &table), user);
-    let config = crate::base::split_args::sdssplitargs(&user.config_line()).unwrap_or_default();
-    assert_eq!(make(config.into_iter().skip(2), &table), user);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::process::startup::command_table;
+    use crate::fuzz::{acl_round_trip, acl_user};
     use proptest::prelude::*;
 
     #[test]
     fn the_order_is_upstreams() {
-        let table = command_table();
         let of = |rules: &str| {
-            let user = make(rules.split(' ').map(|w| w.as_bytes().to_vec()), &table);
+            let user = acl_user(rules.split(' ').map(|w| w.as_bytes().to_vec()));
             String::from_utf8(user.line()).expect("text")
         };
         assert_eq!(of("off"), "user u off sanitize-payload resetchannels -@all");
@@ -297,7 +260,7 @@ mod tests {
                 text.push(b')');
                 text
             });
-            check_round_trip(root.iter().cloned().chain(selectors));
+            acl_round_trip(root.iter().cloned().chain(selectors));
         }
     }
 }

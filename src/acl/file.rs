@@ -46,16 +46,6 @@ fn read(path: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn trim<'a>(text: &'a [u8], blanks: &[u8]) -> &'a [u8] {
-    let blank = |b: &u8| blanks.contains(b);
-    let start = text.iter().position(|b| !blank(b)).unwrap_or(text.len());
-    let end = text
-        .iter()
-        .rposition(|b| !blank(b))
-        .map_or(start, |i| i + 1);
-    &text[start..end]
-}
-
 impl Server {
     // Start ------------------------------------------------------------------------------------------------------------
 
@@ -203,7 +193,7 @@ impl Server {
         let mut users = BTreeMap::new();
         let mut errors: Vec<u8> = Vec::new();
         for (i, line) in text.split(|b| *b == b'\n').enumerate() {
-            let line = trim(line, b" \t\r\n");
+            let line = line.trim_ascii();
             if line.is_empty() {
                 continue;
             }
@@ -243,7 +233,7 @@ impl Server {
         if before.contains_key(name) {
             return Err(vec![LineFault::Duplicate(name.to_vec())]);
         }
-        let rules = words.map(|word| trim(word, b"\t\r\n"));
+        let rules = words.map(<[u8]>::trim_ascii);
         let rules = merge_selector_arguments(rules).map_err(|_| vec![LineFault::Unmatched])?;
         let context = self.rule_context();
         let mut user = self.acl_create_user(name);

@@ -20,16 +20,10 @@
 
 pub(crate) mod check;
 pub(crate) mod commands;
-mod describe;
+pub(crate) mod describe;
 pub(crate) mod file;
 pub(crate) mod log;
-mod rules;
+pub(crate) mod rules;
 pub(crate) mod state;
 pub(crate) mod user;
 mod users;
-
-/// Rules, a line each: what can be of them makes a user that survives being written down, in each of its forms.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn fuzz(bytes: &[u8]) {
-    describe::check_round_trip(bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec));
-}

@@ -20,7 +20,7 @@ use crate::server::execution::command::{AclCategories, CommandId, CommandTable};
 use crate::server_log;
 
 /// What a rule means depends on these.
-pub(super) struct RuleContext<'a> {
+pub(crate) struct RuleContext<'a> {
     pub commands: &'a CommandTable,
     /// New selectors allow every channel (acl-pubsub-default).
     pub all_channels: bool,
@@ -107,7 +107,7 @@ fn parse_hash(text: &[u8]) -> Result<PasswordHash, RuleError> {
 ///
 /// # Errors
 /// The word that opens a selector which is not closed.
-pub(super) fn merge_selector_arguments<'a>(
+pub(crate) fn merge_selector_arguments<'a>(
     words: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Vec<Vec<u8>>, &'a [u8]> {
     let mut merged: Vec<Vec<u8>> = Vec::new();
@@ -139,7 +139,7 @@ impl User {
     ///
     /// # Errors
     /// The user is as it was.
-    pub(super) fn set(&mut self, rule: &[u8], context: &RuleContext) -> Result<(), RuleError> {
+    pub(crate) fn set(&mut self, rule: &[u8], context: &RuleContext) -> Result<(), RuleError> {
         match rule.to_ascii_lowercase().as_slice() {
             b"" => return Ok(()),
             b"on" => self.enabled = true,
@@ -233,6 +233,7 @@ impl Selector {
     fn set_parametric(&mut self, rule: &[u8], context: &RuleContext) -> Result<(), RuleError> {
         match rule {
             [b'~', pattern @ ..] => self.add_key_pattern(pattern, Permissions::all()),
+            [b'%', ..] if self.all_keys => Err(RuleError::KeyBesideAllKeys),
             [b'%', rest @ ..] => {
                 let (permissions, pattern) = parse_permissions(rest)?;
                 self.add_key_pattern(pattern, permissions)
@@ -542,6 +543,7 @@ mod tests {
             ("+config|get|x", FirstArgOfSubcommand),
             ("+get|", Syntax),
             ("~x", KeyBesideAllKeys),
+            ("%X~a", KeyBesideAllKeys),
             ("&x", ChannelBesideAllChannels),
             ("<bar", NoSuchPassword),
             ("#2c26", BadPasswordHash),
@@ -549,11 +551,6 @@ mod tests {
                 "#2C26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
                 BadPasswordHash,
             ),
-            ("%", Syntax),
-            ("%~", Syntax),
-            ("%X~a", Syntax),
-            ("%RR~a", Syntax),
-            ("%~R", Syntax),
             ("(on)", Syntax),
             (")", Syntax),
             ("db=", Syntax),
@@ -577,6 +574,11 @@ mod tests {
             b"(~\"x)",
             b"(~c (+get)",
             b"(+get)x",
+            b"%",
+            b"%~",
+            b"%X~a",
+            b"%RR~a",
+            b"%~R",
         ] {
             let mut user = User::new(b"u", false);
             let context = RuleContext {

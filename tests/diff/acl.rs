@@ -65,7 +65,7 @@ fn refusal(reply: &Value) -> Option<&'static str> {
     };
     let text = String::from_utf8_lossy(text).into_owned();
     let about = |words: &[&'static str]| words.iter().any(|w| text.contains(w));
-    if !text.starts_with("NOPERM") {
+    if !text.contains("NOPERM ") {
         None
     } else if about(&["channel"]) {
         Some("channel")
@@ -234,6 +234,14 @@ fn shown_user(conn: &mut Conn, name: &str) -> Vec<String> {
             match pair[0].text().as_str() {
                 "commands" => shown.push(pair[1].text().starts_with("+@all").to_string()),
                 "selectors" => shown.extend(pair[1].items().iter().flat_map(fields)),
+                // 7.0 says of it only where a rule has said it.
+                "flags" => shown.extend(
+                    pair[1]
+                        .items()
+                        .iter()
+                        .map(Value::text)
+                        .filter(|f| f != "sanitize-payload"),
+                ),
                 name => shown.push(format!("{name} {:?}", pair[1])),
             }
         }

@@ -24,7 +24,7 @@ fn user_lines_make_users() {
     let dir = Scratch::new();
     let conf = dir.write(
         "a.conf",
-        "requirepass foo\nuser default on >bar ~* &* +@all\nuser bob on nopass -@all +get ( ~x* +set ) (+del \"~y\")\nuser off\n",
+        "requirepass foo\nuser default on >bar ~* &* +@all\nuser bob on nopass -@all +get ( ~x* +set ) ( +del \"~y\" )\nuser off\n",
     );
     let conf = conf.to_str().expect("utf8").to_string();
     let server = Server::start_in(Kind::Aedile, dir, &[&conf]);
