@@ -44,7 +44,7 @@ fn listens_no_less(new: &User, old: &User) -> bool {
 
 impl Client {
     /// Makes the client this user's, or nobody's, who may do everything.
-    pub(crate) fn set_user(&mut self, user: Option<Rc<User>>) {
+    fn set_user(&mut self, user: Option<Rc<User>>) {
         let restricted = user.as_ref().is_some_and(|u| !u.is_unrestricted());
         self.flags.set(ClientFlags::RESTRICTED, restricted);
         self.user = user;
@@ -77,6 +77,18 @@ impl Server {
         if let Some(c) = self.clients.get_mut(cid) {
             c.set_user(Some(user));
             c.authenticated = open;
+        }
+    }
+
+    /// The client is who `other` is from here on: a script's commands are its caller's.
+    pub(crate) fn acl_act_as(&mut self, cid: ClientId, other: ClientId) {
+        let Some(other) = self.clients.get(other) else {
+            return;
+        };
+        let (user, restricted) = (other.user.clone(), other.has(ClientFlags::RESTRICTED));
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.user = user;
+            c.flags.set(ClientFlags::RESTRICTED, restricted);
         }
     }
 

@@ -153,10 +153,9 @@ impl Server {
         }
         let client = self.script_client();
         let db = self.client_db(call.caller);
-        let user = self.clients.get(call.caller).and_then(|c| c.user.clone());
+        self.acl_act_as(client, call.caller);
         if let Some(c) = self.clients.get_mut(client) {
             c.db = db;
-            c.set_user(user);
             c.resp = 2;
             // It hears what its commands reply.
             c.flags.remove(ClientFlags::FAKE);
