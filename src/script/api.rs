@@ -352,20 +352,20 @@ fn set_repl(call: &mut Call<Server>) -> Returned {
     Ok(0)
 }
 
-/// `redis.acl_check_cmd(command, ...)`: there is one user, who may do all.
+/// `redis.acl_check_cmd(command, ...)`: whether the script's caller may.
 fn acl_check_cmd(call: &mut Call<Server>) -> Returned {
     let (text, spans) = match take_words(call) {
         Ok(words) => words,
         Err(problem) => return Err(raise_error(call, problem)),
     };
     let args = Args::of_spans(&text, &spans);
-    let known = call.host().commands.lookup_command(&args).is_some();
+    let allowed = call.host().acl_check_cmd_of_script(&args);
     give_words(call, text, spans);
-    if !known {
+    let Some(allowed) = allowed else {
         let problem = "Invalid command passed to redis.acl_check_cmd()";
         return Err(raise_error(call, problem));
-    }
-    call.push_bool(true);
+    };
+    call.push_bool(allowed);
     Ok(1)
 }
 

@@ -141,6 +141,7 @@ impl Server {
         }
         let client = self.script_client();
         let db = self.client_db(call.caller);
+        self.acl_act_as(client, call.caller);
         if let Some(c) = self.clients.get_mut(client) {
             c.db = db;
             c.resp = 2;
@@ -354,6 +355,9 @@ impl Server {
             return refuse("a command of a script that does not run");
         };
         let run_flags = run.flags;
+        if let Some(text) = self.acl_refusal_in_script(id, args) {
+            return Err((text.into(), Some(id)));
+        }
         const WRITES: CommandFlags =
             CommandFlags::of(&[CommandFlags::WRITE, CommandFlags::MAY_REPLICATE]);
         if run_flags.contains(RunFlags::READ_ONLY) && flags.intersects(WRITES) {
