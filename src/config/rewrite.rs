@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use super::fields::Config;
 use super::rewrite_lines::{RewriteState, format_memory, trim};
-use super::row::{DEBUG, Kind, MULTI_ARG, NumberForm, Row, bool_name, enum_names};
+use super::row::{Kind, NumberForm, Row, RowFlags, bool_name, enum_names};
 use super::{TABLE, lookup, strerror};
 use crate::base::log::Level;
 use crate::base::split_args::{sdscatrepr, sdssplitargs};
@@ -91,7 +91,7 @@ fn rewrite_row(state: &mut RewriteState, row: &Row, config: &Config) {
         Kind::Enum { names, get, .. } => {
             let value = get(config);
             (
-                enum_names(names, value, row.has(MULTI_ARG)).into_bytes(),
+                enum_names(names, value, row.has(RowFlags::MULTI_ARG)).into_bytes(),
                 value != get(state.defaults()),
             )
         }
@@ -145,7 +145,7 @@ pub(crate) fn get_config_debug_info(config: &Config) -> Vec<u8> {
     let mut state = RewriteState::new();
     state.force_write = true;
     state.needs_signature = false;
-    for row in TABLE.iter().filter(|row| row.has(DEBUG)) {
+    for row in TABLE.iter().filter(|row| row.has(RowFlags::DEBUG)) {
         rewrite_row(&mut state, row, config);
     }
     state.content()

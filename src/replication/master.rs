@@ -10,7 +10,7 @@ use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
 use crate::server::repl::{FailoverState, SyncReason};
-use crate::server::replica::{ReplState, Replica, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2};
+use crate::server::replica::{ReplState, Replica, SlaveCapa, SlaveReq};
 use crate::server_log;
 use crate::wire::replication::psync::{History, Refusal};
 use crate::wire::resp;
@@ -238,9 +238,13 @@ impl Server {
             return self.add_reply_error(cid, "SYNC and PSYNC are invalid with pending output");
         }
         let name = self.replication_get_slave_name(cid);
-        let capa = self.clients[cid].repl().map_or(0, |r| r.capa);
-        let req = self.clients[cid].repl().map_or(0, |r| r.req);
-        if req != 0 && capa & SLAVE_CAPA_EOF == 0 {
+        let capa = self.clients[cid]
+            .repl()
+            .map_or(SlaveCapa::empty(), |r| r.capa);
+        let req = self.clients[cid]
+            .repl()
+            .map_or(SlaveReq::empty(), |r| r.req);
+        if !req.is_empty() && !capa.contains(SlaveCapa::EOF) {
             return self.add_reply_error(cid, "Filtered replica requires EOF capability");
         }
         server_log!(Level::Notice, "Replica {} asks for synchronization", name);
@@ -293,7 +297,7 @@ impl Server {
         };
         let psync2 = self.clients[cid]
             .repl()
-            .is_some_and(|r| r.capa & SLAVE_CAPA_PSYNC2 != 0);
+            .is_some_and(|r| r.capa.contains(SlaveCapa::PSYNC2));
         if let Err(why) = history.try_partial(&self.repl.log, asked, offset, psync2) {
             let line = history.log_refusal(why, &name, asked, offset);
             server_log!(Level::Notice, "{}", line);

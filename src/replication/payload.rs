@@ -32,7 +32,7 @@ use crate::server::clients::networking::PROTO_IOBUF_LEN;
 use crate::server::master_link::{
     History, LinkSocket, MasterLink, PayloadEnd, PayloadTo, Transfer,
 };
-use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
+use crate::server::persist::{RdbFlags, RdbLoadInfo};
 use crate::server::process::temp_file;
 use crate::server::repl::PartialPayload;
 use crate::server_log;
@@ -434,7 +434,7 @@ impl Server {
         self.flush_old_data();
         self.loading_begins();
         self.repl.loading_payload = Some(temp_path.clone());
-        let loaded = self.rdb_load(&temp_path, RDBFLAGS_REPLICATION);
+        let loaded = self.rdb_load(&temp_path, RdbFlags::REPLICATION);
         self.repl.loading_payload = None;
         let info = match loaded {
             Ok(info) => info,
