@@ -116,9 +116,14 @@ pub(crate) fn failover_command(server: &mut Server, cid: ClientId, args: &Args) 
     }
 }
 
-/// SYNC, and PSYNC id offset
-pub(crate) fn sync_command(server: &mut Server, cid: ClientId, args: &Args) {
-    server.sync(cid, args);
+/// SYNC
+pub(crate) fn sync_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    server.sync(cid);
+}
+
+/// `PSYNC replicationid offset [FAILOVER]`
+pub(crate) fn psync_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.psync(cid, args);
 }
 
 /// `REPLCONF option value [option value ...]`

@@ -483,7 +483,7 @@ mod tests {
                 }
                 let shown = row.get(&config);
                 let mut again = config.clone();
-                if row.name != "replicaof" {
+                if !row.is_special(&super::super::special::REPLICAOF) {
                     prop_assert!(row.set(&mut again, &split_value(row, &shown), false).is_ok(), "{}", row.name);
                     prop_assert_eq!(&row.get(&again), &shown, "{}", row.name);
                 }

@@ -300,6 +300,11 @@ impl Row {
         }
     }
 
+    /// Whether the row is the one of these functions.
+    pub(super) fn is_special(&self, special: &'static Special) -> bool {
+        matches!(self.kind, Kind::Special(own) if std::ptr::eq(own, special))
+    }
+
     /// Whether the row has this flag.
     pub(crate) const fn has(&self, flag: RowFlags) -> bool {
         self.flags.intersects(flag)

@@ -9,6 +9,7 @@ use std::fmt;
 use super::effect::{Apply, ConfigHost};
 use super::fields::Config;
 use super::row::{Change, Row, RowFlags};
+use super::special;
 use super::{log_ineffective, lookup_entry, split_value, strerror};
 use crate::base::log::Level;
 use crate::server_log;
@@ -177,7 +178,7 @@ struct Backup {
 
 impl Backup {
     fn new(host: &mut impl ConfigHost, pairs: &[Pair<'_>]) -> Backup {
-        let changes_folder = pairs.iter().any(|pair| pair.row.name == "dir");
+        let changes_folder = pairs.iter().any(|pair| pair.row.is_special(&special::DIR));
         let folder = changes_folder
             .then(|| std::env::current_dir().ok())
             .flatten();

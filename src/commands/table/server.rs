@@ -492,7 +492,7 @@ pub(super) static COMMANDS: &[Command] = &[
             "1.0.0",
             "Listens for all requests received by the server in real-time.",
         ),
-    row("psync", -3, replication::sync_command)
+    row("psync", -3, replication::psync_command)
         .flags(&[
             Flag::ADMIN,
             Flag::NOSCRIPT,
