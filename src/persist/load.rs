@@ -19,13 +19,13 @@ use crate::base::num::string2ll;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
 use crate::config::value::{SanitizeDumpPayload, ScriptReplication};
+use crate::script::function_set::CreateFlags;
 use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::networking::read_query_from_client;
 use crate::server::execution::args::OwnedArgs;
-use crate::server::persist::RdbFlags;
-use crate::server::persist::{Loading, RdbLoadInfo};
+use crate::server::persist::{Loading, RdbFlags, RdbLoadInfo, ReloadFlags};
 use crate::server_log;
 use crate::store::db::Db;
 use crate::store::entry::Entry;
@@ -673,9 +673,9 @@ impl Server {
                             loading.functions.push(code);
                         }
                     } else {
-                        let replace = flags.contains(RdbFlags::ALLOW_DUP);
-                        self.functions_create(&code, replace, true)
-                            .map_err(failure)?;
+                        let mut how = CreateFlags::UNLIMITED;
+                        how.set(CreateFlags::REPLACE, flags.contains(RdbFlags::ALLOW_DUP));
+                        self.functions_create(&code, how).map_err(failure)?;
                     }
                     continue;
                 }
@@ -818,22 +818,15 @@ impl Server {
         });
     }
 
-    /// DEBUG RELOAD: saves, empties and loads the data set; each step but the last can be left out (`save`, `flush`), and with
-    /// `merge` keys of the file replace those in memory. Other clients are served meanwhile, `cid` is not.
+    /// DEBUG RELOAD: saves, empties and loads the data set; each step but the last can be left out. Other clients are served meanwhile, `cid` is not.
     ///
     /// # Errors
     /// The reply, for `add_reply_error`.
-    pub(crate) fn debug_reload(
-        &mut self,
-        cid: ClientId,
-        save: bool,
-        flush: bool,
-        merge: bool,
-    ) -> Result<(), String> {
+    pub(crate) fn debug_reload(&mut self, cid: ClientId, how: ReloadFlags) -> Result<(), String> {
         if self.loading.is_some() {
             return Err("-LOADING Redis is loading the dataset in memory".into());
         }
-        if save && !self.rdb_save_to_dbfilename() {
+        if !how.contains(ReloadFlags::NOSAVE) && !self.rdb_save_to_dbfilename() {
             return Err("-ERR".into());
         }
         let path = super::db_path(&self.config).to_owned();
@@ -842,15 +835,12 @@ impl Server {
             e.log(&path, Level::Warning);
             return Err(RELOAD_ERROR.into());
         }
-        if flush {
+        if !how.contains(ReloadFlags::NOFLUSH) {
             self.empty_data(None, false);
             self.flush_functions(false);
         }
-        let flags = if merge {
-            RdbFlags::ALLOW_DUP
-        } else {
-            RdbFlags::empty()
-        };
+        let mut flags = RdbFlags::empty();
+        flags.set(RdbFlags::ALLOW_DUP, how.contains(ReloadFlags::MERGE));
         self.protect_client(cid);
         let loaded = self.rdb_load(&path, flags);
         self.unprotect_client(cid);

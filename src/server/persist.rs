@@ -141,6 +141,19 @@ bitflags! {
     }
 }
 
+bitflags! {
+    /// What DEBUG RELOAD does besides loading, or leaves out.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct ReloadFlags: u8 {
+        /// The file is the one that is there.
+        const NOSAVE = 1 << 0;
+        /// What is in memory stays.
+        const NOFLUSH = 1 << 1;
+        /// Keys of the file replace those in memory.
+        const MERGE = 1 << 2;
+    }
+}
+
 /// Frees large values in a thread of its own (lazyfree.c, bio.c).
 #[derive(Default)]
 pub(crate) struct Lazyfree {
