@@ -34,7 +34,6 @@
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn, unreachable_pub)]
 
 mod ae;
-#[allow(unsafe_code)]
 mod base;
 mod commands;
 mod config;
@@ -46,7 +45,6 @@ mod persist;
 mod replication;
 mod script;
 mod server;
-#[allow(unsafe_code)]
 mod store;
 mod wire;
 
