@@ -25,6 +25,7 @@ use crate::server::aof::AofState;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::networking::read_query_from_client;
 use crate::server::execution::args::OwnedArgs;
+use crate::server::keyspace::lookup::Free;
 use crate::server::persist::{Loading, RdbFlags, RdbLoadInfo, ReloadFlags};
 use crate::server_log;
 use crate::store::db::Db;
@@ -741,11 +742,7 @@ impl Server {
 
     /// A key that was not loaded is deleted in the stream, too: replicas that go on with it may have it.
     fn feed_deletion(&mut self, db: usize, key: &[u8]) {
-        let verb: &[u8] = if self.config.lazyfree_lazy_expire {
-            b"UNLINK"
-        } else {
-            b"DEL"
-        };
+        let verb = Free::lazily_if(self.config.lazyfree_lazy_expire).verb();
         let words = OwnedArgs::from_slices(&[verb, key]);
         self.replication_feed_slaves(Some(db), &words.as_args());
     }
