@@ -10,7 +10,7 @@ use crate::wire::replication::backlog::ReaderId;
 use crate::wire::replication::capabilities::{RDB_VERSION_UNTOLD, ResumeRequest, SnapshotId};
 use crate::wire::replication::replid::ReplId;
 
-/// A replica as its master sees it (SLAVE_STATE_*), or the link to our own master.
+/// A replica as its master sees it (SLAVE_STATE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ReplState {
     None,

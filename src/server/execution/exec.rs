@@ -703,7 +703,7 @@ impl Server {
         self.count(cid, id, flags, args, us);
     }
 
-    /// As [`Server::account`], but for the latency monitor: what a client has waited is none of its business.
+    /// As [`Server::account`], but for the latency monitor: its event of those who have waited is about modules' replies.
     #[inline(always)]
     pub(super) fn count(
         &mut self,
