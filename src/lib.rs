@@ -15,9 +15,18 @@
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
 //! (`server::process::startup`).
 //!
-//! What is absent on purpose: globals (but for the log's destination, the allocator's counters, the key of the hash that all
-//! big collections share, and the flags that signal handlers set, which are the process' own), locks on the data path, and
-//! `unsafe` outside `base::sys`, `base::alloc`, `ds`, `store::entry` and `script::lua`.
+//! What is absent on purpose: locks on the data path, `unsafe` outside `base::sys`, `base::alloc`, `ds`, `store::entry` and
+//! `script::lua`, and globals, but for what is the process' own:
+//!
+//! | where | what |
+//! |---|---|
+//! | `base::log` | threshold, role, offset of the local time, destination |
+//! | `base::alloc` | the threads' counters, the request that failed last, address space kept for a report (`RESERVE_AT`) |
+//! | `base::sys` | what signal handlers set and read, the hooks of crashes and of the watchdog, the file that goes with an unfinished save (`UNFINISHED_FILE`), the collation (`COLLATION`), a number for temporary files, whether the command line's memory is lent |
+//! | `base::clock` | where the monotonic clock began (`ORIGIN`) |
+//! | `ds::table` | the key of the hash that all big collections share, the versions of tables (`BLOCKS`) |
+//! | `ds::quicklist` | a compressor's workspace, one a thread |
+//! | `script::lua` | what its hook, and the alarm behind it, must find without an argument: the machine that runs, since when, whether its time is up |
 //!
 //! Where this differs from the first design: the expire index is a dense list beside the table (`store::entry`), since a
 //! second hash table, as upstream has, costs more than the budget for a key with an expiry. Where it is known ahead what will
@@ -35,7 +44,6 @@
 
 mod acl;
 mod ae;
-#[allow(unsafe_code)]
 mod base;
 mod commands;
 mod config;
@@ -47,7 +55,6 @@ mod persist;
 mod replication;
 mod script;
 mod server;
-#[allow(unsafe_code)]
 mod store;
 mod wire;
 

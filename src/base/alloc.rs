@@ -405,18 +405,29 @@ const TRIGGERS: &[&str] = &[
     "thread.tcache.flush",
 ];
 
+/// Numbers that are made by being read: each read is an arena or a cache more, which stays.
+const MADE_BY_READING: &[&str] = &[
+    "arenas.create",
+    "experimental.arenas_create_ext",
+    "tcache.create",
+];
+
+/// Whether `name` is in the list.
+fn is_listed(name: &CStr, list: &[&str]) -> bool {
+    let parts = || name.to_bytes().split(|b| *b == b'.');
+    list.iter().any(|listed| {
+        let mut listed = listed.split('.');
+        parts().all(|p| listed.next().is_some_and(|l| l == "*" || l.as_bytes() == p))
+            && listed.next().is_none()
+    })
+}
+
 /// Whether `name` is in the list.
 ///
 /// # Errors
 /// EPERM where it is not; ENOENT where jemalloc does not know it either.
 fn allowed(name: &CStr, list: &[&str]) -> std::io::Result<()> {
-    let parts = || name.to_bytes().split(|b| *b == b'.');
-    let is = |listed: &&str| {
-        let mut listed = listed.split('.');
-        parts().all(|p| listed.next().is_some_and(|l| l == "*" || l.as_bytes() == p))
-            && listed.next().is_none()
-    };
-    if list.iter().any(is) {
+    if is_listed(name, list) {
         return Ok(());
     }
     // The longest name has seven parts (CTL_MAX_DEPTH).
@@ -431,7 +442,7 @@ fn allowed(name: &CStr, list: &[&str]) -> std::io::Result<()> {
 /// that can only be written.
 ///
 /// # Errors
-/// There is no such name, or what it names is no number; EPERM: it is none that may be set.
+/// There is no such name, or what it names is no number; EPERM: it is none that may be set, or reading it is an act.
 pub(crate) fn mallctl_int(name: &CStr, new: Option<i64>) -> std::io::Result<Option<i64>> {
     let invalid = || std::io::Error::from_raw_os_error(libc::EINVAL);
     if name.to_bytes().ends_with(b"hooks") {
@@ -440,6 +451,8 @@ pub(crate) fn mallctl_int(name: &CStr, new: Option<i64>) -> std::io::Result<Opti
     }
     if new.is_some() {
         allowed(name, SETTABLE)?;
+    } else if is_listed(name, MADE_BY_READING) {
+        return Err(std::io::Error::from_raw_os_error(libc::EPERM));
     }
     // Numbers have eight bytes, or four, and truths one; jemalloc says EINVAL when the size is another.
     for size in [8usize, 4, 1] {
@@ -578,6 +591,13 @@ mod tests {
                 "{name:?} {e:?}"
             );
         }
+        let arenas = || mallctl_int(c"arenas.narenas", None).ok().flatten();
+        let before = arenas();
+        for name in [c"arenas.create", c"tcache.create"] {
+            let e = error(mallctl_int(name, None).map(drop));
+            assert_eq!(e, Some(libc::EPERM), "{name:?}");
+        }
+        assert!(before.is_some() && arenas() == before);
         for name in [c"arena.0.reset", c"arena.1.destroy"] {
             assert_eq!(error(mallctl_trigger(name)), Some(libc::EPERM), "{name:?}");
         }

@@ -1,6 +1,7 @@
 //! What everything stands on: system calls, clocks, numbers, patterns, checksums, randomness, the log and the allocator.
 //! Floor 0: nothing here knows what Redis is.
 
+#[allow(unsafe_code)]
 pub(crate) mod alloc;
 pub(crate) mod bio;
 pub(crate) mod clock;
@@ -16,4 +17,5 @@ pub(crate) mod random;
 pub(crate) mod replace_file;
 pub(crate) mod split_args;
 pub(crate) mod strtod;
+#[allow(unsafe_code)]
 pub(crate) mod sys;

@@ -1,5 +1,9 @@
-//! Every call into libc that std and socket2 do not offer, wrapped safely. The only place, with `alloc` and `ds/`, where
-//! `unsafe` may stand. It holds no state but what signal handlers set and read.
+//! Every call into libc that std and socket2 do not offer, wrapped safely. `unsafe` stands here, in `base::alloc`, `ds/`,
+//! `store::entry` and `script::lua`, and nowhere else.
+//!
+//! State, all of it the process': what signal handlers set and read, their hooks, the name of a file that goes if the process is
+//! killed (`UNFINISHED_FILE`), the collation that strings are compared by (`COLLATION`), a number for names of temporary files
+//! (`NUMBER`), whether the command line's memory is lent (`LENT`).
 
 mod alarm;
 mod crash;

@@ -21,6 +21,7 @@ use crate::ds::table::{Element, HashKey, Table};
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::keyspace::lookup::{At, Lookup};
+use crate::server::persist::ReloadFlags;
 use crate::server::process::crash::server_panic;
 use crate::server::{DebugSettings, Server};
 use crate::server_log;
@@ -304,22 +305,22 @@ fn replybuffer(server: &mut Server, cid: ClientId, args: &Args) {
 }
 
 fn reload(server: &mut Server, cid: ClientId, args: &Args) {
-    let (mut save, mut flush, mut merge) = (true, true, false);
+    let mut how = ReloadFlags::empty();
     for i in 2..args.len() {
-        if args.is(i, "merge") {
-            merge = true;
+        how |= if args.is(i, "merge") {
+            ReloadFlags::MERGE
         } else if args.is(i, "noflush") {
-            flush = false;
+            ReloadFlags::NOFLUSH
         } else if args.is(i, "nosave") {
-            save = false;
+            ReloadFlags::NOSAVE
         } else {
             return server.add_reply_error(
                 cid,
                 "DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
             );
-        }
+        };
     }
-    match server.debug_reload(cid, save, flush, merge) {
+    match server.debug_reload(cid, how) {
         Ok(()) => {
             server_log!(Level::Notice, "DB reloaded by DEBUG RELOAD");
             server.clients.add_reply_ok(cid);

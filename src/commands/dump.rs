@@ -9,6 +9,7 @@ use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
+use crate::server::keyspace::lookup::Free;
 use crate::server::keyspace::notify::NOTIFY_GENERIC;
 use crate::server_log;
 use crate::store::entry::Entry;
@@ -168,8 +169,7 @@ pub(crate) fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
     };
     if expire.is_some_and(|at| server.check_already_expired(at)) {
         if deleted {
-            let lazy = server.config.lazyfree_lazy_server_del;
-            let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
+            let verb = Free::lazily_if(server.config.lazyfree_lazy_server_del).verb();
             server.rewrite_client_command_vector(&[verb, key]);
             server.signal_modified_key(cid, db, key);
             server.notify_keyspace_event(NOTIFY_GENERIC, "del", key, db);

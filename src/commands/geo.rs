@@ -49,17 +49,29 @@ impl Form {
     }
 }
 
+/// The middle of a search, by how it was given.
+#[derive(Clone, Copy)]
+enum Center {
+    /// FROMMEMBER; without a sorted set a member is nowhere.
+    Member(Option<Point>),
+    /// FROMLONLAT.
+    LonLat(Point),
+}
+
+impl Center {
+    fn place(self) -> Option<Point> {
+        match self {
+            Center::Member(place) => place,
+            Center::LonLat(place) => Some(place),
+        }
+    }
+}
+
 /// What a search asks for.
 #[derive(Default)]
 struct Query {
-    center: Option<Point>,
-    /// FROMMEMBER, and FROMLONLAT.
-    from_member: bool,
-    from_point: bool,
+    center: Option<Center>,
     shape: Option<Shape>,
-    /// BYRADIUS, and BYBOX.
-    by_radius: bool,
-    by_box: bool,
     /// Metres of the unit.
     unit: f64,
     with_dist: bool,
@@ -250,23 +262,40 @@ impl Server {
                 i += 1;
             } else if is("storedist") && form == Form::SearchStore {
                 q.store_dist = true;
-            } else if is("frommember") && following >= 1 && form.is_search() && !q.from_point {
-                if let Some(at) = at {
-                    q.center = Some(self.long_lat_from_member_or_reply(cid, at, &args[i + 1])?);
-                }
-                q.from_member = true;
+            } else if is("frommember")
+                && following >= 1
+                && form.is_search()
+                && !matches!(q.center, Some(Center::LonLat(_)))
+            {
+                let place = match at {
+                    Some(at) => Some(self.long_lat_from_member_or_reply(cid, at, &args[i + 1])?),
+                    None => None,
+                };
+                q.center = Some(Center::Member(place));
                 i += 1;
-            } else if is("fromlonlat") && following >= 2 && form.is_search() && !q.from_member {
-                q.center = Some(self.extract_long_lat_or_reply(cid, args, i + 1)?);
-                q.from_point = true;
+            } else if is("fromlonlat")
+                && following >= 2
+                && form.is_search()
+                && !matches!(q.center, Some(Center::Member(_)))
+            {
+                let place = self.extract_long_lat_or_reply(cid, args, i + 1)?;
+                q.center = Some(Center::LonLat(place));
                 i += 2;
-            } else if is("byradius") && following >= 2 && form.is_search() && !q.by_box {
+            } else if is("byradius")
+                && following >= 2
+                && form.is_search()
+                && !matches!(q.shape, Some(Shape::Box(..)))
+            {
                 let (shape, unit) = self.extract_distance_or_reply(cid, args, i + 1)?;
-                (q.shape, q.unit, q.by_radius) = (Some(shape), unit, true);
+                (q.shape, q.unit) = (Some(shape), unit);
                 i += 2;
-            } else if is("bybox") && following >= 3 && form.is_search() && !q.by_radius {
+            } else if is("bybox")
+                && following >= 3
+                && form.is_search()
+                && !matches!(q.shape, Some(Shape::Circle(_)))
+            {
                 let (shape, unit) = self.extract_box_or_reply(cid, args, i + 1)?;
-                (q.shape, q.unit, q.by_box) = (Some(shape), unit, true);
+                (q.shape, q.unit) = (Some(shape), unit);
                 i += 3;
             } else {
                 self.add_reply_syntax_error(cid);
@@ -286,9 +315,9 @@ impl Server {
                 _ => "STORE option in GEORADIUS",
             };
             format!("{what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options")
-        } else if form.is_search() && !(q.from_member || q.from_point) {
+        } else if form.is_search() && q.center.is_none() {
             format!("exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}")
-        } else if form.is_search() && !(q.by_radius || q.by_box) {
+        } else if form.is_search() && q.shape.is_none() {
             format!("exactly one of BYRADIUS and BYBOX can be specified for {name}")
         } else if q.any && q.count == 0 {
             "the ANY argument requires COUNT argument".into()
@@ -377,15 +406,15 @@ fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form
             let Some(center) = server.extract_long_lat_or_reply(cid, args, 2) else {
                 return;
             };
-            q.center = Some(center);
+            q.center = Some(Center::LonLat(center));
             6
         }
         Form::RadiusOfMember { .. } => {
             if let Some(at) = at {
-                q.center = server.long_lat_from_member_or_reply(cid, at, &args[2]);
-                if q.center.is_none() {
+                let Some(place) = server.long_lat_from_member_or_reply(cid, at, &args[2]) else {
                     return;
-                }
+                };
+                q.center = Some(Center::Member(Some(place)));
             }
             5
         }
@@ -414,7 +443,7 @@ fn georadius_generic(server: &mut Server, cid: ClientId, args: &Args, form: Form
         return;
     }
     let mut found = Found::default();
-    if let (Some(at), Some(center), Some(shape)) = (at, q.center, q.shape) {
+    if let (Some(at), Some(center), Some(shape)) = (at, q.center.and_then(Center::place), q.shape) {
         let limit = if q.any { q.count } else { 0 };
         if let Some(zset) = at.entry(&server.dbs).value::<Zset>() {
             found = members_of_all_neighbors(&zset, center, shape, limit);

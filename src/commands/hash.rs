@@ -19,9 +19,6 @@ use crate::store::entry::NewValue;
 use crate::store::entry::value::{Value, ValueRef};
 use crate::store::hash::{Hash, HashLimits, HashValue};
 
-/// Random fields between two looks at the client's output limit (HRANDFIELD_RANDOM_SAMPLE_LIMIT).
-const SAMPLE_LIMIT: u64 = 1000;
-
 /// What HGETALL and its kin show of a pair.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -445,23 +442,11 @@ fn hrandfield_with_count(
         }
         return;
     }
-    while wanted > 0 {
-        let mut batch = wanted.min(SAMPLE_LIMIT);
-        wanted -= batch;
-        let Server {
-            clients, dbs, rng, ..
-        } = &mut *server;
-        if let Some(h) = at.value::<Hash>(dbs) {
-            h.random_many(rng, |k, v| {
-                add_reply_pair(clients, cid, with_values, k, v);
-                batch -= 1;
-                batch > 0
-            });
-        }
-        if wanted > 0 && server.close_client_on_output_buffer_limit_reached(cid) {
-            return;
-        }
-    }
+    server.add_reply_random_many(cid, at, wanted, |h: &Hash, n, rng, clients| {
+        h.random_many(n, rng, |k, v| {
+            add_reply_pair(clients, cid, with_values, k, v);
+        });
+    });
 }
 
 /// `HRANDFIELD key [count [WITHVALUES]]`

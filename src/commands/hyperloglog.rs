@@ -77,8 +77,8 @@ pub(crate) fn pfadd_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut updated = 0;
     let mut add = |b: &mut SBuf| -> Result<(), Corrupt> {
         // A damaged value may be found out in the midst of several elements: then none of them is added. One that was would
-        // stay unknown to replicas.
-        let before = (args.len() > 3 && is_sparse(b.as_slice())).then(|| b.as_slice().to_vec());
+        // stay unknown to replicas. A dense one cannot be damaged so that only a walk over it tells.
+        let before = (args.len() > 3 && !hll_is_dense(b.as_slice())).then(|| b.as_slice().to_vec());
         for i in 2..args.len() {
             match hll_add(b, &args[i], max_bytes) {
                 Ok(changed) => updated += i64::from(changed),
@@ -116,13 +116,6 @@ pub(crate) fn pfadd_command(server: &mut Server, cid: ClientId, args: &Args) {
         server.dirty += updated;
     }
     server.add_reply_long_long(cid, i64::from(updated > 0));
-}
-
-/// The encoding that can be damaged so that only a walk over it tells.
-fn is_sparse(value: &[u8]) -> bool {
-    const ENCODING: usize = 4;
-    const HLL_SPARSE: u8 = 1;
-    value.get(ENCODING) == Some(&HLL_SPARSE)
 }
 
 /// `PFCOUNT key [key ...]`: of several keys, their union.

@@ -7,7 +7,7 @@
 
 mod blocking;
 
-use super::change::{Collection, Left};
+use super::change::Left;
 use crate::ds::listpack::Needle;
 use crate::ds::quicklist::{End, QlValue, Span};
 use crate::server::Server;
@@ -139,6 +139,20 @@ impl Server {
     #[inline]
     fn lookup_list_write(&mut self, cid: ClientId, key: &[u8]) -> Result<Option<At>, Replied> {
         self.lookup_typed::<List>(cid, key, Lookup::WRITE)
+    }
+
+    /// A list that a command is about to change; where there is none, `absent` answers.
+    fn list_to_change(
+        &mut self,
+        cid: ClientId,
+        key: &[u8],
+        absent: impl FnOnce(&mut Server),
+    ) -> Option<At> {
+        let found = self.lookup_list_write(cid, key).ok()?;
+        if found.is_none() {
+            absent(self);
+        }
+        found
     }
 
     /// LEFT or RIGHT, or a syntax error to the client (getListPositionFromObjectOrReply).
@@ -433,33 +447,30 @@ pub(crate) fn lindex_command(server: &mut Server, cid: ClientId, args: &Args) {
 /// LSET key index element
 pub(crate) fn lset_command(server: &mut Server, cid: ClientId, args: &Args) {
     let key = &args[1];
-    let Ok(found) = server.lookup_list_write(cid, key) else {
+    let Some(at) = server.list_to_change(cid, key, |server| server.add_reply_no_such_key(cid))
+    else {
         return;
-    };
-    let Some(at) = found else {
-        return server.add_reply_no_such_key(cid);
     };
     let Some(index) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
     };
-    let db = server.client_db(cid);
     let limits = server.list_limits();
-    let Some(mut list) = at.value_mut::<List>(&mut server.dbs) else {
-        return;
-    };
-    // Even when there is no such element.
-    list.grow(limits, args[3].len(), 1);
-    let done = clamp_index(index, list.len()).is_some_and(|i| list.replace(i, &args[3], limits));
-    if done {
-        list.shrink(limits);
-    }
-    drop(list);
-    if !done {
+    let changed = server.change_value(at, |list: &mut List, _| {
+        // Even when there is no such element.
+        list.grow(limits, args[3].len(), 1);
+        let done =
+            clamp_index(index, list.len()).is_some_and(|i| list.replace(i, &args[3], limits));
+        if done {
+            list.shrink(limits);
+        }
+        done
+    });
+    let Some((true, _)) = changed else {
         return server.add_reply_error(cid, "index out of range");
-    }
+    };
     server.add_reply_ok(cid);
-    server.signal_modified_key(cid, db, key);
-    server.notify_keyspace_event(NOTIFY_LIST, "lset", key, db);
+    server.signal_modified_key(cid, at.db, key);
+    server.notify_keyspace_event(NOTIFY_LIST, "lset", key, at.db);
     server.dirty += 1;
 }
 
@@ -473,27 +484,22 @@ pub(crate) fn linsert_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_syntax_error(cid);
     };
     let key = &args[1];
-    let Ok(found) = server.lookup_list_write(cid, key) else {
+    let Some(at) = server.list_to_change(cid, key, |server| server.add_reply_long_long(cid, 0))
+    else {
         return;
     };
-    let Some(at) = found else {
-        return server.add_reply_long_long(cid, 0);
-    };
-    let db = server.client_db(cid);
     let limits = server.list_limits();
-    let Some(mut list) = at.value_mut::<List>(&mut server.dbs) else {
-        return;
-    };
-    // Even when the pivot is not there.
-    list.grow(limits, args[4].len(), 1);
-    let inserted = list.insert_at_pivot(&args[3], after, &args[4], limits);
-    let len = list.len();
-    drop(list);
-    if !inserted {
+    let changed = server.change_value(at, |list: &mut List, _| {
+        // Even when the pivot is not there.
+        list.grow(limits, args[4].len(), 1);
+        let inserted = list.insert_at_pivot(&args[3], after, &args[4], limits);
+        inserted.then(|| list.len())
+    });
+    let Some((Some(len), _)) = changed else {
         return server.add_reply_long_long(cid, -1);
-    }
-    server.signal_modified_key(cid, db, key);
-    server.notify_keyspace_event(NOTIFY_LIST, "linsert", key, db);
+    };
+    server.signal_modified_key(cid, at.db, key);
+    server.notify_keyspace_event(NOTIFY_LIST, "linsert", key, at.db);
     server.dirty += 1;
     server.add_reply_long_long(cid, len as i64);
 }
@@ -526,11 +532,8 @@ pub(crate) fn ltrim_command(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     };
     let key = &args[1];
-    let Ok(found) = server.lookup_list_write(cid, key) else {
+    let Some(at) = server.list_to_change(cid, key, |server| server.add_reply_ok(cid)) else {
         return;
-    };
-    let Some(at) = found else {
-        return server.add_reply_ok(cid);
     };
     let limits = server.list_limits();
     let trimmed = server.change_value(at, |list: &mut List, _| {
@@ -557,34 +560,32 @@ pub(crate) fn lrem_command(server: &mut Server, cid: ClientId, args: &Args) {
         return;
     };
     let key = &args[1];
-    let Ok(found) = server.lookup_list_write(cid, key) else {
+    let Some(at) = server.list_to_change(cid, key, |server| server.add_reply_long_long(cid, 0))
+    else {
         return;
     };
-    let Some(at) = found else {
-        return server.add_reply_long_long(cid, 0);
-    };
-    let db = server.client_db(cid);
     let limits = server.list_limits();
-    let Some(mut list) = at.value_mut::<List>(&mut server.dbs) else {
-        return;
-    };
     let (max, from) = match count {
         0 => (usize::MAX, End::Head),
         1.. => (count as usize, End::Head),
         _ => (count.unsigned_abs() as usize, End::Tail),
     };
-    let removed = list.remove(&args[3], max, from);
-    if removed > 0 {
-        list.shrink(limits);
-    }
-    let left = list.left();
-    drop(list);
+    let changed = server.change_value(at, |list: &mut List, _| {
+        let removed = list.remove(&args[3], max, from);
+        if removed > 0 {
+            list.shrink(limits);
+        }
+        removed
+    });
+    let Some((removed, left)) = changed else {
+        return;
+    };
     server.dirty += removed as i64;
     if removed > 0 {
-        server.signal_modified_key(cid, db, key);
-        server.notify_keyspace_event(NOTIFY_LIST, "lrem", key, db);
+        server.signal_modified_key(cid, at.db, key);
+        server.notify_keyspace_event(NOTIFY_LIST, "lrem", key, at.db);
     }
-    server.delete_if_empty(db, key, left);
+    server.delete_if_empty(at.db, key, left);
     server.add_reply_long_long(cid, removed as i64);
 }
 

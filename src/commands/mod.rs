@@ -22,6 +22,7 @@ pub(crate) mod object;
 pub(crate) mod persist;
 pub(crate) mod pubsub;
 pub(crate) mod replication;
+mod sample;
 pub(crate) mod server;
 pub(crate) mod set;
 pub(crate) mod slowlog;

@@ -10,10 +10,7 @@ use crate::server::execution::args::Args;
 use crate::server::execution::block::BlockType;
 use crate::server::execution::blocked::TimeoutUnit;
 use crate::server::repl::FailoverState;
-use crate::server::replica::{
-    ReplState, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2, SLAVE_REQ_RDB_EXCLUDE_DATA,
-    SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS,
-};
+use crate::server::replica::{ReplState, SlaveCapa, SlaveReq};
 use crate::server_log;
 use crate::wire::replication::capabilities::{Capability, HEARS_BEHIND, rdb_version_of_server};
 
@@ -119,9 +116,14 @@ pub(crate) fn failover_command(server: &mut Server, cid: ClientId, args: &Args) 
     }
 }
 
-/// SYNC, and PSYNC id offset
-pub(crate) fn sync_command(server: &mut Server, cid: ClientId, args: &Args) {
-    server.sync(cid, args);
+/// SYNC
+pub(crate) fn sync_command(server: &mut Server, cid: ClientId, _args: &Args) {
+    server.sync(cid);
+}
+
+/// `PSYNC replicationid offset [FAILOVER]`
+pub(crate) fn psync_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.psync(cid, args);
 }
 
 /// `REPLCONF option value [option value ...]`
@@ -155,8 +157,8 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
         } else if args.is(i, "capa") {
             let r = server.clients[cid].repl_mut();
             match Capability::parse(&args[i + 1]) {
-                Capability::Eof => r.capa |= SLAVE_CAPA_EOF,
-                Capability::Psync2 => r.capa |= SLAVE_CAPA_PSYNC2,
+                Capability::Eof => r.capa |= SlaveCapa::EOF,
+                Capability::Psync2 => r.capa |= SlaveCapa::PSYNC2,
                 Capability::Rdb(version) => r.rdb_version = version,
                 Capability::Resume(resume) => {
                     r.can_resume = true;
@@ -207,10 +209,10 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
             let Some(filters) = sdssplitargs(&args[i + 1]) else {
                 return server.add_reply_error(cid, "Missing rdb-filter-only values");
             };
-            let mut req = SLAVE_REQ_RDB_EXCLUDE_DATA | SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS;
+            let mut req = SlaveReq::all();
             for f in filters {
                 if f.eq_ignore_ascii_case(b"functions") {
-                    req &= !SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS;
+                    req.remove(SlaveReq::RDB_EXCLUDE_FUNCTIONS);
                 } else {
                     let text = [b"Unsupported rdb-filter-only option: ", &f[..]].concat();
                     return server.add_reply_error_bytes(cid, &text);

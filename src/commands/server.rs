@@ -2,12 +2,10 @@
 
 use crate::base::num::string2ll;
 use crate::commands::info::InfoSections;
+use crate::config::value::ShutdownFlags;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::block::{Block, BlockType};
-use crate::server::process::shutdown::{
-    SHUTDOWN_FORCE, SHUTDOWN_NOSAVE, SHUTDOWN_NOW, SHUTDOWN_SAVE,
-};
 use crate::server::{REDIS_VERSION, Server};
 
 /// `INFO [section ...]`
@@ -94,23 +92,22 @@ fn temple(columns: usize, mut random: impl FnMut() -> usize) -> String {
 
 /// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]`
 pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let mut flags = 0;
+    let mut flags = ShutdownFlags::empty();
     let mut abort = false;
     for i in 1..args.len() {
         flags |= match () {
-            _ if args.is(i, "nosave") => SHUTDOWN_NOSAVE,
-            _ if args.is(i, "save") => SHUTDOWN_SAVE,
-            _ if args.is(i, "now") => SHUTDOWN_NOW,
-            _ if args.is(i, "force") => SHUTDOWN_FORCE,
+            _ if args.is(i, "nosave") => ShutdownFlags::NOSAVE,
+            _ if args.is(i, "save") => ShutdownFlags::SAVE,
+            _ if args.is(i, "now") => ShutdownFlags::NOW,
+            _ if args.is(i, "force") => ShutdownFlags::FORCE,
             _ if args.is(i, "abort") => {
                 abort = true;
-                0
+                ShutdownFlags::empty()
             }
             _ => return server.add_reply_syntax_error(cid),
         };
     }
-    let both = SHUTDOWN_NOSAVE | SHUTDOWN_SAVE;
-    if (abort && flags != 0) || flags & both == both {
+    if (abort && !flags.is_empty()) || flags.contains(ShutdownFlags::SAVE_AND_NOSAVE) {
         return server.add_reply_syntax_error(cid);
     }
     if abort {
@@ -125,13 +122,13 @@ pub(crate) fn shutdown_command(server: &mut Server, cid: ClientId, args: &Args) 
         .clients
         .get(cid)
         .is_some_and(|c| c.has(ClientFlags::DENY_BLOCKING));
-    if denied && flags & SHUTDOWN_NOW == 0 {
+    if denied && !flags.contains(ShutdownFlags::NOW) {
         return server.add_reply_error(
             cid,
             "SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
         );
     }
-    if server.scripts.is_timed_out() && flags & SHUTDOWN_NOSAVE == 0 {
+    if server.scripts.is_timed_out() && !flags.contains(ShutdownFlags::NOSAVE) {
         let text = server.busy_script_error();
         return server.add_reply_error(cid, text);
     }

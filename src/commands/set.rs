@@ -20,8 +20,6 @@ use crate::store::entry::value::{Value, ValueRef};
 use crate::store::set::{Set, SetLimits};
 use crate::wire::resp;
 
-/// Random members between two looks at the client's output limit (SRANDFIELD_RANDOM_SAMPLE_LIMIT).
-const SAMPLE_LIMIT: u64 = 1000;
 /// Members of one SREM that SPOP propagates.
 const SREM_BATCH: usize = 1024;
 
@@ -451,7 +449,7 @@ fn srandmember_with_count_command(server: &mut Server, cid: ClientId, args: &Arg
     if let Some(mut set) = at.value_mut::<Set>(&mut server.dbs) {
         set.rehash_step();
     }
-    let mut wanted = count.unsigned_abs();
+    let wanted = count.unsigned_abs();
     if count > 1 {
         let Server {
             clients, dbs, rng, ..
@@ -467,23 +465,9 @@ fn srandmember_with_count_command(server: &mut Server, cid: ClientId, args: &Arg
         return set.sample(wanted, rng, |m| add_reply_member(clients, cid, m));
     }
     server.add_reply_array_len(cid, usize::try_from(wanted).unwrap_or(usize::MAX));
-    while wanted > 0 {
-        let mut batch = wanted.min(SAMPLE_LIMIT);
-        wanted -= batch;
-        let Server {
-            clients, dbs, rng, ..
-        } = &mut *server;
-        if let Some(set) = at.value::<Set>(dbs) {
-            set.random_many(rng, |m| {
-                add_reply_member(clients, cid, m);
-                batch -= 1;
-                batch > 0
-            });
-        }
-        if wanted > 0 && server.close_client_on_output_buffer_limit_reached(cid) {
-            return;
-        }
-    }
+    server.add_reply_random_many(cid, at, wanted, |set: &Set, n, rng, clients| {
+        set.random_many(n, rng, |m| add_reply_member(clients, cid, m));
+    });
 }
 
 /// `SRANDMEMBER key [count]`

@@ -38,9 +38,6 @@ use crate::store::entry::NewValue;
 use crate::store::entry::value::{Value, ValueRef};
 use crate::store::zset::{AddFlags, Added, LexRange, ScoreRange, Zset, ZsetLimits};
 
-/// Random members between two looks at the client's output limit (ZRANDMEMBER_RANDOM_SAMPLE_LIMIT).
-const SAMPLE_LIMIT: u64 = 1000;
-
 const NOT_A_FLOAT: &str = "value is not a valid float";
 
 impl Server {
@@ -481,23 +478,11 @@ fn zrandmember_with_count(
         }
         return;
     }
-    while wanted > 0 {
-        let mut batch = wanted.min(SAMPLE_LIMIT);
-        wanted -= batch;
-        let Server {
-            clients, dbs, rng, ..
-        } = &mut *server;
-        if let Some(z) = at.value::<Zset>(dbs) {
-            z.random_many(rng, |member, score| {
-                add_reply_pair(clients, cid, with_scores, member, score);
-                batch -= 1;
-                batch > 0
-            });
-        }
-        if wanted > 0 && server.close_client_on_output_buffer_limit_reached(cid) {
-            return;
-        }
-    }
+    server.add_reply_random_many(cid, at, wanted, |z: &Zset, n, rng, clients| {
+        z.random_many(n, rng, |member, score| {
+            add_reply_pair(clients, cid, with_scores, member, score);
+        });
+    });
 }
 
 /// `ZRANDMEMBER key [count [WITHSCORES]]`

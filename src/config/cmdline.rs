@@ -324,7 +324,10 @@ mod tests {
         ]);
         let config = config.expect("good");
         assert_eq!(
-            (config.shutdown_on_sigint, config.shutdown_on_sigterm),
+            (
+                config.shutdown_on_sigint.bits(),
+                config.shutdown_on_sigterm.bits()
+            ),
             (14, 10)
         );
         let config = load(&[

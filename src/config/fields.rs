@@ -7,12 +7,10 @@ use std::path::PathBuf;
 
 use super::value::{
     AclPubsubDefault, AppendFsync, ClientBufferLimit, ClusterEndpointType, DeferredLine, LogLevel,
-    MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion,
-    ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, SaveParam, ScriptReplication,
-    Supervised, SyslogFacility, TlsAuthClients,
+    MaxmemoryPolicy, NotifyFlags, OomScoreAdj, PropagationErrorBehavior, ProtectedAction,
+    RdbSaveVersion, ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, SaveParam,
+    ScriptReplication, ShutdownFlags, Supervised, SyslogFacility, TlsAuthClients,
 };
-#[cfg(doc)]
-use super::value::{NotifyFlags, ShutdownFlags};
 
 /// The value of every directive. Fields bear the directives' names; `dir` has none, as the process' working folder is
 /// its value.
@@ -156,10 +154,10 @@ pub(crate) struct Config {
     pub oom_score_adj_values: [i32; 3],
     /// `shutdown-timeout`: Seconds that SHUTDOWN waits for lagging replicas.
     pub shutdown_timeout: i32,
-    /// `shutdown-on-sigint`: What SIGINT does: bits of [`ShutdownFlags`].
-    pub shutdown_on_sigint: i32,
-    /// `shutdown-on-sigterm`: What SIGTERM does: bits of [`ShutdownFlags`].
-    pub shutdown_on_sigterm: i32,
+    /// `shutdown-on-sigint`: What SIGINT does.
+    pub shutdown_on_sigint: ShutdownFlags,
+    /// `shutdown-on-sigterm`: What SIGTERM does.
+    pub shutdown_on_sigterm: ShutdownFlags,
 
     // Snapshots.
     /// `save`: Pairs of seconds and changes after which a snapshot is due; empty is none.
@@ -392,8 +390,8 @@ pub(crate) struct Config {
     pub latency_tracking: bool,
     /// `latency-tracking-info-percentiles`: Percentiles that INFO latencystats shows, each 0..=100.
     pub latency_tracking_info_percentiles: Vec<f64>,
-    /// `notify-keyspace-events`: Classes of keyspace events: bits of [`NotifyFlags`].
-    pub notify_keyspace_events: i32,
+    /// `notify-keyspace-events`: Classes of keyspace events.
+    pub notify_keyspace_events: NotifyFlags,
 
     // Encodings.
     /// `hash-max-listpack-entries`: Most fields of a hash kept as a listpack.
@@ -525,8 +523,8 @@ impl Default for Config {
             oom_score_adj: OomScoreAdj::No,
             oom_score_adj_values: [0, 200, 800],
             shutdown_timeout: 10,
-            shutdown_on_sigint: 0,
-            shutdown_on_sigterm: 0,
+            shutdown_on_sigint: ShutdownFlags::empty(),
+            shutdown_on_sigterm: ShutdownFlags::empty(),
             save: SaveParam::defaults(),
             stop_writes_on_bgsave_error: true,
             rdbcompression: true,
@@ -633,7 +631,7 @@ impl Default for Config {
             latency_monitor_threshold: 0,
             latency_tracking: true,
             latency_tracking_info_percentiles: vec![50.0, 99.0, 99.9],
-            notify_keyspace_events: 0,
+            notify_keyspace_events: NotifyFlags::empty(),
             hash_max_listpack_entries: 512,
             hash_max_listpack_value: 64,
             list_max_listpack_size: -2,

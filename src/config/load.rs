@@ -14,7 +14,7 @@ use super::error::ConfigError;
 use super::fields::Config;
 use super::glob_files::{glob, is_pattern};
 use super::rewrite_lines::trim;
-use super::row::{Feature, MULTI_ARG, Row};
+use super::row::{Feature, Row, RowFlags};
 use super::unbuilt::check_all_built;
 use super::value::DeferredLine;
 use super::{lookup, strerror};
@@ -138,11 +138,11 @@ impl Loader<'_> {
             let values = &args[1..];
             match values {
                 // One argument that holds several, as `--save "900 1"` gives.
-                [only] if row.has(MULTI_ARG) && !only.is_empty() => {
+                [only] if row.has(RowFlags::MULTI_ARG) && !only.is_empty() => {
                     let values = sdssplitargs(only).unwrap_or_default();
                     row.set(self.config, &values, self.reading_file)?;
                 }
-                _ if row.has(MULTI_ARG) || values.len() == 1 => {
+                _ if row.has(RowFlags::MULTI_ARG) || values.len() == 1 => {
                     row.set(self.config, values, self.reading_file)?;
                 }
                 _ => return Err("wrong number of arguments".into()),
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(config.requirepass.as_deref(), Some(&b"a bA\n"[..]));
         assert!(!config.replica_read_only);
         assert_eq!(config.masterhost.as_deref(), Some(&b"10.0.0.1"[..]));
-        assert_eq!(config.shutdown_on_sigint, 6);
+        assert_eq!(config.shutdown_on_sigint.bits(), 6);
         assert_eq!(config.save.len(), 2);
         assert_eq!(config.users[0].args[..3], [&b"user"[..], b"default", b"on"]);
         assert_eq!(

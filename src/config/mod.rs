@@ -26,7 +26,7 @@ pub(crate) mod value;
 pub(crate) use fields::Config;
 #[cfg(test)]
 use row::Feature;
-pub(crate) use row::Row;
+pub(crate) use row::{Row, RowFlags};
 pub(crate) use table::TABLE;
 
 pub(crate) use crate::base::sys::strerror;
@@ -81,7 +81,7 @@ pub(crate) fn log_ineffective(name: &str) {
 /// The arguments of a value that came as one string, as CONFIG SET splits it: at each single space, where the directive
 /// takes several arguments.
 pub(crate) fn split_value(row: &Row, value: &[u8]) -> Vec<Vec<u8>> {
-    if !row.has(row::MULTI_ARG) {
+    if !row.has(RowFlags::MULTI_ARG) {
         vec![value.to_vec()]
     } else if value.is_empty() {
         Vec::new()
@@ -112,7 +112,7 @@ pub(crate) fn config_get<'a>(
             }
             continue;
         }
-        for row in TABLE.iter().filter(|row| !row.has(row::HIDDEN)) {
+        for row in TABLE.iter().filter(|row| !row.has(RowFlags::HIDDEN)) {
             for name in [Some(row.name), row.alias].into_iter().flatten() {
                 if string_match_len(pattern, name.as_bytes(), true) {
                     add(name.as_bytes(), row);
@@ -125,7 +125,7 @@ pub(crate) fn config_get<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::row::{Kind, MULTI_ARG, NumberForm};
+    use super::row::{Kind, NumberForm};
     use super::*;
 
     #[test]
@@ -150,8 +150,8 @@ mod tests {
     fn every_row_is_either_immutable_or_modifiable() {
         for row in TABLE {
             assert_ne!(
-                row.has(row::IMMUTABLE),
-                row.has(row::MODIFIABLE),
+                row.has(RowFlags::IMMUTABLE),
+                row.has(RowFlags::MODIFIABLE),
                 "{}",
                 row.name
             );
@@ -204,7 +204,10 @@ mod tests {
 
     #[test]
     fn what_get_answers_is_accepted_by_set() {
-        for row in TABLE.iter().filter(|row| row.name != "replicaof") {
+        for row in TABLE
+            .iter()
+            .filter(|row| !row.is_special(&special::REPLICAOF))
+        {
             let mut config = Config::default();
             let shown = row.get(&config);
             let set = row.set(&mut config, &split_value(row, &shown), false);
@@ -274,7 +277,7 @@ mod tests {
                 .map(Into::into)
                 .collect()
         };
-        let shown = |row: &&Row| !row.has(row::HIDDEN);
+        let shown = |row: &&Row| !row.has(RowFlags::HIDDEN);
         let built = words(built);
         for row in TABLE
             .iter()
@@ -284,7 +287,8 @@ mod tests {
             assert!(built.iter().any(|word| word == row.name), "{}", row.name);
         }
         let mut listed = words(unbuilt);
-        let hidden = |name: &str| lookup(name.as_bytes()).is_some_and(|row| row.has(row::HIDDEN));
+        let hidden =
+            |name: &str| lookup(name.as_bytes()).is_some_and(|row| row.has(RowFlags::HIDDEN));
         let mut expected: Vec<&str> = unbuilt_directives().filter(|name| !hidden(name)).collect();
         listed.sort_unstable();
         expected.sort_unstable();
@@ -294,7 +298,7 @@ mod tests {
     #[test]
     fn values_split_at_single_spaces() {
         let row = lookup(b"save").expect("a directive");
-        assert!(row.has(MULTI_ARG));
+        assert!(row.has(RowFlags::MULTI_ARG));
         assert_eq!(split_value(row, b""), Vec::<Vec<u8>>::new());
         assert_eq!(split_value(row, b"1  2"), [&b"1"[..], b"", b"2"]);
     }

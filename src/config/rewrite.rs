@@ -15,7 +15,7 @@ use std::path::Path;
 
 use super::fields::Config;
 use super::rewrite_lines::{RewriteState, format_memory, trim};
-use super::row::{DEBUG, Kind, MULTI_ARG, NumberForm, Row, bool_name, enum_names};
+use super::row::{Kind, NumberForm, Row, RowFlags, bool_name, enum_names};
 use super::{TABLE, lookup, strerror};
 use crate::base::log::Level;
 use crate::base::replace_file::{Step, replace_file};
@@ -88,7 +88,7 @@ fn rewrite_row(state: &mut RewriteState, row: &Row, config: &Config) {
         Kind::Enum { names, get, .. } => {
             let value = get(config);
             (
-                enum_names(names, value, row.has(MULTI_ARG)).into_bytes(),
+                enum_names(names, value, row.has(RowFlags::MULTI_ARG)).into_bytes(),
                 value != get(state.defaults()),
             )
         }
@@ -142,7 +142,7 @@ pub(crate) fn get_config_debug_info(config: &Config) -> Vec<u8> {
     let mut state = RewriteState::new();
     state.force_write = true;
     state.needs_signature = false;
-    for row in TABLE.iter().filter(|row| row.has(DEBUG)) {
+    for row in TABLE.iter().filter(|row| row.has(RowFlags::DEBUG)) {
         rewrite_row(&mut state, row, config);
     }
     state.content()
@@ -432,7 +432,7 @@ mod tests {
                 }
                 let shown = row.get(&config);
                 let mut again = config.clone();
-                if row.name != "replicaof" {
+                if !row.is_special(&super::super::special::REPLICAOF) {
                     prop_assert!(row.set(&mut again, &split_value(row, &shown), false).is_ok(), "{}", row.name);
                     prop_assert_eq!(&row.get(&again), &shown, "{}", row.name);
                 }

@@ -3,30 +3,38 @@
 //! Invariant: `set` either stores a valid value or returns an error and changes nothing. What `get` answers is accepted
 //! by `set` (CONFIG SET splits the text of a several-argument directive at spaces first).
 
+use bitflags::bitflags;
+
 use super::effect::Apply;
 use super::fields::Config;
 use super::special::Special;
 use super::valid::strtoll;
 use crate::base::num::{MemtoullError, memtoull, string2ll};
 
-/// CONFIG SET refuses the directive: only the start reads it.
-pub(crate) const IMMUTABLE: u32 = 1 << 0;
-/// CONFIG SET may change the directive.
-pub(crate) const MODIFIABLE: u32 = 1 << 1;
-/// The value is kept out of logs.
-pub(crate) const SENSITIVE: u32 = 1 << 2;
-/// Crash reports show the value.
-pub(crate) const DEBUG: u32 = 1 << 3;
-/// The directive takes several arguments.
-pub(crate) const MULTI_ARG: u32 = 1 << 4;
-/// Patterns of CONFIG GET do not find the directive.
-pub(crate) const HIDDEN: u32 = 1 << 5;
-/// CONFIG SET needs `enable-protected-configs`.
-pub(crate) const PROTECTED: u32 = 1 << 6;
-/// CONFIG SET is refused while a data set loads.
-pub(crate) const DENY_LOADING: u32 = 1 << 7;
-/// Setting the same value again is a change too: what it names may have changed.
-pub(crate) const VOLATILE: u32 = 1 << 8;
+bitflags! {
+    /// What a directive is, besides its value (config.c, *_CONFIG).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct RowFlags: u32 {
+        /// CONFIG SET refuses the directive: only the start reads it.
+        const IMMUTABLE = 1 << 0;
+        /// CONFIG SET may change the directive.
+        const MODIFIABLE = 1 << 1;
+        /// The value is kept out of logs.
+        const SENSITIVE = 1 << 2;
+        /// Crash reports show the value.
+        const DEBUG = 1 << 3;
+        /// The directive takes several arguments.
+        const MULTI_ARG = 1 << 4;
+        /// Patterns of CONFIG GET do not find the directive.
+        const HIDDEN = 1 << 5;
+        /// CONFIG SET needs `enable-protected-configs`.
+        const PROTECTED = 1 << 6;
+        /// CONFIG SET is refused while a data set loads.
+        const DENY_LOADING = 1 << 7;
+        /// Setting the same value again is a change too: what it names may have changed.
+        const VOLATILE = 1 << 8;
+    }
+}
 
 /// Further check of a new string.
 pub(crate) type ValidText = fn(&Config, &[u8]) -> Result<(), String>;
@@ -125,8 +133,8 @@ pub(crate) struct Row {
     pub name: &'static str,
     /// Old name, equally good in files, CONFIG GET and CONFIG SET.
     pub alias: Option<&'static str>,
-    /// Bits such as [`IMMUTABLE`].
-    pub flags: u32,
+    /// What it is besides.
+    pub flags: RowFlags,
     /// Kind of value.
     pub kind: Kind,
     /// What CONFIG SET does once the value has changed.
@@ -136,7 +144,7 @@ pub(crate) struct Row {
 }
 
 /// A row without an old name or an effect, of a built feature.
-pub(crate) const fn row(name: &'static str, flags: u32, kind: Kind) -> Row {
+pub(crate) const fn row(name: &'static str, flags: RowFlags, kind: Kind) -> Row {
     Row {
         name,
         alias: None,
@@ -201,8 +209,8 @@ macro_rules! shutdown_flags {
     ($field:ident) => {
         Kind::Enum {
             names: ShutdownFlags::NAMES,
-            get: |c| c.$field,
-            set: |c, v| c.$field = v,
+            get: |c| c.$field.bits(),
+            set: |c, v| c.$field = ShutdownFlags::from_bits_truncate(v),
             valid: Some(is_valid_shutdown_on_sig_flags),
         }
     };
@@ -292,9 +300,14 @@ impl Row {
         }
     }
 
+    /// Whether the row is the one of these functions.
+    pub(super) fn is_special(&self, special: &'static Special) -> bool {
+        matches!(self.kind, Kind::Special(own) if std::ptr::eq(own, special))
+    }
+
     /// Whether the row has this flag.
-    pub(crate) const fn has(&self, flag: u32) -> bool {
-        self.flags & flag != 0
+    pub(crate) const fn has(&self, flag: RowFlags) -> bool {
+        self.flags.intersects(flag)
     }
 
     /// Checks and stores a value. `reading_file` tells `save` that lines accumulate.
@@ -318,7 +331,7 @@ impl Row {
                 },
                 _,
             ) => {
-                let value = enum_value(names, args, self.has(MULTI_ARG))
+                let value = enum_value(names, args, self.has(RowFlags::MULTI_ARG))
                     .ok_or_else(|| enum_error(names))?;
                 valid.map_or(Ok(()), |valid| valid(value))?;
                 let changed = get(config) != value;
@@ -378,7 +391,7 @@ impl Row {
             }
             _ => return Err("wrong number of arguments".into()),
         };
-        Ok(if changed || self.has(VOLATILE) {
+        Ok(if changed || self.has(RowFlags::VOLATILE) {
             Change::Changed
         } else {
             Change::Unchanged
@@ -390,7 +403,7 @@ impl Row {
         match self.kind {
             Kind::Bool { get, .. } => bool_name(get(config)).into(),
             Kind::Enum { names, get, .. } => {
-                enum_names(names, get(config), self.has(MULTI_ARG)).into_bytes()
+                enum_names(names, get(config), self.has(RowFlags::MULTI_ARG)).into_bytes()
             }
             Kind::Text { get, .. } => get(config).unwrap_or_default().to_vec(),
             Kind::Special(special) => (special.get)(config),

@@ -8,7 +8,8 @@ use std::fmt;
 
 use super::effect::{Apply, ConfigHost};
 use super::fields::Config;
-use super::row::{Change, DENY_LOADING, IMMUTABLE, PROTECTED, Row, SENSITIVE};
+use super::row::{Change, Row, RowFlags};
+use super::special;
 use super::{log_ineffective, lookup_entry, split_value, strerror};
 use crate::base::log::Level;
 use crate::server_log;
@@ -140,7 +141,7 @@ fn find_pairs<'a>(
             fault.get_or_insert_with(|| SetError::Unknown(given.to_vec()));
             continue;
         };
-        if row.has(SENSITIVE) {
+        if row.has(RowFlags::SENSITIVE) {
             host.redact(index);
         }
         if fault.is_some() {
@@ -154,11 +155,11 @@ fn find_pairs<'a>(
             .config()
             .enable_protected_configs
             .allows(host.is_local());
-        if row.has(IMMUTABLE) {
+        if row.has(RowFlags::IMMUTABLE) {
             fault = Some(failed("can't set immutable config"));
-        } else if row.has(PROTECTED) && !may_set_protected {
+        } else if row.has(RowFlags::PROTECTED) && !may_set_protected {
             fault = Some(failed("can't set protected config"));
-        } else if row.has(DENY_LOADING) && host.is_loading() {
+        } else if row.has(RowFlags::DENY_LOADING) && host.is_loading() {
             fault = Some(SetError::Loading);
         } else if found.iter().any(|pair| pair.name == name) {
             fault = Some(failed("duplicate parameter"));
@@ -177,7 +178,7 @@ struct Backup {
 
 impl Backup {
     fn new(host: &mut impl ConfigHost, pairs: &[Pair<'_>]) -> Backup {
-        let changes_folder = pairs.iter().any(|pair| pair.row.name == "dir");
+        let changes_folder = pairs.iter().any(|pair| pair.row.is_special(&special::DIR));
         let folder = changes_folder
             .then(|| std::env::current_dir().ok())
             .flatten();

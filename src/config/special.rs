@@ -285,7 +285,7 @@ pub(super) static NOTIFY_KEYSPACE_EVENTS: Special = Special {
         state.rewrite_line(
             name,
             line(name, &quoted),
-            config.notify_keyspace_events != 0,
+            !config.notify_keyspace_events.is_empty(),
         );
     },
 };

@@ -4,9 +4,8 @@
 
 use super::effect::Apply;
 use super::row::{
-    DEBUG, DENY_LOADING, HIDDEN, IMMUTABLE, Kind, MODIFIABLE, MULTI_ARG, NumberForm, PROTECTED,
-    Row, SENSITIVE, VOLATILE, choice, number, opt_bytes, opt_text, row, shutdown_flags, text,
-    yes_no,
+    Kind, NumberForm, Row, RowFlags, choice, number, opt_bytes, opt_text, row, shutdown_flags,
+    text, yes_no,
 };
 use super::special;
 use super::valid::{
@@ -26,308 +25,402 @@ pub(crate) static TABLE: &[Row] = &[
     // Network.
     row(
         "bind",
-        MODIFIABLE | MULTI_ARG,
+        RowFlags::MODIFIABLE.union(RowFlags::MULTI_ARG),
         Kind::Special(&special::BIND),
     )
     .apply(Apply::Bind),
-    row("bind-source-addr", MODIFIABLE, opt_text!(bind_source_addr)),
-    row("protected-mode", MODIFIABLE, yes_no!(protected_mode)),
+    row(
+        "bind-source-addr",
+        RowFlags::MODIFIABLE,
+        opt_text!(bind_source_addr),
+    ),
+    row(
+        "protected-mode",
+        RowFlags::MODIFIABLE,
+        yes_no!(protected_mode),
+    ),
     row(
         "enable-protected-configs",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         choice!(enable_protected_configs, ProtectedAction),
     ),
     row(
         "enable-debug-command",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         choice!(enable_debug_command, ProtectedAction),
     ),
     row(
         "enable-module-command",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         choice!(enable_module_command, ProtectedAction),
     )
     .accepted(),
-    row("port", MODIFIABLE, number!(port, Integer, 0, 65535)).apply(Apply::Port),
+    row(
+        "port",
+        RowFlags::MODIFIABLE,
+        number!(port, Integer, 0, 65535),
+    )
+    .apply(Apply::Port),
     row(
         "tcp-backlog",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         number!(tcp_backlog, Integer, 0, i32::MAX),
     ),
-    row("unixsocket", IMMUTABLE, opt_text!(unixsocket)),
+    row("unixsocket", RowFlags::IMMUTABLE, opt_text!(unixsocket)),
     row(
         "unixsocketperm",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         number!(unixsocketperm, Octal, 0, 0o777),
     ),
     row(
         "socket-mark-id",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         number!(socket_mark_id, Integer, 0, u32::MAX),
     )
     .accepted(),
     row(
         "timeout",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(timeout, Integer, 0, i32::MAX),
     ),
     row(
         "tcp-keepalive",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(tcp_keepalive, Integer, 0, i32::MAX),
     ),
     row(
         "maxclients",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(maxclients, Integer, 1, u32::MAX),
     )
     .apply(Apply::Maxclients),
     // TLS.
-    row("tls-port", MODIFIABLE, number!(tls_port, Integer, 0, 65535)).refused(TLS),
-    row("tls-replication", MODIFIABLE, yes_no!(tls_replication)).refused(TLS),
-    row("tls-cluster", MODIFIABLE, yes_no!(tls_cluster)).refused(TLS),
+    row(
+        "tls-port",
+        RowFlags::MODIFIABLE,
+        number!(tls_port, Integer, 0, 65535),
+    )
+    .refused(TLS),
+    row(
+        "tls-replication",
+        RowFlags::MODIFIABLE,
+        yes_no!(tls_replication),
+    )
+    .refused(TLS),
+    row("tls-cluster", RowFlags::MODIFIABLE, yes_no!(tls_cluster)).refused(TLS),
     row(
         "tls-auth-clients",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         choice!(tls_auth_clients, TlsAuthClients),
     )
     .accepted(),
     row(
         "tls-cert-file",
-        VOLATILE | MODIFIABLE,
+        RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_cert_file),
     )
     .accepted(),
     row(
         "tls-key-file",
-        VOLATILE | MODIFIABLE,
+        RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_key_file),
     )
     .accepted(),
     row(
         "tls-key-file-pass",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         opt_text!(tls_key_file_pass),
     )
     .accepted(),
     row(
         "tls-client-cert-file",
-        VOLATILE | MODIFIABLE,
+        RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_client_cert_file),
     )
     .accepted(),
     row(
         "tls-client-key-file",
-        VOLATILE | MODIFIABLE,
+        RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_client_key_file),
     )
     .accepted(),
     row(
         "tls-client-key-file-pass",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         opt_text!(tls_client_key_file_pass),
     )
     .accepted(),
     row(
         "tls-dh-params-file",
-        VOLATILE | MODIFIABLE,
+        RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_dh_params_file),
     )
     .accepted(),
     row(
         "tls-ca-cert-file",
-        VOLATILE | MODIFIABLE,
+        RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_ca_cert_file),
     )
     .accepted(),
     row(
         "tls-ca-cert-dir",
-        VOLATILE | MODIFIABLE,
+        RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_ca_cert_dir),
     )
     .accepted(),
-    row("tls-protocols", MODIFIABLE, opt_text!(tls_protocols)).accepted(),
-    row("tls-ciphers", MODIFIABLE, opt_text!(tls_ciphers)).accepted(),
-    row("tls-ciphersuites", MODIFIABLE, opt_text!(tls_ciphersuites)).accepted(),
+    row(
+        "tls-protocols",
+        RowFlags::MODIFIABLE,
+        opt_text!(tls_protocols),
+    )
+    .accepted(),
+    row("tls-ciphers", RowFlags::MODIFIABLE, opt_text!(tls_ciphers)).accepted(),
+    row(
+        "tls-ciphersuites",
+        RowFlags::MODIFIABLE,
+        opt_text!(tls_ciphersuites),
+    )
+    .accepted(),
     row(
         "tls-prefer-server-ciphers",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(tls_prefer_server_ciphers),
     )
     .accepted(),
     row(
         "tls-session-caching",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(tls_session_caching),
     )
     .accepted(),
     row(
         "tls-session-cache-size",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(tls_session_cache_size, Integer, 0, i32::MAX),
     )
     .accepted(),
     row(
         "tls-session-cache-timeout",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(tls_session_cache_timeout, Integer, 0, i32::MAX),
     )
     .accepted(),
     // General.
-    row("daemonize", IMMUTABLE, yes_no!(daemonize)),
-    row("supervised", IMMUTABLE, choice!(supervised, Supervised)),
-    row("pidfile", IMMUTABLE, opt_text!(pidfile)),
-    row("loglevel", MODIFIABLE, choice!(loglevel, LogLevel)).apply(Apply::LogLevel),
-    row("logfile", IMMUTABLE, text!(logfile)),
-    row("syslog-enabled", IMMUTABLE, yes_no!(syslog_enabled)),
-    row("syslog-ident", IMMUTABLE, text!(syslog_ident)),
+    row("daemonize", RowFlags::IMMUTABLE, yes_no!(daemonize)),
+    row(
+        "supervised",
+        RowFlags::IMMUTABLE,
+        choice!(supervised, Supervised),
+    ),
+    row("pidfile", RowFlags::IMMUTABLE, opt_text!(pidfile)),
+    row(
+        "loglevel",
+        RowFlags::MODIFIABLE,
+        choice!(loglevel, LogLevel),
+    )
+    .apply(Apply::LogLevel),
+    row("logfile", RowFlags::IMMUTABLE, text!(logfile)),
+    row(
+        "syslog-enabled",
+        RowFlags::IMMUTABLE,
+        yes_no!(syslog_enabled),
+    ),
+    row("syslog-ident", RowFlags::IMMUTABLE, text!(syslog_ident)),
     row(
         "syslog-facility",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         choice!(syslog_facility, SyslogFacility),
     ),
     row(
         "databases",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         number!(databases, Integer, 1, i32::MAX),
     ),
-    row("always-show-logo", IMMUTABLE, yes_no!(always_show_logo)),
-    row("set-proc-title", IMMUTABLE, yes_no!(set_proc_title)),
+    row(
+        "always-show-logo",
+        RowFlags::IMMUTABLE,
+        yes_no!(always_show_logo),
+    ),
+    row(
+        "set-proc-title",
+        RowFlags::IMMUTABLE,
+        yes_no!(set_proc_title),
+    ),
     row(
         "proc-title-template",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         text!(proc_title_template, Some(is_valid_proc_title_template)),
     )
     .apply(Apply::ProcTitle),
-    row("locale-collate", MODIFIABLE, text!(locale_collate)).apply(Apply::LocaleCollate),
-    row("hz", MODIFIABLE, number!(hz, Integer, 0, i32::MAX)).apply(Apply::Hz),
-    row("dynamic-hz", MODIFIABLE, yes_no!(dynamic_hz)),
-    row("activerehashing", MODIFIABLE, yes_no!(activerehashing)),
-    row("crash-log-enabled", MODIFIABLE, yes_no!(crash_log_enabled)).apply(Apply::CrashLog),
+    row(
+        "locale-collate",
+        RowFlags::MODIFIABLE,
+        text!(locale_collate),
+    )
+    .apply(Apply::LocaleCollate),
+    row(
+        "hz",
+        RowFlags::MODIFIABLE,
+        number!(hz, Integer, 0, i32::MAX),
+    )
+    .apply(Apply::Hz),
+    row("dynamic-hz", RowFlags::MODIFIABLE, yes_no!(dynamic_hz)),
+    row(
+        "activerehashing",
+        RowFlags::MODIFIABLE,
+        yes_no!(activerehashing),
+    ),
+    row(
+        "crash-log-enabled",
+        RowFlags::MODIFIABLE,
+        yes_no!(crash_log_enabled),
+    )
+    .apply(Apply::CrashLog),
     row(
         "crash-memcheck-enabled",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(crash_memcheck_enabled),
     ),
     row(
         "use-exit-on-panic",
-        MODIFIABLE | HIDDEN,
+        RowFlags::MODIFIABLE.union(RowFlags::HIDDEN),
         yes_no!(use_exit_on_panic),
     )
     .apply(Apply::CrashLog),
     row(
         "watchdog-period",
-        MODIFIABLE | HIDDEN,
+        RowFlags::MODIFIABLE.union(RowFlags::HIDDEN),
         number!(watchdog_period, Integer, 0, i32::MAX),
     )
     .apply(Apply::WatchdogPeriod),
-    row("disable-thp", IMMUTABLE, yes_no!(disable_thp)),
-    row("ignore-warnings", MODIFIABLE, text!(ignore_warnings)).accepted(),
+    row("disable-thp", RowFlags::IMMUTABLE, yes_no!(disable_thp)),
+    row(
+        "ignore-warnings",
+        RowFlags::MODIFIABLE,
+        text!(ignore_warnings),
+    )
+    .accepted(),
     row(
         "jemalloc-bg-thread",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(jemalloc_bg_thread),
     )
     .accepted(),
-    row("server_cpulist", IMMUTABLE, opt_text!(server_cpulist)).accepted(),
-    row("bio_cpulist", IMMUTABLE, opt_text!(bio_cpulist)).accepted(),
+    row(
+        "server_cpulist",
+        RowFlags::IMMUTABLE,
+        opt_text!(server_cpulist),
+    )
+    .accepted(),
+    row("bio_cpulist", RowFlags::IMMUTABLE, opt_text!(bio_cpulist)).accepted(),
     row(
         "aof_rewrite_cpulist",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         opt_text!(aof_rewrite_cpulist),
     )
     .accepted(),
-    row("bgsave_cpulist", IMMUTABLE, opt_text!(bgsave_cpulist)).accepted(),
+    row(
+        "bgsave_cpulist",
+        RowFlags::IMMUTABLE,
+        opt_text!(bgsave_cpulist),
+    )
+    .accepted(),
     row(
         "io-threads",
-        DEBUG | IMMUTABLE,
+        RowFlags::DEBUG.union(RowFlags::IMMUTABLE),
         number!(io_threads, Integer, 1, 128),
     )
     .accepted(),
     row(
         "io-threads-do-reads",
-        DEBUG | IMMUTABLE,
+        RowFlags::DEBUG.union(RowFlags::IMMUTABLE),
         yes_no!(io_threads_do_reads),
     )
     .accepted(),
     row(
         "oom-score-adj",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         choice!(oom_score_adj, OomScoreAdj),
     )
     .apply(Apply::OomScoreAdj),
     row(
         "oom-score-adj-values",
-        MODIFIABLE | MULTI_ARG,
+        RowFlags::MODIFIABLE.union(RowFlags::MULTI_ARG),
         Kind::Special(&special::OOM_SCORE_ADJ_VALUES),
     )
     .apply(Apply::OomScoreAdj),
     row(
         "shutdown-timeout",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(shutdown_timeout, Integer, 0, i32::MAX),
     ),
     row(
         "shutdown-on-sigint",
-        MODIFIABLE | MULTI_ARG,
+        RowFlags::MODIFIABLE.union(RowFlags::MULTI_ARG),
         shutdown_flags!(shutdown_on_sigint),
     ),
     row(
         "shutdown-on-sigterm",
-        MODIFIABLE | MULTI_ARG,
+        RowFlags::MODIFIABLE.union(RowFlags::MULTI_ARG),
         shutdown_flags!(shutdown_on_sigterm),
     ),
     // Snapshots.
     row(
         "save",
-        MODIFIABLE | MULTI_ARG,
+        RowFlags::MODIFIABLE.union(RowFlags::MULTI_ARG),
         Kind::Special(&special::SAVE),
     ),
     row(
         "stop-writes-on-bgsave-error",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(stop_writes_on_bgsave_error),
     ),
-    row("rdbcompression", MODIFIABLE, yes_no!(rdbcompression)),
-    row("rdbchecksum", IMMUTABLE, yes_no!(rdbchecksum)),
+    row(
+        "rdbcompression",
+        RowFlags::MODIFIABLE,
+        yes_no!(rdbcompression),
+    ),
+    row("rdbchecksum", RowFlags::IMMUTABLE, yes_no!(rdbchecksum)),
     row(
         "sanitize-dump-payload",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         choice!(sanitize_dump_payload, SanitizeDumpPayload),
     ),
     row(
         "dbfilename",
-        MODIFIABLE | PROTECTED,
+        RowFlags::MODIFIABLE.union(RowFlags::PROTECTED),
         text!(dbfilename, Some(is_valid_db_filename)),
     ),
     row(
         "rdb-del-sync-files",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(rdb_del_sync_files),
     ),
     row(
         "dir",
-        MODIFIABLE | PROTECTED | DENY_LOADING,
+        RowFlags::MODIFIABLE
+            .union(RowFlags::PROTECTED)
+            .union(RowFlags::DENY_LOADING),
         Kind::Special(&special::DIR),
     ),
     row(
         "rdb-save-incremental-fsync",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(rdb_save_incremental_fsync),
     ),
     row(
         "rdb-key-save-delay",
-        MODIFIABLE | HIDDEN,
+        RowFlags::MODIFIABLE.union(RowFlags::HIDDEN),
         number!(rdb_key_save_delay, Integer, i32::MIN, i32::MAX),
     ),
     row(
         "key-load-delay",
-        MODIFIABLE | HIDDEN,
+        RowFlags::MODIFIABLE.union(RowFlags::HIDDEN),
         number!(key_load_delay, Integer, i32::MIN, i32::MAX),
     ),
     row(
         "loading-process-events-interval-bytes",
-        MODIFIABLE | HIDDEN,
+        RowFlags::MODIFIABLE.union(RowFlags::HIDDEN),
         number!(
             loading_process_events_interval_bytes,
             Integer,
@@ -337,430 +430,464 @@ pub(crate) static TABLE: &[Row] = &[
     ),
     row(
         "rdb-save-version",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         choice!(rdb_save_version, RdbSaveVersion),
     ),
     // Replication.
     row(
         "replicaof",
-        IMMUTABLE | MULTI_ARG,
+        RowFlags::IMMUTABLE.union(RowFlags::MULTI_ARG),
         Kind::Special(&special::REPLICAOF),
     )
     .alias("slaveof"),
-    row("masterauth", MODIFIABLE | SENSITIVE, opt_bytes!(masterauth)),
-    row("masteruser", MODIFIABLE | SENSITIVE, opt_text!(masteruser)),
+    row(
+        "masterauth",
+        RowFlags::MODIFIABLE.union(RowFlags::SENSITIVE),
+        opt_bytes!(masterauth),
+    ),
+    row(
+        "masteruser",
+        RowFlags::MODIFIABLE.union(RowFlags::SENSITIVE),
+        opt_text!(masteruser),
+    ),
     row(
         "replica-serve-stale-data",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(replica_serve_stale_data),
     )
     .alias("slave-serve-stale-data"),
     row(
         "replica-read-only",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         yes_no!(replica_read_only),
     )
     .alias("slave-read-only"),
     row(
         "repl-diskless-sync",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         yes_no!(repl_diskless_sync),
     ),
     row(
         "repl-diskless-sync-delay",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(repl_diskless_sync_delay, Integer, 0, i32::MAX),
     ),
     row(
         "repl-diskless-sync-max-replicas",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(repl_diskless_sync_max_replicas, Integer, 0, i32::MAX),
     ),
     row(
         "repl-diskless-load",
-        DEBUG | MODIFIABLE | DENY_LOADING,
+        RowFlags::DEBUG
+            .union(RowFlags::MODIFIABLE)
+            .union(RowFlags::DENY_LOADING),
         choice!(repl_diskless_load, ReplDisklessLoad),
     ),
     row(
         "aof-replication-state",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(aof_replication_state),
     ),
     row(
         "repl-overflow-policy",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         choice!(repl_overflow_policy, ReplOverflowPolicy),
     ),
     row(
         "repl-max-full-syncs",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(repl_max_full_syncs, Integer, 0, i32::MAX),
     ),
     row(
         "repl-full-sync-rate",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(repl_full_sync_rate, Memory, 0, i64::MAX),
     ),
     row(
         "repl-sync-backoff-max",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(repl_sync_backoff_max, Integer, 0, 86400),
     ),
     row(
         "repl-resume-full-sync",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(repl_resume_full_sync),
     ),
     row(
         "replica-refuse-empty-master",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(replica_refuse_empty_master),
     ),
     row(
         "repl-ping-replica-period",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(repl_ping_replica_period, Integer, 1, i32::MAX),
     )
     .alias("repl-ping-slave-period"),
     row(
         "repl-timeout",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(repl_timeout, Integer, 1, i32::MAX),
     ),
     row(
         "repl-disable-tcp-nodelay",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(repl_disable_tcp_nodelay),
     ),
     row(
         "repl-backlog-size",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(repl_backlog_size, Memory, 1, i64::MAX),
     )
     .apply(Apply::ReplBacklogSize),
     row(
         "repl-backlog-ttl",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(repl_backlog_ttl, Integer, 0, isize::MAX),
     ),
     row(
         "replica-priority",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(replica_priority, Integer, 0, i32::MAX),
     )
     .alias("slave-priority"),
-    row("replica-announced", MODIFIABLE, yes_no!(replica_announced)),
+    row(
+        "replica-announced",
+        RowFlags::MODIFIABLE,
+        yes_no!(replica_announced),
+    ),
     row(
         "replica-announce-ip",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         opt_text!(replica_announce_ip),
     )
     .alias("slave-announce-ip"),
     row(
         "replica-announce-port",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(replica_announce_port, Integer, 0, 65535),
     )
     .alias("slave-announce-port"),
     row(
         "min-replicas-to-write",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(min_replicas_to_write, Integer, 0, i32::MAX),
     )
     .alias("min-slaves-to-write")
     .apply(Apply::GoodSlaves),
     row(
         "min-replicas-max-lag",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(min_replicas_max_lag, Integer, 0, i32::MAX),
     )
     .alias("min-slaves-max-lag")
     .apply(Apply::GoodSlaves),
     row(
         "replica-ignore-maxmemory",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(replica_ignore_maxmemory),
     )
     .alias("slave-ignore-maxmemory"),
     row(
         "replica-ignore-disk-write-errors",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(replica_ignore_disk_write_errors),
     ),
     row(
         "propagation-error-behavior",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         choice!(propagation_error_behavior, PropagationErrorBehavior),
     ),
     // Keys tracking and security.
     row(
         "tracking-table-max-keys",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(tracking_table_max_keys, Integer, 0, isize::MAX),
     ),
     row(
         "requirepass",
-        MODIFIABLE | SENSITIVE,
+        RowFlags::MODIFIABLE.union(RowFlags::SENSITIVE),
         opt_bytes!(requirepass),
     )
     .apply(Apply::RequirePass),
-    row("aclfile", IMMUTABLE, text!(aclfile)),
+    row("aclfile", RowFlags::IMMUTABLE, text!(aclfile)),
     row(
         "acl-pubsub-default",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         choice!(acl_pubsub_default, AclPubsubDefault),
     ),
     row(
         "acllog-max-len",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(acllog_max_len, Integer, 0, isize::MAX),
     ),
     // Limits.
     row(
         "client-output-buffer-limit",
-        MODIFIABLE | MULTI_ARG,
+        RowFlags::MODIFIABLE.union(RowFlags::MULTI_ARG),
         Kind::Special(&special::CLIENT_OUTPUT_BUFFER_LIMIT),
     ),
     row(
         "client-query-buffer-limit",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         number!(client_query_buffer_limit, Memory, 1 << 20, isize::MAX),
     ),
     row(
         "proto-max-bulk-len",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         number!(proto_max_bulk_len, Memory, 1 << 20, isize::MAX),
     ),
     row(
         "maxmemory",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(maxmemory, Memory, 0, u64::MAX),
     )
     .apply(Apply::Maxmemory),
     row(
         "maxmemory-policy",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         choice!(maxmemory_policy, MaxmemoryPolicy),
     ),
     row(
         "maxmemory-samples",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(maxmemory_samples, Integer, 1, i32::MAX),
     ),
     row(
         "maxmemory-eviction-tenacity",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(maxmemory_eviction_tenacity, Integer, 0, 100),
     ),
     row(
         "maxmemory-clients",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(maxmemory_clients, MemoryOrPercent, -100, isize::MAX),
     )
     .apply(Apply::MaxmemoryClients),
     row(
         "lfu-log-factor",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(lfu_log_factor, Integer, 0, i32::MAX),
     ),
     row(
         "lfu-decay-time",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(lfu_decay_time, Integer, 0, i32::MAX),
     ),
     row(
         "active-expire-effort",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(active_expire_effort, Integer, 1, 10),
     ),
     // Lazy freeing.
     row(
         "lazyfree-lazy-eviction",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         yes_no!(lazyfree_lazy_eviction),
     ),
     row(
         "lazyfree-lazy-expire",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         yes_no!(lazyfree_lazy_expire),
     ),
     row(
         "lazyfree-lazy-server-del",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         yes_no!(lazyfree_lazy_server_del),
     ),
     row(
         "replica-lazy-flush",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(replica_lazy_flush),
     )
     .alias("slave-lazy-flush"),
     row(
         "lazyfree-lazy-user-del",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         yes_no!(lazyfree_lazy_user_del),
     ),
     row(
         "lazyfree-lazy-user-flush",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         yes_no!(lazyfree_lazy_user_flush),
     ),
     // Append-only file.
-    row("appendonly", MODIFIABLE | DENY_LOADING, yes_no!(appendonly)).apply(Apply::AppendOnly),
+    row(
+        "appendonly",
+        RowFlags::MODIFIABLE.union(RowFlags::DENY_LOADING),
+        yes_no!(appendonly),
+    )
+    .apply(Apply::AppendOnly),
     row(
         "appendfilename",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         text!(appendfilename, Some(is_valid_aof_filename)),
     ),
     row(
         "appenddirname",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         text!(appenddirname, Some(is_valid_aof_dirname)),
     ),
-    row("appendfsync", MODIFIABLE, choice!(appendfsync, AppendFsync)).apply(Apply::AppendFsync),
+    row(
+        "appendfsync",
+        RowFlags::MODIFIABLE,
+        choice!(appendfsync, AppendFsync),
+    )
+    .apply(Apply::AppendFsync),
     row(
         "no-appendfsync-on-rewrite",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(no_appendfsync_on_rewrite),
     ),
     row(
         "auto-aof-rewrite-percentage",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(auto_aof_rewrite_percentage, Integer, 0, i32::MAX),
     ),
     row(
         "auto-aof-rewrite-min-size",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(auto_aof_rewrite_min_size, Memory, 0, i64::MAX),
     ),
     row(
         "aof-load-truncated",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(aof_load_truncated),
     ),
     row(
         "aof-use-rdb-preamble",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(aof_use_rdb_preamble),
     ),
     row(
         "aof-timestamp-enabled",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(aof_timestamp_enabled),
     ),
     row(
         "aof-rewrite-incremental-fsync",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(aof_rewrite_incremental_fsync),
     ),
     row(
         "aof-disable-auto-gc",
-        MODIFIABLE | HIDDEN,
+        RowFlags::MODIFIABLE.union(RowFlags::HIDDEN),
         yes_no!(aof_disable_auto_gc),
     )
     .apply(Apply::AofHistory),
     // Scripts.
     row(
         "busy-reply-threshold",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(busy_reply_threshold, Integer, 0, isize::MAX),
     )
     .alias("lua-time-limit"),
     row(
         "script-replication",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         choice!(script_replication, ScriptReplication),
     ),
     row(
         "lua-memory-limit",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(lua_memory_limit, Memory, 0, isize::MAX),
     ),
     row(
         "maxmemory-scripts",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(maxmemory_scripts, Memory, 0, isize::MAX),
     ),
     // Cluster.
-    row("cluster-enabled", IMMUTABLE, yes_no!(cluster_enabled)).refused(CLUSTER),
-    row("cluster-config-file", IMMUTABLE, text!(cluster_config_file)).accepted(),
+    row(
+        "cluster-enabled",
+        RowFlags::IMMUTABLE,
+        yes_no!(cluster_enabled),
+    )
+    .refused(CLUSTER),
+    row(
+        "cluster-config-file",
+        RowFlags::IMMUTABLE,
+        text!(cluster_config_file),
+    )
+    .accepted(),
     row(
         "cluster-node-timeout",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(cluster_node_timeout, Integer, 0, i64::MAX),
     )
     .accepted(),
     row(
         "cluster-ping-interval",
-        MODIFIABLE | HIDDEN,
+        RowFlags::MODIFIABLE.union(RowFlags::HIDDEN),
         number!(cluster_ping_interval, Integer, 0, i64::MAX),
     )
     .accepted(),
     row(
         "cluster-port",
-        IMMUTABLE,
+        RowFlags::IMMUTABLE,
         number!(cluster_port, Integer, 0, 65535),
     )
     .accepted(),
     row(
         "cluster-replica-validity-factor",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(cluster_replica_validity_factor, Integer, 0, i32::MAX),
     )
     .alias("cluster-slave-validity-factor")
     .accepted(),
     row(
         "cluster-migration-barrier",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(cluster_migration_barrier, Integer, 0, i32::MAX),
     )
     .accepted(),
     row(
         "cluster-allow-replica-migration",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(cluster_allow_replica_migration),
     )
     .accepted(),
     row(
         "cluster-require-full-coverage",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(cluster_require_full_coverage),
     )
     .accepted(),
     row(
         "cluster-replica-no-failover",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(cluster_replica_no_failover),
     )
     .alias("cluster-slave-no-failover")
     .accepted(),
     row(
         "cluster-allow-reads-when-down",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(cluster_allow_reads_when_down),
     )
     .accepted(),
     row(
         "cluster-allow-pubsubshard-when-down",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         yes_no!(cluster_allow_pubsubshard_when_down),
     )
     .accepted(),
     row(
         "cluster-link-sendbuf-limit",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(cluster_link_sendbuf_limit, Memory, 0, u64::MAX),
     )
     .accepted(),
     row(
         "cluster-announce-hostname",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         opt_text!(cluster_announce_hostname, Some(is_valid_announced_hostname)),
     )
     .accepted(),
     row(
         "cluster-announce-human-nodename",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         opt_text!(
             cluster_announce_human_nodename,
             Some(is_valid_announced_nodename)
@@ -769,164 +896,172 @@ pub(crate) static TABLE: &[Row] = &[
     .accepted(),
     row(
         "cluster-preferred-endpoint-type",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         choice!(cluster_preferred_endpoint_type, ClusterEndpointType),
     )
     .accepted(),
     row(
         "cluster-announce-ip",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         opt_text!(cluster_announce_ip),
     )
     .accepted(),
     row(
         "cluster-announce-port",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(cluster_announce_port, Integer, 0, 65535),
     )
     .accepted(),
     row(
         "cluster-announce-tls-port",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(cluster_announce_tls_port, Integer, 0, 65535),
     )
     .accepted(),
     row(
         "cluster-announce-bus-port",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(cluster_announce_bus_port, Integer, 0, 65535),
     )
     .accepted(),
     // Observation.
     row(
         "slowlog-log-slower-than",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(slowlog_log_slower_than, Integer, -1, i64::MAX),
     ),
     row(
         "slowlog-max-len",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(slowlog_max_len, Integer, 0, isize::MAX),
     ),
     row(
         "latency-monitor-threshold",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(latency_monitor_threshold, Integer, 0, i64::MAX),
     ),
-    row("latency-tracking", MODIFIABLE, yes_no!(latency_tracking)),
+    row(
+        "latency-tracking",
+        RowFlags::MODIFIABLE,
+        yes_no!(latency_tracking),
+    ),
     row(
         "latency-tracking-info-percentiles",
-        MODIFIABLE | MULTI_ARG,
+        RowFlags::MODIFIABLE.union(RowFlags::MULTI_ARG),
         Kind::Special(&special::LATENCY_TRACKING_INFO_PERCENTILES),
     ),
     row(
         "notify-keyspace-events",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         Kind::Special(&special::NOTIFY_KEYSPACE_EVENTS),
     ),
     // Encodings.
     row(
         "hash-max-listpack-entries",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(hash_max_listpack_entries, Integer, 0, isize::MAX),
     )
     .alias("hash-max-ziplist-entries"),
     row(
         "hash-max-listpack-value",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(hash_max_listpack_value, Memory, 0, isize::MAX),
     )
     .alias("hash-max-ziplist-value"),
     row(
         "list-max-listpack-size",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(list_max_listpack_size, Integer, i32::MIN, i32::MAX),
     )
     .alias("list-max-ziplist-size"),
     row(
         "list-compress-depth",
-        DEBUG | MODIFIABLE,
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         number!(list_compress_depth, Integer, 0, i32::MAX),
     ),
     row(
         "set-max-intset-entries",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(set_max_intset_entries, Integer, 0, isize::MAX),
     ),
     row(
         "set-max-listpack-entries",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(set_max_listpack_entries, Integer, 0, isize::MAX),
     ),
     row(
         "set-max-listpack-value",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(set_max_listpack_value, Integer, 0, isize::MAX),
     ),
     row(
         "zset-max-listpack-entries",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(zset_max_listpack_entries, Integer, 0, isize::MAX),
     )
     .alias("zset-max-ziplist-entries"),
     row(
         "zset-max-listpack-value",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(zset_max_listpack_value, Memory, 0, isize::MAX),
     )
     .alias("zset-max-ziplist-value"),
     row(
         "hll-sparse-max-bytes",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(hll_sparse_max_bytes, Memory, 0, isize::MAX),
     ),
     row(
         "stream-node-max-bytes",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(stream_node_max_bytes, Memory, 0, isize::MAX),
     ),
     row(
         "stream-node-max-entries",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(stream_node_max_entries, Integer, 0, i64::MAX),
     ),
     // Defragmentation.
-    row("activedefrag", DEBUG | MODIFIABLE, yes_no!(activedefrag))
-        .accepted()
-        .apply(Apply::ActiveDefrag),
+    row(
+        "activedefrag",
+        RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
+        yes_no!(activedefrag),
+    )
+    .accepted()
+    .apply(Apply::ActiveDefrag),
     row(
         "active-defrag-ignore-bytes",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(active_defrag_ignore_bytes, Memory, 1, i64::MAX),
     )
     .accepted(),
     row(
         "active-defrag-threshold-lower",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(active_defrag_threshold_lower, Integer, 0, 1000),
     )
     .accepted(),
     row(
         "active-defrag-threshold-upper",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(active_defrag_threshold_upper, Integer, 0, 1000),
     )
     .accepted(),
     row(
         "active-defrag-cycle-min",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(active_defrag_cycle_min, Integer, 1, 99),
     )
     .accepted(),
     row(
         "active-defrag-cycle-max",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(active_defrag_cycle_max, Integer, 1, 99),
     )
     .accepted(),
     row(
         "active-defrag-max-scan-fields",
-        MODIFIABLE,
+        RowFlags::MODIFIABLE,
         number!(active_defrag_max_scan_fields, Integer, 1, isize::MAX),
     )
     .accepted(),

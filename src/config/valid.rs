@@ -95,8 +95,7 @@ pub(super) fn is_valid_announced_hostname(_: &Config, value: &[u8]) -> Result<()
 
 /// `shutdown-on-sigint` and `shutdown-on-sigterm`.
 pub(super) fn is_valid_shutdown_on_sig_flags(value: i32) -> Result<(), String> {
-    let both = ShutdownFlags::SAVE | ShutdownFlags::NOSAVE;
-    if value & both == both {
+    if ShutdownFlags::from_bits_retain(value).contains(ShutdownFlags::SAVE_AND_NOSAVE) {
         return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
     }
     Ok(())

@@ -3,6 +3,8 @@
 //! Invariant: every choice lists its names in the order in which error texts show them, and the first name of a value
 //! is the one that CONFIG GET answers. Nothing here knows of files, clients or the server.
 
+use bitflags::bitflags;
+
 use crate::base::log::Level;
 use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
 
@@ -298,74 +300,82 @@ impl ProtectedAction {
     }
 }
 
-/// Bits of `shutdown-on-sigint`, `shutdown-on-sigterm` and of SHUTDOWN itself.
-pub(crate) struct ShutdownFlags;
+bitflags! {
+    /// How to shut down: `shutdown-on-sigint`, `shutdown-on-sigterm` and SHUTDOWN itself (SHUTDOWN_*).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct ShutdownFlags: i32 {
+        /// Save even without save points.
+        const SAVE = 1 << 0;
+        /// Do not save.
+        const NOSAVE = 1 << 1;
+        /// Do not wait for replicas.
+        const NOW = 1 << 2;
+        /// Errors do not stop it.
+        const FORCE = 1 << 3;
+    }
+
+    /// The classes of `notify-keyspace-events` (notify.c), with their letters.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct NotifyFlags: u32 {
+        /// `K`: publish to `__keyspace@<db>__:<key>`.
+        const KEYSPACE = 1 << 0;
+        /// `E`: publish to `__keyevent@<db>__:<event>`.
+        const KEYEVENT = 1 << 1;
+        /// `g`: commands of any type.
+        const GENERIC = 1 << 2;
+        /// `$`: strings.
+        const STRING = 1 << 3;
+        /// `l`: lists.
+        const LIST = 1 << 4;
+        /// `s`: sets.
+        const SET = 1 << 5;
+        /// `h`: hashes.
+        const HASH = 1 << 6;
+        /// `z`: sorted sets.
+        const ZSET = 1 << 7;
+        /// `x`: expired keys.
+        const EXPIRED = 1 << 8;
+        /// `e`: evicted keys.
+        const EVICTED = 1 << 9;
+        /// `t`: streams.
+        const STREAM = 1 << 10;
+        /// `m`: misses; not part of `A`.
+        const KEY_MISS = 1 << 11;
+        /// `d`: modules.
+        const MODULE = 1 << 13;
+        /// `n`: new keys; not part of `A`.
+        const NEW = 1 << 14;
+        /// `A`: all but misses and new keys.
+        const ALL = Self::GENERIC.bits()
+            | Self::STRING.bits()
+            | Self::LIST.bits()
+            | Self::SET.bits()
+            | Self::HASH.bits()
+            | Self::ZSET.bits()
+            | Self::EXPIRED.bits()
+            | Self::EVICTED.bits()
+            | Self::STREAM.bits()
+            | Self::MODULE.bits();
+    }
+}
 
 impl ShutdownFlags {
-    /// Save even without save points.
-    pub(crate) const SAVE: i32 = 1;
-    /// Do not save.
-    pub(crate) const NOSAVE: i32 = 2;
-    /// Do not wait for replicas.
-    pub(crate) const NOW: i32 = 4;
-    /// Errors do not stop it.
-    pub(crate) const FORCE: i32 = 8;
+    /// What nobody may ask for at once.
+    pub(crate) const SAVE_AND_NOSAVE: ShutdownFlags = Self::SAVE.union(Self::NOSAVE);
+
     /// Names for the two directives.
     pub(crate) const NAMES: &'static [(&'static str, i32)] = &[
         ("default", 0),
-        ("save", Self::SAVE),
-        ("nosave", Self::NOSAVE),
-        ("now", Self::NOW),
-        ("force", Self::FORCE),
+        ("save", Self::SAVE.bits()),
+        ("nosave", Self::NOSAVE.bits()),
+        ("now", Self::NOW.bits()),
+        ("force", Self::FORCE.bits()),
     ];
 }
 
-/// Bits of `notify-keyspace-events` (notify.c), with their letters.
-pub(crate) struct NotifyFlags;
-
 impl NotifyFlags {
-    /// `K`: publish to `__keyspace@<db>__:<key>`.
-    pub(crate) const KEYSPACE: i32 = 1 << 0;
-    /// `E`: publish to `__keyevent@<db>__:<event>`.
-    pub(crate) const KEYEVENT: i32 = 1 << 1;
-    /// `g`: commands of any type.
-    pub(crate) const GENERIC: i32 = 1 << 2;
-    /// `$`: strings.
-    pub(crate) const STRING: i32 = 1 << 3;
-    /// `l`: lists.
-    pub(crate) const LIST: i32 = 1 << 4;
-    /// `s`: sets.
-    pub(crate) const SET: i32 = 1 << 5;
-    /// `h`: hashes.
-    pub(crate) const HASH: i32 = 1 << 6;
-    /// `z`: sorted sets.
-    pub(crate) const ZSET: i32 = 1 << 7;
-    /// `x`: expired keys.
-    pub(crate) const EXPIRED: i32 = 1 << 8;
-    /// `e`: evicted keys.
-    pub(crate) const EVICTED: i32 = 1 << 9;
-    /// `t`: streams.
-    pub(crate) const STREAM: i32 = 1 << 10;
-    /// `m`: misses; not part of `A`.
-    pub(crate) const KEY_MISS: i32 = 1 << 11;
-    /// `d`: modules.
-    pub(crate) const MODULE: i32 = 1 << 13;
-    /// `n`: new keys; not part of `A`.
-    pub(crate) const NEW: i32 = 1 << 14;
-    /// `A`: all but misses and new keys.
-    pub(crate) const ALL: i32 = Self::GENERIC
-        | Self::STRING
-        | Self::LIST
-        | Self::SET
-        | Self::HASH
-        | Self::ZSET
-        | Self::EXPIRED
-        | Self::EVICTED
-        | Self::STREAM
-        | Self::MODULE;
-
     /// Letters in the order in which they are shown, those that `A` stands for first.
-    const LETTERS: [(u8, i32); 14] = [
+    const LETTERS: [(u8, NotifyFlags); 14] = [
         (b'g', Self::GENERIC),
         (b'$', Self::STRING),
         (b'l', Self::LIST),
@@ -384,8 +394,8 @@ impl NotifyFlags {
 }
 
 /// Bits of a string of event classes (notify.c, keyspaceEventsStringToFlags); `None` at an unknown letter.
-pub(crate) fn keyspace_events_string_to_flags(classes: &[u8]) -> Option<i32> {
-    let mut flags = 0;
+pub(crate) fn keyspace_events_string_to_flags(classes: &[u8]) -> Option<NotifyFlags> {
+    let mut flags = NotifyFlags::empty();
     for &letter in classes {
         flags |= if letter == b'A' {
             NotifyFlags::ALL
@@ -398,15 +408,15 @@ pub(crate) fn keyspace_events_string_to_flags(classes: &[u8]) -> Option<i32> {
 
 /// The shortest string of event classes for these bits (notify.c, keyspaceEventsFlagsToString). As upstream's, it
 /// leaves `n` out where `A` stands for the rest.
-pub(crate) fn keyspace_events_flags_to_string(flags: i32) -> Vec<u8> {
-    let all = flags & NotifyFlags::ALL == NotifyFlags::ALL;
+pub(crate) fn keyspace_events_flags_to_string(flags: NotifyFlags) -> Vec<u8> {
+    let all = flags.contains(NotifyFlags::ALL);
     let mut text = Vec::new();
     if all {
         text.push(b'A');
     }
     for (letter, bit) in NotifyFlags::LETTERS {
-        let folded = all && bit & (NotifyFlags::ALL | NotifyFlags::NEW) != 0;
-        if flags & bit != 0 && !folded {
+        let folded = all && bit.intersects(NotifyFlags::ALL | NotifyFlags::NEW);
+        if flags.intersects(bit) && !folded {
             text.push(letter);
         }
     }

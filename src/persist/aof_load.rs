@@ -21,7 +21,7 @@ use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::command::{AclCategories, CommandFlags, CommandId};
 use crate::server::execution::exec::shown_part;
-use crate::server::persist::RDBFLAGS_AOF_PREAMBLE;
+use crate::server::persist::RdbFlags;
 use crate::server_log;
 use crate::wire::ahead::Ahead;
 use crate::wire::aof::{
@@ -424,7 +424,7 @@ impl Server {
                     "Reading RDB base file on AOF loading..."
                 }
             );
-            match self.rdb_load_rio(&file, size, RDBFLAGS_AOF_PREAMBLE) {
+            match self.rdb_load_rio(&file, size, RdbFlags::AOF_PREAMBLE) {
                 Ok((_, end)) => offset = end,
                 Err(e) => {
                     e.log(&path, Level::Warning);

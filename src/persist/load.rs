@@ -19,16 +19,14 @@ use crate::base::num::string2ll;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
 use crate::config::value::{SanitizeDumpPayload, ScriptReplication};
+use crate::script::function_set::CreateFlags;
 use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::networking::read_query_from_client;
 use crate::server::execution::args::OwnedArgs;
-use crate::server::persist::{Loading, RdbLoadInfo};
-use crate::server::persist::{
-    RDBFLAGS_ALLOW_DUP, RDBFLAGS_AOF_PREAMBLE, RDBFLAGS_FEED_REPL, RDBFLAGS_KEEP_CACHE,
-    RDBFLAGS_REPLICATION,
-};
+use crate::server::keyspace::lookup::Free;
+use crate::server::persist::{Loading, RdbFlags, RdbLoadInfo, ReloadFlags};
 use crate::server_log;
 use crate::store::db::Db;
 use crate::store::entry::Entry;
@@ -399,7 +397,11 @@ impl Server {
     ///
     /// # Errors
     /// Everything that can be wrong with a file; see [`LoadFailure`].
-    pub(crate) fn rdb_load(&mut self, path: &Path, flags: u32) -> Result<RdbLoadInfo, LoadFailure> {
+    pub(crate) fn rdb_load(
+        &mut self,
+        path: &Path,
+        flags: RdbFlags,
+    ) -> Result<RdbLoadInfo, LoadFailure> {
         let opened = File::open(path).and_then(|f| {
             let len = f.metadata()?.len();
             Ok((f, len))
@@ -419,7 +421,7 @@ impl Server {
         let loaded = self.rdb_load_rio(&file, size, flags).map(|(info, _)| info);
         self.stop_loading();
         match &loaded {
-            Ok(_) if flags & RDBFLAGS_KEEP_CACHE == 0 => sys::drop_page_cache(&file),
+            Ok(_) if !flags.contains(RdbFlags::KEEP_CACHE) => sys::drop_page_cache(&file),
             Ok(_) => {}
             Err(e) => e.log(path, self.load_level(flags, Level::Warning)),
         }
@@ -427,8 +429,8 @@ impl Server {
     }
 
     /// The level of a line about a load: a full sync that failed in this way before is not worth another.
-    fn load_level(&self, flags: u32, level: Level) -> Level {
-        match flags & RDBFLAGS_REPLICATION != 0 {
+    fn load_level(&self, flags: RdbFlags, level: Level) -> Level {
+        match flags.contains(RdbFlags::REPLICATION) {
             true => self.attempt_level(level),
             false => level,
         }
@@ -439,7 +441,7 @@ impl Server {
         &mut self,
         file: &File,
         size: u64,
-        flags: u32,
+        flags: RdbFlags,
     ) -> Result<(RdbLoadInfo, u64), LoadFailure> {
         let mut r = RdbReader::new(file);
         let would_block = &mut |_: &mut Server| Err(io::ErrorKind::WouldBlock.into());
@@ -464,7 +466,7 @@ impl Server {
     ) -> Result<(RdbLoadInfo, bool), LoadFailure> {
         let mut r = RdbReader::new(source);
         let load = || {
-            let info = self.rdb_load_records(&mut r, size, RDBFLAGS_REPLICATION, dbs, wait)?;
+            let info = self.rdb_load_records(&mut r, size, RdbFlags::REPLICATION, dbs, wait)?;
             let Some(mark) = mark else {
                 return Ok((info, true));
             };
@@ -475,7 +477,7 @@ impl Server {
         };
         let loaded: Result<_, LoadFailure> = load();
         if let Err(e) = &loaded {
-            let level = self.load_level(RDBFLAGS_REPLICATION, Level::Warning);
+            let level = self.load_level(RdbFlags::REPLICATION, Level::Warning);
             e.log(Path::new("the link to the master"), level);
         }
         loaded
@@ -486,7 +488,7 @@ impl Server {
         &mut self,
         r: &mut RdbReader<R>,
         size: u64,
-        flags: u32,
+        flags: RdbFlags,
         mut dbs: Option<&mut Vec<Db>>,
         wait: Wait,
     ) -> Result<RdbLoadInfo, LoadFailure> {
@@ -515,7 +517,7 @@ impl Server {
         pending: &mut VecDeque<PendingKey>,
         n: usize,
         mut dbs: Option<&mut Vec<Db>>,
-        flags: u32,
+        flags: RdbFlags,
     ) -> Result<(), LoadFailure> {
         for _ in 0..n {
             let Some(next) = pending.pop_front() else {
@@ -529,7 +531,7 @@ impl Server {
             } = next;
             let keys = &mut dbs.as_deref_mut().unwrap_or(&mut self.dbs)[db].keys;
             if keys.find(hash, entry.name()).is_some() {
-                if flags & RDBFLAGS_ALLOW_DUP == 0 {
+                if !flags.contains(RdbFlags::ALLOW_DUP) {
                     // What was read behind it is not taken.
                     pending.clear();
                     let key = entry.name().to_vec();
@@ -566,7 +568,7 @@ impl Server {
         };
         let checked = self.check_front(&mut RdbReader::new(&file));
         if let Err(e) = &checked {
-            e.log(path, self.load_level(RDBFLAGS_REPLICATION, Level::Warning));
+            e.log(path, self.load_level(RdbFlags::REPLICATION, Level::Warning));
         }
         checked
     }
@@ -598,7 +600,7 @@ impl Server {
         &mut self,
         r: &mut RdbReader<R>,
         size: u64,
-        flags: u32,
+        flags: RdbFlags,
         mut dbs: Option<&mut Vec<Db>>,
         wait: Wait,
         pending: &mut VecDeque<PendingKey>,
@@ -675,9 +677,9 @@ impl Server {
                             loading.functions.push(code);
                         }
                     } else {
-                        let replace = flags & RDBFLAGS_ALLOW_DUP != 0;
-                        self.functions_create(&code, replace, true)
-                            .map_err(failure)?;
+                        let mut how = CreateFlags::UNLIMITED;
+                        how.set(CreateFlags::REPLACE, flags.contains(RdbFlags::ALLOW_DUP));
+                        self.functions_create(&code, how).map_err(failure)?;
                     }
                     continue;
                 }
@@ -705,10 +707,11 @@ impl Server {
                 continue;
             };
             let expired = k.expire_ms.is_some_and(|at| at < now);
-            if expired && self.repl.master_host.is_none() && flags & RDBFLAGS_AOF_PREAMBLE == 0 {
+            if expired && self.repl.master_host.is_none() && !flags.contains(RdbFlags::AOF_PREAMBLE)
+            {
                 // A replica keeps it: its master decides, and sends a deletion.
                 self.persist.last_load_keys_expired += 1;
-                if flags & RDBFLAGS_FEED_REPL != 0 {
+                if flags.contains(RdbFlags::FEED_REPL) {
                     self.feed_deletion(db, &key);
                 }
             } else {
@@ -742,11 +745,7 @@ impl Server {
 
     /// A key that was not loaded is deleted in the stream, too: replicas that go on with it may have it.
     fn feed_deletion(&mut self, db: usize, key: &[u8]) {
-        let verb: &[u8] = if self.config.lazyfree_lazy_expire {
-            b"UNLINK"
-        } else {
-            b"DEL"
-        };
+        let verb = Free::lazily_if(self.config.lazyfree_lazy_expire).verb();
         let words = OwnedArgs::from_slices(&[verb, key]);
         self.replication_feed_slaves(Some(db), &words.as_args());
     }
@@ -759,11 +758,11 @@ impl Server {
             self.load_append_only_files_at_start(start);
             return self.go_on_with_loaded_mark();
         }
-        let mut flags = 0;
+        let mut flags = RdbFlags::empty();
         if !self.is_replica() {
             // Deletions of expired keys go there. It stays only if the file says which stream it belongs to.
             self.create_replication_backlog();
-            flags |= RDBFLAGS_FEED_REPL;
+            flags |= RdbFlags::FEED_REPL;
         }
         let path = super::db_path(&self.config).to_owned();
         let mut goes_on = false;
@@ -819,22 +818,15 @@ impl Server {
         });
     }
 
-    /// DEBUG RELOAD: saves, empties and loads the data set; each step but the last can be left out (`save`, `flush`), and with
-    /// `merge` keys of the file replace those in memory. Other clients are served meanwhile, `cid` is not.
+    /// DEBUG RELOAD: saves, empties and loads the data set; each step but the last can be left out. Other clients are served meanwhile, `cid` is not.
     ///
     /// # Errors
     /// The reply, for `add_reply_error`.
-    pub(crate) fn debug_reload(
-        &mut self,
-        cid: ClientId,
-        save: bool,
-        flush: bool,
-        merge: bool,
-    ) -> Result<(), String> {
+    pub(crate) fn debug_reload(&mut self, cid: ClientId, how: ReloadFlags) -> Result<(), String> {
         if self.loading.is_some() {
             return Err("-LOADING Redis is loading the dataset in memory".into());
         }
-        if save && !self.rdb_save_to_dbfilename() {
+        if !how.contains(ReloadFlags::NOSAVE) && !self.rdb_save_to_dbfilename() {
             return Err("-ERR".into());
         }
         let path = super::db_path(&self.config).to_owned();
@@ -843,11 +835,12 @@ impl Server {
             e.log(&path, Level::Warning);
             return Err(RELOAD_ERROR.into());
         }
-        if flush {
+        if !how.contains(ReloadFlags::NOFLUSH) {
             self.empty_data(None, false);
             self.flush_functions(false);
         }
-        let flags = if merge { RDBFLAGS_ALLOW_DUP } else { 0 };
+        let mut flags = RdbFlags::empty();
+        flags.set(RdbFlags::ALLOW_DUP, how.contains(ReloadFlags::MERGE));
         self.protect_client(cid);
         let loaded = self.rdb_load(&path, flags);
         self.unprotect_client(cid);

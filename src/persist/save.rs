@@ -19,7 +19,7 @@ use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
 use crate::server::persist::{RdbSaveInfo, SnapshotForm};
 use crate::server::process::temp_file;
-use crate::server::replica::{SLAVE_REQ_RDB_EXCLUDE_DATA, SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS};
+use crate::server::replica::SlaveReq;
 use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
 use crate::store::entry::keyspace::Unsaved;
@@ -128,7 +128,7 @@ impl Server {
     pub(super) fn snapshot_form(&self, rsi: Option<RdbSaveInfo>) -> SnapshotForm {
         SnapshotForm {
             version: self.config.rdb_save_version.of_files(),
-            req: 0,
+            req: SlaveReq::empty(),
             rsi,
             aof_base: false,
         }
@@ -170,7 +170,7 @@ impl Server {
         };
         for (id, db) in self.dbs.iter_mut().enumerate() {
             let keys = &mut db.keys;
-            if keys.is_empty() || form.req & SLAVE_REQ_RDB_EXCLUDE_DATA != 0 {
+            if keys.is_empty() || form.req.contains(SlaveReq::RDB_EXCLUDE_DATA) {
                 continue;
             }
             w.select_db(id as u64)?;
@@ -192,7 +192,7 @@ impl Server {
         w: &mut RdbWriter<W>,
         form: SnapshotForm,
     ) -> io::Result<()> {
-        if form.req & SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS != 0 {
+        if form.req.contains(SlaveReq::RDB_EXCLUDE_FUNCTIONS) {
             return Ok(());
         }
         let libraries = &self.scripts.libraries;

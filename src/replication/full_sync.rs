@@ -16,7 +16,7 @@ use crate::server::Server;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::persist::{ChildKind, RdbTarget, SnapshotForm};
 use crate::server::repl::SyncReason;
-use crate::server::replica::{ReplState, Replica, SLAVE_CAPA_EOF};
+use crate::server::replica::{ReplState, Replica, SlaveCapa, SlaveReq};
 use crate::server_log;
 use crate::wire::replication::backlog::ReaderId;
 use crate::wire::replication::payload::BulkHeader;
@@ -30,10 +30,10 @@ const BULK_CHUNK: usize = 256 * 1024;
 /// What the replicas of one snapshot have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct SnapshotFor {
-    /// What every one of them can do (SLAVE_CAPA_*).
-    capa: u32,
-    /// What every one of them asks for (SLAVE_REQ_*).
-    req: u32,
+    /// What every one of them can do.
+    capa: SlaveCapa,
+    /// What every one of them asks for.
+    req: SlaveReq,
     /// The newest RDB version that every one of them reads.
     reads: u16,
 }
@@ -108,7 +108,7 @@ impl Server {
                         "BGSAVE for SYNC is put off: there were as many as may follow each other at once"
                     );
                 } else if self.config.repl_diskless_sync
-                    && what.capa & SLAVE_CAPA_EOF != 0
+                    && what.capa.contains(SlaveCapa::EOF)
                     && self.config.repl_diskless_sync_delay > 0
                 {
                     // The cron starts it, so that others may arrive and share it.
@@ -155,7 +155,7 @@ impl Server {
             self.replica(*s).is_some_and(|r| {
                 // One that only wants the snapshot has no place in the stream to be shared.
                 r.state == ReplState::WaitBgsaveEnd
-                    && capa & r.capa == r.capa
+                    && capa.contains(r.capa)
                     && req == r.req
                     && (rdb_only || !r.rdb_only)
             })
@@ -224,8 +224,8 @@ impl Server {
         let what = self.snapshot_for(what);
         self.repl.snapshots.pass(self.el.now_ms());
         // A filtered snapshot must not take the place of the file with everything.
-        let target = if (self.config.repl_diskless_sync || what.req != 0)
-            && what.capa & SLAVE_CAPA_EOF != 0
+        let target = if (self.config.repl_diskless_sync || !what.req.is_empty())
+            && what.capa.contains(SlaveCapa::EOF)
         {
             RdbTarget::Sockets
         } else {
@@ -312,7 +312,7 @@ impl Server {
 
     /// Those among them whom one snapshot with these requirements serves, as many as may sync at once: those for whom it is
     /// made come first.
-    fn replicas_waiting_for(&self, req: u32) -> Vec<ClientId> {
+    fn replicas_waiting_for(&self, req: SlaveReq) -> Vec<ClientId> {
         let (mut all, others): (Vec<_>, Vec<_>) = self
             .waiting_replicas()
             .filter(|s| self.replica(*s).is_some_and(|r| r.req == req))

@@ -10,7 +10,7 @@ use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
 use crate::server::repl::{FailoverState, SyncReason};
-use crate::server::replica::{ReplState, Replica, SLAVE_CAPA_EOF, SLAVE_CAPA_PSYNC2};
+use crate::server::replica::{ReplState, Replica, SlaveCapa};
 use crate::server_log;
 use crate::wire::replication::psync::{History, Refusal};
 use crate::wire::resp;
@@ -215,67 +215,76 @@ impl Server {
 
     // SYNC and PSYNC --------------------------------------------------------------------------------------------------
 
-    /// SYNC and PSYNC (syncCommand); `psync` is the id and the offset asked for.
-    pub(crate) fn sync(&mut self, cid: ClientId, args: &Args) {
+    /// SYNC (syncCommand): the whole data set, and the stream behind it.
+    pub(crate) fn sync(&mut self, cid: ClientId) {
+        if self.clients[cid].has(ClientFlags::SLAVE) || self.name_if_it_may_sync(cid).is_none() {
+            return;
+        }
+        self.clients[cid].repl_mut().pre_psync = true;
+        self.full_resync(cid, SyncReason::NoPsync);
+    }
+
+    /// PSYNC (syncCommand): the stream from an offset of a history on, or the whole data set where that cannot be.
+    pub(crate) fn psync(&mut self, cid: ClientId, args: &Args) {
         if self.clients[cid].has(ClientFlags::SLAVE) {
             return;
         }
-        let psync = args.is(0, "psync");
-        if psync && args.len() > 3 && args.is(3, "failover") && !self.accept_failover(cid, args) {
+        if args.len() > 3 && args.is(3, "failover") && !self.accept_failover(cid, args) {
             return;
         }
-        if self.repl.failover.state != FailoverState::None {
-            return self.add_reply_error(cid, "-NOMASTERLINK Can't SYNC while failing over");
-        }
-        if self.repl.master_host.is_some() && !self.repl.link.is_connected() {
-            return self.add_reply_error(
-                cid,
-                "-NOMASTERLINK Can't SYNC while not connected with my master",
+        let Some(name) = self.name_if_it_may_sync(cid) else {
+            return;
+        };
+        let Some(offset) = self.get_long_long_or_reply(cid, args, 2) else {
+            server_log!(
+                Level::Warning,
+                "Replica {} asks for synchronization but with a wrong offset",
+                name
             );
+            return;
+        };
+        let lost = self.repl.lost.take(&name);
+        let Err(why) = self.master_try_partial_resynchronization(cid, &args[1], offset) else {
+            self.stats.sync_partial_ok += 1;
+            return;
+        };
+        if args[1].first() != Some(&b'?') {
+            self.stats.sync_partial_err += 1;
         }
-        // The preamble goes straight to the socket: nothing may wait before it.
-        if self.client_has_pending_replies(cid) {
-            return self.add_reply_error(cid, "SYNC and PSYNC are invalid with pending output");
+        if self.try_resume_full_sync(cid) {
+            return;
         }
-        let name = self.replication_get_slave_name(cid);
-        let capa = self.clients[cid].repl().map_or(0, |r| r.capa);
-        let req = self.clients[cid].repl().map_or(0, |r| r.req);
-        if req != 0 && capa & SLAVE_CAPA_EOF == 0 {
-            return self.add_reply_error(cid, "Filtered replica requires EOF capability");
-        }
-        server_log!(Level::Notice, "Replica {} asks for synchronization", name);
-        if psync {
-            let Some(offset) = self.get_long_long_or_reply(cid, args, 2) else {
-                server_log!(
-                    Level::Warning,
-                    "Replica {} asks for synchronization but with a wrong offset",
-                    name
-                );
-                return;
-            };
-            let lost = self.repl.lost.take(&name);
-            let Err(why) = self.master_try_partial_resynchronization(cid, &args[1], offset) else {
-                self.stats.sync_partial_ok += 1;
-                return;
-            };
-            if args[1].first() != Some(&b'?') {
-                self.stats.sync_partial_err += 1;
+        // What ended its last link is the cause, where the backlog only shows the effect.
+        let reason = match why {
+            SyncReason::FirstSync | SyncReason::BacklogTooShort | SyncReason::ReplidUnknown => {
+                lost.unwrap_or(why)
             }
-            if self.try_resume_full_sync(cid) {
-                return;
-            }
-            // What ended its last link is the cause, where the backlog only shows the effect.
-            let reason = match why {
-                SyncReason::FirstSync | SyncReason::BacklogTooShort | SyncReason::ReplidUnknown => {
-                    lost.unwrap_or(why)
-                }
-                _ => why,
-            };
-            self.full_resync(cid, reason);
+            _ => why,
+        };
+        self.full_resync(cid, reason);
+    }
+
+    /// The name of a client that asks for the stream; none, and an error to it, if it cannot have it.
+    fn name_if_it_may_sync(&mut self, cid: ClientId) -> Option<String> {
+        let refusal = if self.repl.failover.state != FailoverState::None {
+            "-NOMASTERLINK Can't SYNC while failing over"
+        } else if self.repl.master_host.is_some() && !self.repl.link.is_connected() {
+            "-NOMASTERLINK Can't SYNC while not connected with my master"
+        } else if self.client_has_pending_replies(cid) {
+            // The preamble goes straight to the socket: nothing may wait before it.
+            "SYNC and PSYNC are invalid with pending output"
+        } else if self.clients[cid]
+            .repl()
+            .is_some_and(|r| !r.req.is_empty() && !r.capa.contains(SlaveCapa::EOF))
+        {
+            "Filtered replica requires EOF capability"
         } else {
-            self.clients[cid].repl_mut().pre_psync = true;
-            self.full_resync(cid, SyncReason::NoPsync);
-        }
+            let name = self.replication_get_slave_name(cid);
+            server_log!(Level::Notice, "Replica {} asks for synchronization", name);
+            return Some(name);
+        };
+        self.add_reply_error(cid, refusal);
+        None
     }
 
     /// Tries to go on where the replica's history ends (masterTryPartialResynchronization).
@@ -293,7 +302,7 @@ impl Server {
         };
         let psync2 = self.clients[cid]
             .repl()
-            .is_some_and(|r| r.capa & SLAVE_CAPA_PSYNC2 != 0);
+            .is_some_and(|r| r.capa.contains(SlaveCapa::PSYNC2));
         if let Err(why) = history.try_partial(&self.repl.log, asked, offset, psync2) {
             let line = history.log_refusal(why, &name, asked, offset);
             server_log!(Level::Notice, "{}", line);

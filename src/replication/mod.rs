@@ -15,7 +15,7 @@
 //!      └── its first ACK ── (online, no stream yet) ◄── pipe read to its end, child done (rdb_pipe: a diskless sync)
 //! ```
 //!
-//! A master, as its replica sees it ([`replica`], states in `server::repl::ReplicaState`; the steps of the handshake are
+//! A master, as its replica sees it ([`replica`], states in `server::master_link::MasterLink`; the steps of the handshake are
 //! those of `wire::replication::handshake`):
 //!
 //! ```text

@@ -27,12 +27,13 @@ use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
 use crate::base::sys::{self, path_of, strerror};
 use crate::config::value::ReplDisklessLoad;
+use crate::script::function_set::Restore;
 use crate::server::Server;
 use crate::server::clients::networking::PROTO_IOBUF_LEN;
 use crate::server::master_link::{
     History, LinkSocket, MasterLink, PayloadEnd, PayloadTo, Transfer,
 };
-use crate::server::persist::{RDBFLAGS_REPLICATION, RdbLoadInfo};
+use crate::server::persist::{RdbFlags, RdbLoadInfo};
 use crate::server::process::temp_file;
 use crate::server::repl::PartialPayload;
 use crate::server_log;
@@ -434,7 +435,7 @@ impl Server {
         self.flush_old_data();
         self.loading_begins();
         self.repl.loading_payload = Some(temp_path.clone());
-        let loaded = self.rdb_load(&temp_path, RDBFLAGS_REPLICATION);
+        let loaded = self.rdb_load(&temp_path, RdbFlags::REPLICATION);
         self.repl.loading_payload = None;
         let info = match loaded {
             Ok(info) => info,
@@ -710,7 +711,7 @@ impl Server {
 
     /// The master's function libraries take the place of ours.
     fn replace_functions(&mut self, codes: &[Vec<u8>]) -> Result<(), String> {
-        self.functions_restore(codes.iter().map(|c| &c[..]), true, true)
+        self.functions_restore(codes.iter().map(|c| &c[..]), Restore::Flush)
     }
 
     /// The old data set is gone and the new one is not whole: what there is of it is nobody's. The file on the disk is of more

@@ -130,7 +130,7 @@ impl Server {
     /// Goes on with the snapshot of which the replica has the beginning. False: it cannot be done.
     pub(super) fn try_resume_full_sync(&mut self, cid: ClientId) -> bool {
         let r = self.clients[cid].repl_mut();
-        let plain = r.req == 0 && !r.rdb_only && !r.pre_psync;
+        let plain = r.req.is_empty() && !r.rdb_only && !r.pre_psync;
         let Some(want) = r.resume.take().filter(|_| plain) else {
             return false;
         };

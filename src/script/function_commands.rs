@@ -3,7 +3,7 @@
 use crate::base::glob::string_match_len;
 use crate::script::eval::flush_mode;
 use crate::script::flags::{Engine, ScriptFlags};
-use crate::script::function_set::ENGINE_NAME;
+use crate::script::function_set::{CreateFlags, ENGINE_NAME, Restore};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
@@ -57,16 +57,16 @@ pub(crate) fn function_help_command(server: &mut Server, cid: ClientId, args: &A
 /// `FUNCTION LOAD [REPLACE] code`
 pub(crate) fn function_load_command(server: &mut Server, cid: ClientId, args: &Args) {
     let last = args.len() - 1;
-    let mut replace = false;
+    let mut how = CreateFlags::empty();
     for i in 2..last {
         if !args.is(i, "replace") {
             let text = [b"Unknown option given: ", &args[i]].concat();
             return server.add_reply_error_bytes(cid, &text);
         }
-        replace = true;
+        how |= CreateFlags::REPLACE;
     }
-    let unlimited = server.must_obey_client(cid);
-    match server.functions_create(&args[last], replace, unlimited) {
+    how.set(CreateFlags::UNLIMITED, server.must_obey_client(cid));
+    match server.functions_create(&args[last], how) {
         Ok(name) => {
             server.dirty += 1;
             server.add_reply_bulk(cid, &name);
@@ -221,11 +221,11 @@ pub(crate) fn function_dump_command(server: &mut Server, cid: ClientId, _: &Args
 
 /// `FUNCTION RESTORE payload [FLUSH|APPEND|REPLACE]`
 pub(crate) fn function_restore_command(server: &mut Server, cid: ClientId, args: &Args) {
-    let (flush, replace) = match args.len() {
-        3 => (false, false),
-        4 if args.is(3, "append") => (false, false),
-        4 if args.is(3, "replace") => (false, true),
-        4 if args.is(3, "flush") => (true, false),
+    let how = match args.len() {
+        3 => Restore::Append,
+        4 if args.is(3, "append") => Restore::Append,
+        4 if args.is(3, "replace") => Restore::Replace,
+        4 if args.is(3, "flush") => Restore::Flush,
         4 => {
             let text =
                 "Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.";
@@ -241,7 +241,7 @@ pub(crate) fn function_restore_command(server: &mut Server, cid: ClientId, args:
         Ok(codes) => codes,
         Err(problem) => return server.add_reply_error(cid, problem),
     };
-    match server.functions_restore(codes.iter().map(|c| &c[..]), flush, replace) {
+    match server.functions_restore(codes.iter().map(|c| &c[..]), how) {
         Ok(()) => {
             server.dirty += 1;
             server.add_reply_ok(cid);

@@ -9,6 +9,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use bitflags::bitflags;
+
 use crate::base::split_args::sdssplitargs;
 use crate::ds::table::KeyHasher;
 use crate::script::flags::{ScriptFlags, Usage};
@@ -45,6 +47,28 @@ impl Library {
         });
         OVERHEAD + self.name.len() + self.code.len() + functions.sum::<usize>()
     }
+}
+
+bitflags! {
+    /// How a library is loaded.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct CreateFlags: u8 {
+        /// It takes the place of one of its name.
+        const REPLACE = 1 << 0;
+        /// It may take its time: who sent it must be obeyed, or a file has it.
+        const UNLIMITED = 1 << 1;
+    }
+}
+
+/// What becomes of the libraries that are there when others are restored (functionsRestorePolicy).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restore {
+    /// They stay; one of a new one's name is a collision, and nothing is restored.
+    Append,
+    /// They stay but for those of new ones' names.
+    Replace,
+    /// They go.
+    Flush,
 }
 
 /// A set of libraries (functionsLibCtx).

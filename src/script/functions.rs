@@ -5,7 +5,9 @@ use std::rc::Rc;
 use crate::base::clock::ustime;
 use crate::script::eval::NO_MEMORY;
 use crate::script::flags::{Engine, script_flags_to_cmd_flags};
-use crate::script::function_set::{Libraries, Library, Loading, Problem, extract_metadata, shown};
+use crate::script::function_set::{
+    CreateFlags, Libraries, Library, Loading, Problem, Restore, extract_metadata, shown,
+};
 use crate::script::lua::Failure;
 use crate::script::machine::Machine;
 use crate::script::run::Invocation;
@@ -83,17 +85,18 @@ impl Server {
     pub(crate) fn functions_create(
         &mut self,
         code: &[u8],
-        replace: bool,
-        unlimited: bool,
+        how: CreateFlags,
     ) -> Result<Rc<[u8]>, Problem> {
         let (name, _) = extract_metadata(code)?;
-        if !replace && self.scripts.libraries.libraries.contains_key(&name[..]) {
+        if !how.contains(CreateFlags::REPLACE)
+            && self.scripts.libraries.libraries.contains_key(&name[..])
+        {
             return Err(format!("Library '{}' already exists", shown(&name)));
         }
         let (mut machine, generation) = self
             .take_machine(Engine::Functions)
             .ok_or("no memory for a Lua machine")?;
-        let built = self.build_library(&mut machine, code, unlimited);
+        let built = self.build_library(&mut machine, code, how.contains(CreateFlags::UNLIMITED));
         let linked = built.and_then(|library| {
             let old = self.scripts.libraries.unlink(&library.name);
             if let Some(problem) = self.scripts.libraries.collision(&library) {
@@ -122,12 +125,11 @@ impl Server {
         result
     }
 
-    /// Joins libraries given by their code to the server's own, all or none; with `flush` they take the place of all.
+    /// Joins libraries given by their code to the server's own, all or none.
     pub(crate) fn functions_restore<'c>(
         &mut self,
         codes: impl IntoIterator<Item = &'c [u8]>,
-        flush: bool,
-        replace: bool,
+        how: Restore,
     ) -> Result<(), Problem> {
         let (mut machine, generation) = self
             .take_machine(Engine::Functions)
@@ -156,11 +158,11 @@ impl Server {
         }
         let result = match problem {
             Some(problem) => Err((problem, new)),
-            None if flush => {
+            None if how == Restore::Flush => {
                 let old = std::mem::replace(&mut self.scripts.libraries, new);
                 Ok(old.libraries.into_values().collect())
             }
-            None => self.scripts.libraries.join(new, replace),
+            None => self.scripts.libraries.join(new, how == Restore::Replace),
         };
         let result = match result {
             Ok(old) => {

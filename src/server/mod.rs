@@ -2,7 +2,7 @@
 //!
 //! There is no global: everything is reached through `&mut Server`, which the event loop passes to each handler. The struct
 //! has one part per owner; each part's invariants are in its file. Features of floor 5 (commands, replication, persistence,
-//! configuration) are `impl Server` blocks in their own folders; this floor calls their methods by name and imports none of
+//! configuration, scripts) are `impl Server` blocks in their own folders; this floor calls their methods by name and imports none of
 //! their modules. [`process::startup`] is the exception: it puts the house together.
 //!
 //! Whatever may enter the event loop again takes `&mut Server`, so nobody can hold a client or a value across it.
@@ -51,8 +51,8 @@ pub(crate) const CONFIG_MIN_RESERVED_FDS: u64 = 32;
 ///
 /// Its methods stand with what they are about. Floor 4: how clients are served, how a request becomes a command and a command
 /// is propagated, what keys cost and when they go, the process' own life. Floor 5: a method for each thing that a command, a
-/// directive, a file or a link asks for, in `commands`, `config`, `persist`, `replication`. What floor 4 calls of floor 5 is
-/// listed in `hooks`. To find a method: its name is upstream's in snake_case, and `fn <name>` is there once.
+/// directive, a file, a link or a script asks for, in `commands`, `config`, `persist`, `replication`, `script`. What floor 4 calls
+/// of floor 5 is listed in `hooks`. To find a method: its name is upstream's in snake_case.
 pub(crate) struct Server {
     pub el: EventLoop<Server>,
     pub config: Config,

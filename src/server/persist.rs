@@ -3,10 +3,13 @@
 use std::fs::File;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use bitflags::bitflags;
+
 use crate::ae::FileId;
 use crate::base::sys::ChildExit;
 use crate::server::Server;
 use crate::server::keyspace::tracking::Notes;
+use crate::server::replica::SlaveReq;
 use crate::store::entry::Entry;
 use crate::wire::replication::replid::ReplId;
 
@@ -79,8 +82,8 @@ pub(crate) struct Loading {
 pub(crate) struct SnapshotForm {
     /// RDB version.
     pub version: u16,
-    /// Parts that are left out (SLAVE_REQ_*).
-    pub req: u32,
+    /// Parts that are left out.
+    pub req: SlaveReq,
     /// The stream that it is part of; none: it does not say.
     pub rsi: Option<RdbSaveInfo>,
     /// It says that it is the base of an append-only file.
@@ -121,16 +124,35 @@ impl RdbLoadInfo {
     }
 }
 
-/// The base of an append-only file, or its beginning: no key is dropped from it, expired or not (RDBFLAGS_AOF_PREAMBLE).
-pub(crate) const RDBFLAGS_AOF_PREAMBLE: u32 = 1;
-/// For a load: the file came from our master (RDBFLAGS_REPLICATION).
-pub(crate) const RDBFLAGS_REPLICATION: u32 = 1 << 1;
-/// For a load: a key that is there already is replaced; else it is an error (RDBFLAGS_ALLOW_DUP).
-pub(crate) const RDBFLAGS_ALLOW_DUP: u32 = 1 << 2;
-/// For a load: keys that have expired are fed to the backlog as deletions (RDBFLAGS_FEED_REPL).
-pub(crate) const RDBFLAGS_FEED_REPL: u32 = 1 << 3;
-/// For a load: the file stays in the page cache (RDBFLAGS_KEEP_CACHE).
-pub(crate) const RDBFLAGS_KEEP_CACHE: u32 = 1 << 4;
+bitflags! {
+    /// What an RDB file is read for (RDBFLAGS_*).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct RdbFlags: u32 {
+        /// The base of an append-only file, or its beginning: no key is dropped from it, expired or not.
+        const AOF_PREAMBLE = 1 << 0;
+        /// The file came from our master.
+        const REPLICATION = 1 << 1;
+        /// A key that is there already is replaced; else it is an error.
+        const ALLOW_DUP = 1 << 2;
+        /// Keys that have expired are fed to the backlog as deletions.
+        const FEED_REPL = 1 << 3;
+        /// The file stays in the page cache.
+        const KEEP_CACHE = 1 << 4;
+    }
+}
+
+bitflags! {
+    /// What DEBUG RELOAD does besides loading, or leaves out.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct ReloadFlags: u8 {
+        /// The file is the one that is there.
+        const NOSAVE = 1 << 0;
+        /// What is in memory stays.
+        const NOFLUSH = 1 << 1;
+        /// Keys of the file replace those in memory.
+        const MERGE = 1 << 2;
+    }
+}
 
 /// Frees large values in a thread of its own (lazyfree.c, bio.c).
 #[derive(Default)]

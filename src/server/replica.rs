@@ -2,13 +2,15 @@
 
 use std::fs::File;
 
+use bitflags::bitflags;
+
 use crate::server::clients::spill::Spill;
 use crate::server::repl::SyncReason;
 use crate::wire::replication::backlog::ReaderId;
 use crate::wire::replication::capabilities::{RDB_VERSION_UNTOLD, ResumeRequest, SnapshotId};
 use crate::wire::replication::replid::ReplId;
 
-/// A replica as its master sees it (SLAVE_STATE_*), or the link to our own master.
+/// A replica as its master sees it (SLAVE_STATE_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ReplState {
     None,
@@ -34,15 +36,23 @@ impl ReplState {
     }
 }
 
-/// What a replica can do (SLAVE_CAPA_*).
-pub(crate) const SLAVE_CAPA_EOF: u32 = 1;
+bitflags! {
+    /// What a replica can do (SLAVE_CAPA_*).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct SlaveCapa: u32 {
+        /// It finds the end of a snapshot of unknown length.
+        const EOF = 1 << 0;
+        /// It takes a new name for its master's history.
+        const PSYNC2 = 1 << 1;
+    }
 
-pub(crate) const SLAVE_CAPA_PSYNC2: u32 = 2;
-
-/// What a replica asks for (SLAVE_REQ_*).
-pub(crate) const SLAVE_REQ_RDB_EXCLUDE_DATA: u32 = 1;
-
-pub(crate) const SLAVE_REQ_RDB_EXCLUDE_FUNCTIONS: u32 = 2;
+    /// What a replica asks for (SLAVE_REQ_*).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct SlaveReq: u32 {
+        const RDB_EXCLUDE_DATA = 1 << 0;
+        const RDB_EXCLUDE_FUNCTIONS = 1 << 1;
+    }
+}
 
 /// The replication side of a client that is a replica of ours, or about to become one.
 pub(crate) struct Replica {
@@ -92,8 +102,8 @@ pub(crate) struct Replica {
     pub rdb_only: bool,
     pub listening_port: u16,
     pub announced_ip: Vec<u8>,
-    pub capa: u32,
-    pub req: u32,
+    pub capa: SlaveCapa,
+    pub req: SlaveReq,
 }
 
 impl Replica {
@@ -136,8 +146,8 @@ impl Default for Replica {
             rdb_only: false,
             listening_port: 0,
             announced_ip: Vec::new(),
-            capa: 0,
-            req: 0,
+            capa: SlaveCapa::empty(),
+            req: SlaveReq::empty(),
         }
     }
 }

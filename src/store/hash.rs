@@ -307,24 +307,27 @@ impl Hash {
         }
     }
 
-    /// Calls `f` with a random field again and again, until it has enough.
+    /// Calls `f` with `n` random fields, each of which may come again.
     pub(crate) fn random_many(
         &self,
+        n: u64,
         prng: &mut Prng,
-        mut f: impl FnMut(LpValue<'_>, HashValue<'_>) -> bool,
+        mut f: impl FnMut(LpValue<'_>, HashValue<'_>),
     ) {
         if let Hash::Listpack(lp) = self {
             let places: Vec<LpPos> = fields(lp).collect();
-            while !places.is_empty()
-                && pair(lp, places[prng.index(places.len())]).is_some_and(|(k, v)| f(k, v))
-            {
+            for _ in 0..if places.is_empty() { 0 } else { n } {
+                if let Some((k, v)) = pair(lp, places[prng.index(places.len())]) {
+                    f(k, v);
+                }
             }
             return;
         }
-        while let Some((k, v)) = self.random(prng) {
-            if !f(k, v) {
+        for _ in 0..n {
+            let Some((k, v)) = self.random(prng) else {
                 return;
-            }
+            };
+            f(k, v);
         }
     }
 
@@ -521,9 +524,8 @@ mod tests {
                     prop_assert!(sample.iter().all(|(k, v)| model.get(k) == Some(v)));
                 }
                 let mut drawn = 0;
-                hash.random_many(&mut prng, |k, v| {
+                hash.random_many(5, &mut prng, |k, v| {
                     drawn += usize::from(model.get(&k.to_vec()) == Some(&v.value().to_vec()));
-                    drawn < 5
                 });
                 prop_assert_eq!(drawn, if model.is_empty() { 0 } else { 5 });
             }

@@ -2,6 +2,7 @@
 //! clients, replication or files.
 
 pub(crate) mod db;
+#[allow(unsafe_code)]
 pub(crate) mod entry;
 pub(crate) mod evict;
 pub(crate) mod hash;

@@ -375,17 +375,20 @@ impl Set {
         }
     }
 
-    /// Calls `f` with a random member again and again, until it has enough.
-    pub(crate) fn random_many(&self, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>) -> bool) {
+    /// Calls `f` with `n` random members, each of which may come again.
+    pub(crate) fn random_many(&self, n: u64, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>)) {
         if let Set::Listpack(lp) = self {
             let places: Vec<LpPos> = positions(lp).collect();
-            while !places.is_empty() && f(lp.get(places[prng.index(places.len())])) {}
+            for _ in 0..if places.is_empty() { 0 } else { n } {
+                f(lp.get(places[prng.index(places.len())]));
+            }
             return;
         }
-        while let Some(v) = self.random(prng) {
-            if !f(v) {
+        for _ in 0..n {
+            let Some(v) = self.random(prng) else {
                 return;
-            }
+            };
+            f(v);
         }
     }
 

@@ -51,6 +51,24 @@ pub(crate) struct StreamMeta {
     pub entries_added: u64,
 }
 
+/// The beginning or the end of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Edge {
+    First,
+    Last,
+}
+
+impl Edge {
+    /// The id that comes first, from here on; of nothing the highest or lowest possible one.
+    fn of(self, mut entries: StreamIter<'_>) -> StreamId {
+        match (entries.next(), self) {
+            (Some(item), _) => item.id,
+            (None, Edge::First) => StreamId::MAX,
+            (None, Edge::Last) => StreamId::MIN,
+        }
+    }
+}
+
 /// What hangs off the entry.
 #[derive(Default)]
 pub(crate) struct StreamData {
@@ -232,9 +250,7 @@ impl StreamData {
             let whole = match how.strategy {
                 TrimStrategy::MaxLen(max) if length <= max => break,
                 TrimStrategy::MaxLen(max) => length.saturating_sub(live) >= max,
-                TrimStrategy::MinId(min) => {
-                    node::edge_id(lp, false, master_id).unwrap_or_default() < min
-                }
+                TrimStrategy::MinId(min) => node::last_id(lp, master_id).unwrap_or_default() < min,
             };
             if how.limit > 0 && deleted.saturating_add(live) > how.limit {
                 break;
@@ -268,7 +284,7 @@ impl StreamData {
         if self.meta.length == 0 {
             self.meta.first_id = StreamId::MIN;
         } else if deleted > 0 {
-            self.meta.first_id = self.edge_id(true, true);
+            self.meta.first_id = self.edge_id(Edge::First);
         }
         deleted
     }
@@ -317,29 +333,27 @@ impl StreamData {
             if self.meta.length == 0 {
                 self.meta.first_id = StreamId::MIN;
             } else if first_gone {
-                self.meta.first_id = self.edge_id(true, true);
+                self.meta.first_id = self.edge_id(Edge::First);
             }
         }
         deleted
     }
 
-    /// The id of the first or last entry, live ones only or all; of an empty stream the highest or lowest possible one
-    /// (streamGetEdgeID).
-    pub(crate) fn edge_id(&self, first: bool, skip_tombstones: bool) -> StreamId {
-        let mut it = self.range(StreamId::MIN, StreamId::MAX, !first);
-        if !skip_tombstones {
-            it = it.with_tombstones();
-        }
-        match (it.next(), first) {
-            (Some(item), _) => item.id,
-            (None, true) => StreamId::MAX,
-            (None, false) => StreamId::MIN,
-        }
+    /// The id of the first or last live entry; of an empty stream the highest or lowest possible one (streamGetEdgeID).
+    pub(crate) fn edge_id(&self, edge: Edge) -> StreamId {
+        edge.of(self.range(StreamId::MIN, StreamId::MAX, edge == Edge::Last))
+    }
+
+    /// [`StreamData::edge_id`], entries that are deleted and still there included.
+    pub(crate) fn edge_id_with_tombstones(&self, edge: Edge) -> StreamId {
+        edge.of(self
+            .range(StreamId::MIN, StreamId::MAX, edge == Edge::Last)
+            .with_tombstones())
     }
 
     /// The id of the last live entry; 0-0 when there is none (streamLastValidID).
     pub(crate) fn last_valid_id(&self) -> StreamId {
-        self.edge_id(false, true)
+        self.edge_id(Edge::Last)
     }
 
     /// Whether a live entry has this id (streamEntryExists).

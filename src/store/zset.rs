@@ -685,22 +685,21 @@ impl Zset {
         self.range(rank..rank + 1).next()
     }
 
-    /// Calls `f` with a random member again and again, until it has enough.
-    pub(crate) fn random_many(&self, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>, f64) -> bool) {
+    /// Calls `f` with `n` random members, each of which may come again.
+    pub(crate) fn random_many(&self, n: u64, prng: &mut Prng, mut f: impl FnMut(LpValue<'_>, f64)) {
         if let Zset::Listpack(lp) = self {
             let places: Vec<LpPos> = places(lp).collect();
-            while !places.is_empty() {
+            for _ in 0..if places.is_empty() { 0 } else { n } {
                 let p = places[prng.index(places.len())];
-                if !f(lp.get(p), score_at(lp, p)) {
-                    return;
-                }
+                f(lp.get(p), score_at(lp, p));
             }
             return;
         }
-        while let Some((member, score)) = self.random(prng) {
-            if !f(member, score) {
+        for _ in 0..n {
+            let Some((member, score)) = self.random(prng) else {
                 return;
-            }
+            };
+            f(member, score);
         }
     }
 
@@ -1197,11 +1196,8 @@ mod tests {
                     .expect("a number");
             }
             let mut hits = vec![0; size as usize];
-            let mut left = 200 * size;
-            z.random_many(&mut prng, |_, score| {
+            z.random_many(200 * u64::from(size), &mut prng, |_, score| {
                 hits[score as usize] += 1;
-                left -= 1;
-                left > 0
             });
             for _ in 0..200 * size {
                 let (_, score) = z.random(&mut prng).expect("not empty");

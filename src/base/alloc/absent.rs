@@ -2,10 +2,14 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
+/// # Safety
+/// None is asked for: it is unsafe as jemalloc's own is.
 pub(super) unsafe fn nallocx(size: usize, _flags: c_int) -> usize {
     super::class::size_class(size)
 }
 
+/// # Safety
+/// None is asked for: nothing is read or written.
 pub(super) unsafe fn mallctl(
     _name: *const c_char,
     _old: *mut c_void,
@@ -16,6 +20,8 @@ pub(super) unsafe fn mallctl(
     libc::ENOENT
 }
 
+/// # Safety
+/// None is asked for: nothing is read or written.
 pub(super) unsafe fn mallctlnametomib(
     _name: *const c_char,
     _mib: *mut usize,
@@ -24,6 +30,8 @@ pub(super) unsafe fn mallctlnametomib(
     libc::ENOENT
 }
 
+/// # Safety
+/// None is asked for: nothing is called.
 pub(super) unsafe fn malloc_stats_print(
     _write: Option<unsafe extern "C" fn(*mut c_void, *const c_char)>,
     _to: *mut c_void,

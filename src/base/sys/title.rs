@@ -64,17 +64,18 @@ impl TitleArea {
 }
 
 /// Lends the command line's memory, once in the life of a process. The environment moves elsewhere first, so that variables
-/// keep their values. `None`: the kernel does not say where they are, they are another program's, they have been lent before,
+/// keep their values. `None`: the kernel does not say where they are, they are another program's, they have been asked for before,
 /// there is no room but for the last byte, or other threads run, which may be reading the environment.
 ///
 /// To be called after the arguments have been read: `std::env::args` is spoilt by what is written.
 pub(crate) fn title_area() -> Option<TitleArea> {
     static LENT: AtomicBool = AtomicBool::new(false);
-    let (start, end) = argument_area()?;
-    if end - start < 2 || !holds_our_arguments(start, end) || !is_alone() {
+    // Before anybody looks at the area: whoever has it may be writing to it.
+    if LENT.swap(true, Ordering::SeqCst) {
         return None;
     }
-    if LENT.swap(true, Ordering::SeqCst) {
+    let (start, end) = argument_area()?;
+    if end - start < 2 || !holds_our_arguments(start, end) || !is_alone() {
         return None;
     }
     // SAFETY: environ is null or a list of C strings that ends with null, and there is no other thread to look at it now. Each

@@ -6,14 +6,13 @@ use std::ops::Range;
 
 use super::reply::add_reply_member;
 use crate::base::num::{LONG_STR_SIZE, ll2string};
-use crate::commands::change::Collection;
 use crate::ds::listpack::LpValue;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
 use crate::server::execution::block::BlockType;
 use crate::server::execution::blocked::TimeoutUnit;
-use crate::server::keyspace::lookup::{Lookup, Replied};
+use crate::server::keyspace::lookup::{At, Lookup, Replied};
 use crate::server::keyspace::notify::NOTIFY_ZSET;
 use crate::store::zset::Zset;
 
@@ -87,45 +86,44 @@ impl Server {
         let db = self.client_db(cid);
         let limits = self.zset_limits();
         let hash = self.dbs[db].keys.hash(key);
-        let Server { clients, dbs, .. } = &mut *self;
-        let keys = &mut dbs[db].keys;
-        let Some(mut z) = keys
-            .find(hash, key)
-            .and_then(|slot| keys.value_mut::<Zset>(slot))
-        else {
+        let Some(slot) = self.dbs[db].keys.find(hash, key) else {
             return 0;
         };
-        let len = z.len();
-        let n = count.min(len);
-        match shape {
-            Shape::Flat => clients.add_reply_array_len(cid, n * 2),
-            Shape::Pairs => clients.add_reply_array_len(cid, n),
-            Shape::KeyAndOne => {
-                clients.add_reply_array_len(cid, n * 2 + 1);
-                clients.add_reply_bulk(cid, key);
+        let popped = self.change_value(At { db, slot }, |z: &mut Zset, clients| {
+            let len = z.len();
+            let n = count.min(len);
+            match shape {
+                Shape::Flat => clients.add_reply_array_len(cid, n * 2),
+                Shape::Pairs => clients.add_reply_array_len(cid, n),
+                Shape::KeyAndOne => {
+                    clients.add_reply_array_len(cid, n * 2 + 1);
+                    clients.add_reply_bulk(cid, key);
+                }
+                Shape::KeyAndPairs => {
+                    clients.add_reply_array_len(cid, 2);
+                    clients.add_reply_bulk(cid, key);
+                    clients.add_reply_array_len(cid, n);
+                }
             }
-            Shape::KeyAndPairs => {
-                clients.add_reply_array_len(cid, 2);
-                clients.add_reply_bulk(cid, key);
-                clients.add_reply_array_len(cid, n);
-            }
-        }
-        let pairs = matches!(shape, Shape::Pairs | Shape::KeyAndPairs);
-        let reply = |member: LpValue<'_>, score| {
-            if pairs {
-                clients.add_reply_array_len(cid, 2);
-            }
-            add_reply_member(clients, cid, member);
-            clients.add_reply_double(cid, score);
+            let pairs = matches!(shape, Shape::Pairs | Shape::KeyAndPairs);
+            let reply = |member: LpValue<'_>, score| {
+                if pairs {
+                    clients.add_reply_array_len(cid, 2);
+                }
+                add_reply_member(clients, cid, member);
+                clients.add_reply_double(cid, score);
+            };
+            let ranks = match end {
+                End::Min => 0..n,
+                End::Max => len - n..len,
+            };
+            z.for_each_in(ranks.clone(), end == End::Max, reply);
+            z.remove_range(ranks, &limits);
+            n
+        });
+        let Some((n, left)) = popped else {
+            return 0;
         };
-        let ranks = match end {
-            End::Min => 0..n,
-            End::Max => len - n..len,
-        };
-        z.for_each_in(ranks.clone(), end == End::Max, reply);
-        z.remove_range(ranks, &limits);
-        let left = z.left();
-        drop(z);
         self.dirty += n as i64;
         self.notify_keyspace_event(NOTIFY_ZSET, end.event(), key, db);
         self.signal_modified_key(cid, db, key);

@@ -13,7 +13,7 @@ use crate::server::keyspace::notify::NOTIFY_STREAM;
 use crate::store::entry::value::Value;
 use crate::store::entry::{NewValue, Type};
 use crate::store::stream::{
-    IdChoice, NodeLimits, Stream, StreamData, StreamId, Trim, TrimStrategy,
+    Edge, IdChoice, NodeLimits, Stream, StreamData, StreamId, Trim, TrimStrategy,
 };
 
 /// The options of XADD and XTRIM.
@@ -200,7 +200,7 @@ impl Server {
 fn exact_limit(s: &StreamData, how: &Trim) -> TrimStrategy {
     match how.strategy {
         TrimStrategy::MaxLen(_) => TrimStrategy::MaxLen(s.meta.length),
-        TrimStrategy::MinId(_) => TrimStrategy::MinId(s.edge_id(true, false)),
+        TrimStrategy::MinId(_) => TrimStrategy::MinId(s.edge_id_with_tombstones(Edge::First)),
     }
 }
 

@@ -496,7 +496,7 @@ row("acl|whoami", 2, acl::acl_whoami_command).flags(&[Flag::NOSCRIPT, Flag::LOAD
             "1.0.0",
             "Listens for all requests received by the server in real-time.",
         ),
-    row("psync", -3, replication::sync_command)
+    row("psync", -3, replication::psync_command)
         .flags(&[
             Flag::ADMIN,
             Flag::NOSCRIPT,

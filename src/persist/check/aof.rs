@@ -26,6 +26,31 @@ const FIRST_BYTES: u64 = 64 * 1024;
 /// A first word that is longer is neither MULTI nor EXEC.
 const VERB_MAX: usize = 8;
 
+/// How a file begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// With a snapshot.
+    Rdb,
+    /// With commands.
+    Resp,
+}
+
+/// Where a file stands among the parts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Last,
+    BeforeOthers,
+}
+
+impl Place {
+    fn of(number: usize, parts: usize) -> Place {
+        match number == parts {
+            true => Place::Last,
+            false => Place::BeforeOthers,
+        }
+    }
+}
+
 /// The tool has said why it stops; the exit code is 1.
 struct Stop;
 
@@ -234,7 +259,7 @@ impl AofCheck<'_> {
         &mut self,
         r: &mut Input,
         path: &str,
-        last_file: bool,
+        place: Place,
     ) -> Result<Annotation, Stop> {
         self.epos = r.pos;
         let line = match r.line(AOF_ANNOTATION_LINE_MAX_LEN) {
@@ -270,7 +295,7 @@ impl AofCheck<'_> {
             );
             return Err(Stop);
         }
-        if !last_file {
+        if place != Place::Last {
             say!(
                 self,
                 "Failed to truncate AOF {path} to timestamp {to} to offset {} because it is not the last file.",
@@ -290,13 +315,13 @@ impl AofCheck<'_> {
         Ok(Annotation::Newer)
     }
 
-    /// One file (checkSingleAof): `name` is how it is called, `path` where it is, `preamble` that it begins with a snapshot.
+    /// One file (checkSingleAof): `name` is how it is called, `path` where it is.
     fn check_single_aof(
         &mut self,
         name: &str,
         path: &Path,
-        last_file: bool,
-        preamble: bool,
+        place: Place,
+        form: Form,
     ) -> Result<Outcome, Stop> {
         let path_shown = path.display().to_string();
         let mut file = match OpenOptions::new().read(true).write(true).open(path) {
@@ -318,7 +343,7 @@ impl AofCheck<'_> {
             return Ok(Outcome::Empty);
         }
         let mut start = 0;
-        if preamble {
+        if form == Form::Rdb {
             let mut r = RdbReader::new(&file);
             if !check_rdb(self.out, path_shown.as_bytes(), Some(&mut r)) {
                 say!(self, "RDB preamble of AOF file is not sane, aborting.");
@@ -341,13 +366,11 @@ impl AofCheck<'_> {
             }
             let read = match r.peek() {
                 Ok(None) => break,
-                Ok(Some(b'#')) => {
-                    match self.process_annotations(&mut r, &path_shown, last_file)? {
-                        Annotation::Passed => continue,
-                        Annotation::Newer => return Ok(Outcome::TimestampTruncated),
-                        Annotation::Cut => break,
-                    }
-                }
+                Ok(Some(b'#')) => match self.process_annotations(&mut r, &path_shown, place)? {
+                    Annotation::Passed => continue,
+                    Annotation::Newer => return Ok(Outcome::TimestampTruncated),
+                    Annotation::Cut => break,
+                },
                 Ok(Some(b'*')) => self.process_resp(&mut r, &path_shown, &mut multi),
                 Ok(Some(_)) => {
                     say!(self, "AOF {name} format error");
@@ -405,7 +428,7 @@ impl AofCheck<'_> {
             );
             return Err(Stop);
         }
-        if commands == 0 && !preamble && !begins_with_a_command(file, pos, size - nuls) {
+        if commands == 0 && form == Form::Resp && !begins_with_a_command(file, pos, size - nuls) {
             say!(
                 self,
                 "AOF {name} does not begin with a command: it is no append-only file, or its beginning is damaged. Nothing is \
@@ -413,7 +436,7 @@ impl AofCheck<'_> {
             );
             return Err(Stop);
         }
-        if !last_file {
+        if place != Place::Last {
             say!(
                 self,
                 "Failed to truncate AOF {name} because it is not the last file"
@@ -467,10 +490,13 @@ impl AofCheck<'_> {
     }
 
     /// Whether a file begins as a snapshot does (fileIsRDB).
-    fn file_is_rdb(&mut self, path: &Path) -> Result<bool, Stop> {
+    fn form_of_file(&mut self, path: &Path) -> Result<Form, Stop> {
         // A header is eight bytes at least.
         let head = self.head_of(path, 8)?;
-        Ok(head.len() == 8 && head.starts_with(RDB_MAGIC))
+        Ok(match head.len() == 8 && head.starts_with(RDB_MAGIC) {
+            true => Form::Rdb,
+            false => Form::Resp,
+        })
     }
 
     /// Whether a file's first line that is no comment is one of a manifest (fileIsManifest).
@@ -517,14 +543,14 @@ impl AofCheck<'_> {
         if let Some(base) = &m.base {
             done += 1;
             let path = folder.join(path_of(&base.file_name));
-            let preamble = self.file_is_rdb(&path)?;
+            let form = self.form_of_file(&path)?;
             say!(
                 self,
                 "Start to check BASE AOF ({} format).",
-                if preamble { "RDB" } else { "RESP" }
+                if form == Form::Rdb { "RDB" } else { "RESP" }
             );
             let name = shown(&base.file_name);
-            let outcome = self.check_single_aof(&name, &path, done == parts, preamble)?;
+            let outcome = self.check_single_aof(&name, &path, Place::of(done, parts), form)?;
             self.print_style(outcome, &name, "BASE AOF");
         }
         if !m.incr.is_empty() {
@@ -534,7 +560,8 @@ impl AofCheck<'_> {
             done += 1;
             let path = folder.join(path_of(&incr.file_name));
             let name = shown(&incr.file_name);
-            let outcome = self.check_single_aof(&name, &path, done == parts, false)?;
+            let outcome =
+                self.check_single_aof(&name, &path, Place::of(done, parts), Form::Resp)?;
             self.print_style(outcome, &name, "INCR AOF");
         }
         say!(self, "All AOF files and manifest are valid");
@@ -547,10 +574,10 @@ impl AofCheck<'_> {
         if self.file_is_manifest(&path)? {
             return self.check_multi_part_aof(file);
         }
-        let preamble = self.file_is_rdb(&path)?;
+        let form = self.form_of_file(&path)?;
         say!(self, "Start checking Old-Style AOF");
         let name = shown(file);
-        let outcome = self.check_single_aof(&name, &path, true, preamble)?;
+        let outcome = self.check_single_aof(&name, &path, Place::Last, form)?;
         self.print_style(outcome, &name, "AOF");
         Ok(())
     }

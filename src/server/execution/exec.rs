@@ -731,6 +731,22 @@ impl Server {
     /// Counts a command that has run for `us` microseconds, and remembers it where it was slow.
     #[inline(always)]
     fn account(&mut self, cid: ClientId, id: CommandId, flags: CommandFlags, args: &Args, us: u64) {
+        if self.config.latency_monitor_threshold != 0 {
+            self.sample_command_latency(flags, us);
+        }
+        self.count(cid, id, flags, args, us);
+    }
+
+    /// As [`Server::account`], but for the latency monitor: its event of those who have waited is about modules' replies.
+    #[inline(always)]
+    pub(super) fn count(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: CommandFlags,
+        args: &Args,
+        us: u64,
+    ) {
         let stats = self.commands.stats_mut(id);
         stats.calls += 1;
         stats.microseconds += us;
@@ -740,9 +756,6 @@ impl Server {
                 .latency
                 .get_or_insert_default()
                 .record(us.wrapping_mul(1000));
-        }
-        if self.config.latency_monitor_threshold != 0 {
-            self.sample_command_latency(flags, us);
         }
         // A negative threshold switches the log off: as an unsigned number it is out of reach.
         if us >= self.config.slowlog_log_slower_than as u64
@@ -882,14 +895,7 @@ impl Server {
         let end_us = CachedClock::new().unix_us;
         let us = (end_us - start_us).max(0) as u64;
         self.account(cid, id, flags, args, us);
-        if !flags.intersects(CommandFlags::SKIP_MONITOR | CommandFlags::ADMIN)
-            && !self.clients.monitors.is_empty()
-        {
-            self.replication_feed_monitors(cid, args);
-        }
-        if self.tracking.clients() > 0 {
-            self.tracking_after_call(id, flags, args);
-        }
+        self.after_watched_call(cid, id, flags, args);
         let own = self.exec.call.end_nested(outer).unwrap_or_default();
         self.commands.stats_mut(id).failed_calls += u64::from(own.error_reply_sent);
         let target = own.propagation_target(self.dirty > dirty) & allowed;

@@ -459,29 +459,6 @@ impl Server {
 }
 
 impl Server {
-    /// The count of HRANDFIELD and ZRANDMEMBER, and whether `pairs` follows it: then twice as many replies must be countable.
-    /// `None`: an error has been sent.
-    pub(crate) fn random_count_or_reply(
-        &mut self,
-        cid: ClientId,
-        args: &Args,
-        pairs: &str,
-    ) -> Option<(i64, bool)> {
-        let count = self.get_range_long_or_reply(cid, args, 2, -i64::MAX, i64::MAX, None)?;
-        if args.len() > 4 || (args.len() == 4 && !args.is(3, pairs)) {
-            self.add_reply_syntax_error(cid);
-            return None;
-        }
-        let with_pairs = args.len() == 4;
-        if with_pairs && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
-            self.add_reply_error(cid, "value is out of range");
-            return None;
-        }
-        Some((count, with_pairs))
-    }
-}
-
-impl Server {
     /// A key with this expiry (unix ms) would have expired already, and this server is the one to act on it
     /// (checkAlreadyExpired).
     #[inline]

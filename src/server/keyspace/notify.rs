@@ -9,20 +9,20 @@ use crate::server::clients::subscriptions::Kind;
 
 /// One class of events: what it is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct EventClass(u32);
+pub(crate) struct EventClass(NotifyFlags);
 
 /// Commands of any type.
-pub(crate) const NOTIFY_GENERIC: EventClass = EventClass(NotifyFlags::GENERIC as u32);
-pub(crate) const NOTIFY_STRING: EventClass = EventClass(NotifyFlags::STRING as u32);
-pub(crate) const NOTIFY_LIST: EventClass = EventClass(NotifyFlags::LIST as u32);
-pub(crate) const NOTIFY_SET: EventClass = EventClass(NotifyFlags::SET as u32);
-pub(crate) const NOTIFY_HASH: EventClass = EventClass(NotifyFlags::HASH as u32);
-pub(crate) const NOTIFY_ZSET: EventClass = EventClass(NotifyFlags::ZSET as u32);
-pub(crate) const NOTIFY_STREAM: EventClass = EventClass(NotifyFlags::STREAM as u32);
-pub(crate) const NOTIFY_EXPIRED: EventClass = EventClass(NotifyFlags::EXPIRED as u32);
-pub(crate) const NOTIFY_EVICTED: EventClass = EventClass(NotifyFlags::EVICTED as u32);
-pub(crate) const NOTIFY_KEY_MISS: EventClass = EventClass(NotifyFlags::KEY_MISS as u32);
-pub(crate) const NOTIFY_NEW: EventClass = EventClass(NotifyFlags::NEW as u32);
+pub(crate) const NOTIFY_GENERIC: EventClass = EventClass(NotifyFlags::GENERIC);
+pub(crate) const NOTIFY_STRING: EventClass = EventClass(NotifyFlags::STRING);
+pub(crate) const NOTIFY_LIST: EventClass = EventClass(NotifyFlags::LIST);
+pub(crate) const NOTIFY_SET: EventClass = EventClass(NotifyFlags::SET);
+pub(crate) const NOTIFY_HASH: EventClass = EventClass(NotifyFlags::HASH);
+pub(crate) const NOTIFY_ZSET: EventClass = EventClass(NotifyFlags::ZSET);
+pub(crate) const NOTIFY_STREAM: EventClass = EventClass(NotifyFlags::STREAM);
+pub(crate) const NOTIFY_EXPIRED: EventClass = EventClass(NotifyFlags::EXPIRED);
+pub(crate) const NOTIFY_EVICTED: EventClass = EventClass(NotifyFlags::EVICTED);
+pub(crate) const NOTIFY_KEY_MISS: EventClass = EventClass(NotifyFlags::KEY_MISS);
+pub(crate) const NOTIFY_NEW: EventClass = EventClass(NotifyFlags::NEW);
 
 impl Server {
     /// Tells those who asked for this class of events that `event` happened to `key` (notifyKeyspaceEvent). To be called
@@ -35,7 +35,7 @@ impl Server {
         key: &[u8],
         db: usize,
     ) {
-        if self.config.notify_keyspace_events as u32 & class.0 != 0 {
+        if self.config.notify_keyspace_events.intersects(class.0) {
             self.publish_keyspace_event(event, key, db);
         }
     }
@@ -53,11 +53,11 @@ impl Server {
             channel.extend_from_slice(of);
             std::mem::take(&mut channel)
         };
-        if flags & NotifyFlags::KEYSPACE != 0 {
+        if flags.contains(NotifyFlags::KEYSPACE) {
             let channel = name(b"__keyspace@", key);
             self.pubsub_publish_message(&channel, event, Kind::Channel);
         }
-        if flags & NotifyFlags::KEYEVENT != 0 {
+        if flags.contains(NotifyFlags::KEYEVENT) {
             let channel = name(b"__keyevent@", event);
             self.pubsub_publish_message(&channel, key, Kind::Channel);
         }

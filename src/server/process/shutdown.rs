@@ -5,6 +5,7 @@
 
 use crate::base::log::Level;
 use crate::base::sys;
+use crate::config::value::ShutdownFlags;
 use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::clients::flags::ClientId;
@@ -15,16 +16,10 @@ use crate::server::process::supervise::pid_file_path;
 use crate::server::replica::ReplState;
 use crate::server_log;
 
-/// How to shut down (SHUTDOWN_*).
-pub(crate) const SHUTDOWN_SAVE: i32 = 1;
-pub(crate) const SHUTDOWN_NOSAVE: i32 = 2;
-pub(crate) const SHUTDOWN_NOW: i32 = 4;
-pub(crate) const SHUTDOWN_FORCE: i32 = 8;
-
 /// A shutdown that waits for replicas.
 #[derive(Clone, Copy)]
 pub(crate) struct ShutdownState {
-    pub flags: i32,
+    pub flags: ShutdownFlags,
     /// Unix ms at which it stops waiting.
     pub until_ms: i64,
 }
@@ -55,7 +50,7 @@ impl Server {
 
     /// A signal while a data set is being loaded: nothing can be saved (whileBlockedCron).
     pub(crate) fn exit_while_loading(&mut self) {
-        if self.prepare_for_shutdown(SHUTDOWN_NOSAVE) {
+        if self.prepare_for_shutdown(ShutdownFlags::NOSAVE) {
             self.exit(0);
         }
     }
@@ -80,12 +75,12 @@ impl Server {
 
     /// Starts a shutdown. True: the process may exit now. False: it waits for replicas (then `shutdown` is set), or it
     /// failed.
-    pub(crate) fn prepare_for_shutdown(&mut self, flags: i32) -> bool {
+    pub(crate) fn prepare_for_shutdown(&mut self, flags: ShutdownFlags) -> bool {
         if self.shutdown.is_some() {
             return false;
         }
         let flags = if self.loading.is_some() || self.sentinel_mode {
-            (flags & !SHUTDOWN_SAVE) | SHUTDOWN_NOSAVE
+            (flags - ShutdownFlags::SAVE) | ShutdownFlags::NOSAVE
         } else {
             flags
         };
@@ -93,7 +88,7 @@ impl Server {
         self.notify_systemd("STOPPING=1\n");
         let timeout = i64::from(self.config.shutdown_timeout);
         let mut state = ShutdownState { flags, until_ms: 0 };
-        if flags & SHUTDOWN_NOW == 0 && timeout != 0 && !self.is_ready_to_shutdown() {
+        if !flags.contains(ShutdownFlags::NOW) && timeout != 0 && !self.is_ready_to_shutdown() {
             state.until_ms = self
                 .clock
                 .unix_ms
@@ -163,14 +158,14 @@ impl Server {
 
     /// The last steps. True: exit now.
     fn finish_shutdown(&mut self) -> bool {
-        let flags = self.shutdown.map_or(0, |s| s.flags);
+        let flags = self.shutdown.map_or(ShutdownFlags::empty(), |s| s.flags);
         self.log_lagging_replicas();
         self.ldb_kill_forked_sessions();
         let child = self.persist.child.as_ref().map(|c| c.kind);
         if child == Some(ChildKind::Aof) {
             if self.aof.state == AofState::WaitRewrite {
                 // What is in memory is nowhere else yet.
-                if flags & SHUTDOWN_FORCE != 0 {
+                if flags.contains(ShutdownFlags::FORCE) {
                     server_log!(Level::Warning, "Writing initial AOF. Exit anyway.");
                 } else {
                     server_log!(Level::Warning, "Writing initial AOF, can't exit.");
@@ -192,9 +187,9 @@ impl Server {
             self.kill_rdb_child();
         }
         self.finish_append_only_file();
-        let save = flags & SHUTDOWN_SAVE != 0
-            || (!self.config.save.is_empty() && flags & SHUTDOWN_NOSAVE == 0);
-        if save && flags & SHUTDOWN_SAVE == 0 && self.file_is_worth_more() {
+        let save = flags.contains(ShutdownFlags::SAVE)
+            || (!self.config.save.is_empty() && !flags.contains(ShutdownFlags::NOSAVE));
+        if save && !flags.contains(ShutdownFlags::SAVE) && self.file_is_worth_more() {
             server_log!(
                 Level::Warning,
                 "Not saving a final RDB snapshot: the data set was emptied for a full sync that failed. The file on the disk stays \
@@ -207,7 +202,7 @@ impl Server {
             );
             self.notify_systemd("STATUS=Saving the final RDB snapshot\n");
             if !self.rdb_save_to_dbfilename() {
-                if flags & SHUTDOWN_FORCE != 0 {
+                if flags.contains(ShutdownFlags::FORCE) {
                     server_log!(Level::Warning, "Error trying to save the DB. Exit anyway.");
                 } else {
                     server_log!(Level::Warning, "Error trying to save the DB, can't exit.");

@@ -89,7 +89,10 @@ impl ExpireIndex {
         self.chunks.len() * CHUNK * size_of::<Place>()
     }
 
-    /// Appends an entry and tells it its place. Panics when there are 2^32 places, or nearly: an entry has no room for more.
+    /// Appends an entry and tells it its place. Panics when there are 2^32 places, or nearly: an entry has no room for more. The
+    /// process ends then, as it does when there is no memory. Entries and places of so many keys take some 300 GB in one
+    /// database; a command that is refused would not help whoever has come here, since its master, or its file, has that key;
+    /// and a key that expires and has no place would never go.
     pub(super) fn push(&mut self, entry: &mut Entry) {
         if self.len == self.chunks.len() * CHUNK {
             assert!(self.chunks.len() < CHUNKS_MAX, "too many keys that expire");

@@ -3,7 +3,7 @@
 //! Whatever the bytes say, what comes out holds [`super`]'s promises to its callers. Errors are upstream's words for the log.
 
 use super::node::stream_validate_listpack_integrity;
-use super::{Group, Stream, StreamData, StreamId, StreamMeta};
+use super::{Edge, Group, Stream, StreamData, StreamId, StreamMeta};
 use crate::ds::listpack::Listpack;
 use crate::ds::owned::Own;
 
@@ -69,7 +69,7 @@ impl StreamParts {
         self.set_meta(StreamMeta {
             length,
             last_id,
-            first_id: self.0.edge_id(true, true),
+            first_id: self.0.edge_id(Edge::First),
             max_deleted_entry_id: StreamId::MIN,
             entries_added: length,
         })

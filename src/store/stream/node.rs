@@ -310,14 +310,10 @@ pub(super) fn start_of_item(lp: &Listpack, p: LpPos) -> Option<LpPos> {
     Some(at)
 }
 
-/// The id of the first or last entry, deleted ones included (lpGetEdgeStreamID).
-pub(super) fn edge_id(lp: &Listpack, first: bool, master_id: StreamId) -> Option<StreamId> {
+/// The id of the last entry, a deleted one included (lpGetEdgeStreamID).
+pub(super) fn last_id(lp: &Listpack, master_id: StreamId) -> Option<StreamId> {
     let m = Master::of(lp)?;
-    let mut e = if first {
-        m.entries()?
-    } else {
-        lp.iter_from(start_of_item(lp, lp.last()?)?)
-    };
+    let mut e = lp.iter_from(start_of_item(lp, lp.last()?)?);
     ItemHead::read(&mut e, master_id, m.num_fields).map(|h| h.id)
 }
 

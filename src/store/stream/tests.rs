@@ -228,7 +228,7 @@ proptest! {
         ] {
             s.trim(&Trim { strategy, approx: false, limit: 0 });
         }
-        s.edge_id(false, false);
+        s.edge_id_with_tombstones(Edge::Last);
     }
 }
 

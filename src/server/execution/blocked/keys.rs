@@ -15,7 +15,7 @@ use crate::base::long_double::string2ld;
 use crate::base::num::{string2d_range, string2ll};
 use crate::server::Server;
 use crate::server::clients::flags::{ClientFlags, ClientId};
-use crate::server::execution::args::{Args, OwnedArgs};
+use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::block::Waiting;
 use crate::server::execution::block::{Block, BlockType};
 use crate::server::execution::exec::Processed;
@@ -451,21 +451,9 @@ impl Server {
     /// A command that ends without running again (its time is up, or an error unblocks it) is counted, and may be slow
     /// (updateStatsOnUnblock).
     pub(super) fn update_stats_on_unblock(&mut self, cid: ClientId, w: &Waiting, failed: bool) {
-        let stats = self.commands.stats_mut(w.cmd);
-        stats.calls += 1;
-        stats.microseconds += w.duration;
-        stats.failed_calls += u64::from(failed);
-        if self.config.latency_tracking {
-            stats
-                .latency
-                .get_or_insert_default()
-                .record(w.duration.wrapping_mul(1000));
-        }
-        self.stats.num_commands += 1;
-        if w.duration >= self.config.slowlog_log_slower_than as u64 {
-            let args: Args = w.words.as_args();
-            self.slowlog_push_entry_if_needed(cid, &args, w.duration);
-        }
+        self.commands.stats_mut(w.cmd).failed_calls += u64::from(failed);
+        let flags = self.commands.row(w.cmd).flags;
+        self.count(cid, w.cmd, flags, &w.words.as_args(), w.duration);
     }
 
     /// Unblocks those whose time is up (handleBlockedClientsTimeout).
