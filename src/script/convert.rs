@@ -9,6 +9,19 @@ use crate::script::lua::{Kind, MAX_ELEMENTS, MAX_STRING, Stack, Value};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 
+/// What a command has replied to a script.
+pub(crate) struct ScriptReply {
+    first: Vec<u8>,
+    /// None: the first part is all.
+    whole: Option<Vec<u8>>,
+}
+
+impl ScriptReply {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.whole.as_deref().unwrap_or(&self.first)
+    }
+}
+
 /// The line at the start of `reply`, behind its first byte, and what follows it.
 fn line(reply: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(b'\r', reply)?;
@@ -249,6 +262,42 @@ fn c_string(text: &[u8]) -> &[u8] {
 }
 
 impl Server {
+    /// The output of the script client. It comes back by [`Server::give_script_reply`].
+    pub(super) fn take_script_reply(&mut self) -> ScriptReply {
+        let client = self
+            .scripts
+            .client
+            .and_then(|cid| self.clients.get_mut(cid));
+        let Some(c) = client else {
+            return ScriptReply {
+                first: Vec::new(),
+                whole: None,
+            };
+        };
+        let first = std::mem::take(&mut c.out.buf);
+        let whole = (!c.out.list.is_empty()).then(|| {
+            let mut whole = first.clone();
+            for part in &c.out.list {
+                whole.extend_from_slice(part.as_slice());
+            }
+            c.out.list.clear();
+            c.out.list_bytes = 0;
+            whole
+        });
+        ScriptReply { first, whole }
+    }
+
+    pub(super) fn give_script_reply(&mut self, reply: ScriptReply) {
+        if let Some(c) = self
+            .scripts
+            .client
+            .and_then(|cid| self.clients.get_mut(cid))
+        {
+            c.out.buf = reply.first;
+            c.out.buf.clear();
+        }
+    }
+
     /// Replies to `cid` with the value on top of the stack, which is taken. `resp` is what the script has set with
     /// `redis.setresp`.
     pub(super) fn lua_reply_to_redis_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack) {

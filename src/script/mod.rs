@@ -11,7 +11,7 @@
 //! | [`cache`], [`eval`] | scripts by digest; EVAL and SCRIPT |
 //! | [`function_set`], `register`, [`functions`], [`function_commands`] | libraries of functions; FUNCTION and FCALL |
 //! | [`flags`] | what scripts declare, what is true of a run |
-//! | [`verbatim`] | scripts that go to replicas as they are |
+//! | [`verbatim`], [`known`] | scripts that go to replicas as they are |
 //! | [`debugger`] | SCRIPT DEBUG |
 //! | [`state`] | what `Server` keeps of all that |
 
@@ -24,6 +24,7 @@ pub(crate) mod flags;
 pub(crate) mod function_commands;
 pub(crate) mod function_set;
 pub(crate) mod functions;
+pub(crate) mod known;
 mod lexer;
 pub(crate) mod libraries;
 #[allow(unsafe_code)]

@@ -15,7 +15,7 @@ use crate::script::api;
 use crate::script::flags::{Engine, RunFlags, ScriptFlags, Usage};
 use crate::script::lua::{Failure, Kept, Verdict};
 use crate::script::machine::Machine;
-use crate::script::state::{Run, ScriptReply, SlowRun};
+use crate::script::state::{Run, SlowRun};
 use crate::server::Server;
 use crate::server::clients::client::PROTO_REPLY_CHUNK_BYTES;
 use crate::server::clients::flags::{ClientFlags, ClientId};
@@ -413,42 +413,6 @@ impl Server {
         self.count_error_of_script(text);
         if let Some(id) = id {
             self.commands.stats_mut(id).rejected_calls += 1;
-        }
-    }
-
-    /// The output of the script client. It comes back by [`Server::give_script_reply`].
-    pub(super) fn take_script_reply(&mut self) -> ScriptReply {
-        let client = self
-            .scripts
-            .client
-            .and_then(|cid| self.clients.get_mut(cid));
-        let Some(c) = client else {
-            return ScriptReply {
-                first: Vec::new(),
-                whole: None,
-            };
-        };
-        let first = std::mem::take(&mut c.out.buf);
-        let whole = (!c.out.list.is_empty()).then(|| {
-            let mut whole = first.clone();
-            for part in &c.out.list {
-                whole.extend_from_slice(part.as_slice());
-            }
-            c.out.list.clear();
-            c.out.list_bytes = 0;
-            whole
-        });
-        ScriptReply { first, whole }
-    }
-
-    pub(super) fn give_script_reply(&mut self, reply: ScriptReply) {
-        if let Some(c) = self
-            .scripts
-            .client
-            .and_then(|cid| self.clients.get_mut(cid))
-        {
-            c.out.buf = reply.first;
-            c.out.buf.clear();
         }
     }
 

@@ -6,12 +6,13 @@
 use std::rc::Rc;
 
 use crate::script::cache::ScriptCache;
+use crate::script::convert::ScriptReply;
 use crate::script::debugger::session::Session;
 use crate::script::flags::{Engine, RunFlags};
 use crate::script::function_set::{Libraries, Loading};
+use crate::script::known::ReplicationScriptCache;
 use crate::script::libraries::LibraryState;
 use crate::script::machine::Machine;
-use crate::script::verbatim::ReplicationScriptCache;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::command::CommandId;
@@ -39,19 +40,6 @@ pub(crate) struct Run {
 pub(crate) struct SlowRun {
     pub name: Rc<[u8]>,
     pub slowest: Option<(CommandId, u64)>,
-}
-
-/// What a command has replied to a script.
-pub(crate) struct ScriptReply {
-    pub(super) first: Vec<u8>,
-    /// None: the first part is all.
-    pub(super) whole: Option<Vec<u8>>,
-}
-
-impl ScriptReply {
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.whole.as_deref().unwrap_or(&self.first)
-    }
 }
 
 /// Where an engine's machine stands while it does not run.

@@ -12,59 +12,18 @@
 //! - What a master or a file has as EVAL or EVALSHA runs so whatever is configured here.
 //! - A script that declares itself read-only, or asks for it with `redis.replicate_commands()` before it writes, replicates its effects;
 //!   functions always do.
-//!
-//! Invariant: each digest in the index is in the queue once, and the other way round.
-
-use std::collections::{HashSet, VecDeque};
 
 use crate::config::value::ScriptReplication;
-use crate::ds::table::KeyHasher;
-use crate::script::cache::{Sha, as_sha};
+use crate::script::cache::as_sha;
 use crate::script::flags::{Engine, RunFlags};
 use crate::script::run::Invocation;
 use crate::server::Server;
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::command::CommandId;
 
-/// Digests that are remembered; the oldest goes first.
-const REPLICATION_SCRIPT_CACHE_SIZE: usize = 10_000;
-
 /// The error of a write that may be another one elsewhere.
 pub(super) const RANDOM_BEFORE_WRITE: &str = "Write commands not allowed after non deterministic commands. Call \
      redis.replicate_commands() at the start of your script in order to switch to single commands replication mode.";
-
-/// The digests that all replicas and the append-only file know.
-#[derive(Default)]
-pub(crate) struct ReplicationScriptCache {
-    known: HashSet<Sha, KeyHasher>,
-    fifo: VecDeque<Sha>,
-}
-
-impl ReplicationScriptCache {
-    /// Nobody is sure to know any (replicationScriptCacheFlush).
-    pub(crate) fn flush(&mut self) {
-        self.known.clear();
-        self.fifo.clear();
-    }
-
-    /// All of them know it from now on (replicationScriptCacheAdd).
-    fn add(&mut self, sha: Sha) {
-        if !self.known.insert(sha) {
-            return;
-        }
-        if self.fifo.len() == REPLICATION_SCRIPT_CACHE_SIZE
-            && let Some(oldest) = self.fifo.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        self.fifo.push_back(sha);
-    }
-
-    /// (replicationScriptCacheExists)
-    fn exists(&self, sha: &Sha) -> bool {
-        self.known.contains(sha)
-    }
-}
 
 /// A command's results are not the same everywhere.
 fn is_random(tips: &[&str]) -> bool {
@@ -210,20 +169,6 @@ fn sorted_reply(reply: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_oldest_digest_goes_first() {
-        let sha = |n: usize| as_sha(format!("{n:040}").as_bytes()).expect("a digest");
-        let mut known = ReplicationScriptCache::default();
-        for n in 0..=REPLICATION_SCRIPT_CACHE_SIZE {
-            known.add(sha(n));
-            known.add(sha(n));
-        }
-        assert!(!known.exists(&sha(0)) && known.exists(&sha(1)));
-        assert_eq!(known.fifo.len(), REPLICATION_SCRIPT_CACHE_SIZE);
-        known.flush();
-        assert!(!known.exists(&sha(1)) && known.fifo.is_empty());
-    }
 
     #[test]
     fn arrays_of_strings_are_sorted() {

@@ -67,7 +67,7 @@ impl Session {
     }
 
     /// What the session has ended its script with, if it has: the text of an error.
-    pub(in crate::script) fn take_end(&mut self) -> Option<&'static str> {
+    pub(crate) fn take_end(&mut self) -> Option<&'static str> {
         self.end.take()
     }
 
