@@ -7,8 +7,12 @@
 
 use std::collections::VecDeque;
 
+use crate::acl::rules::{RuleContext, merge_selector_arguments};
+use crate::acl::user::User;
+use crate::base::split_args::sdssplitargs;
 use crate::config::fields::Config;
 use crate::ds::listpack::{Listpack, LpValue, validate_integrity};
+use crate::server::process::startup::command_table;
 use crate::store::entry::Entry;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry, rdb_save_object, rdb_save_object_type};
 use crate::store::rewrite::rewrite_object;
@@ -33,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("aof_stream", aof_stream),
     ("listpack", listpack),
     ("handshake", handshake),
+    ("acl_rules", acl_rules),
 ];
 
 // Requests ------------------------------------------------------------------------------------------------------------
@@ -90,6 +95,43 @@ pub fn resp(bytes: &[u8]) {
         ..limits
     };
     assert_eq!(requests(&again, again.len().max(1), &limits).0, whole.0);
+}
+
+// Users ---------------------------------------------------------------------------------------------------------------
+
+/// Rules, a line each, either make a user that can be written down and read again, or say why not.
+pub fn acl_rules(bytes: &[u8]) {
+    acl_round_trip(bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec));
+}
+
+/// A user of those of the rules that can be.
+pub(crate) fn acl_user(rules: impl Iterator<Item = Vec<u8>>) -> User {
+    let commands = command_table();
+    let context = RuleContext {
+        commands: &commands,
+        all_channels: false,
+        databases: 16,
+    };
+    let words: Vec<Vec<u8>> = rules.collect();
+    let mut user = User::new(b"u", false);
+    for rule in merge_selector_arguments(words.iter().map(|w| &w[..])).unwrap_or_default() {
+        let before = user.clone();
+        if user.set(&rule, &context).is_err() {
+            assert_eq!(user, before);
+        }
+    }
+    user
+}
+
+/// What is written down of a user makes the same user again: from the ACL file, and from a configuration file.
+pub(crate) fn acl_round_trip(rules: impl Iterator<Item = Vec<u8>>) {
+    let user = acl_user(rules);
+    let line = user.line();
+    assert!(!line.contains(&b'\n') && !line.contains(&0));
+    let of_file = line.split(|b| *b == b' ').skip(2).map(<[u8]>::to_vec);
+    assert_eq!(acl_user(of_file), user);
+    let config = sdssplitargs(&user.config_line()).expect("quotes that are closed");
+    assert_eq!(acl_user(config.into_iter().skip(2)), user);
 }
 
 // Snapshots -----------------------------------------------------------------------------------------------------------
@@ -348,6 +390,10 @@ mod tests {
                 lp.append(&[b'y'; 5000]);
                 vec![lp.bytes().to_vec(), Listpack::new().bytes().to_vec()]
             }
+            "acl_rules" => owned(&[
+                b"on\n>foo\n~a*\n%R~b\n&c\n+@all\n-@dangerous\n+config|get\n+select|0\n(+get ~x* db=1,2)\n(~\"y)\" -get)\nresetdbs",
+                b"allkeys\nallchannels\n+get\n-get\nclearselectors\n#2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+            ]),
             _ => owned(&[
                 b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC 0123456789abcdef0123456789abcdef01234567 12\r\n$1000\r\n",
                 b"+PONG\r\n+OK\r\n+OK\r\n+CONTINUE 0123456789abcdef0123456789abcdef01234567\r\n",

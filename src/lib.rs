@@ -10,7 +10,7 @@
 //! | 2 | [`wire`]: RESP, RDB, the append-only file's format, what replication says |
 //! | 3 | [`store`]: entries and databases; also `config::fields` and `config::value`, which hold values and know nobody |
 //! | 4 | [`server`]: the one `Server`, its clients, execution, what all commands owe the keys, the process |
-//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`] |
+//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`], [`acl`] |
 //!
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
 //! (`server::process::startup`).
@@ -42,6 +42,7 @@
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn, unreachable_pub)]
 
+mod acl;
 mod ae;
 mod base;
 mod commands;

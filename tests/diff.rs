@@ -3,6 +3,7 @@
 mod support;
 
 mod diff {
+    mod acl;
     mod fragments;
     mod generator;
     mod known;

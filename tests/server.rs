@@ -1,9 +1,11 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, sorted sets, the debugger of scripts, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other.
+//! hashes, sorted sets, the debugger of scripts, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other, users.
 
 mod support;
 
 mod server {
+    mod acl;
+    mod acl_files;
     mod aof_load;
     mod client_buffers;
     mod client_eviction;

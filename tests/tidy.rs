@@ -34,6 +34,12 @@ const LOWER: &[(&str, u8)] = &[
     ("script::function_set", 4),
     ("script::machine", 4),
     ("script::state", 4),
+    // What a client and the server keep of users.
+    ("acl::user", 4),
+    ("acl::state", 4),
+    ("acl::log", 4),
+    ("acl::rules", 4),
+    ("acl::describe", 4),
 ];
 
 /// Everything else under `src`.

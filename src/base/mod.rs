@@ -14,6 +14,7 @@ pub(crate) mod long_double;
 pub(crate) mod lzf;
 pub(crate) mod num;
 pub(crate) mod random;
+pub(crate) mod replace_file;
 pub(crate) mod split_args;
 pub(crate) mod strtod;
 #[allow(unsafe_code)]

@@ -1,9 +1,11 @@
 //! CLIENT and its subcommands (clientCommand of networking.c).
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
+use crate::acl::user::User;
 use crate::base::num::string2ll;
-use crate::commands::connection::{BAD_CLIENT_NAME, DEFAULT_USER, validate_client_attr};
+use crate::commands::connection::{BAD_CLIENT_NAME, validate_client_attr};
 use crate::server::Server;
 use crate::server::clients::client::ClientType;
 use crate::server::clients::flags::{ClientFlags, ClientId};
@@ -390,8 +392,7 @@ struct KillFilter<'a> {
     laddr: Option<&'a [u8]>,
     kind: Option<ClientType>,
     id: Option<u64>,
-    /// Clients of the one user there is; the master's link has none.
-    user: bool,
+    user: Option<Rc<User>>,
     skip_me: bool,
 }
 
@@ -404,7 +405,7 @@ impl KillFilter<'_> {
         !(self.skip_me && cid == me)
             && self.kind.is_none_or(|k| c.client_type() == k)
             && self.id.is_none_or(|id| c.id == id)
-            && !(self.user && c.has(ClientFlags::MASTER))
+            && self.user.as_ref().is_none_or(|user| c.is_user(user))
             && self
                 .addr
                 .is_none_or(|a| server.client_peer(cid).as_bytes() == a)
@@ -445,11 +446,11 @@ pub(crate) fn client_kill_command(server: &mut Server, cid: ClientId, args: &Arg
         } else if args.is(i, "laddr") {
             filter.laddr = Some(value);
         } else if args.is(i, "user") {
-            if value != DEFAULT_USER.as_bytes() {
+            filter.user = server.acl.get(value).cloned();
+            if filter.user.is_none() {
                 let text = [b"No such user '", value, b"'"].concat();
                 return server.add_reply_error_bytes(cid, &text);
             }
-            filter.user = true;
         } else if args.is(i, "skipme") && value.eq_ignore_ascii_case(b"yes") {
             filter.skip_me = true;
         } else if args.is(i, "skipme") && value.eq_ignore_ascii_case(b"no") {

@@ -54,10 +54,9 @@ pub(crate) fn rewrite_config_or_reply(server: &mut Server, cid: ClientId, force_
         server.add_reply_error(cid, "The server is running without a config file");
         return;
     };
-    // A `user` line that was accepted says no more than `requirepass`, and would contradict it once that changes.
     let users = ExtraLines {
         option: "user".into(),
-        lines: Vec::new(),
+        lines: server.acl_config_lines(),
     };
     match rewrite_config(&server.config, path, force_all, &[users]) {
         Ok(()) => {

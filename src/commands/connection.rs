@@ -1,16 +1,11 @@
 //! PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET: what a client says about its own connection (parts of server.c, acl.c and
 //! networking.c).
-//!
-//! There is one user, `default`, whose password is `requirepass`; whoever adds users replaces
-//! [`Server::acl_authenticate_user`] and [`Server::client_set_default_auth`].
 
+use crate::acl::user::DEFAULT_USER;
 use crate::base::num::string2ll;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::{REDIS_VERSION, Server};
-
-/// The only user.
-pub(crate) const DEFAULT_USER: &str = "default";
 
 /// Why a client's name is refused.
 pub(crate) const BAD_CLIENT_NAME: &str =
@@ -70,50 +65,7 @@ pub(crate) fn select_command(server: &mut Server, cid: ClientId, args: &Args) {
     server.clients.add_reply_ok(cid);
 }
 
-/// Compares in a time that depends on the length of `given` only.
-fn time_independent_eq(secret: &[u8], given: &[u8]) -> bool {
-    let mut diff = u8::from(secret.len() != given.len());
-    for (i, b) in given.iter().enumerate() {
-        let s = match secret.len() {
-            0 => 0,
-            n => secret[i % n],
-        };
-        diff |= b ^ s;
-    }
-    std::hint::black_box(diff) == 0
-}
-
 impl Server {
-    /// Checks name and password; a client that passes is authenticated (ACLAuthenticateUser). False: nothing has changed,
-    /// and the failure is counted.
-    pub(crate) fn acl_authenticate_user(
-        &mut self,
-        cid: ClientId,
-        user: &[u8],
-        password: &[u8],
-    ) -> bool {
-        let right = match &self.config.requirepass {
-            None => true,
-            Some(secret) => time_independent_eq(secret, password),
-        };
-        if user != DEFAULT_USER.as_bytes() || !right {
-            self.stats.acl_access_denied_auth += 1;
-            return false;
-        }
-        if let Some(c) = self.clients.get_mut(cid) {
-            c.authenticated = true;
-        }
-        true
-    }
-
-    /// Gives a client the rights of a new connection (clientSetDefaultAuth).
-    pub(crate) fn client_set_default_auth(&mut self, cid: ClientId) {
-        let open = self.config.requirepass.is_none();
-        if let Some(c) = self.clients.get_mut(cid) {
-            c.authenticated = open;
-        }
-    }
-
     /// Brings a normal connection back to the state of a new one; its library's name stays (clearClientConnectionState).
     fn clear_client_connection_state(&mut self, cid: ClientId) {
         self.client_set_default_auth(cid);
@@ -155,19 +107,19 @@ pub(crate) fn auth_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
     server.redact_client_command_argument(cid, 1);
     let (user, password) = if args.len() == 2 {
-        if server.config.requirepass.is_none() {
+        if server.acl.default_user().nopass {
             return server.add_reply_error(
                 cid,
                 "AUTH <password> called without any password configured for the default user. Are you sure your \
                  configuration is correct?",
             );
         }
-        (DEFAULT_USER.as_bytes(), &args[1])
+        (DEFAULT_USER, &args[1])
     } else {
         server.redact_client_command_argument(cid, 2);
         (&args[1], &args[2])
     };
-    if server.acl_authenticate_user(cid, user, password) {
+    if server.acl_authenticate_user(cid, user, password, &args[0]) {
         server.clients.add_reply_ok(cid);
     } else {
         server.add_reply_error(cid, WRONGPASS);
@@ -212,7 +164,7 @@ pub(crate) fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
         }
     }
     if let Some((user, password)) = credentials
-        && !server.acl_authenticate_user(cid, user, password)
+        && !server.acl_authenticate_user(cid, user, password, &args[0])
     {
         return server.add_reply_error(cid, WRONGPASS);
     }
@@ -277,19 +229,4 @@ pub(crate) fn reset_command(server: &mut Server, cid: ClientId, _args: &Args) {
     server.clear_client_connection_state(cid);
     server.refresh_shortcuts(cid);
     server.clients.add_reply_status(cid, "RESET");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::time_independent_eq;
-
-    #[test]
-    fn passwords_are_compared_whole() {
-        assert!(time_independent_eq(b"", b""));
-        assert!(time_independent_eq(b"secret", b"secret"));
-        for bad in [&b""[..], b"s", b"secreT", b"secretsecret", b"xecret"] {
-            assert!(!time_independent_eq(b"secret", bad));
-        }
-        assert!(!time_independent_eq(b"", b"x"));
-    }
 }

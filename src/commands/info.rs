@@ -593,10 +593,12 @@ impl Server {
             "instantaneous_eventloop_duration_usec",
             s.loop_duration.get(),
         );
-        i.field("acl_access_denied_auth", s.acl_access_denied_auth);
-        i.field("acl_access_denied_cmd", 0);
-        i.field("acl_access_denied_key", 0);
-        i.field("acl_access_denied_channel", 0);
+        let denied = &self.acl.denied;
+        i.field("acl_access_denied_auth", denied.auth);
+        i.field("acl_access_denied_cmd", denied.cmd);
+        i.field("acl_access_denied_key", denied.key);
+        i.field("acl_access_denied_channel", denied.channel);
+        i.field("acl_access_denied_db", denied.db);
     }
 
     fn info_replication(&self, i: &mut Info) {

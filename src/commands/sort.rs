@@ -261,12 +261,21 @@ impl Server {
                 } else if cluster {
                     self.add_reply_error(cid, "BY option of SORT denied in Cluster mode.");
                     return None;
+                } else if !self.acl_has_unrestricted_key_access(cid, args) {
+                    let text = "BY option of SORT denied due to insufficient ACL permissions.";
+                    self.add_reply_error(cid, text);
+                    return None;
                 }
                 o.by = Some(pattern);
                 i += 1;
             } else if is("get") && following >= 1 {
                 if cluster {
                     self.add_reply_error(cid, "GET option of SORT denied in Cluster mode.");
+                    return None;
+                }
+                if !self.acl_has_unrestricted_key_access(cid, args) {
+                    let text = "GET option of SORT denied due to insufficient ACL permissions.";
+                    self.add_reply_error(cid, text);
                     return None;
                 }
                 o.get.push(Pattern::parse(&args[i + 1]));

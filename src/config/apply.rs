@@ -35,7 +35,7 @@ impl Apply {
             Apply::Maxmemory => server.update_maxmemory(),
             Apply::MaxmemoryClients => server.apply_client_max_memory_usage(),
             Apply::Maxclients => update_maxclients(server)?,
-            Apply::RequirePass => server.update_default_user_password(),
+            Apply::RequirePass => server.acl_update_default_user_password(),
             Apply::AppendOnly => server.update_append_only()?,
             Apply::AppendFsync => server.update_append_fsync(),
             Apply::ProcTitle => server.set_proc_title(None),

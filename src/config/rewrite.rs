@@ -8,18 +8,17 @@
 //! user), the file is written in place: all bytes over the old ones first, then cut, so that at no time it is empty. A
 //! symbolic link stays one, and the file keeps its permissions; upstream replaces the link and sets 0644.
 
-use std::ffi::OsString;
+use std::cell::Cell;
 use std::fs::{self, File};
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use super::fields::Config;
 use super::rewrite_lines::{RewriteState, format_memory, trim};
 use super::row::{Kind, NumberForm, Row, RowFlags, bool_name, enum_names};
 use super::{TABLE, lookup, strerror};
 use crate::base::log::Level;
+use crate::base::replace_file::{Step, replace_file};
 use crate::base::split_args::{sdscatrepr, sdssplitargs};
 use crate::server_log;
 
@@ -31,8 +30,6 @@ const FILE_ONLY: [&[u8]; 5] = [
     b"loadmodule",
     b"sentinel",
 ];
-/// Tries to find an unused name for the new file.
-const TEMP_NAME_TRIES: usize = 16;
 
 /// New lines of a directive that the table does not have: `user`, `loadmodule`, `sentinel monitor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,11 +166,23 @@ pub(crate) fn rewrite_config(
         Err(error) => return Err(error),
     };
     let content = rewrite_config_text(config, old.as_deref().unwrap_or_default(), force_all, extra);
-    match (replace_file(path, &content), &old) {
-        (Ok(()), _) => crate::base::sys::fsync_file_dir(path).inspect_err(|e| {
-            warn(&format!("Could not sync config file dir ({})", strerror(e)));
-        })?,
-        (Err(error), Some(old)) if folder_forbids(&error) => {
+    // The folder may stand in the way before the new file is in place; once it is there, it stays.
+    let in_place = Cell::new(false);
+    let told = |step: Step, error: &io::Error| {
+        in_place.set(step == Step::SyncFolder);
+        let what = match step {
+            Step::Create => "Could not create tmp config file",
+            Step::Write => "Failed to write tmp config file",
+            Step::Permit => "Could not chmod config file",
+            Step::Sync => "Could not sync tmp config file to disk",
+            Step::Rename => "Could not rename tmp config file",
+            Step::SyncFolder => "Could not sync config file dir",
+        };
+        warn(&format!("{what} ({})", strerror(error)));
+    };
+    match (replace_file(path, &content, told), &old) {
+        (Ok(()), _) => {}
+        (Err(error), Some(old)) if !in_place.get() && folder_forbids(&error) => {
             let reason = strerror(&error);
             warn(&format!(
                 "Could not replace the config file ({reason}), writing it in place"
@@ -203,68 +212,6 @@ fn folder_forbids(error: &io::Error) -> bool {
 
 fn warn(text: &str) {
     server_log!(Level::Warning, "{text}");
-}
-
-/// Writes a new file beside the old one, syncs it and renames it over the old one. A crash leaves the old file or the new
-/// one; only once the folder is synced it is surely the new one.
-fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let old = fs::metadata(path).ok();
-    let (temp, mut file) = create_temp_file(path, old.is_some()).inspect_err(|e| {
-        warn(&format!(
-            "Could not create tmp config file ({})",
-            strerror(e)
-        ));
-    })?;
-    let written = write_and_rename(&mut file, &temp, path, old.as_ref(), content);
-    if written.is_err() {
-        // The error to report is the first one.
-        let _ = fs::remove_file(&temp);
-    }
-    written
-}
-
-fn write_and_rename(
-    file: &mut File,
-    temp: &Path,
-    path: &Path,
-    old: Option<&fs::Metadata>,
-    content: &[u8],
-) -> io::Result<()> {
-    let told = |text: &'static str| move |e: &io::Error| warn(&format!("{text} ({})", strerror(e)));
-    file.write_all(content)
-        .inspect_err(told("Failed to write tmp config file"))?;
-    if let Some(old) = old {
-        // The owner can only be kept by root; without it the permissions still hold.
-        let _ = fchown(&*file, Some(old.uid()), Some(old.gid()));
-        file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))
-            .inspect_err(told("Could not chmod config file"))?;
-    }
-    file.sync_all()
-        .inspect_err(told("Could not sync tmp config file to disk"))?;
-    fs::rename(temp, path).inspect_err(told("Could not rename tmp config file"))
-}
-
-/// A new file with an unused name beside `path`. Where there is an old file, nobody else may read the new one until it has
-/// the old one's permissions; else it has those of any new file.
-fn create_temp_file(path: &Path, has_old: bool) -> io::Result<(PathBuf, File)> {
-    let mode = if has_old { 0o600 } else { 0o644 };
-    let mut result = Err(ErrorKind::AlreadyExists.into());
-    for _ in 0..TEMP_NAME_TRIES {
-        let random = RandomState::new().build_hasher().finish() & 0xff_ffff;
-        let mut temp: OsString = path.into();
-        temp.push(format!(".{random:06x}"));
-        match File::options()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temp)
-        {
-            Ok(file) => return Ok((temp.into(), file)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => result = Err(error),
-            Err(error) => return Err(error),
-        }
-    }
-    result
 }
 
 /// Writes the content over the old one and cuts the rest. Until the cut, empty lines fill the place of a longer old
@@ -300,6 +247,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::path::PathBuf;
 
     fn set(config: &mut Config, name: &str, value: &str) {
         let row = lookup(name.as_bytes()).expect("a directive");

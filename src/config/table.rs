@@ -14,7 +14,7 @@ use super::valid::{
     is_valid_shutdown_on_sig_flags,
 };
 use super::value::{
-    ACL, AclPubsubDefault, AppendFsync, CLUSTER, ClusterEndpointType, LogLevel, MaxmemoryPolicy,
+    AclPubsubDefault, AppendFsync, CLUSTER, ClusterEndpointType, LogLevel, MaxmemoryPolicy,
     OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
     ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication, ShutdownFlags, Supervised,
     SyslogFacility, TLS, TlsAuthClients,
@@ -611,19 +611,17 @@ pub(crate) static TABLE: &[Row] = &[
         opt_bytes!(requirepass),
     )
     .apply(Apply::RequirePass),
-    row("aclfile", RowFlags::IMMUTABLE, text!(aclfile)).refused(ACL),
+    row("aclfile", RowFlags::IMMUTABLE, text!(aclfile)),
     row(
         "acl-pubsub-default",
         RowFlags::MODIFIABLE,
         choice!(acl_pubsub_default, AclPubsubDefault),
-    )
-    .accepted(),
+    ),
     row(
         "acllog-max-len",
         RowFlags::MODIFIABLE,
         number!(acllog_max_len, Integer, 0, isize::MAX),
-    )
-    .accepted(),
+    ),
     // Limits.
     row(
         "client-output-buffer-limit",

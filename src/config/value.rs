@@ -9,7 +9,6 @@ use crate::base::log::Level;
 use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
 
 /// Features that are not built, as error texts name them.
-pub(crate) const ACL: &str = "access control lists";
 pub(crate) const CLUSTER: &str = "cluster mode";
 pub(crate) const MODULES: &str = "modules";
 pub(crate) const TLS: &str = "TLS";

@@ -319,9 +319,12 @@ impl Server {
         match self.config.sanitize_dump_payload {
             SanitizeDumpPayload::Yes => true,
             SanitizeDumpPayload::No => false,
-            SanitizeDumpPayload::Clients => client
-                .and_then(|c| self.clients.get(c))
-                .is_some_and(|c| !c.has(ClientFlags::MASTER)),
+            SanitizeDumpPayload::Clients => {
+                client.and_then(|c| self.clients.get(c)).is_some_and(|c| {
+                    let trusted = c.user.as_ref().is_some_and(|u| u.skip_sanitize_payload);
+                    !trusted && !c.has(ClientFlags::MASTER)
+                })
+            }
         }
     }
 

@@ -105,6 +105,8 @@ fn raise_error(call: &mut Call<Server>, text: &str) -> Raise {
     Raise::Top
 }
 
+/// Bytes that a command's arguments may have together; spans could tell twice as many.
+const MAX_WORDS: usize = 1 << 31;
 const NO_ARGUMENTS: &str = "Please specify at least one argument for this redis lib call";
 const NO_STRING: &str = "Lua redis lib command arguments must be strings or integers";
 
@@ -122,6 +124,13 @@ fn take_words(call: &mut Call<Server>) -> Result<(Vec<u8>, Vec<Span>), &'static 
     for i in 1..=n {
         let start = text.len();
         match call.look(i) {
+            // They are copied, all of them, though the machine may have each only once.
+            Value::String(word) if text.len() + word.len() > MAX_WORDS.min(call.room()) => {
+                give_words(call, Vec::new(), spans);
+                return Err(
+                    "not enough memory for the arguments of a command called from a script",
+                );
+            }
             Value::String(word) => text.extend_from_slice(word),
             Value::Number(number) => push_number(&mut text, number),
             _ => {
@@ -129,10 +138,7 @@ fn take_words(call: &mut Call<Server>) -> Result<(Vec<u8>, Vec<Span>), &'static 
                 return Err(NO_STRING);
             }
         }
-        let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(text.len())) else {
-            give_words(call, Vec::new(), spans);
-            return Err("the arguments of a command called from a script are longer than 4 GB");
-        };
+        let (start, end) = (start as u32, text.len() as u32);
         spans.push(Span { start, end });
     }
     // The look-up of a short name reads a whole word.
@@ -346,20 +352,20 @@ fn set_repl(call: &mut Call<Server>) -> Returned {
     Ok(0)
 }
 
-/// `redis.acl_check_cmd(command, ...)`: there is one user, who may do all.
+/// `redis.acl_check_cmd(command, ...)`: whether the script's caller may.
 fn acl_check_cmd(call: &mut Call<Server>) -> Returned {
     let (text, spans) = match take_words(call) {
         Ok(words) => words,
         Err(problem) => return Err(raise_error(call, problem)),
     };
     let args = Args::of_spans(&text, &spans);
-    let known = call.host().commands.lookup_command(&args).is_some();
+    let allowed = call.host().acl_check_cmd_of_script(&args);
     give_words(call, text, spans);
-    if !known {
+    let Some(allowed) = allowed else {
         let problem = "Invalid command passed to redis.acl_check_cmd()";
         return Err(raise_error(call, problem));
-    }
-    call.push_bool(true);
+    };
+    call.push_bool(allowed);
     Ok(1)
 }
 

@@ -15,7 +15,7 @@ use slab::Slab;
 use crate::ds::table::KeyHasher;
 use crate::script::flags::{ScriptFlags, Usage};
 use crate::script::lua::Kept;
-use crate::script::source::{Parameters, Words};
+use crate::script::source::{Parameters, Words, may_reach_globals};
 
 /// Scripts that EVAL alone has brought, at most (LRU_LIST_LENGTH of later versions).
 pub(crate) const EVAL_SCRIPTS_MAX: usize = 500;
@@ -132,11 +132,9 @@ impl ScriptCache {
         loaded: bool,
     ) -> usize {
         let has = |word: &[u8]| memchr::memmem::find(body, word).is_some();
-        // By these a global can be reached that is not named.
-        let hidden: [&[u8]; 3] = [b"load", b"_G", b"fenv"];
         let uses_words = parameters.keys == Words::No && has(b"KEYS")
             || parameters.argv == Words::No && has(b"ARGV")
-            || hidden.into_iter().any(has);
+            || may_reach_globals(body);
         self.clock += 1;
         let script = Script {
             sha: Rc::from(&sha[..]),

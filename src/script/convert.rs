@@ -282,9 +282,16 @@ impl Server {
     }
 
     fn pass_on(&mut self, cid: ClientId) {
-        if let Some(reply) = self.scripts.passed_on.take() {
-            self.clients.add_reply_proto(cid, reply.bytes());
-            self.give_script_reply(reply);
+        match self.scripts.passed_on.take() {
+            Some(reply) => {
+                self.clients.add_reply_proto(cid, reply.bytes());
+                self.give_script_reply(reply);
+            }
+            // It stands for one reply alone. That a script returns it twice is a fault of ours, and shall be no more than that.
+            None => {
+                debug_assert!(false, "a reply is returned once");
+                self.add_reply_null(cid);
+            }
         }
     }
 

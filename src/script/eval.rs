@@ -178,6 +178,7 @@ impl Server {
         };
         // What a master or a file brings may be called by its digest later.
         let stays = !evalsha && self.must_obey_client(cid);
+        self.scripts.has_obeyed |= stays;
         let found = match found {
             Some(i) => {
                 if stays {

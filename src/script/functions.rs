@@ -46,7 +46,9 @@ impl Server {
         if takes_ours {
             machine.push_ours();
         }
+        self.limit_memory(machine, unlimited);
         let result = machine.call(self, now, timeout);
+        machine.lua.set_memory_limit(None);
         machine.lua.drop_kept(chunk);
         machine.set_loading(false);
         let functions = self

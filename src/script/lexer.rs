@@ -51,7 +51,7 @@ impl<'a> Lexer<'a> {
                 match self.long_bracket(self.at + 2) {
                     Some(level) => self.pass_long_bracket(self.at + 2, level)?,
                     None => {
-                        let line = memchr::memchr(b'\n', &self.text[self.at..]);
+                        let line = memchr::memchr2(b'\n', b'\r', &self.text[self.at..]);
                         self.at = line.map_or(self.text.len(), |n| self.at + n);
                     }
                 }
@@ -75,8 +75,17 @@ impl<'a> Lexer<'a> {
                 self.at += 1;
                 loop {
                     match *self.text.get(self.at)? {
-                        b'\\' => self.at += 2,
-                        b'\n' => return None,
+                        b'\\' => {
+                            let escaped = *self.text.get(self.at + 1)?;
+                            let behind = self.text.get(self.at + 2).copied();
+                            // A line's end may be two characters.
+                            let pair = matches!(
+                                (escaped, behind),
+                                (b'\r', Some(b'\n')) | (b'\n', Some(b'\r'))
+                            );
+                            self.at += if pair { 3 } else { 2 };
+                        }
+                        b'\n' | b'\r' => return None,
                         end => {
                             self.at += 1;
                             if end == c {

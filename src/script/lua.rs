@@ -345,15 +345,7 @@ unsafe extern "C-unwind" fn hook<H>(l: *mut ffi::lua_State, ar: *mut ffi::lua_De
         None => {
             let verdict = interrupt.map_or(Verdict::Continue, |f| f(call.host()));
             if verdict == Verdict::Continue {
-                // SAFETY: a hook may set another.
-                unsafe {
-                    ffi::lua_sethook(
-                        l,
-                        Some(hook::<H>),
-                        ffi::LUA_MASKCOUNT,
-                        INSTRUCTIONS_BETWEEN_INTERRUPTS,
-                    );
-                }
+                call.stack.go_on_until_next_interrupt();
             }
             verdict
         }
@@ -365,8 +357,10 @@ unsafe extern "C-unwind" fn hook<H>(l: *mut ffi::lua_State, ar: *mut ffi::lua_De
     unsafe { (*heap).strict = true };
 }
 
-/// Instructions between two interrupts of a script that is due.
-const INSTRUCTIONS_BETWEEN_INTERRUPTS: c_int = 100_000;
+/// Microseconds between two interrupts of a script that is due. Time, not instructions: one of these may call what takes long.
+const BETWEEN_INTERRUPTS_US: i64 = 5_000;
+/// Instructions between two looks of a debugger that shows no lines.
+const INSTRUCTIONS_BETWEEN_LOOKS: c_int = 100_000;
 
 impl<H> Call<'_, H> {
     /// The host that was lent to the running script.
@@ -412,8 +406,9 @@ impl<H> Call<'_, H> {
         // SAFETY: the heap outlives the call.
         let interrupt = unsafe { (*self.heap).interrupt };
         let verdict = interrupt.map_or(Verdict::Continue, |f| f(self.host()));
-        if verdict == Verdict::Kill {
-            self.kill();
+        match verdict {
+            Verdict::Kill => self.kill(),
+            Verdict::Continue => self.stack.go_on_until_next_interrupt(),
         }
         verdict
     }
@@ -478,6 +473,15 @@ impl Stack {
     #[inline]
     fn raw(&self) -> *mut ffi::lua_State {
         self.l.as_ptr()
+    }
+
+    /// The due script goes on for a while before it is due again.
+    fn go_on_until_next_interrupt(&mut self) {
+        // SAFETY: a hook may be set at any time.
+        unsafe { ffi::lua_sethook(self.raw(), None, 0, 0) };
+        DUE.store(false, Ordering::Relaxed);
+        ARMED.store(true, Ordering::Relaxed);
+        sys::set_script_alarm(BETWEEN_INTERRUPTS_US);
     }
 
     /// Values on the stack: the index of the topmost.
@@ -1212,7 +1216,7 @@ impl<H> Lua<H> {
                     l,
                     Some(hook::<H>),
                     ffi::LUA_MASKLINE | ffi::LUA_MASKCOUNT,
-                    INSTRUCTIONS_BETWEEN_INTERRUPTS,
+                    INSTRUCTIONS_BETWEEN_LOOKS,
                 );
             }
         } else if let Some(threshold) = threshold_us {

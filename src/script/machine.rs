@@ -104,7 +104,7 @@ impl Machine {
         prepare: fn(&Script) -> Option<Source>,
     ) -> Result<Takes, Vec<u8>> {
         let script = Script::read(code);
-        refuse_foreign_numbers(&script, name)?;
+        refuse_foreign(&script, name)?;
         let prepared = prepare(&script).filter(|s| self.lua.compile(&s.text, name).is_ok());
         match prepared {
             Some(source) => Ok(source.takes),
@@ -243,6 +243,15 @@ impl Machine {
         result
     }
 
+    /// What it may have from now on, in bytes. A limit is about what is used, not about what has not been collected yet.
+    #[cold]
+    pub(crate) fn limit_memory(&mut self, limit: usize) {
+        if self.lua.memory() > limit / 2 {
+            self.lua.collect_garbage();
+        }
+        self.lua.set_memory_limit(Some(limit));
+    }
+
     /// The error on top of the stack, which is taken (luaExtractErrorInformation).
     pub(crate) fn take_error(&mut self) -> ErrorInfo {
         let info = error_info(&mut self.lua, -1);
@@ -264,7 +273,7 @@ impl Machine {
     }
 }
 
-/// Pushes the compiled chunk, unless it has numbers that Lua 5.1 does not know.
+/// Pushes the compiled chunk, unless it has what Lua 5.1 does not know.
 pub(crate) fn compile_checked(stack: &mut Stack, code: &[u8], name: &CStr) -> Result<(), Vec<u8>> {
     compile_as_is(stack, &Script::read(code), name)
 }
@@ -276,7 +285,7 @@ pub(crate) fn compile_with_frames(
     name: &CStr,
 ) -> Result<(), Vec<u8>> {
     let script = Script::read(code);
-    refuse_foreign_numbers(&script, name)?;
+    refuse_foreign(&script, name)?;
     let kept = script.keep_frames();
     match kept.is_some_and(|code| stack.compile(&code, name).is_ok()) {
         true => Ok(()),
@@ -284,9 +293,9 @@ pub(crate) fn compile_with_frames(
     }
 }
 
-/// The compiler's own error for numbers that Lua 5.1 does not know.
-fn refuse_foreign_numbers(script: &Script, name: &CStr) -> Result<(), Vec<u8>> {
-    let Some(problem) = script.foreign_number() else {
+/// The error that Lua 5.1 has for what it does not know.
+fn refuse_foreign(script: &Script, name: &CStr) -> Result<(), Vec<u8>> {
+    let Some(problem) = script.foreign() else {
         return Ok(());
     };
     let source = name.to_bytes();
@@ -295,9 +304,9 @@ fn refuse_foreign_numbers(script: &Script, name: &CStr) -> Result<(), Vec<u8>> {
 }
 
 fn compile_as_is(stack: &mut Stack, script: &Script, name: &CStr) -> Result<(), Vec<u8>> {
-    refuse_foreign_numbers(script, name)?;
+    refuse_foreign(script, name)?;
     stack.compile(script.text(), name)?;
-    // What could not be looked through must not compile: it may have such numbers.
+    // What could not be looked through must not compile: it may have such things.
     if !script.is_understood() {
         stack.pop(1);
         return Err(b"the script is not well-formed".to_vec());

@@ -35,8 +35,11 @@ local function protect(t)
   return setmetatable(proxy, { __index = t, __newindex = readonly, __metatable = false })
 end
 
--- Functions defined from here on have an environment without anything, which getfenv may show.
-setfenv(1, protect({}))
+-- Functions of ours have an environment without anything, which getfenv may show: those above, and those from here on.
+local nothing = protect({})
+setfenv(readonly, nothing)
+setfenv(protect, nothing)
+setfenv(1, nothing)
 
 -- Our own functions -----------------------------------------------------------------------------------------------------
 
@@ -334,12 +337,15 @@ local function note(library)
   for _, f in next, library do
     if type(f) == "function" then
       shared_functions[f] = true
+      -- Some of the machine's functions are Lua code, whose environment is the machine's globals. The others have none.
+      pcall(setfenv, f, nothing)
     end
   end
 end
 
 note(base)
 note(redis)
+note({ nonexistent })
 for name, library in next, libraries do
   note(library)
   real_globals[name] = protect(library)
@@ -349,6 +355,13 @@ real_globals.redis, real_globals.server = shown_redis, shown_redis
 
 string_metatable.__index = libraries.string
 string_metatable.__metatable = protect({ __index = real_globals.string })
+
+-- Whoever finds the machine's own globals, finds nothing in them, and can leave nothing there.
+for name in next, std do
+  std[name] = nil
+end
+real[std] = {}
+setmetatable(std, { __index = real[std], __newindex = readonly, __metatable = false })
 
 local missing = { __index = nonexistent }
 setmetatable(real_globals, missing)

@@ -141,6 +141,7 @@ impl Server {
         }
         let client = self.script_client();
         let db = self.client_db(call.caller);
+        self.acl_act_as(client, call.caller);
         if let Some(c) = self.clients.get_mut(client) {
             c.db = db;
             c.resp = 2;
@@ -161,7 +162,7 @@ impl Server {
             RunFlags::ALLOW_CROSS_SLOT,
             !declared || call.flags.contains(ScriptFlags::ALLOW_CROSS_SLOT),
         );
-        if self.is_verbatim(call.engine, flags.contains(RunFlags::READ_ONLY)) {
+        if self.is_verbatim(call, flags.contains(RunFlags::READ_ONLY)) {
             flags |= RunFlags::VERBATIM;
             self.scripts.library_state.seed_random(0);
         }
@@ -180,10 +181,9 @@ impl Server {
         if call.engine == Engine::Functions {
             self.scripts.command.refill(call.args);
         }
-        match self.config.lua_memory_limit {
-            0 => machine.lua.set_memory_limit(None),
-            _ => self.limit_memory(&mut machine),
-        }
+        // What our master's script has done there, it has to do here.
+        let obey = self.config.lua_memory_limit != 0 && self.must_obey_client(call.caller);
+        self.limit_memory(&mut machine, obey);
         let threshold = self.config.busy_reply_threshold.saturating_mul(1000);
         let threshold = (threshold > 0).then_some(threshold);
         let debugged = self.scripts.debugger.is_some();
@@ -196,6 +196,7 @@ impl Server {
         if debugged {
             machine.lua.set_line_hook(None);
         }
+        machine.lua.set_memory_limit(None);
         let resp = self.clients.get(client).map_or(2, |c| c.resp);
         match result {
             Ok(()) => self.lua_reply_to_redis_reply(call.caller, resp, &mut machine.lua),
@@ -215,14 +216,13 @@ impl Server {
         machine
     }
 
-    #[cold]
-    fn limit_memory(&mut self, machine: &mut Machine) {
-        let limit = usize::try_from(self.config.lua_memory_limit).unwrap_or(usize::MAX);
-        // A limit is about what is used, not about what has not been collected yet.
-        if machine.lua.memory() > limit / 2 {
-            machine.lua.collect_garbage();
+    /// Limits what the machine may have while it runs; `unlimited`: to nothing.
+    #[inline]
+    pub(super) fn limit_memory(&self, machine: &mut Machine, unlimited: bool) {
+        if self.config.lua_memory_limit != 0 && !unlimited {
+            let limit = usize::try_from(self.config.lua_memory_limit).unwrap_or(usize::MAX);
+            machine.limit_memory(limit);
         }
-        machine.lua.set_memory_limit(Some(limit));
     }
 
     /// Replies with the error on the machine's stack.
@@ -355,6 +355,9 @@ impl Server {
             return refuse("a command of a script that does not run");
         };
         let run_flags = run.flags;
+        if let Some(text) = self.acl_refusal_in_script(id, args) {
+            return Err((text.into(), Some(id)));
+        }
         const WRITES: CommandFlags =
             CommandFlags::of(&[CommandFlags::WRITE, CommandFlags::MAY_REPLICATE]);
         if run_flags.contains(RunFlags::READ_ONLY) && flags.intersects(WRITES) {

@@ -123,6 +123,8 @@ pub(crate) struct Scripts {
     pub library_state: LibraryState,
     /// The environment of a function was changed.
     pub environment_changed: bool,
+    /// A master or a file has called a script: it may do so again by its digest.
+    pub has_obeyed: bool,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS.
     pub allow_all_commands: bool,
     /// What the functions of a library that loads are registered in.

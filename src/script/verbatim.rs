@@ -6,8 +6,10 @@
 //!   the append-only file is rewritten, and by SCRIPT FLUSH. Snapshots carry the scripts (the field `lua`, as versions before 7.0
 //!   wrote it), so that a replica that loads one, and goes on with the stream from there, has them.
 //! - What a master or a file has brought is not taken away to make room: EVALSHA may follow.
-//! - A script has to do the same everywhere. So after a command whose result is another elsewhere it may not write; what has no order
-//!   of its own is sorted before the script sees it; random numbers begin anew with each script.
+//! - A script has to do the same everywhere. So after a command whose result is another elsewhere it may not write, nor by such a
+//!   command; what has no order of its own is sorted before the script sees it; random numbers begin anew with each script. What
+//!   `pairs` visits first is another in each process, and is for the script's author to keep out of what is written.
+//! - What a master or a file has as EVAL or EVALSHA runs so whatever is configured here.
 //! - A script that declares itself read-only, or asks for it with `redis.replicate_commands()` before it writes, replicates its effects;
 //!   functions always do.
 //!
@@ -19,6 +21,7 @@ use crate::config::value::ScriptReplication;
 use crate::ds::table::KeyHasher;
 use crate::script::cache::{Sha, as_sha};
 use crate::script::flags::{Engine, RunFlags};
+use crate::script::run::Invocation;
 use crate::server::Server;
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::command::CommandId;
@@ -74,10 +77,11 @@ fn has_no_order(tips: &[&str]) -> bool {
 }
 
 impl Server {
-    /// Whether a script that may write goes out as it is.
-    pub(super) fn is_verbatim(&self, engine: Engine, read_only: bool) -> bool {
-        self.config.script_replication == ScriptReplication::Verbatim
-            && engine == Engine::Eval
+    /// Whether a script that may write goes out as it is. What our master, or a file, has as a script, was a verbatim script there.
+    pub(super) fn is_verbatim(&self, call: &Invocation, read_only: bool) -> bool {
+        (self.config.script_replication == ScriptReplication::Verbatim
+            || self.must_obey_client(call.caller))
+            && call.engine == Engine::Eval
             && !read_only
             // Its user may do what its text does not.
             && self.scripts.debugger.is_none()
@@ -98,11 +102,17 @@ impl Server {
     /// Why a verbatim script may not call this command now, if it may not; and it is noted what it has called.
     pub(super) fn verbatim_refusal(&mut self, id: CommandId, writes: bool) -> Option<&'static str> {
         let random = is_random(self.commands.command(id).tips);
+        let obey = self
+            .scripts
+            .run
+            .as_ref()
+            .is_some_and(|r| self.must_obey_client(r.caller));
         let run = self.scripts.run.as_mut()?;
         if !run.flags.contains(RunFlags::VERBATIM) {
             return None;
         }
-        if writes && run.flags.contains(RunFlags::RANDOM_DIRTY) {
+        // A write that is itself random (SPOP, XADD) would be another one elsewhere.
+        if writes && !obey && (random || run.flags.contains(RunFlags::RANDOM_DIRTY)) {
             return Some(RANDOM_BEFORE_WRITE);
         }
         if random {
@@ -158,7 +168,8 @@ impl Server {
 
     /// The texts of all scripts, for a snapshot; none where nobody needs them.
     pub(crate) fn scripts_of_snapshot(&self) -> impl Iterator<Item = &[u8]> {
-        let wanted = self.config.script_replication == ScriptReplication::Verbatim;
+        let wanted = self.config.script_replication == ScriptReplication::Verbatim
+            || self.scripts.has_obeyed;
         self.scripts
             .cache
             .iter()

@@ -6,7 +6,8 @@
 //!
 //! | moment | method of floor 5 | what it does |
 //! |---|---|---|
-//! | start | `aof_load_manifest_from_disk` | which files the append-only file consists of |
+//! | start | `acl_load_users_at_startup` | who there is, and what each may do |
+//! | | `aof_load_manifest_from_disk` | which files the append-only file consists of |
 //! | | `load_data_from_disk` | the data set |
 //! | | `aof_open_if_needed_on_server_start` | the file that the next commands go to |
 //! | | `aof_del_history_files` | what an interrupted rewrite has left |
@@ -20,7 +21,10 @@
 //! | | `connect_when_due` | the next attempt at the master |
 //! | | `update_failover_status` | a FAILOVER under way |
 //! | once a second | `replication_cron` | time-outs, PINGs, acknowledgements of both sides |
-//! | a command is looked at | `script_command_flags` | what the script that it runs declares |
+//! | a client comes | `client_set_default_auth` | it is the default user |
+//! | a command is looked at | `acl_refusal` | its client's user may not call it |
+//! | | `acl_refusal_in_exec` | may not any more |
+//! | | `script_command_flags` | what the script that it runs declares |
 //! | | `busy_script_error` | a script has been running for too long |
 //! | a command is propagated | `replication_feed_slaves` | into the stream |
 //! | a command has run | `replication_feed_monitors` | to those who watch |

@@ -86,6 +86,8 @@ pub(crate) struct Server {
     /// start.
     pub command_replies: [Option<SBuf>; 2],
     pub exec: Exec,
+    /// Users, and what was denied to them.
+    pub acl: crate::acl::state::Acl,
     /// Scripts and functions.
     pub scripts: crate::script::state::Scripts,
     pub stats: Stats,

@@ -30,7 +30,7 @@ impl Pair {
     }
 
     /// Another client of the same servers.
-    fn second(&self) -> Pair {
+    pub(super) fn second(&self) -> Pair {
         Pair {
             reference: self.servers[0].connect(),
             tested: self.servers[1].connect(),

@@ -503,6 +503,82 @@ fn time_goes_on_in_a_slow_script() {
     assert!(time(&c.run("TIME")) > inside);
 }
 
+/// Others who are served while a script is slow cause no eviction, and change nothing of what it may do.
+#[test]
+fn nothing_is_evicted_in_the_middle_of_a_script() {
+    let server = Server::aedile(&["--busy-reply-threshold", "20"]);
+    let replica = Server::aedile(&[]);
+    let (mut c, mut other, mut r) = (server.connect(), server.connect(), replica.connect());
+    r.ok(&format!("REPLICAOF 127.0.0.1 {}", server.port));
+    wait_until("the link", || r.info("master_link_status") == "up");
+    for i in 0..500 {
+        c.cmd(&["SET", &format!("key{i}"), &"x".repeat(1000)]);
+    }
+    // It has written, takes more memory than there is, and waits until others have been served.
+    let script =
+        "local function now() local t = redis.call('time') return t[1] * 1000000 + t[2] end
+        redis.call('set', 'mine', 'v')
+        local before, keep = redis.call('dbsize'), {}
+        for i = 1, 40 do keep[i] = string.rep(string.char(64 + i), 1e6) end
+        local from = now()
+        repeat until now() - from > 400000
+        return {before, redis.call('dbsize'), redis.call('set', 'after', 'v').ok, #keep}";
+    for policy in ["noeviction", "allkeys-random"] {
+        c.config_set("maxmemory-policy", policy);
+        let limit = c.info_int("used_memory") + (20 << 20);
+        c.config_set("maxmemory", &limit.to_string());
+        c.send(&["EVAL", script, "0"]);
+        wait_until("the script to be slow", || {
+            other.run("PING").text().starts_with("BUSY")
+        });
+        other
+            .cmd(&["EVAL", "return 1", "0"])
+            .assert_error_prefix("BUSY ");
+        let said = c.read();
+        let said = said.items();
+        assert_eq!(said[0], said[1], "{policy}");
+        assert!(said[2] == "OK" && said[3] == 40, "{policy}: {said:?}");
+        c.config_set("maxmemory", "0");
+        c.run("SCRIPT FLUSH");
+    }
+    wait_until("the replica", || {
+        r.info("slave_repl_offset") == c.info("master_repl_offset")
+    });
+    assert_eq!(r.run("DBSIZE"), c.run("DBSIZE"));
+    assert_eq!(r.run("GET mine"), c.run("GET mine"));
+}
+
+/// What came in one turn with a script that takes long is on its way to the disk before it is acknowledged.
+#[test]
+fn what_is_acknowledged_while_a_script_is_slow_is_written() {
+    let mut server = Server::aedile(&[
+        "--busy-reply-threshold",
+        "20",
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+    ]);
+    let mut writers: Vec<Conn> = (0..8).map(|_| server.connect()).collect();
+    let mut slow = server.connect();
+    assert_eq!(slow.run("PING"), "PONG");
+    server.sigstop();
+    for (i, c) in writers.iter_mut().enumerate() {
+        c.send(&["SET", &format!("key{i}"), "value"]);
+    }
+    slow.send(&["EVAL", "while true do end", "0"]);
+    server.sigcont();
+    let acknowledged: Vec<bool> = writers.iter_mut().map(|c| c.read() == "OK").collect();
+    server.kill9();
+    server.restart();
+    let mut c = server.connect();
+    for (i, acknowledged) in acknowledged.iter().enumerate() {
+        let found = c.run(&format!("GET key{i}")) == "value";
+        assert!(found || !acknowledged, "key{i} of {acknowledged:?}");
+    }
+    assert!(acknowledged.contains(&true), "all came behind the script");
+}
+
 #[test]
 fn what_has_written_is_not_killed() {
     let server = Server::aedile(&["--busy-reply-threshold", "50"]);
@@ -796,4 +872,270 @@ fn a_script_of_the_masters_stays_though_a_client_brought_it_first() {
     assert!(r.info_int("evicted_scripts") >= 99);
     incr(&mut m);
     wait_until("EVALSHA", || r.run("GET n") == "2");
+}
+
+/// Whatever is reached from a script by any way, its environment is none that leads out of the sandbox.
+#[test]
+fn no_environment_leads_out_of_the_sandbox() {
+    let server = Server::aedile(&["--lua-memory-limit", "100mb"]);
+    let mut c = server.connect();
+    // Everything that can be reached: globals, libraries, metatables; and what is on the stack of callbacks.
+    let walk = "local seen, bad = {}, {}
+        local function look(name, e)
+            if type(e) ~= 'table' then return end
+            for _, k in ipairs({'dofile', 'loadfile', 'newproxy', 'io', 'debug', 'ffi', 'jit', 'package', 'require', 'print'}) do
+                local ok, v = pcall(function() return e[k] end)
+                if ok and v ~= nil then bad[#bad + 1] = name .. '.' .. k end
+            end
+            local ok, os = pcall(function() return e.os end)
+            if ok and type(os) == 'table' then
+                for k in pairs(os) do if k ~= 'clock' then bad[#bad + 1] = name .. '.os.' .. k end end
+            end
+            if pcall(function() e.leak = 1 end) then bad[#bad + 1] = name .. ' can be written to' end
+            if pcall(rawset, e, 'leak', 1) then bad[#bad + 1] = name .. ' can be written to, raw' end
+            if pcall(setmetatable, e, {}) then bad[#bad + 1] = name .. ' can be given a metatable' end
+        end
+        local function walk(name, v)
+            if seen[v] then return end
+            if type(v) == 'function' then
+                seen[v] = true
+                look('getfenv(' .. name .. ')', getfenv(v))
+                if pcall(setfenv, v, {}) then bad[#bad + 1] = name .. ' takes an environment' end
+            elseif type(v) == 'table' then
+                seen[v] = true
+                for k, e in pairs(v) do walk(name .. '.' .. tostring(k), e) end
+                local m = getmetatable(v)
+                if type(m) == 'table' then walk('metatable of ' .. name, m) end
+            end
+        end
+        walk('_G', _G) walk('string metatable', getmetatable('')) walk('cjson', cjson) walk('redis', redis)
+        local function levels(name)
+            return function()
+                for level = 0, 12 do
+                    local ok, e = pcall(getfenv, level)
+                    if ok and e ~= _G then look(name .. ' level ' .. level, e) end
+                end
+                local e3, e4 = select(2, pcall(getfenv, 3)), select(2, pcall(getfenv, 4))
+                return nil
+            end
+        end
+        local direct = function() local a, b, c, d = getfenv(1), getfenv(2), getfenv(3) look('direct', a) look('direct', b) look('direct', c) end
+        table.foreach({1}, direct) table.foreachi({1}, direct)
+        table.foreach({1}, levels('foreach')) table.foreachi({1}, levels('foreachi'))
+        table.sort({3, 2, 1}, levels('sort')) string.gsub('a', 'a', levels('gsub'))
+        xpcall(function() _G.x = 1 end, levels('xpcall')) xpcall(function() _G.x = 1 end, direct)
+        xpcall(function() error('x') end, direct) xpcall(function() redis.call('nosuch') end, direct)
+        coroutine.wrap(levels('coroutine'))() coroutine.wrap(direct)
+        pcall(levels('pcall'))
+        setmetatable({}, {__index = levels('index')}).x = nil
+        local x = setmetatable({}, {__index = levels('index')}).x
+        tostring(setmetatable({}, {__tostring = function() levels('tostring')() return '' end}))
+        local out = {} for i = 1, #bad do out[i] = bad[i] end
+        return out";
+    for script in [
+        walk,
+        "local e = getfenv(string.len) return {e.os and e.os.execute and 1}",
+    ] {
+        let found = c.cmd(&["EVAL", script, "0"]);
+        assert!(
+            !found.is_error() || found.text().contains("nonexistent global variable 'os'"),
+            "{found:?}"
+        );
+        if !found.is_error() {
+            assert!(found.items().is_empty(), "{found:?}");
+        }
+    }
+    let library = "#!lua name=l\nlocal function f() local e = getfenv(string.len) return e.os and e.os.execute and 1 end \
+                   redis.register_function('f', f)";
+    assert_eq!(c.cmd(&["FUNCTION", "LOAD", library]), "l");
+    let found = c.cmd(&["FCALL", "f", "0"]);
+    assert!(found.is_error() || found.is_null(), "{found:?}");
+    // Nothing stays for the next one.
+    fails(
+        &mut c,
+        "getfenv(string.len).leak = 1 return 1",
+        "Attempt to modify a readonly table",
+    );
+}
+
+/// Each as a real 7.2 answers it: texts that are easily misread by who changes them before they are compiled.
+#[test]
+fn texts_mean_what_they_mean() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let mut run = |script: &str| c.cmd(&["EVAL", script, "2", "k1", "k2", "a1", "a2"]);
+    for (script, expected) in [
+        ("return {1;2;3}", "[:1, :2, :3]"),
+        ("return {KEYS[1];KEYS[2]}", "[\"k1\", \"k2\"]"),
+        ("return {a=1;2}", "[:2]"),
+        ("return {[1]=1;[2]=2}", "[:1, :2]"),
+        ("return #{1;2;3}", ":3"),
+        ("return cjson.encode({1;2})", "\"[1,2]\""),
+        (
+            "return redis.call('mset',unpack({'a';'b';'c';'d'}))",
+            "+\"OK\"",
+        ),
+        ("local k=KEYS[1]redis.call('set',k,1)return k", "\"k1\""),
+        ("local x=KEYS[1]tostring(1)return x", "\"k1\""),
+        (
+            "local env={} env.redis={call=function() return 'mock' end} setfenv(1,env) return redis.call('ping')",
+            "\"mock\"",
+        ),
+        ("loadstring(\"KEYS[1]='z'\")() return KEYS[1]", "\"z\""),
+        ("_G.KEYS[1]='q' return KEYS[1]", "\"q\""),
+        ("KEYS[1]='z' return loadstring('return KEYS[1]')()", "\"z\""),
+        ("return KEYS==_G.KEYS", ":1"),
+        ("table.insert(_G.KEYS,'x') return #KEYS", ":3"),
+        ("return '\\x41\\z a'", "\"x41z a\""),
+        ("return 'a\\\r\nb'", "\"a\\nb\""),
+        (
+            "local function f(...) return ... end return f(KEYS[1])",
+            "\"k1\"",
+        ),
+        ("do local KEYS = {'mine'} return KEYS[1] end", "\"mine\""),
+        (
+            "local function f(KEYS) return KEYS[1] end return f({'mine'})",
+            "\"mine\"",
+        ),
+        (
+            "for _, KEYS in ipairs({{'mine'}}) do return KEYS[1] end",
+            "\"mine\"",
+        ),
+    ] {
+        assert_eq!(format!("{:?}", run(script)), expected, "{script}");
+    }
+    for (script, problem) in [
+        (
+            "local x local t=type(redis.call) redis.call, x = 'leak', 1 return t",
+            "Attempt to modify a readonly table",
+        ),
+        (
+            "function redis.call(x) return 'mock' end return redis.call('ping')",
+            "Attempt to modify a readonly table",
+        ),
+        (
+            "function cjson.encode() return 5 end return cjson.encode(1)",
+            "Attempt to modify a readonly table",
+        ),
+        (
+            "local x KEYS, x = 1, 2 return KEYS",
+            "Attempt to modify a readonly table",
+        ),
+        (
+            "function KEYS() end return 1",
+            "Attempt to modify a readonly table",
+        ),
+        (
+            "local f=function() redis.call('set','a','1') end setfenv(f,{}) f()",
+            "attempt to index global 'redis'",
+        ),
+        ("local redis.call return 1", "Error compiling script"),
+        ("for redis.call in x do end", "Error compiling script"),
+        (
+            "local function f(KEYS[1]) return KEYS[1] end return f(3)",
+            "Error compiling script",
+        ),
+        ("return 0b11", "malformed number near '0b11'"),
+        ("goto a ::a:: return 1", "Error compiling script"),
+        ("--\rreturn tostring(1LL)", "malformed number near '1LL'"),
+        ("# foo\nreturn 1", "unexpected symbol near '#'"),
+    ] {
+        let text = run(script).text();
+        assert!(text.contains(problem), "{script}: {text}");
+    }
+    // A callback within a callback is somebody's value.
+    let library =
+        "#!lua name=z\nredis.register_function{function_name='zz', callback=false or function(k,a)
+        local callback = function() return redis.call('get', k[1]) end
+        local v = callback() return {v,v} end}";
+    c.ok("SET k value");
+    assert_eq!(c.cmd(&["FUNCTION", "LOAD", library]), "z");
+    let twice = c.cmd(&["FCALL", "zz", "1", "k"]);
+    assert_eq!(format!("{twice:?}"), "[\"value\", \"value\"]");
+    // A long text takes no time that anybody would feel: a bound on what once grew with its square.
+    let many = format!("return #{{{}}}", vec!["KEYS[1]"; 100_000].join(","));
+    let open = "do return redis.call( end ".repeat(20_000);
+    let register = format!("return 1 --\n{}", "redis.register_function{".repeat(20_000));
+    for script in [&many, &open, &register] {
+        c.cmd(&["EVAL", script, "1", "k"]);
+    }
+}
+
+#[test]
+fn the_memory_limit_is_for_all_but_a_master() {
+    let limited = ["--lua-memory-limit", "8mb"];
+    let server = Server::aedile(&limited);
+    let mut c = server.connect();
+    for body in [
+        "local t = {} while true do t = {t} end",
+        "local s = 'xxxxxxxx' while true do s = s .. s end",
+        "local s = ('x'):rep(5e8)",
+    ] {
+        let library = format!("#!lua name=l\n{body} redis.register_function('f', function() end)");
+        c.cmd(&["FUNCTION", "LOAD", &library])
+            .assert_error_prefix("ERR Error registering functions");
+        assert!(c.info_int("used_memory_rss") < 200 << 20);
+    }
+    // Nothing stays of a limit that was taken back.
+    let small = "#!lua name=small\nredis.register_function('g', function() return 1 end)";
+    assert_eq!(c.cmd(&["FUNCTION", "LOAD", small]), "small");
+    c.config_set("lua-memory-limit", "1000");
+    c.cmd(&["FCALL", "g", "0"]);
+    c.config_set("lua-memory-limit", "0");
+    assert_eq!(c.cmd(&["FUNCTION", "LOAD", "REPLACE", small]), "small");
+    // A command's arguments are copied, however often the same string stands among them.
+    c.config_set("lua-memory-limit", "8mb");
+    let script = "local x = string.rep('x', 1e6) local t = {} for i = 1, 7000 do t[i] = x end return redis.call('del', unpack(t))";
+    fails(&mut c, script, "not enough memory");
+    // What a master has done, its replica does.
+    let master = Server::aedile(&["--script-replication", "verbatim"]);
+    let mut m = master.connect();
+    c.config_set("lua-memory-limit", "300kb");
+    c.ok(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    wait_until("the link", || c.info("master_link_status") == "up");
+    m.cmd(&[
+        "EVAL",
+        "redis.call('set', 'big', string.rep('x', 1e6)) return 1",
+        "0",
+    ]);
+    let library = "#!lua name=big\nlocal t = {} for i = 1, 1e5 do t[i] = i end \
+                   redis.register_function('h', function() return #t end)";
+    assert_eq!(m.cmd(&["FUNCTION", "LOAD", library]), "big");
+    wait_until("the script", || c.run("STRLEN big") == 1_000_000);
+    wait_until("the library", || c.run("FUNCTION LIST").items().len() == 1);
+}
+
+/// A write that is random would be another one elsewhere; and who has only the effects configured runs a master's script as it.
+#[test]
+fn verbatim_scripts_do_the_same_everywhere() {
+    let master = Server::aedile(&["--script-replication", "verbatim"]);
+    let replica = Server::aedile(&[]);
+    let (mut m, mut r) = (master.connect(), replica.connect());
+    r.ok(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    wait_until("the link", || r.info("master_link_status") == "up");
+    m.run("SADD s a b c d e f");
+    for random in ["'spop', 's'", "'xadd', 'x', '*', 'f', 'v'"] {
+        let script = format!("redis.call({random})");
+        fails(
+            &mut m,
+            &script,
+            "Write commands not allowed after non deterministic commands",
+        );
+        let effects = format!("redis.replicate_commands() redis.call({random})");
+        eval(&mut m, &effects);
+    }
+    let script = "redis.call('set', 'n', math.random(1e6)) redis.call('set', 'first', redis.call('smembers', 's')[1])";
+    eval(&mut m, script);
+    wait_until("the replica", || {
+        r.info("slave_repl_offset") == m.info("master_repl_offset")
+    });
+    for key in ["n", "first"] {
+        let get = format!("GET {key}");
+        assert_eq!(r.run(&get), m.run(&get), "{key}");
+    }
+    for sorted in ["s", "x"] {
+        let dump = format!("DUMP {sorted}");
+        assert_eq!(r.run(&dump).is_null(), m.run(&dump).is_null());
+    }
+    assert_eq!(r.run("XRANGE x - +"), m.run("XRANGE x - +"));
 }

@@ -12,8 +12,6 @@ fn a_server_that_cannot_do_what_it_is_told_does_not_start() {
         return;
     }
     for (line, feature) in [
-        ("user bob on >x ~* +@all", "access control lists"),
-        ("aclfile users.acl", "access control lists"),
         ("loadmodule /x.so", "modules"),
         ("cluster-enabled yes", "cluster mode"),
         ("tls-port 6390", "TLS"),
@@ -47,16 +45,25 @@ fn a_directive_without_effect_is_named() {
         ))
     };
     assert_eq!(
-        (told("cluster-node-timeout"), told("acllog-max-len")),
+        (
+            told("cluster-node-timeout"),
+            told("cluster-migration-barrier")
+        ),
         (1, 0)
     );
     let mut c = server.connect();
-    c.ok("CONFIG SET acllog-max-len 5 maxmemory 1000000000");
-    assert_eq!((told("acllog-max-len"), told("maxmemory")), (1, 0));
-    // Nobody asks for what is so anyway.
-    c.ok("CONFIG SET acllog-max-len 128 cluster-node-timeout 15000");
+    c.ok("CONFIG SET cluster-migration-barrier 5 maxmemory 1000000000");
     assert_eq!(
-        (told("acllog-max-len"), told("cluster-node-timeout")),
+        (told("cluster-migration-barrier"), told("maxmemory")),
+        (1, 0)
+    );
+    // Nobody asks for what is so anyway.
+    c.ok("CONFIG SET cluster-migration-barrier 1 cluster-node-timeout 15000");
+    assert_eq!(
+        (
+            told("cluster-migration-barrier"),
+            told("cluster-node-timeout")
+        ),
         (1, 1)
     );
 }
@@ -138,31 +145,6 @@ fn config_set_changes_nothing() {
     assert_eq!(c.config_get("activedefrag"), "no");
 }
 
-/// The line that CONFIG REWRITE of Redis leaves in every file must not contradict `requirepass` once that changes.
-#[test]
-fn the_one_users_line_goes_with_config_rewrite() {
-    if stand_in().is_some() {
-        return;
-    }
-    let dir = Scratch::new();
-    let conf = dir.write(
-        "a.conf",
-        "requirepass foo\nuser default on sanitize-payload \
-         #2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae ~* &* +@all\n",
-    );
-    let name = conf.to_str().expect("utf8").to_string();
-    let mut server = Server::start_in(Kind::Aedile, dir, &[&name]);
-    let mut c = server.connect();
-    c.ok("AUTH foo");
-    c.ok("CONFIG SET requirepass bar");
-    c.ok("CONFIG REWRITE");
-    let text = std::fs::read_to_string(&conf).expect("the file");
-    assert!(!text.contains("user default"), "{text}");
-    server.terminate();
-    server.restart();
-    server.connect().ok("AUTH bar");
-}
-
 #[test]
 fn unbuilt_commands_say_so() {
     if stand_in().is_some() {
@@ -170,13 +152,8 @@ fn unbuilt_commands_say_so() {
     }
     let server = Server::aedile(&[]);
     let mut c = server.connect();
-    for (line, name, feature) in [
-        ("MODULE LOAD x", "module|load", "modules"),
-        ("ACL SETUSER x", "acl|setuser", "access control lists"),
-    ] {
-        c.run(line)
-            .assert_error(&format!("ERR '{name}' needs {feature}, {NOT_YET}"));
-    }
+    c.run("MODULE LOAD x")
+        .assert_error(&format!("ERR 'module|load' needs modules, {NOT_YET}"));
     c.run("NOSUCH x")
         .assert_error_prefix("ERR unknown command 'NOSUCH'");
     // What does not work is not listed.
@@ -222,8 +199,6 @@ fn probes_are_answered_as_by_a_server_without_the_feature() {
         exists.items().iter().map(|v| v.int()).collect::<Vec<_>>(),
         [0, 0]
     );
-    assert_eq!(c.run("ACL WHOAMI"), "default");
-    assert_eq!(c.run("ACL USERS").items()[0], "default");
 }
 
 #[test]
@@ -241,12 +216,7 @@ fn before_authentication_there_is_no_other_answer() {
 fn families_that_are_not_built_know_their_subcommands() {
     let server = Server::aedile(&[]);
     let mut c = server.connect();
-    for (family, lines) in [
-        ("FUNCTION", 40),
-        ("MODULE", 11),
-        ("SCRIPT", 19),
-        ("ACL", 29),
-    ] {
+    for (family, lines) in [("FUNCTION", 40), ("MODULE", 11), ("SCRIPT", 19)] {
         let help = c.run(&format!("{family} HELP"));
         let help = help.items();
         assert_eq!(
@@ -256,7 +226,7 @@ fn families_that_are_not_built_know_their_subcommands() {
         assert_eq!(help.len(), lines, "{family}");
         assert_eq!(help[lines - 2], "HELP");
     }
-    for family in ["FUNCTION", "MODULE", "SCRIPT", "ACL", "CLUSTER"] {
+    for family in ["FUNCTION", "MODULE", "SCRIPT", "CLUSTER"] {
         c.run(&format!("{family} NOSUCH")).assert_error(&format!(
             "ERR unknown subcommand 'NOSUCH'. Try {family} HELP."
         ));

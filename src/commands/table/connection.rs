@@ -5,7 +5,7 @@
 
 use crate::commands::{client, connection};
 use crate::server::execution::command::{
-    AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, Proc,
+    AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, DatabaseArgs, Group, Proc,
 };
 
 const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
@@ -445,6 +445,7 @@ pub(super) static COMMANDS: &[Command] = &[
         .complexity("O(1)"),
     row("select", 2, connection::select_command)
         .flags(&[Flag::LOADING, Flag::STALE, Flag::FAST])
+        .databases(DatabaseArgs::Selects)
         .docs("1.0.0", "Changes the selected database.")
         .complexity("O(1)")
         .args(&[Arg::new("index", ArgType::Integer)]),

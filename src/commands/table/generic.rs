@@ -6,8 +6,8 @@
 use super::get_keys::{migrate_get_keys, sort_get_keys, sort_ro_get_keys};
 use crate::commands::{dump, expire, keyspace, migrate, object, replication, sort};
 use crate::server::execution::command::{
-    AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, KeyFlags as Key,
-    KeySpec, Proc,
+    AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, DatabaseArgs, Group,
+    KeyFlags as Key, KeySpec, Proc,
 };
 
 const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
@@ -22,6 +22,7 @@ const fn container(name: &'static str, arity: i32, subcommands: &'static [Comman
 pub(super) static COMMANDS: &[Command] = &[
     row("copy", -3, keyspace::copy_command)
         .flags(&[Flag::WRITE, Flag::DENYOOM])
+        .databases(DatabaseArgs::BehindOption("db"))
         .key_specs(&[
             KeySpec::index(1, &[Key::RO, Key::ACCESS]),
             KeySpec::index(2, &[Key::OW, Key::UPDATE]),
@@ -143,6 +144,7 @@ pub(super) static COMMANDS: &[Command] = &[
         .args(&[Arg::new("pattern", ArgType::Pattern)]),
     row("migrate", -6, migrate::migrate_command)
         .flags(&[Flag::WRITE, Flag::REACHES_OUT])
+        .databases(DatabaseArgs::Besides(&[4]))
         .also_in(&[Acl::DANGEROUS])
         .key_specs(&[
             KeySpec::index(3, &[Key::RW, Key::ACCESS, Key::DELETE]),
@@ -212,6 +214,7 @@ pub(super) static COMMANDS: &[Command] = &[
         ]),
     row("move", 3, keyspace::move_command)
         .flags(&[Flag::WRITE, Flag::FAST])
+        .databases(DatabaseArgs::Besides(&[2]))
         .key_specs(&[KeySpec::index(1, &[Key::RW, Key::ACCESS, Key::UPDATE])])
         .docs("1.0.0", "Moves a key to another database.")
         .complexity("O(1)")

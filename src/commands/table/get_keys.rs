@@ -114,6 +114,8 @@ pub(super) fn sort_get_keys(argv: &dyn Argv, keys: &mut KeyRefs) -> Result<(), G
             i += 1;
         } else if word.eq_ignore_ascii_case(b"store") && i + 1 < argc {
             store = Some(i + 1);
+            // It may be called as an option is.
+            i += 1;
         }
         i += 1;
     }

@@ -111,6 +111,52 @@ mod tests {
         }
     }
 
+    /// What a row says at a glance of a call's keys is what a search finds.
+    #[test]
+    fn what_is_simple_is_what_is_found() {
+        let table = table();
+        let mut one = 0;
+        for id in table.ids() {
+            let row = table.row(id);
+            let mut keys = KeyRefs::default();
+            for more in 0..4 {
+                let argc = usize::from(row.command.arity.unsigned_abs() as u16) + more;
+                let argv: Vec<String> = (0..argc).map(|i| i.to_string()).collect();
+                let wanted = KeySearch::empty();
+                let found = get_keys_from_command(row.command, &argv[..], wanted, &mut keys);
+                match row.touches {
+                    Touches::Nothing => assert_eq!(found, Err(GetKeysError::NoKeyArguments)),
+                    Touches::Key(at, flags) => {
+                        one += 1;
+                        let places: Vec<usize> = keys.iter().map(|k| k.pos).collect();
+                        assert_eq!(places, [usize::from(at)], "{}", row.command.name);
+                        const NEEDED: KeyFlags = KeyFlags::of(&[
+                            KeyFlags::ACCESS,
+                            KeyFlags::INSERT,
+                            KeyFlags::DELETE,
+                            KeyFlags::UPDATE,
+                        ]);
+                        assert!(
+                            flags.contains(keys[0].flags & NEEDED),
+                            "{}",
+                            row.command.name
+                        );
+                    }
+                    Touches::More => {}
+                }
+            }
+        }
+        assert!(one > 400, "{one}");
+        let of = |name: &[u8]| table.row(table.lookup(name).expect("a command")).touches;
+        assert!(
+            matches!(of(b"get"), Touches::Key(1, _)) && matches!(of(b"set"), Touches::Key(1, _))
+        );
+        assert_eq!(
+            (of(b"mget"), of(b"publish"), of(b"ping")),
+            (Touches::More, Touches::More, Touches::Nothing)
+        );
+    }
+
     /// What rows write down as an exception is one.
     #[test]
     fn no_column_says_what_follows_from_others() {

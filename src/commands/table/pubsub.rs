@@ -5,8 +5,8 @@
 
 use crate::commands::pubsub;
 use crate::server::execution::command::{
-    AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, KeyFlags as Key,
-    KeySpec, Proc,
+    AclCategories as Acl, Arg, ArgType, ChannelArgs, Command, CommandFlags as Flag, Group,
+    KeyFlags as Key, KeySpec, Proc,
 };
 
 const fn row(name: &'static str, arity: i32, proc: Proc) -> Command {
@@ -28,6 +28,7 @@ pub(super) static COMMANDS: &[Command] = &[
             Flag::SENTINEL,
             Flag::ALLOWED_IN_PUBSUB,
         ])
+        .channels(ChannelArgs::AllPatterns)
         .docs(
             "2.0.0",
             "Listens for messages published to channels that match one or \
@@ -44,6 +45,7 @@ pub(super) static COMMANDS: &[Command] = &[
             Flag::MAY_REPLICATE,
             Flag::SENTINEL,
         ])
+        .channels(ChannelArgs::First)
         .docs("2.0.0", "Posts a message to a channel.")
         .complexity(
             "O(N+M) where N is the number of clients subscribed to the \
@@ -142,6 +144,7 @@ pub(super) static COMMANDS: &[Command] = &[
             Flag::FAST,
             Flag::MAY_REPLICATE,
         ])
+        .channels(ChannelArgs::First)
         .key_specs(&[KeySpec::index(1, &[Key::NOT_KEY])])
         .docs("7.0.0", "Post a message to a shard channel")
         .complexity(
@@ -160,6 +163,7 @@ pub(super) static COMMANDS: &[Command] = &[
             Flag::STALE,
             Flag::ALLOWED_IN_PUBSUB,
         ])
+        .channels(ChannelArgs::All)
         .key_specs(&[KeySpec::index(1, &[Key::NOT_KEY]).range(-1, 1, 0)])
         .docs("7.0.0", "Listens for messages published to shard channels.")
         .complexity("O(N) where N is the number of shard channels to subscribe to.")
@@ -173,6 +177,7 @@ pub(super) static COMMANDS: &[Command] = &[
             Flag::SENTINEL,
             Flag::ALLOWED_IN_PUBSUB,
         ])
+        .channels(ChannelArgs::All)
         .docs("2.0.0", "Listens for messages published to channels.")
         .complexity("O(N) where N is the number of channels to subscribe to.")
         .args(&[Arg::new("channel", ArgType::String).multiple()]),

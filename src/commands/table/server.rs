@@ -3,12 +3,13 @@
 //! Rows only; the procedures are in the files that the rows name. The facts are those of Redis 7.2, as COMMAND INFO and
 //! COMMAND DOCS tell them.
 
+use crate::acl::commands as acl;
 use crate::commands::{
     command, config, debug, dump, keyspace, latency, memory, persist, replication, server, slowlog,
     unbuilt,
 };
 use crate::server::execution::command::{
-    AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, Guard,
+    AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, DatabaseArgs, Group, Guard,
     KeyFlags as Key, KeySpec, Proc,
 };
 
@@ -26,30 +27,32 @@ pub(super) static COMMANDS: &[Command] = &[
         "acl",
         -2,
         &[
-            row("acl|help", 2, unbuilt::acl_help_command)
-                .flags(&[Flag::LOADING, Flag::STALE, Flag::SENTINEL])
-                .docs(
-                    "6.0.0",
-                    "Returns helpful text about the different subcommands.",
-                )
-                .complexity("O(1)"),
-            row("acl|users", 2, unbuilt::acl_users_command)
-                .flags(&[
-                    Flag::ADMIN,
-                    Flag::NOSCRIPT,
-                    Flag::LOADING,
-                    Flag::STALE,
-                    Flag::SENTINEL,
-                ])
-                .docs("6.0.0", "Lists all ACL users.")
-                .complexity("O(N). Where N is the number of configured users."),
-            row("acl|whoami", 2, unbuilt::acl_whoami_command)
-                .flags(&[Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
-                .docs(
-                    "6.0.0",
-                    "Returns the authenticated username of the current connection.",
-                )
-                .complexity("O(1)"),
+row("acl|cat", -2, acl::acl_cat_command).flags(&[Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("6.0.0", "Lists the ACL categories, or the commands inside a category.").complexity("O(1) since the categories and commands are a fixed set.").args(&[Arg::new("category", ArgType::String).optional()]),
+row("acl|deluser", -3, acl::acl_deluser_command).flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]).docs("6.0.0", "Deletes ACL users, and terminates their connections.").complexity("O(1) amortized time considering the typical user.").args(&[Arg::new("username", ArgType::String).multiple()]),
+row("acl|dryrun", -4, acl::acl_dryrun_command).flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("7.0.0", "Simulates the execution of a command by a user, without executing the command.").complexity("O(1).").args(&[Arg::new("username", ArgType::String), Arg::new("command", ArgType::String), Arg::new("arg", ArgType::String).optional().multiple()]),
+row("acl|genpass", -2, acl::acl_genpass_command).flags(&[Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("6.0.0", "Generates a pseudorandom, secure password that can be used to identify ACL users.").complexity("O(1)").args(&[Arg::new("bits", ArgType::Integer).optional()]),
+row("acl|getuser", 3, acl::acl_getuser_command).flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("6.0.0", "Lists the ACL rules of a user.").complexity("O(N). Where N is the number of password, command and pattern rules that the user has.").history(&[("6.2.0", "Added Pub/Sub channel patterns."), ("7.0.0", "Added selectors and changed the format of key and channel patterns from a list to their rule representation.")]).args(&[Arg::new("username", ArgType::String)]),
+row("acl|help", 2, acl::acl_help_command).flags(&[Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("6.0.0", "Returns helpful text about the different subcommands.").complexity("O(1)"),
+row("acl|list", 2, acl::acl_list_command).flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("6.0.0", "Dumps the effective rules in ACL file format.").complexity("O(N). Where N is the number of configured users."),
+row("acl|load", 2, acl::acl_load_command).flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("6.0.0", "Reloads the rules from the configured ACL file.").complexity("O(N). Where N is the number of configured users."),
+row("acl|log", -2, acl::acl_log_command).flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("6.0.0", "Lists recent security events generated due to ACL rules.").complexity("O(N) with N being the number of entries shown.").history(&[("7.2.0", "Added entry ID, timestamp created, and timestamp last updated.")]).args(&[Arg::one_of("operation", const { &[Arg::new("count", ArgType::Integer), Arg::token_only("reset", "RESET")] }).optional()]),
+row("acl|save", 2, acl::acl_save_command).flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]).docs("6.0.0", "Saves the effective ACL rules in the configured ACL file.").complexity("O(N). Where N is the number of configured users."),
+row("acl|setuser", -3, acl::acl_setuser_command).flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]).docs("6.0.0", "Creates and modifies an ACL user and its rules.").complexity("O(N). Where N is the number of rules provided.").history(&[("6.2.0", "Added Pub/Sub channel patterns."), ("7.0.0", "Added selectors and key based permissions.")]).args(&[Arg::new("username", ArgType::String), Arg::new("rule", ArgType::String).optional().multiple()]),
+row("acl|users", 2, acl::acl_users_command).flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("6.0.0", "Lists all ACL users.").complexity("O(N). Where N is the number of configured users."),
+row("acl|whoami", 2, acl::acl_whoami_command).flags(&[Flag::NOSCRIPT, Flag::LOADING, Flag::STALE, Flag::SENTINEL])
+.docs("6.0.0", "Returns the authenticated username of the current connection.").complexity("O(1)"),
         ],
     )
     .flags(&[Flag::SENTINEL])
@@ -259,6 +262,7 @@ pub(super) static COMMANDS: &[Command] = &[
         ]),
     row("flushall", -1, keyspace::flushall_command)
         .flags(&[Flag::WRITE])
+        .databases(DatabaseArgs::All)
         .also_in(&[Acl::KEYSPACE, Acl::DANGEROUS])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .docs("1.0.0", "Removes all keys from all databases.")
@@ -710,6 +714,7 @@ pub(super) static COMMANDS: &[Command] = &[
     .complexity("Depends on subcommand."),
     row("swapdb", 3, keyspace::swapdb_command)
         .flags(&[Flag::WRITE, Flag::FAST])
+        .databases(DatabaseArgs::Instead(&[1, 2]))
         .also_in(&[Acl::KEYSPACE, Acl::DANGEROUS])
         .docs("4.0.0", "Swaps two Redis databases.")
         .complexity(

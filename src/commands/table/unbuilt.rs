@@ -2,7 +2,7 @@
 //! calls one is told so instead of that it is unknown, and `rename-command` takes their names. What of their families can be
 //! answered all the same has rows, with procedures in `commands::unbuilt`.
 
-use crate::config::value::{ACL, MODULES};
+use crate::config::value::MODULES;
 use crate::server::execution::command::Unbuilt;
 
 const fn unbuilt(name: &'static str, feature: &'static str) -> Unbuilt {
@@ -11,16 +11,6 @@ const fn unbuilt(name: &'static str, feature: &'static str) -> Unbuilt {
 
 /// All of them, for `CommandTable::with_unbuilt`.
 pub(crate) static UNBUILT: &[Unbuilt] = &[
-    unbuilt("acl|cat", ACL),
-    unbuilt("acl|deluser", ACL),
-    unbuilt("acl|dryrun", ACL),
-    unbuilt("acl|genpass", ACL),
-    unbuilt("acl|getuser", ACL),
-    unbuilt("acl|list", ACL),
-    unbuilt("acl|load", ACL),
-    unbuilt("acl|log", ACL),
-    unbuilt("acl|save", ACL),
-    unbuilt("acl|setuser", ACL),
     unbuilt("module|load", MODULES),
     unbuilt("module|loadex", MODULES),
     unbuilt("module|unload", MODULES),

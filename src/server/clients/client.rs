@@ -10,10 +10,12 @@
 
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut, Range};
+use std::rc::Rc;
 
 use slab::Slab;
 use socket2::Socket;
 
+use crate::acl::user::User;
 use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
 use crate::server::clients::flags::{ClientFlags, ClientId, NO_REPLY};
@@ -302,6 +304,8 @@ pub(crate) struct Client {
     /// 2 or 3.
     pub resp: u8,
     pub authenticated: bool,
+    /// Who it is. None: one that may do everything, as our master's link and who replays a file.
+    pub user: Option<Rc<User>>,
     /// An unfinished request: its bytes and what the parser made of them.
     pub querybuf: Vec<u8>,
     pub parser: Option<Box<Parser>>,
@@ -456,6 +460,7 @@ impl Clients {
             db: 0,
             resp: 2,
             authenticated: false,
+            user: None,
             querybuf: Vec::new(),
             parser: None,
             big_arg: None,

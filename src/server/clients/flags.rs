@@ -55,6 +55,8 @@ bitflags! {
         const REPLY_ON_LINK = 1 << 51;
         /// Was closed since the clients took too much memory; nobody sees it any more.
         const EVICTED = 1 << 53;
+        /// Its user may not do everything: what it asks for is looked at.
+        const RESTRICTED = 1 << 56;
         /// Its connection is that of a forked session of the debugger: here it is forgotten, not ended.
         const HANDED_OVER = 1 << 55;
     }

@@ -180,10 +180,9 @@ impl Server {
         };
         let cmd = cmd.map_or("NULL", |id| self.commands.full_name(id));
         let redir = self.tracking.redirection(cid).map_or(-1, |id| id as i64);
-        let user = if c.has(ClientFlags::MASTER) {
-            "(superuser)"
-        } else {
-            "default"
+        let user = match &c.user {
+            Some(user) => String::from_utf8_lossy(&user.name),
+            None => "(superuser)".into(),
         };
         let since = |then: i64| self.clock.unix_s - then;
         let fd = c.conn.as_ref().map_or(-1, AsRawFd::as_raw_fd);
@@ -214,7 +213,7 @@ impl Server {
             .number(" tot-mem=", total)
             .text(" events=", events)
             .text(" cmd=", cmd)
-            .text(" user=", user)
+            .text(" user=", &user)
             .number(" redir=", redir)
             .number(" resp=", c.resp)
             .text(" lib-name=", &text(&c.lib_name))

@@ -110,7 +110,7 @@ fn accept_common_handler(server: &mut Server, conn: Socket, unix: bool) {
             .ok()
             .and_then(|a| a.as_socket())
             .is_some_and(|a| a.ip().to_canonical().is_loopback());
-    if server.config.protected_mode && server.config.requirepass.is_none() && !loopback {
+    if server.config.protected_mode && server.acl.default_user().nopass && !loopback {
         let _ = (&conn).write(PROTECTED_MODE_ERROR);
         server.stats.rejected_conn += 1;
         return;
@@ -125,7 +125,7 @@ fn accept_common_handler(server: &mut Server, conn: Socket, unix: bool) {
     if unix {
         server.clients[cid].flags |= ClientFlags::UNIX_SOCKET;
     }
-    server.clients[cid].authenticated = server.config.requirepass.is_none();
+    server.client_set_default_auth(cid);
     if let Err(e) = server.install_client(cid) {
         server_log!(
             Level::Warning,
@@ -1018,6 +1018,11 @@ impl Server {
         c.out.memory() + log
     }
 
+    /// Whether the client may not do anything before it has authenticated (authRequired).
+    pub(crate) fn auth_required(&self, cid: ClientId) -> bool {
+        !self.acl.is_open() && self.clients.get(cid).is_some_and(|c| !c.authenticated)
+    }
+
     /// Whether the client has passed its class's output limit, hard, or soft for too long (checkClientOutputBufferLimits), or
     /// lets output gather without having authenticated (CVE-2025-21605).
     pub(crate) fn check_client_output_buffer_limits(&mut self, cid: ClientId) -> bool {
@@ -1026,7 +1031,7 @@ impl Server {
         let class = match self.clients[cid].client_type() {
             // The link to our master is not limited.
             ClientType::Master => return false,
-            _ if used > UNAUTHENTICATED_OUTPUT && !self.clients[cid].authenticated => return true,
+            _ if used > UNAUTHENTICATED_OUTPUT && self.auth_required(cid) => return true,
             t => t as usize,
         };
         let mut limit = self.config.client_output_buffer_limit[class];

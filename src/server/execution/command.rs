@@ -27,7 +27,10 @@ pub(crate) use get_keys::{KeySearch, get_keys_from_call, get_keys_from_command};
 pub(crate) use key_refs::{GetKeysError, KeyRefs};
 pub(crate) use names::CommandId;
 use names::{Entry, NONE, NameIndex};
-pub(crate) use row::{Arg, ArgType, BeginSearch, Command, FindKeys, Group, Guard, KeySpec, Proc};
+pub(crate) use row::{
+    Arg, ArgType, BeginSearch, ChannelArgs, Command, DatabaseArgs, FindKeys, Group, Guard, KeySpec,
+    Proc, Touches,
+};
 
 /// What running a command needs of its row, in half a cache line.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,8 @@ pub(crate) struct CommandRow {
     pub proc: Option<Proc>,
     pub flags: CommandFlags,
     pub command: &'static Command,
+    /// What a call touches, where it is so little that nothing need be searched.
+    pub touches: Touches,
     /// The number of arguments is `min_args`, or up to `more_args` more.
     min_args: u16,
     more_args: u16,
@@ -129,6 +134,7 @@ impl CommandTable {
             proc: command.proc,
             flags: command.all_flags(),
             command,
+            touches: command.touches(),
             min_args: command.arity.unsigned_abs() as u16,
             more_args: if command.arity < 0 { u16::MAX } else { 0 },
             parent,
@@ -236,6 +242,15 @@ impl CommandTable {
             names.find(id.0, argv.arg(1))
         } else {
             Some(id)
+        }
+    }
+
+    /// As `lookup_command_by_full_name`, but by the names before the first rename: what is meant does not depend on it.
+    pub(crate) fn lookup_original_by_full_name(&self, name: &[u8]) -> Option<CommandId> {
+        let names = self.original_names.as_ref().unwrap_or(&self.names);
+        match name.iter().position(|&b| b == b'|') {
+            None => names.find(NONE, name),
+            Some(bar) => names.find(names.find(NONE, &name[..bar])?.0, &name[bar + 1..]),
         }
     }
 

@@ -19,8 +19,8 @@
 //! | `parser` | a read, which takes it out | `Parser::reset` after each request and after the read; half a request takes the parser along to its client (`keep_rest`), a first line that has not ended too; after a protocol error it is reset with the rest of the read unread | a new one |
 //! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
 //! | `call.client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
-//! | `client_flags`, `authenticated` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
-//! | `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
+//! | `client_flags` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
+//! | `authenticated`, `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
 //! | `call.cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
 //! | `call`: that an error was answered | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
 //! | `call`: what the command says of its propagation, and what is redacted | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and says nothing | put aside |
@@ -31,6 +31,13 @@
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
 //! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still, but for what TIME says (`call`: `served_us`, which ends with the unit) |
+//! | `scripts.run`, `scripts.client` (its database, user, RESP version), the caller's own in `eval_found` | `run_script` | its end (`reset_run`) | stay: they are how others are told BUSY. What others run finds that a script runs, and may not begin another |
+//! | `scripts.words`, `spans`, `passed_on`, the script client's output | a command of a script | the script's next command, or its end; what a killed script leaves is dropped there | not used: others' commands come from no script |
+//! | `scripts.pre_command_oom` | `may_not_run`, before a command that runs scripts and before EXEC | the next one; not while a script is slow, whose verdict it is | stays |
+//! | `scripts.last_run`, `environment_changed`, `library_state` | the script that runs | the slow log, the end of the run | stay |
+//! | `scripts.loading`, `scripts.debugger` | a library that loads; a session of the debugger | their end | stay; others are served in neither but when a library is slow |
+//! | `evict` (when the limit was passed, what a cycle has left) | `perform_evictions` | the next one; none while a script is slow | stays |
+//! | `attack_logged_s` | a request that is HTTP | never: a line a minute, whoever asks | stays |
 //! | `fake_clients`, `blocked_depth` | counters | in pairs | stay |
 //! | `Blocking::just_blocked` | a command that waits for keys | `call`, at once: in a unit, and from a file, nothing may wait | never set across one |
 //! | `Blocking::ready` | a key that somebody waits for | after the command or the unit | put aside: served after the outer command |
@@ -81,7 +88,7 @@ pub(crate) struct Exec {
     pub parser: Parser,
     /// The next requests of the master's stream.
     pub ahead: Ahead,
-    /// Flags of the current client, and whether it is authenticated, as its last command left them.
+    /// Flags of the current client, as its last command left them; and whether it need not authenticate, or has.
     pub client_flags: ClientFlags,
     pub authenticated: bool,
     /// The server is in a state that may refuse commands, or somebody monitors or tracks: see [`Server::refresh_shortcuts`].
@@ -110,8 +117,12 @@ pub(crate) enum Processed {
 }
 
 /// Clients with one of these are looked at more closely before a command runs.
-const UNUSUAL_CLIENT: ClientFlags =
-    ClientFlags::of(&[ClientFlags::SLAVE, ClientFlags::PUBSUB, ClientFlags::MULTI]);
+const UNUSUAL_CLIENT: ClientFlags = ClientFlags::of(&[
+    ClientFlags::SLAVE,
+    ClientFlags::PUBSUB,
+    ClientFlags::MULTI,
+    ClientFlags::RESTRICTED,
+]);
 
 /// What an error text shows of an argument: the first 128 bytes, up to a NUL, as C's formats do.
 pub(crate) fn shown_part(arg: &[u8]) -> &[u8] {
@@ -159,7 +170,7 @@ impl Server {
             }
         }
         if (self.exec.unusual || client_flags.intersects(UNUSUAL_CLIENT))
-            && let Some(p) = self.may_not_run(cid, id, flags, client_flags, args)
+            && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
         }
@@ -192,7 +203,7 @@ impl Server {
             || self.scripts.run.is_some();
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
-            self.exec.authenticated = c.authenticated;
+            self.exec.authenticated = c.authenticated || self.acl.is_open();
         }
         self.exec.call.client = Some(cid);
         // An error that nobody's command was answered with (a time-out's, say) is not that of the next one.
@@ -243,6 +254,24 @@ impl Server {
         Some(id)
     }
 
+    /// The rights of a restricted client, and what else may be in the way. `None`: the command may run.
+    #[inline(never)]
+    fn look_closer(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: CommandFlags,
+        client_flags: ClientFlags,
+        args: &Args,
+    ) -> Option<Processed> {
+        let others = UNUSUAL_CLIENT.difference(ClientFlags::RESTRICTED);
+        if self.exec.unusual || client_flags.intersects(others) {
+            return self.may_not_run(cid, id, flags, client_flags, args);
+        }
+        let text = self.acl_refusal(cid, id, args)?;
+        Some(self.reject_command(cid, Some(id), &text))
+    }
+
     /// The checks that depend on the state of the server or of the client; inside MULTI the command is queued. `None`: it
     /// may run.
     #[inline]
@@ -263,10 +292,16 @@ impl Server {
             }
             counted = self.flags_inside_multi(cid, flags);
         }
+        if client_flags.intersects(ClientFlags::RESTRICTED)
+            && let Some(text) = self.acl_refusal(cid, id, args)
+        {
+            return Some(self.reject_command(cid, Some(id), &text));
+        }
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);
         }
-        if self.config.maxmemory != 0 {
+        // Others who are served while a script is slow find its memory, and its own verdict on it, as they are.
+        if self.config.maxmemory != 0 && !self.scripts.is_timed_out() {
             let fits = self.has_memory_for(cid, counted.contains(CommandFlags::DENYOOM));
             if self.exec.call.has_push_messages() {
                 // What it is told of evicted keys is about the time before the command.
@@ -673,7 +708,6 @@ impl Server {
         };
         c.last_cmd = Some(id);
         self.exec.client_flags = c.flags;
-        self.exec.authenticated = c.authenticated;
         if let Some(offset) = woff {
             // What this client has written ends here: WAIT waits for it.
             c.woff = offset;

@@ -11,12 +11,13 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::base::num::string2ll;
 use crate::ds::table::KeyHasher;
 use crate::server::Server;
 use crate::server::clients::client::Client;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::{Args, OwnedArgs};
-use crate::server::execution::command::{CommandFlags, CommandId};
+use crate::server::execution::command::{CommandFlags, CommandId, DatabaseArgs};
 use crate::server::execution::multi_state::{MultiCmd, MultiState, WatchedKey};
 use crate::server::execution::propagate::Propagate;
 
@@ -27,6 +28,11 @@ impl Client {
             return -1;
         }
         self.multi.as_deref().map_or(0, |m| m.count as i64)
+    }
+
+    /// The database that it will be in once what it has queued has run, if a SELECT is among that.
+    pub(crate) fn multi_selected_db(&self) -> Option<usize> {
+        self.multi.as_deref().and_then(|m| m.selected_db)
     }
 
     /// See [`MultiState::argv_len_sums`].
@@ -121,6 +127,11 @@ impl Server {
         m.cmd_flags |= flags;
         m.cmd_inv_flags |= !flags;
         m.count += 1;
+        if matches!(self.commands.command(id).databases, DatabaseArgs::Selects)
+            && let Some(db) = string2ll(&args[1]).and_then(|db| usize::try_from(db).ok())
+        {
+            m.selected_db = Some(db);
+        }
         m.commands.push(MultiCmd {
             id,
             args: args.to_owned(),
@@ -179,6 +190,14 @@ impl Server {
         self.add_reply_array_len(cid, commands.len());
         let mut now_us = self.clock.unix_us;
         for c in commands {
+            // Rights may have changed since it was queued.
+            let restricted = self.clients.get(cid);
+            if restricted.is_some_and(|c| c.has(ClientFlags::RESTRICTED))
+                && let Some(text) = self.acl_refusal_in_exec(cid, c.id, &c.args.as_args())
+            {
+                self.add_reply_error(cid, &text);
+                continue;
+            }
             now_us = self.call_in_unit(cid, c.id, &c.args.as_args(), now_us, Propagate::BOTH);
         }
         self.exec.call.in_exec = false;

@@ -30,6 +30,8 @@ pub(crate) struct MultiState {
     pub(super) cmd_inv_flags: CommandFlags,
     /// Bytes of the queued arguments, as CLIENT LIST counts them.
     pub(super) argv_len_sums: usize,
+    /// What the last SELECT among them selects.
+    pub(super) selected_db: Option<usize>,
     pub(super) watched: Vec<WatchedKey>,
 }
 

@@ -114,9 +114,10 @@ impl Server {
     }
 
     fn is_safe_to_perform_evictions(&self) -> bool {
-        self.loading.is_none()
-            && !(self.is_replica() && self.config.replica_ignore_maxmemory)
-            && !self.pause.actions.intersects(PauseActions::EVICT)
+        // What a script has read must not go in its middle, nor its writes come behind what was evicted after them.
+        let busy = self.loading.is_some() || self.scripts.is_timed_out();
+        let ignored = self.is_replica() && self.config.replica_ignore_maxmemory;
+        !busy && !ignored && !self.pause.actions.intersects(PauseActions::EVICT)
     }
 
     /// Before a command, while there is a limit: makes room; false when there is none and the command would need some

@@ -104,8 +104,6 @@ pub(crate) struct Stats {
     pub client_peaks: ClientPeaks,
     pub client_query_buffer_limit_disconnections: u64,
     pub client_output_buffer_limit_disconnections: u64,
-    /// Failed AUTH and HELLO AUTH.
-    pub acl_access_denied_auth: u64,
     pub peak_memory: usize,
     pub memory_sample: Cell<MemorySample>,
     pub errors: BTreeMap<Box<[u8]>, u64>,
@@ -146,7 +144,6 @@ impl Server {
         self.stats.peak_memory = old.peak_memory;
         self.stats.cycle_start_us = old.cycle_start_us;
         self.stats.client_peaks = old.client_peaks;
-        self.stats.acl_access_denied_auth = old.acl_access_denied_auth;
         self.stats.client_query_buffer_limit_disconnections =
             old.client_query_buffer_limit_disconnections;
         self.stats.client_output_buffer_limit_disconnections =

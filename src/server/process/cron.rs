@@ -226,9 +226,13 @@ fn databases_cron(server: &mut Server) {
     }
 }
 
-/// Before the loop sleeps (beforeSleep). While a load has re-entered the loop, only what serves clients is done.
+/// Before the loop sleeps (beforeSleep). While a load or a slow script has re-entered the loop, only what serves clients is done.
 pub(crate) fn before_sleep(server: &mut Server) {
     if server.exec.blocked_depth > 0 {
+        // Of the commands before the one that takes long, some were not answered yet: what is acknowledged is written first.
+        if !server.aof.is_off() {
+            server.flush_append_only_file(false);
+        }
         server.handle_clients_with_pending_writes();
         server.free_clients_in_async_queue();
         return;

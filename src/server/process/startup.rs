@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::acl::file::StartError;
 use crate::ae::{self, EventLoop};
 use crate::base::clock::CachedClock;
 use crate::base::log::{self, Form, Level};
@@ -305,6 +306,11 @@ fn ascii_art(config: &Config) {
     log::server_log_raw(Level::Notice, Form::Raw, text.as_bytes());
 }
 
+/// All commands, by their own names.
+pub(crate) fn command_table() -> CommandTable {
+    CommandTable::new(FAMILIES, false).with_unbuilt(UNBUILT)
+}
+
 fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     sys::setup_signal_handlers();
     crash::setup(&config);
@@ -331,7 +337,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     // Whoever waits for the disk in WAITAOF need not wait for the next event.
     let waker = el.waker();
     aof.bio.on_done(move || waker.wake());
-    let mut commands = CommandTable::new(FAMILIES, false).with_unbuilt(UNBUILT);
+    let mut commands = command_table();
     for line in &config.renamed_commands {
         if let [_, old, new] = line.args.as_slice()
             && let Err(e) = commands.rename(old, new)
@@ -373,6 +379,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         read_buf: vec![0; PROTO_IOBUF_LEN],
         commands,
         command_replies: [None, None],
+        acl: Default::default(),
         exec: Default::default(),
         scripts: Default::default(),
         stats: Default::default(),
@@ -407,6 +414,14 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         server.aof.state = crate::server::aof::AofState::On;
     } else {
         server.aof.fsynced_reploff = -1;
+    }
+    match server.acl_load_users_at_startup() {
+        Ok(()) => {}
+        Err(StartError::Logged) => return Err(1),
+        Err(StartError::Line(line, reason)) => {
+            report_config_error(&ConfigError::of_line(&line, &reason));
+            return Err(1);
+        }
     }
     server.aof.last_fsync = server.clock.unix_s;
     server.adjust_open_files_limit();
@@ -478,15 +493,6 @@ impl Server {
     pub(crate) fn update_locale_collate(&self) -> bool {
         let name = std::ffi::CString::new(self.config.locale_collate.clone());
         name.is_ok_and(|name| sys::set_collate_locale(&name))
-    }
-
-    /// requirepass has changed: clients that are connected stay authenticated, as upstream's default user does.
-    pub(crate) fn update_default_user_password(&mut self) {
-        if self.config.requirepass.is_none() {
-            for cid in self.clients.ids() {
-                self.clients[cid].authenticated = true;
-            }
-        }
     }
 
     /// What the log says every five seconds at level verbose.

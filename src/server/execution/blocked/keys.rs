@@ -412,6 +412,7 @@ impl Server {
         let before = self.exec.call.client;
         self.refresh_shortcuts(cid);
         let outer = self.blocking.reprocessing.replace((cid, end));
+        let calls = self.commands.stats(w.cmd).calls;
         let done = self.process_command(cid, &w.words.as_args());
         self.blocking.reprocessing = outer;
         match self.clients.get_mut(cid) {
@@ -429,7 +430,11 @@ impl Server {
                 }
             }
             Some(_) => {
-                self.commands.stats_mut(w.cmd).microseconds += w.duration;
+                // One that was refused now has not run.
+                let stats = self.commands.stats_mut(w.cmd);
+                if stats.calls != calls {
+                    stats.microseconds += w.duration;
+                }
                 self.exec.unblocked.push(cid);
             }
             None => {}

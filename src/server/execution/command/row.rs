@@ -132,6 +132,45 @@ impl KeySpec {
     }
 }
 
+/// What a call of a command touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touches {
+    /// No key, no channel.
+    Nothing,
+    /// The key at this argument and no other, and no channel. What is done to it is at most this.
+    Key(u16, KeyFlags),
+    /// It has to be searched for.
+    More,
+}
+
+/// Which arguments are channels that are published to or listened to; they begin behind the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChannelArgs {
+    /// The first one.
+    First,
+    /// All of them.
+    All,
+    /// All of them, and they are patterns.
+    AllPatterns,
+}
+
+/// Which databases a command may do something to, besides what its arguments say of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatabaseArgs {
+    /// The one that its client is in, if it uses data at all.
+    Own,
+    /// The one of its first argument, which its client is moved to.
+    Selects,
+    /// Those of these arguments, and not its client's.
+    Instead(&'static [usize]),
+    /// Those of these arguments, and its client's.
+    Besides(&'static [usize]),
+    /// Those that stand behind this word, and its client's.
+    BehindOption(&'static str),
+    /// Every one.
+    All,
+}
+
 /// The type of an argument, as COMMAND DOCS names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ArgType {
@@ -396,6 +435,8 @@ pub(crate) struct Command {
     pub key_specs: &'static [KeySpec],
     /// Needed where the key specs are incomplete, unknown, or have variable flags.
     pub get_keys: Option<GetKeysProc>,
+    pub channels: Option<ChannelArgs>,
+    pub databases: DatabaseArgs,
     /// Hints for clients and proxies. See <https://redis.io/docs/reference/command-tips/>.
     pub tips: &'static [&'static str],
     pub docs: Docs,
@@ -415,6 +456,8 @@ impl Command {
             guard: None,
             key_specs: &[],
             get_keys: None,
+            channels: None,
+            databases: DatabaseArgs::Own,
             tips: &[],
             docs: Docs {
                 summary: "",
@@ -497,6 +540,17 @@ impl Command {
             get_keys: Some(get_keys),
             ..self
         }
+    }
+
+    pub(crate) const fn channels(self, channels: ChannelArgs) -> Command {
+        Command {
+            channels: Some(channels),
+            ..self
+        }
+    }
+
+    pub(crate) const fn databases(self, databases: DatabaseArgs) -> Command {
+        Command { databases, ..self }
     }
 
     pub(crate) const fn tips(self, tips: &'static [&'static str]) -> Command {
@@ -608,6 +662,40 @@ impl Command {
                 .key_specs
                 .iter()
                 .any(|s| !s.flags.contains(KeyFlags::NOT_KEY))
+    }
+
+    /// What a call touches, as far as the row tells.
+    pub(super) fn touches(&self) -> Touches {
+        if self.channels.is_some() {
+            return Touches::More;
+        }
+        if !self.has_keys() {
+            return Touches::Nothing;
+        }
+        const ONE: FindKeys = FindKeys::Range {
+            last_key: 0,
+            key_step: 1,
+            limit: 0,
+        };
+        const UNTOLD: KeyFlags = KeyFlags::of(&[KeyFlags::INCOMPLETE, KeyFlags::NOT_KEY]);
+        let variable = |s: &KeySpec| s.flags.intersects(KeyFlags::VARIABLE_FLAGS);
+        match self.key_specs {
+            [spec]
+                if spec.find_keys == ONE
+                    && !spec.flags.intersects(UNTOLD)
+                    && (self.get_keys.is_none() || variable(spec)) =>
+            {
+                let BeginSearch::Index { pos } = spec.begin_search else {
+                    return Touches::More;
+                };
+                let flags = match variable(spec) {
+                    true => KeyFlags::ACCESS | KeyFlags::UPDATE,
+                    false => spec.flags,
+                };
+                u16::try_from(pos).map_or(Touches::More, |pos| Touches::Key(pos, flags))
+            }
+            _ => Touches::More,
+        }
     }
 
     /// The triple (first key, last key, step) of COMMAND INFO, zeros when no range spec tells it; last is negative when it
