@@ -731,10 +731,10 @@ impl Server {
     /// Counts a command that has run for `us` microseconds, and remembers it where it was slow.
     #[inline(always)]
     fn account(&mut self, cid: ClientId, id: CommandId, flags: CommandFlags, args: &Args, us: u64) {
+        self.count(cid, id, flags, args, us);
         if self.config.latency_monitor_threshold != 0 {
             self.sample_command_latency(flags, us);
         }
-        self.count(cid, id, flags, args, us);
     }
 
     /// As [`Server::account`], but for the latency monitor: its event of those who have waited is about modules' replies.
