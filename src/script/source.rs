@@ -970,8 +970,6 @@ mod tests {
             ("f(KEYS[1], #KEYS)", "KEYS"),
             ("f(KEYS[1], unpack(KEYS))", "KEYS"),
             ("f(KEYS[1\n])", "KEYS"),
-            ("local function f(KEYS[1]) end", "KEYS"),
-            ("for KEYS[1] in x do end", "KEYS"),
             (
                 "f(KEYS[1],KEYS[2],KEYS[3],KEYS[4],KEYS[5],KEYS[6],KEYS[7])",
                 "KEYS",
@@ -984,6 +982,8 @@ mod tests {
             "x, KEYS[1], y = 1, 2, 3",
             "f(function() x, KEYS[1], y = 1, 2, 3 end)",
             "local a, KEYS[1] = 1",
+            "local function f(KEYS[1]) end",
+            "for KEYS[1] in x do end",
         ] {
             assert_eq!(single(text), None, "{text}");
         }

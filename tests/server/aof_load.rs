@@ -12,7 +12,8 @@ const INCR: &str = "appendonlydir/appendonly.aof.1.incr.aof";
 
 /// A server that was ended, and what its increment held: two keys.
 fn ended() -> (Server, Vec<u8>) {
-    let mut server = Server::aedile(&["--appendonly", "yes"]);
+    // With `everysec` a write may wait while the one before is synced, and a kill would lose it.
+    let mut server = Server::aedile(&["--appendonly", "yes", "--appendfsync", "always"]);
     let mut c = server.connect();
     c.ok("SET first 1");
     c.ok("SET second 2");
