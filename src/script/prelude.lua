@@ -121,19 +121,29 @@ local shared_functions = {}
 
 local globals
 
+-- A level, which the machine takes as a text as well, and without its fraction.
+local function level(f)
+  local n = type(f) ~= "function" and tonumber(f)
+  if n and n > -1 and n < 1 then
+    return 0
+  end
+  return n
+end
+
 -- Tail calls keep the levels that these count.
 function base.getfenv(f)
-  if f == 0 then
+  if level(f) == 0 then
     return globals
   end
   return getfenv(f)
 end
 
 function base.setfenv(f, t)
-  if f == 0 or real[f] then
+  local n = level(f)
+  if n == 0 or real[f] then
     error(READONLY, 2)
   end
-  if shared_functions[f] or (type(f) == "number" and f ~= 1) then
+  if shared_functions[f] or (n and n ~= 1) then
     error("'setfenv' cannot change environment of given object", 2)
   end
   raw.note_environment()
@@ -234,11 +244,47 @@ libraries.math.mod = libraries.math.fmod
 -- The machine's own takes a huge negative width for one of 254 digits.
 local tohex = libraries.bit.tohex
 function libraries.bit.tohex(x, ...)
-  local n = ...
-  if type(n) == "number" and (n > 8 or n < -8) then
+  local n = tonumber((...))
+  if n and (n > 8 or n < -8) then
     return tohex(x, n > 0 and 8 or -8)
   end
   return tohex(x, ...)
+end
+
+-- Each coroutine that is resumed within another one takes of the process's stack, of which there is no more than upstream's limit
+-- (LUAI_MAXCCALLS) would take.
+local MOST_NESTED = 190
+local create, resume, running, wrap = std.coroutine.create, std.coroutine.resume, std.coroutine.running, std.coroutine.wrap
+local depths = setmetatable({}, { __mode = "k" })
+
+local function resume_within(co, ...)
+  if type(co) == "thread" then
+    local within = running()
+    local depth = (within and depths[within] or 0) + 1
+    if depth > MOST_NESTED then
+      return false, "C stack overflow"
+    end
+    depths[co] = depth
+  end
+  return resume(co, ...)
+end
+
+local function resumed(ok, e, ...)
+  if ok then
+    return e, ...
+  end
+  error(e, type(e) == "string" and 2 or 0)
+end
+
+libraries.coroutine.resume = resume_within
+function libraries.coroutine.wrap(f)
+  if type(f) ~= "function" then
+    return wrap(f)
+  end
+  local co = create(f)
+  return function(...)
+    return resumed(resume_within(co, ...))
+  end
 end
 
 for name, f in pairs(guarded(raw.string)) do

@@ -418,6 +418,14 @@ fn hostile_scripts_do_no_harm() {
         "error(setmetatable({}, {__tostring = function() error('x') end}))",
         "return setmetatable({}, {__index = function() error('x') end})",
         "coroutine.wrap(function() error({}) end)()",
+        "local function n(i) return coroutine.wrap(function() return n(i + 1) end)() end return n(1)",
+        "local function n(i) if i == 0 then return 7 end local c = coroutine.create(function() return n(i - 1) end) \
+         return select(2, coroutine.resume(c)) end return n(200000)",
+        "local function f() table.sort({3, 2, 1}, function(a, b) f() return a < b end) end f()",
+        "local function f() return (string.gsub('a', 'a', f)) end f()",
+        "local t t = setmetatable({}, {__tostring = function() return (tostring(t)) end}) return tostring(t)",
+        "local function f() return pcall(coroutine.wrap(f)) end return f()",
+        "return bit.tohex(1, '-2147483648')",
         "table.insert({1, 2, 3}, -2^31, 1)",
         "table.insert({1, 2, 3}, 0/0, 1)",
         "table.insert({1, 2, 3}, 2^53, 1)",
@@ -950,6 +958,18 @@ fn no_environment_leads_out_of_the_sandbox() {
     assert_eq!(c.cmd(&["FUNCTION", "LOAD", library]), "l");
     let found = c.cmd(&["FCALL", "f", "0"]);
     assert!(found.is_error() || found.is_null(), "{found:?}");
+    // A level may be a text, or have a fraction.
+    for level in ["0", "'0'", "'0x0'", "' 0 '", "0.5", "-0.5"] {
+        let script = format!("setfenv({level}, {{tostring = function() return 'pwned' end}})");
+        fails(&mut c, &script, "Attempt to modify a readonly table");
+        let script = format!("return getfenv({level}) == _G and 1");
+        assert_eq!(eval(&mut c, &script), 1, "{level}");
+    }
+    for level in ["2", "'2'", "'3'", "'4'", "1.5"] {
+        let script = format!("return pcall(function() setfenv({level}, {{a = 'kept'}}) end)");
+        assert!(eval(&mut c, &script).is_null(), "{level}");
+    }
+    assert_eq!(eval(&mut c, "return tostring(1)"), "1");
     // Nothing stays for the next one.
     fails(
         &mut c,
