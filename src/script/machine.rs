@@ -275,7 +275,9 @@ impl Machine {
 
 /// Pushes the compiled chunk, unless it has what Lua 5.1 does not know.
 pub(crate) fn compile_checked(stack: &mut Stack, code: &[u8], name: &CStr) -> Result<(), Vec<u8>> {
-    compile_as_is(stack, &Script::read(code), name)
+    let script = Script::read(code);
+    refuse_foreign(&script, name)?;
+    compile_as_is(stack, &script, name)
 }
 
 /// Pushes the compiled chunk; its body's returns keep their place for errors.
@@ -303,8 +305,8 @@ fn refuse_foreign(script: &Script, name: &CStr) -> Result<(), Vec<u8>> {
     Err([source, b":", problem.as_bytes()].concat())
 }
 
+/// Pushes the compiled chunk, in which nothing foreign was found.
 fn compile_as_is(stack: &mut Stack, script: &Script, name: &CStr) -> Result<(), Vec<u8>> {
-    refuse_foreign(script, name)?;
     stack.compile(script.text(), name)?;
     // What could not be looked through must not compile: it may have such things.
     if !script.is_understood() {

@@ -55,7 +55,7 @@ const OURS: &str = LOCALS_PREFIX;
 /// What is known of a text's tokens.
 struct Tokens<'t> {
     text: &'t [u8],
-    all: Vec<Token>,
+    all: &'t [Token],
     /// For each token, the `function` whose block or parameters it is in; none inside: the body.
     functions: Vec<Option<usize>>,
     /// For each token, the bracket that it is in, within its function.
@@ -111,7 +111,7 @@ fn is_keyword(word: &[u8]) -> bool {
 
 impl<'t> Tokens<'t> {
     /// None: brackets or blocks do not end as they begin.
-    fn new(text: &'t [u8], all: Vec<Token>) -> Option<Tokens<'t>> {
+    fn new(text: &'t [u8], all: &'t [Token]) -> Option<Tokens<'t>> {
         let mut this = Tokens {
             text,
             functions: Vec::with_capacity(all.len()),
@@ -593,7 +593,7 @@ impl<'t> Script<'t> {
     }
 
     fn look_through(&self) -> Option<Tokens<'_>> {
-        Tokens::new(&self.text, self.tokens.clone()?)
+        Tokens::new(&self.text, self.tokens.as_deref()?)
     }
 
     /// The text with nothing changed but its body's returns, for who is to see it as it was written; none where it stays as it is.

@@ -268,6 +268,17 @@ impl Server {
         if self.exec.unusual || client_flags.intersects(others) {
             return self.may_not_run(cid, id, flags, client_flags, args);
         }
+        self.refused_by_rights(cid, id, args)
+    }
+
+    /// Refuses a command that a restricted client may not run.
+    #[inline]
+    fn refused_by_rights(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        args: &Args,
+    ) -> Option<Processed> {
         let text = self.acl_refusal(cid, id, args)?;
         Some(self.reject_command(cid, Some(id), &text))
     }
@@ -293,9 +304,9 @@ impl Server {
             counted = self.flags_inside_multi(cid, flags);
         }
         if client_flags.intersects(ClientFlags::RESTRICTED)
-            && let Some(text) = self.acl_refusal(cid, id, args)
+            && let Some(refused) = self.refused_by_rights(cid, id, args)
         {
-            return Some(self.reject_command(cid, Some(id), &text));
+            return Some(refused);
         }
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);
