@@ -198,10 +198,7 @@ fn faults_of_the_configuration_show_no_secrets() {
         ("requirepass sesame sesame", "requirepass (redacted)"),
         ("masterauth \"sesame", "masterauth (redacted)"),
         ("\"requirepass\" sesame x", "\"requirepass\" (redacted)"),
-        (
-            "user u on >sesame nonsense",
-            "user u on >(redacted) ",
-        ),
+        ("user u on >sesame nonsense", "user u on >(redacted) "),
         ("user u on <sesame +@all", "user u on <(redacted) "),
     ] {
         let file = scratch.write("bad.conf", format!("port 0\nunixsocket x.sock\n{line}\n"));
@@ -241,4 +238,21 @@ fn faults_of_the_configuration_show_no_secrets() {
         !said.contains("sesame") && !said.contains("wrong"),
         "{said}"
     );
+}
+
+#[test]
+fn nobody_can_know_where_a_key_will_lie() {
+    let order = || {
+        let server = Server::aedile(&[]);
+        let mut c = server.connect();
+        for i in 0..200 {
+            c.ok(&format!("SET key:{i} x"));
+        }
+        let keys: Vec<String> = (0..200).map(|i| format!("member:{i}")).collect();
+        c.cmd(&[vec!["SADD".to_string(), "s".into()], keys].concat());
+        ["SCAN 0 COUNT 1000", "SSCAN s 0 COUNT 1000"].map(|call| format!("{:?}", c.run(call)))
+    };
+    let (one, other) = (order(), order());
+    assert_ne!(one[0], other[0], "the keys of two processes");
+    assert_ne!(one[1], other[1], "the members of two processes' sets");
 }

@@ -423,9 +423,7 @@ mod tests {
             assert!(text.contains(name) && !text.contains("sesame"), "{text}");
         }
         let hidden = shown("set k sesame", true);
-        assert!(
-            hidden.contains("set") && !hidden.contains("\"k\"") && !hidden.contains("sesame")
-        );
+        assert!(hidden.contains("set") && !hidden.contains("\"k\"") && !hidden.contains("sesame"));
     }
 
     #[test]
