@@ -86,7 +86,7 @@ pub(crate) fn client_info_command(server: &mut Server, cid: ClientId, args: &Arg
     line.push('\n');
     server
         .clients
-        .add_reply_verbatim(cid, line.as_bytes(), "txt");
+        .add_reply_verbatim(cid, line.as_bytes(), *b"txt");
 }
 
 /// CLIENT NO-EVICT ON|OFF
@@ -342,7 +342,7 @@ pub(crate) fn client_list_command(server: &mut Server, cid: ClientId, args: &Arg
     }
     server
         .clients
-        .add_reply_verbatim(cid, lines.as_bytes(), "txt");
+        .add_reply_verbatim(cid, lines.as_bytes(), *b"txt");
 }
 
 /// CLIENT REPLY ON|OFF|SKIP

@@ -229,7 +229,7 @@ pub(crate) fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("client-eviction") && n == 2 => match server.client_eviction_report() {
             Some(text) => server
                 .clients
-                .add_reply_verbatim(cid, text.as_bytes(), "txt"),
+                .add_reply_verbatim(cid, text.as_bytes(), *b"txt"),
             None => server.add_reply_error(cid, "maxmemory-clients is disabled."),
         },
         _ if is("mallctl") && n >= 3 => mallctl(server, cid, args),
@@ -615,7 +615,7 @@ fn protocol(server: &mut Server, cid: ClientId, args: &Args) {
         }
         b"true" => c.add_reply_bool(cid, true),
         b"false" => c.add_reply_bool(cid, false),
-        b"verbatim" => c.add_reply_verbatim(cid, b"This is a verbatim\nstring", "txt"),
+        b"verbatim" => c.add_reply_verbatim(cid, b"This is a verbatim\nstring", *b"txt"),
         _ => server.add_reply_error(
             cid,
             "Wrong protocol type name. Please use one of the following: \
@@ -679,7 +679,7 @@ fn htstats(server: &mut Server, cid: ClientId, args: &Args) {
     ht_stats(&mut text, 0, room, db.keys.expires_len());
     server
         .clients
-        .add_reply_verbatim(cid, text.as_bytes(), "txt");
+        .add_reply_verbatim(cid, text.as_bytes(), *b"txt");
 }
 
 fn htstats_key(server: &mut Server, cid: ClientId, args: &Args) {
@@ -703,7 +703,7 @@ fn htstats_key(server: &mut Server, cid: ClientId, args: &Args) {
     }
     server
         .clients
-        .add_reply_verbatim(cid, text.as_bytes(), "txt");
+        .add_reply_verbatim(cid, text.as_bytes(), *b"txt");
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(crate) fn latency_help_command(server: &mut Server, cid: ClientId, args: &Ar
 /// LATENCY DOCTOR
 pub(crate) fn latency_doctor_command(server: &mut Server, cid: ClientId, _: &Args) {
     let report = server.create_latency_report();
-    server.add_reply_verbatim(cid, report.as_bytes(), "txt");
+    server.add_reply_verbatim(cid, report.as_bytes(), *b"txt");
 }
 
 /// `LATENCY RESET [event ...]`
@@ -124,7 +124,7 @@ pub(crate) fn latency_graph_command(server: &mut Server, cid: ClientId, args: &A
     text.push_str(&"-".repeat(LATENCY_GRAPH_COLS));
     text.push('\n');
     sparkline::render(&mut text, &points, LATENCY_GRAPH_COLS, LATENCY_GRAPH_ROWS);
-    server.add_reply_verbatim(cid, text.as_bytes(), "txt");
+    server.add_reply_verbatim(cid, text.as_bytes(), *b"txt");
 }
 
 /// `LATENCY HISTOGRAM [command ...]`: a container stands for its subcommands; a name that is none is left out.

@@ -303,7 +303,7 @@ pub(crate) fn memory_help_command(server: &mut Server, cid: ClientId, args: &Arg
 
 /// MEMORY MALLOC-STATS
 pub(crate) fn memory_malloc_stats_command(server: &mut Server, cid: ClientId, _: &Args) {
-    server.add_reply_verbatim(cid, &alloc::malloc_stats(), "txt");
+    server.add_reply_verbatim(cid, &alloc::malloc_stats(), *b"txt");
 }
 
 /// MEMORY DOCTOR
@@ -312,7 +312,7 @@ pub(crate) fn memory_doctor_command(server: &mut Server, cid: ClientId, _: &Args
     let replicas = server.clients.slaves.len();
     let clients = server.connected_clients().saturating_sub(replicas);
     let text = report(examine(&m, clients, replicas));
-    server.add_reply_verbatim(cid, text.as_bytes(), "txt");
+    server.add_reply_verbatim(cid, text.as_bytes(), *b"txt");
 }
 
 /// MEMORY PURGE

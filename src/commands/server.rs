@@ -14,7 +14,7 @@ pub(crate) fn info_command(server: &mut Server, cid: ClientId, args: &Args) {
     let info = server.gen_redis_info_string(&sections);
     server
         .clients
-        .add_reply_verbatim(cid, info.as_bytes(), "txt");
+        .add_reply_verbatim(cid, info.as_bytes(), *b"txt");
 }
 
 /// TIME
@@ -54,7 +54,7 @@ pub(crate) fn lolwut_command(server: &mut Server, cid: ClientId, args: &Args) {
     text.push('\n');
     server
         .clients
-        .add_reply_verbatim(cid, text.as_bytes(), "txt");
+        .add_reply_verbatim(cid, text.as_bytes(), *b"txt");
 }
 
 /// A temple's front, as an aedile looked after; `random` (0..100) decides on how well it was kept.

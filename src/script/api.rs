@@ -12,7 +12,7 @@ use crate::script::cache::sha1hex;
 use crate::script::convert::{push_error, push_reply, to_integer};
 use crate::script::debugger::calls;
 use crate::script::libraries::{self, LibraryHost, LibraryState};
-use crate::script::lua::{Call, Kind, Lua, Raise, Returned, Value};
+use crate::script::lua::{Call, Kind, Lua, NOT_ENOUGH_MEMORY, Raise, Returned, Value};
 use crate::script::machine::compile_checked;
 use crate::server::execution::args::Args;
 use crate::server::execution::propagate::Propagate;
@@ -45,6 +45,10 @@ pub(super) fn open(lua: &mut Lua<Server>) {
     lua.set_raw_field(-2, b"last");
     lua.push_function(note_environment);
     lua.set_raw_field(-2, b"note_environment");
+    lua.push_function(is_deep);
+    lua.set_raw_field(-2, b"is_deep");
+    lua.push_function(is_over);
+    lua.set_raw_field(-2, b"is_over");
     lua.push_function(compile_text);
     lua.set_raw_field(-2, b"compile");
     lua.push_function(crate::script::register::register_function);
@@ -377,7 +381,15 @@ fn replicate_commands(call: &mut Call<Server>) -> Returned {
 }
 
 /// What `loadstring` and `load` compile with: a text and its source's name give the function, or nil and the error.
+/// Bytes that the machine may take for each byte of a text that it compiles; nothing fails while it does.
+const COMPILED_PER_BYTE: usize = 12;
+
 fn compile_text(call: &mut Call<Server>) -> Returned {
+    let code = call.bytes(1).unwrap_or_default();
+    let needs = code.len().saturating_mul(COMPILED_PER_BYTE);
+    if needs > call.room() && call.lacks(needs) {
+        return Err(Raise::text(NOT_ENOUGH_MEMORY));
+    }
     let code = call.bytes(1).unwrap_or_default().to_vec();
     let name = call.bytes(2).unwrap_or(b"=?").to_vec();
     let end = memchr::memchr(0, &name).unwrap_or(name.len());
@@ -390,6 +402,18 @@ fn compile_text(call: &mut Call<Server>) -> Returned {
             Ok(2)
         }
     }
+}
+
+fn is_deep(call: &mut Call<Server>) -> Returned {
+    let deep = call.is_deep();
+    call.push_bool(deep);
+    Ok(1)
+}
+
+fn is_over(call: &mut Call<Server>) -> Returned {
+    let over = call.is_killed();
+    call.push_bool(over);
+    Ok(1)
 }
 
 fn note_environment(call: &mut Call<Server>) -> Returned {

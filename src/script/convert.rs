@@ -398,15 +398,16 @@ impl Server {
             return false;
         }
         let format = stack.bytes(-1).unwrap_or_default();
-        let mut ext = String::from_utf8_lossy(&format[..format.len().min(3)]).into_owned();
-        while ext.len() < 3 {
-            ext.push(' ');
+        // As C has it, to a zero byte.
+        let mut ext = *b"   ";
+        for (to, from) in ext.iter_mut().zip(format.iter().take_while(|b| **b != 0)) {
+            *to = *from;
         }
         if stack.get_raw_field(inner, b"string") != Kind::String {
             return false;
         }
         let text = stack.bytes(-1).unwrap_or_default();
-        self.clients.add_reply_verbatim(cid, text, &ext);
+        self.clients.add_reply_verbatim(cid, text, ext);
         true
     }
 

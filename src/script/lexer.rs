@@ -1,4 +1,4 @@
-//! The tokens of Lua 5.1: words, literals and signs, with their places in the text. No more is known of the language here.
+//! The tokens of Lua 5.1: words, literals and signs, with their places in the text, and which words are no names.
 
 /// What a token is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,12 +18,26 @@ pub(super) struct Token {
 }
 
 /// Walks over the tokens of Lua 5.1.
-struct Lexer<'a> {
+pub(super) struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
+    nested: Option<usize>,
 }
 
 impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Lexer<'a> {
+        Lexer {
+            text,
+            at: 0,
+            nested: None,
+        }
+    }
+
+    /// Where the first `[[` stands within a `[[ ... ]]` that was passed over.
+    pub(super) fn nested_bracket(&self) -> Option<usize> {
+        self.nested
+    }
+
     /// The number of `=` of a long bracket that opens at `at`.
     fn long_bracket(&self, at: usize) -> Option<usize> {
         let rest = self.text.get(at..)?.strip_prefix(b"[")?;
@@ -38,6 +52,10 @@ impl<'a> Lexer<'a> {
         close[level + 1] = b']';
         let from = at + level + 2;
         let end = memchr::memmem::find(self.text.get(from..)?, &close)?;
+        if level == 0 && self.nested.is_none() {
+            let within = memchr::memmem::find(&self.text[from..from + end], b"[[");
+            self.nested = within.map(|n| from + n);
+        }
         self.at = from + end + close.len();
         Some(())
     }
@@ -63,7 +81,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token; none inside: the end. None: the text is not well-formed.
-    fn next(&mut self) -> Option<Option<Token>> {
+    pub(super) fn next(&mut self) -> Option<Option<Token>> {
         self.pass_blanks()?;
         let start = self.at;
         let Some(&c) = self.text.get(start) else {
@@ -124,10 +142,38 @@ impl<'a> Lexer<'a> {
 
 /// The tokens of a text; none where it is not well-formed.
 pub(super) fn tokens(text: &[u8]) -> Option<Vec<Token>> {
-    let mut lexer = Lexer { text, at: 0 };
+    let mut lexer = Lexer::new(text);
     let mut all = Vec::new();
     while let Some(token) = lexer.next()? {
         all.push(token);
     }
     Some(all)
+}
+
+/// Operators that are spelled.
+pub(super) fn is_operator(word: &[u8]) -> bool {
+    matches!(word, b"and" | b"or" | b"not")
+}
+
+/// Words that a value cannot end with.
+pub(super) fn is_keyword(word: &[u8]) -> bool {
+    is_operator(word)
+        || matches!(
+            word,
+            b"break"
+                | b"do"
+                | b"else"
+                | b"elseif"
+                | b"for"
+                | b"function"
+                | b"goto"
+                | b"if"
+                | b"in"
+                | b"local"
+                | b"repeat"
+                | b"return"
+                | b"then"
+                | b"until"
+                | b"while"
+        )
 }

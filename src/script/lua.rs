@@ -115,6 +115,8 @@ struct Heap<H> {
     killed: bool,
     /// Where it was then.
     killed_at: Option<(Vec<u8>, i32)>,
+    /// The process's stack where the call began: an address, to be compared only.
+    stack_base: usize,
     /// Lent for the time of a call.
     host: *mut H,
     /// What a slow script is interrupted with.
@@ -362,7 +364,32 @@ const BETWEEN_INTERRUPTS_US: i64 = 5_000;
 /// Instructions between two looks of a debugger that shows no lines.
 const INSTRUCTIONS_BETWEEN_LOOKS: c_int = 100_000;
 
+/// What a script may take of the process's stack, in bytes, before a function that leads from the machine's code back into a
+/// script is refused: a part of the 8 MB that there usually are.
+const STACK_MAX: usize = 1 << 20;
+
+/// Where the process's stack is now.
+#[inline(never)]
+fn stack_address() -> usize {
+    let here = 0u8;
+    std::ptr::from_ref(&here).addr()
+}
+
 impl<H> Call<'_, H> {
+    /// Whether the script has taken [`STACK_MAX`].
+    pub(crate) fn is_deep(&self) -> bool {
+        // SAFETY: the heap outlives the call.
+        let base = unsafe { (*self.heap).stack_base };
+        // It grows downwards.
+        base.saturating_sub(stack_address()) > STACK_MAX
+    }
+
+    /// Whether the script is to end, and every instruction of it raises.
+    pub(crate) fn is_killed(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.heap).killed }
+    }
+
     /// The host that was lent to the running script.
     ///
     /// Panics outside of a script.
@@ -1064,6 +1091,7 @@ impl<H> Lua<H> {
             exhausted: false,
             killed: false,
             killed_at: None,
+            stack_base: 0,
             host: std::ptr::null_mut(),
             interrupt: None,
             line_hook: None,
@@ -1206,6 +1234,7 @@ impl<H> Lua<H> {
             (*heap).host = std::ptr::from_mut(host);
             (*heap).exhausted = false;
             (*heap).killed = false;
+            (*heap).stack_base = stack_address();
             (*heap).strict = true;
             (*heap).line_hook.is_some()
         };

@@ -21,6 +21,7 @@ pub(crate) mod convert;
 pub(crate) mod debugger;
 pub(crate) mod eval;
 pub(crate) mod flags;
+mod foreign;
 pub(crate) mod function_commands;
 pub(crate) mod function_set;
 pub(crate) mod functions;

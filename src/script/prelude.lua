@@ -14,7 +14,9 @@ local error, type, select, tostring, tonumber = error, type, select, tostring, t
 local rawget, rawset, next, pairs = rawget, rawset, next, pairs
 local setmetatable, getmetatable, setfenv, getfenv = setmetatable, getmetatable, setfenv, getfenv
 local pcall, concat, collectgarbage, floor = pcall, table.concat, collectgarbage, math.floor
-local insert, gmatch, string_metatable = table.insert, string.gmatch, getmetatable("")
+local insert, sort, gmatch, string_metatable = table.insert, table.sort, string.gmatch, getmetatable("")
+local find, sub, byte, log, xpcall = string.find, string.sub, string.byte, math.log, xpcall
+local is_deep, is_over = raw.is_deep, raw.is_over
 local std = _G
 
 local READONLY = "Attempt to modify a readonly table"
@@ -69,7 +71,7 @@ end
 
 local base = {}
 
-for name in gmatch("xpcall tostring assert tonumber rawequal type select unpack ipairs error", "%a+") do
+for name in gmatch("tostring assert rawequal type select unpack ipairs error", "%a+") do
   base[name] = std[name]
 end
 base._VERSION = std._VERSION
@@ -164,7 +166,37 @@ local function caught(ok, e, ...)
 end
 
 function base.pcall(...)
+  if select("#", ...) == 0 then
+    return false, "attempt to call a boolean value"
+  end
   return caught(pcall(...))
+end
+
+-- The handler of what ends a script is not the script's: hooks do not run in it, so that nothing could end that. And each handler
+-- takes of the process's stack.
+function base.xpcall(...)
+  local f, handler = ...
+  if select("#", ...) < 2 then
+    return xpcall(...)
+  end
+  return xpcall(f, function(e)
+    if is_over() or is_deep() then
+      return e
+    end
+    return handler(e)
+  end)
+end
+
+-- The machine knows binary numbers.
+function base.tonumber(...)
+  local v, n = ...
+  if type(v) == "string" and (n == nil or n == 10) then
+    local first = byte(v)
+    if first and first <= 48 and find(v, "^%s*[-+]?0[bB]") then
+      return nil
+    end
+  end
+  return tonumber(...)
 end
 
 local function compile(s, name)
@@ -185,7 +217,10 @@ function base.load(f, name)
   end
   local pieces = {}
   while true do
-    local piece = f()
+    local ok, piece = pcall(f)
+    if not ok then
+      return nil, piece
+    end
     if piece == nil or piece == "" then
       return compile(concat(pieces), name and tostring(name) or "=(load)")
     end
@@ -225,11 +260,11 @@ local function chosen(library, names)
 end
 
 local libraries = {
-  string = chosen(std.string, "byte char dump format len lower reverse sub upper"),
-  table = chosen(std.table, "concat foreach foreachi getn insert maxn remove sort"),
+  string = chosen(std.string, "char dump len lower reverse upper"),
+  table = chosen(std.table, "concat foreach foreachi getn maxn remove"),
   math = chosen(
     std.math,
-    "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min mod modf pi pow rad sin "
+    "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log10 max min mod modf pi pow rad sin "
       .. "sinh sqrt tan tanh"
   ),
   bit = chosen(std.bit, "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex"),
@@ -240,6 +275,10 @@ local libraries = {
   struct = guarded(raw.struct),
 }
 libraries.math.mod = libraries.math.fmod
+-- The machine's own takes a base.
+function libraries.math.log(x)
+  return log(x)
+end
 
 -- The machine's own takes a huge negative width for one of 254 digits.
 local tohex = libraries.bit.tohex
@@ -261,7 +300,7 @@ local function resume_within(co, ...)
   if type(co) == "thread" then
     local within = running()
     local depth = (within and depths[within] or 0) + 1
-    if depth > MOST_NESTED then
+    if depth > MOST_NESTED or is_deep() then
       return false, "C stack overflow"
     end
     depths[co] = depth
@@ -292,6 +331,33 @@ for name, f in pairs(guarded(raw.string)) do
 end
 libraries.string.gmatch_step = nil
 
+-- The machine's own know places of 32 bits only. Beyond 63 there is the lowest one.
+local MAX_PLACE = 2147483647
+local function place(n)
+  local x = tonumber(n)
+  if not x or (x >= -MAX_PLACE and x <= MAX_PLACE) then
+    return n
+  end
+  return x > 0 and x < 2 ^ 63 and MAX_PLACE or -MAX_PLACE
+end
+
+function libraries.string.sub(s, from, to)
+  if to == nil then
+    return sub(s, place(from))
+  end
+  return sub(s, place(from), place(to))
+end
+
+function libraries.string.byte(s, from, to)
+  if from == nil and to == nil then
+    return byte(s)
+  end
+  if to == nil then
+    return byte(s, place(from))
+  end
+  return byte(s, from and place(from), place(to))
+end
+
 local step, begin = raw.string.gmatch_step, raw.string.gmatch
 local function iterate(s, p)
   local place = { 0 }
@@ -302,6 +368,7 @@ end
 function libraries.string.gmatch(...)
   return iterate(check(begin(...)))
 end
+libraries.string.gfind = libraries.string.gmatch
 
 -- An encoder with options of its own.
 local cjson = libraries.cjson
@@ -327,12 +394,31 @@ function libraries.table.insert(t, ...)
   end
   if select("#", ...) == 2 then
     -- From a place far below 1 the machine would move elements for minutes.
-    local place = tonumber((...))
-    if place and not (place >= 1 and place <= 0x7fffffff) then
+    local at = tonumber((...))
+    if at and not (at >= -65536 and at <= MAX_PLACE) then
       error("bad argument #2 to 'insert' (position out of bounds)", 2)
     end
   end
   return insert(t, ...)
+end
+
+-- Elements that are compared by Lua code can be interrupted.
+local PLAIN_SORT = 65536
+local function is_less(a, b)
+  return a < b
+end
+function libraries.table.sort(t, less)
+  if is_deep() then
+    error("C stack overflow", 2)
+  end
+  if less == nil and type(t) == "table" and #t > PLAIN_SORT then
+    less = is_less
+  end
+  return sort(t, less)
+end
+
+function libraries.table.setn()
+  error("'setn' is obsolete", 2)
 end
 
 -- redis.* ---------------------------------------------------------------------------------------------------------------

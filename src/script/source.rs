@@ -15,7 +15,8 @@
 
 use std::borrow::Cow;
 
-use super::lexer::{Kind, Token, tokens};
+use super::foreign;
+use super::lexer::{Kind, Token, is_keyword, is_operator, tokens};
 use super::libraries::LOCALS_PREFIX;
 
 /// How a script gets KEYS, or ARGV.
@@ -80,33 +81,6 @@ enum Opened {
     Function,
     Block,
     Bracket(u8),
-}
-
-fn is_operator(word: &[u8]) -> bool {
-    matches!(word, b"and" | b"or" | b"not")
-}
-
-/// Words that a value cannot end with.
-fn is_keyword(word: &[u8]) -> bool {
-    is_operator(word)
-        || matches!(
-            word,
-            b"break"
-                | b"do"
-                | b"else"
-                | b"elseif"
-                | b"for"
-                | b"function"
-                | b"goto"
-                | b"if"
-                | b"in"
-                | b"local"
-                | b"repeat"
-                | b"return"
-                | b"then"
-                | b"until"
-                | b"while"
-        )
 }
 
 impl<'t> Tokens<'t> {
@@ -262,6 +236,35 @@ impl<'t> Tokens<'t> {
 
     fn uses<'u>(&'u self, name: &'static [u8]) -> Uses<'u, 't> {
         Uses { tokens: self, name }
+    }
+
+    /// Token `i` begins a `...`.
+    fn is_vararg(&self, i: usize) -> bool {
+        let dot = |i| self.sign(Some(i)) == Some(b'.');
+        let joined = |i: usize| self.all[i].end == self.all[i + 1].start;
+        dot(i) && dot(i + 1) && dot(i + 2) && joined(i) && joined(i + 1)
+    }
+
+    /// Where the heads of functions end that take any number of arguments, do not name them, and use a name `arg`.
+    fn heads_without_arg(&self) -> Vec<usize> {
+        let mut places = Vec::new();
+        for f in 0..self.all.len() {
+            let (b"function", Some(end)) = (self.word(f), self.ends[f]) else {
+                continue;
+            };
+            let open = (f + 1..end).find(|i| self.sign(Some(*i)) == Some(b'('));
+            let Some((open, close)) = open.and_then(|o| Some((o, self.ends[o]?))) else {
+                continue;
+            };
+            let takes_any = (open + 1..close).any(|i| self.is_vararg(i));
+            let names_them =
+                (close + 1..end).any(|i| self.functions[i] == Some(f) && self.is_vararg(i));
+            let uses_arg = (close + 1..end).any(|i| self.word(i) == b"arg");
+            if takes_any && !names_them && uses_arg {
+                places.push(self.all[close].end);
+            }
+        }
+        places
     }
 
     /// The `function` tokens of callbacks that are written where `redis.register_function` registers them: nobody but FCALL can
@@ -520,35 +523,40 @@ pub(crate) enum Takes {
 /// A script's text, looked through once.
 pub(crate) struct Script<'t> {
     text: Cow<'t, [u8]>,
-    /// None: it is not well-formed, or not understood.
+    /// None: it is not well-formed, or too long to be changed.
     tokens: Option<Vec<Token>>,
+    problem: Option<String>,
+    well_formed: bool,
 }
+
+/// Texts longer than this are compiled as they are: what is kept of each token would be many times the text.
+const PREPARED_MAX: usize = 256 << 10;
 
 impl<'t> Script<'t> {
     pub(crate) fn read(text: &'t [u8]) -> Script<'t> {
-        let tokens = tokens(text);
-        let foreign = tokens
-            .iter()
-            .flatten()
-            .flat_map(|t| foreign_escapes(text, t));
-        let places: Vec<usize> = foreign.collect();
-        if places.is_empty() {
-            let text = Cow::Borrowed(text);
-            return Script { text, tokens };
+        let found = foreign::look(text);
+        let mut script = Script {
+            text: Cow::Borrowed(text),
+            tokens: None,
+            problem: found.problem,
+            well_formed: found.well_formed,
+        };
+        if !found.escapes.is_empty() {
+            // As Lua 5.1 reads them: the backslash counts for nothing.
+            let mut plain = Vec::with_capacity(text.len());
+            let mut from = 0;
+            for at in found.escapes {
+                plain.extend_from_slice(&text[from..at]);
+                from = at + 1;
+            }
+            plain.extend_from_slice(&text[from..]);
+            script.text = Cow::Owned(plain);
         }
-        // As Lua 5.1 reads them: the backslash counts for nothing.
-        let mut plain = Vec::with_capacity(text.len());
-        let mut from = 0;
-        for at in places {
-            plain.extend_from_slice(&text[from..at]);
-            from = at + 1;
+        if script.text.len() <= PREPARED_MAX && script.problem.is_none() && script.well_formed {
+            script.tokens = tokens(&script.text);
+            script.declare_arg();
         }
-        plain.extend_from_slice(&text[from..]);
-        let tokens = super::lexer::tokens(&plain);
-        Script {
-            text: Cow::Owned(plain),
-            tokens,
-        }
+        script
     }
 
     pub(crate) fn text(&self) -> &[u8] {
@@ -557,39 +565,31 @@ impl<'t> Script<'t> {
 
     /// What is not understood has to be refused by the compiler, too.
     pub(crate) fn is_understood(&self) -> bool {
-        self.tokens.is_some()
+        self.well_formed
     }
 
-    /// Why the text may not be compiled, behind its source's name; none: nothing was found. The machine knows what Lua 5.1 does not:
-    /// numbers of its own (`1LL`, `2i`), whose arithmetic needs a library that is not there, binary ones, labels, and a first line
-    /// that is passed over.
-    pub(crate) fn foreign(&self) -> Option<String> {
-        if let [b'#', ..] = *self.text {
-            return Some("1: unexpected symbol near '#'".into());
+    /// Why the text may not be compiled, behind its source's name; none: nothing was found.
+    pub(crate) fn foreign(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// A function of any number of arguments has them in a local `arg` where it does not name `...` (LUA_COMPAT_VARARG). The
+    /// machine makes none.
+    fn declare_arg(&mut self) {
+        let has = |word: &[u8]| memchr::memmem::find(&self.text, word).is_some();
+        if !has(b"arg") || !has(b"...") {
+            return;
         }
-        if self.text.starts_with(b"\xef\xbb\xbf") {
-            return Some("1: unexpected symbol near 'char(239)'".into());
+        let Some(places) = self.look_through().map(|tokens| tokens.heads_without_arg()) else {
+            return;
+        };
+        let changes = places
+            .into_iter()
+            .map(|at| (at, 0, " local arg={n=select('#',...),...}".into()));
+        if let Some(text) = self.with_changes(changes) {
+            self.tokens = tokens(&text);
+            self.text = Cow::Owned(text);
         }
-        let tokens = self.tokens.as_deref()?;
-        let bad = tokens.iter().enumerate().find_map(|(i, t)| {
-            let word = &self.text[t.start..t.end];
-            let number = t.kind == Kind::Literal && word.first().is_some_and(u8::is_ascii_digit);
-            let foreign = matches!(word.last(), Some(b'i' | b'I' | b'l' | b'L'))
-                || matches!(word, [b'0', b'b' | b'B', ..]);
-            let label = t.kind == Kind::Sign(b':')
-                && tokens
-                    .get(i + 1)
-                    .is_some_and(|n| n.kind == t.kind && n.start == t.end);
-            match (number && foreign, label) {
-                (true, _) => Some((t, "malformed number")),
-                (_, true) => Some((t, "unexpected symbol")),
-                _ => None,
-            }
-        });
-        let (bad, what) = bad?;
-        let line = 1 + memchr::memchr_iter(b'\n', &self.text[..bad.start]).count();
-        let word = String::from_utf8_lossy(&self.text[bad.start..bad.end]);
-        Some(format!("{line}: {what} near '{word}'"))
     }
 
     fn look_through(&self) -> Option<Tokens<'_>> {
@@ -696,22 +696,6 @@ pub(crate) fn may_reach_globals(text: &[u8]) -> bool {
     words
         .iter()
         .any(|word| memchr::memmem::find(text, word).is_some())
-}
-
-/// Where a string has a backslash that only the machine gives a meaning: before `x`, `z` and `u`.
-fn foreign_escapes(text: &[u8], token: &Token) -> Vec<usize> {
-    let mut places = Vec::new();
-    if token.kind != Kind::Literal || !matches!(text[token.start], b'\'' | b'"') {
-        return places;
-    }
-    let mut at = token.start + 1;
-    while let Some(n) = memchr::memchr(b'\\', &text[at..token.end]) {
-        if let Some(b'x' | b'z' | b'u') = text.get(at + n + 1) {
-            places.push(at + n);
-        }
-        at = (at + n + 2).min(token.end);
-    }
-    places
 }
 
 /// What takes our own values into locals, in the text's first line.
@@ -1019,7 +1003,7 @@ mod tests {
         ] {
             let script = Script::read(text.as_bytes());
             assert!(script.is_understood());
-            assert_eq!(script.foreign().as_deref(), found, "{text}");
+            assert_eq!(script.foreign(), found, "{text}");
         }
         assert!(!Script::read(b"return 'x").is_understood());
         assert!(Script::read(b"return 'a\\\r\nb'").is_understood());

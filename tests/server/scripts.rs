@@ -422,6 +422,16 @@ fn hostile_scripts_do_no_harm() {
         "local function n(i) if i == 0 then return 7 end local c = coroutine.create(function() return n(i - 1) end) \
          return select(2, coroutine.resume(c)) end return n(200000)",
         "local function f() table.sort({3, 2, 1}, function(a, b) f() return a < b end) end f()",
+        // Each coroutine has a stack of its own in the machine, and all have the process's.
+        "local function go() local n = 0 local function f() n = n + 1 if n > 6000 then coroutine.wrap(go)() end \
+         table.sort({2, 1}, f) end f() end go()",
+        "local function go() local n = 0 local mt = {} mt.__lt = function() n = n + 1 if n > 5000 then \
+         coroutine.wrap(go)() end table.sort({setmetatable({}, mt), setmetatable({}, mt)}) end mt.__lt() end go()",
+        "local function go() local n = 0 local m m = setmetatable({}, {__tostring = function() n = n + 1 if n > 8000 then \
+         coroutine.wrap(go)() end return (string.format('%s', m)) end}) return (tostring(m)) end go()",
+        "local function go() local function h() coroutine.wrap(go)() xpcall(error, h) end xpcall(error, h) end go()",
+        "loadstring(string.rep('a=1 ', 5e6))",
+        "local s = 'return [[' .. string.rep(']', 5e7) return loadstring(s)",
         "local function f() return (string.gsub('a', 'a', f)) end f()",
         "local t t = setmetatable({}, {__tostring = function() return (tostring(t)) end}) return tostring(t)",
         "local function f() return pcall(coroutine.wrap(f)) end return f()",
@@ -458,6 +468,10 @@ fn a_slow_script_can_be_killed() {
         "while true do redis.call('get', 'x') end",
         "table.sort({3, 2, 1}, function() while true do end end)",
         "string.gsub('x', '.', function() while true do end end)",
+        "xpcall(function() while true do end end, function() while true do end end)",
+        "local function h() xpcall(function() while true do end end, h) end h()",
+        "coroutine.wrap(function() xpcall(function() while true do end end, function() while true do end end) end)()",
+        "local t = {} for i = 1, 70000 do t[i] = -i end while true do table.sort(t) for i = 1, 70000 do t[i] = -i end end",
     ] {
         let mut slow = server.connect();
         slow.send(&["EVAL", script, "0"]);
@@ -765,7 +779,8 @@ fn memory_stays_flat() {
         run(&mut c, 2000);
     }
     let after = c.info_int("used_memory_lua");
-    assert!(after < before * 3 / 2, "{before} {after}");
+    // Garbage may be half of what there is before it is collected.
+    assert!(after < before * 2, "{before} {after}");
 }
 
 /// In verbatim mode a script goes out as EVAL, and as EVALSHA once all know it; replicas and the file do the same.
@@ -1007,6 +1022,53 @@ fn texts_mean_what_they_mean() {
         ("return KEYS==_G.KEYS", ":1"),
         ("table.insert(_G.KEYS,'x') return #KEYS", ":3"),
         ("return '\\x41\\z a'", "\"x41z a\""),
+        ("return 'a\\.b\\/c\\-d\\%e\\ f'", "\"a.b/c-d%e f\""),
+        ("return {string.find('a.b', 'a\\.b')}", "[:1, :3]"),
+        ("local const = 1 const = 2 return const", ":2"),
+        (
+            "local function continue(x) return x end return (continue(3))",
+            ":3",
+        ),
+        ("local continue = 4\nlocal y = continue\nreturn y", ":4"),
+        (
+            "return {1 ~= 2, 1 <= 2, 2 >= 1, 3 - -1}",
+            "[:1, :1, :1, :4]",
+        ),
+        ("return [[a]] .. [=[b[[c]=]", "\"ab[[c\""),
+        (
+            "local function f(...) return arg.n end return f(1, nil, 3)",
+            ":3",
+        ),
+        (
+            "local function f(a, ...) local g = function() return arg[1] end return g() end return f(1, 2)",
+            ":2",
+        ),
+        (
+            "local s = '' for w in string.gfind('a b', '%a') do s = s .. w end return s",
+            "\"ab\"",
+        ),
+        (
+            "return {('abc'):sub(2, 1e10), ('abc'):sub(2^31, -1), ('abc'):sub(-1e10, 2), ('abc'):byte(3, 2^32)}",
+            "[\"bc\", \"\", \"ab\", :99]",
+        ),
+        (
+            "return {tonumber('0b11') == nil, tonumber(' -0B1') == nil, tonumber('0x1b'), tonumber('0b1', 12)}",
+            "[:1, :1, :27, :133]",
+        ),
+        (
+            "return string.format('%.3f|%5.1f', 5.5e-289, -2.25)",
+            "\"0.000| -2.2\"",
+        ),
+        ("return math.log(8, 2) == math.log(8)", ":1"),
+        ("local t = {1} table.insert(t, 0, 9) return t[0]", ":9"),
+        (
+            "return {pcall()}",
+            "[$-1, \"attempt to call a boolean value\"]",
+        ),
+        (
+            "local f, e = load(function() error('x', 0) end) return {f == nil, e}",
+            "[:1, \"x\"]",
+        ),
         ("return 'a\\\r\nb'", "\"a\\nb\""),
         (
             "local function f(...) return ... end return f(KEYS[1])",
@@ -1057,6 +1119,29 @@ fn texts_mean_what_they_mean() {
         ),
         ("return 0b11", "malformed number near '0b11'"),
         ("goto a ::a:: return 1", "Error compiling script"),
+        ("local x = 1 x += 2 return x", "near '+'"),
+        ("local x = 1 x ..= 'a' return x", "near '.'"),
+        ("return 1 != 2", "near '!'"),
+        ("return true && true", "near '&'"),
+        ("return true || true", "near '|'"),
+        ("return ~1", "near '~'"),
+        ("return 1 << 2", "near '<'"),
+        ("return 4 // 2", "near '/'"),
+        ("return true ? 1 : 2", "near '?'"),
+        ("const x = 1 return x", "'=' expected near 'x'"),
+        ("for i = 1, 2 do continue end", "'=' expected near 'end'"),
+        ("while true do f() continue; end", "'=' expected near ';'"),
+        ("return 1_000", "malformed number near '1_000'"),
+        ("return 0x1.8p1", "malformed number near '0x1'"),
+        ("local \u{e9} = 1", "unexpected symbol near"),
+        (
+            "return\n[[a[[b]]",
+            "user_script:2: nesting of [[...]] is deprecated",
+        ),
+        (
+            "return string.format('%s', nil)",
+            "string expected, got nil",
+        ),
         ("--\rreturn tostring(1LL)", "malformed number near '1LL'"),
         ("# foo\nreturn 1", "unexpected symbol near '#'"),
     ] {
@@ -1158,4 +1243,41 @@ fn verbatim_scripts_do_the_same_everywhere() {
         assert_eq!(r.run(&dump).is_null(), m.run(&dump).is_null());
     }
     assert_eq!(r.run("XRANGE x - +"), m.run("XRANGE x - +"));
+}
+
+#[test]
+fn a_verbatim_string_has_three_letters() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    c.cmd(&["HELLO", "3"]);
+    for (format, sent) in [
+        ("txt", &b"txt"[..]),
+        ("ab\\195\\169", b"ab\xc3"),
+        ("\\255\\254\\253\\252", b"\xff\xfe\xfd"),
+        ("a\\0b", b"a  "),
+        ("", b"   "),
+    ] {
+        let script = format!("return {{verbatim_string={{format='{format}',string='x'}}}}");
+        c.send(&["EVAL", &script, "0"]);
+        let wanted = [b"=5\r\n", sent, b":x\r\n"].concat();
+        assert_eq!(
+            c.read_exact(wanted.len()).expect("a reply"),
+            wanted,
+            "{format}"
+        );
+    }
+    assert_eq!(c.run("PING"), "PONG");
+}
+
+/// A client may send what it likes as a script: what is looked at of it takes little beside the text itself.
+#[test]
+fn a_huge_text_is_refused_or_run_in_little_memory() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    let text = "(".repeat(20 << 20);
+    eval(&mut c, &text).assert_error_prefix("ERR Error compiling script");
+    let text = format!("do return 1 end {}", "a=1 ".repeat(2 << 20));
+    assert_eq!(eval(&mut c, &text), 1);
+    c.ok("SCRIPT FLUSH");
+    assert!(c.info_int("used_memory_peak") < 400 << 20);
 }

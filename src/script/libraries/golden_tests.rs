@@ -37,6 +37,11 @@ fn strings_are_as_a_real_servers() {
 }
 
 #[test]
+fn formats_are_as_a_real_servers() {
+    compare(include_str!("../../../tests/assets/scripts/format.txt"));
+}
+
+#[test]
 fn random_numbers_are_as_a_real_servers() {
     compare(include_str!("../../../tests/assets/scripts/random.txt"));
 }

@@ -11,6 +11,7 @@
 
 pub(crate) mod cjson;
 pub(crate) mod cmsgpack;
+mod format;
 pub(crate) mod random;
 pub(crate) mod string;
 pub(crate) mod structs;

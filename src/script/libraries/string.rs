@@ -20,8 +20,10 @@ const MAX_CHOICES: usize = 1 << 16;
 /// returns the subject and the pattern as strings; `gmatch_step` takes both and a table, whose first element is the place where the
 /// next match may begin (0 at first), changes that, and returns the captures, or nothing at the end.
 pub(crate) fn open<H: LibraryHost>(lua: &mut Lua<H>) {
-    lua.push_table(0, 6);
+    lua.push_table(0, 8);
     let t = lua.top();
+    lua.push_function(super::format::format::<H>);
+    lua.set_raw_field(t, b"format");
     lua.push_function(find::<H>);
     lua.set_raw_field(t, b"find");
     lua.push_function(match_::<H>);

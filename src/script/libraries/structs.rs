@@ -315,7 +315,9 @@ fn push_part<H>(call: &mut Call<H>, copy: &mut Vec<u8>, position: usize, size: u
 fn size<H: LibraryHost>(call: &mut Call<H>) -> Returned {
     let mut format = Format::new(call)?;
     let mut position = 0usize;
+    let mut pace = Pace::new();
     while let Some(item) = format.next()? {
+        pace.step(call, 1)?;
         position = position.wrapping_add(format.padding(position, item));
         match (item.option, item.size) {
             (b's', _) => return Err(argument_error(call, 1, "option 's' has no fixed size")),

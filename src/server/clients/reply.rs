@@ -476,13 +476,13 @@ impl Clients {
         }
     }
 
-    /// A verbatim string; `ext` has three letters.
-    pub(crate) fn add_reply_verbatim(&mut self, cid: ClientId, s: &[u8], ext: &str) {
+    /// A verbatim string; `ext` says of which kind.
+    pub(crate) fn add_reply_verbatim(&mut self, cid: ClientId, s: &[u8], ext: [u8; 3]) {
         if self.resp_version(cid) == 2 {
             self.add_reply_bulk(cid, s);
         } else {
             self.add_header(cid, b'=', s.len() as i64 + 4);
-            self.add_reply_proto(cid, ext.as_bytes());
+            self.add_reply_proto(cid, &ext);
             self.add_reply_proto(cid, b":");
             self.add_reply_proto(cid, s);
             self.add_reply_proto(cid, b"\r\n");
@@ -540,7 +540,7 @@ forward! {
     add_reply_map_len(n: usize);
     add_reply_set_len(n: usize);
     add_reply_double(d: f64);
-    add_reply_verbatim(s: &[u8], ext: &str);
+    add_reply_verbatim(s: &[u8], ext: [u8; 3]);
     add_reply_status(s: &str);
     add_reply_ok();
 }

@@ -1,0 +1,206 @@
+//! What this machine understands and Lua 5.1 does not, found in a text before it is compiled: a script that runs here has to run,
+//! and to mean the same, in every other server; a library that Redis cannot load stops it from starting.
+//!
+//! Numbers of the machine's own (`1LL`, `2i`, `0b1`, `1_000`), names with bytes beyond ASCII, labels, more operators (`!=`, `&&`,
+//! `+=`, `a ? b : c`, ...), `const` and `continue`, a first line that is passed over, long brackets within each other. Escapes that
+//! it alone knows, or does not know, are no error in Lua 5.1: the backslash counts for nothing there.
+//!
+//! A text is walked over once, and nothing is kept of it but what was found.
+
+use super::lexer::{Kind, Lexer, Token, is_keyword};
+
+/// What was found in a text.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Where a backslash stands that counts for nothing, in rising order.
+    pub escapes: Vec<usize>,
+    /// Why it may not be compiled, behind its source's name.
+    pub problem: Option<String>,
+    /// It is made of tokens to its end. What is not has to be refused by the compiler, too.
+    pub well_formed: bool,
+}
+
+/// Some tokens in a row.
+struct Window<'t> {
+    text: &'t [u8],
+    before: Option<Token>,
+    this: Token,
+    next: Option<Token>,
+    after: Option<Token>,
+}
+
+/// Walks over `text`.
+pub(super) fn look(text: &[u8]) -> Found {
+    let mut found = Found::default();
+    if text.starts_with(b"\x1b") {
+        // Binary code, which the compiler is not given.
+        return found;
+    }
+    if text.starts_with(b"#") {
+        found.problem = Some("1: unexpected symbol near '#'".into());
+    } else if text.starts_with(b"\xef\xbb\xbf") {
+        found.problem = Some("1: unexpected symbol near 'char(239)'".into());
+    }
+    let mut lexer = Lexer::new(text);
+    let mut window: [Option<Token>; 4] = [None; 4];
+    loop {
+        let token = match lexer.next() {
+            Some(token) => token,
+            None => {
+                found.well_formed = false;
+                break;
+            }
+        };
+        if let Some(t) = &token {
+            foreign_escapes(text, t, &mut found.escapes);
+        }
+        window.rotate_left(1);
+        window[3] = token;
+        let [before, this, next, after] = window;
+        if let (Some(this), None) = (this, &found.problem) {
+            let w = Window {
+                text,
+                before,
+                this,
+                next,
+                after,
+            };
+            if let Some(problem) = w.problem() {
+                found.problem = Some(at_line(text, this.start, &problem));
+            }
+        }
+        // The last one of the text has been the middle of a window.
+        if token.is_none() && window[2].is_none() {
+            found.well_formed = true;
+            break;
+        }
+    }
+    if let (Some(at), None) = (lexer.nested_bracket(), &found.problem) {
+        let text_of = "nesting of [[...]] is deprecated near '['";
+        found.problem = Some(at_line(text, at, text_of));
+    }
+    found
+}
+
+fn at_line(text: &[u8], at: usize, problem: &str) -> String {
+    let line = 1 + memchr::memchr_iter(b'\n', &text[..at]).count();
+    format!("{line}: {problem}")
+}
+
+impl Window<'_> {
+    fn bytes(&self, t: &Token) -> &[u8] {
+        &self.text[t.start..t.end]
+    }
+
+    /// The sign that follows this one without a blank.
+    fn joined(&self) -> Option<u8> {
+        match self.next {
+            Some(Token {
+                kind: Kind::Sign(c),
+                start,
+                ..
+            }) if start == self.this.end => Some(c),
+            _ => None,
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        let near = |what: &str| {
+            let word = String::from_utf8_lossy(self.bytes(&self.this)).into_owned();
+            Some(format!("{what} near '{word}'"))
+        };
+        const UNEXPECTED: &str = "unexpected symbol";
+        match self.this.kind {
+            Kind::Sign(c) => {
+                let next = self.next.map(|t| t.kind);
+                let assigns = |t: Option<Kind>| t == Some(Kind::Sign(b'='));
+                let foreign = match c {
+                    b'!' | b'&' | b'|' | b'?' | b'@' | b'$' | b'`' | b'\\' => true,
+                    b'~' => self.joined() != Some(b'='),
+                    b'<' | b'>' | b':' | b'/' if self.joined() == Some(c) => true,
+                    b'-' if self.joined() == Some(b'>') => true,
+                    b'+' | b'-' | b'*' | b'/' | b'%' | b'^' => assigns(next),
+                    b'.' => self.joined() == Some(b'.') && assigns(self.after.map(|t| t.kind)),
+                    _ => false,
+                };
+                if foreign { near(UNEXPECTED) } else { None }
+            }
+            Kind::Literal => {
+                let word = self.bytes(&self.this);
+                if !word.first().is_some_and(u8::is_ascii_digit) {
+                    return None;
+                }
+                let hexadecimal = matches!(word, [b'0', b'x' | b'X', ..]);
+                let fraction = hexadecimal
+                    && self.joined() == Some(b'.')
+                    && self.after.is_none_or(|t| t.kind != Kind::Sign(b'.'));
+                let foreign = matches!(word.last(), Some(b'i' | b'I' | b'l' | b'L'))
+                    || matches!(word, [b'0', b'b' | b'B', ..])
+                    || word.iter().any(|b| *b == b'_' || *b >= 0x80)
+                    || fraction;
+                if foreign {
+                    near("malformed number")
+                } else {
+                    None
+                }
+            }
+            Kind::Word => {
+                let word = self.bytes(&self.this);
+                if word.iter().any(|b| *b >= 0x80) {
+                    return near(UNEXPECTED);
+                }
+                let statement = matches!(word, b"const" | b"continue") && self.begins_statement();
+                if !statement || !self.is_followed_by_a_word() {
+                    return None;
+                }
+                let next = match &self.next {
+                    Some(t) => String::from_utf8_lossy(self.bytes(t)).into_owned(),
+                    None => "<eof>".into(),
+                };
+                Some(format!("'=' expected near '{next}'"))
+            }
+        }
+    }
+
+    /// A statement begins with this word.
+    fn begins_statement(&self) -> bool {
+        let Some(before) = &self.before else {
+            return true;
+        };
+        match before.kind {
+            Kind::Literal => true,
+            Kind::Sign(c) => matches!(c, b')' | b']' | b'}' | b';'),
+            Kind::Word => {
+                let word = self.bytes(before);
+                matches!(word, b"do" | b"then" | b"else" | b"repeat") || !is_keyword(word)
+            }
+        }
+    }
+
+    /// What follows can neither call nor index this word, nor assign to it.
+    fn is_followed_by_a_word(&self) -> bool {
+        match &self.next {
+            None => true,
+            Some(t) => match t.kind {
+                Kind::Word => true,
+                Kind::Sign(c) => c == b';',
+                Kind::Literal => self.text[t.start].is_ascii_digit(),
+            },
+        }
+    }
+}
+
+/// Adds where a string has a backslash before a character that it changes nothing of in Lua 5.1.
+fn foreign_escapes(text: &[u8], token: &Token, places: &mut Vec<usize>) {
+    if token.kind != Kind::Literal || !matches!(text[token.start], b'\'' | b'"') {
+        return;
+    }
+    let mut at = token.start + 1;
+    while let Some(n) = memchr::memchr(b'\\', &text[at..token.end]) {
+        let known = |c: &u8| c.is_ascii_digit() || b"abfnrtv\\'\"\n\r".contains(c);
+        if !text.get(at + n + 1).is_none_or(known) {
+            places.push(at + n);
+        }
+        at = (at + n + 2).min(token.end);
+    }
+}
