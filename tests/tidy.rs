@@ -561,6 +561,7 @@ const CIRCLES: &[(&[&str], &str)] = &[
         &[
             "script::libraries",
             "script::libraries::cjson",
+            "script::libraries::format",
             "script::libraries::random",
             "script::libraries::string",
         ],
