@@ -797,6 +797,13 @@ pub(crate) fn recv<'a>(
     Ok(unsafe { std::slice::from_raw_parts_mut(filled.as_mut_ptr().cast(), n) })
 }
 
+/// The same memory, filled with zeros.
+pub(crate) fn zeroed(room: &mut [MaybeUninit<u8>]) -> &mut [u8] {
+    room.fill(MaybeUninit::new(0));
+    // SAFETY: each byte has just been written.
+    unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

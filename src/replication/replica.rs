@@ -11,6 +11,7 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::strerror;
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::master_link::{HandshakeLink, History, LinkSocket, MasterLink};
 use crate::server::persist::RdbLoadInfo;
@@ -166,7 +167,7 @@ impl Server {
         };
         self.link_reached(Stage::Resolve);
         self.repl.link = MasterLink::Connecting(LinkSocket {
-            sock,
+            sock: Connection::Plain(sock),
             file,
             last_io: self.clock.unix_s,
         });
@@ -422,11 +423,11 @@ impl Server {
     /// The connection becomes a client whose commands are the stream (replicationCreateMasterClient).
     pub(super) fn replication_create_master_client(
         &mut self,
-        conn: Socket,
+        conn: Connection,
         history: History,
         db: Option<usize>,
     ) -> Option<ClientId> {
-        let _ = conn.set_tcp_nodelay(true);
+        let _ = conn.socket().set_tcp_nodelay(true);
         let cid = self.clients.create_client(Some(conn), self.clock.unix_s);
         let databases = self.dbs.len();
         let busy = self.scripts.is_timed_out();
@@ -569,7 +570,7 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
         return;
     }
     if let MasterLink::Connecting(conn) = &server.repl.link {
-        let error = match conn.sock.take_error() {
+        let error = match conn.sock.socket().take_error() {
             Ok(error) => error,
             Err(e) => Some(e),
         };

@@ -8,10 +8,9 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 
-use socket2::Socket;
-
 use crate::base::clock::monotonic_us;
 use crate::base::sys;
+use crate::server::clients::connection::Connection;
 
 /// Bytes of a command that is not whole yet.
 const INPUT_MAX: usize = 1 << 20;
@@ -35,7 +34,7 @@ pub(super) enum ReadEnd {
 }
 
 pub(super) struct Wire {
-    conn: Socket,
+    conn: Connection,
     input: Vec<u8>,
     log: Vec<Vec<u8>>,
     /// Nothing more comes.
@@ -45,7 +44,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(conn: Socket) -> Wire {
+    pub(super) fn new(conn: Connection) -> Wire {
         Wire {
             conn,
             input: Vec::new(),
@@ -55,7 +54,7 @@ impl Wire {
         }
     }
 
-    pub(super) fn conn(&self) -> &Socket {
+    pub(super) fn conn(&self) -> &Connection {
         &self.conn
     }
 
@@ -137,7 +136,7 @@ impl Wire {
 
     /// The client is told that nothing follows, also when another process still has the socket.
     pub(super) fn end(&self) {
-        let _ = self.conn.shutdown(Shutdown::Write);
+        let _ = self.conn.socket().shutdown(Shutdown::Write);
     }
 
     /// One that nobody is at the other end of.
@@ -157,7 +156,7 @@ impl Wire {
 ///
 /// # Errors
 /// `end` (monotonic microseconds) has come.
-pub(super) fn wait_writable(conn: &Socket, end: u64) -> io::Result<()> {
+pub(super) fn wait_writable(conn: &Connection, end: u64) -> io::Result<()> {
     let left = end.saturating_sub(monotonic_us());
     if left == 0 {
         return Err(io::ErrorKind::TimedOut.into());

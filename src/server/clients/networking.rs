@@ -10,9 +10,8 @@
 //! Closing. Anybody may mark a client ([`Server::free_client_async`]); it is freed in one place only, before the loop
 //! sleeps, so that an id never dangles within a call.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::Socket;
@@ -23,6 +22,7 @@ use crate::base::sys::{self, Exhibit};
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::clients::client::{BigArg, Client, ClientType, Output};
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::exec::Processed;
@@ -121,6 +121,7 @@ fn accept_common_handler(server: &mut Server, conn: Socket, unix: bool) {
         server.set_keepalive(&conn);
     }
     server.stats.num_connections += 1;
+    let conn = Connection::Plain(conn);
     let cid = server.clients.create_client(Some(conn), now);
     if unix {
         server.clients[cid].flags |= ClientFlags::UNIX_SOCKET;
@@ -192,11 +193,12 @@ fn read_some(
     cid: ClientId,
     file: FileId,
     want: usize,
-    read: impl FnOnce(&Socket) -> io::Result<usize>,
+    read: impl FnOnce(&Connection) -> io::Result<usize>,
 ) -> Option<usize> {
     server.stats.total_reads_processed += 1;
     let c = &mut server.clients[cid];
-    match read(c.conn.as_ref()?) {
+    let conn = c.conn.as_ref()?;
+    match read(conn) {
         Ok(0) => {
             if enabled(Level::Verbose) {
                 let info = server.client_info_string(cid);
@@ -206,7 +208,7 @@ fn read_some(
             None
         }
         Ok(n) => {
-            if n < want {
+            if n < want && !conn.has_unread() {
                 server.el.clear_ready(file, Mask::READABLE);
             }
             c.last_interaction = server.clock.unix_s;
@@ -558,7 +560,7 @@ fn read_big_step(server: &mut Server, cid: ClientId, file: FileId) -> bool {
         .reserve(if whole { big.len + 2 - have } else { want }, whole);
     let buf = &mut big.buf;
     let n = read_some(server, cid, file, want, |conn| {
-        buf.append_with(want, false, |room| sys::recv(conn, room))
+        buf.append_with(want, false, |room| conn.read_uninit(room))
     });
     let complete = big.buf.len() == big.len + 2;
     let len = big.len;
@@ -788,7 +790,7 @@ impl Server {
         let Some(c) = self.clients.get(cid) else {
             return false;
         };
-        if !c.out.is_empty() {
+        if !c.out.is_empty() || c.conn.as_ref().is_some_and(Connection::has_unsent) {
             return true;
         }
         match c.repl() {
@@ -840,7 +842,7 @@ impl Server {
                 .filter(|s| s.pending() > 0)
             {
                 // Older than what its reader has.
-                let result = spill.send(conn.as_raw_fd(), SPILL_STEP);
+                let result = spill.send(conn, SPILL_STEP);
                 let full = result.as_ref().is_ok_and(|s| s.full);
                 let n = result.map(|s| s.bytes);
                 (n.as_ref().map_or(0, |n| n + usize::from(full)), n)
@@ -855,7 +857,7 @@ impl Server {
                 else {
                     break;
                 };
-                let mut conn: &Socket = conn;
+                let mut conn: &Connection = conn;
                 let (asked, result) = (bytes.len(), conn.write(bytes));
                 if let Ok(n) = result {
                     self.repl.log.advance(reader, n);
@@ -903,7 +905,10 @@ impl Server {
         if total > 0 && !c.has(ClientFlags::MASTER) {
             c.last_interaction = now;
         }
-        if c.has(ClientFlags::CLOSE_AFTER_REPLY) && c.out.is_empty() {
+        if c.has(ClientFlags::CLOSE_AFTER_REPLY)
+            && c.out.is_empty()
+            && !c.conn.as_ref().is_some_and(Connection::has_unsent)
+        {
             self.free_client_async(cid);
             return false;
         }
@@ -1000,7 +1005,7 @@ impl Server {
             && !c.has(ClientFlags::HANDED_OVER)
         {
             // The child has the socket too: until it ends, our closing it would not be seen.
-            let _ = conn.shutdown(Shutdown::Both);
+            let _ = conn.socket().shutdown(Shutdown::Both);
         }
         let buf = std::mem::take(&mut c.out.buf);
         self.clients.recycle(buf);
@@ -1115,17 +1120,13 @@ impl Server {
 }
 
 /// Writes the front of a client's own output: how much there was to write, and what became of it.
-fn write_output(mut conn: &Socket, out: &Output) -> (usize, io::Result<usize>) {
+fn write_output(mut conn: &Connection, out: &Output) -> (usize, io::Result<usize>) {
     let (slices, n) = out.slices::<16>();
     if n == 1 {
         return (slices[0].len(), conn.write(slices[0]));
     }
-    let mut io = [IoSlice::new(&[]); 16];
-    for (to, s) in io.iter_mut().zip(&slices[..n]) {
-        *to = IoSlice::new(s);
-    }
     let asked = slices[..n].iter().map(|s| s.len()).sum();
-    (asked, conn.write_vectored(&io[..n]))
+    (asked, conn.write_slices(&slices[..n]))
 }
 
 /// `ip:port`; IPv6 in brackets (anetFormatAddr).
