@@ -56,6 +56,7 @@ mod replication;
 mod script;
 mod server;
 mod store;
+mod tls;
 mod wire;
 
 pub use server::process::startup::main;

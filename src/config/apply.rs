@@ -5,6 +5,7 @@ use super::fields::Config;
 use crate::base::log;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
+use crate::server::clients::listen::ListenKind;
 use crate::server::process::crash;
 
 impl Apply {
@@ -19,10 +20,17 @@ impl Apply {
                 server.update_hz();
             }
             Apply::Port => server
-                .change_listeners()
+                .change_listeners(&[ListenKind::Tcp])
                 .map_err(|_| "Unable to listen on this port. Check server logs.")?,
+            Apply::TlsPort => {
+                server.tls_apply_config()?;
+                server
+                    .change_listeners(&[ListenKind::Tls])
+                    .map_err(|_| "Unable to listen on this port. Check server logs.")?;
+            }
+            Apply::Tls => server.tls_apply_config()?,
             Apply::Bind => server
-                .change_listeners()
+                .change_listeners(&[ListenKind::Tcp, ListenKind::Tls])
                 .map_err(|_| "Failed to bind to specified addresses.")?,
             Apply::LogLevel => log::set_verbosity(server.config.loglevel.into()),
             Apply::ReplBacklogSize => server.resize_replication_backlog(),

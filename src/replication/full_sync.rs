@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::Level;
-use crate::base::sys::{self, path_of, strerror};
+use crate::base::sys::{path_of, strerror};
 use crate::server::Server;
 use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};

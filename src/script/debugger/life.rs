@@ -106,11 +106,11 @@ impl Server {
     /// Writes what there is for the client, for a bounded time; a client that does not take it ends there.
     fn flush_output(&mut self, cid: ClientId, conn: &Connection) {
         let end = wire::send_bound();
-        while self.clients.get(cid).is_some_and(|c| !c.out.is_empty()) {
+        while self.client_has_pending_replies(cid) {
             if !self.write_to_client(cid) {
                 return;
             }
-            let blocked = self.clients.get(cid).is_some_and(|c| !c.out.is_empty());
+            let blocked = self.client_has_pending_replies(cid);
             if blocked && wire::wait_writable(conn, end).is_err() {
                 return self.free_client_async(cid);
             }

@@ -89,6 +89,12 @@ impl Wire {
                 Err(e) => return Err(e),
             }
         }
+        while let Err(e) = (&self.conn).flush() {
+            match e.kind() {
+                io::ErrorKind::WouldBlock => wait_writable(&self.conn, end)?,
+                _ => return Err(e),
+            }
+        }
         Ok(())
     }
 
@@ -136,13 +142,14 @@ impl Wire {
 
     /// The client is told that nothing follows, also when another process still has the socket.
     pub(super) fn end(&self) {
+        self.conn.end();
         let _ = self.conn.socket().shutdown(Shutdown::Write);
     }
 
     /// One that nobody is at the other end of.
     #[cfg(test)]
     pub(super) fn toy() -> Wire {
-        let pair = Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None);
+        let pair = socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None);
         Wire::new(pair.expect("a pair of sockets").0)
     }
 
@@ -298,8 +305,9 @@ mod tests {
 
     #[test]
     fn what_comes_behind_a_command_is_kept_for_the_next() {
-        let (ours, theirs) = Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None)
-            .expect("a pair of sockets");
+        let (ours, theirs) =
+            socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None)
+                .expect("a pair of sockets");
         ours.set_nonblocking(true).expect("a socket");
         let mut wire = Wire::new(ours);
         (&theirs)

@@ -12,6 +12,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::Socket;
@@ -24,6 +26,8 @@ use crate::server::Server;
 use crate::server::clients::client::{BigArg, Client, ClientType, Output};
 use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};
+use crate::server::clients::listen::ListenKind;
+use crate::server::clients::tls::TlsConnection;
 use crate::server::execution::args::Args;
 use crate::server::execution::exec::Processed;
 use crate::server::process::crash::log_arguments;
@@ -35,6 +39,10 @@ use crate::wire::resp::{Limits, MAX_REQUEST, Parsed, Parser, ProtocolError};
 pub(crate) const PROTO_IOBUF_LEN: usize = 16 * 1024;
 /// Connections accepted in one call (MAX_ACCEPTS_PER_CALL).
 const MAX_ACCEPTS_PER_CALL: usize = 1000;
+/// The same for TLS: a handshake takes as long as hundreds of requests, and those wait meanwhile.
+const MAX_TLS_ACCEPTS_PER_CALL: usize = 1;
+/// Seconds that a client may take for its TLS handshake.
+const TLS_HANDSHAKE_TIMEOUT: i64 = 10;
 /// Bytes written to one client in one call, so that a fast one does not starve the others (NET_MAX_WRITES_PER_EVENT).
 const NET_MAX_WRITES_PER_EVENT: usize = 64 * 1024;
 /// A big argument is read in steps of this many bytes: memory follows what has arrived.
@@ -62,14 +70,18 @@ one of the above things in order for the server to start accepting connections f
 /// A listening socket is readable (connSocketAcceptHandler).
 pub(crate) fn accept_handler(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
     server.exec.clock_stale = true;
-    for _ in 0..MAX_ACCEPTS_PER_CALL {
+    let most = match server.listeners.get(data).map(|l| l.kind) {
+        Some(ListenKind::Tls) => MAX_TLS_ACCEPTS_PER_CALL,
+        _ => MAX_ACCEPTS_PER_CALL,
+    };
+    for _ in 0..most {
         let Some(listener) = server.listeners.get(data) else {
             return;
         };
         match listener.socket.accept() {
             Ok((conn, _)) => {
-                let unix = listener.is_unix();
-                accept_common_handler(server, conn, unix);
+                let kind = listener.kind;
+                accept_common_handler(server, conn, kind);
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 server.el.clear_ready(file, Mask::READABLE);
@@ -93,41 +105,56 @@ pub(crate) fn accept_handler(server: &mut Server, file: FileId, data: ClientData
     }
 }
 
-fn accept_common_handler(server: &mut Server, conn: Socket, unix: bool) {
+fn accept_common_handler(server: &mut Server, conn: Socket, kind: ListenKind) {
     if conn.set_nonblocking(true).is_err() {
         return;
     }
     let now = server.clock.unix_s;
     if server.connected_clients() >= server.config.maxclients as usize {
-        // A best effort: the socket's buffer is empty, so this fits or the peer is gone.
-        let _ = (&conn).write(b"-ERR max number of clients reached\r\n");
+        if kind != ListenKind::Tls {
+            // A best effort: the socket's buffer is empty, so this fits or the peer is gone.
+            let _ = (&conn).write(b"-ERR max number of clients reached\r\n");
+        }
         server.stats.rejected_conn += 1;
         return;
     }
-    let loopback = unix
-        || conn
-            .peer_addr()
-            .ok()
-            .and_then(|a| a.as_socket())
-            .is_some_and(|a| a.ip().to_canonical().is_loopback());
-    if server.config.protected_mode && server.acl.default_user().nopass && !loopback {
+    let unix = kind == ListenKind::Unix;
+    let conn = match (kind, &server.tls.server) {
+        (ListenKind::Tls, Some(config)) => {
+            let scratch = server.tls.scratch.clone();
+            match TlsConnection::accept(conn, config.clone(), scratch) {
+                Ok(conn) => Connection::Tls(Rc::new(conn)),
+                Err(e) => {
+                    server_log!(Level::Warning, "Accepting client connection: {}", e);
+                    return;
+                }
+            }
+        }
+        (ListenKind::Tls, None) => return,
+        _ => Connection::Plain(conn),
+    };
+    if kind == ListenKind::Tcp && server.is_protected_from(&conn) {
         let _ = (&conn).write(PROTECTED_MODE_ERROR);
         server.stats.rejected_conn += 1;
         return;
     }
     if !unix {
         // Latency first; a failure of either is no reason to refuse the client.
-        let _ = conn.set_tcp_nodelay(true);
-        server.set_keepalive(&conn);
+        let _ = conn.socket().set_tcp_nodelay(true);
+        server.set_keepalive(conn.socket());
     }
-    server.stats.num_connections += 1;
-    let conn = Connection::Plain(conn);
+    let is_tls = kind == ListenKind::Tls;
+    server.stats.num_connections += u64::from(!is_tls);
     let cid = server.clients.create_client(Some(conn), now);
     if unix {
         server.clients[cid].flags |= ClientFlags::UNIX_SOCKET;
     }
     server.client_set_default_auth(cid);
-    if let Err(e) = server.install_client(cid) {
+    let installed = match is_tls {
+        true => server.install_handshake(cid),
+        false => server.install_client(cid),
+    };
+    if let Err(e) = installed {
         server_log!(
             Level::Warning,
             "Error registering fd event for the new client: {}",
@@ -139,6 +166,37 @@ fn accept_common_handler(server: &mut Server, conn: Socket, unix: bool) {
     if enabled(Level::Verbose) {
         let peer = server.client_peer(cid);
         server_log!(Level::Verbose, "Accepted {}", peer);
+    }
+}
+
+/// The socket of a client in its TLS handshake is ready.
+fn tls_handshake_handler(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
+    let cid = ClientId::from_data(data);
+    let Some(c) = server.clients.get(cid) else {
+        return;
+    };
+    let Some(tls) = c.conn.as_ref().and_then(Connection::tls) else {
+        return;
+    };
+    if c.has(ClientFlags::CLOSE_ASAP) {
+        return;
+    }
+    server.exec.clock_stale = true;
+    match tls.handshake() {
+        Ok(true) => server.tls_accepted(cid, file),
+        Ok(false) => {
+            let unsent = tls.has_unsent();
+            server.el.clear_ready(file, Mask::READABLE | Mask::WRITABLE);
+            match unsent {
+                true => {
+                    server
+                        .el
+                        .create_file_event(file, Mask::WRITABLE, tls_handshake_handler, data)
+                }
+                false => server.el.delete_file_event(file, Mask::WRITABLE),
+            }
+        }
+        Err(e) => server.tls_accept_failed(cid, &e.to_string()),
     }
 }
 
@@ -604,16 +662,93 @@ impl Server {
         self.clients.len().saturating_sub(gone)
     }
 
-    /// Registers a client's socket and reads from it.
-    pub(crate) fn install_client(&mut self, cid: ClientId) -> io::Result<()> {
-        use std::os::fd::AsRawFd;
+    /// Registers the socket of a client that begins with a TLS handshake.
+    fn install_handshake(&mut self, cid: ClientId) -> io::Result<()> {
         let Some(conn) = &self.clients[cid].conn else {
             return Ok(());
         };
         let file = self.el.add_file(conn.as_raw_fd())?;
         self.clients[cid].file = Some(file);
         self.el
+            .create_file_event(file, Mask::READABLE, tls_handshake_handler, cid.to_data());
+        Ok(())
+    }
+
+    /// The TLS handshake is done: the client may send requests (clientAcceptHandler).
+    fn tls_accepted(&mut self, cid: ClientId, file: FileId) {
+        let Some(conn) = self.clients.get(cid).and_then(|c| c.conn.as_ref()) else {
+            return;
+        };
+        if self.is_protected_from(conn) {
+            let _ = { conn }.write(PROTECTED_MODE_ERROR);
+            self.stats.rejected_conn += 1;
+            return self.free_client_async(cid);
+        }
+        let shown = conn.tls().and_then(TlsConnection::peer_certificate);
+        let (unread, unsent) = (conn.has_unread(), conn.has_unsent());
+        let names = self.tls_names_of_peer(shown.as_ref());
+        self.acl_authenticate_by_certificate(cid, &names);
+        self.stats.num_connections += 1;
+        self.el.delete_file_event(file, Mask::WRITABLE);
+        self.el
             .create_file_event(file, Mask::READABLE, read_query_from_client, cid.to_data());
+        if unread {
+            self.el.mark_readable(file);
+        }
+        if unsent {
+            self.install_write_handler(cid);
+        }
+    }
+
+    #[cold]
+    fn tls_accept_failed(&mut self, cid: ClientId, why: &str) {
+        server_log!(
+            Level::Warning,
+            "Error accepting a client connection: {} (addr={} laddr={})",
+            why,
+            self.client_peer(cid),
+            self.client_sock(cid)
+        );
+        self.free_client_async(cid);
+    }
+
+    /// Whether the client has taken too long for its TLS handshake; it is closed then.
+    pub(crate) fn tls_handshake_timed_out(&mut self, cid: ClientId) -> bool {
+        let late = self.clients.get(cid).is_some_and(|c| {
+            self.clock.unix_s - c.ctime > TLS_HANDSHAKE_TIMEOUT
+                && c.conn.as_ref().is_some_and(Connection::is_handshaking)
+                && !c.has(ClientFlags::CLOSE_ASAP | ClientFlags::MASTER)
+        });
+        if late {
+            self.tls_accept_failed(cid, "the TLS handshake has taken too long");
+        }
+        late
+    }
+
+    /// Whether protected mode keeps this connection out: it is not from this host, and nobody has to authenticate.
+    fn is_protected_from(&self, conn: &Connection) -> bool {
+        self.config.protected_mode
+            && self.acl.default_user().nopass
+            && !conn
+                .peer_addr()
+                .ok()
+                .and_then(|a| a.as_socket())
+                .is_some_and(|a| a.ip().to_canonical().is_loopback())
+    }
+
+    /// Registers a client's socket and reads from it.
+    pub(crate) fn install_client(&mut self, cid: ClientId) -> io::Result<()> {
+        let Some(conn) = &self.clients[cid].conn else {
+            return Ok(());
+        };
+        let file = self.el.add_file(conn.as_raw_fd())?;
+        let unread = conn.has_unread();
+        self.clients[cid].file = Some(file);
+        self.el
+            .create_file_event(file, Mask::READABLE, read_query_from_client, cid.to_data());
+        if unread {
+            self.el.mark_readable(file);
+        }
         Ok(())
     }
 
@@ -810,6 +945,17 @@ impl Server {
         };
         let mut total = 0;
         let mut blocked = false;
+        if let Some(conn) = self.clients[cid].conn.as_ref()
+            && conn.has_unsent()
+        {
+            match { conn }.flush() {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    return self.written(cid, 0, true, file);
+                }
+                // The write finds what has failed.
+                _ => {}
+            }
+        }
         loop {
             let Some(c) = self.clients.get_mut(cid) else {
                 return false;
@@ -889,13 +1035,14 @@ impl Server {
 
     /// The accounting after a write.
     fn written(&mut self, cid: ClientId, total: usize, blocked: bool, file: FileId) -> bool {
-        if blocked {
-            self.el.clear_ready(file, Mask::WRITABLE);
-        }
         let now = self.clock.unix_s;
         let Some(c) = self.clients.get_mut(cid) else {
             return false;
         };
+        let unsent = c.conn.as_ref().is_some_and(Connection::has_unsent);
+        if blocked || unsent {
+            self.el.clear_ready(file, Mask::WRITABLE);
+        }
         if c.is_replica() {
             self.stats.net_repl_output_bytes += total as u64;
         } else {
@@ -905,10 +1052,7 @@ impl Server {
         if total > 0 && !c.has(ClientFlags::MASTER) {
             c.last_interaction = now;
         }
-        if c.has(ClientFlags::CLOSE_AFTER_REPLY)
-            && c.out.is_empty()
-            && !c.conn.as_ref().is_some_and(Connection::has_unsent)
-        {
+        if c.has(ClientFlags::CLOSE_AFTER_REPLY) && c.out.is_empty() && !unsent {
             self.free_client_async(cid);
             return false;
         }
@@ -1001,11 +1145,13 @@ impl Server {
             self.el.remove_file(file);
         }
         if let Some(conn) = &c.conn
-            && self.persist.child.is_some()
             && !c.has(ClientFlags::HANDED_OVER)
         {
-            // The child has the socket too: until it ends, our closing it would not be seen.
-            let _ = conn.socket().shutdown(Shutdown::Both);
+            conn.end();
+            if self.persist.child.is_some() {
+                // The child has the socket too: until it ends, our closing it would not be seen.
+                let _ = conn.socket().shutdown(Shutdown::Both);
+            }
         }
         let buf = std::mem::take(&mut c.out.buf);
         self.clients.recycle(buf);
