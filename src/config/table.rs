@@ -133,7 +133,7 @@ pub(crate) static TABLE: &[Row] = &[
     .apply(Apply::Tls),
     row(
         "tls-key-file-pass",
-        RowFlags::MODIFIABLE,
+        RowFlags::SENSITIVE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_key_file_pass),
     )
     .apply(Apply::Tls),
@@ -151,7 +151,7 @@ pub(crate) static TABLE: &[Row] = &[
     .apply(Apply::Tls),
     row(
         "tls-client-key-file-pass",
-        RowFlags::MODIFIABLE,
+        RowFlags::SENSITIVE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_client_key_file_pass),
     )
     .apply(Apply::Tls),

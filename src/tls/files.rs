@@ -10,14 +10,20 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::verify::Trust;
+use crate::base::log::Level;
 use crate::base::sys::{path_of, strerror};
+use crate::server_log;
 
 /// Bytes of a file at the most.
 const FILE_MAX: u64 = 16 << 20;
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let size = fs::metadata(path).map_err(|e| strerror(&e))?.len();
-    if size > FILE_MAX {
+    let meta = fs::metadata(path).map_err(|e| strerror(&e))?;
+    if !meta.is_file() {
+        // The end of a pipe may be waited for for ever.
+        return Err("not a regular file".into());
+    }
+    if meta.len() > FILE_MAX {
         return Err("the file is too large".into());
     }
     fs::read(path).map_err(|e| strerror(&e))
@@ -86,8 +92,21 @@ pub(super) fn read_authorities(file: Option<&[u8]>, dir: Option<&[u8]>) -> Resul
         let name = String::from_utf8_lossy(file);
         let failed = |why: &str| format!("{FAILED}: {name}: {why}");
         let text = read(&path_of(file)).map_err(|e| failed(&e))?;
-        for der in certificates_in(&text).map_err(|e| failed(&e))? {
-            trust.add(der).map_err(|e| failed(&e))?;
+        for (i, der) in certificates_in(&text)
+            .map_err(|e| failed(&e))?
+            .into_iter()
+            .enumerate()
+        {
+            // One of many that cannot be read is trusted by nobody, and the others are.
+            if let Err(e) = trust.add(der) {
+                server_log!(
+                    Level::Warning,
+                    "TLS: certificate {} of {} is left out: {}",
+                    i + 1,
+                    name,
+                    e
+                );
+            }
         }
         if trust.is_empty() {
             return Err(failed("no certificate in it (PEM)"));

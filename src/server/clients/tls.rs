@@ -665,3 +665,7 @@ fn close_notify<S: Side>(side: &mut S, partial: &mut [u8], out: &mut [u8]) -> us
         _ => 0,
     }
 }
+
+#[cfg(all(test, not(miri)))]
+#[path = "tls_tests.rs"]
+mod tests;
