@@ -288,7 +288,7 @@ struct State {
     out: Vec<u8>,
     out_at: usize,
     handshaking: bool,
-    /// The last time the socket gave all that it was asked for.
+    /// The socket may have more: the last time it gave all that it was asked for, or it was not asked.
     more: bool,
     /// Nothing more comes: the peer said so, or closed.
     ended: bool,
@@ -421,6 +421,8 @@ impl State {
 
     fn read(&mut self, socket: &Socket, room: &mut [u8]) -> io::Result<usize> {
         let mut n = self.take_plain(room);
+        // The socket was not looked at: what has come meanwhile was announced while there was still this to read.
+        self.more |= n > 0;
         let result = loop {
             if n > 0 || room.is_empty() {
                 break Ok(n);
@@ -476,9 +478,15 @@ impl State {
                 }
             };
             taken += plain;
-            let sent = match socket.write(&buf[..filled]) {
+            let sent = loop {
+                match socket.write(&buf[..filled]) {
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    r => break r,
+                }
+            };
+            let sent = match sent {
                 Ok(n) => n,
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
                 Err(e) => break Err(e),
             };
             if sent < filled {
