@@ -463,6 +463,7 @@ impl Server {
             Reason::Channel => &mut counts.channel,
             Reason::Auth => &mut counts.auth,
             Reason::Database => &mut counts.db,
+            Reason::TlsCert => &mut counts.tls_cert,
         } += 1;
         let has = |flag| self.clients.get(cid).is_some_and(|c| c.has(flag));
         let context = if has(ClientFlags::SCRIPT) {

@@ -17,6 +17,7 @@ pub(crate) enum Reason {
     Channel,
     Auth,
     Database,
+    TlsCert,
 }
 
 impl Reason {
@@ -27,6 +28,7 @@ impl Reason {
             Reason::Channel => "channel",
             Reason::Auth => "auth",
             Reason::Database => "database",
+            Reason::TlsCert => "tls-cert",
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct DeniedCounts {
     pub key: u64,
     pub channel: u64,
     pub db: u64,
+    /// Certificates that name no user.
+    pub tls_cert: u64,
 }
 
 /// All of it.

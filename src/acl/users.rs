@@ -8,11 +8,13 @@ use std::rc::Rc;
 use crate::acl::log::Reason;
 use crate::acl::rules::{RuleContext, RuleError, hash_password, merge_selector_arguments};
 use crate::acl::user::{DEFAULT_USER, User};
+use crate::base::log::Level;
 use crate::config::value::AclPubsubDefault;
 use crate::server::Server;
 use crate::server::clients::client::{Client, ClientType};
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::subscriptions::Kind;
+use crate::server_log;
 
 /// Why a user cannot be made of these rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +113,24 @@ impl Server {
         }
         self.refresh_shortcuts(cid);
         true
+    }
+
+    /// A client whose certificate has these names is the first enabled user among them; where none is, that is logged, and the
+    /// client is who it would be without a certificate.
+    pub(crate) fn acl_authenticate_by_certificate(&mut self, cid: ClientId, names: &[Vec<u8>]) {
+        let Some(first) = names.first() else {
+            return;
+        };
+        let users = names.iter().filter_map(|n| self.acl.get(n));
+        let Some(user) = users.into_iter().find(|u| u.enabled).cloned() else {
+            return self.add_acl_log_entry(cid, Reason::TlsCert, first, b"");
+        };
+        let name = String::from_utf8_lossy(&user.name).into_owned();
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.set_user(Some(user));
+            c.authenticated = true;
+        }
+        server_log!(Level::Verbose, "TLS: Auto-authenticated client as {}", name);
     }
 
     /// The user of this name, if it is enabled and the password is one of its own (ACLCheckUserCredentials).

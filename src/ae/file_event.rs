@@ -179,6 +179,14 @@ impl<H: Host> EventLoop<H> {
         }
     }
 
+    /// Something is left to read that the kernel will not announce, since it has been received already.
+    pub(crate) fn mark_readable(&mut self, id: FileId) {
+        if let Some(s) = self.slot(id) {
+            s.ready = s.ready.with(Mask::READABLE);
+            self.enqueue(id);
+        }
+    }
+
     /// Queues the slot when one of its handlers can run.
     #[inline]
     fn enqueue(&mut self, id: FileId) {

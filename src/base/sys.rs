@@ -220,6 +220,27 @@ pub(crate) fn wait_writable(fd: RawFd, ms: i32) {
     wait_for_events(fd, libc::POLLOUT, ms);
 }
 
+/// Bytes that have come and are not read.
+#[cfg(test)]
+pub(crate) fn unread_bytes(fd: RawFd) -> usize {
+    let mut n: libc::c_int = 0;
+    // SAFETY: one number, and it lives.
+    unsafe { libc::ioctl(fd, libc::FIONREAD, &mut n) };
+    usize::try_from(n).unwrap_or(0)
+}
+
+/// Whether it takes more now.
+#[cfg(test)]
+pub(crate) fn is_writable(fd: RawFd) -> bool {
+    let mut p = libc::pollfd {
+        fd,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: one pollfd, and it lives.
+    unsafe { libc::poll(&mut p, 1, 0) == 1 }
+}
+
 fn wait_for_events(fd: RawFd, events: libc::c_short, ms: i32) {
     let mut p = libc::pollfd {
         fd,
@@ -795,6 +816,13 @@ pub(crate) fn recv<'a>(
     let filled = &mut room[..n];
     // SAFETY: these bytes have just been written.
     Ok(unsafe { std::slice::from_raw_parts_mut(filled.as_mut_ptr().cast(), n) })
+}
+
+/// The same memory, filled with zeros.
+pub(crate) fn zeroed(room: &mut [MaybeUninit<u8>]) -> &mut [u8] {
+    room.fill(MaybeUninit::new(0));
+    // SAFETY: each byte has just been written.
+    unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), room.len()) }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::base::sys::{self, CpuTimes, Who};
 use crate::base::{alloc, clock};
 use crate::config::value::Supervised;
 use crate::script::flags::Engine;
+use crate::server::clients::connection::ListenKind;
 use crate::server::clients::flags::ClientId;
 use crate::server::clients::subscriptions::Kind;
 use crate::server::master_link::PayloadEnd;
@@ -285,13 +286,14 @@ impl Server {
             text: String::with_capacity(8192),
         };
         type Section = fn(&Server, &mut Info);
-        let all: [(&str, Section); 14] = [
+        let all: [(&str, Section); 15] = [
             ("server", Server::info_server),
             ("clients", Server::info_clients),
             ("memory", Server::info_memory),
             ("persistence", Server::info_persistence),
             ("stats", Server::info_stats),
             ("replication", Server::info_replication),
+            ("tls", Server::info_tls),
             ("cpu", Server::info_cpu),
             ("modules", Server::info_modules),
             ("commandstats", Server::info_commandstats),
@@ -302,7 +304,12 @@ impl Server {
             ("keyspace", Server::info_keyspace),
         ];
         for (name, write) in all {
-            if sections.wants(name) || (name == "modules" && sections.named("module_list")) {
+            // By itself where it is used, else only by its name: upstream has no such section.
+            let is_tls = name == "tls" && !sections.names.is_empty() && self.tls.server.is_some();
+            if sections.wants(name)
+                || (name == "modules" && sections.named("module_list"))
+                || (is_tls && sections.named("server"))
+            {
                 write(self, &mut info);
             }
         }
@@ -371,7 +378,13 @@ impl Server {
         i.field("process_id", std::process::id());
         i.field("process_supervised", supervised);
         i.field("run_id", self.run_id.as_str());
-        i.field("tcp_port", self.config.port);
+        i.field(
+            "tcp_port",
+            match self.config.port {
+                0 => self.config.tls_port,
+                port => port,
+            },
+        );
         i.field("server_time_usec", self.clock.unix_us);
         i.field("uptime_in_seconds", uptime);
         i.field("uptime_in_days", uptime / (24 * 3600));
@@ -387,16 +400,26 @@ impl Server {
                 s.until_ms - self.command_time_ms(),
             );
         }
-        if self.config.port != 0 && self.listeners.has_tcp() {
+        if self.config.port != 0 && self.listeners.has(ListenKind::Tcp) {
             i.text.push_str("listener0:name=tcp");
             for b in &self.config.bind {
                 i.put(format_args!(",bind={}", String::from_utf8_lossy(b)));
             }
             i.put(format_args!(",port={}\r\n", self.config.port));
         }
-        if let (Some(path), true) = (&self.config.unixsocket, self.listeners.has_unix()) {
+        if let (Some(path), true) = (
+            &self.config.unixsocket,
+            self.listeners.has(ListenKind::Unix),
+        ) {
             let path = String::from_utf8_lossy(path);
             i.put(format_args!("listener1:name=unix,bind={path}\r\n"));
+        }
+        if self.config.tls_port != 0 && self.listeners.has(ListenKind::Tls) {
+            i.text.push_str("listener2:name=tls");
+            for b in &self.config.bind {
+                i.put(format_args!(",bind={}", String::from_utf8_lossy(b)));
+            }
+            i.put(format_args!(",port={}\r\n", self.config.tls_port));
         }
     }
 
@@ -648,6 +671,7 @@ impl Server {
         i.field("acl_access_denied_key", denied.key);
         i.field("acl_access_denied_channel", denied.channel);
         i.field("acl_access_denied_db", denied.db);
+        i.field("acl_access_denied_tls_cert", denied.tls_cert);
     }
 
     fn info_replication(&self, i: &mut Info) {
@@ -882,6 +906,29 @@ impl Server {
                 i.put(format_args!("{comma}p{}={us:.3}", percentile_name(*p)));
             }
             i.text.push_str("\r\n");
+        }
+    }
+
+    /// The certificates in use, as Valkey 9.1 shows them; of the authorities the one that ends first.
+    fn info_tls(&self, i: &mut Info) {
+        i.section("TLS");
+        let now = self.clock.unix_s;
+        for (name, cert) in [
+            ("server", &self.tls.server_cert),
+            ("client", &self.tls.client_cert),
+            ("ca", &self.tls.ca_cert),
+        ] {
+            let (serial, left) = match cert {
+                Some(c) => (
+                    c.serial.as_str(),
+                    i64::try_from(c.not_after).unwrap_or(i64::MAX) - now,
+                ),
+                None => ("none", 0),
+            };
+            i.put(format_args!("tls_{name}_cert_serial:{serial}\r\n"));
+            i.put(format_args!(
+                "tls_{name}_cert_expires_in_seconds:{left}\r\n"
+            ));
         }
     }
 

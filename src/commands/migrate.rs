@@ -52,7 +52,15 @@ pub(crate) fn migrate_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut may_retry = true;
     loop {
         let now = server.clock.unix_s;
-        let target = server.migrate.take(&args[1], &args[2], call.timeout, now);
+        let tls = server
+            .tls
+            .client
+            .clone()
+            .filter(|_| server.config.tls_cluster);
+        let tls = tls.map(|config| (config, server.tls.scratch.clone()));
+        let target = server
+            .migrate
+            .take(&args[1], &args[2], call.timeout, now, tls);
         let result = match target {
             Ok(socket) => attempt(server, cid, args, &call, socket),
             // Upstream learns of a refusal when it first writes, and says so.

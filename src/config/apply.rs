@@ -4,6 +4,7 @@ use super::effect::{Apply, ConfigHost};
 use super::fields::Config;
 use crate::base::log;
 use crate::server::Server;
+use crate::server::clients::connection::ListenKind;
 use crate::server::clients::flags::ClientId;
 use crate::server::process::crash;
 
@@ -19,10 +20,17 @@ impl Apply {
                 server.update_hz();
             }
             Apply::Port => server
-                .change_listeners()
+                .change_listeners(&[ListenKind::Tcp])
                 .map_err(|_| "Unable to listen on this port. Check server logs.")?,
+            Apply::TlsPort => {
+                server.tls_apply_config()?;
+                server
+                    .change_listeners(&[ListenKind::Tls])
+                    .map_err(|_| "Unable to listen on this port. Check server logs.")?;
+            }
+            Apply::Tls => server.tls_apply_config()?,
             Apply::Bind => server
-                .change_listeners()
+                .change_listeners(&[ListenKind::Tcp, ListenKind::Tls])
                 .map_err(|_| "Failed to bind to specified addresses.")?,
             Apply::LogLevel => log::set_verbosity(server.config.loglevel.into()),
             Apply::HideUserData => log::set_hide_user_data(server.config.hide_user_data_from_log),

@@ -9,6 +9,10 @@ pub(crate) enum Apply {
     Hz,
     /// `port`
     Port,
+    /// `tls-port`
+    TlsPort,
+    /// All else of TLS.
+    Tls,
     /// `bind`
     Bind,
     /// `loglevel`

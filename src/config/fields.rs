@@ -10,6 +10,7 @@ use super::value::{
     MaxmemoryPolicy, NotifyFlags, OomScoreAdj, PropagationErrorBehavior, ProtectedAction,
     RdbSaveVersion, ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, SaveParam,
     ScriptReplication, ShutdownFlags, Supervised, SyslogFacility, TlsAuthClients,
+    TlsAuthClientsUser,
 };
 
 /// The value of every directive. Fields bear the directives' names; `dir` has none, as the process' working folder is
@@ -88,6 +89,10 @@ pub(crate) struct Config {
     pub tls_session_cache_size: i32,
     /// `tls-session-cache-timeout`: Seconds a session stays in the cache.
     pub tls_session_cache_timeout: i32,
+    /// `tls-auto-reload-interval`: Seconds between looks at the certificates' files; 0: never.
+    pub tls_auto_reload_interval: i32,
+    /// `tls-auth-clients-user`: What of a client's certificate is its user's name.
+    pub tls_auth_clients_user: TlsAuthClientsUser,
 
     // General.
     /// `daemonize`: Detach from the terminal at the start.
@@ -493,6 +498,8 @@ impl Default for Config {
             tls_session_caching: true,
             tls_session_cache_size: 20 << 10,
             tls_session_cache_timeout: 300,
+            tls_auto_reload_interval: 0,
+            tls_auth_clients_user: TlsAuthClientsUser::Off,
             daemonize: false,
             supervised: Supervised::No,
             pidfile: None,

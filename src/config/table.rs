@@ -17,7 +17,7 @@ use super::value::{
     AclPubsubDefault, AppendFsync, CLUSTER, ClusterEndpointType, LogLevel, MaxmemoryPolicy,
     OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
     ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication, ShutdownFlags, Supervised,
-    SyslogFacility, TLS, TlsAuthClients,
+    SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
@@ -100,56 +100,61 @@ pub(crate) static TABLE: &[Row] = &[
         RowFlags::MODIFIABLE,
         number!(tls_port, Integer, 0, 65535),
     )
-    .refused(TLS),
+    .apply(Apply::TlsPort),
     row(
         "tls-replication",
         RowFlags::MODIFIABLE,
         yes_no!(tls_replication),
     )
-    .refused(TLS),
-    row("tls-cluster", RowFlags::MODIFIABLE, yes_no!(tls_cluster)).refused(TLS),
+    .apply(Apply::Tls),
+    row("tls-cluster", RowFlags::MODIFIABLE, yes_no!(tls_cluster)).apply(Apply::Tls),
     row(
         "tls-auth-clients",
         RowFlags::MODIFIABLE,
         choice!(tls_auth_clients, TlsAuthClients),
     )
-    .accepted(),
+    .apply(Apply::Tls),
+    row(
+        "tls-auth-clients-user",
+        RowFlags::MODIFIABLE,
+        choice!(tls_auth_clients_user, TlsAuthClientsUser),
+    ),
     row(
         "tls-cert-file",
         RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_cert_file),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-key-file",
         RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_key_file),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-key-file-pass",
-        RowFlags::MODIFIABLE,
+        RowFlags::SENSITIVE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_key_file_pass),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-client-cert-file",
         RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_client_cert_file),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-client-key-file",
         RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_client_key_file),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-client-key-file-pass",
-        RowFlags::MODIFIABLE,
+        RowFlags::SENSITIVE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_client_key_file_pass),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-dh-params-file",
         RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
@@ -161,50 +166,55 @@ pub(crate) static TABLE: &[Row] = &[
         RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_ca_cert_file),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-ca-cert-dir",
         RowFlags::VOLATILE.union(RowFlags::MODIFIABLE),
         opt_text!(tls_ca_cert_dir),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-protocols",
         RowFlags::MODIFIABLE,
         opt_text!(tls_protocols),
     )
-    .accepted(),
-    row("tls-ciphers", RowFlags::MODIFIABLE, opt_text!(tls_ciphers)).accepted(),
+    .apply(Apply::Tls),
+    row("tls-ciphers", RowFlags::MODIFIABLE, opt_text!(tls_ciphers)).apply(Apply::Tls),
     row(
         "tls-ciphersuites",
         RowFlags::MODIFIABLE,
         opt_text!(tls_ciphersuites),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-prefer-server-ciphers",
         RowFlags::MODIFIABLE,
         yes_no!(tls_prefer_server_ciphers),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-session-caching",
         RowFlags::MODIFIABLE,
         yes_no!(tls_session_caching),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-session-cache-size",
         RowFlags::MODIFIABLE,
         number!(tls_session_cache_size, Integer, 0, i32::MAX),
     )
-    .accepted(),
+    .apply(Apply::Tls),
     row(
         "tls-session-cache-timeout",
         RowFlags::MODIFIABLE,
         number!(tls_session_cache_timeout, Integer, 0, i32::MAX),
     )
-    .accepted(),
+    .apply(Apply::Tls),
+    row(
+        "tls-auto-reload-interval",
+        RowFlags::MODIFIABLE,
+        number!(tls_auto_reload_interval, Integer, 0, i32::MAX),
+    ),
     // General.
     row("daemonize", RowFlags::IMMUTABLE, yes_no!(daemonize)),
     row(

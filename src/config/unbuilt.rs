@@ -1,7 +1,7 @@
 //! What a configuration asks for and this version cannot do, where going on without it would leave a server open, or another
-//! one than was meant: modules, TLS, cluster mode. Such a server does not start.
+//! one than was meant: modules, cluster mode. Such a server does not start.
 //!
-//! Invariant: what is judged is what is in effect once all lines are read: a later `tls-port 0` takes an earlier port back.
+//! Invariant: what is judged is what is in effect once all lines are read: a later `cluster-enabled no` takes an earlier `yes` back.
 //! Must not know: how lines are read, and the server.
 
 use super::error::ConfigError;
@@ -48,9 +48,6 @@ mod tests {
     #[test]
     fn what_cannot_be_done_is_refused_with_its_line() {
         let cases = [
-            ("tls-port 6390", "'tls-port' asks for TLS"),
-            ("tls-replication yes", "'tls-replication' asks for TLS"),
-            ("tls-cluster yes", "'tls-cluster' asks for TLS"),
             (
                 "cluster-enabled yes",
                 "'cluster-enabled' asks for cluster mode",
@@ -72,12 +69,12 @@ mod tests {
 
     #[test]
     fn the_last_value_counts() {
-        let text = "tls-port 6390\ncluster-enabled yes\ntls-replication yes\ntls-port 0\n\
-                    cluster-enabled no\ntls-replication no\nactivedefrag yes\n";
+        let text = "cluster-enabled yes\ncluster-enabled no\nactivedefrag yes\n";
         assert!(load(text).is_ok());
-        let error = load("tls-port 6390\ntls-port 0\ntls-port 6391\n").expect_err("a port");
+        let error = load("cluster-enabled yes\ncluster-enabled no\ncluster-enabled Yes\n")
+            .expect_err("cluster mode");
         assert!(
-            error.to_string().contains(">>> 'tls-port 6391'\n"),
+            error.to_string().contains(">>> 'cluster-enabled Yes'\n"),
             "{error}"
         );
     }

@@ -13,7 +13,6 @@ use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
 /// Features that are not built, as error texts name them.
 pub(crate) const CLUSTER: &str = "cluster mode";
 pub(crate) const MODULES: &str = "modules";
-pub(crate) const TLS: &str = "TLS";
 
 /// Declares a named choice: an enum, its names as a configuration file spells them, and both conversions.
 macro_rules! choices {
@@ -207,6 +206,18 @@ choices! {
         /// A certificate is checked if there is one.
         Optional = 2,
     } { "no" => No, "yes" => Yes, "optional" => Optional, }
+}
+
+choices! {
+    /// `tls-auth-clients-user`.
+    TlsAuthClientsUser {
+        /// Certificates are nobody's names.
+        Off = 0,
+        /// The subject's common name.
+        Cn = 1,
+        /// A URI among the alternative names.
+        Uri = 2,
+    } { "off" => Off, "CN" => Cn, "URI" => Uri, }
 }
 
 choices! {

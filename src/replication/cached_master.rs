@@ -1,10 +1,9 @@
 //! What is kept of a master whose link broke, so that the next one can be asked to go on from there: its id, the offset, the
 //! database its stream had selected (replicationCacheMaster and the functions after it).
 
-use socket2::Socket;
-
 use crate::base::log::Level;
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::master_link::{History, MasterLink};
 use crate::server::repl::CachedMaster;
@@ -114,7 +113,10 @@ impl Server {
 
     /// The master goes on where the link broke: the new connection takes the old one's place
     /// (replicationResurrectCachedMaster).
-    pub(super) fn replication_resurrect_cached_master(&mut self, conn: Socket) -> Option<ClientId> {
+    pub(super) fn replication_resurrect_cached_master(
+        &mut self,
+        conn: Connection,
+    ) -> Option<ClientId> {
         let cached = self.repl.cached_master.take()?;
         let history = History {
             replid: cached.replid,

@@ -2,11 +2,10 @@
 
 use std::io::Write;
 
-use socket2::Socket;
-
 use crate::base::log::Level;
 use crate::base::sys::path_of;
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::blocked::PauseActions;
 use crate::server::master_link::{HandshakeLink, LinkSocket, MasterLink};
@@ -142,7 +141,7 @@ impl Server {
                 _ => false,
             };
             if waits {
-                let mut conn: &Socket = conn;
+                let mut conn: &Connection = conn;
                 // Best effort: the next second brings another.
                 let _ = conn.write(b"\n");
                 // It waits for us: its own time begins when the file is sent.

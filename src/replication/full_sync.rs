@@ -7,12 +7,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use socket2::Socket;
-
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::Level;
-use crate::base::sys::{self, path_of, strerror};
+use crate::base::sys::{path_of, strerror};
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::persist::{ChildKind, RdbTarget, SnapshotForm};
 use crate::server::repl::SyncReason;
@@ -71,7 +70,7 @@ impl Server {
         if self.config.repl_disable_tcp_nodelay
             && let Some(conn) = &self.clients[cid].conn
         {
-            let _ = conn.set_tcp_nodelay(false);
+            let _ = conn.socket().set_tcp_nodelay(false);
         }
         self.become_replica(cid, ReplState::WaitBgsaveStart);
         if self.clients.slaves.len() == 1 && !self.repl.log.backlog_active() {
@@ -534,7 +533,6 @@ impl Server {
 
 /// The socket of a replica that is being sent the RDB file is writable (sendBulkToSlave).
 fn send_bulk_to_slave(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
-    use std::os::fd::AsRawFd;
     let cid = ClientId::from_data(data);
     server.exec.clock_stale = true;
     let allowed = server.full_sync_allowance(BULK_CHUNK);
@@ -547,7 +545,7 @@ fn send_bulk_to_slave(server: &mut Server, file: FileId, data: ClientData, _: Ma
     let (Some(conn), Some(r)) = (c.conn.as_ref(), c.replica.as_deref_mut()) else {
         return;
     };
-    let mut conn: &Socket = conn;
+    let mut conn: &Connection = conn;
     if !r.preamble.is_empty() {
         match conn.write(&r.preamble) {
             Ok(n) => {
@@ -567,7 +565,7 @@ fn send_bulk_to_slave(server: &mut Server, file: FileId, data: ClientData, _: Ma
     let left = r.db_size - r.db_off;
     let want = usize::try_from(left).unwrap_or(allowed).min(allowed);
     if want > 0 {
-        match sys::sendfile(conn.as_raw_fd(), db, r.db_off, want) {
+        match conn.send_file(db, r.db_off, want) {
             Ok(0) => {
                 server_log!(
                     Level::Warning,

@@ -397,7 +397,11 @@ impl Server {
             Some((local.ip(), peer.ip(), peer.port()))
         });
         ends.is_some_and(|(local, peer, port)| {
-            diagnose::is_myself(local, peer, port, self.config.port)
+            let own = match self.config.tls_replication {
+                true => self.config.tls_port,
+                false => self.config.port,
+            };
+            diagnose::is_myself(local, peer, port, own)
         })
     }
 

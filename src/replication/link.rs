@@ -2,11 +2,10 @@
 
 use std::io::{self, Read};
 
-use socket2::Socket;
-
 use crate::ae::Mask;
 use crate::base::sys::strerror;
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 
 /// How a link that is no client yet has ended.
 pub(super) enum LinkEnd {
@@ -36,7 +35,7 @@ pub(super) enum LinkRead {
 
 impl Server {
     /// The socket out of a link that is no client yet, out of the event loop; the link is to be made anew.
-    pub(super) fn take_link_socket(&mut self) -> Option<Socket> {
+    pub(super) fn take_link_socket(&mut self) -> Option<Connection> {
         let conn = self.repl.link.take_unfinished()?.into_conn()?;
         self.el.remove_file(conn.file);
         Some(conn.sock)
@@ -59,7 +58,7 @@ pub(super) fn read_link(server: &mut Server, buf: &mut [u8]) -> LinkRead {
         Ok(0) => LinkRead::Ended(LinkEnd::Closed),
         Ok(n) => {
             conn.last_io = now;
-            if n < buf.len() {
+            if n < buf.len() && !conn.sock.has_unread() {
                 server.el.clear_ready(file, Mask::READABLE);
             }
             server.stats.net_repl_input_bytes += n as u64;

@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
-use socket2::Socket;
-
 use crate::base::log::Level;
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::persist::{ChildKind, RdbTarget};
@@ -373,7 +372,7 @@ impl Server {
         let Some(conn) = self.clients.get(cid).and_then(|c| c.conn.as_ref()) else {
             return false;
         };
-        let mut conn: &Socket = conn;
+        let mut conn: &Connection = conn;
         conn.write(bytes).is_ok_and(|n| n == bytes.len())
     }
 

@@ -20,8 +20,6 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use socket2::Socket;
-
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
@@ -29,6 +27,7 @@ use crate::base::sys::{self, path_of, strerror};
 use crate::config::value::ReplDisklessLoad;
 use crate::script::function_set::Restore;
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::networking::PROTO_IOBUF_LEN;
 use crate::server::master_link::{
     History, LinkSocket, MasterLink, PayloadEnd, PayloadTo, Transfer,
@@ -58,7 +57,7 @@ const WAIT_MS: i32 = 100;
 /// The link as the source of a diskless load: what was read behind the header, then the socket.
 struct LinkSource<'a> {
     behind_header: &'a [u8],
-    sock: Socket,
+    sock: Connection,
     /// Bytes of the payload to come; none: the payload ends in a mark.
     left: Option<u64>,
     /// Bytes that have come so far.
@@ -76,7 +75,7 @@ impl Read for LinkSource<'_> {
             .min(buf.len());
         let buf = &mut buf[..most];
         let n = if self.behind_header.is_empty() {
-            let n = self.sock.read(buf)?;
+            let n = (&self.sock).read(buf)?;
             self.got.set(self.got.get() + n as u64);
             n
         } else {

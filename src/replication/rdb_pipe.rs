@@ -14,13 +14,12 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 
-use socket2::Socket;
-
 use crate::ae::{ClientData, FileId, FileProc, Mask, Next};
 use crate::base::log::Level;
 use crate::base::sys::{self, strerror};
 use crate::config::value::ReplOverflowPolicy;
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::ClientId;
 use crate::server::clients::spill::Spill;
 use crate::server::persist::SnapshotForm;
@@ -228,7 +227,7 @@ impl Server {
             self.rdb_pipe_replica_gone(cid);
             return Sent::Gone;
         };
-        let mut conn: &Socket = conn;
+        let mut conn: &Connection = conn;
         match conn.write(bytes) {
             Ok(n) => {
                 self.stats.net_repl_output_bytes += n as u64;
@@ -367,7 +366,7 @@ fn rdb_pipe_write_handler(server: &mut Server, file: FileId, data: ClientData, _
         return;
     };
     if let Some(spill) = r.rdb_spill.as_mut() {
-        match spill.send(conn.as_raw_fd(), SPILL_STEP) {
+        match spill.send(conn, SPILL_STEP) {
             Ok(sent) => {
                 server.stats.net_repl_output_bytes += sent.bytes as u64;
                 r.repl_last_partial_write = now;

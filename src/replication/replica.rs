@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -11,7 +12,9 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::strerror;
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};
+use crate::server::clients::tls::TlsConnection;
 use crate::server::master_link::{HandshakeLink, History, LinkSocket, MasterLink};
 use crate::server::persist::RdbLoadInfo;
 use crate::server::repl::{FailoverState, LinkAttempts};
@@ -144,6 +147,7 @@ impl Server {
         let connected = match (host.as_str(), port).to_socket_addrs() {
             Ok(addrs) => self
                 .open_connection(addrs)
+                .and_then(|s| self.link_connection(s))
                 .and_then(|s| Ok((self.el.add_file(s.as_raw_fd())?, s)))
                 .inspect_err(|e| self.found_no_connection(e)),
             Err(e) => {
@@ -176,6 +180,17 @@ impl Server {
             self.attempt_level(Level::Notice),
             "MASTER <-> REPLICA sync started"
         );
+    }
+
+    /// The link over a socket: over TLS by `tls-replication`.
+    fn link_connection(&self, sock: Socket) -> io::Result<Connection> {
+        if !self.config.tls_replication {
+            return Ok(Connection::Plain(sock));
+        }
+        let config = self.tls.client.clone();
+        let config = config.ok_or_else(|| io::Error::other("TLS is not configured"))?;
+        let tls = TlsConnection::connect(sock, config, self.tls.scratch.clone());
+        Ok(Connection::Tls(Rc::new(tls.map_err(io::Error::other)?)))
     }
 
     /// A socket on its way to the master; the first address that is not refused at once.
@@ -228,6 +243,7 @@ impl Server {
     /// Runs one input of the handshake through its states and does what they say.
     fn handshake_step(&mut self, f: impl FnOnce(&mut Handshake, &HandshakeParams<'_>) -> Step) {
         let port = match self.config.replica_announce_port {
+            0 if self.config.tls_replication && self.config.tls_port != 0 => self.config.tls_port,
             0 => self.config.port,
             p => p,
         };
@@ -333,10 +349,16 @@ impl Server {
             let Some(link) = self.repl.link.handshake_mut() else {
                 return false;
             };
+            let file = link.conn.file;
             if link.out.is_empty() {
+                if link.conn.sock.has_unsent() && (&link.conn.sock).flush().is_err() {
+                    // The read finds what has failed.
+                    self.el.clear_ready(file, Mask::WRITABLE);
+                    self.el
+                        .create_file_event(file, Mask::WRITABLE, sync_with_master, 0);
+                }
                 return true;
             }
-            let file = link.conn.file;
             match (&link.conn.sock).write(&link.out) {
                 Ok(n) => {
                     link.out.drain(..n);
@@ -422,11 +444,11 @@ impl Server {
     /// The connection becomes a client whose commands are the stream (replicationCreateMasterClient).
     pub(super) fn replication_create_master_client(
         &mut self,
-        conn: Socket,
+        conn: Connection,
         history: History,
         db: Option<usize>,
     ) -> Option<ClientId> {
-        let _ = conn.set_tcp_nodelay(true);
+        let _ = conn.socket().set_tcp_nodelay(true);
         let cid = self.clients.create_client(Some(conn), self.clock.unix_s);
         let databases = self.dbs.len();
         let busy = self.scripts.is_timed_out();
@@ -569,7 +591,7 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
         return;
     }
     if let MasterLink::Connecting(conn) = &server.repl.link {
-        let error = match conn.sock.take_error() {
+        let error = match conn.sock.socket().take_error() {
             Ok(error) => error,
             Err(e) => Some(e),
         };
@@ -578,12 +600,12 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
                 server.found_no_connection(&e);
                 server.take_step(Handshake::not_connected(&strerror(&e)));
             }
-            None => begin_handshake(server),
+            None => tls_handshake_with_master(server),
         };
     }
     if mask.has(Mask::WRITABLE)
         && let Some(link) = server.repl.link.handshake()
-        && !link.out.is_empty()
+        && (!link.out.is_empty() || link.conn.sock.has_unsent())
     {
         server.el.delete_file_event(file, Mask::WRITABLE);
         if !server.flush_handshake() {
@@ -618,6 +640,34 @@ pub(super) fn sync_with_master(server: &mut Server, file: FileId, _: ClientData,
         MasterLink::Transfer(_) => super::payload::payload_bytes(server, rest),
         MasterLink::Connected(cid) if !rest.is_empty() => server.feed_master_client(*cid, rest),
         _ => {}
+    }
+}
+
+/// The socket is connected: over TLS its handshake comes first, which goes on whenever the socket is ready.
+fn tls_handshake_with_master(server: &mut Server) {
+    let MasterLink::Connecting(conn) = &server.repl.link else {
+        return;
+    };
+    let file = conn.file;
+    match conn.sock.tls().map_or(Ok(true), TlsConnection::handshake) {
+        Ok(true) => begin_handshake(server),
+        Ok(false) => {
+            let wanted = match conn.sock.has_unsent() {
+                true => Mask::READABLE | Mask::WRITABLE,
+                false => {
+                    server.el.delete_file_event(file, Mask::WRITABLE);
+                    Mask::READABLE
+                }
+            };
+            server.el.clear_ready(file, Mask::READABLE | Mask::WRITABLE);
+            server
+                .el
+                .create_file_event(file, wanted, sync_with_master, 0);
+        }
+        Err(e) => {
+            server.found_no_connection(&e);
+            server.take_step(Handshake::not_connected(&strerror(&e)));
+        }
     }
 }
 

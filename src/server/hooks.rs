@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | start | `acl_load_users_at_startup` | who there is, and what each may do |
 //! | | `aof_load_manifest_from_disk` | which files the append-only file consists of |
+//! | | `tls_configure_at_start` | certificates and keys |
 //! | | `load_data_from_disk` | the data set |
 //! | | `aof_open_if_needed_on_server_start` | the file that the next commands go to |
 //! | | `aof_del_history_files` | what an interrupted rewrite has left |
@@ -20,8 +21,11 @@
 //! | every turn of the cron | `persistence_cron` | children, save points, rewrites that are due |
 //! | | `connect_when_due` | the next attempt at the master |
 //! | | `update_failover_status` | a FAILOVER under way |
+//! | | `tls_cron` | certificates that have changed |
 //! | once a second | `replication_cron` | time-outs, PINGs, acknowledgements of both sides |
 //! | a client comes | `client_set_default_auth` | it is the default user |
+//! | its TLS handshake is done | `tls_names_of_peer` | who its certificate names |
+//! | | `acl_authenticate_by_certificate` | it is that user |
 //! | a command is looked at | `acl_refusal` | its client's user may not call it |
 //! | | `acl_refusal_in_exec` | may not any more |
 //! | | `script_command_flags` | what the script that it runs declares |

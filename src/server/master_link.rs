@@ -6,9 +6,8 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use socket2::Socket;
-
 use crate::ae::FileId;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::ClientId;
 use crate::wire::rdb::FrameCheck;
 use crate::wire::replication::capabilities::SnapshotId;
@@ -35,7 +34,7 @@ pub(crate) enum MasterLink {
 
 /// The socket of a link that is no client yet.
 pub(crate) struct LinkSocket {
-    pub sock: Socket,
+    pub sock: Connection,
     pub file: FileId,
     /// Unix seconds of the last input.
     pub last_io: i64,

@@ -1,13 +1,22 @@
 //! Connections to the targets of MIGRATE, kept for a while (the socket cache of cluster.c, syncio.c).
 //!
 //! MIGRATE blocks the server on purpose: for nobody else may a key be in two places, or in none. So these sockets are
-//! blocking ones outside the event loop; every wait on them has a limit. What was read beyond a line stays with its socket.
+//! blocking ones outside the event loop, or, over TLS, such as are waited for; every wait on them has a limit. What was read
+//! beyond a line stays with its socket.
 //!
 //! Must not know: RESTORE, or what else is said on a socket.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+
+use crate::base::sys;
+use crate::server::clients::tls::{Scratch, TlsConnection};
 
 /// Sockets kept at the most (MIGRATE_SOCKET_CACHE_ITEMS).
 const MIGRATE_SOCKET_CACHE_ITEMS: usize = 64;
@@ -68,9 +77,107 @@ impl Limit {
     }
 }
 
+/// What a connection over TLS is made with.
+pub(crate) type TlsClient = (Arc<ClientConfig>, Rc<Scratch>);
+
+/// The socket of a connection.
+enum Stream {
+    Plain(TcpStream),
+    /// It does not block.
+    Tls(TlsConnection),
+}
+
+/// Milliseconds to wait at the most.
+fn ms(d: Duration) -> i32 {
+    i32::try_from(d.as_millis().max(1)).unwrap_or(i32::MAX)
+}
+
+impl Stream {
+    fn over_tls(stream: TcpStream, tls: TlsClient, limit: &Limit) -> Result<Stream, ConnectError> {
+        let no_answer = |_| ConnectError::NoAnswer;
+        stream.set_nonblocking(true).map_err(no_answer)?;
+        let (config, scratch) = tls;
+        let conn = TlsConnection::connect(stream.into(), config, scratch)
+            .map_err(|_| ConnectError::Refused)?;
+        loop {
+            match conn.handshake() {
+                Ok(true) => return Ok(Stream::Tls(conn)),
+                Ok(false) => {
+                    let left = limit.remaining().map_err(|_| ConnectError::NoAnswer)?;
+                    wait_for(&conn, conn.has_unsent(), left);
+                }
+                Err(_) => return Err(ConnectError::Refused),
+            }
+        }
+    }
+
+    fn write(&mut self, chunk: &[u8], limit: &Limit) -> Result<usize, SyncIoError> {
+        match self {
+            Stream::Plain(s) => loop {
+                s.set_write_timeout(Some(limit.remaining()?))?;
+                match s.write(chunk) {
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    r => return Ok(r?),
+                }
+            },
+            Stream::Tls(conn) => loop {
+                match conn.write(&[chunk]) {
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                        wait_for(conn, true, limit.remaining()?);
+                    }
+                    r => return Ok(r?),
+                }
+            },
+        }
+    }
+
+    /// All that was written has gone.
+    fn flush(&mut self, limit: &Limit) -> Result<(), SyncIoError> {
+        let Stream::Tls(conn) = self else {
+            return Ok(());
+        };
+        loop {
+            match conn.flush() {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    wait_for(conn, true, limit.remaining()?);
+                }
+                r => return Ok(r?),
+            }
+        }
+    }
+
+    fn read(&mut self, buf: &mut [u8], limit: &Limit) -> Result<usize, SyncIoError> {
+        match self {
+            Stream::Plain(s) => loop {
+                s.set_read_timeout(Some(limit.remaining()?))?;
+                match s.read(buf) {
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    r => return Ok(r?),
+                }
+            },
+            Stream::Tls(conn) => loop {
+                match conn.read(buf) {
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                        wait_for(conn, false, limit.remaining()?);
+                    }
+                    r => return Ok(r?),
+                }
+            },
+        }
+    }
+}
+
+fn wait_for(conn: &TlsConnection, room: bool, left: Duration) {
+    let fd = conn.socket().as_raw_fd();
+    match room {
+        true => sys::wait_writable(fd, ms(left)),
+        false => sys::wait_readable(fd, ms(left)),
+    }
+}
+
 /// A connection to a target (migrateCachedSocket).
 pub(crate) struct MigrateSocket {
-    stream: TcpStream,
+    stream: Stream,
     /// Read, and not yet taken as lines.
     unread: Vec<u8>,
     host: Vec<u8>,
@@ -115,16 +222,13 @@ impl MigrateSocket {
         for mut chunk in bytes.chunks(WRITE_CHUNK) {
             let limit = Limit::new(timeout);
             while !chunk.is_empty() {
-                self.stream.set_write_timeout(Some(limit.remaining()?))?;
-                match self.stream.write(chunk) {
-                    Ok(0) => return Err(SyncIoError::Broken),
-                    Ok(n) => chunk = &chunk[n..],
-                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                    Err(e) => return Err(e.into()),
+                match self.stream.write(chunk, &limit)? {
+                    0 => return Err(SyncIoError::Broken),
+                    n => chunk = &chunk[n..],
                 }
             }
         }
-        Ok(())
+        self.stream.flush(&Limit::new(timeout))
     }
 
     /// The next line, without its end; it may take `timeout` (connSyncReadLine). An empty one is no reply.
@@ -156,22 +260,17 @@ impl MigrateSocket {
 
     fn fill(&mut self, limit: &Limit) -> Result<(), SyncIoError> {
         let mut buf = [0; 4096];
-        loop {
-            self.stream.set_read_timeout(Some(limit.remaining()?))?;
-            match self.stream.read(&mut buf) {
-                Ok(0) => return Err(SyncIoError::Broken),
-                Ok(n) => {
-                    self.unread.extend_from_slice(&buf[..n]);
-                    return Ok(());
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e.into()),
+        match self.stream.read(&mut buf, limit)? {
+            0 => Err(SyncIoError::Broken),
+            n => {
+                self.unread.extend_from_slice(&buf[..n]);
+                Ok(())
             }
         }
     }
 
-    fn leads_to(&self, host: &[u8], port: &[u8]) -> bool {
-        self.host == host && self.port == port
+    fn leads_to(&self, host: &[u8], port: &[u8], tls: bool) -> bool {
+        self.host == host && self.port == port && matches!(self.stream, Stream::Tls(_)) == tls
     }
 }
 
@@ -199,14 +298,21 @@ impl MigrateSockets {
         port: &[u8],
         timeout: Duration,
         now_s: i64,
+        tls: Option<TlsClient>,
     ) -> Result<MigrateSocket, ConnectError> {
-        if let Some(i) = self.sockets.iter().position(|s| s.leads_to(host, port)) {
+        let mut kept = self.sockets.iter();
+        if let Some(i) = kept.position(|s| s.leads_to(host, port, tls.is_some())) {
             let mut socket = self.sockets.swap_remove(i);
             socket.last_use = now_s;
             return Ok(socket);
         }
+        let limit = Limit::new(timeout);
+        let stream = MigrateSocket::connect(host, port, timeout)?;
         Ok(MigrateSocket {
-            stream: MigrateSocket::connect(host, port, timeout)?,
+            stream: match tls {
+                Some(tls) => Stream::over_tls(stream, tls, &limit)?,
+                None => Stream::Plain(stream),
+            },
             unread: Vec::new(),
             host: host.to_vec(),
             port: port.to_vec(),
@@ -263,7 +369,7 @@ mod tests {
             s
         });
         let mut sockets = MigrateSockets::default();
-        let mut s = sockets.take(b"127.0.0.1", &port, LONG, 0).unwrap();
+        let mut s = sockets.take(b"127.0.0.1", &port, LONG, 0, None).unwrap();
         assert_eq!(s.sync_read_line(LONG).unwrap(), b"+OK");
         assert_eq!(s.sync_read_line(LONG).unwrap(), b"-ERR no");
         assert_eq!(s.sync_read_line(LONG).unwrap().len(), LINE_MAX);
@@ -280,17 +386,17 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = port_of(&listener);
         let mut sockets = MigrateSockets::default();
-        let mut s = sockets.take(b"127.0.0.1", &port, LONG, 100).unwrap();
+        let mut s = sockets.take(b"127.0.0.1", &port, LONG, 100, None).unwrap();
         s.last_dbid = Some(9);
         sockets.keep(s);
-        let s = sockets.take(b"127.0.0.1", &port, LONG, 105).unwrap();
+        let s = sockets.take(b"127.0.0.1", &port, LONG, 105, None).unwrap();
         assert_eq!((s.last_dbid, sockets.len()), (Some(9), 0));
         sockets.keep(s);
         sockets.close_timedout(105 + MIGRATE_SOCKET_CACHE_TTL);
         assert_eq!(sockets.len(), 1);
         sockets.close_timedout(106 + MIGRATE_SOCKET_CACHE_TTL);
         assert!(sockets.is_empty());
-        let bad = sockets.take(b"127.0.0.1", b"port", LONG, 0);
+        let bad = sockets.take(b"127.0.0.1", b"port", LONG, 0, None);
         assert_eq!(bad.err(), Some(ConnectError::Refused));
     }
 
@@ -299,7 +405,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = port_of(&listener);
         let mut sockets = MigrateSockets::default();
-        let mut s = sockets.take(b"127.0.0.1", &port, LONG, 0).unwrap();
+        let mut s = sockets.take(b"127.0.0.1", &port, LONG, 0, None).unwrap();
         let much = vec![0; 64 << 20];
         assert_eq!(s.sync_write(&much, SHORT), Err(SyncIoError::Timeout));
     }

@@ -19,6 +19,7 @@ pub(crate) mod persist;
 pub(crate) mod process;
 pub(crate) mod repl;
 pub(crate) mod replica;
+pub(crate) mod tls;
 
 use std::path::PathBuf;
 
@@ -79,6 +80,7 @@ pub(crate) struct Server {
     /// What they take, while there is a limit for that.
     pub client_memory: clients::eviction::ClientMemory,
     pub listeners: Listeners,
+    pub tls: tls::TlsState,
     /// The shared read buffer; taken while a request is being run.
     pub read_buf: Vec<u8>,
     pub commands: CommandTable,

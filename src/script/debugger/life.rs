@@ -6,8 +6,6 @@
 
 use std::os::fd::AsRawFd;
 
-use socket2::Socket;
-
 use crate::base::clock::monotonic_us;
 use crate::base::log::{self, Level, Role};
 use crate::base::sys::{self, strerror};
@@ -19,6 +17,7 @@ use crate::script::flags::Engine;
 use crate::script::machine::{Machine, USER_SCRIPT};
 use crate::script::run::Invocation;
 use crate::server::Server;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::process::oom_score::ProcessClass;
@@ -57,7 +56,7 @@ impl Server {
             return;
         };
         let sync = c.has(ClientFlags::LUA_DEBUG_SYNC);
-        let conn = match c.conn.as_ref().map(Socket::try_clone) {
+        let conn = match c.conn.as_ref().map(Connection::try_clone) {
             Some(Ok(conn)) => conn,
             Some(Err(e)) => {
                 let text = format!("can't run EVAL in debugging mode: {}", strerror(&e));
@@ -105,13 +104,13 @@ impl Server {
     }
 
     /// Writes what there is for the client, for a bounded time; a client that does not take it ends there.
-    fn flush_output(&mut self, cid: ClientId, conn: &Socket) {
+    fn flush_output(&mut self, cid: ClientId, conn: &Connection) {
         let end = wire::send_bound();
-        while self.clients.get(cid).is_some_and(|c| !c.out.is_empty()) {
+        while self.client_has_pending_replies(cid) {
             if !self.write_to_client(cid) {
                 return;
             }
-            let blocked = self.clients.get(cid).is_some_and(|c| !c.out.is_empty());
+            let blocked = self.client_has_pending_replies(cid);
             if blocked && wire::wait_writable(conn, end).is_err() {
                 return self.free_client_async(cid);
             }
@@ -119,7 +118,7 @@ impl Server {
     }
 
     /// The script, from its first line to `<endsession>`.
-    fn run_session(&mut self, cid: ClientId, args: &Args, read_only: bool, conn: Socket) {
+    fn run_session(&mut self, cid: ClientId, args: &Args, read_only: bool, conn: Connection) {
         let begun = Session::new(Wire::new(conn), &args[1]);
         self.scripts.debugger = Some(Box::new(begun));
         self.eval_script(cid, args, false, read_only);
@@ -190,7 +189,7 @@ impl Server {
         cid: ClientId,
         args: &Args,
         read_only: bool,
-        conn: Socket,
+        conn: Connection,
     ) -> i32 {
         log::set_role(Role::Child);
         sys::ignore_shutdown_signals();

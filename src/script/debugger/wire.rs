@@ -8,10 +8,9 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 
-use socket2::Socket;
-
 use crate::base::clock::monotonic_us;
 use crate::base::sys;
+use crate::server::clients::connection::Connection;
 
 /// Bytes of a command that is not whole yet.
 const INPUT_MAX: usize = 1 << 20;
@@ -35,7 +34,7 @@ pub(super) enum ReadEnd {
 }
 
 pub(super) struct Wire {
-    conn: Socket,
+    conn: Connection,
     input: Vec<u8>,
     log: Vec<Vec<u8>>,
     /// Nothing more comes.
@@ -45,7 +44,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(conn: Socket) -> Wire {
+    pub(super) fn new(conn: Connection) -> Wire {
         Wire {
             conn,
             input: Vec::new(),
@@ -55,7 +54,7 @@ impl Wire {
         }
     }
 
-    pub(super) fn conn(&self) -> &Socket {
+    pub(super) fn conn(&self) -> &Connection {
         &self.conn
     }
 
@@ -88,6 +87,12 @@ impl Wire {
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
+            }
+        }
+        while let Err(e) = (&self.conn).flush() {
+            match e.kind() {
+                io::ErrorKind::WouldBlock => wait_writable(&self.conn, end)?,
+                _ => return Err(e),
             }
         }
         Ok(())
@@ -137,14 +142,15 @@ impl Wire {
 
     /// The client is told that nothing follows, also when another process still has the socket.
     pub(super) fn end(&self) {
-        let _ = self.conn.shutdown(Shutdown::Write);
+        self.conn.end();
+        let _ = self.conn.socket().shutdown(Shutdown::Write);
     }
 
     /// One that nobody is at the other end of.
     #[cfg(test)]
     pub(super) fn toy() -> Wire {
-        let pair = Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None);
-        Wire::new(pair.expect("a pair of sockets").0)
+        let pair = socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None);
+        Wire::new(Connection::Plain(pair.expect("a pair of sockets").0))
     }
 
     #[cfg(test)]
@@ -157,7 +163,7 @@ impl Wire {
 ///
 /// # Errors
 /// `end` (monotonic microseconds) has come.
-pub(super) fn wait_writable(conn: &Socket, end: u64) -> io::Result<()> {
+pub(super) fn wait_writable(conn: &Connection, end: u64) -> io::Result<()> {
     let left = end.saturating_sub(monotonic_us());
     if left == 0 {
         return Err(io::ErrorKind::TimedOut.into());
@@ -299,10 +305,11 @@ mod tests {
 
     #[test]
     fn what_comes_behind_a_command_is_kept_for_the_next() {
-        let (ours, theirs) = Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None)
-            .expect("a pair of sockets");
+        let (ours, theirs) =
+            socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None)
+                .expect("a pair of sockets");
         ours.set_nonblocking(true).expect("a socket");
-        let mut wire = Wire::new(ours);
+        let mut wire = Wire::new(Connection::Plain(ours));
         (&theirs)
             .write_all(b"*1\r\n$1\r\ns\r\n*1\r\n$1\r\nc\r\n*1\r\n$")
             .expect("room");

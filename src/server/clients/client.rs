@@ -13,11 +13,11 @@ use std::ops::{Index, IndexMut, Range};
 use std::rc::Rc;
 
 use slab::Slab;
-use socket2::Socket;
 
 use crate::acl::user::User;
 use crate::ae::FileId;
 use crate::ds::sbuf::SBuf;
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId, NO_REPLY};
 use crate::server::clients::subscriptions::Subscriptions;
 use crate::server::execution::block::Block;
@@ -297,7 +297,7 @@ pub(crate) struct Client {
     /// Counts up from 1, never reused: what CLIENT ID answers.
     pub id: u64,
     pub cid: ClientId,
-    pub conn: Option<Socket>,
+    pub conn: Option<Connection>,
     pub file: Option<FileId>,
     pub flags: ClientFlags,
     pub db: usize,
@@ -436,7 +436,7 @@ impl Default for Clients {
 
 impl Clients {
     /// Adds a client (createClient); `conn` is none for a fake one. `now` is unix seconds.
-    pub(crate) fn create_client(&mut self, conn: Option<Socket>, now: i64) -> ClientId {
+    pub(crate) fn create_client(&mut self, conn: Option<Connection>, now: i64) -> ClientId {
         let entry = self.slab.vacant_entry();
         let key = entry.key();
         if self.generations.len() <= key {

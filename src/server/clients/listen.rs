@@ -12,20 +12,15 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use crate::ae::{FileId, Mask};
 use crate::base::log::Level;
 use crate::server::Server;
+use crate::server::clients::connection::ListenKind;
 use crate::server::clients::networking::accept_handler;
 use crate::server_log;
 
 /// One listening socket.
 pub(crate) struct Listener {
     pub socket: Socket,
+    pub kind: ListenKind,
     file: Option<FileId>,
-    unix: bool,
-}
-
-impl Listener {
-    pub(crate) fn is_unix(&self) -> bool {
-        self.unix
-    }
 }
 
 /// All listening sockets; the number of one is what its event carries.
@@ -47,17 +42,13 @@ impl Listeners {
         self.list.get((data & 0xffff_ffff) as usize)
     }
 
-    pub(crate) fn has_tcp(&self) -> bool {
-        self.list.iter().any(|l| !l.unix)
+    pub(crate) fn has(&self, kind: ListenKind) -> bool {
+        self.list.iter().any(|l| l.kind == kind)
     }
 
-    pub(crate) fn has_unix(&self) -> bool {
-        self.list.iter().any(|l| l.unix)
-    }
-
-    /// The port that the first TCP listener really has; for port 0 in tests.
-    pub(crate) fn tcp_port(&self) -> Option<u16> {
-        let l = self.list.iter().find(|l| !l.unix)?;
+    /// The port that the first listener of a kind has.
+    fn port_of(&self, kind: ListenKind) -> Option<u16> {
+        let l = self.list.iter().find(|l| l.kind == kind)?;
         l.socket.local_addr().ok()?.as_socket().map(|a| a.port())
     }
 }
@@ -159,28 +150,32 @@ impl Server {
     /// Opens what the configuration asks for, at start-up; says why not in the log.
     pub(crate) fn init_listeners(&mut self) -> Result<(), ListenError> {
         let mut list = Vec::new();
-        let port = self.config.port;
-        if port != 0 {
+        for kind in [ListenKind::Tcp, ListenKind::Tls] {
+            let port = self.port_for(kind);
+            if port == 0 {
+                continue;
+            }
             let Ok(sockets) = self.listen_to_port(port) else {
                 server_log!(
                     Level::Warning,
-                    "Failed listening on port {} (tcp), aborting.",
-                    port
+                    "Failed listening on port {} ({}), aborting.",
+                    port,
+                    kind.name()
                 );
                 return Err(ListenError);
             };
             list.extend(sockets.into_iter().map(|socket| Listener {
                 socket,
+                kind,
                 file: None,
-                unix: false,
             }));
         }
         if let Some(path) = self.config.unixsocket.clone() {
             match self.listen_unix(&path) {
                 Ok(socket) => list.push(Listener {
                     socket,
+                    kind: ListenKind::Unix,
                     file: None,
-                    unix: true,
                 }),
                 Err(e) => {
                     server_log!(
@@ -250,36 +245,49 @@ impl Server {
         Ok(())
     }
 
-    /// Follows a change of `port` or `bind` (changeListener, changeBindAddr). A new port is opened beside the old one, so on
-    /// an error the old sockets stay. Other addresses of the same port may overlap with the old ones: those are closed first,
-    /// and a failure leaves none until the caller has put the old values back and calls again.
-    pub(crate) fn change_listeners(&mut self) -> Result<(), ListenError> {
-        let port = self.config.port;
-        let moved = self.listeners.tcp_port() != Some(port);
-        let old_tcp = self.take_tcp_listeners();
-        let kept = if moved {
-            old_tcp
-        } else {
-            // Now, not at the end of this function: their addresses are needed.
-            drop(old_tcp);
-            Vec::new()
-        };
-        let opened = if port == 0 {
-            Ok(Vec::new())
-        } else {
-            self.listen_to_port(port)
-        };
-        let (mut list, result) = match opened {
-            Ok(sockets) => {
-                let fresh = |socket| Listener {
+    /// The port that the configuration has for a kind; 0: none.
+    fn port_for(&self, kind: ListenKind) -> u16 {
+        match kind {
+            ListenKind::Tcp => self.config.port,
+            ListenKind::Tls => self.config.tls_port,
+            ListenKind::Unix => 0,
+        }
+    }
+
+    /// Follows a change of `port`, `tls-port` or `bind` (changeListener, changeBindAddr). A new port is opened beside the old
+    /// one, so on an error the old sockets stay. Other addresses of the same port may overlap with the old ones: those are
+    /// closed first, and a failure leaves none until the caller has put the old values back and calls again.
+    pub(crate) fn change_listeners(&mut self, kinds: &[ListenKind]) -> Result<(), ListenError> {
+        let mut result = Ok(());
+        let mut list = Vec::new();
+        for &kind in kinds {
+            let port = self.port_for(kind);
+            let moved = self.listeners.port_of(kind) != Some(port);
+            let old = self.take_listeners(kind);
+            let kept = if moved {
+                old
+            } else {
+                // Now, not at the end of this function: their addresses are needed.
+                drop(old);
+                Vec::new()
+            };
+            let opened = if port == 0 {
+                Ok(Vec::new())
+            } else {
+                self.listen_to_port(port)
+            };
+            match opened {
+                Ok(sockets) => list.extend(sockets.into_iter().map(|socket| Listener {
                     socket,
+                    kind,
                     file: None,
-                    unix: false,
-                };
-                (sockets.into_iter().map(fresh).collect(), Ok(()))
+                })),
+                Err(e) => {
+                    list.extend(kept);
+                    result = Err(e);
+                }
             }
-            Err(e) => (kept, Err(e)),
-        };
+        }
         for l in std::mem::take(&mut self.listeners.list) {
             if let Some(file) = l.file {
                 self.el.remove_file(file);
@@ -291,14 +299,15 @@ impl Server {
         result
     }
 
-    /// Takes the TCP listeners out; their sockets stay bound while the caller keeps them.
-    fn take_tcp_listeners(&mut self) -> Vec<Listener> {
+    /// Takes the listeners of a kind out; their sockets stay bound while the caller keeps them.
+    fn take_listeners(&mut self, kind: ListenKind) -> Vec<Listener> {
         let all = std::mem::take(&mut self.listeners.list);
-        let (unix, tcp): (Vec<_>, Vec<_>) = all.into_iter().partition(|l| l.unix);
-        self.listeners.list = unix;
+        let (taken, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|l| l.kind == kind);
+        self.listeners.list = others;
         self.listeners.epoch += 1;
-        // Their events carry an old epoch now; the unix ones are registered anew by the caller.
-        tcp.into_iter()
+        // Their events carry an old epoch now; the others are registered anew by the caller.
+        taken
+            .into_iter()
             .map(|mut l| {
                 if let Some(file) = l.file.take() {
                     self.el.remove_file(file);
@@ -330,11 +339,10 @@ impl Server {
 
     /// "Ready to accept ..." for each kind of listener.
     pub(crate) fn log_ready(&self) {
-        if self.listeners.has_tcp() {
-            server_log!(Level::Notice, "Ready to accept connections tcp");
-        }
-        if self.listeners.has_unix() {
-            server_log!(Level::Notice, "Ready to accept connections unix");
+        for kind in [ListenKind::Tcp, ListenKind::Unix, ListenKind::Tls] {
+            if self.listeners.has(kind) {
+                server_log!(Level::Notice, "Ready to accept connections {}", kind.name());
+            }
         }
     }
 }

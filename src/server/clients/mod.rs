@@ -3,6 +3,7 @@
 
 pub(crate) mod buffers;
 pub(crate) mod client;
+pub(crate) mod connection;
 pub(crate) mod eviction;
 pub(crate) mod flags;
 pub(crate) mod info;
@@ -12,3 +13,4 @@ pub(crate) mod pubsub;
 pub(crate) mod reply;
 pub(crate) mod spill;
 pub(crate) mod subscriptions;
+pub(crate) mod tls;

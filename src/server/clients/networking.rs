@@ -10,9 +10,10 @@
 //! Closing. Anybody may mark a client ([`Server::free_client_async`]); it is freed in one place only, before the loop
 //! sleeps, so that an id never dangles within a call.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::Socket;
@@ -23,7 +24,9 @@ use crate::base::sys::{self, Exhibit};
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
 use crate::server::clients::client::{BigArg, Client, ClientType, Output};
+use crate::server::clients::connection::{Connection, ListenKind};
 use crate::server::clients::flags::{ClientFlags, ClientId};
+use crate::server::clients::tls::TlsConnection;
 use crate::server::execution::args::Args;
 use crate::server::execution::exec::Processed;
 use crate::server::process::crash::log_arguments;
@@ -35,6 +38,10 @@ use crate::wire::resp::{Limits, MAX_REQUEST, Parsed, Parser, ProtocolError};
 pub(crate) const PROTO_IOBUF_LEN: usize = 16 * 1024;
 /// Connections accepted in one call (MAX_ACCEPTS_PER_CALL).
 const MAX_ACCEPTS_PER_CALL: usize = 1000;
+/// The same for TLS: a handshake takes as long as hundreds of requests, and those wait meanwhile.
+const MAX_TLS_ACCEPTS_PER_CALL: usize = 1;
+/// Seconds that a client may take for its TLS handshake.
+const TLS_HANDSHAKE_TIMEOUT: i64 = 10;
 /// Bytes written to one client in one call, so that a fast one does not starve the others (NET_MAX_WRITES_PER_EVENT).
 const NET_MAX_WRITES_PER_EVENT: usize = 64 * 1024;
 /// A big argument is read in steps of this many bytes: memory follows what has arrived.
@@ -62,14 +69,18 @@ one of the above things in order for the server to start accepting connections f
 /// A listening socket is readable (connSocketAcceptHandler).
 pub(crate) fn accept_handler(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
     server.exec.clock_stale = true;
-    for _ in 0..MAX_ACCEPTS_PER_CALL {
+    let most = match server.listeners.get(data).map(|l| l.kind) {
+        Some(ListenKind::Tls) => MAX_TLS_ACCEPTS_PER_CALL,
+        _ => MAX_ACCEPTS_PER_CALL,
+    };
+    for _ in 0..most {
         let Some(listener) = server.listeners.get(data) else {
             return;
         };
         match listener.socket.accept() {
             Ok((conn, _)) => {
-                let unix = listener.is_unix();
-                accept_common_handler(server, conn, unix);
+                let kind = listener.kind;
+                accept_common_handler(server, conn, kind);
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 server.el.clear_ready(file, Mask::READABLE);
@@ -93,40 +104,56 @@ pub(crate) fn accept_handler(server: &mut Server, file: FileId, data: ClientData
     }
 }
 
-fn accept_common_handler(server: &mut Server, conn: Socket, unix: bool) {
+fn accept_common_handler(server: &mut Server, conn: Socket, kind: ListenKind) {
     if conn.set_nonblocking(true).is_err() {
         return;
     }
     let now = server.clock.unix_s;
     if server.connected_clients() >= server.config.maxclients as usize {
-        // A best effort: the socket's buffer is empty, so this fits or the peer is gone.
-        let _ = (&conn).write(b"-ERR max number of clients reached\r\n");
+        if kind != ListenKind::Tls {
+            // A best effort: the socket's buffer is empty, so this fits or the peer is gone.
+            let _ = (&conn).write(b"-ERR max number of clients reached\r\n");
+        }
         server.stats.rejected_conn += 1;
         return;
     }
-    let loopback = unix
-        || conn
-            .peer_addr()
-            .ok()
-            .and_then(|a| a.as_socket())
-            .is_some_and(|a| a.ip().to_canonical().is_loopback());
-    if server.config.protected_mode && server.acl.default_user().nopass && !loopback {
+    let unix = kind == ListenKind::Unix;
+    let conn = match (kind, &server.tls.server) {
+        (ListenKind::Tls, Some(config)) => {
+            let scratch = server.tls.scratch.clone();
+            match TlsConnection::accept(conn, config.clone(), scratch) {
+                Ok(conn) => Connection::Tls(Rc::new(conn)),
+                Err(e) => {
+                    server_log!(Level::Warning, "Accepting client connection: {}", e);
+                    return;
+                }
+            }
+        }
+        (ListenKind::Tls, None) => return,
+        _ => Connection::Plain(conn),
+    };
+    if kind == ListenKind::Tcp && server.is_protected_from(&conn) {
         let _ = (&conn).write(PROTECTED_MODE_ERROR);
         server.stats.rejected_conn += 1;
         return;
     }
     if !unix {
         // Latency first; a failure of either is no reason to refuse the client.
-        let _ = conn.set_tcp_nodelay(true);
-        server.set_keepalive(&conn);
+        let _ = conn.socket().set_tcp_nodelay(true);
+        server.set_keepalive(conn.socket());
     }
-    server.stats.num_connections += 1;
+    let is_tls = kind == ListenKind::Tls;
+    server.stats.num_connections += u64::from(!is_tls);
     let cid = server.clients.create_client(Some(conn), now);
     if unix {
         server.clients[cid].flags |= ClientFlags::UNIX_SOCKET;
     }
     server.client_set_default_auth(cid);
-    if let Err(e) = server.install_client(cid) {
+    let installed = match is_tls {
+        true => server.install_handshake(cid),
+        false => server.install_client(cid),
+    };
+    if let Err(e) = installed {
         server_log!(
             Level::Warning,
             "Error registering fd event for the new client: {}",
@@ -138,6 +165,37 @@ fn accept_common_handler(server: &mut Server, conn: Socket, unix: bool) {
     if enabled(Level::Verbose) {
         let peer = server.client_peer(cid);
         server_log!(Level::Verbose, "Accepted {}", peer);
+    }
+}
+
+/// The socket of a client in its TLS handshake is ready.
+fn tls_handshake_handler(server: &mut Server, file: FileId, data: ClientData, _: Mask) {
+    let cid = ClientId::from_data(data);
+    let Some(c) = server.clients.get(cid) else {
+        return;
+    };
+    let Some(tls) = c.conn.as_ref().and_then(Connection::tls) else {
+        return;
+    };
+    if c.has(ClientFlags::CLOSE_ASAP) {
+        return;
+    }
+    server.exec.clock_stale = true;
+    match tls.handshake() {
+        Ok(true) => server.tls_accepted(cid, file),
+        Ok(false) => {
+            let unsent = tls.has_unsent();
+            server.el.clear_ready(file, Mask::READABLE | Mask::WRITABLE);
+            match unsent {
+                true => {
+                    server
+                        .el
+                        .create_file_event(file, Mask::WRITABLE, tls_handshake_handler, data)
+                }
+                false => server.el.delete_file_event(file, Mask::WRITABLE),
+            }
+        }
+        Err(e) => server.tls_accept_failed(cid, &e.to_string()),
     }
 }
 
@@ -192,11 +250,12 @@ fn read_some(
     cid: ClientId,
     file: FileId,
     want: usize,
-    read: impl FnOnce(&Socket) -> io::Result<usize>,
+    read: impl FnOnce(&Connection) -> io::Result<usize>,
 ) -> Option<usize> {
     server.stats.total_reads_processed += 1;
     let c = &mut server.clients[cid];
-    match read(c.conn.as_ref()?) {
+    let conn = c.conn.as_ref()?;
+    match read(conn) {
         Ok(0) => {
             if enabled(Level::Verbose) {
                 let info = server.client_log_string(cid);
@@ -206,7 +265,7 @@ fn read_some(
             None
         }
         Ok(n) => {
-            if n < want {
+            if n < want && !conn.has_unread() {
                 server.el.clear_ready(file, Mask::READABLE);
             }
             c.last_interaction = server.clock.unix_s;
@@ -558,7 +617,7 @@ fn read_big_step(server: &mut Server, cid: ClientId, file: FileId) -> bool {
         .reserve(if whole { big.len + 2 - have } else { want }, whole);
     let buf = &mut big.buf;
     let n = read_some(server, cid, file, want, |conn| {
-        buf.append_with(want, false, |room| sys::recv(conn, room))
+        buf.append_with(want, false, |room| conn.read_uninit(room))
     });
     let complete = big.buf.len() == big.len + 2;
     let len = big.len;
@@ -602,16 +661,93 @@ impl Server {
         self.clients.len().saturating_sub(gone)
     }
 
-    /// Registers a client's socket and reads from it.
-    pub(crate) fn install_client(&mut self, cid: ClientId) -> io::Result<()> {
-        use std::os::fd::AsRawFd;
+    /// Registers the socket of a client that begins with a TLS handshake.
+    fn install_handshake(&mut self, cid: ClientId) -> io::Result<()> {
         let Some(conn) = &self.clients[cid].conn else {
             return Ok(());
         };
         let file = self.el.add_file(conn.as_raw_fd())?;
         self.clients[cid].file = Some(file);
         self.el
+            .create_file_event(file, Mask::READABLE, tls_handshake_handler, cid.to_data());
+        Ok(())
+    }
+
+    /// The TLS handshake is done: the client may send requests (clientAcceptHandler).
+    fn tls_accepted(&mut self, cid: ClientId, file: FileId) {
+        let Some(conn) = self.clients.get(cid).and_then(|c| c.conn.as_ref()) else {
+            return;
+        };
+        if self.is_protected_from(conn) {
+            let _ = { conn }.write(PROTECTED_MODE_ERROR);
+            self.stats.rejected_conn += 1;
+            return self.free_client_async(cid);
+        }
+        let shown = conn.tls().and_then(TlsConnection::peer_certificate);
+        let (unread, unsent) = (conn.has_unread(), conn.has_unsent());
+        let names = self.tls_names_of_peer(shown.as_ref());
+        self.acl_authenticate_by_certificate(cid, &names);
+        self.stats.num_connections += 1;
+        self.el.delete_file_event(file, Mask::WRITABLE);
+        self.el
             .create_file_event(file, Mask::READABLE, read_query_from_client, cid.to_data());
+        if unread {
+            self.el.mark_readable(file);
+        }
+        if unsent {
+            self.install_write_handler(cid);
+        }
+    }
+
+    #[cold]
+    fn tls_accept_failed(&mut self, cid: ClientId, why: &str) {
+        server_log!(
+            Level::Warning,
+            "Error accepting a client connection: {} (addr={} laddr={})",
+            why,
+            self.client_peer(cid),
+            self.client_sock(cid)
+        );
+        self.free_client_async(cid);
+    }
+
+    /// Whether the client has taken too long for its TLS handshake; it is closed then.
+    pub(crate) fn tls_handshake_timed_out(&mut self, cid: ClientId) -> bool {
+        let late = self.clients.get(cid).is_some_and(|c| {
+            self.clock.unix_s - c.ctime > TLS_HANDSHAKE_TIMEOUT
+                && c.conn.as_ref().is_some_and(Connection::is_handshaking)
+                && !c.has(ClientFlags::CLOSE_ASAP | ClientFlags::MASTER)
+        });
+        if late {
+            self.tls_accept_failed(cid, "the TLS handshake has taken too long");
+        }
+        late
+    }
+
+    /// Whether protected mode keeps this connection out: it is not from this host, and nobody has to authenticate.
+    fn is_protected_from(&self, conn: &Connection) -> bool {
+        self.config.protected_mode
+            && self.acl.default_user().nopass
+            && !conn
+                .peer_addr()
+                .ok()
+                .and_then(|a| a.as_socket())
+                .is_some_and(|a| a.ip().to_canonical().is_loopback())
+    }
+
+    /// Registers a client's socket and reads from it.
+    pub(crate) fn install_client(&mut self, cid: ClientId) -> io::Result<()> {
+        let Some(conn) = &self.clients[cid].conn else {
+            return Ok(());
+        };
+        let file = self.el.add_file(conn.as_raw_fd())?;
+        let unread = conn.has_unread();
+        self.clients[cid].file = Some(file);
+        self.el
+            .create_file_event(file, Mask::READABLE, read_query_from_client, cid.to_data());
+        if unread {
+            self.el.mark_readable(file);
+        }
         Ok(())
     }
 
@@ -788,7 +924,7 @@ impl Server {
         let Some(c) = self.clients.get(cid) else {
             return false;
         };
-        if !c.out.is_empty() {
+        if !c.out.is_empty() || c.conn.as_ref().is_some_and(Connection::has_unsent) {
             return true;
         }
         match c.repl() {
@@ -808,6 +944,17 @@ impl Server {
         };
         let mut total = 0;
         let mut blocked = false;
+        if let Some(conn) = self.clients[cid].conn.as_ref()
+            && conn.has_unsent()
+        {
+            match { conn }.flush() {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    return self.written(cid, 0, true, file);
+                }
+                // The write finds what has failed.
+                _ => {}
+            }
+        }
         loop {
             let Some(c) = self.clients.get_mut(cid) else {
                 return false;
@@ -840,7 +987,7 @@ impl Server {
                 .filter(|s| s.pending() > 0)
             {
                 // Older than what its reader has.
-                let result = spill.send(conn.as_raw_fd(), SPILL_STEP);
+                let result = spill.send(conn, SPILL_STEP);
                 let full = result.as_ref().is_ok_and(|s| s.full);
                 let n = result.map(|s| s.bytes);
                 (n.as_ref().map_or(0, |n| n + usize::from(full)), n)
@@ -855,7 +1002,7 @@ impl Server {
                 else {
                     break;
                 };
-                let mut conn: &Socket = conn;
+                let mut conn: &Connection = conn;
                 let (asked, result) = (bytes.len(), conn.write(bytes));
                 if let Ok(n) = result {
                     self.repl.log.advance(reader, n);
@@ -887,13 +1034,14 @@ impl Server {
 
     /// The accounting after a write.
     fn written(&mut self, cid: ClientId, total: usize, blocked: bool, file: FileId) -> bool {
-        if blocked {
-            self.el.clear_ready(file, Mask::WRITABLE);
-        }
         let now = self.clock.unix_s;
         let Some(c) = self.clients.get_mut(cid) else {
             return false;
         };
+        let unsent = c.conn.as_ref().is_some_and(Connection::has_unsent);
+        if blocked || unsent {
+            self.el.clear_ready(file, Mask::WRITABLE);
+        }
         if c.is_replica() {
             self.stats.net_repl_output_bytes += total as u64;
         } else {
@@ -903,7 +1051,7 @@ impl Server {
         if total > 0 && !c.has(ClientFlags::MASTER) {
             c.last_interaction = now;
         }
-        if c.has(ClientFlags::CLOSE_AFTER_REPLY) && c.out.is_empty() {
+        if c.has(ClientFlags::CLOSE_AFTER_REPLY) && c.out.is_empty() && !unsent {
             self.free_client_async(cid);
             return false;
         }
@@ -996,11 +1144,13 @@ impl Server {
             self.el.remove_file(file);
         }
         if let Some(conn) = &c.conn
-            && self.persist.child.is_some()
             && !c.has(ClientFlags::HANDED_OVER)
         {
-            // The child has the socket too: until it ends, our closing it would not be seen.
-            let _ = conn.shutdown(Shutdown::Both);
+            conn.end();
+            if self.persist.child.is_some() {
+                // The child has the socket too: until it ends, our closing it would not be seen.
+                let _ = conn.socket().shutdown(Shutdown::Both);
+            }
         }
         let buf = std::mem::take(&mut c.out.buf);
         self.clients.recycle(buf);
@@ -1115,17 +1265,13 @@ impl Server {
 }
 
 /// Writes the front of a client's own output: how much there was to write, and what became of it.
-fn write_output(mut conn: &Socket, out: &Output) -> (usize, io::Result<usize>) {
+fn write_output(mut conn: &Connection, out: &Output) -> (usize, io::Result<usize>) {
     let (slices, n) = out.slices::<16>();
     if n == 1 {
         return (slices[0].len(), conn.write(slices[0]));
     }
-    let mut io = [IoSlice::new(&[]); 16];
-    for (to, s) in io.iter_mut().zip(&slices[..n]) {
-        *to = IoSlice::new(s);
-    }
     let asked = slices[..n].iter().map(|s| s.len()).sum();
-    (asked, conn.write_vectored(&io[..n]))
+    (asked, conn.write_slices(&slices[..n]))
 }
 
 /// `ip:port`; IPv6 in brackets (anetFormatAddr).

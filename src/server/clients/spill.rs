@@ -5,9 +5,9 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::fd::RawFd;
 
 use crate::base::sys;
+use crate::server::clients::connection::Connection;
 
 /// See the head of the file.
 #[derive(Debug)]
@@ -65,11 +65,11 @@ impl Spill {
         }
     }
 
-    /// Sends up to `most` of the oldest bytes to a socket that does not block.
+    /// Sends up to `most` of the oldest bytes over a connection.
     ///
     /// # Errors
-    /// The socket's; and an unexpected end of the file.
-    pub(crate) fn send(&mut self, socket: RawFd, most: usize) -> io::Result<Sent> {
+    /// The connection's; and an unexpected end of the file.
+    pub(crate) fn send(&mut self, conn: &Connection, most: usize) -> io::Result<Sent> {
         let want = usize::try_from(self.pending()).unwrap_or(most).min(most);
         if want == 0 {
             return Ok(Sent {
@@ -77,7 +77,7 @@ impl Spill {
                 full: false,
             });
         }
-        let n = match sys::sendfile(socket, &self.file, self.read, want) {
+        let n = match conn.send_file(&self.file, self.read, want) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
@@ -97,7 +97,7 @@ impl Spill {
         }
         Ok(Sent {
             bytes: n,
-            full: n < want,
+            full: n < want || conn.has_unsent(),
         })
     }
 }
@@ -106,13 +106,13 @@ impl Spill {
 mod tests {
     use super::*;
     use std::io::Read;
-    use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
 
     #[test]
     fn bytes_come_out_in_order_and_the_room_comes_back() {
         let (a, mut b) = UnixStream::pair().expect("sockets");
         a.set_nonblocking(true).expect("nonblocking");
+        let a = Connection::Plain(a.into());
         let mut s = Spill::create().expect("a file");
         let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
         let (mut fed, mut got) = (0, Vec::new());
@@ -121,7 +121,7 @@ mod tests {
         fed += bytes.len();
         let mut waiting = 0;
         loop {
-            let sent = s.send(a.as_raw_fd(), 200_000).expect("sent");
+            let sent = s.send(&a, 200_000).expect("sent");
             waiting += sent.bytes;
             if sent.full {
                 break;
@@ -137,7 +137,7 @@ mod tests {
                 s.append(&bytes[fed..to]).expect("room");
                 fed = to;
             }
-            let sent = s.send(a.as_raw_fd(), 200_000).expect("sent");
+            let sent = s.send(&a, 200_000).expect("sent");
             let mut buf = vec![0; sent.bytes];
             b.read_exact(&mut buf).expect("all that was sent");
             got.extend_from_slice(&buf);
@@ -147,6 +147,6 @@ mod tests {
         assert_eq!(s.file.metadata().expect("metadata").len(), 0);
         // And again from the start.
         s.append(b"more").expect("room");
-        assert_eq!(s.send(a.as_raw_fd(), 10).expect("sent").bytes, 4);
+        assert_eq!(s.send(&a, 10).expect("sent").bytes, 4);
     }
 }

@@ -150,6 +150,9 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
         server.replication_cron();
     }
     server.connect_when_due();
+    if server.run_with_period(1000) {
+        server.tls_cron();
+    }
     server.cron.loops += 1;
     let us = crate::base::clock::monotonic_us() - start;
     server.stats.cron_duration.add(us);
@@ -184,6 +187,9 @@ fn clients_cron(server: &mut Server) {
         if limit > 0 && c.conn.is_some() && !c.has(exempt) && now - c.last_interaction > limit {
             server_log!(Level::Verbose, "Closing idle client");
             server.free_client_async(cid);
+            continue;
+        }
+        if server.tls_handshake_timed_out(cid) {
             continue;
         }
         server.clients_cron_resize_query_buffer(cid);

@@ -255,7 +255,7 @@ fn serve(server: &mut Server, background: bool) -> i32 {
         server_log!(
             Level::Notice,
             "Running mode=standalone, port={}.",
-            server.config.port
+            shown_port(&server.config)
         );
     }
     check_tcp_backlog_settings(&server.config);
@@ -272,7 +272,7 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     for name in ineffective_directives(&server.config) {
         log_ineffective(name);
     }
-    if server.init_listeners().is_err() {
+    if !server.tls_configure_at_start() || server.init_listeners().is_err() {
         return 1;
     }
     server_log!(Level::Notice, "Server initialized");
@@ -297,11 +297,19 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     0
 }
 
+/// The port, or else the one for TLS.
+fn shown_port(config: &Config) -> u16 {
+    match config.port {
+        0 => config.tls_port,
+        port => port,
+    }
+}
+
 /// The start-up banner: name, version, mode, port and pid, for people and for tools that look for the pid.
 fn ascii_art(config: &Config) {
     let text = format!(
         "\n      ___\n     /   |  ___  ___/ (_) /__\n    / /| | / -_)/ _  / / / -_)   Aedile {AEDILE_VERSION}, as Redis {REDIS_VERSION} (00000000/0) 64 bit\n   /_/ |_| \\__/ \\_,_/_/_/\\__/    Running in standalone mode\n                                 Port: {}\n                                 PID: {}\n\n",
-        config.port,
+        shown_port(config),
         std::process::id()
     );
     log::server_log_raw(Level::Notice, Form::Raw, text.as_bytes());
@@ -377,6 +385,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         clients: Clients::default(),
         client_memory: Default::default(),
         listeners: Listeners::default(),
+        tls: Default::default(),
         read_buf: vec![0; PROTO_IOBUF_LEN],
         commands,
         command_replies: [None, None],

@@ -219,7 +219,7 @@ pub(crate) fn diagnose_stranger(said: &[u8], host: &str, port: u16) -> Option<St
         [] | [b'+' | b'-', ..] => return None,
         // The first bytes of a TLS record: an alert, or a handshake.
         [0x15 | 0x16, 3, ..] => format!(
-            "{host}:{port} speaks TLS, which is not spoken here: replicate from its port without TLS"
+            "{host}:{port} speaks TLS: set tls-replication, or replicate from its port without TLS"
         ),
         _ if is_http => {
             format!("{host}:{port} is a web server, not a Redis: is the port right?")
