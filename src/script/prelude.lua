@@ -152,10 +152,11 @@ function base.setfenv(f, t)
   return setfenv(f, t)
 end
 
-local function caught(ok, e, ...)
+local function caught(ok, ...)
   if ok then
-    return true, e, ...
+    return true, ...
   end
+  local e = ...
   if type(e) == "table" and not real[e] then
     local text = e.err
     if type(text) == "string" or type(text) == "number" then

@@ -1062,6 +1062,10 @@ fn texts_mean_what_they_mean() {
         ("return math.log(8, 2) == math.log(8)", ":1"),
         ("local t = {1} table.insert(t, 0, 9) return t[0]", ":9"),
         (
+            "return {select('#', pcall(function() end)), select('#', pcall(function() return nil, nil end))}",
+            "[:1, :3]",
+        ),
+        (
             "return {pcall()}",
             "[$-1, \"attempt to call a boolean value\"]",
         ),
