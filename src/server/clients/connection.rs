@@ -3,6 +3,7 @@
 //! It is a socket that does not block, and reads and writes as one. Invariants, for both kinds:
 //! - a read that brings less than was asked for has emptied the socket and what was decrypted, but where
 //!   [`Connection::has_unread`] says otherwise: then the end is still to be read;
+//! - a read that is `Interrupted` has left the rest for the next turn;
 //! - a write that takes less than it was given, or that leaves [`Connection::has_unsent`], has filled the socket.
 //!
 //! So whoever waits for edges may clear a direction after either. What a write has taken is on its way: over TLS it may be

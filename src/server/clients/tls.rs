@@ -38,6 +38,8 @@ const RECEIVE_MAX: usize = 256 * 1024;
 const RECEIVE_MIN: usize = 4096;
 /// Bytes that are kept of what is no whole record, or no whole message of a handshake: those have 64 KB at the most.
 const PARTIAL_MAX: usize = 96 * 1024;
+/// Times that a read receives something and no data in it: a peer may send records without any for ever, and others wait meanwhile.
+const EMPTY_RECEIVES: u32 = 8;
 /// Bytes of a file that are read at a time.
 const FILE_STEP: usize = OUT_BATCH;
 
@@ -423,10 +425,15 @@ impl State {
         let mut n = self.take_plain(room);
         // The socket was not looked at: what has come meanwhile was announced while there was still this to read.
         self.more |= n > 0;
+        let mut receives = 0;
         let result = loop {
             if n > 0 || room.is_empty() {
                 break Ok(n);
             }
+            if receives == EMPTY_RECEIVES {
+                break Err(ErrorKind::Interrupted.into());
+            }
+            receives += 1;
             if self.ended {
                 break match self.failed.take() {
                     Some(e) => Err(e),
