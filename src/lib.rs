@@ -20,12 +20,12 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `base::log` | threshold, role, offset of the local time, destination |
-//! | `base::alloc` | the threads' counters, the request that failed last, address space kept for a report (`RESERVE_AT`) |
+//! | `base::log` | threshold, role, offset of the local time, whether users' data is hidden, destination |
+//! | `base::alloc` | the threads' counters, the request that failed last, address space kept for a report (`RESERVE_AT`), its name (`NAME`) |
 //! | `base::sys` | what signal handlers set and read, the hooks of crashes and of the watchdog, the file that goes with an unfinished save (`UNFINISHED_FILE`), the collation (`COLLATION`), a number for temporary files, whether the command line's memory is lent |
+//! | `base::lzf` | the compressor's workspace, one a thread |
 //! | `base::clock` | where the monotonic clock began (`ORIGIN`) |
 //! | `ds::table` | the key of the hash that all big collections share, the versions of tables (`BLOCKS`) |
-//! | `ds::quicklist` | a compressor's workspace, one a thread |
 //! | `script::lua` | what its hook, and the alarm behind it, must find without an argument: the machine that runs, since when, whether its time is up |
 //!
 //! Where this differs from the first design: the expire index is a dense list beside the table (`store::entry`), since a

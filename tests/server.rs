@@ -42,4 +42,5 @@ mod server {
     mod transactions;
     mod unbuilt;
     mod wait;
+    mod wall;
 }

@@ -14,7 +14,7 @@ use crate::acl::users::SetUserError;
 use crate::base::log::Level;
 use crate::base::replace_file::{Step, replace_file};
 use crate::base::sys;
-use crate::config::value::DeferredLine;
+use crate::config::value::{DeferredLine, rule_without_secret};
 use crate::server::Server;
 use crate::server_log;
 
@@ -110,7 +110,9 @@ impl Server {
         let user = self.acl_create_user(name);
         match self.user_with_rules(user, rules.iter().map(|rule| &rule[..])) {
             Ok(_) | Err(SetUserError::Rule(_, RuleError::UnknownCommand)) => Ok(()),
-            Err(SetUserError::Rule(rule, error)) => told(&rule, &error.to_string()),
+            Err(SetUserError::Rule(rule, error)) => {
+                told(&rule_without_secret(&rule), &error.to_string())
+            }
             Err(SetUserError::Unmatched(word)) => told(&word, "Unmatched parenthesis"),
         }
     }
@@ -132,7 +134,7 @@ impl Server {
                 server_log!(
                     Level::Warning,
                     "Error loading ACL rule '{}' for the user named '{}': {}",
-                    shown(&rule),
+                    shown(&rule_without_secret(&rule)),
                     shown(name),
                     error
                 );

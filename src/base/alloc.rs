@@ -10,6 +10,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::convert::Infallible;
 use std::ffi::{CStr, c_char, c_void};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(not(any(miri, fuzzing)))]
@@ -540,15 +541,20 @@ pub(crate) fn mallctl_trigger(name: &CStr) -> std::io::Result<()> {
     }
 }
 
+/// What [`name`] has found out.
+static NAME: OnceLock<String> = OnceLock::new();
+
 /// What INFO calls `mem_allocator`.
-pub(crate) fn name() -> String {
-    let p = mallctl_read::<usize>(c"version").unwrap_or(0) as *const c_char;
-    if p.is_null() {
-        return "jemalloc".into();
-    }
-    // SAFETY: jemalloc's version is a static, terminated string.
-    let v = unsafe { CStr::from_ptr(p) }.to_string_lossy();
-    format!("jemalloc-{}", v.split('-').next().unwrap_or_default())
+pub(crate) fn name() -> &'static str {
+    NAME.get_or_init(|| {
+        let p = mallctl_read::<usize>(c"version").unwrap_or(0) as *const c_char;
+        if p.is_null() {
+            return "jemalloc".into();
+        }
+        // SAFETY: jemalloc's version is a static, terminated string.
+        let v = unsafe { CStr::from_ptr(p) }.to_string_lossy();
+        format!("jemalloc-{}", v.split('-').next().unwrap_or_default())
+    })
 }
 
 #[cfg(test)]

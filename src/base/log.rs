@@ -1,7 +1,8 @@
 //! The log: one line a message, to a file, to standard output, and to syslog if asked.
 //!
 //! This is process-wide state, on purpose, and besides the allocator the only such: a message can come from any floor
-//! and from any thread. What is kept: the threshold, the role character, the UTC offset, the file's name, the syslog hook.
+//! and from any thread. What is kept: the threshold, the role character, the UTC offset, whether users' data is hidden, the
+//! file's name, the syslog hook.
 //!
 //! Invariants: logging never panics, never fails visibly, and formats nothing below the threshold (one relaxed load says
 //! so). The file is opened for every line, so it can be moved away at any time. A line is written by one `write`. A
@@ -9,11 +10,12 @@
 //! changes the destination.
 //! Must not know: who logs; the time zone database and syslog (the lead of `base/sys` sets an offset and a hook).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::clock::ustime;
@@ -102,6 +104,7 @@ pub(crate) type SyslogHook = fn(Level, &[u8]);
 static VERBOSITY: AtomicU8 = AtomicU8::new(Level::Notice as u8);
 static ROLE: AtomicU8 = AtomicU8::new(Role::Master as u8);
 static UTC_OFFSET: AtomicI32 = AtomicI32::new(0);
+static HIDE_USER_DATA: AtomicBool = AtomicBool::new(false);
 static DESTINATION: RwLock<Destination> = RwLock::new(Destination {
     file: None,
     syslog: None,
@@ -132,6 +135,24 @@ pub(crate) fn set_role(role: Role) {
 /// Sets what to add to UTC for local time, in seconds; to be set again when daylight saving time begins or ends.
 pub(crate) fn set_utc_offset(seconds: i32) {
     UTC_OFFSET.store(seconds, Ordering::Relaxed);
+}
+
+/// Sets whether messages leave out what users have sent (`hide-user-data-from-log`).
+pub(crate) fn set_hide_user_data(hide: bool) {
+    HIDE_USER_DATA.store(hide, Ordering::Relaxed);
+}
+
+/// Whether messages leave out what users have sent.
+pub(crate) fn hides_user_data() -> bool {
+    HIDE_USER_DATA.load(Ordering::Relaxed)
+}
+
+/// What a user has sent, as a message may show it: itself, or `*redacted*`.
+pub(crate) fn user_data(bytes: &[u8]) -> Cow<'_, str> {
+    if hides_user_data() {
+        return "*redacted*".into();
+    }
+    String::from_utf8_lossy(bytes)
 }
 
 /// Sets the log file; an empty path is standard output. The file is made when the first line comes.

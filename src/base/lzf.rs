@@ -6,19 +6,24 @@
 //! 111ooooo nnnnnnnn oooooooo  copy n + 9 bytes (9 to 264)  from o + 1 bytes back
 //! ```
 //!
-//! Invariants: the compressor's output depends on its input alone, never on the workspace's past; the decompressor checks
+//! Invariants: the compressor's output depends on its input alone, never on the past of its workspace, of which there is one a
+//! thread; the decompressor checks
 //! all of its input before it allocates, and allocates what the input stands for, no more.
 //! Must not know: where the lengths are kept (the format has no header and no checksum).
+
+use std::cell::RefCell;
 
 const MAX_LITERALS: usize = 32;
 const MIN_MATCH: usize = 3;
 const MAX_MATCH: usize = 264;
 const MAX_DISTANCE: usize = 1 << 13;
 const HASH_BITS: u32 = 14;
+/// Bytes of output that are made room for at once; more as they come.
+const FIRST_ROOM: usize = 4096;
 
-/// The compressor's workspace: 64 KB, to be made once and used again; it needs no clearing between two calls.
+/// The compressor's workspace: 64 KB, made once and used again; it needs no clearing between two calls.
 #[derive(Debug)]
-pub(crate) struct LzfState {
+struct LzfState {
     /// Where each hash was last seen: `base` plus the position, modulo 2^32.
     slots: Box<[u32]>,
     /// Greater than all that earlier calls have stored, so that their entries lie before the input's start.
@@ -27,7 +32,7 @@ pub(crate) struct LzfState {
 
 impl LzfState {
     /// An empty workspace.
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         LzfState {
             slots: vec![0; 1 << HASH_BITS].into_boxed_slice(),
             base: 1,
@@ -52,10 +57,8 @@ impl LzfState {
     }
 }
 
-impl Default for LzfState {
-    fn default() -> Self {
-        LzfState::new()
-    }
+thread_local! {
+    static WORKSPACE: RefCell<LzfState> = RefCell::new(LzfState::new());
 }
 
 #[inline]
@@ -111,7 +114,11 @@ fn match_len(input: &[u8], a: usize, b: usize) -> usize {
 
 /// Appends the compressed `input` to `out` and returns its length, or `None` (and `out` as it was) when it is empty or
 /// does not fit `max_out` bytes. lzf_c.c.
-pub(crate) fn lzf_compress(
+pub(crate) fn lzf_compress(input: &[u8], out: &mut Vec<u8>, max_out: usize) -> Option<usize> {
+    WORKSPACE.with_borrow_mut(|state| lzf_compress_in(state, input, out, max_out))
+}
+
+fn lzf_compress_in(
     state: &mut LzfState,
     input: &[u8],
     out: &mut Vec<u8>,
@@ -121,6 +128,7 @@ pub(crate) fn lzf_compress(
         return None;
     }
     let start = out.len();
+    out.reserve(input.len().min(max_out).min(FIRST_ROOM));
     let limit = start.saturating_add(max_out);
     let fits = compress_into(state, input, out, limit);
     if !fits {
@@ -315,7 +323,7 @@ mod tests {
 
     fn compress(input: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::new();
-        lzf_compress(&mut LzfState::new(), input, &mut out, usize::MAX).map(|_| out)
+        lzf_compress(input, &mut out, usize::MAX).map(|_| out)
     }
 
     /// Streams that liblzf made.
@@ -347,7 +355,7 @@ mod tests {
         let mut state = LzfState::new();
         for max in 0..full.len() + 3 {
             let mut out = b"kept".to_vec();
-            match lzf_compress(&mut state, &input, &mut out, max) {
+            match lzf_compress_in(&mut state, &input, &mut out, max) {
                 Some(n) => {
                     assert!(max >= full.len());
                     assert_eq!(&out[4..], full);
@@ -399,7 +407,7 @@ mod tests {
         ] {
             state.base = base;
             out.clear();
-            lzf_compress(&mut state, &input, &mut out, usize::MAX).unwrap();
+            lzf_compress_in(&mut state, &input, &mut out, usize::MAX).unwrap();
             assert_eq!(out, want, "{base}");
         }
     }
@@ -429,7 +437,7 @@ mod tests {
             let mut state = LzfState::new();
             for input in inputs.iter().filter(|i| !i.is_empty()) {
                 let mut out = Vec::new();
-                let n = lzf_compress(&mut state, input, &mut out, usize::MAX).unwrap();
+                let n = lzf_compress_in(&mut state, input, &mut out, usize::MAX).unwrap();
                 prop_assert_eq!(n, out.len());
                 prop_assert!(n <= input.len() + input.len().div_ceil(32));
                 prop_assert_eq!(&lzf_decompress(&out, input.len()).unwrap(), input);

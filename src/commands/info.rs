@@ -116,6 +116,52 @@ impl FieldValue for Cow<'_, str> {
     }
 }
 
+/// A number with two decimals, rounded half to even after the scaling.
+struct Hundredths(f64);
+
+impl FieldValue for Hundredths {
+    fn append_to(self, text: &mut String) {
+        // All below are whole numbers of 64 bits.
+        const EXACT: f64 = (1u64 << 53) as f64;
+        let scaled = self.0 * 100.0;
+        if !(scaled.is_sign_positive() && scaled < EXACT) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{:.2}", self.0);
+            return;
+        }
+        let n = scaled.round_ties_even() as u64;
+        (n / 100).append_to(text);
+        let decimals = (n % 100) as u8;
+        text.push('.');
+        text.push(char::from(b'0' + decimals / 10));
+        text.push(char::from(b'0' + decimals % 10));
+    }
+}
+
+/// A percentage with two decimals and its sign.
+struct Percent(f64);
+
+impl FieldValue for Percent {
+    fn append_to(self, text: &mut String) {
+        Hundredths(self.0).append_to(text);
+        text.push('%');
+    }
+}
+
+/// Microseconds as seconds with six decimals.
+struct Micros(u64);
+
+impl FieldValue for Micros {
+    fn append_to(self, text: &mut String) {
+        (self.0 / 1_000_000).append_to(text);
+        // The one in front keeps the zeros behind it.
+        let decimals = 1_000_000 + self.0 % 1_000_000;
+        let mut digits = itoa::Buffer::new();
+        text.push('.');
+        text.push_str(digits.format(decimals).get(1..).unwrap_or_default());
+    }
+}
+
 impl FieldValue for std::path::Display<'_> {
     fn append_to(self, text: &mut String) {
         // Writing to a string cannot fail.
@@ -135,7 +181,9 @@ impl Info {
         if !self.text.is_empty() {
             self.text.push_str("\r\n");
         }
-        self.put(format_args!("# {name}\r\n"));
+        self.text.push_str("# ");
+        self.text.push_str(name);
+        self.text.push_str("\r\n");
     }
 
     fn field(&mut self, name: &str, value: impl FieldValue) {
@@ -147,7 +195,11 @@ impl Info {
 
     /// A number with two decimals.
     fn f2(&mut self, name: &str, value: f64) {
-        self.put(format_args!("{name}:{value:.2}\r\n"));
+        self.field(name, Hundredths(value));
+    }
+
+    fn percent(&mut self, name: &str, value: f64) {
+        self.field(name, Percent(value));
     }
 
     fn flag(&mut self, name: &str, value: bool) {
@@ -156,7 +208,8 @@ impl Info {
 
     fn bytes_and_human(&mut self, name: &str, n: u64) {
         self.field(name, n);
-        self.put(format_args!("{name}_human:{}\r\n", bytes_to_human(n)));
+        self.text.push_str(name);
+        self.field("_human", bytes_to_human(n));
     }
 
     fn put(&mut self, args: std::fmt::Arguments<'_>) {
@@ -167,18 +220,20 @@ impl Info {
 
 /// A byte count for people: 1.50K, 3.00M (bytesToHuman).
 pub(crate) fn bytes_to_human(n: u64) -> String {
-    if n < 1024 {
-        return format!("{n}B");
-    }
+    let mut text = String::with_capacity(32);
     let mut unit = 1024f64;
     for letter in ["K", "M", "G", "T", "P"] {
         let next = unit * 1024.0;
-        if (n as f64) < next {
-            return format!("{:.2}{letter}", n as f64 / unit);
+        if n >= 1024 && (n as f64) < next {
+            Hundredths(n as f64 / unit).append_to(&mut text);
+            text.push_str(letter);
+            return text;
         }
         unit = next;
     }
-    format!("{n}B")
+    n.append_to(&mut text);
+    text.push('B');
+    text
 }
 
 /// A percentile as INFO and LATENCY write it: no trailing zeros.
@@ -397,17 +452,11 @@ impl Server {
         i.bytes_and_human("used_memory", m.used as u64);
         i.bytes_and_human("used_memory_rss", m.rss as u64);
         i.bytes_and_human("used_memory_peak", m.peak as u64);
-        i.put(format_args!(
-            "used_memory_peak_perc:{:.2}%\r\n",
-            m.peak_percentage()
-        ));
+        i.percent("used_memory_peak_perc", m.peak_percentage());
         i.field("used_memory_overhead", m.total);
         i.field("used_memory_startup", m.startup);
         i.field("used_memory_dataset", m.dataset);
-        i.put(format_args!(
-            "used_memory_dataset_perc:{:.2}%\r\n",
-            m.dataset_percentage()
-        ));
+        i.percent("used_memory_dataset_perc", m.dataset_percentage());
         i.field("allocator_allocated", m.allocator.allocated);
         i.field("allocator_active", m.allocator.active);
         i.field("allocator_resident", m.allocator.resident);
@@ -659,11 +708,14 @@ impl Server {
             or_zero(log.backlog_histlen() as i64),
         );
         i.field("repl_stream_writes", r.lag.writes());
-        let reasons: Vec<String> = SyncReason::ALL
-            .iter()
-            .map(|w| format!("{}={}", w.name(), r.full_syncs[*w as usize]))
-            .collect();
-        i.field("full_sync_reasons", reasons.join(","));
+        i.text.push_str("full_sync_reasons:");
+        for (n, reason) in SyncReason::ALL.into_iter().enumerate() {
+            i.text.push_str(if n == 0 { "" } else { "," });
+            i.text.push_str(reason.name());
+            i.text.push('=');
+            r.full_syncs[reason as usize].append_to(&mut i.text);
+        }
+        i.text.push_str("\r\n");
         i.field("full_syncs_resumed", r.resumed_syncs);
         let mut n = 0;
         for cid in &self.clients.slaves {
@@ -791,11 +843,9 @@ impl Server {
         i.section("CPU");
         let mut times = |who: &str, t: CpuTimes| {
             for (kind, us) in [("sys", t.sys_us), ("user", t.user_us)] {
-                i.put(format_args!(
-                    "used_cpu_{kind}{who}:{}.{:06}\r\n",
-                    us / 1_000_000,
-                    us % 1_000_000
-                ));
+                i.text.push_str("used_cpu_");
+                i.text.push_str(kind);
+                i.field(who, Micros(u64::try_from(us).unwrap_or(0)));
             }
         };
         times("", sys::cpu_times(Who::Myself));
@@ -954,6 +1004,42 @@ mod tests {
             assert_eq!(bytes_to_human(n), want);
         }
         assert_eq!(bytes_to_human(u64::MAX), format!("{}B", u64::MAX));
+    }
+
+    fn text_of(value: impl FieldValue) -> String {
+        let mut text = String::new();
+        value.append_to(&mut text);
+        text
+    }
+
+    #[test]
+    fn decimals_are_as_many_as_asked_for() {
+        for (us, want) in [
+            (0, "0.000000"),
+            (1, "0.000001"),
+            (1_234_567, "1.234567"),
+            (u64::MAX, "18446744073709.551615"),
+        ] {
+            assert_eq!(text_of(Micros(us)), want);
+        }
+        assert_eq!(text_of(Percent(99.999)), "100.00%");
+        for v in [
+            0.0,
+            -0.0,
+            0.005001,
+            0.994999,
+            0.999,
+            1.0,
+            1.5,
+            -2.125001,
+            123_456.789,
+            1e15 + 0.5,
+            1e300,
+            f64::INFINITY,
+            f64::NAN,
+        ] {
+            assert_eq!(text_of(Hundredths(v)), format!("{v:.2}"));
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args)
     if args.is(1, "no") && args.is(2, "one") {
         if server.repl.master_host.is_some() {
             server.replication_unset_master();
-            let info = server.client_info_string(cid);
+            let info = server.client_log_string(cid);
             server_log!(
                 Level::Notice,
                 "MASTER MODE enabled (user request from '{}')",
@@ -60,7 +60,7 @@ pub(crate) fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args)
         return server.add_reply_status(cid, "OK Already connected to specified master");
     }
     server.replication_set_master(&host, port as u16);
-    let info = server.client_info_string(cid);
+    let info = server.client_log_string(cid);
     server_log!(
         Level::Notice,
         "REPLICAOF {}:{} enabled (user request from '{}')",

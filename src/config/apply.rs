@@ -33,6 +33,7 @@ impl Apply {
                 .change_listeners(&[ListenKind::Tcp, ListenKind::Tls])
                 .map_err(|_| "Failed to bind to specified addresses.")?,
             Apply::LogLevel => log::set_verbosity(server.config.loglevel.into()),
+            Apply::HideUserData => log::set_hide_user_data(server.config.hide_user_data_from_log),
             Apply::ReplBacklogSize => server.resize_replication_backlog(),
             Apply::GoodSlaves => server.refresh_good_slaves_count(),
             Apply::LocaleCollate => {

@@ -17,6 +17,8 @@ pub(crate) enum Apply {
     Bind,
     /// `loglevel`
     LogLevel,
+    /// `hide-user-data-from-log`
+    HideUserData,
     /// `repl-backlog-size`
     ReplBacklogSize,
     /// `min-replicas-to-write`, `min-replicas-max-lag`

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::value::DeferredLine;
+use super::row::RowFlags;
+use super::value::{DeferredLine, REDACTED, rule_without_secret};
 
 /// The version of Redis that Aedile answers to in error texts.
 const REDIS_VERSION: &str = "7.2.4";
@@ -68,7 +69,7 @@ impl ConfigError {
                 [
                     fatal.as_bytes(),
                     place.as_bytes(),
-                    text,
+                    &without_secrets(text),
                     b"'\n",
                     reason.as_bytes(),
                     b"\n",
@@ -78,6 +79,28 @@ impl ConfigError {
             ConfigError::Whole { reason } => [fatal.as_bytes(), reason.as_bytes(), b"\n"].concat(),
         }
     }
+}
+
+/// A line as it may be shown: it goes to standard error, which some supervisor keeps. What a directive for secrets is given is
+/// left out, and passwords and their hashes in a user's rules.
+fn without_secrets(line: &[u8]) -> Vec<u8> {
+    let mut words = line.split(u8::is_ascii_whitespace);
+    let name = words.next().unwrap_or_default();
+    let unquoted = name
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""))
+        .unwrap_or(name);
+    if super::lookup(unquoted).is_some_and(|row| row.has(RowFlags::SENSITIVE)) {
+        return [name, b" ", REDACTED].concat();
+    }
+    if !unquoted.eq_ignore_ascii_case(b"user") {
+        return line.to_vec();
+    }
+    let shown: Vec<_> = line
+        .split(u8::is_ascii_whitespace)
+        .map(rule_without_secret)
+        .collect();
+    shown.join(&b' ')
 }
 
 impl fmt::Display for ConfigError {

@@ -129,6 +129,8 @@ pub(crate) struct Config {
     pub activerehashing: bool,
     /// `crash-log-enabled`: Write a report on a crash.
     pub crash_log_enabled: bool,
+    /// `hide-user-data-from-log`: Leave out of the log what users have sent: arguments, keys, names.
+    pub hide_user_data_from_log: bool,
     /// `crash-memcheck-enabled`: Check the memory after a crash.
     pub crash_memcheck_enabled: bool,
     /// `use-exit-on-panic`: Exit instead of abort on a failed assertion.
@@ -515,6 +517,7 @@ impl Default for Config {
             dynamic_hz: true,
             activerehashing: true,
             crash_log_enabled: true,
+            hide_user_data_from_log: false,
             crash_memcheck_enabled: true,
             use_exit_on_panic: false,
             watchdog_period: 0,

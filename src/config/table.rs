@@ -287,6 +287,12 @@ pub(crate) static TABLE: &[Row] = &[
     )
     .apply(Apply::CrashLog),
     row(
+        "hide-user-data-from-log",
+        RowFlags::MODIFIABLE,
+        yes_no!(hide_user_data_from_log),
+    )
+    .apply(Apply::HideUserData),
+    row(
         "crash-memcheck-enabled",
         RowFlags::MODIFIABLE,
         yes_no!(crash_memcheck_enabled),

@@ -3,6 +3,8 @@
 //! Invariant: every choice lists its names in the order in which error texts show them, and the first name of a value
 //! is the one that CONFIG GET answers. Nothing here knows of files, clients or the server.
 
+use std::borrow::Cow;
+
 use bitflags::bitflags;
 
 use crate::base::log::Level;
@@ -490,6 +492,19 @@ impl ClientBufferLimit {
         },
     ];
 }
+
+/// A rule of a user as texts for others than its author may show it: a password, or its hash, is left out.
+pub(crate) fn rule_without_secret(rule: &[u8]) -> Cow<'_, [u8]> {
+    match rule.first() {
+        Some(sign @ (b'>' | b'<' | b'#' | b'!')) => {
+            [std::slice::from_ref(sign), REDACTED].concat().into()
+        }
+        _ => rule.into(),
+    }
+}
+
+/// What stands for a secret.
+pub(crate) const REDACTED: &[u8] = b"(redacted)";
 
 /// A line of the configuration that somebody else must judge later, with what is needed to report it as a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]

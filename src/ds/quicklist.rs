@@ -19,11 +19,10 @@
 //! It knows nothing of keys, nor of when a list is short enough to be one listpack.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use crate::base::alloc::good_size;
-use crate::base::lzf::{LzfState, lzf_compress, lzf_decompress};
+use crate::base::lzf::{lzf_compress, lzf_decompress};
 use crate::ds::listpack::{self, Listpack, LpPos, LpValue, Needle};
 use crate::ds::sbuf::SBuf;
 
@@ -160,11 +159,6 @@ impl Span<'_> {
     }
 }
 
-thread_local! {
-    /// The compressor's workspace. Its past has no influence on what it makes.
-    static WORKSPACE: RefCell<LzfState> = RefCell::new(LzfState::new());
-}
-
 impl Node {
     fn packed(s: &[u8]) -> Node {
         let mut lp = Listpack::new();
@@ -236,9 +230,7 @@ impl Node {
         }
         let mut out = Vec::with_capacity(raw_len);
         let max = raw_len - MIN_COMPRESS_IMPROVE - 1;
-        let fits =
-            WORKSPACE.with_borrow_mut(|ws| lzf_compress(ws, lp.bytes(), &mut out, max).is_some());
-        if fits {
+        if lzf_compress(lp.bytes(), &mut out, max).is_some() {
             self.body = Body::Lzf(Box::new(Lzf {
                 raw_len,
                 data: out.into_boxed_slice(),

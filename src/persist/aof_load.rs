@@ -12,7 +12,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use super::aof::ManifestWritten;
 use super::debug_delay;
 use crate::base::clock::monotonic_us;
-use crate::base::log::Level;
+use crate::base::log::{self, Level};
 use crate::base::sys::{path_of, strerror};
 use crate::server::Server;
 use crate::server::aof::AofState;
@@ -557,7 +557,7 @@ impl Server {
                 server_log!(
                     Level::Warning,
                     "Unknown command '{}' reading the append only file {} at offset {}",
-                    String::from_utf8_lossy(shown_part(&args[0])),
+                    log::user_data(shown_part(&args[0])),
                     shown,
                     r.position()
                 );

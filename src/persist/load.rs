@@ -14,7 +14,7 @@ use std::path::Path;
 use super::{Usage, debug_delay};
 use crate::ae::Mask;
 use crate::base::clock::{LRU_CLOCK_MAX, monotonic_us, mstime};
-use crate::base::log::Level;
+use crate::base::log::{self, Level};
 use crate::base::num::string2ll;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
@@ -700,7 +700,7 @@ impl Server {
                     server_log!(
                         Level::Notice,
                         "rdbLoadObject skipping empty key: {}",
-                        String::from_utf8_lossy(&key)
+                        log::user_data(&key)
                     );
                 }
                 empty += 1;

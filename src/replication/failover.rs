@@ -203,7 +203,7 @@ impl Server {
             "PSYNC FAILOVER replid must match my replid."
         } else {
             self.replication_unset_master();
-            let info = self.client_info_string(cid);
+            let info = self.client_log_string(cid);
             server_log!(
                 Level::Notice,
                 "MASTER MODE enabled (failover request from '{}')",

@@ -159,7 +159,7 @@ impl Server {
                 );
                 return;
             };
-            let info = self.client_info_string(cid);
+            let info = self.client_log_string(cid);
             server_log!(Level::Notice, "Evicting client: {}", info);
             self.stats.evicted_clients += 1;
             self.free_client_async(cid);

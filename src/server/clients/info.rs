@@ -4,6 +4,7 @@
 
 use std::os::fd::AsRawFd;
 
+use crate::base::log;
 use crate::server::Server;
 use crate::server::clients::buffers::QUERYBUF_IDLE_S;
 use crate::server::clients::client::Client;
@@ -119,10 +120,19 @@ impl Server {
         self.tracking.prefix_memory(c.cid)
     }
 
-    /// The line of a client that runs nothing just now, for the log.
+    /// The line of a client that runs nothing just now.
     pub(crate) fn client_info_string(&self, cid: ClientId) -> String {
         let mut line = String::with_capacity(320);
         self.cat_client_info_string(&mut line, cid, None);
+        line
+    }
+
+    /// The line of a client for the log: without the names that it has been given, where users' data is hidden.
+    pub(crate) fn client_log_string(&self, cid: ClientId) -> String {
+        let mut line = String::with_capacity(320);
+        if let Some(c) = self.clients.get(cid) {
+            self.put_client_info(&mut line, c, None, log::hides_user_data());
+        }
         line
     }
 
@@ -134,9 +144,19 @@ impl Server {
         cid: ClientId,
         running: Option<Running>,
     ) {
-        let Some(c) = self.clients.get(cid) else {
-            return;
-        };
+        if let Some(c) = self.clients.get(cid) {
+            self.put_client_info(line, c, running, false);
+        }
+    }
+
+    fn put_client_info(
+        &self,
+        line: &mut String,
+        c: &Client,
+        running: Option<Running>,
+        hide_names: bool,
+    ) {
+        let cid = c.cid;
         let mut flags = String::with_capacity(4);
         if c.has(ClientFlags::SLAVE) {
             flags.push(if c.has(ClientFlags::MONITOR) {
@@ -181,8 +201,13 @@ impl Server {
         let cmd = cmd.map_or("NULL", |id| self.commands.full_name(id));
         let redir = self.tracking.redirection(cid).map_or(-1, |id| id as i64);
         let user = match &c.user {
+            Some(_) if hide_names => "*redacted*".into(),
             Some(user) => String::from_utf8_lossy(&user.name),
             None => "(superuser)".into(),
+        };
+        let name = match &c.name {
+            Some(_) if hide_names => "*redacted*".into(),
+            name => text(name),
         };
         let since = |then: i64| self.clock.unix_s - then;
         let fd = c.conn.as_ref().map_or(-1, AsRawFd::as_raw_fd);
@@ -192,7 +217,7 @@ impl Server {
             .text(" addr=", &self.client_peer(cid))
             .text(" laddr=", &self.client_sock(cid))
             .number(" fd=", fd)
-            .text(" name=", &text(&c.name))
+            .text(" name=", &name)
             .number(" age=", since(c.ctime))
             .number(" idle=", since(c.last_interaction))
             .text(" flags=", &flags)

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use socket2::Socket;
 
 use crate::ae::{ClientData, FileId, Mask};
-use crate::base::log::{Level, enabled};
+use crate::base::log::{self, Level, enabled};
 use crate::base::sys::{self, Exhibit};
 use crate::ds::sbuf::SBuf;
 use crate::server::Server;
@@ -259,7 +259,7 @@ fn read_some(
     match read(conn) {
         Ok(0) => {
             if enabled(Level::Verbose) {
-                let info = server.client_info_string(cid);
+                let info = server.client_log_string(cid);
                 server_log!(Level::Verbose, "Client closed connection {}", info);
             }
             server.hung_up(cid);
@@ -286,7 +286,7 @@ fn read_some(
         }
         Err(e) if e.kind() == io::ErrorKind::Interrupted => None,
         Err(e) => {
-            let info = server.client_info_string(cid);
+            let info = server.client_log_string(cid);
             server_log!(Level::Verbose, "Reading from client: {} {}", e, info);
             server.hung_up(cid);
             None
@@ -829,12 +829,12 @@ impl Server {
         let query = &self.clients[cid].querybuf;
         let mut start = Vec::new();
         crate::base::split_args::sdscatrepr(&mut start, &query[..query.len().min(64)]);
-        let info = self.client_info_string(cid);
+        let info = self.client_log_string(cid);
         server_log!(
             Level::Warning,
             "Closing client that reached max query buffer length: {} (qbuf initial bytes: {})",
             info,
-            String::from_utf8_lossy(&start)
+            log::user_data(&start)
         );
         self.stats.client_query_buffer_limit_disconnections += 1;
         self.free_client_async(cid);
@@ -856,7 +856,7 @@ impl Server {
         if enabled(Level::Verbose) || is_master {
             let mut dump = Vec::new();
             crate::base::split_args::sdscatrepr(&mut dump, &request[..request.len().min(128)]);
-            let info = self.client_info_string(cid);
+            let info = self.client_log_string(cid);
             server_log!(
                 if is_master {
                     Level::Warning
@@ -866,7 +866,7 @@ impl Server {
                 "Protocol error ({}) from client: {}. Query buffer during protocol error: {}",
                 String::from_utf8_lossy(&text),
                 info,
-                String::from_utf8_lossy(&dump)
+                log::user_data(&dump)
             );
         }
         // No command has failed by it.
@@ -1109,7 +1109,7 @@ impl Server {
         };
         let (flags, last_cmd) = (c.flags, c.last_cmd);
         if flags.intersects(ClientFlags::REPLY_ON_LINK) {
-            let info = self.client_info_string(cid);
+            let info = self.client_log_string(cid);
             server_log!(
                 Level::Warning,
                 "Replica generated a reply to command '{}', disconnecting it: {}",
@@ -1224,7 +1224,7 @@ impl Server {
         if !self.check_client_output_buffer_limits(cid) {
             return false;
         }
-        let info = self.client_info_string(cid);
+        let info = self.client_log_string(cid);
         self.free_client_async(cid);
         server_log!(
             Level::Warning,

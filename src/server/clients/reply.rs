@@ -633,7 +633,7 @@ impl Server {
             "== CRITICAL == This {} is sending an error to its {}: '{}' after processing the command '{}'",
             from,
             to,
-            String::from_utf8_lossy(&said[..said.len().min(4096)]),
+            crate::base::log::user_data(&said[..said.len().min(4096)]),
             name
         );
         if to == "master" {
@@ -663,6 +663,13 @@ impl Server {
     fn show_latest_backlog(&self) {
         let bytes = self.repl.log.last_bytes(256);
         if bytes.is_empty() {
+            return;
+        }
+        if crate::base::log::hides_user_data() {
+            crate::server_log!(
+                Level::Notice,
+                "hide-user-data-from-log is on, skip logging backlog content to avoid spilling user data."
+            );
             return;
         }
         let mut shown = Vec::new();

@@ -148,21 +148,33 @@ fn print_crash_report() {
 const STATE: usize = 0;
 const SETTINGS: usize = 1;
 
-/// The arguments of the request that is running (the second half of logCurrentClient), as far as they are no secrets.
+/// The arguments of the request that is running (the second half of logCurrentClient), as far as they are no secrets. What
+/// ACL and CONFIG are given may be passwords.
 pub(in crate::server) fn log_arguments(args: &Args) {
-    raw(format!("argc: '{}'\n", args.len()).as_bytes());
+    raw(&shown_arguments(args, log::hides_user_data()));
+}
+
+fn shown_arguments(args: &Args, hide: bool) -> Vec<u8> {
+    let mut text = format!("argc: '{}'\n", args.len()).into_bytes();
+    let command = args.get(0).unwrap_or_default();
+    let has_secrets =
+        command.eq_ignore_ascii_case(b"acl") || command.eq_ignore_ascii_case(b"config");
     for j in 0..args.len().min(SHOWN_ARGUMENTS) {
         let Some(arg) = args.get(j) else {
             break;
         };
-        let mut line = format!("argv[{j}]: '").into_bytes();
-        sdscatrepr(&mut line, &arg[..arg.len().min(SHOWN_ARGUMENT)]);
-        line.extend_from_slice(b"'\n");
-        raw(&line);
+        text.extend_from_slice(format!("argv[{j}]: '").as_bytes());
+        if hide && j > 0 || has_secrets && j > 1 {
+            text.extend_from_slice(b"*redacted*");
+        } else {
+            sdscatrepr(&mut text, &arg[..arg.len().min(SHOWN_ARGUMENT)]);
+        }
+        text.extend_from_slice(b"'\n");
         if arg.eq_ignore_ascii_case(b"auth") || arg.eq_ignore_ascii_case(b"auth2") {
             break;
         }
     }
+    text
 }
 
 /// The registers, and the top of the stack (logRegisters, logStackContent).
@@ -187,6 +199,13 @@ fn log_registers(registers: &Registers) {
     let Some(sp) = registers.stack else {
         return;
     };
+    if log::hides_user_data() {
+        server_log!(
+            Level::Notice,
+            "hide-user-data-from-log is on, skip logging stack content to avoid spilling user data."
+        );
+        return;
+    }
     let mut bytes = [0; 8 * SHOWN_STACK];
     let had = sys::peek(sp, &mut bytes);
     for (i, word) in bytes[..had].chunks_exact(8).enumerate().rev() {
@@ -335,7 +354,7 @@ impl Server {
             raw(self.info_for_crash_report().as_bytes());
             raw(b"\n------ CLIENT LIST OUTPUT ------\n");
             let client = |cid| {
-                let mut line = self.client_info_string(cid);
+                let mut line = self.client_log_string(cid);
                 line.push('\n');
                 raw(line.as_bytes());
             };
@@ -378,6 +397,34 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::execution::args::OwnedArgs;
+
+    fn shown(line: &str, hide: bool) -> String {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let text = shown_arguments(&OwnedArgs::from_slices(&words).as_args(), hide);
+        String::from_utf8(text).expect("ASCII")
+    }
+
+    #[test]
+    fn arguments_that_may_be_secret_are_not_shown() {
+        assert_eq!(
+            shown("set k sesame", false),
+            "argc: '3'\nargv[0]: '\"set\"'\nargv[1]: '\"k\"'\nargv[2]: '\"sesame\"'\n"
+        );
+        for line in [
+            "ACL SETUSER u >sesame",
+            "config set requirepass sesame",
+            "AUTH sesame",
+            "HELLO 3 AUTH u sesame",
+            "MIGRATE h 1 k 0 1 AUTH2 u sesame",
+        ] {
+            let text = shown(line, false);
+            let name = line.split(' ').next().unwrap_or_default();
+            assert!(text.contains(name) && !text.contains("sesame"), "{text}");
+        }
+        let hidden = shown("set k sesame", true);
+        assert!(hidden.contains("set") && !hidden.contains("\"k\"") && !hidden.contains("sesame"));
+    }
 
     #[test]
     fn frames_have_upstreams_names() {

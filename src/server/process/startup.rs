@@ -188,6 +188,7 @@ fn check_tcp_backlog_settings(config: &Config) {
 
 fn run(mut config: Config, argv: Vec<Vec<u8>>) -> i32 {
     log::set_verbosity(config.loglevel.into());
+    log::set_hide_user_data(config.hide_user_data_from_log);
     if !config.logfile.is_empty() {
         log::set_log_file(sys::path_of(&config.logfile));
     }

@@ -12,11 +12,13 @@ use std::io::{self, Sink, Write};
 
 use super::format::*;
 use crate::base::crc::Crc64;
-use crate::base::lzf::{LzfState, lzf_compress};
+use crate::base::lzf::lzf_compress;
 use crate::base::num::{LONG_STR_SIZE, ll2string, string2ll};
 
 /// Bytes buffered in front of the sink, and so the usual size of one write.
 const WRITE_BUFFER: usize = 64 * 1024;
+/// Bytes that a writer in memory begins with: more than most values need.
+const MEMORY_BUFFER: usize = 256;
 /// A payload too large for the buffer goes to CRC and sink in steps of this, so that the sink reads it from the cache.
 const DIRECT_STEP: usize = 256 * 1024;
 /// A compression buffer larger than this is given back after use.
@@ -57,8 +59,7 @@ pub(crate) struct RdbWriter<W: Write> {
     flushed: u64,
     crc: Crc64,
     options: RdbWriterOptions,
-    /// The compressor's workspace, made when first needed.
-    lzf_state: Option<LzfState>,
+    /// The compressor's output, kept for the next string.
     lzf: Vec<u8>,
 }
 
@@ -77,7 +78,6 @@ impl<W: Write> RdbWriter<W> {
             flushed: 0,
             crc: Crc64::new(),
             options,
-            lzf_state: None,
             lzf: Vec::new(),
         }
     }
@@ -272,8 +272,7 @@ impl<W: Write> RdbWriter<W> {
     fn lzf_string(&mut self, s: &[u8]) -> io::Result<bool> {
         let mut out = std::mem::take(&mut self.lzf);
         out.clear();
-        let state = self.lzf_state.get_or_insert_default();
-        let done = match lzf_compress(state, s, &mut out, s.len() - RDB_LZF_GAIN) {
+        let done = match lzf_compress(s, &mut out, s.len() - RDB_LZF_GAIN) {
             Some(_) => self.lzf_blob(&out, s.len() as u64).map(|()| true),
             None => Ok(false),
         };
@@ -325,7 +324,7 @@ impl RdbWriter<Sink> {
             checksum: false,
             ..options
         };
-        Self::with_limit(io::sink(), options, usize::MAX, 0)
+        Self::with_limit(io::sink(), options, usize::MAX, MEMORY_BUFFER)
     }
 
     /// Everything written.
