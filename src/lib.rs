@@ -10,7 +10,7 @@
 //! | 2 | [`wire`]: RESP, RDB, the append-only file's format, what replication says |
 //! | 3 | [`store`]: entries and databases; also `config::fields` and `config::value`, which hold values and know nobody |
 //! | 4 | [`server`]: the one `Server`, its clients, execution, what all commands owe the keys, the process |
-//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`], [`acl`] |
+//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`], [`acl`], [`tls`] |
 //!
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
 //! (`server::process::startup`).
@@ -39,6 +39,11 @@
 //! 0.50. What upstream's tests accept holds with both. What differs: hash tables are visited in another order, `newproxy` is not
 //! given, an endless tail recursion in a script's own body is none (`script::source`), and the machine's own errors say less of
 //! where a wrong value came from ("a nil value" for "field '?' (a nil value)").
+//!
+//! TLS is rustls' with `ring`, in its unbuffered form: the connection's buffers are ours (`server::clients::tls`). Of the two providers
+//! that rustls knows, `ring` takes 10 seconds to build on two cores and `aws-lc-rs` 54, and it adds the licence ISC only. By one core:
+//! a record of 16 KB is encrypted with AES-128-GCM in 1.75 and 1.17 microseconds, with AES-256-GCM in 2.08 and 1.40, one of 64 bytes in
+//! 0.08 with both, and an RSA key of 2,048 bits signs in 614 and 428. What is gained on a snapshot of a gigabyte is 45 milliseconds.
 
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn, unreachable_pub)]
 

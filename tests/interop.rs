@@ -40,6 +40,7 @@ mod interop {
     mod programs;
     mod sentinel;
     mod shared_bgsave;
+    mod tls;
     mod transactions;
     mod types;
     mod unloadable;

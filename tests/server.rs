@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, sorted sets, the debugger of scripts, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other, users.
+//! hashes, sorted sets, the debugger of scripts, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other, users, TLS.
 
 mod support;
 
@@ -37,6 +37,7 @@ mod server {
     mod sorted_set;
     mod startup;
     mod stream;
+    mod tls;
     mod tools;
     mod tracking;
     mod transactions;

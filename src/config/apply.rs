@@ -4,8 +4,8 @@ use super::effect::{Apply, ConfigHost};
 use super::fields::Config;
 use crate::base::log;
 use crate::server::Server;
+use crate::server::clients::connection::ListenKind;
 use crate::server::clients::flags::ClientId;
-use crate::server::clients::listen::ListenKind;
 use crate::server::process::crash;
 
 impl Apply {

@@ -301,12 +301,6 @@ impl Server {
         if !is_wanted(&self.config) {
             return true;
         }
-        if self.config.tls_dh_params_file.is_some() {
-            server_log!(
-                Level::Notice,
-                "tls-dh-params-file has no effect: keys are exchanged by ECDHE only"
-            );
-        }
         let done = self.tls_take(false).is_ok();
         if !done {
             server_log!(

@@ -178,6 +178,7 @@ pub fn encode<A: AsRef<[u8]>>(args: &[A]) -> Vec<u8> {
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
 }
 
 /// A connection to a server.
@@ -224,12 +225,37 @@ impl Conn {
         })
     }
 
+    /// Over TLS; the handshake is done on return.
+    pub fn from_tls(mut tls: rustls::ClientConnection, mut stream: TcpStream) -> io::Result<Conn> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(HANG))?;
+        stream.set_write_timeout(Some(HANG))?;
+        while tls.is_handshaking() {
+            tls.complete_io(&mut stream)?;
+        }
+        Ok(Conn {
+            socket: Socket::Tls(Box::new(rustls::StreamOwned::new(tls, stream))),
+            buf: Vec::new(),
+            at: 0,
+        })
+    }
+
+    /// The TLS of a connection that has it.
+    #[track_caller]
+    pub fn tls(&mut self) -> &mut rustls::ClientConnection {
+        match &mut self.socket {
+            Socket::Tls(s) => &mut s.conn,
+            _ => panic!("a connection without TLS"),
+        }
+    }
+
     /// A second handle on the same socket, to write from another thread. Only one of both may read.
     pub fn try_clone(&self) -> io::Result<Conn> {
         Ok(Conn {
             socket: match &self.socket {
                 Socket::Tcp(s) => Socket::Tcp(s.try_clone()?),
                 Socket::Unix(s) => Socket::Unix(s.try_clone()?),
+                Socket::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
             },
             buf: Vec::new(),
             at: 0,
@@ -241,6 +267,7 @@ impl Conn {
         match &self.socket {
             Socket::Tcp(s) => s.set_read_timeout(timeout),
             Socket::Unix(s) => s.set_read_timeout(timeout),
+            Socket::Tls(s) => s.sock.set_read_timeout(timeout),
         }
         .expect("set_read_timeout");
     }
@@ -250,6 +277,7 @@ impl Conn {
         match &self.socket {
             Socket::Tcp(s) => s.local_addr().expect("local_addr").to_string(),
             Socket::Unix(_) => String::new(),
+            Socket::Tls(s) => s.sock.local_addr().expect("local_addr").to_string(),
         }
     }
 
@@ -259,6 +287,7 @@ impl Conn {
         match &self.socket {
             Socket::Tcp(s) => s.shutdown(how),
             Socket::Unix(s) => s.shutdown(how),
+            Socket::Tls(s) => s.sock.shutdown(how),
         }
         .expect("shutdown");
     }
@@ -267,6 +296,7 @@ impl Conn {
         match &mut self.socket {
             Socket::Tcp(s) => s.write_all(bytes),
             Socket::Unix(s) => s.write_all(bytes),
+            Socket::Tls(s) => s.write_all(bytes).and_then(|()| s.flush()),
         }
     }
 
@@ -283,6 +313,7 @@ impl Conn {
             let read = match &mut self.socket {
                 Socket::Tcp(s) => s.read(&mut chunk),
                 Socket::Unix(s) => s.read(&mut chunk),
+                Socket::Tls(s) => s.read(&mut chunk),
             };
             match read {
                 // The machine may stop and continue its processes.

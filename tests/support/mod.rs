@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod rdb;
 pub mod server;
 pub mod state;
+pub mod tls;
 pub mod tools;
 
 pub use conn::{Conn, Value};

@@ -150,7 +150,7 @@ impl Wire {
     #[cfg(test)]
     pub(super) fn toy() -> Wire {
         let pair = socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None);
-        Wire::new(pair.expect("a pair of sockets").0)
+        Wire::new(Connection::Plain(pair.expect("a pair of sockets").0))
     }
 
     #[cfg(test)]
@@ -309,7 +309,7 @@ mod tests {
             socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None)
                 .expect("a pair of sockets");
         ours.set_nonblocking(true).expect("a socket");
-        let mut wire = Wire::new(ours);
+        let mut wire = Wire::new(Connection::Plain(ours));
         (&theirs)
             .write_all(b"*1\r\n$1\r\ns\r\n*1\r\n$1\r\nc\r\n*1\r\n$")
             .expect("room");

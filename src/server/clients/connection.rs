@@ -21,6 +21,25 @@ use socket2::{SockAddr, Socket};
 use crate::base::sys;
 use crate::server::clients::tls::TlsConnection;
 
+/// What is spoken on a listening socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListenKind {
+    Tcp,
+    Tls,
+    Unix,
+}
+
+impl ListenKind {
+    /// As the log names it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            ListenKind::Tcp => "tcp",
+            ListenKind::Tls => "tls",
+            ListenKind::Unix => "unix",
+        }
+    }
+}
+
 /// See the head of the file.
 pub(crate) enum Connection {
     Plain(Socket),

@@ -12,27 +12,9 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use crate::ae::{FileId, Mask};
 use crate::base::log::Level;
 use crate::server::Server;
+use crate::server::clients::connection::ListenKind;
 use crate::server::clients::networking::accept_handler;
 use crate::server_log;
-
-/// What is spoken on a listening socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ListenKind {
-    Tcp,
-    Tls,
-    Unix,
-}
-
-impl ListenKind {
-    /// As the log names it.
-    const fn name(self) -> &'static str {
-        match self {
-            ListenKind::Tcp => "tcp",
-            ListenKind::Tls => "tls",
-            ListenKind::Unix => "unix",
-        }
-    }
-}
 
 /// One listening socket.
 pub(crate) struct Listener {

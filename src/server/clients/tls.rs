@@ -66,6 +66,8 @@ trait Side {
         &'c mut self,
         incoming: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    /// The next word is its own.
+    fn has_to_say(&self) -> bool;
 }
 
 impl Side for UnbufferedServerConnection {
@@ -76,6 +78,9 @@ impl Side for UnbufferedServerConnection {
     ) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
     }
+    fn has_to_say(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Side for UnbufferedClientConnection {
@@ -85,6 +90,9 @@ impl Side for UnbufferedClientConnection {
         incoming: &'i mut [u8],
     ) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(incoming)
+    }
+    fn has_to_say(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -166,8 +174,14 @@ fn advance<S: Side>(
             Ok(_) => return Err(Error::HandshakeNotComplete),
             Err(e) => {
                 // What the peer is to be told of it.
-                while let Ok(ConnectionState::EncodeTlsData(mut e)) = side.process(&mut []).state {
+                let mut used = done.used + discard;
+                while side.has_to_say() {
+                    let UnbufferedStatus { discard, state } = side.process(&mut incoming[used..]);
+                    let Ok(ConnectionState::EncodeTlsData(mut e)) = state else {
+                        break;
+                    };
                     encode(&mut e, out);
+                    used += discard;
                 }
                 return Err(e);
             }
@@ -280,6 +294,8 @@ struct State {
     ended: bool,
     /// Why it has ended, to be told by the next read.
     failed: Option<io::Error>,
+    /// It has failed: the state machine is not to be run any more, which would look for bytes that are gone.
+    dead: bool,
     /// The peer was told that nothing follows.
     closed: bool,
 }
@@ -298,6 +314,7 @@ impl State {
             more: false,
             ended: false,
             failed: None,
+            dead: false,
             closed: false,
         }
     }
@@ -317,8 +334,12 @@ impl State {
         let done = match advanced {
             Ok(done) => done,
             Err(e) => {
-                self.ended = true;
+                (self.ended, self.dead) = (true, true);
                 self.partial = Vec::new();
+                if self.handshaking && matches!(e, Error::InvalidMessage(_)) {
+                    // What is no TLS does not understand an alert.
+                    self.out.clear();
+                }
                 self.failed = Some(failure(e));
                 return Ok(n);
             }
@@ -328,7 +349,7 @@ impl State {
         if left.is_empty() {
             self.partial = Vec::new();
         } else if left.len() > PARTIAL_MAX {
-            self.ended = true;
+            (self.ended, self.dead) = (true, true);
             self.failed = Some(failure(Error::General("a message is too long".into())));
         } else {
             self.partial.clear();
@@ -428,6 +449,9 @@ impl State {
 
     fn write(&mut self, mut socket: &Socket, slices: &[&[u8]]) -> io::Result<usize> {
         self.flush(socket)?;
+        if self.dead || self.closed {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
         let scratch = self.scratch.clone();
         let mut buf = take(&scratch.output, OUT_BYTES);
         let mut gather = std::mem::take(&mut *scratch.gather.borrow_mut());
@@ -446,7 +470,10 @@ impl State {
             let (plain, filled) = match encrypted {
                 Ok((0, 0)) => break Ok(taken),
                 Ok(n) => n,
-                Err(e) => break Err(e),
+                Err(e) => {
+                    self.dead = true;
+                    break Err(e);
+                }
             };
             taken += plain;
             let sent = match socket.write(&buf[..filled]) {
@@ -534,7 +561,7 @@ impl TlsConnection {
     /// The peer's TLS is not what it must be, or the connection is gone: it has failed.
     pub(crate) fn handshake(&self) -> io::Result<bool> {
         let s = &mut *self.state.borrow_mut();
-        if s.partial.is_empty() {
+        if s.partial.is_empty() && !s.dead {
             // The first word of a client.
             s.process(&mut [], &mut [])?;
         }
@@ -607,7 +634,7 @@ impl TlsConnection {
     /// Tells the peer that nothing follows; once, and without waiting.
     pub(crate) fn send_close_notify(&self) {
         let s = &mut *self.state.borrow_mut();
-        if s.closed || s.handshaking || s.failed.is_some() {
+        if s.closed || s.handshaking || s.dead {
             return;
         }
         s.closed = true;

@@ -44,6 +44,7 @@
 //! | `Blocking::serving`, `reprocessing` | around a waiting command that runs again | the same function. Postponed by a pause, the command goes back in front of its client's query buffer | never set: what waits does not load |
 //! | `Repl::feed_buf` | a command that is no raw copy | emptied before each use | never in use |
 //! | reply buffers of `Clients` | a sent buffer, or a freed client's | emptied when given back | shared |
+//! | `tls.scratch` | a read or a write over TLS, which takes a buffer out | given back by the same function | a new one |
 //! | `Clients::pending_write`, `to_close` | replies, marks | before the loop sleeps; a client with ClientFlags::PROTECTED, whose command is the outer one, is skipped | shared |
 
 use std::borrow::Cow;
