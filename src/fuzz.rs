@@ -106,7 +106,7 @@ pub fn acl_rules(bytes: &[u8]) {
 
 /// A user of those of the rules that can be.
 pub(crate) fn acl_user(rules: impl Iterator<Item = Vec<u8>>) -> User {
-    let commands = command_table();
+    let commands = command_table(false);
     let context = RuleContext {
         commands: &commands,
         all_channels: false,
