@@ -101,6 +101,7 @@ fn usage() -> i32 {
 fn init_server_config(line: &CommandLine) -> Result<Config, i32> {
     let mut config = Config::default();
     if line.sentinel_mode {
+        log::set_role(log::Role::Sentinel);
         // initSentinelConfig
         config.sentinel_mode = true;
         config.port = REDIS_SENTINEL_PORT;
@@ -446,13 +447,10 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         server.repl.master_port = server.config.masterport;
         server.repl.link = MasterLink::Connect;
         log::set_role(log::Role::Replica);
-    } else {
-        log::set_role(match server.sentinel_mode {
-            true => log::Role::Sentinel,
-            false => log::Role::Master,
-        });
+    } else if !server.sentinel_mode {
+        log::set_role(log::Role::Master);
     }
-    if server.config.appendonly {
+    if server.config.appendonly && !server.sentinel_mode {
         server.aof.state = crate::server::aof::AofState::On;
     } else {
         server.aof.fsynced_reploff = -1;
