@@ -497,3 +497,99 @@ impl Lines {
         self.of(option).force = !is_default;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::split_args::sdssplitargs;
+    use proptest::prelude::*;
+
+    fn parsed(text: &[u8]) -> Vec<DeferredLine> {
+        let lines = text.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+        lines
+            .enumerate()
+            .map(|(i, line)| DeferredLine {
+                number: i + 1,
+                text: line.to_vec(),
+                args: sdssplitargs(line).expect("balanced"),
+            })
+            .collect()
+    }
+
+    fn loaded(text: &[u8]) -> Result<Sentinel, String> {
+        let mut s = Sentinel::default();
+        let lines = parsed(text);
+        let result = s.load_lines(&lines).map_err(|(_, why)| why);
+        result.map(|()| s)
+    }
+
+    fn written(s: &Sentinel) -> Vec<u8> {
+        let all = s.config_lines();
+        let lines: Vec<Vec<u8>> = all.into_iter().flat_map(|e| e.lines).collect();
+        lines.join(&b'\n')
+    }
+
+    #[test]
+    fn a_file_of_a_real_one() {
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        let text = format!(
+            "sentinel known-replica m 10.0.0.2 6379\nsentinel monitor m 10.0.0.1 6379 2\nsentinel myid {id}\n\
+             sentinel deny-scripts-reconfig yes\nsentinel config-epoch m 3\nsentinel leader-epoch m 4\n\
+             sentinel current-epoch 5\nsentinel known-sentinel m 10.0.0.9 26379 {}\nsentinel known-slave m 10.0.0.3 6379\n\
+             sentinel MASTER-reboot-down-after-period m 7\nsentinel known-sentinel m 10.0.0.8 1\n",
+            id.replace('0', "f")
+        );
+        let s = loaded(text.as_bytes()).expect("good");
+        let m = &s[s.masters["m"]];
+        assert_eq!((m.slaves.len(), m.sentinels.len()), (2, 1));
+        assert_eq!((m.config_epoch, m.leader_epoch, s.current_epoch), (3, 4, 5));
+        assert_eq!(s.myid, id);
+        let text = String::from_utf8(written(&s)).expect("text");
+        assert!(text.contains("sentinel known-replica m 10.0.0.3 6379\n"));
+        assert_eq!(
+            written(&loaded(text.as_bytes()).expect("good")),
+            text.as_bytes()
+        );
+    }
+
+    #[test]
+    fn the_promoted_replica_is_written_as_the_master() {
+        use crate::sentinel::instance::{FailoverState, Flags};
+        let text = b"sentinel monitor m 10.0.0.1 1 1\nsentinel known-replica m 10.0.0.2 2";
+        let mut s = loaded(text).expect("good");
+        let m = s.masters["m"];
+        s[m].promoted_slave = s[m].slaves.values().next().copied();
+        s[m].flags |= Flags::FAILOVER_IN_PROGRESS;
+        s[m].failover_state = FailoverState::ReconfSlaves;
+        let text = String::from_utf8(written(&s)).expect("text");
+        assert!(text.contains("sentinel monitor m 10.0.0.2 2 1\n"), "{text}");
+        assert!(
+            text.contains("sentinel known-replica m 10.0.0.1 1\n"),
+            "{text}"
+        );
+    }
+
+    proptest! {
+        /// Whatever is kept is written so that the next start keeps the same, and nothing else.
+        #[test]
+        fn what_is_written_is_read_again(
+            name in "[ -~\u{e9}]{1,12}",
+            pass in prop::collection::vec(any::<u8>(), 1..20),
+            user in prop::collection::vec(any::<u8>(), 1..20),
+            renamed in prop::collection::vec(any::<u8>(), 1..20),
+        ) {
+            let mut s = Sentinel::default();
+            let at = ("127.0.0.1", 1);
+            let m = s.create_instance(Kind::Master, &name, at, 2, None).expect("good");
+            s.myid = "a".repeat(40);
+            s[m].auth_pass = Some(pass.clone());
+            s[m].auth_user = Some(user);
+            s[m].renamed_commands.insert(b"PING".to_vec(), renamed);
+            s.auth_pass = Some(pass);
+            let text = written(&s);
+            let again = loaded(&text).expect("good");
+            prop_assert_eq!(&again[again.masters[&name]].auth_pass, &s[m].auth_pass);
+            prop_assert_eq!(written(&again), text);
+        }
+    }
+}

@@ -352,6 +352,22 @@ impl Sentinel {
         let (old, new) = (self[m].addr.clone(), self[id].addr.clone());
         self.call_client_reconf_script(m, "leader", &old, &new);
         self.force_hello_update_for_master(m);
+        if self[m].has(Flags::COORDINATED) {
+            self.keep_roles(server, id);
+            self.keep_roles(server, m);
+        }
+    }
+
+    /// FAILOVER has changed a server's role, but neither its file nor its clients know: what is told else with the role.
+    fn keep_roles(&mut self, server: &mut Server, id: InstanceId) {
+        let words: [&[&[u8]]; 3] = [
+            &[b"CONFIG", b"REWRITE"],
+            &[b"CLIENT", b"KILL", b"TYPE", b"normal"],
+            &[b"CLIENT", b"KILL", b"TYPE", b"pubsub"],
+        ];
+        for w in words {
+            self.send(server, id, Expected::Nothing, w);
+        }
     }
 
     /// Sends the others to the new master, a few at a time (sentinelFailoverReconfNextSlave).

@@ -268,10 +268,80 @@ fn a_coordinated_failover_loses_nothing() {
         c.info("role") == "slave" && c.info("master_link_status") == "up"
     });
     assert_synced(&replica, &master);
-    assert!(
+    wait_until("the times of the failover", || {
         s.log()
-            .contains("Failover of 'm' in epoch 1: done, election "),
-        "{}",
-        s.log()
-    );
+            .contains("Failover of 'm' in epoch 1: done, election ")
+    });
+    // Roles outlive a restart.
+    let conf =
+        |node: &Server| std::fs::read_to_string(node.scratch.join("redis.conf")).expect("the file");
+    wait_until("the files", || {
+        let told = format!("replicaof 127.0.0.1 {}", replica.port);
+        conf(&master).contains(&told) && !conf(&replica).contains("replicaof 127")
+    });
+}
+
+/// A master that is a real one is asked in the same way; one that cannot hand over refuses, and nothing has changed.
+#[test]
+fn a_coordinated_failover_of_real_servers() {
+    if !Sentinel::real_available() {
+        return;
+    }
+    let (master, replica) = (node(REAL), node(REAL));
+    replica.replicate(master.port);
+    replica.wait_link_up();
+    let s = Sentinel::watching(OURS, master.port);
+    s.connect().ok("SENTINEL SET m quorum 1");
+    wait_until("the sentinel to know all", || s.knows(1, 0));
+    s.connect()
+        .ok("SENTINEL SET m rename-command FAILOVER NOSUCH");
+    s.connect().ok("SENTINEL FAILOVER m COORDINATED");
+    wait_until("the refusal", || {
+        s.log().contains("-failover-abort-refused master m")
+    });
+    assert_eq!(s.master_port(), master.port);
+    assert!(!s.master("flags").contains("failover"));
+    s.connect()
+        .ok("SENTINEL SET m rename-command FAILOVER FAILOVER");
+    s.connect().ok("SENTINEL FAILOVER m COORDINATED");
+    wait_until("the new master", || s.master_port() == replica.port);
+    wait_until("the old master to follow", || {
+        let mut c = master.connect();
+        c.info("role") == "slave" && c.info("master_link_status") == "up"
+    });
+}
+
+/// All links are over TLS: those of the servers, and those of the Sentinels to them and to each other.
+#[test]
+fn over_tls() {
+    use crate::support::tls::{Certs, tls_server};
+    let certs = Certs::new();
+    let tls = ["--tls-replication", "yes"];
+    let (mut master, port) = tls_server(OURS, &certs, &tls);
+    let (replica, replica_port) = tls_server(OURS, &certs, &tls);
+    replica.replicate(port);
+    replica.wait_link_up();
+    let options = certs.options();
+    let pairs = options.chunks(2);
+    let lines: String = pairs
+        .map(|pair| format!("{} {}\n", pair[0].trim_start_matches("--"), pair[1]))
+        .collect();
+    let sentinels = [0; 3].map(|_| {
+        let own = crate::support::server::free_port();
+        let text = format!(
+            "{lines}tls-replication yes\ntls-port {own}\nsentinel monitor m 127.0.0.1 {port} 2\n\
+             sentinel down-after-milliseconds m 1000\nsentinel failover-timeout m 3000\n"
+        );
+        let s = Sentinel::with_lines(OURS, &text);
+        s.hurry();
+        s
+    });
+    for s in &sentinels {
+        wait_until("a sentinel to know all", || s.knows(1, 2));
+    }
+    master.kill9();
+    for s in &sentinels {
+        wait_until("the new master", || s.master_port() == replica_port);
+    }
+    wait_until("its role", || replica.connect().info("role") == "master");
 }

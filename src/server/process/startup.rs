@@ -93,7 +93,9 @@ fn usage() -> i32 {
         \x20      ./redis-server --port 7777\n\
         \x20      ./redis-server --port 7777 --replicaof 127.0.0.1 8888\n\
         \x20      ./redis-server /etc/myredis.conf --loglevel verbose -\n\
-        \x20      ./redis-server /etc/myredis.conf --loglevel verbose\n"
+        \x20      ./redis-server /etc/myredis.conf --loglevel verbose\n\n\
+        Sentinel mode:\n\
+        \x20      ./redis-server /etc/sentinel.conf --sentinel\n"
     );
     1
 }
