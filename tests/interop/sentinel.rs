@@ -345,3 +345,41 @@ fn over_tls() {
     }
     wait_until("its role", || replica.connect().info("role") == "master");
 }
+
+/// A user with the rights that the sample of a configuration names is enough, and one without any is none.
+#[test]
+fn a_user_of_few_rights() {
+    let rights = "+multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill \
+                  +script|kill";
+    let (master, replica) = (node(OURS), node(OURS));
+    replica.replicate(master.port);
+    replica.wait_link_up();
+    for node in [&master, &replica] {
+        let mut c = node.connect();
+        c.ok(&format!(
+            "ACL SETUSER watcher on >secret resetchannels &__sentinel__:hello {rights}"
+        ));
+        c.ok("CONFIG SET masterauth admin");
+        c.ok("ACL SETUSER default >admin");
+    }
+    let s = Sentinel::watching(OURS, master.port);
+    let mut c = s.connect();
+    c.ok("SENTINEL SET m quorum 1");
+    wait_until("it to be down", || s.master("flags").contains("s_down"));
+    c.ok("SENTINEL SET m auth-user watcher auth-pass secret");
+    wait_until("the sentinel to know all", || s.knows(1, 0));
+    wait_until("a failover", || !c.run("SENTINEL FAILOVER m").is_error());
+    wait_until("the new master", || s.master_port() == replica.port);
+    let mut c = master.connect();
+    c.ok("AUTH admin");
+    wait_until("the old master to follow", || {
+        c.try_cmd(&["INFO", "replication"])
+            .is_ok_and(|r| r.text().contains("role:slave"))
+            || {
+                // The Sentinel has closed the clients.
+                c = master.connect();
+                c.ok("AUTH admin");
+                false
+            }
+    });
+}

@@ -614,3 +614,20 @@ fn a_password_keeps_others_out() {
     c.run("SENTINEL REMOVE m").assert_error_prefix("NOPERM");
     assert!(!c.run("SENTINEL MASTER m").is_error());
 }
+
+/// The sample is as it says: a Sentinel starts from it.
+#[test]
+fn the_sample_is_a_configuration() {
+    let sample =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/conf/sentinel.conf"));
+    let sample = sample.expect("the sample");
+    let own = sample
+        .replace("port 26379\n\n", "")
+        .replace("bind 127.0.0.1 -::1\n", "")
+        .replace("sentinel monitor mymaster", "sentinel monitor m")
+        .replace(" mymaster ", " m ");
+    let s = Sentinel::with_lines(Kind::Aedile, &own);
+    assert_eq!(s.master("quorum"), "2");
+    assert_eq!(s.master("down-after-milliseconds"), "30000");
+    assert_eq!(s.conf().matches("# A master to watch").count(), 1);
+}
