@@ -631,3 +631,127 @@ fn the_sample_is_a_configuration() {
     assert_eq!(s.master("down-after-milliseconds"), "30000");
     assert_eq!(s.conf().matches("# A master to watch").count(), 1);
 }
+
+/// A server with a configuration file, which a Sentinel wants to rewrite.
+fn node() -> Server {
+    let scratch = Scratch::new();
+    let conf = scratch.write("redis.conf", "repl-diskless-sync-delay 0\n");
+    Server::start_in(Kind::Aedile, scratch, &[conf.to_str().expect("a path")])
+}
+
+/// A master, its replica, and one Sentinel that needs nobody else.
+fn watched() -> (Server, Server, Sentinel) {
+    let (master, replica) = (node(), node());
+    replica.replicate(master.port);
+    replica.wait_link_up();
+    let s = Sentinel::watching(Kind::Aedile, master.port);
+    s.connect().ok("SENTINEL SET m quorum 1");
+    wait_until("the sentinel to know all", || s.knows(1, 0));
+    (master, replica, s)
+}
+
+#[test]
+fn a_promotion_that_is_not_seen_in_time_is_given_up_and_taken_back() {
+    let (master, replica, s) = watched();
+    replica.sigstop();
+    let mut c = s.connect();
+    c.ok("SENTINEL SET m failover-timeout 500 down-after-milliseconds 60000");
+    c.ok("SENTINEL FAILOVER m");
+    c.run("SENTINEL FAILOVER m")
+        .assert_error("INPROG Failover already in progress");
+    wait_until("the state", || {
+        let shown = c.run("SENTINEL MASTER m").pairs();
+        shown
+            .get("failover-state")
+            .is_some_and(|s| s == "wait_promotion")
+    });
+    let why = c.run("SENTINEL EXPLAIN m").items()[0].text();
+    assert!(
+        why.starts_with("No failover begins now: one is under way; the master is up"),
+        "{why}"
+    );
+    wait_until("the end", || {
+        s.log()
+            .contains("-failover-abort-slave-timeout master m 127.0.0.1")
+    });
+    assert!(
+        s.log()
+            .contains("the promotion was not seen in time, election "),
+        "{}",
+        s.log()
+    );
+    assert_eq!(s.master_port(), master.port);
+    assert!(!s.master("flags").contains("failover"));
+    // It does what it was told, too late: it is told again.
+    replica.sigcont();
+    wait_until("it to be told", || {
+        s.log().contains("+convert-to-slave slave")
+    });
+    wait_until("it to follow", || {
+        let mut c = replica.connect();
+        c.try_cmd(&["ROLE"]).is_ok_and(|r| r.items()[0] == "slave")
+    });
+    assert_eq!(s.master_port(), master.port);
+}
+
+#[test]
+fn a_newer_configuration_ends_a_failover() {
+    let (master, replica, s) = watched();
+    replica.sigstop();
+    let mut c = s.connect();
+    c.ok("SENTINEL SET m down-after-milliseconds 60000");
+    c.ok("SENTINEL FAILOVER m");
+    wait_until("the state", || {
+        let shown = c.run("SENTINEL MASTER m").pairs();
+        shown
+            .get("failover-state")
+            .is_some_and(|s| s == "wait_promotion")
+    });
+    let hello = format!("127.0.0.1,1,{ID},9,m,127.0.0.1,7777,9");
+    c.cmd(&["PUBLISH", "__sentinel__:hello", &hello]);
+    let shown = c.run("SENTINEL MASTER m").pairs();
+    assert_eq!(
+        (&shown["flags"][..], &shown["port"][..]),
+        ("master,disconnected", "7777")
+    );
+    assert!(!shown.contains_key("failover-state"));
+    assert!(s.log().contains(&format!(
+        "+switch-master m 127.0.0.1 {} 127.0.0.1 7777",
+        master.port
+    )));
+    // The one that was to be promoted says that it is a master: it is not ours.
+    replica.sigcont();
+    wait_until("it to be heard", || {
+        let all = s.replicas();
+        let said = |r: &Value| r.pairs()["role-reported"] == "master";
+        all.items().iter().any(said)
+    });
+    assert_eq!(s.master_port(), 7777);
+    assert_eq!(s.master("num-slaves"), "2");
+}
+
+#[test]
+fn a_clock_that_jumps_stops_all_judgement_for_a_while() {
+    let (mut master, _replica, s) = watched();
+    let mut c = s.connect();
+    c.ok("SENTINEL DEBUG tilt-trigger 500 tilt-period 3000");
+    let signal = |n| {
+        // SAFETY: kill takes no pointers; the pid is that of a child that has not been reaped.
+        assert_eq!(unsafe { libc::kill(s.pid(), n) }, 0);
+    };
+    signal(libc::SIGSTOP);
+    master.kill9();
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    signal(libc::SIGCONT);
+    wait_until("tilt", || c.info("sentinel_tilt") == "1");
+    let why = c.run("SENTINEL EXPLAIN m").items()[0].text();
+    assert!(why.contains("this Sentinel is in TILT mode"), "{why}");
+    wait_until("the end of it", || {
+        s.log().contains("-tilt #tilt mode exited")
+    });
+    wait_until("the judgement", || s.log().contains("+sdown master m"));
+    let log = s.log();
+    let at = |text: &str| log.find(text).expect("in the log");
+    assert!(at("+tilt #tilt mode entered") < at("-tilt #tilt mode exited"));
+    assert!(at("-tilt #tilt mode exited") < at("+sdown master m"));
+}

@@ -105,6 +105,11 @@ impl Sentinel {
         }
     }
 
+    pub fn pid(&self) -> i32 {
+        let process = self.process.as_ref().expect("it runs");
+        process.0.id() as i32
+    }
+
     /// Ends it at once, as a crash does.
     pub fn stop(&mut self) {
         self.process = None;

@@ -200,9 +200,7 @@ fn run(mut config: Config, argv: Vec<Vec<u8>>) -> i32 {
     if !config.logfile.is_empty() {
         log::set_log_file(sys::path_of(&config.logfile));
     }
-    if !config.sentinel_mode {
-        linux_memory_warnings(&config);
-    }
+    linux_memory_warnings(&config);
     let supervised = redis_is_supervised(&mut config);
     let background = config.daemonize && !supervised;
     if background && let Err(e) = sys::daemonize() {
