@@ -23,6 +23,7 @@ use crate::wire::replication::handshake::{
     HANDSHAKE_LINE_SIZE, Handshake, HandshakeParams, LineReader, Outcome,
 };
 use crate::wire::replication::payload::{BulkHeader, parse_bulk_header};
+use crate::wire::reply::{Reply, ReplyError, ReplyReader};
 use crate::wire::resp::{Limits, Parsed, Parser, ProtocolError, Span};
 
 /// A target: any bytes.
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("listpack", listpack),
     ("handshake", handshake),
     ("acl_rules", acl_rules),
+    ("replies", replies),
 ];
 
 // Requests ------------------------------------------------------------------------------------------------------------
@@ -97,6 +99,35 @@ pub fn resp(bytes: &[u8]) {
     assert_eq!(requests(&again, again.len().max(1), &limits).0, whole.0);
 }
 
+// Replies -------------------------------------------------------------------------------------------------------------
+
+fn replies_in(bytes: &[u8], step: usize) -> (Vec<Reply>, Option<ReplyError>) {
+    let mut reader = ReplyReader::default();
+    let mut found = Vec::new();
+    for chunk in bytes.chunks(step) {
+        reader.feed(chunk);
+        loop {
+            match reader.next_reply() {
+                Ok(Some(reply)) => found.push(reply),
+                Ok(None) => break,
+                Err(e) => return (found, Some(e)),
+            }
+        }
+    }
+    (found, None)
+}
+
+/// Replies are the same however their bytes come.
+pub fn replies(bytes: &[u8]) {
+    let whole = replies_in(bytes, bytes.len().max(1));
+    for step in [1, 3, 64] {
+        let (found, error) = replies_in(bytes, step);
+        assert_eq!(found, whole.0);
+        // Where two things are wrong with one reply, which is seen first depends on what is there.
+        assert_eq!(error.is_some(), whole.1.is_some());
+    }
+}
+
 // Users ---------------------------------------------------------------------------------------------------------------
 
 /// Rules, a line each, either make a user that can be written down and read again, or say why not.
@@ -106,7 +137,7 @@ pub fn acl_rules(bytes: &[u8]) {
 
 /// A user of those of the rules that can be.
 pub(crate) fn acl_user(rules: impl Iterator<Item = Vec<u8>>) -> User {
-    let commands = command_table();
+    let commands = command_table(false);
     let context = RuleContext {
         commands: &commands,
         all_channels: false,
@@ -390,6 +421,10 @@ mod tests {
                 lp.append(&[b'y'; 5000]);
                 vec![lp.bytes().to_vec(), Listpack::new().bytes().to_vec()]
             }
+            "replies" => owned(&[
+                b"+PONG\r\n-ERR no\r\n:-7\r\n$5\r\nab\r\nc\r\n$-1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n",
+                b"*3\r\n:0\r\n$1\r\n*\r\n:0\r\n>1\r\n_\r\n=5\r\ntxt:a\r\n*2\r\n*1\r\n:1\r\n*-1\r\n",
+            ]),
             "acl_rules" => owned(&[
                 b"on\n>foo\n~a*\n%R~b\n&c\n+@all\n-@dangerous\n+config|get\n+select|0\n(+get ~x* db=1,2)\n(~\"y)\" -get)\nresetdbs",
                 b"allkeys\nallchannels\n+get\n-get\nclearselectors\n#2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",

@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, sorted sets, the debugger of scripts, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other, users, TLS.
+//! hashes, sorted sets, the debugger of scripts, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other, users, TLS, Sentinel mode.
 
 mod support;
 
@@ -30,6 +30,7 @@ mod server {
     mod salvage;
     mod script_fuzz;
     mod scripts;
+    mod sentinel;
     mod set;
     mod shortcuts;
     mod shutdown;

@@ -44,6 +44,9 @@ const LOWER: &[(&str, u8)] = &[
     ("acl::log", 4),
     ("acl::rules", 4),
     ("acl::describe", 4),
+    // What the server keeps of a Sentinel's.
+    ("sentinel::instance", 4),
+    ("sentinel::state", 4),
 ];
 
 /// Everything else under `src`.

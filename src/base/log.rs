@@ -87,6 +87,8 @@ pub(crate) enum Role {
     Replica = b'S',
     /// A master.
     Master = b'M',
+    /// A Sentinel.
+    Sentinel = b'X',
 }
 
 /// How a message is written.
@@ -289,6 +291,10 @@ struct Prefix {
     mark: u8,
 }
 
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
 impl Prefix {
     fn now(level: Level) -> Prefix {
         Prefix {
@@ -302,9 +308,6 @@ impl Prefix {
 
     /// `pid:role DD Mon YYYY HH:MM:SS.mmm mark `.
     fn append_to(&self, line: &mut Vec<u8>) {
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
         let unix_s = self.unix_us.div_euclid(1_000_000);
         let ms = self.unix_us.rem_euclid(1_000_000) / 1000;
         let local = unix_s.saturating_add(i64::from(self.utc_offset));
@@ -323,6 +326,23 @@ impl Prefix {
             char::from(self.mark),
         );
     }
+}
+
+/// Unix seconds in the local time, as C's ctime writes them, without the newline.
+pub(crate) fn ctime(unix_s: i64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let local = unix_s.saturating_add(i64::from(UTC_OFFSET.load(Ordering::Relaxed)));
+    let days = local.div_euclid(86_400);
+    let (year, month, day) = civil_from_days(days);
+    let second = local.rem_euclid(86_400);
+    format!(
+        "{} {} {day:2} {:02}:{:02}:{:02} {year}",
+        DAYS[days.rem_euclid(7) as usize],
+        MONTHS[(month - 1) % 12],
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+    )
 }
 
 /// Year, month (1 to 12) and day of the proleptic Gregorian calendar, from days since 1970-01-01. (H. Hinnant,

@@ -169,6 +169,12 @@ pub(crate) fn wait_for(pid: i32) {
     {}
 }
 
+/// Whether the program at this path may be run by us.
+pub(crate) fn is_executable(path: &CStr) -> bool {
+    // SAFETY: the path ends with a zero byte.
+    unsafe { libc::access(path.as_ptr(), libc::X_OK) == 0 }
+}
+
 pub(crate) const SIGUSR1: i32 = libc::SIGUSR1;
 pub(crate) const SIGKILL: i32 = libc::SIGKILL;
 pub(crate) const SIGINT: i32 = libc::SIGINT;

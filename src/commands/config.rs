@@ -2,8 +2,9 @@
 
 use crate::base::log::Level;
 use crate::config::apply::SetByClient;
-use crate::config::rewrite::{ExtraLines, rewrite_config};
+use crate::config::rewrite::rewrite_config;
 use crate::config::set::config_set;
+use crate::config::value::ExtraLines;
 use crate::config::{config_get, strerror};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
@@ -57,6 +58,7 @@ pub(crate) fn rewrite_config_or_reply(server: &mut Server, cid: ClientId, force_
     let users = ExtraLines {
         option: "user".into(),
         lines: server.acl_config_lines(),
+        force: true,
     };
     match rewrite_config(&server.config, path, force_all, &[users]) {
         Ok(()) => {

@@ -36,6 +36,9 @@ const DEFAULT_SECTIONS: &[&str] = &[
     "keyspace",
 ];
 
+/// What INFO has in Sentinel mode.
+const SENTINEL_SECTIONS: &[&str] = &["server", "clients", "stats", "cpu", "sentinel"];
+
 /// Which sections are asked for.
 pub(crate) struct InfoSections {
     all: bool,
@@ -64,6 +67,22 @@ impl InfoSections {
         s
     }
 
+    /// The same in Sentinel mode, which has a few of them and one of its own.
+    pub(crate) fn of_sentinel<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>) -> InfoSections {
+        let args: Vec<&[u8]> = args.collect();
+        let is_default = |a: &&[u8]| a.eq_ignore_ascii_case(b"default");
+        let all = args.is_empty() || args.iter().any(is_default);
+        let asked = InfoSections::of(args.into_iter());
+        let names = SENTINEL_SECTIONS
+            .iter()
+            .filter(|n| all || asked.wants(n))
+            .map(|n| (*n).to_string());
+        InfoSections {
+            all: false,
+            names: names.collect(),
+        }
+    }
+
     /// Every section, as for a crash report.
     pub(crate) fn all() -> InfoSections {
         InfoSections {
@@ -72,7 +91,7 @@ impl InfoSections {
         }
     }
 
-    fn named(&self, name: &str) -> bool {
+    pub(crate) fn named(&self, name: &str) -> bool {
         self.names.iter().any(|n| n == name)
     }
 

@@ -230,6 +230,9 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
 
 /// ROLE
 pub(crate) fn role_command(server: &mut Server, cid: ClientId, _: &Args) {
+    if server.sentinel_mode {
+        return server.sentinel_role(cid);
+    }
     if let Some(host) = server.repl.master_host.clone() {
         let state = server.repl.link.name();
         let offset = server

@@ -10,6 +10,17 @@ use crate::server::{REDIS_VERSION, Server};
 
 /// `INFO [section ...]`
 pub(crate) fn info_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if server.sentinel_mode {
+        let sections = InfoSections::of_sentinel((1..args.len()).map(|i| &args[i]));
+        let mut info = server.gen_redis_info_string(&sections);
+        if sections.named("sentinel") {
+            if !info.is_empty() {
+                info.push_str("\r\n");
+            }
+            info.push_str(&server.sentinel_info_section());
+        }
+        return server.add_reply_bulk(cid, info.as_bytes());
+    }
     let sections = InfoSections::of((1..args.len()).map(|i| &args[i]));
     let info = server.gen_redis_info_string(&sections);
     server

@@ -93,6 +93,12 @@ fn without_secrets(line: &[u8]) -> Vec<u8> {
     if super::lookup(unquoted).is_some_and(|row| row.has(RowFlags::SENSITIVE)) {
         return [name, b" ", REDACTED].concat();
     }
+    if unquoted.eq_ignore_ascii_case(b"sentinel")
+        && let Some(option) = words.find(|w| !w.is_empty())
+        && option.to_ascii_lowercase().ends_with(b"-pass")
+    {
+        return [name, b" ", option, b" ", REDACTED].concat();
+    }
     if !unquoted.eq_ignore_ascii_case(b"user") {
         return line.to_vec();
     }

@@ -16,10 +16,12 @@ use std::path::Path;
 use super::fields::Config;
 use super::rewrite_lines::{RewriteState, format_memory, trim};
 use super::row::{Kind, NumberForm, Row, RowFlags, bool_name, enum_names};
+use super::value::ExtraLines;
 use super::{TABLE, lookup, strerror};
 use crate::base::log::Level;
 use crate::base::replace_file::{Step, replace_file};
 use crate::base::split_args::{sdscatrepr, sdssplitargs};
+use crate::server::Server;
 use crate::server_log;
 
 /// Directives that only files know.
@@ -30,15 +32,6 @@ const FILE_ONLY: [&[u8]; 5] = [
     b"loadmodule",
     b"sentinel",
 ];
-
-/// New lines of a directive that the table does not have: `user`, `loadmodule`, `sentinel monitor`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ExtraLines {
-    /// The directive, in lower case.
-    pub option: String,
-    /// Whole lines; none removes all lines of the directive.
-    pub lines: Vec<Vec<u8>>,
-}
 
 /// The state of an old file (config.c, rewriteConfigReadOldFile); `sentinel` lines are told apart by their second
 /// word in Sentinel mode.
@@ -61,6 +54,12 @@ fn state_of(old: &[u8], sentinel_mode: bool) -> RewriteState {
             Some(row) => row.name.into(),
             None if FILE_ONLY.contains(&&first[..]) => match words.get(1) {
                 Some(second) if sentinel_mode && first == b"sentinel" => {
+                    let second = second.to_ascii_lowercase();
+                    let second: &[u8] = match &second[..] {
+                        // Its name before 5.0.
+                        b"known-slave" => b"known-replica",
+                        other => other,
+                    };
                     [&first[..], b" ", second].concat()
                 }
                 _ => first,
@@ -127,10 +126,15 @@ pub(crate) fn rewrite_config_text(
     for row in TABLE {
         rewrite_row(&mut state, row, config);
     }
-    for ExtraLines { option, lines } in extra {
+    for ExtraLines {
+        option,
+        lines,
+        force,
+    } in extra
+    {
         state.mark_as_processed(option);
         for line in lines {
-            state.rewrite_line(option, line.clone(), true);
+            state.rewrite_line(option, line.clone(), *force);
         }
     }
     state.remove_orphaned();
@@ -197,6 +201,24 @@ pub(crate) fn rewrite_config(
         path.display()
     );
     Ok(())
+}
+
+impl Server {
+    /// Rewrites the server's own configuration file, with the users, and with these lines besides.
+    ///
+    /// # Errors
+    /// There is no such file, or as of [`rewrite_config`].
+    pub(crate) fn rewrite_config_with(&mut self, mut extra: Vec<ExtraLines>) -> io::Result<()> {
+        let Some(path) = &self.config.configfile else {
+            return Err(io::Error::from(ErrorKind::NotFound));
+        };
+        extra.push(ExtraLines {
+            option: "user".into(),
+            lines: self.acl_config_lines(),
+            force: true,
+        });
+        rewrite_config(&self.config, path, false, &extra)
+    }
 }
 
 /// Whether the folder, and not the file or the disk, stands in the way.
@@ -364,6 +386,7 @@ mod tests {
         let extra = [ExtraLines {
             option: "user".into(),
             lines: vec![b"user default on nopass".to_vec()],
+            force: true,
         }];
         let text = rewrite_config_text(
             &Config::default(),

@@ -517,6 +517,17 @@ pub(crate) struct DeferredLine {
     pub args: Vec<Vec<u8>>,
 }
 
+/// New lines of a directive that the table does not have: `user`, `loadmodule`, `sentinel monitor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExtraLines {
+    /// The directive, in lower case.
+    pub option: String,
+    /// Whole lines; none removes all lines of the directive.
+    pub lines: Vec<Vec<u8>>,
+    /// They are written also where there is no old line in whose place they could stand.
+    pub force: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

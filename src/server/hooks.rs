@@ -12,6 +12,9 @@
 //! | | `load_data_from_disk` | the data set |
 //! | | `aof_open_if_needed_on_server_start` | the file that the next commands go to |
 //! | | `aof_del_history_files` | what an interrupted rewrite has left |
+//! | | `sentinel_load_config` | `sentinel` lines |
+//! | | `sentinel_check_config_file` | a Sentinel's state can be kept |
+//! | | `sentinel_is_running` | a Sentinel has an id |
 //! | before the loop sleeps | `flush_append_only_file` | the commands of this turn, to the disk as `appendfsync` says; also before who must not be answered without |
 //! | | `acknowledge_before_sleep` | to the master: how far we are, if it asked |
 //! | | `process_clients_waiting_replicas` | WAIT and WAITAOF that have enough |
@@ -22,6 +25,7 @@
 //! | | `connect_when_due` | the next attempt at the master |
 //! | | `update_failover_status` | a FAILOVER under way |
 //! | | `tls_cron` | certificates that have changed |
+//! | | `sentinel_timer` | all of a Sentinel's |
 //! | once a second | `replication_cron` | time-outs, PINGs, acknowledgements of both sides |
 //! | a client comes | `client_set_default_auth` | it is the default user |
 //! | its TLS handshake is done | `tls_names_of_peer` | who its certificate names |

@@ -6,4 +6,5 @@ pub(crate) mod ahead;
 pub(crate) mod aof;
 pub(crate) mod rdb;
 pub(crate) mod replication;
+pub(crate) mod reply;
 pub(crate) mod resp;

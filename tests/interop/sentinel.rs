@@ -1,80 +1,9 @@
-//! Three real Sentinels over an Aedile master and its replicas: the master is killed, a replica takes its place, the others
-//! follow, and the old master comes back as a replica.
-
-use std::process::Command;
+//! Three Sentinels over a master and its replicas, each of them ours or real: the master is killed, a replica takes its place,
+//! the others follow, and the old master comes back as a replica. Configuration files go from one kind to the other and back.
 
 use super::load::populate;
-use crate::support::server::{Scratch, free_port, runs};
-use crate::support::tools::Background;
+use crate::support::server::Scratch;
 use crate::support::*;
-
-/// A running redis-sentinel; it ends when dropped.
-struct Sentinel {
-    port: u16,
-    scratch: Scratch,
-    process: Option<Background>,
-}
-
-impl Sentinel {
-    fn program() -> std::ffi::OsString {
-        std::env::var_os("REDIS_SENTINEL")
-            .filter(|v| !v.is_empty())
-            .unwrap_or_else(|| "redis-sentinel".into())
-    }
-
-    fn start(master: u16) -> Sentinel {
-        let mut s = Sentinel {
-            port: free_port(),
-            scratch: Scratch::new(),
-            process: None,
-        };
-        let conf = s.scratch.write(
-            "sentinel.conf",
-            format!(
-                "port {}\nbind 127.0.0.1\ndir {}\n\
-                 sentinel monitor m 127.0.0.1 {master} 2\n\
-                 sentinel down-after-milliseconds m 1000\n\
-                 sentinel failover-timeout m 3000\n",
-                s.port,
-                s.scratch.path().display()
-            ),
-        );
-        let mut command = Command::new(Sentinel::program());
-        command.arg(conf).current_dir(s.scratch.path());
-        s.process = Some(Background::start(command, &s.scratch.join("log")));
-        let mut c = wait_for("a sentinel", || Conn::try_connect(s.port).ok());
-        // Its own clock ticks too slowly for a test: the old master would be noticed after some ten seconds.
-        for (name, ms) in [
-            ("info-period", "300"),
-            // A replica whose INFO is older than five of these is no candidate, and INFO comes once a second by then.
-            ("ping-period", "400"),
-            ("ask-period", "100"),
-            ("publish-period", "300"),
-            ("tilt-period", "1000"),
-        ] {
-            c.cmd(&["SENTINEL", "DEBUG", name, ms]).assert_ok();
-        }
-        s
-    }
-
-    fn master(&self, field: &str) -> String {
-        let reply = Conn::connect(self.port).run("SENTINEL MASTER m");
-        reply.pairs().get(field).cloned().unwrap_or_default()
-    }
-
-    fn master_port(&self) -> u16 {
-        self.master("port").parse().unwrap_or(0)
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.scratch.join("log")).unwrap_or_default();
-            eprintln!("--- log of the sentinel on port {}:\n{log}", self.port);
-        }
-    }
-}
 
 /// A server with a configuration file, which a Sentinel wants to rewrite.
 fn node(kind: Kind) -> Server {
@@ -84,32 +13,20 @@ fn node(kind: Kind) -> Server {
     Server::start_in(kind, scratch, &[conf])
 }
 
-fn killed_master_is_replaced(kinds: [Kind; 3]) {
-    if !redis_available() {
+fn killed_master_is_replaced(kinds: [Kind; 3], watchers: [Kind; 3]) {
+    let all_ours = kinds.iter().chain(&watchers).all(|k| *k == Kind::Aedile);
+    if !all_ours && !Sentinel::real_available() {
         return;
     }
-    assert!(
-        runs(&Sentinel::program()),
-        "redis-server is there, but no redis-sentinel"
-    );
     let [mut master, a, b] = kinds.map(node);
     populate(&master, 1000);
     for r in [&a, &b] {
         r.replicate(master.port);
         r.wait_link_up();
     }
-    let sentinels: Vec<Sentinel> = (0..3).map(|_| Sentinel::start(master.port)).collect();
+    let sentinels = watchers.map(|kind| Sentinel::watching(kind, master.port));
     for s in &sentinels {
-        wait_until("the sentinels to know all", || {
-            s.master("num-slaves") == "2" && s.master("num-other-sentinels") == "2"
-        });
-        wait_until("the replicas' links", || {
-            let replicas = Conn::connect(s.port).run("SENTINEL REPLICAS m");
-            replicas.items().iter().all(|r| {
-                let r = r.pairs();
-                r["flags"] == "slave" && r["master-link-status"] == "ok"
-            })
-        });
+        wait_until("a sentinel to know all", || s.knows(2, 2));
     }
     let mut c = master.connect();
     c.ok("SET last written");
@@ -161,21 +78,308 @@ fn killed_master_is_replaced(kinds: [Kind; 3]) {
     );
 }
 
+const OURS: Kind = Kind::Aedile;
+const REAL: Kind = Kind::Redis;
+
 #[test]
 fn all_aedile() {
-    killed_master_is_replaced([Kind::Aedile; 3]);
+    killed_master_is_replaced([OURS; 3], [OURS; 3]);
 }
 
 #[test]
-fn with_a_real_replica() {
-    killed_master_is_replaced([Kind::Aedile, Kind::Aedile, Kind::Redis]);
+fn real_sentinels() {
+    killed_master_is_replaced([OURS; 3], [REAL; 3]);
 }
 
 #[test]
-fn with_a_real_master() {
-    if !redis_available() {
+fn real_sentinels_and_a_real_replica() {
+    killed_master_is_replaced([OURS, OURS, REAL], [REAL; 3]);
+}
+
+#[test]
+fn real_sentinels_and_a_real_master() {
+    // Whichever becomes the master, the others follow across versions.
+    killed_master_is_replaced([REAL, OURS, OURS], [REAL; 3]);
+}
+
+#[test]
+fn our_sentinels_over_real_servers() {
+    killed_master_is_replaced([REAL; 3], [OURS; 3]);
+}
+
+#[test]
+fn one_real_sentinel_among_ours() {
+    killed_master_is_replaced([OURS, REAL, OURS], [OURS, OURS, REAL]);
+}
+
+#[test]
+fn two_real_sentinels_with_one_of_ours() {
+    killed_master_is_replaced([REAL, OURS, REAL], [OURS, REAL, REAL]);
+}
+
+/// SENTINEL FAILOVER of one of them, which leads: the others, of the other kind, take its configuration over.
+fn manual_failover(leader: Kind, others: Kind) {
+    if !Sentinel::real_available() {
         return;
     }
-    // Whichever becomes the master, the others follow across versions.
-    killed_master_is_replaced([Kind::Redis, Kind::Aedile, Kind::Aedile]);
+    let (master, replica) = (node(OURS), node(OURS));
+    replica.replicate(master.port);
+    replica.wait_link_up();
+    let leads = Sentinel::watching(leader, master.port);
+    let follow = [0; 2].map(|_| Sentinel::watching(others, master.port));
+    for s in follow.iter().chain([&leads]) {
+        wait_until("a sentinel to know all", || s.knows(1, 2));
+    }
+    leads.connect().ok("SENTINEL FAILOVER m");
+    for s in follow.iter().chain([&leads]) {
+        wait_until("the new master", || s.master_port() == replica.port);
+    }
+    wait_until("the old master to follow", || {
+        let mut c = master.connect();
+        c.info("role") == "slave" && c.info("master_port") == replica.port.to_string()
+    });
+    let epoch = leads.master("config-epoch");
+    for s in &follow {
+        wait_until("the epoch", || s.master("config-epoch") == epoch);
+        wait_until("it in the file", || {
+            s.conf()
+                .contains(&format!("sentinel config-epoch m {epoch}"))
+                && s.conf()
+                    .contains(&format!("sentinel monitor m 127.0.0.1 {} 2", replica.port))
+        });
+    }
+}
+
+#[test]
+fn real_ones_follow_our_leader() {
+    manual_failover(OURS, REAL);
+}
+
+#[test]
+fn ours_follow_a_real_leader() {
+    manual_failover(REAL, OURS);
+}
+
+/// A file that one kind has written is taken over by the other one, as it is, and back again.
+#[test]
+fn configuration_files_go_there_and_back() {
+    if !Sentinel::real_available() {
+        return;
+    }
+    let (master, replica) = (node(OURS), node(OURS));
+    replica.replicate(master.port);
+    replica.wait_link_up();
+    let other = Sentinel::watching(OURS, master.port);
+    for first in [OURS, REAL] {
+        let mut s = Sentinel::with_lines(
+            first,
+            &format!(
+                "# a comment that stays\nsentinel monitor m 127.0.0.1 {} 2\nsentinel parallel-syncs m 3\n\
+                 sentinel auth-pass m secret\nsentinel rename-command m CLIENT CLIENT\n\
+                 sentinel monitor far 127.0.0.1 1 7\nsentinel down-after-milliseconds far 5000\nuser bob on nopass ~* &* +@all\n",
+                master.port
+            ),
+        );
+        s.hurry();
+        wait_until("the replica and the other sentinel", || {
+            let conf = s.conf();
+            conf.contains("sentinel known-replica m") && conf.contains("sentinel known-sentinel m")
+        });
+        let me = s.connect().run("SENTINEL MYID").text();
+        let known = |s: &Sentinel| {
+            let conf = s.conf();
+            let of = |word: &str| {
+                let mut lines: Vec<String> = conf
+                    .lines()
+                    .filter(|l| l.starts_with("sentinel ") && l.contains(word))
+                    .map(|l| l.replace('"', ""))
+                    .collect();
+                lines.sort();
+                lines
+            };
+            (of(" m "), of(" far "), of("myid"))
+        };
+        let before = known(&s);
+        for kind in [first.other(), first] {
+            s.stop();
+            s.kind = kind;
+            s.start();
+            assert_eq!(s.connect().run("SENTINEL MYID"), me.as_str());
+            s.connect().ok("SENTINEL FLUSHCONFIG");
+            assert_eq!(known(&s), before, "{kind:?}");
+            assert!(s.conf().contains("# a comment that stays"));
+            assert!(s.conf().contains("user bob on"), "{}", s.conf());
+            let far = s.connect().run("SENTINEL MASTER far");
+            assert_eq!(far.pairs()["quorum"], "7");
+            assert_eq!(far.pairs()["down-after-milliseconds"], "5000");
+            assert_eq!(s.master("parallel-syncs"), "3");
+            assert_eq!(
+                (
+                    &s.master("num-slaves")[..],
+                    &s.master("num-other-sentinels")[..]
+                ),
+                ("1", "1")
+            );
+        }
+        s.stop();
+        other.connect().run("SENTINEL RESET m");
+    }
+}
+
+/// The master hands over by itself: a writer that goes on all the time loses nothing that was acknowledged.
+#[test]
+fn a_coordinated_failover_loses_nothing() {
+    let (master, replica) = (node(OURS), node(OURS));
+    replica.replicate(master.port);
+    replica.wait_link_up();
+    let s = Sentinel::watching(OURS, master.port);
+    s.connect().ok("SENTINEL SET m quorum 1");
+    wait_until("the sentinel to know all", || s.knows(1, 0));
+    let mut c = master.connect();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let acknowledged = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut n = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                match c.try_cmd(&["INCR", "n"]) {
+                    Ok(Value::Int(_)) => n += 1,
+                    // It is no master any more, or has closed its clients.
+                    _ => break,
+                }
+            }
+            n
+        });
+        s.connect().ok("SENTINEL FAILOVER m COORDINATED");
+        wait_until("the new master", || s.master_port() == replica.port);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        writer.join().expect("the writer")
+    });
+    assert!(acknowledged > 0);
+    let mut c = replica.connect();
+    assert_eq!(c.info("role"), "master");
+    let there: i64 = c.run("GET n").text().parse().expect("a number");
+    // The last one may have been done without its answer.
+    assert!(
+        there == acknowledged || there == acknowledged + 1,
+        "{there} {acknowledged}"
+    );
+    wait_until("the old master to follow", || {
+        let mut c = master.connect();
+        c.info("role") == "slave" && c.info("master_link_status") == "up"
+    });
+    assert_synced(&replica, &master);
+    wait_until("the times of the failover", || {
+        s.log()
+            .contains("Failover of 'm' in epoch 1: done, election ")
+    });
+    // Roles outlive a restart.
+    let conf =
+        |node: &Server| std::fs::read_to_string(node.scratch.join("redis.conf")).expect("the file");
+    wait_until("the files", || {
+        let told = format!("replicaof 127.0.0.1 {}", replica.port);
+        conf(&master).contains(&told) && !conf(&replica).contains("replicaof 127")
+    });
+}
+
+/// A master that is a real one is asked in the same way; one that cannot hand over refuses, and nothing has changed.
+#[test]
+fn a_coordinated_failover_of_real_servers() {
+    if !Sentinel::real_available() {
+        return;
+    }
+    let (master, replica) = (node(REAL), node(REAL));
+    replica.replicate(master.port);
+    replica.wait_link_up();
+    let s = Sentinel::watching(OURS, master.port);
+    s.connect().ok("SENTINEL SET m quorum 1");
+    wait_until("the sentinel to know all", || s.knows(1, 0));
+    s.connect()
+        .ok("SENTINEL SET m rename-command FAILOVER NOSUCH");
+    s.connect().ok("SENTINEL FAILOVER m COORDINATED");
+    wait_until("the refusal", || {
+        s.log().contains("-failover-abort-refused master m")
+    });
+    assert_eq!(s.master_port(), master.port);
+    assert!(!s.master("flags").contains("failover"));
+    s.connect()
+        .ok("SENTINEL SET m rename-command FAILOVER FAILOVER");
+    s.connect().ok("SENTINEL FAILOVER m COORDINATED");
+    wait_until("the new master", || s.master_port() == replica.port);
+    wait_until("the old master to follow", || {
+        let mut c = master.connect();
+        c.info("role") == "slave" && c.info("master_link_status") == "up"
+    });
+}
+
+/// All links are over TLS: those of the servers, and those of the Sentinels to them and to each other.
+#[test]
+fn over_tls() {
+    use crate::support::tls::{Certs, tls_server};
+    let certs = Certs::new();
+    let tls = ["--tls-replication", "yes"];
+    let (mut master, port) = tls_server(OURS, &certs, &tls);
+    let (replica, replica_port) = tls_server(OURS, &certs, &tls);
+    replica.replicate(port);
+    replica.wait_link_up();
+    let options = certs.options();
+    let pairs = options.chunks(2);
+    let lines: String = pairs
+        .map(|pair| format!("{} {}\n", pair[0].trim_start_matches("--"), pair[1]))
+        .collect();
+    let sentinels = [0; 3].map(|_| {
+        let own = crate::support::server::free_port();
+        let text = format!(
+            "{lines}tls-replication yes\ntls-port {own}\nsentinel monitor m 127.0.0.1 {port} 2\n\
+             sentinel down-after-milliseconds m 1000\nsentinel failover-timeout m 3000\n"
+        );
+        let s = Sentinel::with_lines(OURS, &text);
+        s.hurry();
+        s
+    });
+    for s in &sentinels {
+        wait_until("a sentinel to know all", || s.knows(1, 2));
+    }
+    master.kill9();
+    for s in &sentinels {
+        wait_until("the new master", || s.master_port() == replica_port);
+    }
+    wait_until("its role", || replica.connect().info("role") == "master");
+}
+
+/// A user with the rights that the sample of a configuration names is enough, and one without any is none.
+#[test]
+fn a_user_of_few_rights() {
+    let rights = "+multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill \
+                  +script|kill";
+    let (master, replica) = (node(OURS), node(OURS));
+    replica.replicate(master.port);
+    replica.wait_link_up();
+    for node in [&master, &replica] {
+        let mut c = node.connect();
+        c.ok(&format!(
+            "ACL SETUSER watcher on >secret resetchannels &__sentinel__:hello {rights}"
+        ));
+        c.ok("CONFIG SET masterauth admin");
+        c.ok("ACL SETUSER default >admin");
+    }
+    let s = Sentinel::watching(OURS, master.port);
+    let mut c = s.connect();
+    c.ok("SENTINEL SET m quorum 1");
+    wait_until("it to be down", || s.master("flags").contains("s_down"));
+    c.ok("SENTINEL SET m auth-user watcher auth-pass secret");
+    wait_until("the sentinel to know all", || s.knows(1, 0));
+    wait_until("a failover", || !c.run("SENTINEL FAILOVER m").is_error());
+    wait_until("the new master", || s.master_port() == replica.port);
+    let mut c = master.connect();
+    c.ok("AUTH admin");
+    wait_until("the old master to follow", || {
+        c.try_cmd(&["INFO", "replication"])
+            .is_ok_and(|r| r.text().contains("role:slave"))
+            || {
+                // The Sentinel has closed the clients.
+                c = master.connect();
+                c.ok("AUTH admin");
+                false
+            }
+    });
 }

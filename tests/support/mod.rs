@@ -17,6 +17,7 @@ pub mod conn;
 pub mod fake;
 pub mod proxy;
 pub mod rdb;
+pub mod sentinel;
 pub mod server;
 pub mod state;
 pub mod tls;
@@ -25,6 +26,7 @@ pub mod tools;
 pub use conn::{Conn, Value};
 pub use fake::{FakeMaster, Peer};
 pub use proxy::Proxy;
+pub use sentinel::Sentinel;
 pub use server::{Kind, Server};
 pub use state::{assert_equal_state, assert_synced, comparable_stream, dump_state, synced_states};
 

@@ -20,6 +20,7 @@ mod hyperloglog;
 mod list;
 mod pubsub;
 mod scripting;
+mod sentinel;
 mod server;
 mod set;
 mod sorted_set;
@@ -42,6 +43,7 @@ pub(crate) static FAMILIES: &[&[Command]] = &[
     list::COMMANDS,
     pubsub::COMMANDS,
     scripting::COMMANDS,
+    sentinel::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
     sorted_set::COMMANDS,

@@ -153,6 +153,9 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
     if server.run_with_period(1000) {
         server.tls_cron();
     }
+    if server.sentinel_mode {
+        server.sentinel_timer();
+    }
     server.cron.loops += 1;
     let us = crate::base::clock::monotonic_us() - start;
     server.stats.cron_duration.add(us);

@@ -36,6 +36,9 @@ use crate::server::{
 };
 use crate::server_log;
 
+/// The port of a Sentinel that is not given one (REDIS_SENTINEL_PORT).
+const REDIS_SENTINEL_PORT: u16 = 26379;
+
 /// Runs the program; returns its exit code.
 pub fn main() -> i32 {
     let argv: Vec<Vec<u8>> = std::env::args_os().map(OsStringExt::into_vec).collect();
@@ -59,10 +62,6 @@ pub fn main() -> i32 {
             );
             return 1;
         }
-    }
-    if line.sentinel_mode {
-        eprintln!("Sentinel mode is not built yet.");
-        return 1;
     }
     let config = match init_server_config(&line) {
         Ok(c) => c,
@@ -94,13 +93,22 @@ fn usage() -> i32 {
         \x20      ./redis-server --port 7777\n\
         \x20      ./redis-server --port 7777 --replicaof 127.0.0.1 8888\n\
         \x20      ./redis-server /etc/myredis.conf --loglevel verbose -\n\
-        \x20      ./redis-server /etc/myredis.conf --loglevel verbose\n"
+        \x20      ./redis-server /etc/myredis.conf --loglevel verbose\n\n\
+        Sentinel mode:\n\
+        \x20      ./redis-server /etc/sentinel.conf --sentinel\n"
     );
     1
 }
 
 fn init_server_config(line: &CommandLine) -> Result<Config, i32> {
     let mut config = Config::default();
+    if line.sentinel_mode {
+        log::set_role(log::Role::Sentinel);
+        // initSentinelConfig
+        config.sentinel_mode = true;
+        config.port = REDIS_SENTINEL_PORT;
+        config.protected_mode = false;
+    }
     let path = line.config_file.as_ref().map(|p| p.as_os_str().as_bytes());
     let mut stdin = std::io::stdin();
     let stdin: Option<&mut dyn std::io::Read> = match line.config_from_stdin {
@@ -254,7 +262,8 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     } else {
         server_log!(
             Level::Notice,
-            "Running mode=standalone, port={}.",
+            "Running mode={}, port={}.",
+            shown_mode(&server.config),
             shown_port(&server.config)
         );
     }
@@ -275,6 +284,12 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     if !server.tls_configure_at_start() || server.init_listeners().is_err() {
         return 1;
     }
+    if server.sentinel_mode {
+        server.sentinel_is_running();
+        server.notify_systemd("STATUS=Ready to accept connections\n");
+        server.notify_systemd("READY=1\n");
+        return loop_for_ever(server);
+    }
     server_log!(Level::Notice, "Server initialized");
     temp_file::remove_abandoned();
     server.aof_load_manifest_from_disk();
@@ -289,6 +304,11 @@ fn serve(server: &mut Server, background: bool) -> i32 {
         }
     });
     server.notify_systemd("READY=1\n");
+    loop_for_ever(server)
+}
+
+/// The last steps of the start, and all that follows it.
+fn loop_for_ever(server: &mut Server) -> i32 {
     if let Err(text) = server.update_oom_score_adj() {
         server_log!(Level::Warning, "{}", text);
     }
@@ -305,10 +325,18 @@ fn shown_port(config: &Config) -> u16 {
     }
 }
 
+fn shown_mode(config: &Config) -> &'static str {
+    match config.sentinel_mode {
+        true => "sentinel",
+        false => "standalone",
+    }
+}
+
 /// The start-up banner: name, version, mode, port and pid, for people and for tools that look for the pid.
 fn ascii_art(config: &Config) {
+    let mode = shown_mode(config);
     let text = format!(
-        "\n      ___\n     /   |  ___  ___/ (_) /__\n    / /| | / -_)/ _  / / / -_)   Aedile {AEDILE_VERSION}, as Redis {REDIS_VERSION} (00000000/0) 64 bit\n   /_/ |_| \\__/ \\_,_/_/_/\\__/    Running in standalone mode\n                                 Port: {}\n                                 PID: {}\n\n",
+        "\n      ___\n     /   |  ___  ___/ (_) /__\n    / /| | / -_)/ _  / / / -_)   Aedile {AEDILE_VERSION}, as Redis {REDIS_VERSION} (00000000/0) 64 bit\n   /_/ |_| \\__/ \\_,_/_/_/\\__/    Running in {mode} mode\n                                 Port: {}\n                                 PID: {}\n\n",
         shown_port(config),
         std::process::id()
     );
@@ -316,8 +344,9 @@ fn ascii_art(config: &Config) {
 }
 
 /// All commands, by their own names.
-pub(crate) fn command_table() -> CommandTable {
-    CommandTable::new(FAMILIES, false).with_unbuilt(UNBUILT)
+pub(crate) fn command_table(sentinel_mode: bool) -> CommandTable {
+    let unbuilt = if sentinel_mode { &[] } else { UNBUILT };
+    CommandTable::new(FAMILIES, sentinel_mode).with_unbuilt(unbuilt)
 }
 
 fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
@@ -346,7 +375,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     // Whoever waits for the disk in WAITAOF need not wait for the next event.
     let waker = el.waker();
     aof.bio.on_done(move || waker.wake());
-    let mut commands = command_table();
+    let mut commands = command_table(config.sentinel_mode);
     for line in &config.renamed_commands {
         if let [_, old, new] = line.args.as_slice()
             && let Err(e) = commands.rename(old, new)
@@ -367,7 +396,8 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         evict: Default::default(),
         run_id: String::from_utf8_lossy(&run_id).into_owned(),
         random,
-        sentinel_mode: false,
+        sentinel_mode: config.sentinel_mode,
+        sentinel: config.sentinel_mode.then(Box::default),
         executable: std::env::current_exe().unwrap_or_default(),
         argv: argv
             .iter()
@@ -417,13 +447,22 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         server.repl.master_port = server.config.masterport;
         server.repl.link = MasterLink::Connect;
         log::set_role(log::Role::Replica);
-    } else {
+    } else if !server.sentinel_mode {
         log::set_role(log::Role::Master);
     }
-    if server.config.appendonly {
+    if server.config.appendonly && !server.sentinel_mode {
         server.aof.state = crate::server::aof::AofState::On;
     } else {
         server.aof.fsynced_reploff = -1;
+    }
+    if server.sentinel_mode {
+        if let Err((line, reason)) = server.sentinel_load_config() {
+            report_config_error(&ConfigError::of_line(&line, &reason));
+            return Err(1);
+        }
+        if !server.sentinel_check_config_file() {
+            return Err(1);
+        }
     }
     match server.acl_load_users_at_startup() {
         Ok(()) => {}

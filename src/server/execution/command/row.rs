@@ -348,6 +348,7 @@ pub(crate) enum Group {
     Geo,
     Stream,
     Bitmap,
+    Sentinel,
 }
 
 impl Group {
@@ -369,6 +370,7 @@ impl Group {
             Group::Geo => "geo",
             Group::Stream => "stream",
             Group::Bitmap => "bitmap",
+            Group::Sentinel => "sentinel",
         }
     }
 
@@ -389,7 +391,7 @@ impl Group {
             Group::Geo => AclCategories::GEO,
             Group::Stream => AclCategories::STREAM,
             Group::Bitmap => AclCategories::BITMAP,
-            Group::Server | Group::Cluster => AclCategories::empty(),
+            Group::Server | Group::Cluster | Group::Sentinel => AclCategories::empty(),
         }
     }
 }
