@@ -57,7 +57,7 @@ fn bad_lines_keep_the_server_from_starting() {
     let said = refused("port 1\nuser bob on >x ~* nonsense\n");
     assert!(
         said.contains(
-            "Reading the configuration file, at line 2\n>>> 'user bob on >x ~* nonsense'\n"
+            "Reading the configuration file, at line 2\n>>> 'user bob on >(redacted) ~* nonsense'\n"
         ),
         "{said}"
     );
