@@ -490,7 +490,8 @@ fn progress(server: &mut Server, conn: &mut LinkConn, data: ClientData, mask: Ma
     if let Step::Over = write(server, conn) {
         return Step::Over;
     }
-    if mask.has(Mask::READABLE) {
+    // What came with the end of a handshake is announced by nobody.
+    if mask.has(Mask::READABLE) || conn.sock.has_unread() {
         return read(server, conn);
     }
     Step::GoesOn

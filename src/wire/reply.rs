@@ -5,8 +5,8 @@
 //!
 //! Must not know: sockets, and what was asked.
 
-/// Bytes of one reply at the most. INFO is the longest that is read; a line of it for each of 10,000 replicas has room.
-const MAX_REPLY: usize = 4 << 20;
+/// Bytes of one reply at the most. INFO is the longest that is read, and is kept; a line of it for each of 10,000 replicas has room.
+const MAX_REPLY: usize = 1 << 20;
 /// Bytes of a line that is not a bulk.
 const MAX_LINE: usize = 64 << 10;
 /// Parts of one reply, nested ones included.
@@ -229,7 +229,7 @@ mod tests {
         }
         let deep = [&b"*1\r\n".repeat(MAX_DEPTH + 1)[..], b":1\r\n"].concat();
         for long in [
-            &b"$4194305\r\n"[..],
+            &b"$1048577\r\n"[..],
             b"*1000000000\r\n",
             b"$9223372036854775807\r\n",
             &deep,
@@ -238,7 +238,7 @@ mod tests {
             assert_eq!(all(long, 4096), Err(ReplyError::TooLong));
         }
         // Many bulks in one array, each of a good size.
-        let one = [&b"$1048576\r\n"[..], &vec![b'x'; 1 << 20], b"\r\n"].concat();
+        let one = [&b"$262144\r\n"[..], &vec![b'x'; 1 << 18], b"\r\n"].concat();
         let many = [&b"*6\r\n"[..], &one.repeat(6)].concat();
         assert_eq!(all(&many, 65_536), Err(ReplyError::TooLong));
     }
