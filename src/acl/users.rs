@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crate::acl::log::Reason;
 use crate::acl::rules::{RuleContext, RuleError, hash_password, merge_selector_arguments};
 use crate::acl::user::{DEFAULT_USER, User};
-use crate::base::log::Level;
+use crate::base::log::{self, Level};
 use crate::config::value::AclPubsubDefault;
 use crate::server::Server;
 use crate::server::clients::client::{Client, ClientType};
@@ -125,7 +125,7 @@ impl Server {
         let Some(user) = users.into_iter().find(|u| u.enabled).cloned() else {
             return self.add_acl_log_entry(cid, Reason::TlsCert, first, b"");
         };
-        let name = String::from_utf8_lossy(&user.name).into_owned();
+        let name = log::user_data(&user.name).into_owned();
         if let Some(c) = self.clients.get_mut(cid) {
             c.set_user(Some(user));
             c.authenticated = true;
