@@ -26,6 +26,7 @@
 //! | `base::lzf` | the compressor's workspace, one a thread |
 //! | `base::clock` | where the monotonic clock began (`ORIGIN`) |
 //! | `ds::table` | the key of the hash that all big collections share, the versions of tables (`BLOCKS`) |
+//! | `tls::ciphers` | the suites of TLS 1.2 with a bound that long connections do not meet (`LONG_LIVED`) |
 //! | `script::lua` | what its hook, and the alarm behind it, must find without an argument: the machine that runs, since when, whether its time is up |
 //!
 //! Where this differs from the first design: the expire index is a dense list beside the table (`store::entry`), since a

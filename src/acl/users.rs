@@ -115,14 +115,14 @@ impl Server {
         true
     }
 
-    /// A client whose certificate has these names is the first enabled user among them; where none is, that is logged, and the
-    /// client is who it would be without a certificate.
+    /// A client whose certificate has these names is the first user among them; where there is none, or it is not enabled, that is
+    /// logged, and the client is who it would be without a certificate.
     pub(crate) fn acl_authenticate_by_certificate(&mut self, cid: ClientId, names: &[Vec<u8>]) {
         let Some(first) = names.first() else {
             return;
         };
-        let users = names.iter().filter_map(|n| self.acl.get(n));
-        let Some(user) = users.into_iter().find(|u| u.enabled).cloned() else {
+        let user = names.iter().find_map(|n| self.acl.get(n));
+        let Some(user) = user.filter(|u| u.enabled).cloned() else {
             return self.add_acl_log_entry(cid, Reason::TlsCert, first, b"");
         };
         let name = log::user_data(&user.name).into_owned();

@@ -516,7 +516,8 @@ impl Server {
                 "RDB transfer completed, rdb only replica ({}) should be disconnected asap",
                 name
             );
-            self.free_client_async(cid);
+            // Its end may still wait for the socket.
+            self.close_after_reply(cid);
             return;
         }
         r.state = ReplState::Online;

@@ -160,6 +160,9 @@ impl Stream {
                     Err(e) if e.kind() == ErrorKind::WouldBlock => {
                         wait_for(conn, false, limit.remaining()?);
                     }
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {
+                        limit.remaining()?;
+                    }
                     r => return Ok(r?),
                 }
             },

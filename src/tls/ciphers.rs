@@ -4,10 +4,12 @@
 //! (AES-GCM, ChaCha20-Poly1305). A list may name others that OpenSSL knows: they are left out, and named in the log; one that
 //! nobody knows is an error, and so is a list that leaves nothing.
 
-use rustls::SupportedCipherSuite;
-use rustls::SupportedProtocolVersion;
+use std::sync::OnceLock;
+
+use rustls::crypto::CipherSuiteCommon;
 use rustls::crypto::ring::cipher_suite as suites;
 use rustls::version::{TLS12, TLS13};
+use rustls::{SupportedCipherSuite, SupportedProtocolVersion, Tls12CipherSuite};
 
 use crate::base::log::Level;
 use crate::server_log;
@@ -45,6 +47,35 @@ const TLS12_SUITES: &[(&str, &[&str], SupportedCipherSuite)] = &[
         suites::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     ),
 ];
+
+/// Records that one key of TLS 1.2 may encrypt. rustls' bound for AES-GCM is 2^24, at which a connection ends, since there are no
+/// new keys: a busy client's has so many in minutes. OpenSSL has none.
+const RECORDS_MAX: u64 = 1 << 36;
+
+/// The suites of TLS 1.2 with [`RECORDS_MAX`], made once.
+static LONG_LIVED: OnceLock<Vec<&'static Tls12CipherSuite>> = OnceLock::new();
+
+fn long_lived(suite: SupportedCipherSuite) -> SupportedCipherSuite {
+    let all = LONG_LIVED.get_or_init(|| {
+        let made = TLS12_SUITES.iter().filter_map(|(_, _, s)| match s {
+            SupportedCipherSuite::Tls12(s) => Some(Tls12CipherSuite {
+                common: CipherSuiteCommon {
+                    suite: s.common.suite,
+                    hash_provider: s.common.hash_provider,
+                    confidentiality_limit: s.common.confidentiality_limit.max(RECORDS_MAX),
+                },
+                prf_provider: s.prf_provider,
+                kx: s.kx,
+                sign: s.sign,
+                aead_alg: s.aead_alg,
+            }),
+            SupportedCipherSuite::Tls13(_) => None,
+        });
+        made.map(|s| &*Box::leak(Box::new(s))).collect()
+    });
+    let same = all.iter().find(|s| s.common.suite == suite.suite());
+    same.map_or(suite, |s| SupportedCipherSuite::Tls12(s))
+}
 
 /// Words that mean all of them.
 const ALL: &[&str] = &[
@@ -323,7 +354,7 @@ pub(super) fn cipher_suites(
     ciphersuites: Option<&[u8]>,
 ) -> Result<Vec<SupportedCipherSuite>, String> {
     let mut all = parse_ciphersuites(ciphersuites)?;
-    all.extend(parse_ciphers(ciphers)?);
+    all.extend(parse_ciphers(ciphers)?.into_iter().map(long_lived));
     Ok(all)
 }
 

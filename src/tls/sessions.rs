@@ -10,12 +10,17 @@ use rustls::server::StoresServerSessions;
 
 /// Sessions kept where the configuration knows no limit.
 const SESSIONS_MAX: usize = 1 << 20;
+/// Bytes of all sessions, and of one: how many certificates it holds is the client's to choose.
+const BYTES_MAX: usize = 16 << 20;
+const SESSION_BYTES_MAX: usize = 8 << 10;
 
 #[derive(Debug, Default)]
 struct Kept {
     sessions: HashMap<Vec<u8>, (Instant, Vec<u8>)>,
     /// In the order in which they came; some are gone already.
     order: VecDeque<(Instant, Vec<u8>)>,
+    /// Of the sessions that there are, keys counted.
+    bytes: usize,
 }
 
 impl Kept {
@@ -24,14 +29,22 @@ impl Kept {
         while let Some((since, key)) = self.order.front() {
             let old = now.duration_since(*since) > timeout;
             let gone = self.sessions.get(key).is_none_or(|(s, _)| s != since);
-            if !old && !gone && self.order.len() <= most {
+            if !old && !gone && self.order.len() <= most && self.bytes <= BYTES_MAX {
                 break;
             }
+            let Some((_, key)) = self.order.pop_front() else {
+                break;
+            };
             if !gone {
-                self.sessions.remove(key);
+                self.remove(&key);
             }
-            self.order.pop_front();
         }
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Option<(Instant, Vec<u8>)> {
+        let session = self.sessions.remove(key)?;
+        self.bytes -= key.len() + session.1.len();
+        Some(session)
     }
 }
 
@@ -64,6 +77,11 @@ impl StoresServerSessions for SessionCache {
         let Ok(mut kept) = self.kept.lock() else {
             return false;
         };
+        if key.len() + value.len() > SESSION_BYTES_MAX {
+            return false;
+        }
+        kept.remove(&key);
+        kept.bytes += key.len() + value.len();
         kept.order.push_back((now, key.clone()));
         kept.sessions.insert(key, (now, value));
         kept.trim(now, self.timeout, self.most);
@@ -78,7 +96,7 @@ impl StoresServerSessions for SessionCache {
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
         let mut kept = self.kept.lock().ok()?;
-        let (since, value) = kept.sessions.remove(key)?;
+        let (since, value) = kept.remove(key)?;
         (since.elapsed() <= self.timeout).then_some(value)
     }
 
@@ -101,6 +119,24 @@ mod tests {
         assert_eq!(c.take(b"b"), Some(b"b".to_vec()));
         assert_eq!(c.take(b"b"), None);
         assert_eq!(c.get(b"c"), Some(b"c".to_vec()));
+    }
+
+    #[test]
+    fn bytes_are_bounded() {
+        let c = SessionCache::new(0, 300);
+        assert!(!c.put(vec![0; 32], vec![0; SESSION_BYTES_MAX]));
+        for i in 0..10_000u32 {
+            let key = i.to_be_bytes().to_vec();
+            assert!(c.put(key.clone(), vec![0; 4000]));
+            if i % 3 == 0 {
+                assert!(c.take(&key).is_some());
+            }
+            assert!(c.put(b"same".to_vec(), vec![0; 4000]));
+        }
+        let kept = c.kept.lock().unwrap();
+        let bytes = kept.sessions.iter().map(|(k, (_, v))| k.len() + v.len());
+        assert_eq!(kept.bytes, bytes.sum::<usize>());
+        assert!(kept.bytes <= BYTES_MAX && kept.sessions.len() > 3000);
     }
 
     #[test]

@@ -28,9 +28,14 @@ pub(super) enum Purpose {
     Client,
 }
 
-/// Why a certificate is not taken.
-#[derive(Debug)]
+/// Why a certificate is not taken. Its text stands within others' debugging texts.
 struct Refused(String);
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,14 +60,86 @@ struct Authority {
     key: Vec<u8>,
     not_before: u64,
     not_after: u64,
+    rights: Rights,
 }
 
-/// The authorities that are trusted.
+/// What a certificate says of the certificates that it signs.
+#[derive(Debug)]
+struct Rights {
+    for_clients: bool,
+    for_servers: bool,
+    /// How many authorities may stand between it and the last one.
+    path_len: Option<u8>,
+    /// It may sign some names only. webpki looks at them; who does without it refuses them all.
+    has_name_constraints: bool,
+}
+
+impl Rights {
+    fn allow(&self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::Client => self.for_clients,
+            Purpose::Server => self.for_servers,
+        }
+    }
+
+    /// None: it may sign none (check_ca of OpenSSL): what is in a file of authorities, or in their folder, need not be one.
+    fn of(cert: &Certificate) -> Result<Option<Rights>, Error> {
+        const CERT_SIGN: u8 = 0x04;
+        const NETSCAPE_TLS_AUTHORITY: u8 = 0x04;
+        let bad = || Error::from(CertificateError::BadEncoding);
+        let tbs = &cert.tbs_certificate;
+        let mut rights = Rights {
+            for_clients: true,
+            for_servers: true,
+            path_len: None,
+            has_name_constraints: false,
+        };
+        let (mut declared, mut key_usage, mut netscape) = (None, None, None);
+        for e in tbs.extensions.iter().flatten() {
+            let value = e.extn_value.as_bytes();
+            match e.extn_id.to_string().as_str() {
+                BASIC_CONSTRAINTS => {
+                    let c = x509_cert::ext::pkix::BasicConstraints::from_der(value);
+                    let c = c.map_err(|_| bad())?;
+                    declared = Some(c.ca);
+                    rights.path_len = c.path_len_constraint;
+                }
+                KEY_USAGE => key_usage = Some(bits(value).ok_or_else(bad)? & CERT_SIGN != 0),
+                NETSCAPE_CERT_TYPE => {
+                    let tls = bits(value).ok_or_else(bad)? & NETSCAPE_TLS_AUTHORITY != 0;
+                    netscape = Some(tls);
+                }
+                EXTENDED_KEY_USAGE => {
+                    rights.for_clients = has_extended_usage(value, CLIENT_AUTH)?;
+                    rights.for_servers = has_extended_usage(value, SERVER_AUTH)?;
+                }
+                NAME_CONSTRAINTS => rights.has_name_constraints = true,
+                _ => {}
+            }
+        }
+        let old = tbs.version == x509_cert::Version::V1 && is_self_issued(cert);
+        let is_authority = key_usage != Some(false)
+            && match declared {
+                Some(ca) => ca && netscape != Some(false),
+                None => old || key_usage == Some(true) || netscape == Some(true),
+            };
+        Ok(is_authority.then_some(rights))
+    }
+}
+
+/// It names itself as who has signed it.
+fn is_self_issued(cert: &Certificate) -> bool {
+    cert.tbs_certificate.issuer == cert.tbs_certificate.subject
+}
+
+/// What is trusted.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     authorities: Vec<Authority>,
     /// The same in the same order, as webpki has them.
     anchors: Vec<TrustAnchor<'static>>,
+    /// Those that name themselves as their authority: each is trusted for itself.
+    themselves: Vec<CertificateDer<'static>>,
 }
 
 impl Trust {
@@ -75,9 +152,17 @@ impl Trust {
         let anchor = anchor_from_trusted_cert(&der)
             .map_err(|e| e.to_string())?
             .to_owned();
+        let rights = Rights::of(&cert).map_err(|e| e.to_string())?;
+        if is_self_issued(&cert) && !self.themselves.contains(&der) {
+            self.themselves.push(der.clone());
+        }
+        let Some(rights) = rights else {
+            return Ok(());
+        };
         let tbs = &cert.tbs_certificate;
         let (not_before, not_after) = dates(&cert);
         let authority = Authority {
+            rights,
             subject: tbs.subject.to_der().map_err(|e| e.to_string())?,
             key: public_key(&cert).map_err(|e| e.to_string())?,
             not_before,
@@ -92,7 +177,7 @@ impl Trust {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.authorities.is_empty()
+        self.authorities.is_empty() && self.themselves.is_empty()
     }
 
     /// The one that ends first.
@@ -125,10 +210,18 @@ impl Trust {
                 None,
                 None,
             )?;
-            Ok(self.anchors.iter().position(|a| a == path.anchor()))
+            let between = path.intermediate_certificates().count();
+            let anchor = self.anchors.iter().position(|a| a == path.anchor());
+            Ok((anchor, between))
         });
         match by_webpki {
-            Ok(anchor) => match anchor.and_then(|i| self.authorities.get(i)) {
+            Ok((anchor, between)) => match anchor.and_then(|i| self.authorities.get(i)) {
+                Some(a) if !a.rights.allow(purpose) => Err(refused(
+                    "unsuitable certificate purpose: not its authority's",
+                )),
+                Some(a) if a.rights.path_len.is_some_and(|n| between > usize::from(n)) => {
+                    Err(refused("path length constraint exceeded"))
+                }
                 Some(a) => check_dates(a.not_before, a.not_after, now),
                 None => Err(CertificateError::UnknownIssuer.into()),
             },
@@ -136,7 +229,7 @@ impl Trust {
                 webpki::Error::UnsupportedCertVersion
                 | webpki::Error::CaUsedAsEndEntity
                 | webpki::Error::UnknownIssuer,
-            ) => self.verify_alone(algorithms, shown, &cert, now),
+            ) => self.verify_alone(algorithms, shown, &cert, now, purpose),
             Err(e) => Err(webpki_error(e)),
         }
     }
@@ -148,16 +241,20 @@ impl Trust {
         shown: &CertificateDer<'_>,
         cert: &Certificate,
         now: UnixTime,
+        purpose: Purpose,
     ) -> Result<(), Error> {
         let (not_before, not_after) = dates(cert);
         check_dates(not_before, not_after, now)?;
-        if self.authorities.iter().any(|a| a.der == *shown) {
+        if self.themselves.contains(shown) {
             return Ok(());
         }
         let bad = || Error::from(CertificateError::BadEncoding);
         let issuer = cert.tbs_certificate.issuer.to_der().map_err(|_| bad())?;
         let signed = Signed::read(shown).ok_or_else(bad)?;
-        for a in self.authorities.iter().filter(|a| a.subject == issuer) {
+        let may = |a: &&Authority| {
+            a.subject == issuer && a.rights.allow(purpose) && !a.rights.has_name_constraints
+        };
+        for a in self.authorities.iter().filter(may) {
             let key = SubjectPublicKeyInfoDer::from(a.key.as_slice());
             let Ok(key) = RawPublicKeyEntity::try_from(&key) else {
                 continue;
@@ -248,9 +345,19 @@ fn check_dates(not_before: u64, not_after: u64, now: UnixTime) -> Result<(), Err
 const NETSCAPE_CERT_TYPE: &str = "2.16.840.1.113730.1.1";
 const KEY_USAGE: &str = "2.5.29.15";
 const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
+const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+const NAME_CONSTRAINTS: &str = "2.5.29.30";
 const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
 const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
 const ANY_USAGE: &str = "2.5.29.37.0";
+
+/// Whether a list of purposes has this one, or any.
+fn has_extended_usage(value: &[u8], wanted: &str) -> Result<bool, Error> {
+    let usages = x509_cert::ext::pkix::ExtendedKeyUsage::from_der(value);
+    let usages = usages.map_err(|_| CertificateError::BadEncoding)?;
+    let mut names = usages.0.iter().map(ToString::to_string);
+    Ok(names.any(|n| n == wanted || n == ANY_USAGE))
+}
 
 /// The first byte of a bit string.
 fn bits(value: &[u8]) -> Option<u8> {
@@ -285,12 +392,7 @@ fn check_purpose(cert: &Certificate, purpose: Purpose) -> Result<(), Error> {
                     Purpose::Client => CLIENT_AUTH,
                     Purpose::Server => SERVER_AUTH,
                 };
-                let usages = x509_cert::ext::pkix::ExtendedKeyUsage::from_der(value);
-                let usages = usages.map_err(|_| bad())?;
-                usages
-                    .0
-                    .iter()
-                    .any(|u| [wanted, ANY_USAGE].contains(&u.to_string().as_str()))
+                has_extended_usage(value, wanted)?
             }
             _ => true,
         };
@@ -312,7 +414,11 @@ fn webpki_error(e: webpki::Error) -> Error {
         W::CertNotValidYet { .. } => CertificateError::NotValidYet,
         W::UnknownIssuer => CertificateError::UnknownIssuer,
         W::InvalidSignatureForPublicKey => CertificateError::BadSignature,
-        e => return refused(&format!("{e:?}")),
+        e => {
+            // Its name, without the long lists that some have.
+            let text = format!("{e:?}");
+            return refused(text.split(['(', ' ', '{']).next().unwrap_or_default());
+        }
     }
     .into()
 }

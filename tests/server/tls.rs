@@ -474,6 +474,38 @@ fn certificates_that_change_are_taken_where_they_are_good() {
     assert!(worker.join().expect("the worker") > 0);
 }
 
+/// What is in the file of authorities is one only if it says so: else who has any certificate in it could make others.
+#[test]
+fn only_authorities_sign() {
+    let certs = Certs::new();
+    let mut file = std::fs::read(certs.path("ca.crt")).expect("read");
+    for name in ["leaf", "sub", "no_sign", "server_sub"] {
+        certs.sign(name, "ca", Some(name), name, 30);
+        certs.sign(&format!("by_{name}"), name, Some("client"), "alice", 30);
+        certs.sign(&format!("old_by_{name}"), name, None, "alice", 30);
+        file.extend(std::fs::read(certs.path(&format!("{name}.crt"))).expect("read"));
+    }
+    std::fs::write(certs.path("all.crt"), file).expect("written");
+    let (server, port) = tls_server(Kind::Aedile, &certs, &[]);
+    let mut own = server.connect();
+    own.config_set("tls-ca-cert-file", &certs.text("all.crt"));
+    let taken = |name: &str| is_taken(port, &certs.client(Some(name)));
+    assert!(taken("client") && taken("redis"));
+    for (name, wanted) in [
+        ("leaf", false),
+        ("sub", true),
+        ("no_sign", false),
+        ("server_sub", false),
+    ] {
+        assert_eq!(taken(&format!("by_{name}")), wanted, "{name}");
+        assert_eq!(
+            taken(&format!("old_by_{name}")),
+            wanted,
+            "{name}, version 1"
+        );
+    }
+}
+
 #[test]
 fn a_certificate_may_name_the_user() {
     let certs = Certs::new();
@@ -485,7 +517,6 @@ fn a_certificate_may_name_the_user() {
     own.ok("AUTH secret");
     own.ok("ACL SETUSER alice on >pw ~* +@all");
     own.ok("ACL SETUSER urn:user:alice on >pw ~* +@all");
-    own.ok("ACL SETUSER urn:nobody off");
     let who = |name: &str| {
         let mut c = connect_tls(port, &certs.client(Some(name))).expect("connected");
         c.run("ACL WHOAMI").text()
@@ -503,6 +534,10 @@ fn a_certificate_may_name_the_user() {
     assert_eq!(who("uri"), "urn:user:alice");
     assert_eq!(who("alice"), NOAUTH);
     own.ok("ACL SETUSER urn:user:alice off");
+    assert_eq!(who("uri"), NOAUTH);
+    // Who is switched off is not somebody else by another name.
+    own.ok("ACL SETUSER urn:user:alice on");
+    own.ok("ACL SETUSER urn:nobody off");
     assert_eq!(who("uri"), NOAUTH);
 }
 

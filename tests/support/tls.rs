@@ -31,6 +31,10 @@ fn openssl(dir: &Path, args: &[&str]) {
 /// Version 3, for servers only, clients only, and a named user.
 const EXTENSIONS: &str = "[server]\nkeyUsage = digitalSignature, keyEncipherment\nnsCertType = server\n\
     [client]\nkeyUsage = digitalSignature, keyEncipherment\nnsCertType = client\n\
+    [leaf]\nbasicConstraints = critical, CA:FALSE\nkeyUsage = digitalSignature\n\
+    [sub]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = keyCertSign\n\
+    [no_sign]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = digitalSignature\n\
+    [server_sub]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = keyCertSign\nextendedKeyUsage = serverAuth\n\
     [eku_server]\nextendedKeyUsage = serverAuth\n\
     [uri]\nsubjectAltName = URI:urn:nobody,URI:urn:user:alice,DNS:localhost\n";
 

@@ -713,11 +713,18 @@ impl Server {
 
     /// Whether the client has taken too long for its TLS handshake; it is closed then.
     pub(crate) fn tls_handshake_timed_out(&mut self, cid: ClientId) -> bool {
-        let late = self.clients.get(cid).is_some_and(|c| {
-            self.clock.unix_s - c.ctime > TLS_HANDSHAKE_TIMEOUT
+        let is_late = |server: &Server| {
+            let c = server.clients.get(cid)?;
+            let late = server.clock.unix_s - c.ctime > TLS_HANDSHAKE_TIMEOUT
                 && c.conn.as_ref().is_some_and(Connection::is_handshaking)
-                && !c.has(ClientFlags::CLOSE_ASAP | ClientFlags::MASTER)
-        });
+                && !c.has(ClientFlags::CLOSE_ASAP | ClientFlags::MASTER);
+            late.then_some(c.file)
+        };
+        if let Some(Some(file)) = is_late(self) {
+            // It may have been the server that had no time: what the client has sent meanwhile counts.
+            tls_handshake_handler(self, file, cid.to_data(), Mask::READABLE);
+        }
+        let late = is_late(self).is_some();
         if late {
             self.tls_accept_failed(cid, "the TLS handshake has taken too long");
         }

@@ -15,6 +15,7 @@ use crate::server::Server;
 use crate::server::clients::client::{
     ClientType, Clients, Output, PROTO_REPLY_CHUNK_BYTES, SHARE_MIN,
 };
+use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::store::entry::{Entry, Str};
@@ -776,8 +777,12 @@ impl Server {
             return;
         };
         c.flags |= ClientFlags::CLOSE_AFTER_REPLY;
-        if c.out.is_empty() {
-            self.free_client_async(cid);
+        if !c.out.is_empty() {
+            return;
+        }
+        match c.conn.as_ref().is_some_and(Connection::has_unsent) {
+            true => self.clients.queue_write(cid),
+            false => self.free_client_async(cid),
         }
     }
 
