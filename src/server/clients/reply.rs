@@ -781,7 +781,7 @@ impl Server {
             return;
         }
         match c.conn.as_ref().is_some_and(Connection::has_unsent) {
-            true => self.clients.queue_write(cid),
+            true => self.install_write_handler(cid),
             false => self.free_client_async(cid),
         }
     }
