@@ -5,7 +5,7 @@
 //! `+=`, `a ? b : c`, ...), `const` and `continue`, a first line that is passed over, long brackets within each other. Escapes that
 //! it alone knows, or does not know, are no error in Lua 5.1: the backslash counts for nothing there.
 //!
-//! A text is walked over once, and nothing is kept of it but what was found.
+//! A text is walked over once, and nothing is kept of it but what was found, and its tokens where they are asked for.
 
 use super::lexer::{Kind, Lexer, Token, is_keyword};
 
@@ -18,6 +18,8 @@ pub(super) struct Found {
     pub problem: Option<String>,
     /// It is made of tokens to its end. What is not has to be refused by the compiler, too.
     pub well_formed: bool,
+    /// All of its tokens, where they were to be kept.
+    pub tokens: Vec<Token>,
 }
 
 /// Some tokens in a row.
@@ -29,8 +31,8 @@ struct Window<'t> {
     after: Option<Token>,
 }
 
-/// Walks over `text`.
-pub(super) fn look(text: &[u8]) -> Found {
+/// Walks over `text`, and keeps its tokens if `keep`.
+pub(super) fn look(text: &[u8], keep: bool) -> Found {
     let mut found = Found::default();
     if text.starts_with(b"\x1b") {
         // Binary code, which the compiler is not given.
@@ -53,6 +55,9 @@ pub(super) fn look(text: &[u8]) -> Found {
         };
         if let Some(t) = &token {
             foreign_escapes(text, t, &mut found.escapes);
+            if keep {
+                found.tokens.push(*t);
+            }
         }
         window.rotate_left(1);
         window[3] = token;

@@ -534,14 +534,16 @@ const PREPARED_MAX: usize = 256 << 10;
 
 impl<'t> Script<'t> {
     pub(crate) fn read(text: &'t [u8]) -> Script<'t> {
-        let found = foreign::look(text);
+        let is_prepared = text.len() <= PREPARED_MAX;
+        let found = foreign::look(text, is_prepared);
         let mut script = Script {
             text: Cow::Borrowed(text),
             tokens: None,
             problem: found.problem,
             well_formed: found.well_formed,
         };
-        if !found.escapes.is_empty() {
+        let escapes = !found.escapes.is_empty();
+        if escapes {
             // As Lua 5.1 reads them: the backslash counts for nothing.
             let mut plain = Vec::with_capacity(text.len());
             let mut from = 0;
@@ -552,8 +554,11 @@ impl<'t> Script<'t> {
             plain.extend_from_slice(&text[from..]);
             script.text = Cow::Owned(plain);
         }
-        if script.text.len() <= PREPARED_MAX && script.problem.is_none() && script.well_formed {
-            script.tokens = tokens(&script.text);
+        if is_prepared && script.problem.is_none() && script.well_formed {
+            script.tokens = match escapes {
+                true => tokens(&script.text),
+                false => Some(found.tokens),
+            };
             script.declare_arg();
         }
         script
