@@ -189,8 +189,8 @@ pub(crate) fn hello_command(server: &mut Server, cid: ClientId, args: &Args) {
         Some(_) => "replica",
         None => "master",
     };
-    let mode = server.mode_name();
-    let with_role = !server.sentinel_mode;
+    let mode = server.config.mode_name();
+    let with_role = !server.config.sentinel_mode;
     let clients = &mut server.clients;
     clients.add_reply_map_len(cid, 6 + usize::from(with_role));
     clients.add_reply_bulk(cid, b"server");

@@ -277,17 +277,6 @@ fn safe_info_string(s: &[u8]) -> String {
 }
 
 impl Server {
-    /// standalone, cluster or sentinel.
-    pub(crate) fn mode_name(&self) -> &'static str {
-        if self.sentinel_mode {
-            "sentinel"
-        } else if self.config.cluster_enabled {
-            "cluster"
-        } else {
-            "standalone"
-        }
-    }
-
     /// INFO's text for a report of a crash.
     pub(crate) fn info_for_crash_report(&self) -> String {
         self.gen_redis_info_string(&InfoSections::all())
@@ -387,7 +376,7 @@ impl Server {
             "redis_build_id:{:x}\r\n",
             crate::base::crc::crc64(build.as_bytes())
         ));
-        i.field("redis_mode", self.mode_name());
+        i.field("redis_mode", self.config.mode_name());
         i.put(format_args!("os:{sysname} {release} {machine}\r\n"));
         i.field("arch_bits", usize::BITS);
         i.field("monotonic_clock", "POSIX clock_gettime");

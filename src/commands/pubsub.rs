@@ -152,7 +152,7 @@ fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) 
 
 /// PUBLISH channel message
 pub(crate) fn publish_command(server: &mut Server, cid: ClientId, args: &Args) {
-    if server.sentinel_mode {
+    if server.config.sentinel_mode {
         return server.sentinel_publish(cid, args);
     }
     publish_generic(server, cid, args, Kind::Channel);

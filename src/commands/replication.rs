@@ -230,7 +230,7 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
 
 /// ROLE
 pub(crate) fn role_command(server: &mut Server, cid: ClientId, _: &Args) {
-    if server.sentinel_mode {
+    if server.config.sentinel_mode {
         return server.sentinel_role(cid);
     }
     if let Some(host) = server.repl.master_host.clone() {

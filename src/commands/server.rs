@@ -10,7 +10,7 @@ use crate::server::{REDIS_VERSION, Server};
 
 /// `INFO [section ...]`
 pub(crate) fn info_command(server: &mut Server, cid: ClientId, args: &Args) {
-    if server.sentinel_mode {
+    if server.config.sentinel_mode {
         let sections = InfoSections::of_sentinel((1..args.len()).map(|i| &args[i]));
         let mut info = server.gen_redis_info_string(&sections);
         if sections.named("sentinel") {

@@ -461,6 +461,19 @@ pub(crate) struct Config {
     pub(super) save_loaded: bool,
 }
 
+impl Config {
+    /// standalone, cluster or sentinel.
+    pub(crate) fn mode_name(&self) -> &'static str {
+        if self.sentinel_mode {
+            "sentinel"
+        } else if self.cluster_enabled {
+            "cluster"
+        } else {
+            "standalone"
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {

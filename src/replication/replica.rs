@@ -3,16 +3,15 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 
 use super::link::{LinkEnd, LinkRead, read_link};
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
 use crate::base::sys::strerror;
 use crate::server::Server;
-use crate::server::clients::connection::Connection;
+use crate::server::clients::connection::{Connection, begin_connecting};
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::tls::TlsConnection;
 use crate::server::master_link::{HandshakeLink, History, LinkSocket, MasterLink};
@@ -147,7 +146,7 @@ impl Server {
         let connected = match (host.as_str(), port).to_socket_addrs() {
             Ok(addrs) => self
                 .open_connection(addrs)
-                .and_then(|s| self.link_connection(s))
+                .and_then(|s| self.tls.outgoing(s, self.config.tls_replication))
                 .and_then(|s| Ok((self.el.add_file(s.as_raw_fd())?, s)))
                 .inspect_err(|e| self.found_no_connection(e)),
             Err(e) => {
@@ -182,36 +181,11 @@ impl Server {
         );
     }
 
-    /// The link over a socket: over TLS by `tls-replication`.
-    fn link_connection(&self, sock: Socket) -> io::Result<Connection> {
-        if !self.config.tls_replication {
-            return Ok(Connection::Plain(sock));
-        }
-        let config = self.tls.client.clone();
-        let config = config.ok_or_else(|| io::Error::other("TLS is not configured"))?;
-        let tls = TlsConnection::connect(sock, config, self.tls.scratch.clone());
-        Ok(Connection::Tls(Rc::new(tls.map_err(io::Error::other)?)))
-    }
-
     /// A socket on its way to the master; the first address that is not refused at once.
     fn open_connection(&self, addrs: impl Iterator<Item = SocketAddr>) -> io::Result<Socket> {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for addr in addrs {
-            let attempt = || -> io::Result<Socket> {
-                let s = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-                s.set_nonblocking(true)?;
-                if let Some(source) = &self.config.bind_source_addr {
-                    let text = String::from_utf8_lossy(source);
-                    if let Ok(ip) = text.parse() {
-                        s.bind(&SocketAddr::new(ip, 0).into())?;
-                    }
-                }
-                match s.connect(&addr.into()) {
-                    Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) => Err(e),
-                    _ => Ok(s),
-                }
-            };
-            match attempt() {
+            match begin_connecting(addr, self.config.bind_source_addr.as_deref()) {
                 Ok(s) => return Ok(s),
                 Err(e) => last = e,
             }
@@ -652,17 +626,8 @@ fn tls_handshake_with_master(server: &mut Server) {
     match conn.sock.tls().map_or(Ok(true), TlsConnection::handshake) {
         Ok(true) => begin_handshake(server),
         Ok(false) => {
-            let wanted = match conn.sock.has_unsent() {
-                true => Mask::READABLE | Mask::WRITABLE,
-                false => {
-                    server.el.delete_file_event(file, Mask::WRITABLE);
-                    Mask::READABLE
-                }
-            };
-            server.el.clear_ready(file, Mask::READABLE | Mask::WRITABLE);
-            server
-                .el
-                .create_file_event(file, wanted, sync_with_master, 0);
+            let unsent = conn.sock.has_unsent();
+            server.await_tls_handshake(file, unsent, sync_with_master, 0);
         }
         Err(e) => {
             server.found_no_connection(&e);

@@ -10,9 +10,6 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
-
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::clock::mstime;
@@ -23,7 +20,7 @@ use crate::sentinel::instance::{
 };
 use crate::sentinel::state::Sentinel;
 use crate::server::Server;
-use crate::server::clients::connection::Connection;
+use crate::server::clients::connection::begin_connecting;
 use crate::server::clients::tls::TlsConnection;
 use crate::wire::reply::{Reply, ReplyReader};
 use crate::wire::resp::push_command;
@@ -201,31 +198,11 @@ impl Sentinel {
             .ip
             .parse()
             .map_err(|_| io::Error::other("the host has no address"))?;
-        let sock = Socket::new(
-            Domain::for_address(SocketAddr::new(ip, 0)),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
-        sock.set_nonblocking(true)?;
+        let source = server.config.bind_source_addr.as_deref();
+        let sock = begin_connecting(SocketAddr::new(ip, addr.port), source)?;
         // Only a delay where it cannot be set.
         let _ = sock.set_tcp_nodelay(true);
-        if let Some(source) = &server.config.bind_source_addr
-            && let Ok(source) = String::from_utf8_lossy(source).parse()
-        {
-            sock.bind(&SocketAddr::new(source, 0).into())?;
-        }
-        match sock.connect(&SocketAddr::new(ip, addr.port).into()) {
-            Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) => return Err(e),
-            _ => {}
-        }
-        let sock = if server.config.tls_replication {
-            let config = server.tls.client.clone();
-            let config = config.ok_or_else(|| io::Error::other("Failed to initialize TLS"))?;
-            let tls = TlsConnection::connect(sock, config, server.tls.scratch.clone());
-            Connection::Tls(Rc::new(tls.map_err(io::Error::other)?))
-        } else {
-            Connection::Plain(sock)
-        };
+        let sock = server.tls.outgoing(sock, server.config.tls_replication)?;
         let file = server.el.add_file(sock.as_raw_fd())?;
         let data = data_of(self[id].link, which);
         server
@@ -471,17 +448,7 @@ fn progress(server: &mut Server, conn: &mut LinkConn, data: ClientData, mask: Ma
                     .create_file_event(conn.file, both, link_ready, data);
             }
             Ok(false) => {
-                let wanted = if conn.sock.has_unsent() {
-                    Mask::READABLE | Mask::WRITABLE
-                } else {
-                    server.el.delete_file_event(conn.file, Mask::WRITABLE);
-                    Mask::READABLE
-                };
-                let both = Mask::READABLE | Mask::WRITABLE;
-                server.el.clear_ready(conn.file, both);
-                server
-                    .el
-                    .create_file_event(conn.file, wanted, link_ready, data);
+                server.await_tls_handshake(conn.file, conn.sock.has_unsent(), link_ready, data);
                 return Step::GoesOn;
             }
             Err(_) => return Step::Over,

@@ -62,7 +62,6 @@ pub(crate) struct Server {
     pub rng: Prng,
     /// 40 hexadecimal characters, new at each start.
     pub run_id: String,
-    pub sentinel_mode: bool,
     /// What a Sentinel keeps, in that mode; `sentinel` works with it.
     pub sentinel: Option<Box<crate::sentinel::state::Sentinel>>,
     /// The program's path and arguments.

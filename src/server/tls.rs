@@ -1,12 +1,15 @@
 //! What the server keeps of TLS: how connections are encrypted from now on, and what is known of the certificates. `tls/` makes
 //! and replaces it; a connection keeps what it began with.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
+use socket2::Socket;
 
-use crate::server::clients::tls::Scratch;
+use crate::server::clients::connection::Connection;
+use crate::server::clients::tls::{Scratch, TlsConnection};
 
 /// What is known of a certificate in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,22 @@ pub(crate) struct TlsState {
     /// Unix seconds of the last look at them.
     pub looked: i64,
     pub scratch: Rc<Scratch>,
+}
+
+impl TlsState {
+    /// The connection over a socket that connects, by TLS if `over_tls`.
+    ///
+    /// # Errors
+    /// TLS is not configured, or cannot be begun.
+    pub(crate) fn outgoing(&self, sock: Socket, over_tls: bool) -> io::Result<Connection> {
+        if !over_tls {
+            return Ok(Connection::Plain(sock));
+        }
+        let config = self.client.clone();
+        let config = config.ok_or_else(|| io::Error::other("TLS is not configured"))?;
+        let tls = TlsConnection::connect(sock, config, self.scratch.clone());
+        Ok(Connection::Tls(Rc::new(tls.map_err(io::Error::other)?)))
+    }
 }
 
 /// What tells that a file has changed: its name, and, if it is there, its size, number and time of change.

@@ -109,7 +109,7 @@ pub(super) fn read_authorities(file: Option<&[u8]>, dir: Option<&[u8]>) -> Resul
             }
         }
         if trust.is_empty() {
-            return Err(failed("no certificate in it (PEM)"));
+            return Err(failed("no authority in it (PEM)"));
         }
     }
     if let Some(dir) = dir {

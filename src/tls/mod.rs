@@ -12,7 +12,6 @@ mod verify;
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -25,6 +24,7 @@ use self::ciphers::{cipher_suites, parse_protocols};
 use self::files::{read_authorities, read_certificates, read_key};
 use self::sessions::SessionCache;
 use self::verify::{Trust, Verifier, dates, parse, public_key};
+use crate::base::clock::ustime;
 use crate::base::log::Level;
 use crate::base::sys::path_of;
 use crate::config::fields::Config;
@@ -48,8 +48,7 @@ fn is_wanted(config: &Config) -> bool {
 }
 
 fn now_s() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, |d| d.as_secs())
+    u64::try_from(ustime() / 1_000_000).unwrap_or(0)
 }
 
 fn info_of(der: &[u8]) -> Result<CertificateInfo, String> {
@@ -275,13 +274,13 @@ fn look_at_files(config: &Config) -> Vec<FileState> {
 }
 
 impl Server {
-    /// Reads the files and takes them into use for connections to come (tlsConfigure). The error is in the log already.
-    fn tls_take(&mut self, strict: bool) -> Result<(), ()> {
-        let files = look_at_files(&self.config);
+    /// Reads the files, which are `files` now, and takes them into use for connections to come (tlsConfigure). The error is in
+    /// the log already.
+    fn tls_take(&mut self, strict: bool, files: &[FileState]) -> Result<(), ()> {
         self.tls.looked = self.clock.unix_s;
         match make(&self.config, strict) {
             Ok(made) => {
-                self.tls.files = files;
+                self.tls.files = files.to_vec();
                 self.tls.server = Some(made.server);
                 self.tls.client = Some(made.client);
                 self.tls.server_cert = Some(made.server_cert);
@@ -301,7 +300,7 @@ impl Server {
         if !is_wanted(&self.config) {
             return true;
         }
-        let done = self.tls_take(false).is_ok();
+        let done = self.tls_take(false, &look_at_files(&self.config)).is_ok();
         if !done {
             server_log!(
                 Level::Warning,
@@ -320,7 +319,8 @@ impl Server {
         if !is_wanted(&self.config) {
             return Ok(());
         }
-        self.tls_take(true).map_err(|()| FAILED.to_string())
+        self.tls_take(true, &look_at_files(&self.config))
+            .map_err(|()| FAILED.to_string())
     }
 
     /// Looks at the files when it is time, and takes those that have changed into use.
@@ -337,7 +337,7 @@ impl Server {
         if files == self.tls.files {
             return;
         }
-        match self.tls_take(true) {
+        match self.tls_take(true, &files) {
             Ok(()) => server_log!(Level::Notice, "TLS: certificates have been reloaded"),
             Err(()) => {
                 // Those are looked at again when they change again.

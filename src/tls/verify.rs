@@ -146,18 +146,22 @@ impl Trust {
     /// Trusts one more.
     ///
     /// # Errors
-    /// It is no certificate.
+    /// It is no certificate, or one that may sign none and does not stand for itself.
     pub(super) fn add(&mut self, der: CertificateDer<'static>) -> Result<(), String> {
         let cert = parse(&der).map_err(|e| e.to_string())?;
         let anchor = anchor_from_trusted_cert(&der)
             .map_err(|e| e.to_string())?
             .to_owned();
         let rights = Rights::of(&cert).map_err(|e| e.to_string())?;
-        if is_self_issued(&cert) && !self.themselves.contains(&der) {
+        let stands_for_itself = is_self_issued(&cert);
+        if stands_for_itself && !self.themselves.contains(&der) {
             self.themselves.push(der.clone());
         }
         let Some(rights) = rights else {
-            return Ok(());
+            return match stands_for_itself {
+                true => Ok(()),
+                false => Err("it is no authority".into()),
+            };
         };
         let tbs = &cert.tbs_certificate;
         let (not_before, not_after) = dates(&cert);

@@ -491,6 +491,7 @@ fn only_authorities_sign() {
     own.config_set("tls-ca-cert-file", &certs.text("all.crt"));
     let taken = |name: &str| is_taken(port, &certs.client(Some(name)));
     assert!(taken("client") && taken("redis"));
+    assert_eq!(server.log_count("is left out: it is no authority"), 2);
     for (name, wanted) in [
         ("leaf", false),
         ("sub", true),

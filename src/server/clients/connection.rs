@@ -14,10 +14,11 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 
-use socket2::{SockAddr, Socket};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::base::sys;
 use crate::server::clients::tls::TlsConnection;
@@ -45,6 +46,23 @@ impl ListenKind {
 pub(crate) enum Connection {
     Plain(Socket),
     Tls(Rc<TlsConnection>),
+}
+
+/// Begins to connect, without waiting, from address `source` if that is one (anetTcpNonBlockBindConnect).
+///
+/// # Errors
+/// The system's.
+pub(crate) fn begin_connecting(addr: SocketAddr, source: Option<&[u8]>) -> io::Result<Socket> {
+    let s = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    s.set_nonblocking(true)?;
+    let source = source.and_then(|text| String::from_utf8_lossy(text).parse().ok());
+    if let Some(ip) = source {
+        s.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    match s.connect(&addr.into()) {
+        Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) => Err(e),
+        _ => Ok(s),
+    }
 }
 
 impl Connection {

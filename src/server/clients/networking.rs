@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::Socket;
 
-use crate::ae::{ClientData, FileId, Mask};
+use crate::ae::{ClientData, FileId, FileProc, Mask};
 use crate::base::log::{self, Level, enabled};
 use crate::base::sys::{self, Exhibit};
 use crate::ds::sbuf::SBuf;
@@ -185,15 +185,7 @@ fn tls_handshake_handler(server: &mut Server, file: FileId, data: ClientData, _:
         Ok(true) => server.tls_accepted(cid, file),
         Ok(false) => {
             let unsent = tls.has_unsent();
-            server.el.clear_ready(file, Mask::READABLE | Mask::WRITABLE);
-            match unsent {
-                true => {
-                    server
-                        .el
-                        .create_file_event(file, Mask::WRITABLE, tls_handshake_handler, data)
-                }
-                false => server.el.delete_file_event(file, Mask::WRITABLE),
-            }
+            server.await_tls_handshake(file, unsent, tls_handshake_handler, data);
         }
         Err(e) => server.tls_accept_failed(cid, &e.to_string()),
     }
@@ -671,6 +663,23 @@ impl Server {
         self.el
             .create_file_event(file, Mask::READABLE, tls_handshake_handler, cid.to_data());
         Ok(())
+    }
+
+    /// A TLS handshake waits for its peer and, while something is unsent, for the socket: `handler` goes on with it.
+    pub(crate) fn await_tls_handshake(
+        &mut self,
+        file: FileId,
+        unsent: bool,
+        handler: FileProc<Server>,
+        data: ClientData,
+    ) {
+        let both = Mask::READABLE | Mask::WRITABLE;
+        self.el.clear_ready(file, both);
+        if !unsent {
+            self.el.delete_file_event(file, Mask::WRITABLE);
+        }
+        let wanted = if unsent { both } else { Mask::READABLE };
+        self.el.create_file_event(file, wanted, handler, data);
     }
 
     /// The TLS handshake is done: the client may send requests (clientAcceptHandler).

@@ -153,7 +153,7 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
     if server.run_with_period(1000) {
         server.tls_cron();
     }
-    if server.sentinel_mode {
+    if server.config.sentinel_mode {
         server.sentinel_timer();
     }
     server.cron.loops += 1;

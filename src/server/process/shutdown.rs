@@ -79,7 +79,7 @@ impl Server {
         if self.shutdown.is_some() {
             return false;
         }
-        let flags = if self.loading.is_some() || self.sentinel_mode {
+        let flags = if self.loading.is_some() || self.config.sentinel_mode {
             (flags - ShutdownFlags::SAVE) | ShutdownFlags::NOSAVE
         } else {
             flags
@@ -220,7 +220,7 @@ impl Server {
         server_log!(
             Level::Warning,
             "{} is now ready to exit, bye bye...",
-            if self.sentinel_mode {
+            if self.config.sentinel_mode {
                 "Sentinel"
             } else {
                 "Redis"

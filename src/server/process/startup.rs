@@ -263,7 +263,7 @@ fn serve(server: &mut Server, background: bool) -> i32 {
         server_log!(
             Level::Notice,
             "Running mode={}, port={}.",
-            shown_mode(&server.config),
+            server.config.mode_name(),
             shown_port(&server.config)
         );
     }
@@ -284,7 +284,7 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     if !server.tls_configure_at_start() || server.init_listeners().is_err() {
         return 1;
     }
-    if server.sentinel_mode {
+    if server.config.sentinel_mode {
         server.sentinel_is_running();
         server.notify_systemd("STATUS=Ready to accept connections\n");
         server.notify_systemd("READY=1\n");
@@ -325,16 +325,9 @@ fn shown_port(config: &Config) -> u16 {
     }
 }
 
-fn shown_mode(config: &Config) -> &'static str {
-    match config.sentinel_mode {
-        true => "sentinel",
-        false => "standalone",
-    }
-}
-
 /// The start-up banner: name, version, mode, port and pid, for people and for tools that look for the pid.
 fn ascii_art(config: &Config) {
-    let mode = shown_mode(config);
+    let mode = config.mode_name();
     let text = format!(
         "\n      ___\n     /   |  ___  ___/ (_) /__\n    / /| | / -_)/ _  / / / -_)   Aedile {AEDILE_VERSION}, as Redis {REDIS_VERSION} (00000000/0) 64 bit\n   /_/ |_| \\__/ \\_,_/_/_/\\__/    Running in {mode} mode\n                                 Port: {}\n                                 PID: {}\n\n",
         shown_port(config),
@@ -396,7 +389,6 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         evict: Default::default(),
         run_id: String::from_utf8_lossy(&run_id).into_owned(),
         random,
-        sentinel_mode: config.sentinel_mode,
         sentinel: config.sentinel_mode.then(Box::default),
         executable: std::env::current_exe().unwrap_or_default(),
         argv: argv
@@ -447,15 +439,15 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         server.repl.master_port = server.config.masterport;
         server.repl.link = MasterLink::Connect;
         log::set_role(log::Role::Replica);
-    } else if !server.sentinel_mode {
+    } else if !server.config.sentinel_mode {
         log::set_role(log::Role::Master);
     }
-    if server.config.appendonly && !server.sentinel_mode {
+    if server.config.appendonly && !server.config.sentinel_mode {
         server.aof.state = crate::server::aof::AofState::On;
     } else {
         server.aof.fsynced_reploff = -1;
     }
-    if server.sentinel_mode {
+    if server.config.sentinel_mode {
         if let Err((line, reason)) = server.sentinel_load_config() {
             report_config_error(&ConfigError::of_line(&line, &reason));
             return Err(1);
