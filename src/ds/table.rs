@@ -989,6 +989,22 @@ impl<E: Element, H: HashKey> Table<E, H> {
         }
     }
 
+    /// Calls `f` for each element of the chains where elements with these lowest `bits` bits of their hash are; and for others that
+    /// are there.
+    pub(crate) fn for_each_near(&self, low: u64, bits: u32, mut f: impl FnMut(&E)) {
+        for (which, t) in self.tables.iter().enumerate() {
+            if t.len == 0 {
+                continue;
+            }
+            let known = (1u64 << bits) - 1;
+            let mut index = low & known & t.mask();
+            while index <= t.mask() {
+                self.visit(which, index as usize, &mut f);
+                index += known + 1;
+            }
+        }
+    }
+
     /// One step of an iteration: calls `f` for some elements and returns the next cursor; 0 starts and ends (dictScan).
     pub(crate) fn scan(&self, cursor: u64, mut f: impl FnMut(&E)) -> u64 {
         if self.is_empty() {

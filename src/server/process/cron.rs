@@ -153,6 +153,9 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
     if server.run_with_period(1000) {
         server.tls_cron();
     }
+    if server.config.cluster_enabled && server.run_with_period(100) {
+        server.cluster_cron();
+    }
     if server.config.sentinel_mode {
         server.sentinel_timer();
     }
@@ -194,6 +197,9 @@ fn clients_cron(server: &mut Server) {
         }
         if server.tls_handshake_timed_out(cid) {
             continue;
+        }
+        if server.config.cluster_enabled {
+            server.cluster_redirect_blocked_client(cid);
         }
         server.clients_cron_resize_query_buffer(cid);
         server.clients_cron_resize_output_buffer(cid);
@@ -245,6 +251,9 @@ pub(crate) fn before_sleep(server: &mut Server) {
         server.handle_clients_with_pending_writes();
         server.free_clients_in_async_queue();
         return;
+    }
+    if server.config.cluster_enabled {
+        server.cluster_before_sleep();
     }
     if server.debug.active_expire && server.repl.master_host.is_none() && server.loading.is_none() {
         server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Fast);
