@@ -10,6 +10,7 @@ use crate::cluster::node::{LinkId, NodeId};
 use crate::cluster::state::{Cluster, Todo, random_name};
 use crate::server::Server;
 use crate::server::clients::subscriptions::Kind as Channels;
+use crate::server::keyspace::lookup::Free;
 use crate::server_log;
 use crate::wire::cluster::name::Name;
 use crate::wire::cluster::slot_set::{SlotBits, has_slot, slots_of};
@@ -497,8 +498,9 @@ impl Cluster {
             self.todo |= Todo::ALL_OF_CONFIG;
             return;
         }
+        let free = Free::lazily_if(server.config.lazyfree_lazy_server_del);
         for slot in dirty {
-            server.del_keys_in_slot(slot);
+            server.del_keys_in_slot(slot, free);
         }
     }
 

@@ -6,7 +6,6 @@ use crate::base::key_slot::key_hash_slot;
 use crate::base::log::Level;
 use crate::base::num::string2ll;
 use crate::base::sys::strerror;
-use crate::cluster::describe::Shown;
 use crate::cluster::failover::CLUSTER_MF_TIMEOUT;
 use crate::cluster::node::NodeId;
 use crate::cluster::nodes_conf::{CLUSTER_PORT_INCR, Reader};
@@ -38,6 +37,8 @@ const HELP: &[&str] = &[
     "    Remove a node from the cluster.",
     "GETKEYSINSLOT <slot> <count>",
     "    Return key names stored by current node in a slot.",
+    "FLUSHSLOT <slot> [ASYNC|SYNC]",
+    "    Delete all keys of <slot>.",
     "FLUSHSLOTS",
     "    Delete current node own slots information.",
     "INFO",
@@ -68,6 +69,8 @@ const HELP: &[&str] = &[
     "SLOTS",
     "    Return information about slots range mappings. Each range is made of:",
     "    start, end, master and replicas IP addresses, ports and ids",
+    "SLOT-STATS SLOTSRANGE <start-slot> <end-slot> | ORDERBY key-count [LIMIT <limit>] [ASC|DESC]",
+    "    Return how many keys the slots of this node have.",
     "SHARDS",
     "    Return information about slot range mappings and the nodes associated with them.",
     "LINKS",
@@ -319,8 +322,16 @@ pub(crate) fn count_failure_reports_command(server: &mut Server, cid: ClientId, 
 pub(crate) fn failover_command(server: &mut Server, cid: ClientId, args: &Args) {
     with(server, cid, |c, server| {
         let takeover = args.len() == 3 && args.is(2, "takeover");
-        let force = takeover || args.len() == 3 && args.is(2, "force");
-        if args.len() > 3 {
+        // Our master ends, and has chosen one of its replicas.
+        let by_master = args.len() == 5
+            && args.is(2, "force")
+            && args.is(3, "replicaid")
+            && server.is_master_client(cid);
+        if by_master && args[4] != c.me().name.as_bytes()[..] {
+            return server.add_reply_ok(cid);
+        }
+        let force = takeover || by_master || args.len() == 3 && args.is(2, "force");
+        if args.len() > 3 && !by_master {
             return server.add_reply_subcommand_syntax_error(cid, args);
         }
         if args.len() == 3 && !force {
@@ -347,6 +358,7 @@ pub(crate) fn failover_command(server: &mut Server, cid: ClientId, args: &Args) 
         } else if force {
             server_log!(Level::Notice, "Forced failover user request accepted.");
             c.manual.can_start = true;
+            c.todo |= Todo::HANDLE_FAILOVER;
         } else {
             server_log!(Level::Notice, "Manual failover user request accepted.");
             c.send_header(server, master, Kind::MfStart);
@@ -525,13 +537,5 @@ impl Cluster {
             server_log!(Level::Notice, "Node hard reset, now I'm {}", name);
         }
         self.todo |= Todo::ALL_OF_CONFIG;
-    }
-}
-
-/// How a node is shown to the client that asks.
-pub(super) fn shown_to(server: &Server) -> Shown {
-    Shown {
-        tls: server.client_sees_tls(),
-        endpoint: server.config.cluster_preferred_endpoint_type,
     }
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use crate::ae::Mask;
 use crate::base::key_slot::CLUSTER_SLOTS;
-use crate::cluster::commands::shown_to;
 use crate::cluster::node::{Link, Node, NodeId};
 use crate::cluster::state::Cluster;
 use crate::config::value::ClusterEndpointType;
@@ -15,10 +14,18 @@ use crate::wire::cluster::{Kind, NodeFlags};
 
 /// How a node is shown to a client.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shown {
+struct Shown {
     /// With the port for TLS.
-    pub tls: bool,
-    pub endpoint: ClusterEndpointType,
+    tls: bool,
+    endpoint: ClusterEndpointType,
+}
+
+/// How it is shown to the client that asks.
+fn shown_to(server: &Server) -> Shown {
+    Shown {
+        tls: server.client_sees_tls(),
+        endpoint: server.config.cluster_preferred_endpoint_type,
+    }
 }
 
 impl Cluster {

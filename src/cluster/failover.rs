@@ -17,6 +17,7 @@ use crate::cluster::gossip::Broadcast;
 use crate::cluster::node::{LinkId, NodeId};
 use crate::cluster::state::{CantFailover, Cluster, Todo};
 use crate::server::Server;
+use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::blocked::{PauseActions, PausePurpose};
 use crate::server_log;
 use crate::wire::cluster::slot_set::slots_of;
@@ -30,6 +31,59 @@ const CLUSTER_MF_PAUSE_MULT: i64 = 2;
 const CLUSTER_SLAVE_MIGRATION_DELAY: i64 = 5000;
 /// Seconds between two lines about the same obstacle (CLUSTER_CANT_FAILOVER_RELOG_PERIOD).
 const CLUSTER_CANT_FAILOVER_RELOG_PERIOD: i64 = 10;
+
+impl Server {
+    /// A master that ends tells a replica that has all to take its place, by its stream: the others see that it is not they
+    /// (`auto-failover-on-shutdown`, as Valkey 9 has it).
+    pub(crate) fn cluster_hand_over_at_shutdown(&mut self) {
+        let Some(c) = self.cluster.as_deref() else {
+            return;
+        };
+        if !self.config.auto_failover_on_shutdown || c.me().slots.is_empty() || c.me().is_slave() {
+            return;
+        }
+        // Others would take the command for an error of ours, or worse.
+        if self.replicas().any(|(_, r)| !r.can_resume) {
+            server_log!(
+                Level::Notice,
+                "Unable to perform auto failover on shutdown since there are legacy replicas."
+            );
+            return;
+        }
+        let offset = self.repl.log.master_repl_offset();
+        let complete = self
+            .replicas()
+            .filter(|(_, r)| r.streams() && r.ack_off == offset);
+        let mut nodes = complete.filter_map(|(cid, r)| {
+            let ip = self.replica_ip(cid)?;
+            let mut slaves = c.me().slaves.iter().map(|s| &c[*s]);
+            slaves.find(|n| {
+                n.ip == ip && [n.tcp_port, n.tls_port].contains(&r.listening_port) && !n.failed()
+            })
+        });
+        let Some(node) = nodes.next().map(|n| n.name) else {
+            server_log!(
+                Level::Notice,
+                "Unable to find a replica to perform the auto failover on shutdown."
+            );
+            return;
+        };
+        server_log!(
+            Level::Notice,
+            "Perform auto failover to replica {} on shutdown.",
+            node
+        );
+        let words: [&[u8]; 5] = [
+            b"CLUSTER",
+            b"FAILOVER",
+            b"FORCE",
+            b"REPLICAID",
+            node.as_bytes(),
+        ];
+        let words = OwnedArgs::from_slices(&words);
+        self.replication_feed_slaves(None, &words.as_args());
+    }
+}
 
 impl Cluster {
     fn needed_quorum(&self) -> usize {

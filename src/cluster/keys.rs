@@ -20,8 +20,7 @@ impl Server {
     }
 
     /// Deletes all keys of a slot, here and, as deletions, on replicas and in the append-only file (delKeysInSlot).
-    pub(super) fn del_keys_in_slot(&mut self, slot: u16) -> usize {
-        let free = Free::lazily_if(self.config.lazyfree_lazy_server_del);
+    pub(super) fn del_keys_in_slot(&mut self, slot: u16, free: Free) -> usize {
         let mut deleted = 0;
         loop {
             let keys = self.dbs[0].keys.keys_in_slot(slot, DELETE_BATCH);

@@ -302,6 +302,12 @@ pub(super) fn parse_nodes_conf(
         reader.line(&words).ok_or(bad)?;
     }
     reader.agree_on_shards();
+    for id in reader.c.ids() {
+        // Slots are masters'.
+        if reader.c[id].is_slave() {
+            reader.c.del_node_slots(id);
+        }
+    }
     c[me].flags |= NodeFlags::MYSELF;
     // Somebody may have written into the file.
     c.current_epoch = c.max_epoch();

@@ -1,5 +1,6 @@
 //! What CLUSTER says and does about slots: who has them, what is in them (the parts of clusterCommand that do).
 
+use crate::base::key_slot::CLUSTER_SLOTS;
 use crate::base::log::Level;
 use crate::base::num::string2ll;
 use crate::cluster::commands::with;
@@ -8,6 +9,7 @@ use crate::cluster::state::{Cluster, Todo};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
+use crate::server::keyspace::lookup::Free;
 use crate::server_log;
 use crate::wire::cluster::slot_set::{SlotSet, slot_of};
 
@@ -143,6 +145,108 @@ pub(crate) fn flushslots_command(server: &mut Server, cid: ClientId, _: &Args) {
         c.todo |= Todo::SAVE_AND_UPDATE;
         server.add_reply_ok(cid);
     });
+}
+
+/// CLUSTER FLUSHSLOT slot [ASYNC | SYNC], as Valkey 9 has it
+pub(crate) fn flushslot_command(server: &mut Server, cid: ClientId, args: &Args) {
+    with(server, cid, |c, server| {
+        let free = match args.len() {
+            3 => Free::lazily_if(server.config.lazyfree_lazy_user_flush),
+            4 if args.is(3, "async") => Free::Lazily,
+            4 if args.is(3, "sync") => Free::Now,
+            _ => return server.add_reply_syntax_error(cid),
+        };
+        let Some(slot) = get_slot_or_reply(server, cid, &args[2]) else {
+            return;
+        };
+        if c.me().is_slave() {
+            // The keys are its master's to delete.
+            return server.add_reply_error(cid, "Please use FLUSHSLOT only with masters.");
+        }
+        server.del_keys_in_slot(slot, free);
+        // Each deletion has told of itself.
+        server.prevent_command_propagation();
+        server.add_reply_ok(cid);
+    });
+}
+
+/// CLUSTER SLOT-STATS SLOTSRANGE first last | ORDERBY key-count [LIMIT n] [ASC | DESC], as Valkey 8 has it. What it counts by
+/// itself is all that is told: keys.
+pub(crate) fn slot_stats_command(server: &mut Server, cid: ClientId, args: &Args) {
+    with(server, cid, |c, server| {
+        let master = c.master_of(c.myself);
+        let count = |server: &Server, slot: u16| server.count_keys_in_slot(slot);
+        let slots: Vec<u16> = if args.is(2, "slotsrange") && args.len() == 5 {
+            let Some(first) = get_slot_or_reply(server, cid, &args[3]) else {
+                return;
+            };
+            let Some(last) = get_slot_or_reply(server, cid, &args[4]) else {
+                return;
+            };
+            if first > last {
+                let text =
+                    format!("Start slot number {first} is greater than end slot number {last}");
+                return server.add_reply_error(cid, &text);
+            }
+            let mine = c[master].slots.iter();
+            mine.filter(|s| (first..=last).contains(s)).collect()
+        } else if args.is(2, "orderby") {
+            if !args.is(3, "key-count") {
+                let text = "Unrecognized sort metric for ORDERBY.";
+                return server.add_reply_error(cid, text);
+            }
+            let Some((limit, descending)) = order_or_reply(server, cid, args) else {
+                return;
+            };
+            let mut slots: Vec<u16> = c[master].slots.iter().collect();
+            slots.sort_by_key(|s| {
+                let n = count(server, *s) as i64;
+                (if descending { -n } else { n }, *s)
+            });
+            slots.truncate(limit);
+            slots
+        } else {
+            return server.add_reply_subcommand_syntax_error(cid, args);
+        };
+        server.add_reply_array_len(cid, slots.len());
+        for slot in slots {
+            let n = count(server, slot);
+            server.add_reply_array_len(cid, 2);
+            server.add_reply_long_long(cid, i64::from(slot));
+            server.clients.add_reply_map_len(cid, 1);
+            server.add_reply_bulk(cid, b"key-count");
+            server.add_reply_long_long(cid, n as i64);
+        }
+    });
+}
+
+/// How many slots SLOT-STATS ORDERBY tells of, and whether the fullest first.
+fn order_or_reply(server: &mut Server, cid: ClientId, args: &Args) -> Option<(usize, bool)> {
+    let (mut limit, mut descending) = (None, None);
+    let mut i = 4;
+    while i < args.len() {
+        let twice = if args.is(i, "limit") && i + 1 < args.len() {
+            let text = "Limit has to lie in between 1 and 16384 (maximum number of slots).";
+            let most = CLUSTER_SLOTS as i64;
+            let n = server.get_range_long_or_reply(cid, args, i + 1, 1, most, Some(text))?;
+            i += 1;
+            limit
+                .replace(usize::try_from(n).unwrap_or(CLUSTER_SLOTS))
+                .is_some()
+        } else if args.is(i, "asc") || args.is(i, "desc") {
+            descending.replace(args.is(i, "desc")).is_some()
+        } else {
+            server.add_reply_syntax_error(cid);
+            return None;
+        };
+        if twice {
+            let text = "Multiple filters of the same type are disallowed.";
+            server.add_reply_error(cid, text);
+            return None;
+        }
+        i += 1;
+    }
+    Some((limit.unwrap_or(CLUSTER_SLOTS), descending.unwrap_or(true)))
 }
 
 /// CLUSTER COUNTKEYSINSLOT slot

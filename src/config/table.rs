@@ -884,6 +884,11 @@ pub(crate) static TABLE: &[Row] = &[
         number!(cluster_link_sendbuf_limit, Memory, 0, u64::MAX),
     ),
     row(
+        "auto-failover-on-shutdown",
+        RowFlags::MODIFIABLE,
+        yes_no!(auto_failover_on_shutdown),
+    ),
+    row(
         "cluster-announce-hostname",
         RowFlags::MODIFIABLE,
         opt_text!(cluster_announce_hostname, Some(is_valid_announced_hostname)),

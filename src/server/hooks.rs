@@ -60,6 +60,7 @@
 //! | | `rdb_save_to_dbfilename` | the last save |
 //! | | `finish_append_only_file` | the last commands, forced to the disk |
 //! | | `discard_payloads` | half a snapshot of the master's |
+//! | | `cluster_hand_over_at_shutdown` | a replica is to take the master's place |
 //! | | `cluster_close_listeners` | the bus' sockets, and the lock |
 //! | the process is forked | `cluster_close_inherited` | the same, which are the parent's |
 //! | somebody asks who decides about the data | `cluster_says_master` | a replica in a cluster does not |

@@ -35,6 +35,14 @@ fn a_node_alone_serves_all_slots_once_it_has_them() {
         cluster_info(&node, "cluster_state") == "ok"
     });
     c.ok("SET {tag}a 1");
+    assert_eq!(
+        c.run("CLUSTER SLOT-STATS SLOTSRANGE 8337 8339")
+            .items()
+            .len(),
+        3
+    );
+    let fullest = c.run("CLUSTER SLOT-STATS ORDERBY key-count LIMIT 1");
+    assert_eq!(fullest.items()[0].items()[0], 8338);
     c.ok("MSET {tag}b 2 {tag}c 3");
     c.run("MSET a 1 b 2")
         .assert_error("CROSSSLOT Keys in request don't hash to the same slot");
@@ -51,6 +59,9 @@ fn a_node_alone_serves_all_slots_once_it_has_them() {
     keys.sort();
     assert_eq!(keys, ["{tag}a", "{tag}b", "{tag}c"]);
     assert_eq!(c.run("CLUSTER GETKEYSINSLOT 8338 2").items().len(), 2);
+    c.ok("CLUSTER FLUSHSLOT 8338 SYNC");
+    assert_eq!(c.run("CLUSTER COUNTKEYSINSLOT 8338"), 0);
+    assert_eq!(c.run("DBSIZE"), 0);
     for (line, text) in [
         ("SELECT 1", "ERR SELECT is not allowed in cluster mode"),
         ("SWAPDB 0 1", "ERR SWAPDB is not allowed in cluster mode"),
@@ -248,6 +259,30 @@ fn a_replica_takes_the_place_of_a_master_that_is_killed() {
 }
 
 #[test]
+fn a_master_that_ends_hands_over() {
+    let mut all = three_masters();
+    let more = ["--cluster-replica-validity-factor", "0"];
+    let replica = node(Kind::Aedile, &more);
+    meet(&all[0], &replica);
+    replicate(&replica, &all[1]);
+    let everyone: Vec<&Server> = all.iter().chain([&replica]).collect();
+    wait_agreement(&everyone);
+    let mut c = all[1].connect();
+    c.ok("CONFIG SET auto-failover-on-shutdown yes");
+    c.ok("SET 1 one");
+    all[1].terminate();
+    assert!(all[1].log_has("Perform auto failover to replica"));
+    let rest = [&all[0], &all[2], &replica];
+    wait_until("the replica to be a master", || {
+        replica.connect().info("role") == "master"
+    });
+    // Nobody has had to take the old master for failing first.
+    assert!(replica.log_has("Forced failover user request accepted"));
+    assert!(!all[0].log_has("as failing (quorum reached)"));
+    assert_eq!(anywhere(&rest, &["GET", "1"]), "one");
+}
+
+#[test]
 fn channels_reach_the_clients_of_other_nodes() {
     let all = three_masters();
     let mut listener = all[2].connect();
@@ -319,4 +354,86 @@ fn strangers_on_the_bus_change_nothing() {
         .expect("a number");
     assert!(invalid > 0);
     wait_agreement(&all.each_ref());
+}
+
+/// What a node says that is known is believed, and may be nonsense all the same: the other goes on.
+#[test]
+fn nonsense_of_a_known_node_is_borne() {
+    let all = [(); 2].map(|()| node(Kind::Aedile, &[]));
+    join_masters(&all.each_ref());
+    let bus = bus_port(&all[0]);
+    let (own, other) = (id_of(&all[0]), id_of(&all[1]));
+    let mut rng = Rng(seed_from_env("CLUSTER_SEED"));
+    let runs = std::env::var("CLUSTER_PACKETS").ok();
+    let runs: usize = runs.and_then(|n| n.parse().ok()).unwrap_or(3000);
+    let mut s = TcpStream::connect(("127.0.0.1", bus)).expect("the bus");
+    for _ in 0..runs {
+        let name = |rng: &mut Rng| match rng.below(4) {
+            0 => own.clone().into_bytes(),
+            1 => other.clone().into_bytes(),
+            2 => vec![b'a' + rng.below(26) as u8; 40],
+            _ => rng.bytes(40),
+        };
+        let kind = rng.below(12) as u8;
+        let gossip = rng.below(4);
+        let mut p = b"RCmb\0\0\0\0\0\x01".to_vec();
+        p.extend((rng.below(65536) as u16).to_be_bytes());
+        p.extend([0, kind, 0, gossip as u8]);
+        for _ in 0..3 {
+            let n = rng.next_u64() >> (8 * rng.below(8));
+            p.extend(n.to_be_bytes());
+        }
+        p.extend(other.as_bytes());
+        let slots = match rng.one_in(2) {
+            true => vec![0; 2048],
+            false => rng.bytes(2048),
+        };
+        p.extend(slots);
+        match rng.one_in(2) {
+            true => p.extend([0; 40]),
+            false => p.extend(name(&mut rng)),
+        }
+        p.extend([0; 46 + 2 + 30]);
+        p.extend(rng.bytes(6));
+        p.extend([0, 0, 0, 0]);
+        assert_eq!(p.len(), 2256);
+        match kind {
+            0..=2 => {
+                for _ in 0..gossip {
+                    p.extend(name(&mut rng));
+                    p.extend(rng.bytes(8));
+                    let mut ip = b"127.0.0.1".to_vec();
+                    ip.resize(46, 0);
+                    p.extend(ip);
+                    p.extend(rng.bytes(10));
+                }
+            }
+            3 => p.extend(name(&mut rng)),
+            4 | 10 => {
+                p.extend([0, 0, 0, 3, 0, 0, 0, 2]);
+                p.extend(b"abcde");
+            }
+            7 => {
+                p.extend((rng.below(100) as u64).to_be_bytes());
+                p.extend(name(&mut rng));
+                p.extend(rng.bytes(2048));
+            }
+            _ => {}
+        }
+        let len = (p.len() as u32).to_be_bytes();
+        p[4..8].copy_from_slice(&len);
+        // It closes the link when the node seems to have moved, or is not who was expected.
+        if s.write_all(&p).is_err() {
+            s = TcpStream::connect(("127.0.0.1", bus)).expect("the bus");
+        }
+        s.set_nonblocking(true).expect("a socket");
+        let _ = s.read(&mut [0; 65536]);
+        s.set_nonblocking(false).expect("a socket");
+    }
+    // It may take itself for a replica of nobody, and the cluster for down; it lives, and its file can be read.
+    let id = id_of(&all[0]);
+    let mut all = all;
+    all[0].terminate();
+    all[0].restart();
+    assert_eq!(id_of(&all[0]), id);
 }

@@ -107,6 +107,22 @@ pub(super) static COMMANDS: &[Command] = &[
                     ],
                 )
                 .optional()]),
+            row("cluster|flushslot", -3, slots::flushslot_command)
+                .flags(&[Flag::WRITE, Flag::NO_ASYNC_LOADING, Flag::ADMIN])
+                .also_in(&[Acl::KEYSPACE])
+                .docs("9.0.0", "Removes all keys of a hash slot.")
+                .complexity("O(N) where N is the number of keys in the slot")
+                .args(&[
+                    Arg::new("slot", ArgType::Integer),
+                    Arg::one_of(
+                        "flush-type",
+                        &[
+                            Arg::token_only("async", "ASYNC"),
+                            Arg::token_only("sync", "SYNC"),
+                        ],
+                    )
+                    .optional(),
+                ]),
             row("cluster|flushslots", 2, slots::flushslots_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs("3.0.0", "Deletes all slots information from a node.")
@@ -252,6 +268,45 @@ pub(super) static COMMANDS: &[Command] = &[
                 .complexity("O(N) where N is the number of replicas.")
                 .deprecated("5.0.0", "`CLUSTER REPLICAS`")
                 .args(&[Arg::new("node-id", ArgType::String)]),
+            row("cluster|slot-stats", -4, slots::slot_stats_command)
+                .flags(&[Flag::STALE, Flag::LOADING])
+                .tips(&["nondeterministic_output", "request_policy:all_shards"])
+                .docs(
+                    "8.0.0",
+                    "Returns usage statistics of the slots that this node, or its master, serves.",
+                )
+                .complexity("O(N) where N is the number of slots; O(N*log(N)) with ORDERBY")
+                .args(&[Arg::one_of(
+                    "filter",
+                    &[
+                        Arg::block(
+                            "slotsrange",
+                            &[
+                                Arg::new("start-slot", ArgType::Integer),
+                                Arg::new("end-slot", ArgType::Integer),
+                            ],
+                        )
+                        .token("SLOTSRANGE"),
+                        Arg::block(
+                            "orderby",
+                            &[
+                                Arg::new("metric", ArgType::String),
+                                Arg::new("limit", ArgType::Integer)
+                                    .token("LIMIT")
+                                    .optional(),
+                                Arg::one_of(
+                                    "order",
+                                    &[
+                                        Arg::token_only("asc", "ASC"),
+                                        Arg::token_only("desc", "DESC"),
+                                    ],
+                                )
+                                .optional(),
+                            ],
+                        )
+                        .token("ORDERBY"),
+                    ],
+                )]),
             row("cluster|slots", 2, cluster::slots_command)
                 .flags(&[Flag::LOADING, Flag::STALE])
                 .tips(&["nondeterministic_output"])

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::CLUSTER_NAMELEN;
+use super::format::CLUSTER_NAMELEN;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Name([u8; CLUSTER_NAMELEN]);

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use super::name::Name;
-use super::slot_set::SlotBits;
-use super::{
+use super::format::{
     AT_CONFIG_EPOCH, AT_COUNT, AT_CPORT, AT_CURRENT_EPOCH, AT_EXTENSIONS, AT_FLAGS, AT_LENGTH,
     AT_MFLAGS, AT_MYIP, AT_OFFSET, AT_PORT, AT_PPORT, AT_SENDER, AT_SLAVEOF, AT_SLOTS, AT_TYPE,
     AT_VERSION, CLUSTER_NAMELEN, CLUSTER_PROTO_VER, EXT_FORGOTTEN_NODE, EXT_HOSTNAME,
     EXT_HUMAN_NODENAME, EXT_SHARDID, EXTENSION_HEAD, GOSSIP_LEN, HEADER_LEN, Kind, MessageFlags,
     NET_IP_STR_LEN, NodeFlags, SIGNATURE, SLOT_BYTES, is_address, is_hostname, is_nodename,
 };
+use super::name::Name;
+use super::slot_set::SlotBits;
 
 /// Why a message is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: `len` is the number of bits that are set.
 
-use super::SLOT_BYTES;
+use super::format::SLOT_BYTES;
 use crate::base::key_slot::CLUSTER_SLOTS;
 
 /// The bits as they stand in a message.

@@ -1,6 +1,7 @@
 //! Messages that are written are read as what they were; what is not a message is found out.
 
 use super::name::Name;
+use super::read::PacketError;
 use super::slot_set::{SlotSet, slots_of};
 use super::*;
 use proptest::prelude::*;
@@ -54,7 +55,8 @@ fn ping() -> Vec<u8> {
     w.finish()
 }
 
-fn all_kinds() -> Vec<Vec<u8>> {
+/// A message of each form.
+pub(crate) fn all_kinds() -> Vec<Vec<u8>> {
     let mut slots = SlotSet::default();
     slots.insert(5);
     let h = header(&slots);

@@ -1,14 +1,15 @@
 //! Messages of the bus, put together (clusterBuildMessageHdr and the functions that send).
 
-use super::name::Name;
-use super::slot_set::SlotBits;
-use super::{
+use super::format::{
     AT_CONFIG_EPOCH, AT_COUNT, AT_CPORT, AT_CURRENT_EPOCH, AT_EXTENSIONS, AT_FLAGS, AT_LENGTH,
     AT_MFLAGS, AT_MYIP, AT_OFFSET, AT_PORT, AT_PPORT, AT_SENDER, AT_SLAVEOF, AT_SLOTS, AT_STATE,
     AT_TYPE, AT_VERSION, CLUSTER_PROTO_VER, EXT_FORGOTTEN_NODE, EXT_HOSTNAME, EXT_HUMAN_NODENAME,
-    EXT_SHARDID, EXTENSION_HEAD, Gossip, HEADER_LEN, Kind, MessageFlags, NET_IP_STR_LEN, NodeFlags,
+    EXT_SHARDID, EXTENSION_HEAD, HEADER_LEN, Kind, MessageFlags, NET_IP_STR_LEN, NodeFlags,
     SIGNATURE, SLOT_BYTES,
 };
+use super::name::Name;
+use super::read::Gossip;
+use super::slot_set::SlotBits;
 
 /// What the header of every message says of its sender.
 pub(crate) struct Header<'a> {
