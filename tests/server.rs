@@ -11,6 +11,7 @@ mod server {
     mod client_eviction;
     mod clients;
     mod cluster;
+    mod cluster_chaos;
     mod config;
     mod crash_report;
     mod debugger;

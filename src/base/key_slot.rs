@@ -44,41 +44,64 @@ const fn tables() -> [[u16; 256]; STRIDE] {
     t
 }
 
+/// Adds eight bytes to a sum.
+#[inline(always)]
+fn add_eight(crc: u16, eight: u64) -> u16 {
+    let w = (eight ^ u64::from(crc.swap_bytes())).to_le_bytes();
+    let at = |k: usize| TABLES[k][usize::from(w[STRIDE - 1 - k])];
+    at(7) ^ at(6) ^ at(5) ^ at(4) ^ at(3) ^ at(2) ^ at(1) ^ at(0)
+}
+
+#[inline(always)]
+fn add_one(crc: u16, byte: u8) -> u16 {
+    crc << 8 ^ TABLES[0][usize::from((crc >> 8) as u8 ^ byte)]
+}
+
 /// CRC-16/XMODEM: initial value 0, nothing reflected, no final xor (crc16).
-#[inline]
 pub(crate) fn crc16(bytes: &[u8]) -> u16 {
-    let mut crc = 0u16;
     let (chunks, rest) = bytes.as_chunks::<STRIDE>();
-    for c in chunks {
-        let at = |k: usize, b: u8| TABLES[k][usize::from(b)];
-        crc = at(7, c[0] ^ (crc >> 8) as u8)
-            ^ at(6, c[1] ^ crc as u8)
-            ^ at(5, c[2])
-            ^ at(4, c[3])
-            ^ at(3, c[4])
-            ^ at(2, c[5])
-            ^ at(1, c[6])
-            ^ at(0, c[7]);
-    }
-    for b in rest {
-        crc = crc << 8 ^ TABLES[0][usize::from((crc >> 8) as u8 ^ b)];
-    }
-    crc
+    let chunks = chunks.iter().map(|c| u64::from_le_bytes(*c));
+    let crc = chunks.fold(0, add_eight);
+    rest.iter().fold(crc, |crc, b| add_one(crc, *b))
+}
+
+/// Whether one of eight bytes is `{`.
+#[inline(always)]
+fn has_brace(eight: u64) -> bool {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let zero_if = eight ^ LOW * b'{' as u64;
+    zero_if.wrapping_sub(LOW) & !zero_if & LOW << 7 != 0
 }
 
 /// The hash slot of a key, below [`CLUSTER_SLOTS`]. Of a key with a `{...}` that is not empty, only what is between the first `{` and the
 /// first `}` behind it counts (keyHashSlot).
 #[inline]
 pub(crate) fn key_hash_slot(key: &[u8]) -> u16 {
-    let hashed = match memchr::memchr(b'{', key) {
-        None => key,
-        Some(open) => tagged(key, open),
-    };
-    crc16(hashed) & (CLUSTER_SLOTS - 1) as u16
+    const MASK: u16 = (CLUSTER_SLOTS - 1) as u16;
+    let (chunks, rest) = key.as_chunks::<STRIDE>();
+    let mut crc = 0;
+    for c in chunks {
+        let eight = u64::from_le_bytes(*c);
+        if has_brace(eight) {
+            return crc16(tagged(key)) & MASK;
+        }
+        crc = add_eight(crc, eight);
+    }
+    for b in rest {
+        if *b == b'{' {
+            return crc16(tagged(key)) & MASK;
+        }
+        crc = add_one(crc, *b);
+    }
+    crc & MASK
 }
 
+/// What is hashed of a key with a `{`.
 #[inline(never)]
-fn tagged(key: &[u8], open: usize) -> &[u8] {
+fn tagged(key: &[u8]) -> &[u8] {
+    let Some(open) = memchr::memchr(b'{', key) else {
+        return key;
+    };
     let behind = &key[open + 1..];
     match memchr::memchr(b'}', behind) {
         None | Some(0) => key,
@@ -126,5 +149,20 @@ mod tests {
             assert_eq!(key_hash_slot(whole), reference(whole) & 0x3fff);
         }
         assert_eq!(key_hash_slot(b"foo{{bar}}zap"), reference(b"{bar") & 0x3fff);
+        // Wherever it stands, and whatever stands around it.
+        for at in 0..40 {
+            for around in [0, b'z', b'|', 0x80, 0xff] {
+                let mut key = vec![around; 40];
+                assert_eq!(key_hash_slot(&key), reference(&key) & 0x3fff);
+                key[at] = b'{';
+                assert_eq!(key_hash_slot(&key), reference(&key) & 0x3fff);
+                key.extend(b"}");
+                let tag = match at {
+                    39 => &key[..],
+                    _ => &key[at + 1..40],
+                };
+                assert_eq!(key_hash_slot(&key), reference(tag) & 0x3fff);
+            }
+        }
     }
 }

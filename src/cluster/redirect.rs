@@ -72,19 +72,6 @@ impl Server {
         client_flags: ClientFlags,
     ) -> Option<String> {
         self.exec.slot = None;
-        let c = self.cluster.as_deref()?;
-        // Most requests have one key, in a slot of ours that stays.
-        if let Touches::Key(pos, _) = self.commands.row(id).touches
-            && !c.down
-            && c.migrating.is_empty()
-            && let Some(key) = args.get(usize::from(pos))
-        {
-            let slot = key_hash_slot(key);
-            if c.owner(slot) == Some(c.myself) {
-                self.exec.slot = Some(slot);
-                return None;
-            }
-        }
         if self.must_obey_client(cid) {
             return None;
         }

@@ -28,12 +28,11 @@ fn hash_of(part: Part) -> u32 {
     u32::from_le_bytes([part[0], part[1], part[2], 0])
 }
 
-/// Where linear hashing sends a hash among `n` groups. The low bits choose the bucket of the table: others are taken here, so that a
-/// group's keys do not lie side by side there.
+/// Where linear hashing sends a hash among `n` groups. By its lowest bits, as the table chooses its bucket: what is in one bucket is in one
+/// group, so that a listing of all goes to each bucket once.
 fn group_of(hash: u32, n: usize) -> usize {
-    let mixed = hash.wrapping_mul(0x9e37_79b1) >> 7;
     let all = n.next_power_of_two();
-    let i = mixed as usize & (all - 1);
+    let i = hash as usize & (all - 1);
     if i < n { i } else { i - all / 2 }
 }
 
@@ -169,26 +168,34 @@ impl SlotIndex {
         debug_assert!(found, "a key that was not added");
     }
 
-    /// Calls `f` for each hash of a slot, once however many keys have it, in no order, until it says that it is enough (false). What is
-    /// given are the lowest [`HASH_BITS`] bits.
-    pub(crate) fn for_each(&self, slot: u16, mut f: impl FnMut(u64) -> bool) {
-        let mut sorted = Vec::new();
-        let mut visit = |group: &Group| {
-            sorted.clear();
-            sorted.extend(group.iter().map(|p| hash_of(*p)));
-            sorted.sort_unstable();
-            sorted.dedup();
-            sorted.iter().all(|h| f(u64::from(*h)))
-        };
-        match self.slots.get(usize::from(slot)) {
-            Some(Slot::Few(group)) => {
-                visit(group);
-            }
-            Some(Slot::Many(groups)) => {
-                groups.groups.iter().all(visit);
-            }
-            None => {}
+    fn group(&self, slot: u16, i: usize) -> Option<&Group> {
+        match self.slots.get(usize::from(slot))? {
+            Slot::Few(group) => (i == 0).then_some(group),
+            Slot::Many(groups) => groups.groups.get(i),
         }
+    }
+
+    /// In how many groups the keys of a slot are.
+    pub(crate) fn groups(&self, slot: u16) -> usize {
+        match self.slots.get(usize::from(slot)) {
+            Some(Slot::Many(groups)) => groups.groups.len(),
+            _ => 1,
+        }
+    }
+
+    /// In which of them a key with this hash is.
+    pub(crate) fn group_of(&self, slot: u16, hash: u64) -> usize {
+        group_of(hash_of(part_of(hash)), self.groups(slot))
+    }
+
+    /// The lowest `bits` bits, [`HASH_BITS`] at the most, of the hashes of a group, each once and in order.
+    pub(crate) fn low_bits(&self, slot: u16, group: usize, bits: u32) -> Vec<u64> {
+        let mask = (1u64 << bits.min(HASH_BITS)) - 1;
+        let hashes = self.group(slot, group).into_iter().flatten();
+        let mut low: Vec<u64> = hashes.map(|p| u64::from(hash_of(*p)) & mask).collect();
+        low.sort_unstable();
+        low.dedup();
+        low
     }
 
     /// Bytes that it takes.
@@ -212,11 +219,14 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn all(index: &SlotIndex, slot: u16) -> Vec<u64> {
-        let mut seen = Vec::new();
-        index.for_each(slot, |h| {
-            seen.push(h);
-            true
-        });
+        let groups = 0..index.groups(slot);
+        let mut seen: Vec<u64> = groups
+            .flat_map(|g| {
+                let low = index.low_bits(slot, g, HASH_BITS);
+                assert!(low.iter().all(|h| index.group_of(slot, *h) == g));
+                low
+            })
+            .collect();
         seen.sort_unstable();
         seen
     }
@@ -239,12 +249,7 @@ mod tests {
             "{}",
             index.mem_usage()
         );
-        let mut some = 0;
-        index.for_each(2, |_| {
-            some += 1;
-            some < 10
-        });
-        assert_eq!(some, 10);
+        assert!(index.low_bits(2, 0, 3).iter().all(|h| *h < 8));
         for i in 0..n {
             index.remove(2, hash(i));
         }

@@ -243,7 +243,7 @@ fn a_replica_takes_the_place_of_a_master_that_is_killed() {
     wait_until("the old master to follow", || {
         all[1].connect().info("master_link_status") == "up"
     });
-    assert_synced(&replica, &all[1]);
+    assert_same_data(&replica, &all[1]);
 
     // Back again, with nothing lost.
     all[1].connect().ok("CLUSTER FAILOVER");

@@ -148,3 +148,28 @@ pub fn anywhere(nodes: &[&Server], words: &[&str]) -> super::Value {
     }
     panic!("{words:?} leads nowhere");
 }
+
+/// A replica has what its master has, once it has caught up.
+#[track_caller]
+pub fn assert_same_data(master: &Server, replica: &Server) {
+    wait_until("the replica to catch up", || {
+        let (mut m, mut r) = (master.connect(), replica.connect());
+        r.info("master_link_status") == "up"
+            && m.info("master_repl_offset") == r.info("slave_repl_offset")
+    });
+    let data = |node: &Server| -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut c = node.connect();
+        c.ok("READONLY");
+        let keys = c.run("KEYS *");
+        let keys = keys.items().iter().map(super::Value::bytes);
+        let keys: Vec<_> = keys.collect();
+        keys.into_iter()
+            .map(|k| {
+                let dump = c.cmd(&[&b"DUMP"[..], &k]);
+                assert!(!dump.is_error(), "{dump:?}");
+                (k, dump.bytes())
+            })
+            .collect()
+    };
+    assert_eq!(data(master), data(replica));
+}

@@ -51,6 +51,7 @@
 use std::borrow::Cow;
 
 use crate::base::clock::CachedClock;
+use crate::base::key_slot::key_hash_slot;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::config::value::ProtectedAction;
@@ -60,7 +61,7 @@ use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::blocked::PauseActions;
 use crate::server::execution::call_state::CallState;
-use crate::server::execution::command::{CommandFlags, CommandId, Guard, Unbuilt};
+use crate::server::execution::command::{CommandFlags, CommandId, Guard, Touches, Unbuilt};
 use crate::server::execution::propagate::{Propagate, PropagateOp};
 use crate::server::process::crash::server_panic;
 use crate::server_log;
@@ -176,6 +177,9 @@ impl Server {
             }
         }
         if (self.exec.unusual || client_flags.intersects(UNUSUAL_CLIENT))
+            && !(self.exec.only_cluster
+                && !client_flags.intersects(UNUSUAL_CLIENT)
+                && self.is_at_home(row.touches, args))
             && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
@@ -189,6 +193,24 @@ impl Server {
             self.refresh_shortcuts(cid);
         }
         done
+    }
+
+    /// A node of a cluster serves this command and nothing is in the way: it has no keys, or one in a slot of ours that stays. Notes
+    /// the slot. False: that has to be looked at.
+    #[inline(always)]
+    fn is_at_home(&mut self, touches: Touches, args: &Args) -> bool {
+        self.exec.slot = None;
+        let pos = match touches {
+            Touches::Nothing => return true,
+            Touches::Key(pos, _) => usize::from(pos),
+            Touches::More => return false,
+        };
+        let (Some(c), Some(key)) = (self.cluster.as_deref(), args.get(pos)) else {
+            return false;
+        };
+        let slot = key_hash_slot(key);
+        self.exec.slot = Some(slot);
+        !c.down && c.migrating.is_empty() && c.owner(slot) == Some(c.myself)
     }
 
     /// Looks once at what most commands need not look at each: whether the server is in any state that may refuse a command
@@ -348,6 +370,7 @@ impl Server {
             return Some(refused);
         }
         if self.config.cluster_enabled
+            && !client_flags.intersects(ClientFlags::MASTER)
             && let Some(redirected) = self.redirected(cid, id, flags, client_flags, args)
         {
             return Some(redirected);
@@ -735,7 +758,7 @@ impl Server {
             self.stats.cmd_us += us;
             self.account(cid, id, flags, args, us);
         }
-        if self.exec.unusual {
+        if self.exec.unusual && !self.exec.only_cluster {
             self.after_watched_call(cid, id, flags, args);
         }
         let mut woff = None;
@@ -743,7 +766,8 @@ impl Server {
         let changed = self.dirty > dirty;
         if changed || self.exec.call.has_leftovers() {
             let before = self.repl.log.master_repl_offset();
-            if self.exec.unusual || self.exec.call.has_leftovers() || !self.nobody_listens() {
+            let watched = self.exec.unusual && !self.exec.only_cluster;
+            if watched || self.exec.call.has_leftovers() || !self.nobody_listens() {
                 self.propagate_call(cid, args, changed);
             }
             let after = self.repl.log.master_repl_offset();

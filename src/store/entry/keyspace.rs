@@ -75,23 +75,24 @@ impl Keyspace {
         let Some(by_slot) = &self.by_slot else {
             return Vec::new();
         };
-        let known = (1u64 << HASH_BITS) - 1;
+        let bits = self.table.bucket_bits().min(HASH_BITS);
         let mut keys = Vec::with_capacity(most.min(by_slot.len(slot)));
-        by_slot.for_each(slot, |low| {
-            if keys.len() >= most {
-                return false;
-            }
-            self.table.for_each_near(low, HASH_BITS, |e| {
-                let key = e.name();
-                if keys.len() < most
-                    && self.table.hash(key) & known == low
-                    && key_hash_slot(key) == slot
-                {
-                    keys.push(key.into());
+        for group in 0..by_slot.groups(slot) {
+            for low in by_slot.low_bits(slot, group, bits) {
+                if keys.len() >= most {
+                    return keys;
                 }
-            });
-            true
-        });
+                self.table.for_each_near(low, bits, |e| {
+                    let key = e.name();
+                    if keys.len() < most
+                        && key_hash_slot(key) == slot
+                        && by_slot.group_of(slot, self.table.hash(key)) == group
+                    {
+                        keys.push(key.into());
+                    }
+                });
+            }
+        }
         keys
     }
 

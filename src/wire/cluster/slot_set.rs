@@ -16,7 +16,8 @@ pub(crate) fn has_slot(bits: &SlotBits, slot: u16) -> bool {
 
 /// The slots of a map, in order.
 pub(crate) fn slots_of(bits: &SlotBits) -> impl Iterator<Item = u16> {
-    bits.iter().enumerate().flat_map(|(i, byte)| {
+    let some = bits.iter().enumerate().filter(|(_, byte)| **byte != 0);
+    some.flat_map(|(i, byte)| {
         let byte = *byte;
         (0..8u16)
             .filter(move |bit| byte & 1 << bit != 0)
