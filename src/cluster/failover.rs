@@ -14,11 +14,12 @@
 use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::cluster::gossip::Broadcast;
-use crate::cluster::node::{LinkId, NodeId};
+use crate::cluster::node::{LinkId, Node, NodeId};
 use crate::cluster::state::{CantFailover, Cluster, Todo};
 use crate::server::Server;
 use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::blocked::{PauseActions, PausePurpose};
+use crate::server::replica::Replica;
 use crate::server_log;
 use crate::wire::cluster::slot_set::slots_of;
 use crate::wire::cluster::{Kind, Message, MessageFlags, NodeFlags};
@@ -51,17 +52,18 @@ impl Server {
             return;
         }
         let offset = self.repl.log.master_repl_offset();
-        let complete = self
-            .replicas()
-            .filter(|(_, r)| r.streams() && r.ack_off == offset);
-        let mut nodes = complete.filter_map(|(cid, r)| {
-            let ip = self.replica_ip(cid)?;
+        let complete = |r: &Replica| r.streams() && r.ack_off == offset;
+        let is = |n: &Node, ip: &str, port: u16| {
+            n.ip == ip && [n.tcp_port, n.tls_port].contains(&port) && !n.failed()
+        };
+        let node = self.replicas().find_map(|(cid, r)| {
+            let ip = self.replica_ip(cid).filter(|_| complete(r))?;
             let mut slaves = c.me().slaves.iter().map(|s| &c[*s]);
-            slaves.find(|n| {
-                n.ip == ip && [n.tcp_port, n.tls_port].contains(&r.listening_port) && !n.failed()
-            })
+            slaves
+                .find(|n| is(n, &ip, r.listening_port))
+                .map(|n| n.name)
         });
-        let Some(node) = nodes.next().map(|n| n.name) else {
+        let Some(node) = node else {
             server_log!(
                 Level::Notice,
                 "Unable to find a replica to perform the auto failover on shutdown."
@@ -227,7 +229,7 @@ impl Cluster {
             .and_then(|m| server.clients.get(m));
         let since = match stream {
             Some(c) => c.last_interaction,
-            None => server.repl.down_since,
+            None => server.repl.master_heard_s,
         };
         (server.clock.unix_s - since).saturating_mul(1000)
     }

@@ -258,8 +258,14 @@ impl Cluster {
                 return;
             };
             let known = l.node.is_some();
+            // A node has a message of pub/sub at the most, with a channel as long.
+            let bulk = usize::try_from(server.config.proto_max_bulk_len).unwrap_or(usize::MAX);
+            let most = match known {
+                true => bulk.saturating_mul(2).saturating_add(UNKNOWN_PEER_MAX),
+                false => UNKNOWN_PEER_MAX,
+            };
             let len = match announced_length(head) {
-                Ok(len) if known || len <= UNKNOWN_PEER_MAX => len,
+                Ok(len) if len <= most => len,
                 _ => {
                     self.bad_peer(server, id);
                     return;

@@ -179,7 +179,7 @@ impl Server {
         if (self.exec.unusual || client_flags.intersects(UNUSUAL_CLIENT))
             && !(self.exec.only_cluster
                 && !client_flags.intersects(UNUSUAL_CLIENT)
-                && self.is_at_home(row.touches, args))
+                && self.is_at_home(id, args))
             && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
@@ -198,9 +198,9 @@ impl Server {
     /// A node of a cluster serves this command and nothing is in the way: it has no keys, or one in a slot of ours that stays. Notes
     /// the slot. False: that has to be looked at.
     #[inline(always)]
-    fn is_at_home(&mut self, touches: Touches, args: &Args) -> bool {
+    fn is_at_home(&mut self, id: CommandId, args: &Args) -> bool {
         self.exec.slot = None;
-        let pos = match touches {
+        let pos = match self.commands.row(id).touches {
             Touches::Nothing => return true,
             Touches::Key(pos, _) => usize::from(pos),
             Touches::More => return false,

@@ -216,7 +216,7 @@ fn clients_cron(server: &mut Server) {
 }
 
 fn databases_cron(server: &mut Server) {
-    if server.debug.active_expire && server.repl.master_host.is_none() {
+    if server.debug.active_expire && server.i_am_master() {
         server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Slow);
     } else if server.repl.master_host.is_some() {
         server.expire_slave_keys();
@@ -255,7 +255,7 @@ pub(crate) fn before_sleep(server: &mut Server) {
     if server.config.cluster_enabled {
         server.cluster_before_sleep();
     }
-    if server.debug.active_expire && server.repl.master_host.is_none() && server.loading.is_none() {
+    if server.debug.active_expire && server.i_am_master() && server.loading.is_none() {
         server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Fast);
     }
     server.el.set_dont_wait(false);
