@@ -190,6 +190,13 @@ fn a_slot_moves_while_it_is_asked_for() {
     cb.ok("ASKING");
     cb.run("MGET {hello}0 {hello}1")
         .assert_error_prefix("TRYAGAIN");
+    // Within one pipeline as well.
+    let words = |line: &str| line.split(' ').map(str::to_string).collect::<Vec<_>>();
+    let lines = ["ASKING", "STRLEN {hello}0", "STRLEN {hello}0"].map(words);
+    let replies = cb.pipeline(&lines);
+    assert_eq!(replies[0], "OK");
+    assert_eq!(replies[1], 1);
+    replies[2].assert_error_prefix("MOVED 866 ");
     for i in 1..50 {
         migrate(&mut ca, &format!("{{hello}}{i}"));
     }

@@ -806,7 +806,9 @@ impl Server {
         if !c.has(LOOK) {
             return Processed::Done;
         }
-        Self::after_unusual_command(c)
+        let done = Self::after_unusual_command(c);
+        self.exec.client_flags = c.flags;
+        done
     }
 
     /// Counts a command that has run for `us` microseconds, and remembers it where it was slow.
@@ -892,8 +894,9 @@ impl Server {
         }
         match self.clients.get_mut(cid) {
             Some(c) => {
+                let done = Self::after_unusual_command(c);
                 self.exec.client_flags = c.flags;
-                Self::after_unusual_command(c)
+                done
             }
             None => Processed::Stop,
         }
