@@ -17,6 +17,7 @@ mod chaos {
     #[path = "../diff/generator.rs"]
     #[allow(dead_code)]
     mod generator;
+    mod led;
     mod ledger;
     mod writers;
 }
