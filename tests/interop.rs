@@ -26,6 +26,7 @@ macro_rules! each_direction {
 mod interop {
     mod aof_load;
     mod check;
+    mod cluster;
     mod cut;
     mod debugger;
     mod defaults;

@@ -530,7 +530,7 @@ impl Server {
         self.stop_writers_before_load(true);
         let mut second: Option<Vec<Db>> = None;
         if swap {
-            let new = || Db::new(self.hasher.clone());
+            let new = || Db::new(self.hasher.clone(), self.config.cluster_enabled);
             second = Some(self.dbs.iter().map(|_| new()).collect());
         } else {
             self.flush_old_data();

@@ -87,6 +87,9 @@ impl Server {
         if flags.contains(ScriptFlags::EVAL_COMPAT_MODE) {
             return self.is_stale().then_some(MASTERDOWN.into());
         }
+        if flags.contains(ScriptFlags::NO_CLUSTER) && self.config.cluster_enabled {
+            return Some("Can not run script on cluster, 'no-cluster' flag is set.".into());
+        }
         if self.is_stale() && !flags.contains(ScriptFlags::ALLOW_STALE) {
             return Some(
                 "-MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is \
@@ -378,7 +381,7 @@ impl Server {
         let Some(run) = &self.scripts.run else {
             return refuse("a command of a script that does not run");
         };
-        let run_flags = run.flags;
+        let (run_flags, caller) = (run.flags, run.caller);
         if let Some(text) = self.acl_refusal_in_script(id, args) {
             return Err((text.into(), Some(id)));
         }
@@ -391,6 +394,12 @@ impl Server {
             && let Some(text) = self.script_command_refusal(flags, run_flags)
         {
             return Err((text, Some(id)));
+        }
+        if self.exec.unusual && self.config.cluster_enabled {
+            let may_cross = run_flags.contains(RunFlags::ALLOW_CROSS_SLOT);
+            if let Some(text) = self.cluster_refusal_in_script(caller, id, args, may_cross) {
+                return refuse(text);
+            }
         }
         if run_flags.contains(RunFlags::VERBATIM)
             && let Some(text) = self.verbatim_refusal(id, flags.contains(CommandFlags::WRITE))

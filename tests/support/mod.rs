@@ -13,6 +13,7 @@
 // Each test binary compiles this module anew and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod cluster;
 pub mod conn;
 pub mod fake;
 pub mod net;

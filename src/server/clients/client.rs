@@ -397,8 +397,14 @@ impl Client {
         self.flags.intersects(any)
     }
 
-    /// A request is over: CLIENT REPLY SKIP covers the one after it.
+    /// A request is over: CLIENT REPLY SKIP and ASKING cover the one after it, ASKING all of a transaction.
     pub(crate) fn shift_reply_skip(&mut self) {
+        const ASKS: ClientFlags = ClientFlags::of(&[ClientFlags::ASKING, ClientFlags::ASKING_NEXT]);
+        if self.has(ASKS) {
+            let asks = self.has(ClientFlags::ASKING_NEXT) || self.has(ClientFlags::MULTI);
+            self.flags.remove(ASKS);
+            self.flags.set(ClientFlags::ASKING, asks);
+        }
         let next = self.has(ClientFlags::REPLY_SKIP_NEXT);
         self.flags
             .remove(ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
