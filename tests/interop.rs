@@ -40,6 +40,8 @@ mod interop {
     mod partial;
     mod programs;
     mod sentinel;
+    mod sentinel_partitions;
+    mod sentinel_restarts;
     mod shared_bgsave;
     mod tls;
     mod transactions;

@@ -69,7 +69,7 @@ pub(crate) fn crc16(bytes: &[u8]) -> u16 {
 #[inline(always)]
 fn has_brace(eight: u64) -> bool {
     const LOW: u64 = 0x0101_0101_0101_0101;
-    let zero_if = eight ^ LOW * b'{' as u64;
+    let zero_if = eight ^ (LOW * b'{' as u64);
     zero_if.wrapping_sub(LOW) & !zero_if & LOW << 7 != 0
 }
 

@@ -710,7 +710,7 @@ impl Server {
 
     /// The master's function libraries take the place of ours.
     fn replace_functions(&mut self, codes: &[Vec<u8>]) -> Result<(), String> {
-        self.functions_restore(codes.iter().map(|c| &c[..]), Restore::Flush)
+        self.functions_restore(codes.iter().map(|c| &c[..]), Restore::Flush, true)
     }
 
     /// The old data set is gone and the new one is not whole: what there is of it is nobody's. The file on the disk is of more

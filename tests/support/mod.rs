@@ -16,6 +16,7 @@
 pub mod cluster;
 pub mod conn;
 pub mod fake;
+pub mod net;
 pub mod proxy;
 pub mod rdb;
 pub mod sentinel;
@@ -26,6 +27,7 @@ pub mod tools;
 
 pub use conn::{Conn, Value};
 pub use fake::{FakeMaster, Peer};
+pub use net::Network;
 pub use proxy::Proxy;
 pub use sentinel::Sentinel;
 pub use server::{Kind, Server};
