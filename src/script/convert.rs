@@ -22,6 +22,47 @@ impl ScriptReply {
     }
 }
 
+/// Why a reply is not made to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cut {
+    /// It was to be made elsewhere.
+    Large,
+    Killed,
+    OutOfMemory,
+    /// Nobody is there who could get it.
+    Unheard,
+}
+
+/// How far the reply is that a script's value is made into.
+#[derive(Default)]
+pub(crate) struct ReplyPace {
+    /// Steps until it pauses: an element is one, and so are [`BYTES_PER_STEP`] of a string.
+    pub left: usize,
+    pub cut: Option<Cut>,
+    /// It is made in the script client's output; bytes that it may have there.
+    pub large: Option<usize>,
+    /// When others had their turn last; unix us.
+    pub turn_us: i64,
+}
+
+const BYTES_PER_STEP: usize = 64;
+
+impl ReplyPace {
+    pub(super) fn new(left: usize, large: Option<usize>) -> ReplyPace {
+        ReplyPace {
+            left,
+            large,
+            ..ReplyPace::default()
+        }
+    }
+
+    /// Part of a string: the next step may be one that waits.
+    #[inline]
+    fn pass(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes / BYTES_PER_STEP);
+    }
+}
+
 /// The line at the start of `reply`, behind its first byte, and what follows it.
 fn line(reply: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(b'\r', reply)?;
@@ -344,6 +385,18 @@ impl Server {
                 debug_assert!(false, "a reply is returned once");
                 self.add_reply_null(cid);
             }
+        }
+    }
+
+    /// One more element of a reply; false: it is not to go on.
+    #[inline]
+    fn reply_goes_on(&mut self) -> bool {
+        match self.scripts.reply.left.checked_sub(1) {
+            Some(left) => {
+                self.scripts.reply.left = left;
+                true
+            }
+            None => self.reply_pauses(),
         }
     }
 

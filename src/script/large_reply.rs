@@ -6,69 +6,34 @@
 //! and it has no more memory than the script may have. Only when it is whole its caller gets it.
 
 use crate::base::clock::ustime;
+use crate::script::convert::{Cut, ReplyPace};
 use crate::script::lua::{Kind, Stack, Verdict};
-use crate::script::run::Invocation;
 use crate::server::Server;
 use crate::server::clients::client::PROTO_REPLY_CHUNK_BYTES;
 use crate::server::clients::flags::ClientId;
 
-/// Steps that a reply may have at first: an element is one, and so are [`BYTES_PER_STEP`] of a string.
+/// Steps that a reply may have at first ([`ReplyPace`]).
 const FIRST_STEPS: usize = 1 << 18;
-const BYTES_PER_STEP: usize = 64;
 /// Steps between two looks at the time and at the memory.
 const STEPS: usize = 1 << 14;
 /// Microseconds between two turns of others.
 const BETWEEN_TURNS_US: i64 = 5_000;
 
-/// Why a reply is not made to its end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Cut {
-    /// It was to be made elsewhere.
-    Large,
-    Killed,
-    OutOfMemory,
-    /// Nobody is there who could get it.
-    Unheard,
-}
-
-/// How far the reply is that a script's value is made into.
-#[derive(Default)]
-pub(crate) struct ReplyPace {
-    left: usize,
-    cut: Option<Cut>,
-    /// It is made in the script client's output; bytes that it may have there.
-    large: Option<usize>,
-    /// When others had their turn last; unix us.
-    turn_us: i64,
-}
-
-impl ReplyPace {
-    /// Part of a string: the next step may be one that waits.
-    #[inline]
-    pub(super) fn pass(&mut self, bytes: usize) {
-        self.left = self.left.saturating_sub(bytes / BYTES_PER_STEP);
-    }
-}
-
 impl Server {
     /// Replies to the caller with the value on top of the stack, which is taken.
     pub(super) fn reply_of_script(
         &mut self,
-        call: &Invocation,
+        caller: ClientId,
         resp: u8,
         unlimited: bool,
         stack: &mut Stack,
     ) -> Result<(), Cut> {
-        let caller = call.caller;
         if stack.kind(-1) != Kind::Table {
             self.lua_reply_to_redis_reply(caller, resp, stack);
             return Ok(());
         }
         let mark = self.clients.get(caller).map(|c| c.out.mark());
-        self.scripts.reply = ReplyPace {
-            left: FIRST_STEPS,
-            ..ReplyPace::default()
-        };
+        self.scripts.reply = ReplyPace::new(FIRST_STEPS, None);
         stack.push_copy(-1);
         self.lua_reply_to_redis_reply(caller, resp, stack);
         if self.scripts.reply.cut.is_none() {
@@ -96,11 +61,7 @@ impl Server {
             true => usize::MAX,
             false => usize::try_from(self.config.lua_memory_limit).unwrap_or(usize::MAX),
         };
-        self.scripts.reply = ReplyPace {
-            left: STEPS,
-            large: Some(limit),
-            ..ReplyPace::default()
-        };
+        self.scripts.reply = ReplyPace::new(STEPS, Some(limit));
         let form = self.clients.get(caller).map_or(2, |c| c.resp);
         if let Some(c) = self.clients.get_mut(client) {
             c.resp = form;
@@ -122,20 +83,9 @@ impl Server {
         Ok(())
     }
 
-    /// One more element of a reply; false: it is not to go on.
-    #[inline]
-    pub(super) fn reply_goes_on(&mut self) -> bool {
-        match self.scripts.reply.left.checked_sub(1) {
-            Some(left) => {
-                self.scripts.reply.left = left;
-                true
-            }
-            None => self.reply_pauses(),
-        }
-    }
-
+    /// The steps are used up: more of them, or the reply is not to go on (then false).
     #[cold]
-    fn reply_pauses(&mut self) -> bool {
+    pub(crate) fn reply_pauses(&mut self) -> bool {
         if self.scripts.reply.cut.is_none() {
             self.scripts.reply.cut = self.why_cut();
         }

@@ -12,8 +12,8 @@ use std::rc::Rc;
 use crate::base::clock::ustime;
 use crate::base::log::Level;
 use crate::script::api;
+use crate::script::convert::Cut;
 use crate::script::flags::{Engine, RunFlags, ScriptFlags, Usage};
-use crate::script::large_reply::Cut;
 use crate::script::lua::{Failure, Kept, Verdict};
 use crate::script::machine::Machine;
 use crate::script::state::{Run, SlowRun};
@@ -208,7 +208,7 @@ impl Server {
         let resp = self.clients.get(client).map_or(2, |c| c.resp);
         match result {
             Ok(()) => {
-                if let Err(cut) = self.reply_of_script(call, resp, obey, &mut machine.lua) {
+                if let Err(cut) = self.reply_of_script(call.caller, resp, obey, &mut machine.lua) {
                     self.cut_reply(cut, call);
                 }
             }

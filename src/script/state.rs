@@ -6,12 +6,11 @@
 use std::rc::Rc;
 
 use crate::script::cache::ScriptCache;
-use crate::script::convert::ScriptReply;
+use crate::script::convert::{ReplyPace, ScriptReply};
 use crate::script::debugger::session::Session;
 use crate::script::flags::{Engine, RunFlags};
 use crate::script::function_set::{Libraries, Loading};
 use crate::script::known::ReplicationScriptCache;
-use crate::script::large_reply::ReplyPace;
 use crate::script::libraries::LibraryState;
 use crate::script::machine::Machine;
 use crate::server::clients::flags::ClientId;

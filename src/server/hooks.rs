@@ -41,6 +41,7 @@
 //! | | `acl_refusal_in_exec` | may not any more |
 //! | | `cluster_redirection` | its keys are another node's |
 //! | | `script_command_flags` | what the script that it runs declares |
+//! | | `reply_pauses` | its reply is larger than most |
 //! | | `busy_script_error` | a script has been running for too long |
 //! | a command is propagated | `replication_feed_slaves` | into the stream |
 //! | a command has run | `replication_feed_monitors` | to those who watch |

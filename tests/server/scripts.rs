@@ -1428,3 +1428,39 @@ fn tables_are_sorted_and_filled_as_ever() {
         );
     }
 }
+
+/// The compiler, which nothing interrupts, walks from each of these over all before it.
+#[test]
+fn a_text_takes_the_compiler_no_time_without_an_end() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for (head, part, tail) in [
+        ("return ", "x and ", "x"),
+        ("return ", "x==1 or ", "x"),
+        ("return ", "(x<=y or y) and ", "x"),
+        ("x = ", "not(x and y) or ", "x"),
+        ("return f(", "(function() return 1 end)() or ", "x)"),
+        ("if x then ", "elseif x then ", "end"),
+        ("while x do ", "do break end ", "end"),
+    ] {
+        let text = |n: usize| format!("{head}{}{tail}", part.repeat(n));
+        let long = text(200_000);
+        eval(&mut c, &long).assert_error_prefix(
+            "ERR Error compiling script (new function): user_script:1: control structure too long near ",
+        );
+        let said = c.cmd(&["EVAL", "return select(2, loadstring(ARGV[1]))", "0", &long]);
+        assert!(
+            said.text().contains("control structure too long near "),
+            "{part}: {said:?}"
+        );
+        // Others are taken.
+        assert!(
+            !c.cmd(&["SCRIPT", "LOAD", &text(2_000)]).is_error(),
+            "{part}"
+        );
+        let many = format!("do {} end ", text(3).replace("return ", "x = ")).repeat(20_000);
+        assert!(!c.cmd(&["SCRIPT", "LOAD", &many]).is_error(), "{part}");
+    }
+    let many = format!("local x, y, z {}", "x = y or z ".repeat(5_000));
+    assert!(!c.cmd(&["SCRIPT", "LOAD", &many]).is_error());
+}
