@@ -1016,6 +1016,30 @@ impl<E: Element, H: HashKey> Table<E, H> {
         }
     }
 
+    /// Brings near the elements of the next `n` buckets that an iteration at `cursor` visits, and the buckets of the `n` after
+    /// these. For a walk over all of a table that is too large for the caches, called each `n` steps. Nothing depends on it.
+    pub(crate) fn prefetch_scan(&self, cursor: u64, n: usize) {
+        if self.is_empty() || self.is_rehashing() {
+            return;
+        }
+        let t = &self.tables[0];
+        let m = t.mask();
+        let mut v = cursor;
+        for _ in 0..n {
+            let b = t.bucket((v & m) as usize);
+            for slot in bits(b.full()) {
+                let p = b.word(slot).cast::<u8>();
+                prefetch(p);
+                prefetch(p.wrapping_add(64));
+            }
+            v = next_cursor(v, m);
+        }
+        for _ in 0..n {
+            prefetch(t.bucket((v & m) as usize));
+            v = next_cursor(v, m);
+        }
+    }
+
     /// Every element, once, in no order. The table is borrowed, so nothing moves meanwhile.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&E)) {
         for which in 0..2 {

@@ -21,6 +21,7 @@
 //! | | `send_getack_to_replicas` | to the replicas: how far are you |
 //! | | `backpressure_before_sleep` | writers wait for replicas that cannot keep up |
 //! | | `note_lag` | which offset was reached when |
+//! | | `snapshot_before_sleep` | a snapshot that is taken in the loop |
 //! | every turn of the cron | `persistence_cron` | children, save points, rewrites that are due |
 //! | | `connect_when_due` | the next attempt at the master |
 //! | | `update_failover_status` | a FAILOVER under way |
