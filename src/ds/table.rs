@@ -759,6 +759,20 @@ impl<E: Element, H: HashKey> Table<E, H> {
     /// Adds an element whose key is not in the table.
     #[inline(always)]
     pub(crate) fn insert_new(&mut self, hash: u64, element: E) -> Slot {
+        if self.is_rehashing() || self.tables[0].is_well_filled() {
+            return self.insert_and_grow(hash, element);
+        }
+        let place = self.tables[0].insert_word(hash, into_word(element));
+        self.changed();
+        Slot {
+            word: place,
+            version: self.version,
+        }
+    }
+
+    /// The same where the table is being rehashed, or may have to grow.
+    #[inline(never)]
+    fn insert_and_grow(&mut self, hash: u64, element: E) -> Slot {
         if self.is_rehashing() {
             self.rehash_step();
         }

@@ -512,6 +512,10 @@ impl Server {
     /// The file cannot be written.
     fn inline_failed(&mut self, job: &mut InlineSnapshot) {
         if let Some((op, e)) = job.writer.take_error() {
+            let op = match op {
+                "write" | "sync_file_range" => "rdbSaveRio",
+                op => op,
+            };
             match &job.goes_to {
                 GoesTo::Name { .. } if op == "fsync folder" => server_log!(
                     Level::Warning,

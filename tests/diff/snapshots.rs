@@ -147,7 +147,7 @@ fn snapshots_are_of_their_moment(kind: Kind, args: &[&str], rounds: usize) {
         .and_then(|r| r.parse().ok())
         .unwrap_or(rounds);
     let mut rng = Rng(seed);
-    let server = Server::aedile(args);
+    let server = Server::aedile(&[args, &["--enable-debug-command", "yes"]].concat());
     let mut c = server.connect();
     let mut control = server.connect();
     let mut step = 0;

@@ -137,9 +137,12 @@ impl Keyspace {
             return self.set_value_captured(slot, value);
         }
         let e = self.table.at_mut(slot);
-        e.set_value(value);
-        if e.expire().is_some() {
-            self.expires.moved(e);
+        // What fits in the place of the old value moves nothing.
+        if !e.overwrite(&value) {
+            e.rebuild(value);
+            if e.expire().is_some() {
+                self.expires.moved(e);
+            }
         }
     }
 
@@ -192,7 +195,7 @@ impl Keyspace {
         if self.capture.is_some() {
             self.before_removal(hash, key);
         }
-        self.remove(hash, key)
+        self.remove_anyway(hash, key)
     }
 
     /// Takes a key out.
@@ -202,6 +205,10 @@ impl Keyspace {
         {
             self.before_change(slot);
         }
+        self.remove_anyway(hash, key)
+    }
+
+    fn remove_anyway(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let e = self.table.remove(hash, key)?;
         if e.expire().is_some() {
             self.expires.remove(e.expire_index());

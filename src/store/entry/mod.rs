@@ -642,14 +642,19 @@ impl Entry {
 
     /// Replaces the value, keeping key, expiry and LRU bits; may move the entry.
     fn set_value(&mut self, value: NewValue<'_>) {
-        if self.overwrite(&value) {
-            return;
+        if !self.overwrite(&value) {
+            self.rebuild(value);
         }
-        let expire = self.expire().map(|at| (at, self.expire_index()));
-        *self = Entry::build(self.key(), value, expire, self.header());
+    }
+
+    /// The same for a value that does not fit in the place of the old one.
+    #[inline]
+    fn rebuild(&mut self, value: NewValue<'_>) {
+        drop(self.replace_value(value));
     }
 
     /// The same for a value of any type; what was there before comes back as an entry of its own, which no index knows.
+    #[inline]
     fn replace_value(&mut self, value: NewValue<'_>) -> Entry {
         let expire = self.expire().map(|at| (at, self.expire_index()));
         let new = Entry::build(self.key(), value, expire, self.header());
