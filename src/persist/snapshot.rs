@@ -44,11 +44,11 @@ use crate::wire::replication::payload::BulkHeader;
 /// Bytes that are handed to the thread at once.
 const CHUNK: usize = 256 * 1024;
 /// The length of a step while clients are about, and while none has been for [`QUIET_US`]; microseconds.
-const STEP_US: u64 = 100;
+const STEP_US: u64 = 40;
 const LONG_STEP_US: u64 = 500;
 const QUIET_US: u64 = 5_000;
 /// How much of a step a busy turn leaves at least.
-const SHORTEST_US: u64 = 20;
+const SHORTEST_US: u64 = 10;
 
 /// The exit code of a child that was told to stop (SERVER_CHILD_NOERROR_RETVAL).
 const STOPPED: i32 = 255;
@@ -116,6 +116,7 @@ impl Server {
         self.rdb_save_info_aux_fields(&mut w, form)?;
         self.rdb_save_functions(&mut w, form)?;
         let mut total = 0;
+        self.persist.inline_number = 0;
         if !form.req.contains(SlaveReq::RDB_EXCLUDE_DATA) {
             let (records, number) = (self.snapshot_records(), self.next_snapshot_number());
             for (id, db) in self.dbs.iter_mut().enumerate() {
@@ -550,8 +551,10 @@ impl Server {
         job.phase = Phase::Over;
         self.persist.inline_stats.forced += job.forced;
         if code == 0 {
-            // All that was captured has the number of this one, and nothing has another one.
-            self.persist.inline_numbers = 1 << self.persist.inline_number;
+            // All that was captured has the number of this one, and nothing has another one. One without data had none.
+            if self.persist.inline_number != 0 {
+                self.persist.inline_numbers = 1 << self.persist.inline_number;
+            }
         } else if let GoesTo::Name { temp, .. } | GoesTo::AofBase { temp, .. } = &job.goes_to {
             let _ = fs::remove_file(temp);
         }

@@ -288,7 +288,7 @@ pub(crate) struct Persist {
     /// The snapshot that is taken in the loop: exactly while `child` says so.
     pub inline: Option<Box<InlineSnapshot>>,
     pub inline_stats: InlineStats,
-    /// The numbers of snapshots that entries may have, a bit each, and that of the last one.
+    /// The numbers of snapshots that entries may have, a bit each, and that of the last one; 0: it had no data.
     pub inline_numbers: u16,
     pub inline_number: u8,
     pub last_save: i64,

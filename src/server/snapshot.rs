@@ -152,11 +152,11 @@ impl Server {
         flags: CommandFlags,
         args: &(impl Argv + ?Sized),
     ) -> bool {
-        let walking = |s: &Server| {
-            let job = s.persist.inline.as_deref();
-            job.is_some_and(|j| j.phase == Phase::Walking)
-        };
-        if !walking(self) || !flags.intersects(CommandFlags::WRITE | CommandFlags::MAY_REPLICATE) {
+        let job = self.persist.inline.as_deref();
+        let walks = job.is_some_and(|j| j.phase == Phase::Walking);
+        // In a load and beside a slow script the snapshot rests, and commands are refused.
+        let rests = self.loading.is_some() || self.scripts.is_timed_out();
+        if !walks || rests || !flags.intersects(CommandFlags::WRITE | CommandFlags::MAY_REPLICATE) {
             return false;
         }
         let mut wait = None;

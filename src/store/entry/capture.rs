@@ -33,8 +33,8 @@ use crate::store::stream::Stream;
 use crate::store::zset::Zset;
 use crate::wire::rdb::{RdbWriter, RdbWriterOptions};
 
-/// Buckets that one step of the walk visits at the most: a few dozen microseconds.
-const GROUP: usize = 16;
+/// Buckets that one step of the walk visits at the most: some ten microseconds.
+const GROUP: usize = 6;
 /// Bytes after which a step ends.
 const PIECE: usize = 64 * 1024;
 

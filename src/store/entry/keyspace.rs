@@ -79,9 +79,16 @@ impl Keyspace {
         self.table.hash(key)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
         self.table.find(hash, key)
+    }
+
+    /// The same for who is in no hurry.
+    #[cold]
+    #[inline(never)]
+    fn find_unhurried(&self, key: &[u8]) -> Option<Slot> {
+        self.table.find(self.table.hash(key), key)
     }
 
     /// See [`Table::prefetch_bucket`].
@@ -102,7 +109,7 @@ impl Keyspace {
     }
 
     /// A change of the value that moves nothing.
-    #[inline]
+    #[inline(always)]
     fn entry_mut(&mut self, slot: Slot) -> &mut Entry {
         if self.capture.is_some() {
             self.before_change(slot);
@@ -172,7 +179,7 @@ impl Keyspace {
         self.set_expire_anyway(slot, at);
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_expire_anyway(&mut self, slot: Slot, at: Option<i64>) {
         let e = self.table.at_mut(slot);
         match (e.expire().is_some(), at) {
@@ -193,7 +200,7 @@ impl Keyspace {
     /// value, for a snapshot may have taken that over.
     pub(crate) fn remove_for_good(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         if self.capture.is_some() {
-            self.before_removal(hash, key);
+            self.before_removal(key);
         }
         self.remove_anyway(hash, key)
     }
@@ -201,13 +208,14 @@ impl Keyspace {
     /// Takes a key out.
     pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         if self.capture.is_some()
-            && let Some(slot) = self.find(hash, key)
+            && let Some(slot) = self.find_unhurried(key)
         {
             self.before_change(slot);
         }
         self.remove_anyway(hash, key)
     }
 
+    #[inline(always)]
     fn remove_anyway(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let e = self.table.remove(hash, key)?;
         if e.expire().is_some() {
@@ -257,7 +265,7 @@ impl Keyspace {
         let Some(c) = self.capture.as_deref() else {
             return Uncaptured::No;
         };
-        match self.find(self.hash(key), key) {
+        match self.find_unhurried(key) {
             Some(slot) => c.unsaved(self.table.at(slot)),
             None => Uncaptured::No,
         }
@@ -276,6 +284,7 @@ impl Keyspace {
     }
 
     #[cold]
+    #[inline(never)]
     fn before_change(&mut self, slot: Slot) {
         if let Some(c) = self.capture.as_deref_mut() {
             c.save(self.table.at(slot));
@@ -284,6 +293,7 @@ impl Keyspace {
 
     /// The entry is another one now, or may be; the snapshot does not want it.
     #[cold]
+    #[inline(never)]
     fn after_change(&mut self, slot: Slot) {
         if let Some(c) = self.capture.as_deref_mut() {
             c.pass(self.table.at(slot));
@@ -291,6 +301,7 @@ impl Keyspace {
     }
 
     #[cold]
+    #[inline(never)]
     fn set_value_captured(&mut self, slot: Slot, value: NewValue<'_>) {
         let Some(c) = self.capture.as_deref_mut() else {
             return;
@@ -308,8 +319,9 @@ impl Keyspace {
     }
 
     #[cold]
-    fn before_removal(&mut self, hash: u64, key: &[u8]) {
-        let Some(slot) = self.table.find(hash, key) else {
+    #[inline(never)]
+    fn before_removal(&mut self, key: &[u8]) {
+        let Some(slot) = self.find_unhurried(key) else {
             return;
         };
         let kind = self.table.at(slot).value_type();
