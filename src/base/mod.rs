@@ -10,6 +10,7 @@ pub(crate) mod file_writer;
 pub(crate) mod fpconv;
 pub(crate) mod geohash;
 pub(crate) mod glob;
+pub(crate) mod key_slot;
 pub(crate) mod log;
 pub(crate) mod long_double;
 pub(crate) mod lzf;

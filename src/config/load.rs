@@ -14,7 +14,7 @@ use super::error::ConfigError;
 use super::fields::Config;
 use super::glob_files::{glob, is_pattern};
 use super::rewrite_lines::trim;
-use super::row::{Feature, Row, RowFlags};
+use super::row::RowFlags;
 use super::unbuilt::check_all_built;
 use super::value::DeferredLine;
 use super::{lookup, strerror};
@@ -48,7 +48,6 @@ pub(crate) fn load_server_config(
         config,
         reading_file: false,
         depth: 0,
-        refusable: Vec::new(),
     }
     .load(file, stdin, options)
 }
@@ -59,8 +58,6 @@ struct Loader<'a> {
     /// replace each other.
     reading_file: bool,
     depth: usize,
-    /// The last line of each directive that may have to be refused.
-    refusable: Vec<(&'static Row, DeferredLine)>,
 }
 
 impl Loader<'_> {
@@ -147,10 +144,6 @@ impl Loader<'_> {
                 }
                 _ => return Err("wrong number of arguments".into()),
             }
-            if let Feature::Refused(_) = row.feature {
-                self.refusable.retain(|(known, _)| known.name != row.name);
-                self.refusable.push((row, deferred(args)));
-            }
             return Ok(());
         }
 
@@ -192,7 +185,7 @@ impl Loader<'_> {
         let config = &mut *self.config;
         // Not at the end of an included file: what follows may take it back.
         if self.depth == 0 {
-            check_all_built(config, &self.refusable)?;
+            check_all_built(config)?;
         }
         if !config.logfile.is_empty() {
             // Later it would be too late to stop for it.
@@ -260,7 +253,6 @@ mod tests {
             config: &mut config,
             reading_file: false,
             depth: 0,
-            refusable: Vec::new(),
         };
         loader
             .load_server_config_from_string(text.as_bytes())

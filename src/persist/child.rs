@@ -17,10 +17,10 @@ use crate::base::clock::{monotonic_us, mstime};
 use crate::base::log::{self, Level, Role};
 use crate::base::sys::strerror;
 use crate::base::sys::{self, ChildExit};
+use crate::config::value::SnapshotMode;
 use crate::ds::table::Resize;
 use crate::server::Server;
 use crate::server::clients::client::Chunk;
-use crate::config::value::SnapshotMode;
 use crate::server::persist::{Child, ChildKind, RdbSaveInfo, RdbTarget, SnapshotForm};
 use crate::server::process::oom_score::ProcessClass;
 use crate::server::process::temp_file;
@@ -311,11 +311,7 @@ impl Server {
                 if nameless.is_none() {
                     self.persist.last_bgsave_failed = true;
                 }
-                server_log!(
-                    Level::Warning,
-                    "Can't save in background: {}",
-                    strerror(&e)
-                );
+                server_log!(Level::Warning, "Can't save in background: {}", strerror(&e));
                 false
             }
         }

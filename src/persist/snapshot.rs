@@ -65,10 +65,7 @@ fn select_db(version: u16, db: usize) -> Vec<u8> {
 }
 
 /// All databases that a snapshot may have to do with.
-fn each_db<'a>(
-    dbs: &'a mut [Db],
-    job: &'a mut InlineSnapshot,
-) -> impl Iterator<Item = &'a mut Db> {
+fn each_db<'a>(dbs: &'a mut [Db], job: &'a mut InlineSnapshot) -> impl Iterator<Item = &'a mut Db> {
     dbs.iter_mut().chain(&mut job.detached)
 }
 
@@ -177,6 +174,7 @@ impl Server {
         });
         // The commands behind this one in a pipeline are looked at more closely.
         self.exec.unusual = true;
+        self.exec.only_cluster = false;
         self.update_dict_resize_policy();
         Ok(pid)
     }

@@ -302,7 +302,10 @@ impl Server {
     /// `redis.setresp`.
     pub(super) fn lua_reply_to_redis_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack) {
         match stack.look(-1) {
-            Value::String(text) => self.clients.add_reply_bulk(cid, text),
+            Value::String(text) => {
+                self.scripts.reply.pass(text.len());
+                self.clients.add_reply_bulk(cid, text);
+            }
             Value::Boolean(truth) => match (truth, resp) {
                 (truth, 3) => self.clients.add_reply_bool(cid, truth),
                 (true, _) => self.add_reply_long_long(cid, 1),
@@ -425,7 +428,7 @@ impl Server {
             self.add_reply_set_len(cid, n);
         }
         stack.push_nil();
-        while stack.next(pairs) {
+        while self.reply_goes_on() && stack.next(pairs) {
             // Key and value: the key is needed for the step after.
             stack.push_copy(-2);
             self.lua_reply_to_redis_reply(cid, resp, stack);
@@ -443,6 +446,9 @@ impl Server {
         let n = stack.sequence_len(table);
         self.add_reply_array_len(cid, n as usize);
         for i in 1..=n {
+            if !self.reply_goes_on() {
+                return;
+            }
             stack.get_raw_index(table, i);
             self.lua_reply_to_redis_reply(cid, resp, stack);
         }

@@ -73,7 +73,10 @@ fn more(rng: &mut Rng) -> Vec<Vec<Vec<u8>>> {
         10 => format!("SPOP s{n} 100"),
         11 => format!("XTRIM x{n} MAXLEN 3"),
         12 => format!("XGROUP CREATE x{n} g 0 MKSTREAM"),
-        13 => format!("XREADGROUP GROUP g c{} COUNT 20 STREAMS x{n} >", rng.below(3)),
+        13 => format!(
+            "XREADGROUP GROUP g c{} COUNT 20 STREAMS x{n} >",
+            rng.below(3)
+        ),
         14 => format!("PEXPIRE f:{filler} {}", rng.below(30)),
         15 => format!("APPEND f:{filler} more"),
         16 => format!("DEL f:{filler}"),
@@ -130,11 +133,24 @@ fn random_stream(rng: &mut Rng, step: &mut usize) -> Vec<Vec<Vec<u8>>> {
     }
     // What would end the snapshot or speak another protocol is not meant.
     cmds.retain(|c| {
-        let name = c.first().map(|n| n.to_ascii_uppercase()).unwrap_or_default();
+        let name = c
+            .first()
+            .map(|n| n.to_ascii_uppercase())
+            .unwrap_or_default();
         !matches!(
             name.as_slice(),
-            b"FLUSHALL" | b"RESET" | b"HELLO" | b"QUIT" | b"SUBSCRIBE" | b"PSUBSCRIBE"
-                | b"SSUBSCRIBE" | b"MONITOR" | b"CLIENT" | b"CONFIG" | b"DEBUG" | b"SHUTDOWN"
+            b"FLUSHALL"
+                | b"RESET"
+                | b"HELLO"
+                | b"QUIT"
+                | b"SUBSCRIBE"
+                | b"PSUBSCRIBE"
+                | b"SSUBSCRIBE"
+                | b"MONITOR"
+                | b"CLIENT"
+                | b"CONFIG"
+                | b"DEBUG"
+                | b"SHUTDOWN"
         )
     });
     cmds
@@ -158,7 +174,11 @@ fn snapshots_are_of_their_moment(kind: Kind, args: &[&str], rounds: usize) {
             .map(|i| {
                 let n = rng.below(4000);
                 match i % 7 {
-                    0 => words(&format!("SET f:{n} {} PX {}", rng.below(9), 50 + rng.below(3000))),
+                    0 => words(&format!(
+                        "SET f:{n} {} PX {}",
+                        rng.below(9),
+                        50 + rng.below(3000)
+                    )),
                     1 => words(&format!("RPUSH list:{n} a b c")),
                     _ => words(&format!("SET f:{n} value-{}", rng.next_u64())),
                 }
@@ -171,7 +191,10 @@ fn snapshots_are_of_their_moment(kind: Kind, args: &[&str], rounds: usize) {
         let delay = rng.pick(&["0", "-10", "5", "20", "100"]).to_string();
         control.config_set("rdb-key-save-delay", &delay);
         let share = rng.pick(&["1", "50", "100"]).to_string();
-        if control.cmd(&["CONFIG", "SET", "snapshot-cpu-share", &share]).is_error() {
+        if control
+            .cmd(&["CONFIG", "SET", "snapshot-cpu-share", &share])
+            .is_error()
+        {
             panic!("no snapshot-cpu-share");
         }
         // In one write, so that nothing happens between the two.
@@ -220,7 +243,11 @@ fn snapshots_are_of_their_moment(kind: Kind, args: &[&str], rounds: usize) {
         assert_eq!(control.info(status), "ok", "{context}\n{}", server.log());
         if kind == Kind::Base {
             // The base alone; what came behind it is in the increment.
-            let dir = server.rdb_path().parent().expect("a folder").join("appendonlydir");
+            let dir = server
+                .rdb_path()
+                .parent()
+                .expect("a folder")
+                .join("appendonlydir");
             let base = std::fs::read_dir(dir)
                 .expect("the folder")
                 .filter_map(|e| Some(e.ok()?.path()))

@@ -4,12 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::*;
 
-const INLINE: [&str; 4] = [
-    "--snapshot-mode",
-    "inline",
-    "--enable-debug-command",
-    "yes",
-];
+const INLINE: [&str; 4] = ["--snapshot-mode", "inline", "--enable-debug-command", "yes"];
 
 fn fill(c: &mut Conn, n: usize) {
     let cmds: Vec<Vec<Vec<u8>>> = (0..n)
@@ -47,8 +42,10 @@ fn a_snapshot_in_the_loop_is_a_save_as_any() {
     assert_eq!(c.info("rdb_bgsave_in_progress"), "1");
     assert_eq!(c.info("snapshot_inline_in_progress"), "1");
     assert_eq!(c.info("current_save_keys_total"), "3001");
-    c.run("BGSAVE").assert_error_prefix("ERR Background save already in progress");
-    c.run("SAVE").assert_error_prefix("ERR Background save already in progress");
+    c.run("BGSAVE")
+        .assert_error_prefix("ERR Background save already in progress");
+    c.run("SAVE")
+        .assert_error_prefix("ERR Background save already in progress");
     c.ok("SET key:1 other");
     c.ok("RENAME key:2 key:new");
     c.ok("SWAPDB 0 1");
@@ -134,7 +131,11 @@ fn a_snapshot_that_is_given_up_leaves_nothing() {
         fill(&mut c, 1000);
         assert!(!c.run("BGSAVE").is_error());
         c.ok("SET key:1 x");
-        c.ok(if i % 2 == 0 { "FLUSHALL" } else { "FLUSHALL ASYNC" });
+        c.ok(if i % 2 == 0 {
+            "FLUSHALL"
+        } else {
+            "FLUSHALL ASYNC"
+        });
         saved(&mut c);
     }
     assert_eq!(temps(), 0);
@@ -169,7 +170,12 @@ fn a_snapshot_that_is_given_up_leaves_nothing() {
 
 fn full_sync(diskless: &str) {
     let mut args = INLINE.to_vec();
-    args.extend(["--repl-diskless-sync", diskless, "--repl-diskless-sync-delay", "0"]);
+    args.extend([
+        "--repl-diskless-sync",
+        diskless,
+        "--repl-diskless-sync-delay",
+        "0",
+    ]);
     let master = Server::aedile(&args);
     let replica = Server::aedile(&["--enable-debug-command", "yes"]);
     let mut c = master.connect();
@@ -209,7 +215,14 @@ fn a_replica_syncs_by_a_pipe_from_the_loop() {
 #[test]
 fn a_replica_that_does_not_read_holds_nobody_up() {
     let mut args = INLINE.to_vec();
-    args.extend(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--rdbcompression", "no"]);
+    args.extend([
+        "--repl-diskless-sync",
+        "yes",
+        "--repl-diskless-sync-delay",
+        "0",
+        "--rdbcompression",
+        "no",
+    ]);
     let server = Server::aedile(&args);
     let mut c = server.connect();
     c.run("DEBUG POPULATE 60000 key 1000");

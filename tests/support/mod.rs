@@ -13,8 +13,10 @@
 // Each test binary compiles this module anew and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod cluster;
 pub mod conn;
 pub mod fake;
+pub mod net;
 pub mod proxy;
 pub mod rdb;
 pub mod sentinel;
@@ -25,6 +27,7 @@ pub mod tools;
 
 pub use conn::{Conn, Value};
 pub use fake::{FakeMaster, Peer};
+pub use net::Network;
 pub use proxy::Proxy;
 pub use sentinel::Sentinel;
 pub use server::{Kind, Server};

@@ -91,7 +91,7 @@ fn is_excused(e: &io::Error, optional: bool) -> bool {
 
 impl Server {
     /// Opens the TCP sockets that `bind` and `port` ask for (listenToPort).
-    fn listen_to_port(&self, port: u16) -> Result<Vec<Socket>, ListenError> {
+    pub(crate) fn listen_to_port(&self, port: u16) -> Result<Vec<Socket>, ListenError> {
         let mut sockets = Vec::new();
         for addr in &self.config.bind {
             let (optional, text) = match addr.strip_prefix(b"-") {
@@ -325,6 +325,7 @@ impl Server {
                 self.el.remove_file(file);
             }
         }
+        self.cluster_close_listeners();
         if let (true, Some(path)) = (unlink_unix_socket, &self.config.unixsocket) {
             server_log!(Level::Notice, "Removing the unix socket file.");
             let _ = std::fs::remove_file(std::path::Path::new(std::ffi::OsStr::from_bytes(path)));
@@ -335,6 +336,7 @@ impl Server {
     /// deregistered: the event queue is the parent's too (closeChildUnusedResourceAfterFork).
     pub(crate) fn close_inherited_listening_sockets(&mut self) {
         drop(std::mem::take(&mut self.listeners.list));
+        self.cluster_close_inherited();
     }
 
     /// "Ready to accept ..." for each kind of listener.

@@ -23,7 +23,9 @@ mod names;
 mod row;
 
 pub(crate) use flags::{AclCategories, CommandFlags, KeyFlags};
-pub(crate) use get_keys::{KeySearch, get_keys_from_call, get_keys_from_command};
+pub(crate) use get_keys::{
+    KeySearch, get_keys_for_routing, get_keys_from_call, get_keys_from_command,
+};
 pub(crate) use key_refs::{GetKeysError, KeyRefs};
 pub(crate) use names::CommandId;
 use names::{Entry, NONE, NameIndex};
@@ -190,6 +192,12 @@ impl CommandTable {
         known
             .find(|(own, _)| own.eq_ignore_ascii_case(name))
             .map(|(_, u)| *u)
+    }
+
+    /// Where the procedure lies that is the last one in the program; 0 without any.
+    pub(crate) fn last_procedure(&self) -> usize {
+        let procs = self.rows.iter().filter_map(|row| row.proc);
+        procs.map(|proc| proc as usize).max().unwrap_or(0)
     }
 
     /// The subcommand of `parent` that is not built, by its name, whatever its case.

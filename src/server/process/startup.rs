@@ -281,7 +281,13 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     for name in ineffective_directives(&server.config) {
         log_ineffective(name);
     }
+    if server.config.cluster_enabled && !server.cluster_init() {
+        return 1;
+    }
     if !server.tls_configure_at_start() || server.init_listeners().is_err() {
+        return 1;
+    }
+    if server.config.cluster_enabled && !server.cluster_init_listeners() {
         return 1;
     }
     if server.config.sentinel_mode {
@@ -296,6 +302,9 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     server.load_data_from_disk();
     server.aof_open_if_needed_on_server_start();
     server.aof_del_history_files();
+    if server.config.cluster_enabled {
+        server.verify_cluster_config_with_data();
+    }
     server.log_ready();
     server.notify_systemd(match server.config.masterhost {
         None => "STATUS=Ready to accept connections\n",
@@ -378,7 +387,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         }
     }
     let dbs: Vec<_> = (0..config.databases)
-        .map(|_| crate::store::db::Db::new(hasher.clone()))
+        .map(|_| crate::store::db::Db::new(hasher.clone(), config.cluster_enabled))
         .collect();
     let databases = dbs.len();
     let repl = Repl::new(&run_id, replid, config.repl_backlog_size, clock.unix_s);
@@ -390,6 +399,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         run_id: String::from_utf8_lossy(&run_id).into_owned(),
         random,
         sentinel: config.sentinel_mode.then(Box::default),
+        cluster: None,
         executable: std::env::current_exe().unwrap_or_default(),
         argv: argv
             .iter()
@@ -466,7 +476,8 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     }
     server.aof.last_fsync = server.clock.unix_s;
     server.adjust_open_files_limit();
-    sys::populate_program();
+    // The linker leaves our code together, the commands' last: what comes behind them, for scripts and TLS, waits until it is used.
+    sys::populate_program(server.commands.last_procedure());
     server.el.create_time_event(1, server_cron);
     server.initial_memory = alloc::used_memory();
     Ok(server)

@@ -112,7 +112,12 @@ mod tests {
 
     #[test]
     fn only_our_names_are_of_a_process() {
-        for (path, pid) in [(rdb(7), 7), (rdb_inline(6), 6), (aof(8), 8), (aof_background(9), 9)] {
+        for (path, pid) in [
+            (rdb(7), 7),
+            (rdb_inline(6), 6),
+            (aof(8), 8),
+            (aof_background(9), 9),
+        ] {
             assert_eq!(writer_of(path.as_os_str().as_bytes()), Some(pid));
         }
         let mine = payload(1_700_000_000_000_000);

@@ -32,19 +32,14 @@ fn contents(e: &Entry) -> Contents {
             Str::Bytes(b) => b.to_vec(),
         }],
         Some(Value::Set(s)) => {
-            let mut all: Vec<_> = s
-                .iter()
-                .map(|m| m.to_vec())
-                .collect();
+            let mut all: Vec<_> = s.iter().map(|m| m.to_vec()).collect();
             all.sort();
             all
         }
         Some(Value::Hash(h)) => {
             let mut all: Vec<_> = h
                 .iter()
-                .map(|(f, v)| {
-                    [f.to_vec(), b"=".to_vec(), v.value().to_vec()].concat()
-                })
+                .map(|(f, v)| [f.to_vec(), b"=".to_vec(), v.value().to_vec()].concat())
                 .collect();
             all.sort();
             all
@@ -198,8 +193,12 @@ impl Run {
             }
             (2, Some(_)) => drop(self.dbs[n].remove(hash, &key)),
             (3, Some(_)) => {
-                let kind = self.dbs[n].find(hash, &key).map(|s| self.dbs[n].at(s).value_type());
-                let e = self.dbs[n].remove_for_good(hash, &key).expect("it is there");
+                let kind = self.dbs[n]
+                    .find(hash, &key)
+                    .map(|s| self.dbs[n].at(s).value_type());
+                let e = self.dbs[n]
+                    .remove_for_good(hash, &key)
+                    .expect("it is there");
                 assert_eq!((e.name(), Some(e.value_type())), (key.as_slice(), kind));
             }
             (4, Some(_)) => {
@@ -293,10 +292,9 @@ impl Run {
         let group = 1 + self.rng.index(3);
         let amid = self.amid;
         let all = self.dbs.iter_mut().chain(&mut self.detached);
-        let found = all.into_iter().find(|db| match (db.captured(), amid) {
-            (Some(c), Some(n)) => c.db() == n,
-            (c, None) => c.is_some(),
-            (None, Some(_)) => false,
+        let found = all.into_iter().find_map(|db| {
+            let of = db.captured().map(|c| c.db());
+            (of.is_some() && amid.is_none_or(|n| of == Some(n))).then_some(db)
         });
         let Some(db) = found else {
             return false;

@@ -3,7 +3,8 @@
 //! Invariant: an entry is in the index if and only if it has an expiry, and the index points to where the entry is now.
 //! Every operation that can move an entry goes through here, and every one that changes, adds or removes one: so this is also where
 //! a snapshot that is being taken learns of it ([`super::capture`]). Nobody else has an entry to change: the table is private, and
-//! what it gives out is borrowed to be read. LRU bits alone change without a notice.
+//! what it gives out is borrowed to be read. LRU bits alone change without a notice. In a cluster's node, the keys of each hash slot
+//! are known too.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -13,8 +14,10 @@ use super::dismiss::dismiss_object;
 use super::index::{ExpireIndex, Listed};
 use super::value::{SlotValue, ValueMut, ValueRef};
 use super::{Entry, NewValue};
+use crate::base::key_slot::{CLUSTER_SLOTS, key_hash_slot};
 use crate::base::sys;
 use crate::ds::sbuf::SBuf;
+use crate::ds::slot_index::{HASH_BITS, SlotIndex};
 use crate::ds::table::{Element, KeyHasher, Resize, Slot, Table};
 
 /// An entry that [`Keyspace::save_each`] hands out.
@@ -46,8 +49,11 @@ impl Deref for Unsaved<'_> {
 pub(crate) struct Keyspace {
     table: Table<Entry>,
     expires: ExpireIndex,
+    by_slot: Option<Box<SlotIndex>>,
     /// A snapshot that is being taken while clients are served; it has not passed all of this database yet.
     capture: Option<Box<Capture>>,
+    /// One of these two is there.
+    observed: bool,
 }
 
 impl Keyspace {
@@ -55,8 +61,50 @@ impl Keyspace {
         Keyspace {
             table: Table::new(hasher),
             expires: ExpireIndex::default(),
+            by_slot: None,
             capture: None,
+            observed: false,
         }
+    }
+
+    /// The same, and it knows the keys of each hash slot.
+    pub(crate) fn with_slots(hasher: KeyHasher) -> Keyspace {
+        Keyspace {
+            by_slot: Some(Box::new(SlotIndex::new(CLUSTER_SLOTS))),
+            observed: true,
+            ..Keyspace::new(hasher)
+        }
+    }
+
+    /// How many keys a hash slot has (countKeysInSlot).
+    pub(crate) fn count_in_slot(&self, slot: u16) -> usize {
+        self.by_slot.as_ref().map_or(0, |s| s.len(slot))
+    }
+
+    /// Some keys of a hash slot, `most` of them if there are so many.
+    pub(crate) fn keys_in_slot(&self, slot: u16, most: usize) -> Vec<Box<[u8]>> {
+        let Some(by_slot) = &self.by_slot else {
+            return Vec::new();
+        };
+        let bits = self.table.bucket_bits().min(HASH_BITS);
+        let mut keys = Vec::with_capacity(most.min(by_slot.len(slot)));
+        for group in 0..by_slot.groups(slot) {
+            for low in by_slot.low_bits(slot, group, bits) {
+                if keys.len() >= most {
+                    return keys;
+                }
+                self.table.for_each_near(low, bits, |e| {
+                    let key = e.name();
+                    if keys.len() < most
+                        && key_hash_slot(key) == slot
+                        && by_slot.group_of(slot, self.table.hash(key)) == group
+                    {
+                        keys.push(key.into());
+                    }
+                });
+            }
+        }
+        keys
     }
 
     #[inline]
@@ -131,8 +179,8 @@ impl Keyspace {
         if e.expire().is_some() {
             self.expires.push(e);
         }
-        if self.capture.is_some() {
-            self.after_change(slot);
+        if self.observed {
+            self.after_addition(hash, slot);
         }
         slot
     }
@@ -198,25 +246,24 @@ impl Keyspace {
 
     /// Takes a key out, to be freed, which is up to the caller: of its entry the key, the expiry and the type are good, not the
     /// value, for a snapshot may have taken that over.
+    #[inline]
     pub(crate) fn remove_for_good(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
-        if self.capture.is_some() {
-            self.before_removal(key);
+        if self.observed {
+            return self.remove_observed(hash, key, true);
         }
-        self.remove_anyway(hash, key)
+        self.remove_unobserved(hash, key)
     }
 
     /// Takes a key out.
+    #[inline]
     pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
-        if self.capture.is_some()
-            && let Some(slot) = self.find_unhurried(key)
-        {
-            self.before_change(slot);
+        if self.observed {
+            return self.remove_observed(hash, key, false);
         }
-        self.remove_anyway(hash, key)
+        self.remove_unobserved(hash, key)
     }
 
-    #[inline(always)]
-    fn remove_anyway(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+    fn remove_unobserved(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let e = self.table.remove(hash, key)?;
         if e.expire().is_some() {
             self.expires.remove(e.expire_index());
@@ -224,10 +271,39 @@ impl Keyspace {
         Some(e)
     }
 
+    #[inline(never)]
+    fn remove_observed(&mut self, hash: u64, key: &[u8], for_good: bool) -> Option<Entry> {
+        if self.capture.is_some() {
+            match self.find_unhurried(key) {
+                Some(slot) if for_good => self.before_removal(slot),
+                Some(slot) => self.before_change(slot),
+                None => {}
+            }
+        }
+        let e = self.remove_unobserved(hash, key)?;
+        if let Some(by_slot) = &mut self.by_slot {
+            by_slot.remove(key_hash_slot(key), hash);
+        }
+        Some(e)
+    }
+
+    /// A key is new: it has its place in its hash slot, and a snapshot does not want it.
+    #[inline(never)]
+    fn after_addition(&mut self, hash: u64, slot: Slot) {
+        let e = self.table.at(slot);
+        if let Some(by_slot) = &mut self.by_slot {
+            by_slot.add(key_hash_slot(Element::key(e)), hash);
+        }
+        if let Some(c) = self.capture.as_deref() {
+            c.pass(e);
+        }
+    }
+
     /// A snapshot begins here: what this database holds now is in it.
     pub(crate) fn capture(&mut self, capture: Capture) {
         debug_assert!(self.capture.is_none());
         self.capture = Some(Box::new(capture));
+        self.observed = true;
     }
 
     /// The snapshot that is being taken.
@@ -257,6 +333,7 @@ impl Keyspace {
 
     /// The snapshot is done with this database, or given up. Returns entries to be freed.
     pub(crate) fn end_capture(&mut self) -> Vec<Entry> {
+        self.observed = self.by_slot.is_some();
         self.capture.take().map_or_else(Vec::new, |mut c| c.end())
     }
 
@@ -320,10 +397,7 @@ impl Keyspace {
 
     #[cold]
     #[inline(never)]
-    fn before_removal(&mut self, key: &[u8]) {
-        let Some(slot) = self.find_unhurried(key) else {
-            return;
-        };
+    fn before_removal(&mut self, slot: Slot) {
         let kind = self.table.at(slot).value_type();
         let wants = match self.capture.as_deref_mut() {
             Some(c) => c.wants(self.table.at(slot)),
@@ -400,6 +474,11 @@ impl Keyspace {
     pub(crate) fn overhead(&self) -> (usize, usize) {
         (self.table.mem_usage(), self.expires.mem_usage())
     }
+
+    /// Bytes for knowing the keys of each hash slot.
+    pub(crate) fn slots_overhead(&self) -> usize {
+        self.by_slot.as_ref().map_or(0, |s| s.mem_usage())
+    }
 }
 
 impl Entry {
@@ -455,7 +534,7 @@ mod tests {
         #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
         #[test]
         fn table_and_index_stay_in_step(ops in proptest::collection::vec(op(), 0..crate::ds::effort::of(600, 80))) {
-            let mut ks = Keyspace::new(KeyHasher::new([7, 8, 9, 10]));
+            let mut ks = Keyspace::with_slots(KeyHasher::new([7, 8, 9, 10]));
             let mut model: BTreeMap<u8, (Vec<u8>, Option<i64>)> = BTreeMap::new();
             for o in ops {
                 let k = match &o { Op::Set(k, _) | Op::Int(k, _) | Op::Append(k, _) | Op::Expire(k, _) | Op::Remove(k) => *k };
@@ -490,6 +569,17 @@ mod tests {
                 }
             }
             prop_assert_eq!(ks.len(), model.len());
+            let mut by_slot: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
+            for k in model.keys() {
+                by_slot.entry(key_hash_slot(&[*k])).or_default().push(*k);
+            }
+            for (slot, keys) in by_slot {
+                let mut found: Vec<u8> = ks.keys_in_slot(slot, 1000).iter().map(|k| k[0]).collect();
+                found.sort_unstable();
+                prop_assert_eq!(ks.count_in_slot(slot), keys.len());
+                prop_assert_eq!(ks.keys_in_slot(slot, 1).len(), 1);
+                prop_assert_eq!(found, keys);
+            }
             let mut got = BTreeMap::new();
             ks.for_each(|e| {
                 let v = match e.string() {

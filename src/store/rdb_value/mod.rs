@@ -25,11 +25,10 @@ use crate::store::list::List;
 use crate::store::set::Set;
 use crate::store::zset::Zset;
 use crate::wire::rdb::{
-    QUICKLIST_NODE_PACKED, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
-    RDB_TYPE_LIST, RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_SET, RDB_TYPE_SET_INTSET,
-    RDB_TYPE_SET_LISTPACK, RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2,
-    RDB_TYPE_STREAM_LISTPACKS_3, RDB_TYPE_STRING, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK,
-    RdbWriter,
+    QUICKLIST_NODE_PACKED, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK, RDB_TYPE_LIST,
+    RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK,
+    RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2, RDB_TYPE_STREAM_LISTPACKS_3,
+    RDB_TYPE_STRING, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RdbWriter,
 };
 
 /// The first version whose readers know listpacks (Redis 7.0), and sets of them and the active time of consumers (7.2).
@@ -140,16 +139,16 @@ fn rdb_save_list<W: Write>(w: &mut RdbWriter<W>, list: &List) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ds::listpack::LpValue;
-    use crate::store::stream::StreamId;
     use crate::base::random::Prng;
     use crate::config::fields::Config;
     use crate::ds::field::FieldValue;
     use crate::ds::listpack::Listpack;
+    use crate::ds::listpack::LpValue;
     use crate::ds::quicklist::End;
     use crate::ds::ziplist::tests::ziplist;
     use crate::store::entry::NewValue;
     use crate::store::rewrite::rewrite_object;
+    use crate::store::stream::StreamId;
     use crate::store::stream::{NodeLimits, Stream};
     use crate::store::zset::AddFlags;
     use crate::wire::rdb::{

@@ -41,9 +41,8 @@ fn is_bulky_value(value: &Value) -> bool {
         Value::Zset(Zset::Tree(t)) => t.len() > BULKY_ELEMENTS,
         Value::List(List::Quicklist(q)) => q.node_count() > BULKY_NODES,
         Value::Stream(s) => {
-            let pending = |n: usize, g: &crate::store::stream::Group| {
-                n + g.pel().len() + g.consumers_len()
-            };
+            let pending =
+                |n: usize, g: &crate::store::stream::Group| n + g.pel().len() + g.consumers_len();
             s.0.nodes().len() > BULKY_NODES || s.0.groups().iter().fold(0, pending) > BULKY_ELEMENTS
         }
         Value::Set(_) | Value::Hash(_) | Value::Zset(_) | Value::List(_) => false,
