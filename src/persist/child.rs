@@ -205,9 +205,10 @@ impl Server {
         self.persist.child.is_some()
     }
 
-    /// Tables resize freely only while no child shares their pages (updateDictResizePolicy).
+    /// Tables resize freely only while no child shares their pages (updateDictResizePolicy). A snapshot in the loop does not mind,
+    /// but has no part in their work: the loop has enough to do.
     pub(crate) fn update_dict_resize_policy(&mut self) {
-        let resize = if self.has_forked_child() {
+        let resize = if self.has_active_child_process() {
             Resize::Avoid
         } else {
             Resize::Allow

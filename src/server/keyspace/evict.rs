@@ -128,7 +128,7 @@ impl Server {
         if !deny_oom {
             return true;
         }
-        if !fail && !self.has_forked_child() {
+        if !fail && !self.has_active_child_process() {
             self.hold_back_growth(cid);
         }
         !fail

@@ -14,7 +14,7 @@ impl Server {
             Some(_) => return 0,
             None => 0..self.dbs.len(),
         };
-        let resize = if self.has_forked_child() {
+        let resize = if self.persist.child.is_some() {
             Resize::Avoid
         } else {
             Resize::Allow

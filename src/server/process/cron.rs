@@ -222,7 +222,7 @@ fn databases_cron(server: &mut Server) {
         server.expire_slave_keys();
     }
     // A child's pages are shared: moving elements would copy them.
-    if server.has_forked_child() {
+    if server.persist.child.is_some() {
         return;
     }
     let n = server.dbs.len();

@@ -82,7 +82,7 @@ pub(crate) struct Capture {
     wanted: VecDeque<Box<[u8]>>,
     /// Entries that are written and belong to nobody any more.
     spent: Vec<Entry>,
-    /// Records begun; bytes of those that changes made; bulky values that were written at once since their change could not
+    /// Records begun; bytes of entries whose records changes made; bulky values that were written at once since their change could not
     /// wait.
     keys: u64,
     early_bytes: u64,
@@ -160,7 +160,7 @@ impl Capture {
         self.keys
     }
 
-    /// Bytes of records that changes made, so far.
+    /// Bytes of entries whose records changes made, so far.
     pub(crate) fn early_bytes(&self) -> u64 {
         self.early_bytes
     }
@@ -250,7 +250,11 @@ impl Capture {
                 {}
             }
             std::mem::swap(&mut self.early, self.w.buffer());
-            self.early_bytes += (self.early.len() - before) as u64;
+            // What has to be kept twice for a moment, whatever its record takes.
+            self.early_bytes += match is_bulky(e) {
+                true => self.early.len() - before,
+                false => e.mem_usage(),
+            } as u64;
             self.keys += 1;
         }
         self.pass(e);
