@@ -39,15 +39,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_with_its_line() {
-        for (line, reason) in [("loadmodule /x.so 1", "'loadmodule' asks for modules")] {
-            // The options begin behind the line end of a file that is not there.
-            let error = load(&format!("port 1\n{line}\nport 2\n")).expect_err(line);
-            let text = format!(
-                "\n*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***\nReading the configuration file, at line 3\n\
-                 >>> '{line}'\n{reason}, which this version does not have yet\n"
-            );
-            assert_eq!(error.to_string(), text);
-        }
+        let (line, reason) = ("loadmodule /x.so 1", "'loadmodule' asks for modules");
+        // The options begin behind the line end of a file that is not there.
+        let error = load(&format!("port 1\n{line}\nport 2\n")).expect_err(line);
+        let text = format!(
+            "\n*** FATAL CONFIG FILE ERROR (Redis 7.2.4) ***\nReading the configuration file, at line 3\n\
+             >>> '{line}'\n{reason}, which this version does not have yet\n"
+        );
+        assert_eq!(error.to_string(), text);
         let error = load("mod.opt 1\n").expect_err("no module");
         assert!(error.to_string().contains("Module Configuration detected"));
     }

@@ -113,7 +113,7 @@ fn redis_cli_moves_slots_both_ways() {
             "--cluster-to",
             &id_of(&all[to]),
             "--cluster-slots",
-            "300",
+            "60",
             "--cluster-yes",
         ]);
         assert!(out.contains("Moving slot"), "{out}");

@@ -160,7 +160,7 @@ fn lengths_that_lie_are_found_out() {
         with(14, &[255, 255]),
         Some(PacketError::Length { .. })
     ));
-    assert!(matches!(with(14, &[0, 1]), Some(_)));
+    assert!(with(14, &[0, 1]).is_some());
     for len in [0u32, 1, 7] {
         let e = with(first_extension, &len.to_be_bytes());
         assert!(matches!(e, Some(PacketError::Padding { .. })), "{len}");
