@@ -10,7 +10,7 @@
 //! | 2 | [`wire`]: RESP, RDB, the append-only file's format, what replication says |
 //! | 3 | [`store`]: entries and databases; also `config::fields` and `config::value`, which hold values and know nobody |
 //! | 4 | [`server`]: the one `Server`, its clients, execution, what all commands owe the keys, the process |
-//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`], [`acl`], [`tls`], [`sentinel`] |
+//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`], [`acl`], [`tls`], [`sentinel`], [`metrics`] |
 //!
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
 //! (`server::process::startup`).
@@ -57,6 +57,7 @@ mod config;
 mod ds;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod metrics;
 mod persist;
 mod replication;
 mod script;

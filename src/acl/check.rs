@@ -489,6 +489,25 @@ impl Server {
         let most = usize::try_from(self.config.acllog_max_len).unwrap_or(usize::MAX);
         self.acl.log.add(entry, most);
     }
+
+    /// Somebody who is no client has given a name and a password that are nobody's; `client_info` says who, as CLIENT INFO would.
+    pub(crate) fn acl_note_failed_login(&mut self, name: &[u8], object: &[u8], client_info: &str) {
+        self.acl.denied.auth += 1;
+        let now = self.clock.unix_ms;
+        let entry = AclLogEntry {
+            count: 1,
+            reason: Reason::Auth,
+            context: Context::Toplevel,
+            object: logged_part(object).into(),
+            username: logged_part(name).into(),
+            client_info: client_info.into(),
+            entry_id: 0,
+            timestamp_created: now,
+            timestamp_last_updated: now,
+        };
+        let most = usize::try_from(self.config.acllog_max_len).unwrap_or(usize::MAX);
+        self.acl.log.add(entry, most);
+    }
 }
 
 /// What the log keeps of a name that a client has sent: it may be of any length, and the log is not to be a way to fill the memory.

@@ -287,6 +287,15 @@ impl Server {
         crate::config::rewrite::get_config_debug_info(&self.config)
     }
 
+    /// One section of INFO by its name; empty where there is none of it.
+    pub(crate) fn info_section(&self, name: &str) -> String {
+        let sections = InfoSections {
+            all: false,
+            names: vec![name.into()],
+        };
+        self.gen_redis_info_string(&sections)
+    }
+
     /// INFO's text (genRedisInfoString).
     pub(crate) fn gen_redis_info_string(&self, sections: &InfoSections) -> String {
         let mut info = Info {

@@ -32,6 +32,11 @@ impl Apply {
             Apply::Bind => server
                 .change_listeners(&[ListenKind::Tcp, ListenKind::Tls])
                 .map_err(|_| "Failed to bind to specified addresses.")?,
+            Apply::Metrics => server.metrics_apply_config()?,
+            Apply::MetricsTls => {
+                server.tls_apply_config()?;
+                server.metrics_apply_config()?;
+            }
             Apply::LogLevel => log::set_verbosity(server.config.loglevel.into()),
             Apply::HideUserData => log::set_hide_user_data(server.config.hide_user_data_from_log),
             Apply::ReplBacklogSize => server.resize_replication_backlog(),

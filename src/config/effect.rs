@@ -15,6 +15,10 @@ pub(crate) enum Apply {
     Tls,
     /// `bind`
     Bind,
+    /// `metrics-port`, `metrics-bind`, `metrics-unixsocket`
+    Metrics,
+    /// `metrics-tls`
+    MetricsTls,
     /// `loglevel`
     LogLevel,
     /// `hide-user-data-from-log`

@@ -387,6 +387,18 @@ pub(crate) struct Config {
     pub cluster_announce_bus_port: u16,
 
     // Observation.
+    /// `metrics-port`: TCP port for metrics, the page and health checks over HTTP, 0..=65535; 0 is none.
+    pub metrics_port: u16,
+    /// `metrics-bind`: Addresses of `metrics_port`, as those of `bind`.
+    pub metrics_bind: Vec<Vec<u8>>,
+    /// `metrics-unixsocket`: Path of a Unix socket for the same; `None`: no such socket.
+    pub metrics_unixsocket: Option<Vec<u8>>,
+    /// `metrics-tls`: `metrics_port` is spoken to over TLS, with the certificates of clients.
+    pub metrics_tls: bool,
+    /// `metrics-user`: The user that may read them, by Basic authentication; `None`: whoever is on this host.
+    pub metrics_user: Option<Vec<u8>>,
+    /// `ready-max-lag`: Seconds since the master was heard of last, at the most, for a replica to be ready; 0: no bound.
+    pub ready_max_lag: i32,
     /// `slowlog-log-slower-than`: Microseconds from which a command is slow; negative is off.
     pub slowlog_log_slower_than: i64,
     /// `slowlog-max-len`: Most entries of the slow log.
@@ -649,6 +661,12 @@ impl Default for Config {
             cluster_announce_port: 0,
             cluster_announce_tls_port: 0,
             cluster_announce_bus_port: 0,
+            metrics_port: 0,
+            metrics_bind: vec![b"127.0.0.1".to_vec(), b"-::1".to_vec()],
+            metrics_unixsocket: None,
+            metrics_tls: false,
+            metrics_user: None,
+            ready_max_lag: 15,
             slowlog_log_slower_than: 10000,
             slowlog_max_len: 128,
             latency_monitor_threshold: 0,

@@ -46,33 +46,64 @@ fn without_single_empty(args: &[Vec<u8>]) -> &[Vec<u8>] {
     }
 }
 
+/// The addresses of `bind` or of `metrics-bind`.
+fn addresses_of(args: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, String> {
+    if args.len() > CONFIG_BINDADDR_MAX {
+        return Err("Too many bind addresses specified.".into());
+    }
+    let addresses = without_single_empty(args);
+    // Upstream finds out when it listens. Here no value may write other lines into the file on CONFIG REWRITE.
+    if addresses.iter().any(|a| !is_plain_word(a)) {
+        return Err("Failed to bind to specified addresses.".into());
+    }
+    Ok(addresses.to_vec())
+}
+
+/// The line of CONFIG REWRITE for addresses.
+fn rewrite_addresses(
+    addresses: &[Vec<u8>],
+    is_default: bool,
+    name: &str,
+    state: &mut RewriteState,
+) {
+    if is_default {
+        // The default is written nowhere: old lines go.
+        state.mark_as_processed(name);
+        return;
+    }
+    let addresses = if addresses.is_empty() {
+        b"\"\"".to_vec()
+    } else {
+        addresses.join(&b' ')
+    };
+    state.rewrite_line(name, line(name, &addresses), true);
+}
+
 /// `bind`
 pub(super) static BIND: Special = Special {
     set: |config, args, _| {
-        if args.len() > CONFIG_BINDADDR_MAX {
-            return Err("Too many bind addresses specified.".into());
-        }
-        let addresses = without_single_empty(args);
-        // Upstream finds out when it listens. Here no value may write other lines into the file on CONFIG REWRITE.
-        if addresses.iter().any(|a| !is_plain_word(a)) {
-            return Err("Failed to bind to specified addresses.".into());
-        }
-        config.bind = addresses.to_vec();
+        config.bind = addresses_of(args)?;
         Ok(true)
     },
     get: |config| config.bind.join(&b' '),
     rewrite: |config, name, state| {
-        if config.bind == state.defaults().bind {
-            // The default is written nowhere: old lines go.
-            state.mark_as_processed(name);
-            return;
-        }
-        let addresses = if config.bind.is_empty() {
-            b"\"\"".to_vec()
-        } else {
-            config.bind.join(&b' ')
-        };
-        state.rewrite_line(name, line(name, &addresses), true);
+        let is_default = config.bind == state.defaults().bind;
+        rewrite_addresses(&config.bind, is_default, name, state);
+    },
+};
+
+/// `metrics-bind`
+pub(super) static METRICS_BIND: Special = Special {
+    set: |config, args, _| {
+        let addresses = addresses_of(args)?;
+        let changed = addresses != config.metrics_bind;
+        config.metrics_bind = addresses;
+        Ok(changed)
+    },
+    get: |config| config.metrics_bind.join(&b' '),
+    rewrite: |config, name, state| {
+        let is_default = config.metrics_bind == state.defaults().metrics_bind;
+        rewrite_addresses(&config.metrics_bind, is_default, name, state);
     },
 };
 

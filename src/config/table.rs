@@ -942,6 +942,35 @@ pub(crate) static TABLE: &[Row] = &[
     .accepted(),
     // Observation.
     row(
+        "metrics-port",
+        RowFlags::MODIFIABLE,
+        number!(metrics_port, Integer, 0, 65535),
+    )
+    .apply(Apply::Metrics),
+    row(
+        "metrics-bind",
+        RowFlags::MODIFIABLE.union(RowFlags::MULTI_ARG),
+        Kind::Special(&special::METRICS_BIND),
+    )
+    .apply(Apply::Metrics),
+    row(
+        "metrics-unixsocket",
+        RowFlags::MODIFIABLE,
+        opt_text!(metrics_unixsocket),
+    )
+    .apply(Apply::Metrics),
+    row("metrics-tls", RowFlags::MODIFIABLE, yes_no!(metrics_tls)).apply(Apply::MetricsTls),
+    row(
+        "metrics-user",
+        RowFlags::MODIFIABLE,
+        opt_text!(metrics_user),
+    ),
+    row(
+        "ready-max-lag",
+        RowFlags::MODIFIABLE,
+        number!(ready_max_lag, Integer, 0, i32::MAX),
+    ),
+    row(
         "slowlog-log-slower-than",
         RowFlags::MODIFIABLE,
         number!(slowlog_log_slower_than, Integer, -1, i64::MAX),

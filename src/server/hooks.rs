@@ -9,6 +9,7 @@
 //! | start | `acl_load_users_at_startup` | who there is, and what each may do |
 //! | | `aof_load_manifest_from_disk` | which files the append-only file consists of |
 //! | | `tls_configure_at_start` | certificates and keys |
+//! | | `metrics_open_at_start` | the listener for metrics |
 //! | | `load_data_from_disk` | the data set |
 //! | | `aof_open_if_needed_on_server_start` | the file that the next commands go to |
 //! | | `aof_del_history_files` | what an interrupted rewrite has left |
@@ -25,6 +26,7 @@
 //! | | `connect_when_due` | the next attempt at the master |
 //! | | `update_failover_status` | a FAILOVER under way |
 //! | | `tls_cron` | certificates that have changed |
+//! | | `metrics_cron` | once a second, also while a load goes on: what charts show, connections that take too long |
 //! | | `sentinel_timer` | all of a Sentinel's |
 //! | once a second | `replication_cron` | time-outs, PINGs, acknowledgements of both sides |
 //! | a client comes | `client_set_default_auth` | it is the default user |
@@ -52,5 +54,6 @@
 //! | | `rdb_save_to_dbfilename` | the last save |
 //! | | `finish_append_only_file` | the last commands, forced to the disk |
 //! | | `discard_payloads` | half a snapshot of the master's |
+//! | | `metrics_close` | its listener and connections |
 //! | the process crashes | `info_for_crash_report` | INFO |
 //! | | `config_for_crash_report` | the configuration |

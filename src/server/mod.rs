@@ -82,6 +82,8 @@ pub(crate) struct Server {
     pub client_memory: clients::eviction::ClientMemory,
     pub listeners: Listeners,
     pub tls: tls::TlsState,
+    /// The listener for metrics, while there is one.
+    pub metrics: Option<Box<crate::metrics::state::Metrics>>,
     /// The shared read buffer; taken while a request is being run.
     pub read_buf: Vec<u8>,
     pub commands: CommandTable,

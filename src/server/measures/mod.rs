@@ -1,5 +1,6 @@
 //! What is counted and timed, for those who look: counters, latencies, the slow log.
 
+pub(crate) mod exponential;
 pub(crate) mod histogram;
 pub(crate) mod latency;
 pub(crate) mod slowlog;

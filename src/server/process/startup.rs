@@ -281,7 +281,10 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     for name in ineffective_directives(&server.config) {
         log_ineffective(name);
     }
-    if !server.tls_configure_at_start() || server.init_listeners().is_err() {
+    if !server.tls_configure_at_start()
+        || server.init_listeners().is_err()
+        || !server.metrics_open_at_start()
+    {
         return 1;
     }
     if server.config.sentinel_mode {
@@ -408,6 +411,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         client_memory: Default::default(),
         listeners: Listeners::default(),
         tls: Default::default(),
+        metrics: None,
         read_buf: vec![0; PROTO_IOBUF_LEN],
         commands,
         command_replies: [None, None],
