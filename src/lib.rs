@@ -20,7 +20,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `base::log` | threshold, role, offset of the local time, whether users' data is hidden, destination |
+//! | `base::log` | threshold, role, offset of the local time, form of lines and of their times, whether users' data is hidden, destination |
 //! | `base::alloc` | the threads' counters, the request that failed last, address space kept for a report (`RESERVE_AT`), its name (`NAME`) |
 //! | `base::sys` | what signal handlers set and read, the hooks of crashes and of the watchdog, the file that goes with an unfinished save (`UNFINISHED_FILE`), the collation (`COLLATION`), a number for temporary files, whether the command line's memory is lent |
 //! | `base::lzf` | the compressor's workspace, one a thread |

@@ -21,6 +21,10 @@ pub(crate) enum Apply {
     MetricsTls,
     /// `loglevel`
     LogLevel,
+    /// `key-sampling-rate`
+    KeySampling,
+    /// `log-format`, `log-timestamp-format`
+    LogFormat,
     /// `hide-user-data-from-log`
     HideUserData,
     /// `repl-backlog-size`

@@ -14,10 +14,10 @@ use super::valid::{
     is_valid_shutdown_on_sig_flags,
 };
 use super::value::{
-    AclPubsubDefault, AppendFsync, CLUSTER, ClusterEndpointType, LogLevel, MaxmemoryPolicy,
-    OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
-    ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication, ShutdownFlags, Supervised,
-    SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
+    AclPubsubDefault, AppendFsync, CLUSTER, ClusterEndpointType, LogFormat, LogLevel,
+    LogTimestampFormat, MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction,
+    RdbSaveVersion, ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication,
+    ShutdownFlags, Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
@@ -975,6 +975,29 @@ pub(crate) static TABLE: &[Row] = &[
         RowFlags::MODIFIABLE,
         number!(slowlog_log_slower_than, Integer, -1, i64::MAX),
     ),
+    row(
+        "key-sampling-rate",
+        RowFlags::MODIFIABLE,
+        number!(key_sampling_rate, Integer, 0, 1_000_000),
+    )
+    .apply(Apply::KeySampling),
+    row(
+        "slowlog-to-log",
+        RowFlags::MODIFIABLE,
+        yes_no!(slowlog_to_log),
+    ),
+    row(
+        "log-format",
+        RowFlags::MODIFIABLE,
+        choice!(log_format, LogFormat),
+    )
+    .apply(Apply::LogFormat),
+    row(
+        "log-timestamp-format",
+        RowFlags::MODIFIABLE,
+        choice!(log_timestamp_format, LogTimestampFormat),
+    )
+    .apply(Apply::LogFormat),
     row(
         "slowlog-max-len",
         RowFlags::MODIFIABLE,

@@ -44,6 +44,8 @@ const PIECE_US: u64 = 300;
 const PIECE_BYTES: usize = 32 * 1024;
 /// Bytes that may wait for somebody who reads a stream more slowly than it comes.
 const STREAM_BACKLOG: usize = 256 * 1024;
+/// Reads of what nobody will look at, at the end of a connection.
+const DRAINS: usize = 8;
 /// Milliseconds for a handshake and a request's head; for the other side to take something; and without a request.
 const REQUEST_MS: u64 = 10_000;
 const SEND_MS: u64 = 20_000;
@@ -305,6 +307,7 @@ impl Server {
                     held: false,
                     looked: 0,
                     syncs: VecDeque::new(),
+                    seen: Vec::new(),
                     page: None,
                 }));
             }
@@ -459,6 +462,13 @@ impl Server {
             return;
         };
         if !c.keep_alive {
+            // What has come and was not read would make the end of the connection an error, and the answer might be lost.
+            let mut rest = [0; HEAD_MAX];
+            for _ in 0..DRAINS {
+                if !matches!((&c.conn).read(&mut rest), Ok(1..)) {
+                    break;
+                }
+            }
             return self.metrics_drop(key);
         }
         c.progress = now;
@@ -530,7 +540,7 @@ impl Server {
                 .and_then(|c| c.conn.peer_addr().ok())
                 .and_then(|a| a.as_socket())
                 .map_or("unix".into(), |a| a.to_string());
-            self.acl_note_failed_login(name, b"HTTP", &format!("addr={peer}"));
+            self.acl_note_failed_login(name, b"HTTP", &peer);
             // Trying again costs another connection.
             if let Some(c) = self.metrics_conn(key) {
                 c.keep_alive = false;

@@ -18,18 +18,6 @@ const SLOW: usize = 12;
 const COMMANDS: usize = 10;
 const DATABASES: usize = 32;
 
-/// A replica's state, as the diagram in `replication` draws it.
-fn state_name(r: &Replica) -> &'static str {
-    match r.state {
-        ReplState::None => "None",
-        ReplState::WaitBgsaveStart => "WaitBgsaveStart",
-        ReplState::WaitBgsaveEnd => "WaitBgsaveEnd",
-        ReplState::SendBulk => "SendBulk",
-        ReplState::Online => "Online",
-        ReplState::RdbTransmitted => "RdbTransmitted",
-    }
-}
-
 fn link_name(link: &MasterLink) -> &'static str {
     match link {
         MasterLink::None => "None",
@@ -116,9 +104,13 @@ impl Server {
                 None => s.ended = Some(now),
             }
         }
+        let before = std::mem::take(&mut metrics.seen);
+        metrics.seen = seen.iter().map(|(client, ..)| *client).collect();
         for (client, under_way, replica, reason) in seen {
             let known = |s: &SeenSync| s.client == client && s.ended.is_none();
-            if !under_way || metrics.syncs.iter().any(known) {
+            // One that was over between two looks was one as well.
+            let fast = !under_way && reason != "none" && !before.contains(&client);
+            if !fast && (!under_way || metrics.syncs.iter().any(known)) {
                 continue;
             }
             if metrics.syncs.len() == SYNCS {
@@ -128,8 +120,8 @@ impl Server {
                 replica,
                 reason,
                 began: now,
-                ended: None,
-                done: false,
+                ended: fast.then_some(now),
+                done: fast,
                 client,
             });
         }
@@ -293,7 +285,7 @@ impl Server {
             let lag = self.replica_lag(r);
             j.open('{');
             j.key("address").string(&name);
-            j.key("state").string(state_name(r));
+            j.key("state").string(r.state.drawn_name());
             j.key("streams").bool(r.streams());
             for (key, v) in [
                 ("lag_ms", lag.as_ref().map(|l| l.ms)),
@@ -316,12 +308,7 @@ impl Server {
                 .string(r.sync_reason.map_or("none", SyncReason::name));
             j.key("sent").uint(r.db_off);
             j.key("size").uint(r.db_size);
-            let spilled = [&r.rdb_spill, &r.log_spill]
-                .into_iter()
-                .flatten()
-                .map(|s| s.pending())
-                .sum();
-            j.key("spilled").uint(spilled);
+            j.key("spilled").uint(r.spilled_bytes());
             let (unacknowledged, wait) = self.repl.lost.unacknowledged(&name, self.el.now_ms());
             j.key("unacknowledged").uint(unacknowledged.into());
             j.key("wait_ms").uint(wait);

@@ -617,12 +617,7 @@ fn own_replicas(server: &Server, s: &mut Scrape) -> bool {
         (
             "spilled_bytes",
             "Bytes for a replica that wait in a file",
-            |_, _, r, _| {
-                let of = |s: &Option<crate::server::clients::spill::Spill>| {
-                    s.as_ref().map_or(0, |s| s.pending())
-                };
-                Some((of(&r.rdb_spill) + of(&r.log_spill)) as f64)
-            },
+            |_, _, r, _| Some(r.spilled_bytes() as f64),
         ),
         (
             "sync_sent_ratio",

@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     pub looked: u64,
     /// Full syncs that were seen under way or over, oldest first.
     pub syncs: VecDeque<SeenSync>,
+    /// The clients that were replicas at the last look.
+    pub seen: Vec<u64>,
     /// The page with its policy.
     pub page: Option<Page>,
 }

@@ -98,6 +98,8 @@ pub(crate) struct Server {
     pub stats: Stats,
     pub slowlog: Slowlog,
     pub latency: measures::latency::Latency,
+    /// The walk over the keys, while there is one.
+    pub key_samples: Option<measures::key_samples::KeySamples>,
     pub pubsub: clients::pubsub::Pubsub,
     pub watch: execution::multi::Watch,
     pub tracking: keyspace::tracking::Tracking,

@@ -15,6 +15,7 @@
 
 pub mod conn;
 pub mod fake;
+pub mod http;
 pub mod proxy;
 pub mod rdb;
 pub mod sentinel;

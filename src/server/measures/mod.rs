@@ -2,6 +2,7 @@
 
 pub(crate) mod exponential;
 pub(crate) mod histogram;
+pub(crate) mod key_samples;
 pub(crate) mod latency;
 pub(crate) mod slowlog;
 pub(crate) mod stats;

@@ -142,6 +142,9 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
         server.log_summary();
     }
     clients_cron(server);
+    if server.config.key_sampling_rate > 0 && server.loading.is_none() {
+        server.sample_keys();
+    }
     if server.tracking.clients() > 0 {
         server.tracking_limit_used_slots();
     }
