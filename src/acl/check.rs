@@ -409,7 +409,9 @@ impl Server {
     #[inline]
     pub(crate) fn acl_refusal_in_script(&mut self, id: CommandId, args: &Args) -> Option<String> {
         let script = self.scripts.client?;
-        if !self.clients.get(script)?.has(ClientFlags::RESTRICTED) {
+        if !self.clients.get(script)?.has(ClientFlags::RESTRICTED)
+            || self.acl_allows_at_a_glance(script, id, args)
+        {
             return None;
         }
         let denied = self.acl_check_all_perm(script, id, args).err()?;

@@ -464,27 +464,24 @@ pub(crate) fn strerror(error: &io::Error) -> String {
     }
 }
 
-/// Maps the program's own pages in at once, so that the first request of a kind does not wait for page faults, or for the
-/// disk. Best effort: an old kernel knows no MADV_POPULATE_READ.
-pub(crate) fn populate_program() {
+/// Maps the program's code in at once, up to `last` (an address in it) and the 64 KB behind it, so that the first request of a
+/// kind does not wait for page faults, or for the disk. Best effort: an old kernel knows no MADV_POPULATE_READ.
+pub(crate) fn populate_program(last: usize) {
+    const FAULT_AROUND: usize = 64 * 1024;
     let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else {
         return;
     };
-    let Ok(program) = std::env::current_exe() else {
-        return;
-    };
-    let program = program.to_string_lossy();
     let hex = |s: &str| usize::from_str_radix(s, 16).ok();
-    for line in maps
-        .lines()
-        .filter(|l| l.contains(" r-xp ") && l.ends_with(&*program))
-    {
+    for line in maps.lines().filter(|l| l.contains(" r-xp ")) {
         let range = line.split(' ').next().and_then(|r| r.split_once('-'));
         let Some((start, end)) = range.and_then(|(a, b)| Some((hex(a)?, hex(b)?))) else {
             continue;
         };
-        // SAFETY: the range is a mapping of this process, and reading it in changes nothing.
-        unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_POPULATE_READ) };
+        if (start..end).contains(&last) {
+            let size = (end - start).min(last - start + FAULT_AROUND);
+            // SAFETY: the range is within a mapping of this process, and reading it in changes nothing.
+            unsafe { libc::madvise(start as *mut _, size, libc::MADV_POPULATE_READ) };
+        }
     }
 }
 

@@ -400,6 +400,19 @@ mod tests {
     }
 
     #[test]
+    fn no_connection_ends_by_the_number_of_its_records() {
+        for suite in parse_ciphers(None).unwrap() {
+            let SupportedCipherSuite::Tls12(suite) = suite else {
+                panic!("{suite:?} is not of TLS 1.2");
+            };
+            assert!(
+                suite.common.confidentiality_limit >= RECORDS_MAX,
+                "{suite:?}"
+            );
+        }
+    }
+
+    #[test]
     fn suites_and_protocols() {
         let suite = |t: &str| parse_ciphersuites(Some(t.as_bytes()));
         assert_eq!(

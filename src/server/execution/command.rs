@@ -192,6 +192,12 @@ impl CommandTable {
             .map(|(_, u)| *u)
     }
 
+    /// Where the procedure lies that is the last one in the program; 0 without any.
+    pub(crate) fn last_procedure(&self) -> usize {
+        let procs = self.rows.iter().filter_map(|row| row.proc);
+        procs.map(|proc| proc as usize).max().unwrap_or(0)
+    }
+
     /// The subcommand of `parent` that is not built, by its name, whatever its case.
     pub(crate) fn lookup_unbuilt_subcommand(
         &self,

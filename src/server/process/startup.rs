@@ -525,7 +525,8 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     }
     server.aof.last_fsync = server.clock.unix_s;
     server.adjust_open_files_limit();
-    sys::populate_program();
+    // The linker leaves our code together, the commands' last: what comes behind them, for scripts and TLS, waits until it is used.
+    sys::populate_program(server.commands.last_procedure());
     server.el.create_time_event(1, server_cron);
     server.initial_memory = alloc::used_memory();
     Ok(server)

@@ -256,6 +256,11 @@ pub(crate) fn diagnose_end(stage: Stage, how: NoAnswer<'_>, host: &str, port: u1
         (Stage::Greeting, NoAnswer::Silent(_)) => format!(
             "{host}:{port} accepts connections and {ended}: is it a Redis, and not stopped or hung?"
         ),
+        // rustls' words for what the other side refuses.
+        (_, NoAnswer::Broken(why)) if why.starts_with("received fatal alert") => format!(
+            "{host}:{port} refuses the TLS connection ({why}): does it trust who signed this server's certificate \
+             (tls-client-cert-file, else tls-cert-file), is that made for clients too, and not expired? Its log says more"
+        ),
         (Stage::Resolve | Stage::Connect | Stage::Greeting, _) => format!(
             "{host}:{port} {ended} without a word: is it a Redis, is the port one without TLS, does a firewall interfere?"
         ),
@@ -550,6 +555,11 @@ mod tests {
                 Greeting,
                 Broken("why"),
                 "h:7 breaks the link (why) without a word",
+            ),
+            (
+                Greeting,
+                Broken("received fatal alert: CertificateUnknown"),
+                "h:7 refuses the TLS connection (received fatal alert: CertificateUnknown)",
             ),
             (Auth, Closed, "during AUTH"),
             (Psync, Silent(9), "when it is asked for PSYNC"),
