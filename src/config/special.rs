@@ -59,24 +59,13 @@ fn addresses_of(args: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, String> {
     Ok(addresses.to_vec())
 }
 
-/// The line of CONFIG REWRITE for addresses.
-fn rewrite_addresses(
-    addresses: &[Vec<u8>],
-    is_default: bool,
-    name: &str,
-    state: &mut RewriteState,
-) {
-    if is_default {
-        // The default is written nowhere: old lines go.
-        state.mark_as_processed(name);
-        return;
-    }
-    let addresses = if addresses.is_empty() {
+/// Addresses as a line of the file has them.
+fn shown_addresses(addresses: &[Vec<u8>]) -> Vec<u8> {
+    if addresses.is_empty() {
         b"\"\"".to_vec()
     } else {
         addresses.join(&b' ')
-    };
-    state.rewrite_line(name, line(name, &addresses), true);
+    }
 }
 
 /// `bind`
@@ -87,8 +76,13 @@ pub(super) static BIND: Special = Special {
     },
     get: |config| config.bind.join(&b' '),
     rewrite: |config, name, state| {
-        let is_default = config.bind == state.defaults().bind;
-        rewrite_addresses(&config.bind, is_default, name, state);
+        if config.bind == state.defaults().bind {
+            // The default is written nowhere: old lines go.
+            state.mark_as_processed(name);
+            return;
+        }
+        let text = line(name, &shown_addresses(&config.bind));
+        state.rewrite_line(name, text, true);
     },
 };
 
@@ -103,7 +97,8 @@ pub(super) static METRICS_BIND: Special = Special {
     get: |config| config.metrics_bind.join(&b' '),
     rewrite: |config, name, state| {
         let is_default = config.metrics_bind == state.defaults().metrics_bind;
-        rewrite_addresses(&config.metrics_bind, is_default, name, state);
+        let text = line(name, &shown_addresses(&config.metrics_bind));
+        state.rewrite_line(name, text, !is_default);
     },
 };
 

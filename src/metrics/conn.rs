@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Invariants: while an answer is under way nothing is read but the end of a stream's other side; one call of a handler holds
-//! the loop for about [`PIECE_US`] and sends once; there are [`CONNS_MAX`] connections at the most, and each must get on:
+//! the loop for about [`PIECE_US`] and sends once; there are [`METRICS_CONNS_MAX`] connections at the most, and each must get on:
 //! with its handshake and its request within [`REQUEST_MS`], with taking its answer within [`SEND_MS`], with another request within
 //! [`IDLE_MS`].
 //!
@@ -24,7 +24,7 @@ use super::http::{
     HEAD_MAX, LAST_CHUNK, Length, Method, Request, Status, is_safe_host, parse_request, push_chunk,
     response_head,
 };
-use super::state::{Conn, FirstEvent, Metrics, MetricsListener, Work};
+use super::state::{Conn, FirstEvent, METRICS_CONNS_MAX, Metrics, MetricsListener, Work};
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::clock::monotonic_us;
 use crate::base::log::Level;
@@ -34,8 +34,6 @@ use crate::server::clients::connection::{Connection, ListenKind};
 use crate::server::clients::tls::TlsConnection;
 use crate::server_log;
 
-/// Connections at the most.
-const CONNS_MAX: usize = 64;
 /// Connections accepted in one call; over TLS one, whose handshake costs as much as hundreds of requests.
 const ACCEPTS_PER_CALL: usize = 16;
 /// Microseconds of the loop that one call may take.
@@ -297,6 +295,8 @@ impl Server {
         match &mut self.metrics {
             Some(metrics) => metrics.listeners = listeners,
             None => {
+                // Descriptors for its connections.
+                self.adjust_open_files_limit();
                 self.metrics = Some(Box::new(Metrics {
                     listeners,
                     conns: Slab::new(),
@@ -349,7 +349,7 @@ impl Server {
         if socket.set_nonblocking(true).is_err() {
             return;
         }
-        if metrics.conns.len() >= CONNS_MAX {
+        if metrics.conns.len() as u64 >= METRICS_CONNS_MAX {
             if kind != ListenKind::Tls {
                 let head = response_head(Status::Unavailable, TEXT, Length::Bytes(0), false, "");
                 // A best effort: the socket's buffer is empty, so this fits or the peer is gone.

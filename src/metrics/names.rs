@@ -218,14 +218,6 @@ pub(super) const COUNTERS: &[(&str, &str)] = &[
         "io_threaded_writes_processed",
         "io_threaded_writes_processed",
     ),
-    (
-        "client_query_buffer_limit_disconnections",
-        "client_query_buffer_limit_disconnections_total",
-    ),
-    (
-        "client_output_buffer_limit_disconnections",
-        "client_output_buffer_limit_disconnections_total",
-    ),
     ("reply_buffer_shrinks", "reply_buffer_shrinks_total"),
     ("reply_buffer_expands", "reply_buffer_expands_total"),
     ("acl_access_denied_auth", "acl_access_denied_auth_total"),

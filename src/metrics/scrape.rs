@@ -350,6 +350,15 @@ fn errors_and_slowness(server: &Server, s: &mut Scrape) -> bool {
     for (code, n) in &server.stats.errors {
         e.sample(&[("err", &String::from_utf8_lossy(code))], *n as f64);
     }
+    let stats = &server.stats;
+    for (which, n) in [
+        ("query", stats.client_query_buffer_limit_disconnections),
+        ("output", stats.client_output_buffer_limit_disconnections),
+    ] {
+        let name = format!("redis_client_{which}_buffer_limit_disconnections_total");
+        let help = "Clients that were closed as a buffer passed its limit";
+        e.single(&name, Type::Counter, help, n as f64);
+    }
     let log = &server.slowlog;
     let newest = log.entries.front();
     for (name, help, v) in [

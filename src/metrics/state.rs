@@ -16,6 +16,9 @@ use crate::server::clients::connection::{Connection, ListenKind};
 use crate::server::execution::command::CommandId;
 use crate::server::measures::exponential::Exponential;
 
+/// Connections at the most: so many descriptors are kept for them.
+pub(crate) const METRICS_CONNS_MAX: u64 = 64;
+
 /// See the head of the file.
 pub(crate) struct Metrics {
     pub listeners: Vec<MetricsListener>,

@@ -268,7 +268,7 @@ impl Server {
                 log.backlog_first_byte_offset()
             ),
             Err(Refusal::LackOfBacklog) => format!(
-                "If the link broke now, a full sync would follow: it would ask for offset {next}, and the backlog goes back to {} only \
+                "If the link broke now, a full sync would follow, unless it has got more than it has acknowledged: it would ask for offset {next}, and the backlog goes back to {} only \
                  (repl-backlog-size).",
                 log.backlog_first_byte_offset()
             ),

@@ -616,7 +616,14 @@ fn health_while_loading() {
                 (loading == 1.0).then_some(())
             });
         });
-        server.restart_with(&["--metrics-port", &number, "--key-load-delay", "2000"]);
+        server.restart_with(&[
+            "--metrics-port",
+            &number,
+            "--key-load-delay",
+            "2000",
+            "--loading-process-events-interval-bytes",
+            "1024",
+        ]);
         asked.join().expect("asked while it loaded");
     });
     wait_until("loaded", || get(port, "/readyz", "").status == 200);

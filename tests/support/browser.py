@@ -212,7 +212,8 @@ class Browser:
                 found.append(f"{roles.get(role, 0)} landmarks of role {role}")
         # Every control is reached by Tab, in order, and shows that it has the focus.
         want = self.eval(FOCUSABLE)
-        self.eval("document.activeElement.blur(); window.getSelection().removeAllRanges(); window.scrollTo(0, 0)")
+        # From the front of the page, wherever the focus was.
+        self.eval("document.body.tabIndex = -1; document.body.focus(); document.body.removeAttribute('tabindex')")
         seen = []
         for _ in range(want + 2):
             for kind in ("rawKeyDown", "keyUp"):

@@ -17,6 +17,7 @@ use crate::config::error::ConfigError;
 use crate::config::load::load_server_config;
 use crate::config::{Config, ineffective_directives, log_ineffective, strerror};
 use crate::ds::table::KeyHasher;
+use crate::metrics::state::METRICS_CONNS_MAX;
 use crate::persist::check::data::look_at_data;
 use crate::persist::check::{redis_check_aof_main, redis_check_rdb_main};
 use crate::server::clients::client::Clients;
@@ -535,16 +536,15 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
 impl Server {
     /// Makes the process able to hold `maxclients` connections, or lowers maxclients to what it can hold.
     pub(crate) fn adjust_open_files_limit(&mut self) {
-        let want = u64::from(self.config.maxclients) + CONFIG_MIN_RESERVED_FDS;
+        let metrics = self.config.metrics_port != 0 || self.config.metrics_unixsocket.is_some();
+        let reserved = CONFIG_MIN_RESERVED_FDS + if metrics { METRICS_CONNS_MAX } else { 0 };
+        let want = u64::from(self.config.maxclients) + reserved;
         let Ok((soft, hard)) = sys::open_files_limit() else {
             server_log!(
                 Level::Warning,
                 "Unable to obtain the current NOFILE limit, assuming 1024 and setting the max clients configuration accordingly."
             );
-            self.config.maxclients = self
-                .config
-                .maxclients
-                .min(1024 - CONFIG_MIN_RESERVED_FDS as u32);
+            self.config.maxclients = self.config.maxclients.min(1024 - reserved as u32);
             return;
         };
         if soft >= want {
@@ -569,7 +569,7 @@ impl Server {
             return;
         }
         let old = self.config.maxclients;
-        self.config.maxclients = best.saturating_sub(CONFIG_MIN_RESERVED_FDS).max(1) as u32;
+        self.config.maxclients = best.saturating_sub(reserved).max(1) as u32;
         server_log!(
             Level::Warning,
             "You requested maxclients of {} requiring at least {} max file descriptors.",
