@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::metrics::with_metrics;
+use crate::need_redis;
 use crate::support::server::end_of;
 use crate::support::*;
 

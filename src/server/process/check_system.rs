@@ -74,7 +74,8 @@ fn open_files() -> Outcome {
 
 /// Runs all checks; returns 0, or 1 where one has found something.
 pub(crate) fn syscheck() -> i32 {
-    let checks: [(&str, fn() -> Outcome); 5] = [
+    type Check = fn() -> Outcome;
+    let checks: [(&str, Check); 5] = [
         ("clocksource", clocksource),
         ("overcommit", overcommit),
         ("THP", transparent_huge_pages),
