@@ -17,6 +17,7 @@ use crate::store::entry::Entry;
 use crate::store::rdb_value::{LoadLimits, rdb_load_entry, rdb_save_object, rdb_save_object_type};
 use crate::store::rewrite::rewrite_object;
 use crate::wire::aof::{AofManifest, MANIFEST_MAX_LINE, parse_command};
+use crate::wire::cluster::{Body, is_address};
 use crate::wire::rdb::{RDB_VERSION, RdbReader, RdbRecord, RdbWriter, RdbWriterOptions, no_poll};
 use crate::wire::replication::capabilities::Capability;
 use crate::wire::replication::handshake::{
@@ -40,7 +41,28 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("handshake", handshake),
     ("acl_rules", acl_rules),
     ("replies", replies),
+    ("cluster_bus", cluster_bus),
 ];
+
+// The bus of a cluster ------------------------------------------------------------------------------------------------
+
+/// A message of the bus is read or refused; what is read of it lies within it, and can be kept.
+pub fn cluster_bus(bytes: &[u8]) {
+    let Ok(message) = crate::wire::cluster::parse(bytes) else {
+        return;
+    };
+    assert!(is_address(message.ip.as_bytes()));
+    match message.body {
+        Body::Ping { gossip, .. } => {
+            assert!(gossip.len() * 104 + 2256 <= bytes.len());
+            assert!(gossip.iter().all(|g| is_address(g.ip.as_bytes())));
+        }
+        Body::Publish { channel, message } => {
+            assert!(channel.len() + message.len() + 2264 == bytes.len());
+        }
+        _ => {}
+    }
+}
 
 // Requests ------------------------------------------------------------------------------------------------------------
 
@@ -425,6 +447,7 @@ mod tests {
                 b"+PONG\r\n-ERR no\r\n:-7\r\n$5\r\nab\r\nc\r\n$-1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n",
                 b"*3\r\n:0\r\n$1\r\n*\r\n:0\r\n>1\r\n_\r\n=5\r\ntxt:a\r\n*2\r\n*1\r\n:1\r\n*-1\r\n",
             ]),
+            "cluster_bus" => crate::wire::cluster::sound_messages(),
             "acl_rules" => owned(&[
                 b"on\n>foo\n~a*\n%R~b\n&c\n+@all\n-@dangerous\n+config|get\n+select|0\n(+get ~x* db=1,2)\n(~\"y)\" -get)\nresetdbs",
                 b"allkeys\nallchannels\n+get\n-get\nclearselectors\n#2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",

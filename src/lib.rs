@@ -10,7 +10,7 @@
 //! | 2 | [`wire`]: RESP, RDB, the append-only file's format, what replication says |
 //! | 3 | [`store`]: entries and databases; also `config::fields` and `config::value`, which hold values and know nobody |
 //! | 4 | [`server`]: the one `Server`, its clients, execution, what all commands owe the keys, the process |
-//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`], [`acl`], [`tls`], [`sentinel`], [`metrics`] |
+//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`], [`acl`], [`tls`], [`sentinel`], [`cluster`], [`metrics`] |
 //!
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
 //! (`server::process::startup`).
@@ -51,6 +51,7 @@
 mod acl;
 mod ae;
 mod base;
+mod cluster;
 mod commands;
 mod config;
 #[allow(unsafe_code)]

@@ -26,6 +26,7 @@ macro_rules! each_direction {
 mod interop {
     mod aof_load;
     mod check;
+    mod cluster;
     mod cut;
     mod debugger;
     mod defaults;
@@ -39,6 +40,8 @@ mod interop {
     mod partial;
     mod programs;
     mod sentinel;
+    mod sentinel_partitions;
+    mod sentinel_restarts;
     mod shared_bgsave;
     mod tls;
     mod transactions;

@@ -1,5 +1,5 @@
 //! Black-box tests of the binary: start-up, protocol, clients, configuration, persistence, lists, sets,
-//! hashes, sorted sets, the debugger of scripts, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other, users, TLS, Sentinel mode.
+//! hashes, sorted sets, the debugger of scripts, payloads that lie, pub/sub, transactions, memory and eviction, clients beside each other, users, TLS, Sentinel mode, clusters.
 
 mod support;
 
@@ -10,6 +10,8 @@ mod server {
     mod client_buffers;
     mod client_eviction;
     mod clients;
+    mod cluster;
+    mod cluster_chaos;
     mod config;
     mod crash_report;
     mod debugger;

@@ -52,6 +52,9 @@ const LOWER: &[(&str, u8)] = &[
     // What the server keeps of a Sentinel's.
     ("sentinel::instance", 4),
     ("sentinel::state", 4),
+    // What the server keeps of its cluster.
+    ("cluster::node", 4),
+    ("cluster::state", 4),
 ];
 
 /// Everything else under `src`.

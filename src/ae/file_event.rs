@@ -159,7 +159,6 @@ impl<H: Host> EventLoop<H> {
     }
 
     /// The installed directions (aeGetFileEvents).
-    #[cfg(test)]
     pub(crate) fn get_file_events(&mut self, id: FileId) -> Mask {
         self.slot(id).map_or(Mask::NONE, |s| s.installed)
     }

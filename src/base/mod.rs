@@ -9,6 +9,7 @@ pub(crate) mod crc;
 pub(crate) mod fpconv;
 pub(crate) mod geohash;
 pub(crate) mod glob;
+pub(crate) mod key_slot;
 pub(crate) mod log;
 pub(crate) mod long_double;
 pub(crate) mod lzf;

@@ -55,6 +55,9 @@ pub(crate) fn select_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(id) = server.get_range_long_or_reply(cid, args, 1, min, max, None) else {
         return;
     };
+    if server.config.cluster_enabled && id != 0 {
+        return server.add_reply_error(cid, "SELECT is not allowed in cluster mode");
+    }
     let db = usize::try_from(id).ok().filter(|db| *db < server.dbs.len());
     let Some(db) = db else {
         return server.add_reply_error(cid, "DB index is out of range");
@@ -84,6 +87,7 @@ impl Server {
         c.name = None;
         c.flags.remove(
             ClientFlags::ASKING
+                | ClientFlags::ASKING_NEXT
                 | ClientFlags::READONLY
                 | ClientFlags::PUBSUB
                 | ClientFlags::REPLY_OFF

@@ -114,6 +114,10 @@ const HELP: &[&str] = &[
     "    Enables or disables checksum checks for RDB files and RESTORE's payload.",
     "SLEEP <seconds>",
     "    Stop the server for <seconds>. Decimals allowed.",
+    "CLUSTERLINK KILL <to|from|all> <node-id>",
+    "    Kills the link based on the direction to/from (both) with the provided node.",
+    "DROP-CLUSTER-PACKET-FILTER <packet-type>",
+    "    Drop all packets that match the filtered type. Set to -1 allow all packets.",
     "CLIENT-EVICTION",
     "    Show low level client eviction pools info (maxmemory-clients).",
     "PAUSE-CRON <0|1>",
@@ -234,6 +238,12 @@ pub(crate) fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         },
         _ if is("mallctl") && n >= 3 => mallctl(server, cid, args),
         _ if is("mallctl-str") && n >= 3 => mallctl_str(server, cid, args),
+        _ if is("clusterlink") && n == 5 && args.is(2, "kill") => {
+            server.debug_clusterlink(cid, args);
+        }
+        _ if is("drop-cluster-packet-filter") && n == 3 => {
+            server.debug_drop_cluster_packets(cid, args);
+        }
         _ if is("replybuffer") && n == 4 => replybuffer(server, cid, args),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }

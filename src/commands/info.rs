@@ -453,7 +453,7 @@ impl Server {
             "connected_clients",
             self.connected_clients().saturating_sub(slaves),
         );
-        i.field("cluster_connections", 0);
+        i.field("cluster_connections", self.cluster_connections_count());
         i.field("maxclients", self.config.maxclients);
         i.field("client_recent_max_input_buffer", max_in);
         i.field("client_recent_max_output_buffer", max_out);
@@ -520,7 +520,7 @@ impl Server {
         i.field("mem_total_replication_buffers", self.repl.log.mem_usage());
         i.field("mem_clients_slaves", m.clients_slaves);
         i.field("mem_clients_normal", m.clients_normal);
-        i.field("mem_cluster_links", 0);
+        i.field("mem_cluster_links", self.cluster_links_memory());
         i.field("mem_aof_buffer", m.aof_buffer);
         i.field("mem_allocator", alloc::name());
         i.field("active_defrag_running", 0);

@@ -59,6 +59,8 @@ pub(crate) struct DbOverhead {
     /// The table, and the headers of its entries.
     pub main: usize,
     pub expires: usize,
+    /// Which keys are in which hash slot.
+    pub slots: usize,
 }
 
 /// Where the memory is (redisMemOverhead), in bytes.
@@ -73,6 +75,7 @@ pub(crate) struct MemOverhead {
     pub repl_backlog: usize,
     pub clients_slaves: usize,
     pub clients_normal: usize,
+    pub cluster_links: usize,
     pub aof_buffer: usize,
     /// Scripts and libraries, compiled code not counted.
     pub scripts: usize,
@@ -278,6 +281,7 @@ impl Server {
             .filter(|c| !c.has(ClientFlags::FAKE | ClientFlags::SLAVE))
             .map(|c| self.client_memory_usage(c.cid))
             .sum();
+        m.cluster_links = self.cluster_links_memory();
         m.scripts = self.scripts.cache.bytes();
         m.functions = self.scripts.libraries.memory();
         if !self.aof.is_off() {
@@ -288,13 +292,20 @@ impl Server {
             let (table, expires) = d.keys.overhead();
             m.keys += d.keys.len();
             let main = table + d.keys.len() * ENTRY_HEADER;
-            m.dbs.push(DbOverhead { db, main, expires });
+            let slots = d.keys.slots_overhead();
+            m.dbs.push(DbOverhead {
+                db,
+                main,
+                expires,
+                slots,
+            });
         }
-        let tables: usize = m.dbs.iter().map(|d| d.main + d.expires).sum();
+        let tables: usize = m.dbs.iter().map(|d| d.main + d.expires + d.slots).sum();
         m.total = m.startup
             + m.repl_backlog
             + m.clients_slaves
             + m.clients_normal
+            + m.cluster_links
             + m.aof_buffer
             + m.scripts
             + m.functions
@@ -442,7 +453,7 @@ fn stat_pairs(m: &MemOverhead) -> Vec<(String, Stat)> {
     int("replication.backlog", m.repl_backlog);
     int("clients.slaves", m.clients_slaves);
     int("clients.normal", m.clients_normal);
-    int("cluster.links", 0);
+    int("cluster.links", m.cluster_links);
     int("aof.buffer", m.aof_buffer);
     int("lua.caches", m.scripts);
     int("functions.caches", m.functions);
@@ -500,8 +511,7 @@ pub(crate) fn memory_stats_command(server: &mut Server, cid: ClientId, _: &Args)
                 for (name, n) in [
                     ("overhead.hashtable.main", d.main),
                     ("overhead.hashtable.expires", d.expires),
-                    // There is no cluster, so no slot has a list of its keys.
-                    ("overhead.hashtable.slot-to-keys", 0),
+                    ("overhead.hashtable.slot-to-keys", d.slots),
                 ] {
                     server.add_reply_bulk(cid, name.as_bytes());
                     server.add_reply_long_long(cid, n as i64);
@@ -578,6 +588,7 @@ mod tests {
                 db,
                 main: 1,
                 expires: 2,
+                slots: 0,
             })
             .into();
         let names: Vec<String> = stat_pairs(&m).into_iter().map(|p| p.0).collect();

@@ -33,34 +33,10 @@ fn words(kind: Kind) -> (&'static str, &'static str) {
     }
 }
 
-/// Confirms a subscription or its end, with how many there are now: channels and patterns together, shard channels apart.
-fn confirm(server: &mut Server, cid: ClientId, word: &str, kind: Kind, name: Option<&[u8]>) {
-    let Some(c) = server.clients.prepare_client_to_push(cid, true) else {
-        return;
-    };
-    let count = match kind {
-        Kind::Shard => c.subscriptions(Kind::Shard),
-        _ => c.subscriptions(Kind::Channel) + c.subscriptions(Kind::Pattern),
-    };
-    let (prefix, null): (u8, &[u8]) = match c.resp {
-        2 => (b'*', b"$-1\r\n"),
-        _ => (b'>', b"_\r\n"),
-    };
-    let mut text = Vec::with_capacity(64 + name.map_or(0, <[u8]>::len));
-    resp::push_header(&mut text, prefix, 3);
-    resp::push_bulk(&mut text, word.as_bytes());
-    match name {
-        Some(name) => resp::push_bulk(&mut text, name),
-        None => text.extend_from_slice(null),
-    }
-    resp::push_header(&mut text, b':', count as i64);
-    c.out.push(&text);
-}
-
 fn subscribe_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
     for i in 1..args.len() {
         server.pubsub_subscribe(cid, kind, &args[i]);
-        confirm(server, cid, words(kind).0, kind, Some(&args[i]));
+        server.pubsub_confirm(cid, words(kind).0, kind, Some(&args[i]));
     }
     if let Some(c) = server.clients.get_mut(cid) {
         c.flags |= ClientFlags::PUBSUB;
@@ -71,7 +47,7 @@ fn unsubscribe_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Ki
     let word = words(kind).1;
     for i in 1..args.len() {
         server.pubsub_unsubscribe(cid, kind, &args[i]);
-        confirm(server, cid, word, kind, Some(&args[i]));
+        server.pubsub_confirm(cid, word, kind, Some(&args[i]));
     }
     if args.len() == 1 {
         let mine = server.clients.get(cid).and_then(|c| c.pubsub.as_deref());
@@ -80,10 +56,10 @@ fn unsubscribe_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Ki
             .unwrap_or_default();
         for name in &all {
             server.pubsub_unsubscribe(cid, kind, name);
-            confirm(server, cid, word, kind, Some(name));
+            server.pubsub_confirm(cid, word, kind, Some(name));
         }
         if all.is_empty() {
-            confirm(server, cid, word, kind, None);
+            server.pubsub_confirm(cid, word, kind, None);
         }
     }
     if let Some(c) = server.clients.get_mut(cid)
@@ -143,8 +119,10 @@ pub(crate) fn sunsubscribe_command(server: &mut Server, cid: ClientId, args: &Ar
 
 fn publish_generic(server: &mut Server, cid: ClientId, args: &Args, kind: Kind) {
     let receivers = server.pubsub_publish_message(&args[1], &args[2], kind);
-    // A cluster has a way of its own to pass it on.
-    if !server.config.cluster_enabled {
+    if server.config.cluster_enabled {
+        // It has a way of its own to pass it on.
+        server.cluster_propagate_publish(&args[1], &args[2], kind == Kind::Shard);
+    } else {
         server.force_command_propagation(Propagate::REPL);
     }
     server.add_reply_long_long(cid, receivers as i64);

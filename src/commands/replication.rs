@@ -19,6 +19,9 @@ const NET_HOST_STR_LEN: usize = 256;
 
 /// REPLICAOF host port | NO ONE, and SLAVEOF
 pub(crate) fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if server.config.cluster_enabled {
+        return server.add_reply_error(cid, "REPLICAOF not allowed in cluster mode.");
+    }
     if server.repl.failover.state != FailoverState::None {
         return server.add_reply_error(cid, "REPLICAOF not allowed while failing over.");
     }
@@ -73,6 +76,9 @@ pub(crate) fn replicaof_command(server: &mut Server, cid: ClientId, args: &Args)
 
 /// `FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]`
 pub(crate) fn failover_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if server.config.cluster_enabled {
+        return server.add_reply_error(cid, "FAILOVER not allowed in cluster mode.");
+    }
     if args.len() == 2 && args.is(1, "abort") {
         if server.repl.failover.state == FailoverState::None {
             return server.add_reply_error(cid, "No failover in progress.");

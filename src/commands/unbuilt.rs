@@ -1,4 +1,4 @@
-//! What a server without cluster mode and modules can truly say about them: clients and tools ask for it to find out what they
+//! What a server without modules can truly say about them: clients and tools ask for it to find out what they
 //! talk to. The rest of these commands is refused (`Unbuilt` of `server::execution::command`).
 //!
 //! The answers are those of a 7.2 that was never given a module. The help texts are its own,
@@ -18,11 +18,6 @@ const MODULE_HELP: &[&str] = &[
     "UNLOAD <name>",
     "    Unload a module.",
 ];
-
-/// ASKING, READONLY, READWRITE and all of CLUSTER.
-pub(crate) fn cluster_disabled_command(server: &mut Server, cid: ClientId, _: &Args) {
-    server.add_reply_error(cid, "This instance has cluster support disabled");
-}
 
 /// MODULE HELP
 pub(crate) fn module_help_command(server: &mut Server, cid: ClientId, args: &Args) {

@@ -73,6 +73,7 @@ impl Apply {
                     .into());
             }
             Apply::ActiveDefrag => {}
+            Apply::ClusterMyself => server.cluster_update_myself(),
         }
         Ok(())
     }

@@ -57,6 +57,8 @@ pub(crate) enum Apply {
     CrashLog,
     /// `activedefrag`
     ActiveDefrag,
+    /// What a node says of itself to its cluster.
+    ClusterMyself,
 }
 
 /// What a change needs of its surroundings: the server and the client that asks.

@@ -371,6 +371,8 @@ pub(crate) struct Config {
     pub cluster_allow_pubsubshard_when_down: bool,
     /// `cluster-link-sendbuf-limit`: Bytes after which a link of the bus is cut; 0 is no limit.
     pub cluster_link_sendbuf_limit: u64,
+    /// `auto-failover-on-shutdown`: A master that ends hands over to a replica that has all.
+    pub auto_failover_on_shutdown: bool,
     /// `cluster-announce-hostname`: Host name told to the cluster.
     pub cluster_announce_hostname: Option<Vec<u8>>,
     /// `cluster-announce-human-nodename`: Name of the node in logs.
@@ -662,6 +664,7 @@ impl Default for Config {
             cluster_allow_reads_when_down: false,
             cluster_allow_pubsubshard_when_down: true,
             cluster_link_sendbuf_limit: 0,
+            auto_failover_on_shutdown: false,
             cluster_announce_hostname: None,
             cluster_announce_human_nodename: None,
             cluster_preferred_endpoint_type: ClusterEndpointType::Ip,

@@ -14,7 +14,7 @@ use super::error::ConfigError;
 use super::fields::Config;
 use super::glob_files::{glob, is_pattern};
 use super::rewrite_lines::trim;
-use super::row::{Feature, Row, RowFlags};
+use super::row::RowFlags;
 use super::unbuilt::check_all_built;
 use super::value::DeferredLine;
 use super::{lookup, strerror};
@@ -50,7 +50,6 @@ pub(crate) fn load_server_config(
         config,
         reading_file: false,
         depth: 0,
-        refusable: Vec::new(),
         faults: None,
     }
     .load(file, stdin, options)
@@ -62,7 +61,6 @@ pub(super) fn check_server_config(config: &mut Config, file: &[u8]) -> Vec<Confi
         config,
         reading_file: false,
         depth: 0,
-        refusable: Vec::new(),
         faults: Some(Vec::new()),
     };
     let last = loader.load(Some(file), None, b"");
@@ -77,8 +75,6 @@ struct Loader<'a> {
     /// replace each other.
     reading_file: bool,
     depth: usize,
-    /// The last line of each directive that may have to be refused.
-    refusable: Vec<(&'static Row, DeferredLine)>,
     /// The configuration is only looked at: its faults so far. None: the first one ends it.
     faults: Option<Vec<ConfigError>>,
 }
@@ -172,10 +168,6 @@ impl Loader<'_> {
                 }
                 _ => return Err("wrong number of arguments".into()),
             }
-            if let Feature::Refused(_) = row.feature {
-                self.refusable.retain(|(known, _)| known.name != row.name);
-                self.refusable.push((row, deferred(args)));
-            }
             return Ok(());
         }
 
@@ -217,7 +209,7 @@ impl Loader<'_> {
         let config = &mut *self.config;
         // Not at the end of an included file: what follows may take it back.
         if self.depth == 0 {
-            check_all_built(config, &self.refusable)?;
+            check_all_built(config)?;
         }
         if !config.logfile.is_empty() && self.faults.is_none() {
             // Later it would be too late to stop for it.
@@ -285,7 +277,6 @@ mod tests {
             config: &mut config,
             reading_file: false,
             depth: 0,
-            refusable: Vec::new(),
             faults: None,
         };
         loader

@@ -46,9 +46,6 @@ pub(crate) enum Feature {
     Built,
     /// The directive is read, checked, shown and rewritten, but nothing acts on it yet.
     Accepted,
-    /// Any value but the default is refused, at the start and by CONFIG SET: to go on without the named feature would break
-    /// what the user relies on.
-    Refused(&'static str),
 }
 
 /// What `set` did.
@@ -279,25 +276,9 @@ impl Row {
         self
     }
 
-    /// The row of a feature that is not built and must not be missed silently; `feature` names it in an error text.
-    pub(crate) const fn refused(mut self, feature: &'static str) -> Row {
-        self.feature = Feature::Refused(feature);
-        self
-    }
-
     /// Whether `config` sets what is accepted and has no effect. `default` is the configuration of nobody.
     pub(crate) fn is_ineffective(&self, config: &Config, default: &Config) -> bool {
         self.feature == Feature::Accepted && self.get(config) != self.get(default)
-    }
-
-    /// Why the value in `config` cannot be had, if it cannot.
-    pub(crate) fn why_refused(&self, config: &Config) -> Option<String> {
-        match self.feature {
-            Feature::Refused(feature) if self.get(config) != self.get(&Config::default()) => {
-                Some(not_built(self.name, feature))
-            }
-            _ => None,
-        }
     }
 
     /// Whether the row is the one of these functions.

@@ -81,8 +81,7 @@ pub(crate) fn config_set(
         let set = pair
             .row
             .set(host.config(), &split_value(pair.row, pair.value), false);
-        let refused = pair.row.why_refused(host.config());
-        match refused.map_or(set, Err) {
+        match set {
             Ok(Change::Changed) => {
                 let new = pair
                     .row

@@ -14,10 +14,10 @@ use super::valid::{
     is_valid_shutdown_on_sig_flags,
 };
 use super::value::{
-    AclPubsubDefault, AppendFsync, CLUSTER, ClusterEndpointType, LogFormat, LogLevel,
-    LogTimestampFormat, MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction,
-    RdbSaveVersion, ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication,
-    ShutdownFlags, Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
+    AclPubsubDefault, AppendFsync, ClusterEndpointType, LogFormat, LogLevel, LogTimestampFormat,
+    MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion,
+    ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication, ShutdownFlags,
+    Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
@@ -819,88 +819,81 @@ pub(crate) static TABLE: &[Row] = &[
         "cluster-enabled",
         RowFlags::IMMUTABLE,
         yes_no!(cluster_enabled),
-    )
-    .refused(CLUSTER),
+    ),
     row(
         "cluster-config-file",
         RowFlags::IMMUTABLE,
         text!(cluster_config_file),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-node-timeout",
         RowFlags::MODIFIABLE,
         number!(cluster_node_timeout, Integer, 0, i64::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-ping-interval",
         RowFlags::MODIFIABLE.union(RowFlags::HIDDEN),
         number!(cluster_ping_interval, Integer, 0, i64::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-port",
         RowFlags::IMMUTABLE,
         number!(cluster_port, Integer, 0, 65535),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-replica-validity-factor",
         RowFlags::MODIFIABLE,
         number!(cluster_replica_validity_factor, Integer, 0, i32::MAX),
     )
-    .alias("cluster-slave-validity-factor")
-    .accepted(),
+    .alias("cluster-slave-validity-factor"),
     row(
         "cluster-migration-barrier",
         RowFlags::MODIFIABLE,
         number!(cluster_migration_barrier, Integer, 0, i32::MAX),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-allow-replica-migration",
         RowFlags::MODIFIABLE,
         yes_no!(cluster_allow_replica_migration),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-require-full-coverage",
         RowFlags::MODIFIABLE,
         yes_no!(cluster_require_full_coverage),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-replica-no-failover",
         RowFlags::MODIFIABLE,
         yes_no!(cluster_replica_no_failover),
     )
     .alias("cluster-slave-no-failover")
-    .accepted(),
+    .apply(Apply::ClusterMyself),
     row(
         "cluster-allow-reads-when-down",
         RowFlags::MODIFIABLE,
         yes_no!(cluster_allow_reads_when_down),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-allow-pubsubshard-when-down",
         RowFlags::MODIFIABLE,
         yes_no!(cluster_allow_pubsubshard_when_down),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-link-sendbuf-limit",
         RowFlags::MODIFIABLE,
         number!(cluster_link_sendbuf_limit, Memory, 0, u64::MAX),
-    )
-    .accepted(),
+    ),
+    row(
+        "auto-failover-on-shutdown",
+        RowFlags::MODIFIABLE,
+        yes_no!(auto_failover_on_shutdown),
+    ),
     row(
         "cluster-announce-hostname",
         RowFlags::MODIFIABLE,
         opt_text!(cluster_announce_hostname, Some(is_valid_announced_hostname)),
     )
-    .accepted(),
+    .apply(Apply::ClusterMyself),
     row(
         "cluster-announce-human-nodename",
         RowFlags::MODIFIABLE,
@@ -909,37 +902,36 @@ pub(crate) static TABLE: &[Row] = &[
             Some(is_valid_announced_nodename)
         ),
     )
-    .accepted(),
+    .apply(Apply::ClusterMyself),
     row(
         "cluster-preferred-endpoint-type",
         RowFlags::MODIFIABLE,
         choice!(cluster_preferred_endpoint_type, ClusterEndpointType),
-    )
-    .accepted(),
+    ),
     row(
         "cluster-announce-ip",
         RowFlags::MODIFIABLE,
         opt_text!(cluster_announce_ip),
     )
-    .accepted(),
+    .apply(Apply::ClusterMyself),
     row(
         "cluster-announce-port",
         RowFlags::MODIFIABLE,
         number!(cluster_announce_port, Integer, 0, 65535),
     )
-    .accepted(),
+    .apply(Apply::ClusterMyself),
     row(
         "cluster-announce-tls-port",
         RowFlags::MODIFIABLE,
         number!(cluster_announce_tls_port, Integer, 0, 65535),
     )
-    .accepted(),
+    .apply(Apply::ClusterMyself),
     row(
         "cluster-announce-bus-port",
         RowFlags::MODIFIABLE,
         number!(cluster_announce_bus_port, Integer, 0, 65535),
     )
-    .accepted(),
+    .apply(Apply::ClusterMyself),
     // Observation.
     row(
         "metrics-port",

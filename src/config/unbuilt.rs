@@ -1,27 +1,19 @@
 //! What a configuration asks for and this version cannot do, where going on without it would leave a server open, or another
-//! one than was meant: modules, cluster mode. Such a server does not start.
+//! one than was meant: modules. Such a server does not start.
 //!
-//! Invariant: what is judged is what is in effect once all lines are read: a later `cluster-enabled no` takes an earlier `yes` back.
+//! Invariant: what is judged is what is in effect once all lines are read.
 //! Must not know: how lines are read, and the server.
 
 use super::error::ConfigError;
 use super::fields::Config;
-use super::row::{Row, not_built};
-use super::value::{DeferredLine, MODULES};
+use super::row::not_built;
+use super::value::MODULES;
 
-/// The first of these that is asked for. `last_lines` are the last lines of directives whose rows may refuse their value.
+/// The first of these that is asked for.
 ///
 /// # Errors
 /// The line and the reason.
-pub(super) fn check_all_built(
-    config: &Config,
-    last_lines: &[(&'static Row, DeferredLine)],
-) -> Result<(), ConfigError> {
-    for (row, line) in last_lines {
-        if let Some(reason) = row.why_refused(config) {
-            return Err(ConfigError::of_line(line, &reason));
-        }
-    }
+pub(super) fn check_all_built(config: &Config) -> Result<(), ConfigError> {
     if let Some(line) = config.loadmodules.first() {
         return Err(ConfigError::of_line(
             line,
@@ -47,14 +39,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_with_its_line() {
-        let cases = [
-            (
-                "cluster-enabled yes",
-                "'cluster-enabled' asks for cluster mode",
-            ),
-            ("loadmodule /x.so 1", "'loadmodule' asks for modules"),
-        ];
-        for (line, reason) in cases {
+        for (line, reason) in [("loadmodule /x.so 1", "'loadmodule' asks for modules")] {
             // The options begin behind the line end of a file that is not there.
             let error = load(&format!("port 1\n{line}\nport 2\n")).expect_err(line);
             let text = format!(
@@ -65,17 +50,5 @@ mod tests {
         }
         let error = load("mod.opt 1\n").expect_err("no module");
         assert!(error.to_string().contains("Module Configuration detected"));
-    }
-
-    #[test]
-    fn the_last_value_counts() {
-        let text = "cluster-enabled yes\ncluster-enabled no\nactivedefrag yes\n";
-        assert!(load(text).is_ok());
-        let error = load("cluster-enabled yes\ncluster-enabled no\ncluster-enabled Yes\n")
-            .expect_err("cluster mode");
-        assert!(
-            error.to_string().contains(">>> 'cluster-enabled Yes'\n"),
-            "{error}"
-        );
     }
 }

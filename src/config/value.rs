@@ -11,7 +11,6 @@ use crate::base::log::{Format, Level, Timestamp};
 use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
 
 /// Features that are not built, as error texts name them.
-pub(crate) const CLUSTER: &str = "cluster mode";
 pub(crate) const MODULES: &str = "modules";
 
 /// Declares a named choice: an enum, its names as a configuration file spells them, and both conversions.

@@ -12,6 +12,7 @@ pub(crate) mod owned;
 mod pool;
 pub(crate) mod quicklist;
 pub(crate) mod sbuf;
+pub(crate) mod slot_index;
 pub(crate) mod table;
 mod tagged;
 pub(crate) mod wide;

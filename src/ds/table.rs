@@ -989,6 +989,28 @@ impl<E: Element, H: HashKey> Table<E, H> {
         }
     }
 
+    /// How many of the lowest bits of a hash tell the bucket, while a rehash runs that in the smaller array.
+    pub(crate) fn bucket_bits(&self) -> u32 {
+        let lens = self.tables.iter().map(|t| t.len).filter(|len| *len > 0);
+        lens.min().map_or(0, u32::trailing_zeros)
+    }
+
+    /// Calls `f` for each element of the chains where elements with these lowest `bits` bits of their hash are; and for others that
+    /// are there.
+    pub(crate) fn for_each_near(&self, low: u64, bits: u32, mut f: impl FnMut(&E)) {
+        for (which, t) in self.tables.iter().enumerate() {
+            if t.len == 0 {
+                continue;
+            }
+            let known = (1u64 << bits) - 1;
+            let mut index = low & known & t.mask();
+            while index <= t.mask() {
+                self.visit(which, index as usize, &mut f);
+                index += known + 1;
+            }
+        }
+    }
+
     /// One step of an iteration: calls `f` for some elements and returns the next cursor; 0 starts and ends (dictScan).
     pub(crate) fn scan(&self, cursor: u64, mut f: impl FnMut(&E)) -> u64 {
         if self.is_empty() {

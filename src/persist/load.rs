@@ -707,8 +707,7 @@ impl Server {
                 continue;
             };
             let expired = k.expire_ms.is_some_and(|at| at < now);
-            if expired && self.repl.master_host.is_none() && !flags.contains(RdbFlags::AOF_PREAMBLE)
-            {
+            if expired && self.i_am_master() && !flags.contains(RdbFlags::AOF_PREAMBLE) {
                 // A replica keeps it: its master decides, and sends a deletion.
                 self.persist.last_load_keys_expired += 1;
                 if flags.contains(RdbFlags::FEED_REPL) {
@@ -759,7 +758,7 @@ impl Server {
             return self.go_on_with_loaded_mark();
         }
         let mut flags = RdbFlags::empty();
-        if !self.is_replica() {
+        if self.i_am_master() {
             // Deletions of expired keys go there. It stays only if the file says which stream it belongs to.
             self.create_replication_backlog();
             flags |= RdbFlags::FEED_REPL;
@@ -808,7 +807,7 @@ impl Server {
             mark.offset,
             String::from_utf8_lossy(&mark.replid)
         );
-        if !self.is_replica() {
+        if self.i_am_master() {
             self.create_replication_backlog();
         }
         self.replication_restore_from_rdb(RdbLoadInfo {

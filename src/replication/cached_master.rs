@@ -27,6 +27,7 @@ impl Server {
         let Some(c) = self.clients.get_mut(cid) else {
             return;
         };
+        self.repl.master_heard_s = c.last_interaction;
         let broken = c.has(ClientFlags::PROTOCOL_ERROR | ClientFlags::BLOCKED);
         c.flags.remove(ClientFlags::MASTER | ClientFlags::HELD);
         let db = c.db;

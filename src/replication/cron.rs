@@ -114,7 +114,8 @@ impl Server {
             .unwrap_or(1)
             .max(1);
         // It would move the offset that a replica has to reach before the failover's time is up.
-        let held = self.repl.failover.end != 0 && self.is_paused(PauseActions::REPLICA);
+        let failing_over = self.repl.failover.end != 0 || self.cluster_is_failing_over();
+        let held = failing_over && self.is_paused(PauseActions::REPLICA);
         if self.repl.cron_loops.is_multiple_of(period) && !self.clients.slaves.is_empty() && !held {
             let ping = OwnedArgs::from_slices(&[b"PING"]);
             self.replication_feed_slaves(None, &ping.as_args());

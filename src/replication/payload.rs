@@ -530,7 +530,7 @@ impl Server {
         self.stop_writers_before_load(true);
         let mut second: Option<Vec<Db>> = None;
         if swap {
-            let new = || Db::new(self.hasher.clone());
+            let new = || Db::new(self.hasher.clone(), self.config.cluster_enabled);
             second = Some(self.dbs.iter().map(|_| new()).collect());
         } else {
             self.flush_old_data();
@@ -710,7 +710,7 @@ impl Server {
 
     /// The master's function libraries take the place of ours.
     fn replace_functions(&mut self, codes: &[Vec<u8>]) -> Result<(), String> {
-        self.functions_restore(codes.iter().map(|c| &c[..]), Restore::Flush)
+        self.functions_restore(codes.iter().map(|c| &c[..]), Restore::Flush, true)
     }
 
     /// The old data set is gone and the new one is not whole: what there is of it is nobody's. The file on the disk is of more

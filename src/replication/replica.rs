@@ -116,7 +116,7 @@ impl Server {
             return;
         };
         let offset = info.repl_offset;
-        if self.repl.master_host.is_some() {
+        if !self.i_am_master() {
             self.repl.replid = replid;
             drop(self.repl.log.reset(offset));
             self.replication_cache_master_using_myself();

@@ -6,7 +6,7 @@
 use std::ffi::CString;
 
 use crate::base::fpconv::{FPCONV_SIZE, fpconv_dtoa};
-use crate::base::log::Level;
+use crate::base::log::{LOG_MAX_LEN, Level};
 use crate::base::num::{LONG_STR_SIZE, double2ll, ll2string};
 use crate::script::cache::sha1hex;
 use crate::script::convert::{push_error, push_reply, to_integer};
@@ -111,6 +111,10 @@ fn raise_error(call: &mut Call<Server>, text: &str) -> Raise {
 
 /// Bytes that a command's arguments may have together; spans could tell twice as many.
 const MAX_WORDS: usize = 1 << 31;
+/// Bytes from which on their sum is looked at first.
+const LARGE_WORDS: usize = 64 << 10;
+/// Bytes that follow the last argument.
+const WORD_TAIL: usize = 8;
 const NO_ARGUMENTS: &str = "Please specify at least one argument for this redis lib call";
 const NO_STRING: &str = "Lua redis lib command arguments must be strings or integers";
 
@@ -128,8 +132,11 @@ fn take_words(call: &mut Call<Server>) -> Result<(Vec<u8>, Vec<Span>), &'static 
     for i in 1..=n {
         let start = text.len();
         match call.look(i) {
-            // They are copied, all of them, though the machine may have each only once.
-            Value::String(word) if text.len() + word.len() > MAX_WORDS.min(call.room()) => {
+            Value::String(word)
+                if word.len() > text.capacity() - text.len()
+                    && text.len() + word.len() > LARGE_WORDS
+                    && !make_room(call, &mut text, i) =>
+            {
                 give_words(call, Vec::new(), spans);
                 return Err(
                     "not enough memory for the arguments of a command called from a script",
@@ -146,8 +153,26 @@ fn take_words(call: &mut Call<Server>) -> Result<(Vec<u8>, Vec<Span>), &'static 
         spans.push(Span { start, end });
     }
     // The look-up of a short name reads a whole word.
-    text.extend_from_slice(&[0; 8]);
+    text.extend_from_slice(&[0; WORD_TAIL]);
     Ok((text, spans))
+}
+
+/// Room in `text` for the arguments from `first` on, at once: they are copied, all of them, though the machine may have each only
+/// once. False: there may not be so much.
+#[cold]
+fn make_room(call: &Call<Server>, text: &mut Vec<u8>, first: i32) -> bool {
+    let mut all = text.len();
+    for i in first..=call.top() {
+        all += match call.look(i) {
+            Value::String(word) => word.len(),
+            _ => LONG_STR_SIZE.max(FPCONV_SIZE),
+        };
+    }
+    if all > MAX_WORDS || all > call.room() && call.lacks(all) {
+        return false;
+    }
+    text.reserve_exact(all + WORD_TAIL - text.len());
+    true
 }
 
 fn give_words(call: &mut Call<Server>, mut text: Vec<u8>, spans: Vec<Span>) {
@@ -310,13 +335,18 @@ fn log(call: &mut Call<Server>) -> Returned {
         3 => Level::Warning,
         _ => return Err(raise_error(call, "Invalid debug level.")),
     };
+    if !crate::base::log::enabled(level) {
+        return Ok(0);
+    }
     let mut text = Vec::new();
     for i in 2..=n {
         if let Some(word) = call.to_bytes(i) {
             if i != 2 {
                 text.push(b' ');
             }
-            text.extend_from_slice(word);
+            // A line has no more, whatever the words come to together.
+            let room = LOG_MAX_LEN - LOG_MAX_LEN.min(text.len());
+            text.extend_from_slice(&word[..word.len().min(room)]);
         }
     }
     crate::server_log!(level, "{}", String::from_utf8_lossy(&text));

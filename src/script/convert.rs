@@ -22,6 +22,47 @@ impl ScriptReply {
     }
 }
 
+/// Why a reply is not made to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cut {
+    /// It was to be made elsewhere.
+    Large,
+    Killed,
+    OutOfMemory,
+    /// Nobody is there who could get it.
+    Unheard,
+}
+
+/// How far the reply is that a script's value is made into.
+#[derive(Default)]
+pub(crate) struct ReplyPace {
+    /// Steps until it pauses: an element is one, and so are [`BYTES_PER_STEP`] of a string.
+    pub left: usize,
+    pub cut: Option<Cut>,
+    /// It is made in the script client's output; bytes that it may have there.
+    pub large: Option<usize>,
+    /// When others had their turn last; unix us.
+    pub turn_us: i64,
+}
+
+const BYTES_PER_STEP: usize = 64;
+
+impl ReplyPace {
+    pub(super) fn new(left: usize, large: Option<usize>) -> ReplyPace {
+        ReplyPace {
+            left,
+            large,
+            ..ReplyPace::default()
+        }
+    }
+
+    /// Part of a string: the next step may be one that waits.
+    #[inline]
+    fn pass(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes / BYTES_PER_STEP);
+    }
+}
+
 /// The line at the start of `reply`, behind its first byte, and what follows it.
 fn line(reply: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(b'\r', reply)?;
@@ -302,7 +343,10 @@ impl Server {
     /// `redis.setresp`.
     pub(super) fn lua_reply_to_redis_reply(&mut self, cid: ClientId, resp: u8, stack: &mut Stack) {
         match stack.look(-1) {
-            Value::String(text) => self.clients.add_reply_bulk(cid, text),
+            Value::String(text) => {
+                self.scripts.reply.pass(text.len());
+                self.clients.add_reply_bulk(cid, text);
+            }
             Value::Boolean(truth) => match (truth, resp) {
                 (truth, 3) => self.clients.add_reply_bool(cid, truth),
                 (true, _) => self.add_reply_long_long(cid, 1),
@@ -341,6 +385,18 @@ impl Server {
                 debug_assert!(false, "a reply is returned once");
                 self.add_reply_null(cid);
             }
+        }
+    }
+
+    /// One more element of a reply; false: it is not to go on.
+    #[inline]
+    fn reply_goes_on(&mut self) -> bool {
+        match self.scripts.reply.left.checked_sub(1) {
+            Some(left) => {
+                self.scripts.reply.left = left;
+                true
+            }
+            None => self.reply_pauses(),
         }
     }
 
@@ -425,7 +481,7 @@ impl Server {
             self.add_reply_set_len(cid, n);
         }
         stack.push_nil();
-        while stack.next(pairs) {
+        while self.reply_goes_on() && stack.next(pairs) {
             // Key and value: the key is needed for the step after.
             stack.push_copy(-2);
             self.lua_reply_to_redis_reply(cid, resp, stack);
@@ -443,6 +499,9 @@ impl Server {
         let n = stack.sequence_len(table);
         self.add_reply_array_len(cid, n as usize);
         for i in 1..=n {
+            if !self.reply_goes_on() {
+                return;
+            }
             stack.get_raw_index(table, i);
             self.lua_reply_to_redis_reply(cid, resp, stack);
         }

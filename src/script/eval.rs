@@ -15,7 +15,8 @@ use crate::server::execution::args::Args;
 use crate::server::execution::command::CommandFlags;
 use crate::server_log;
 
-pub(super) const NO_MEMORY: &str = "-OOM no memory for a Lua machine";
+/// A machine runs one script at a time.
+pub(super) const NO_MACHINE: &str = "-OOM no Lua machine can be had now";
 const NOSCRIPT: &str = "-NOSCRIPT No matching script. Please use EVAL.";
 
 const SCRIPT_HELP: &[&str] = &[
@@ -174,7 +175,7 @@ impl Server {
             return self.add_reply_error(cid, NOSCRIPT);
         }
         let Some((mut machine, generation)) = self.take_machine(Engine::Eval) else {
-            return self.add_reply_error(cid, NO_MEMORY);
+            return self.add_reply_error(cid, NO_MACHINE);
         };
         // What a master or a file brings may be called by its digest later.
         let stays = !evalsha && self.must_obey_client(cid);
@@ -237,6 +238,10 @@ impl Server {
     pub(crate) fn load_script(&mut self, body: &[u8]) {
         if let Some(i) = self.scripts.cache.find_body(body) {
             return self.scripts.cache.note_loaded(i);
+        }
+        if self.scripts.eval.is_taken() {
+            // A script runs, and all that are there were compiled in its machine.
+            self.flush_scripts(false);
         }
         let Some((mut machine, generation)) = self.take_machine(Engine::Eval) else {
             return;
@@ -326,7 +331,7 @@ pub(crate) fn script_load_command(server: &mut Server, cid: ClientId, args: &Arg
         }
         None => {
             let Some((mut machine, generation)) = server.take_machine(Engine::Eval) else {
-                return server.add_reply_error(cid, NO_MEMORY);
+                return server.add_reply_error(cid, NO_MACHINE);
             };
             let created = server.create_script(&mut machine, &args[2], true);
             server.put_machine(Engine::Eval, machine, generation);

@@ -5,6 +5,8 @@
 //! `+=`, `a ? b : c`, ...), `const` and `continue`, a first line that is passed over, long brackets within each other. Escapes that
 //! it alone knows, or does not know, are no error in Lua 5.1: the backslash counts for nothing there.
 //!
+//! And what would take the compiler without an end: long chains of operators and branches.
+//!
 //! A text is walked over once, and nothing is kept of it but what was found, and its tokens where they are asked for.
 
 use super::lexer::{Kind, Lexer, Token, is_keyword};
@@ -31,6 +33,95 @@ struct Window<'t> {
     after: Option<Token>,
 }
 
+/// What the compiler needs the square of the time for, and cannot be interrupted in: it walks from each `and` and `or` of a value over
+/// those before it, and so it does with the `elseif` of a statement and the `break` of a loop.
+struct Chains {
+    /// Brackets and blocks that are open.
+    depth: usize,
+    /// For each of them, the operators of the value that is being read.
+    operators: [u32; Chains::DEPTHS],
+    /// For each of them, its `elseif`.
+    branches: [u32; Chains::DEPTHS],
+    breaks: u32,
+    /// Steps that the compiler will have taken.
+    steps: u64,
+}
+
+impl Chains {
+    /// More than the compiler takes.
+    const DEPTHS: usize = 256;
+    /// A third of a second. As one value it has more operators than the compiler can make jumps for, nearly.
+    const MAX_STEPS: u64 = 1 << 26;
+
+    fn new() -> Chains {
+        Chains {
+            depth: 0,
+            operators: [0; Chains::DEPTHS],
+            branches: [0; Chains::DEPTHS],
+            breaks: 0,
+            steps: 0,
+        }
+    }
+
+    fn open(&mut self) {
+        self.depth += 1;
+        *self.operators() = 0;
+        *self.branches() = 0;
+    }
+
+    fn close(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        if self.depth == 0 {
+            self.breaks = 0;
+        }
+    }
+
+    fn operators(&mut self) -> &mut u32 {
+        &mut self.operators[self.depth.min(Chains::DEPTHS - 1)]
+    }
+
+    fn branches(&mut self) -> &mut u32 {
+        &mut self.branches[self.depth.min(Chains::DEPTHS - 1)]
+    }
+
+    /// Whether it is too much with the middle of the window.
+    fn is_too_long(&mut self, w: &Window) -> bool {
+        match w.this.kind {
+            Kind::Sign(b'(' | b'{' | b'[') => self.open(),
+            Kind::Sign(b')' | b'}' | b']') => self.close(),
+            Kind::Sign(b',' | b';') => *self.operators() = 0,
+            Kind::Sign(b'=') if !w.is_comparison() => *self.operators() = 0,
+            Kind::Word => match w.bytes(&w.this) {
+                b"and" | b"or" => {
+                    *self.operators() += 1;
+                    self.steps += u64::from(*self.operators());
+                }
+                b"if" | b"function" | b"do" | b"repeat" => self.open(),
+                b"end" => self.close(),
+                b"until" => {
+                    self.close();
+                    *self.operators() = 0;
+                }
+                b"elseif" => {
+                    *self.operators() = 0;
+                    *self.branches() += 1;
+                    self.steps += u64::from(*self.branches());
+                }
+                b"break" => {
+                    self.breaks += 1;
+                    self.steps += u64::from(self.breaks);
+                }
+                b"while" | b"return" | b"local" | b"then" | b"else" | b"in" | b"for" => {
+                    *self.operators() = 0;
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        self.steps > Chains::MAX_STEPS
+    }
+}
+
 /// Walks over `text`, and keeps its tokens if `keep`.
 pub(super) fn look(text: &[u8], keep: bool) -> Found {
     let mut found = Found::default();
@@ -44,6 +135,7 @@ pub(super) fn look(text: &[u8], keep: bool) -> Found {
         found.problem = Some("1: unexpected symbol near 'char(239)'".into());
     }
     let mut lexer = Lexer::new(text);
+    let mut chains = Chains::new();
     let mut window: [Option<Token>; 4] = [None; 4];
     loop {
         let token = match lexer.next() {
@@ -70,7 +162,9 @@ pub(super) fn look(text: &[u8], keep: bool) -> Found {
                 next,
                 after,
             };
-            if let Some(problem) = w.problem() {
+            let too_long = chains.is_too_long(&w);
+            let too_long = || too_long.then(|| w.near("control structure too long"));
+            if let Some(problem) = w.problem().or_else(too_long) {
                 found.problem = Some(at_line(text, this.start, &problem));
             }
         }
@@ -109,11 +203,26 @@ impl Window<'_> {
         }
     }
 
-    fn problem(&self) -> Option<String> {
-        let near = |what: &str| {
-            let word = String::from_utf8_lossy(self.bytes(&self.this)).into_owned();
-            Some(format!("{what} near '{word}'"))
+    /// This `=` is part of `==`, `<=`, `>=` or `~=`.
+    fn is_comparison(&self) -> bool {
+        let behind = match self.before {
+            Some(Token {
+                kind: Kind::Sign(c),
+                end,
+                ..
+            }) => end == self.this.start && matches!(c, b'=' | b'<' | b'>' | b'~'),
+            _ => false,
         };
+        behind || self.joined() == Some(b'=')
+    }
+
+    fn near(&self, what: &str) -> String {
+        let word = String::from_utf8_lossy(self.bytes(&self.this)).into_owned();
+        format!("{what} near '{word}'")
+    }
+
+    fn problem(&self) -> Option<String> {
+        let near = |what: &str| Some(self.near(what));
         const UNEXPECTED: &str = "unexpected symbol";
         match self.this.kind {
             Kind::Sign(c) => {

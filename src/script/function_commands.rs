@@ -241,7 +241,9 @@ pub(crate) fn function_restore_command(server: &mut Server, cid: ClientId, args:
         Ok(codes) => codes,
         Err(problem) => return server.add_reply_error(cid, problem),
     };
-    match server.functions_restore(codes.iter().map(|c| &c[..]), how) {
+    // What a client brings may be any code.
+    let unlimited = server.must_obey_client(cid);
+    match server.functions_restore(codes.iter().map(|c| &c[..]), how, unlimited) {
         Ok(()) => {
             server.dirty += 1;
             server.add_reply_ok(cid);

@@ -6,7 +6,7 @@
 //! Invariants: each function of a library is in the index of functions, and no other is; a set of libraries belongs to the machine
 //! it was compiled in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use bitflags::bitflags;
@@ -81,6 +81,8 @@ pub(crate) struct Libraries {
 /// What the functions of a library that loads are registered in.
 pub(crate) struct Loading {
     pub functions: Vec<Function>,
+    /// Their names.
+    pub names: HashSet<Rc<[u8]>, KeyHasher>,
     /// Unix us; none: it may take its time.
     pub ends_us: Option<i64>,
 }

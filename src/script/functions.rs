@@ -1,9 +1,10 @@
 //! Function libraries in the server: how they are loaded, restored and deleted, and FCALL (functions.c, function_lua.c).
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use crate::base::clock::ustime;
-use crate::script::eval::NO_MEMORY;
+use crate::script::eval::NO_MACHINE;
 use crate::script::flags::{Engine, script_flags_to_cmd_flags};
 use crate::script::function_set::{
     CreateFlags, Libraries, Library, Loading, Problem, Restore, extract_metadata, shown,
@@ -39,6 +40,7 @@ impl Server {
         let now = ustime();
         self.scripts.loading = Some(Loading {
             functions: Vec::new(),
+            names: HashSet::default(),
             ends_us: (!unlimited).then_some(now + LOAD_TIMEOUT_US),
         });
         let timeout = (!unlimited).then_some(LOAD_TIMEOUT_US);
@@ -93,9 +95,7 @@ impl Server {
         {
             return Err(format!("Library '{}' already exists", shown(&name)));
         }
-        let (mut machine, generation) = self
-            .take_machine(Engine::Functions)
-            .ok_or("no memory for a Lua machine")?;
+        let (mut machine, generation) = self.take_machine(Engine::Functions).ok_or(NO_MACHINE)?;
         let built = self.build_library(&mut machine, code, how.contains(CreateFlags::UNLIMITED));
         let linked = built.and_then(|library| {
             let old = self.scripts.libraries.unlink(&library.name);
@@ -117,27 +117,34 @@ impl Server {
     /// Whether a library could be loaded; nothing is left of it.
     pub(crate) fn functions_check(&mut self, code: &[u8]) -> Result<(), Problem> {
         let (mut machine, generation) = self
-            .take_machine(Engine::Functions)
-            .ok_or("no memory for a Lua machine")?;
+            .take_machine_or_spare(Engine::Functions)
+            .ok_or(NO_MACHINE)?;
         let built = self.build_library(&mut machine, code, true);
         let result = built.map(|library| drop_library(&mut machine, &library));
         self.put_machine(Engine::Functions, machine, generation);
         result
     }
 
-    /// Joins libraries given by their code to the server's own, all or none.
+    /// Joins libraries given by their code to the server's own, all or none. `unlimited`: each may take its time.
     pub(crate) fn functions_restore<'c>(
         &mut self,
         codes: impl IntoIterator<Item = &'c [u8]>,
         how: Restore,
+        unlimited: bool,
     ) -> Result<(), Problem> {
-        let (mut machine, generation) = self
-            .take_machine(Engine::Functions)
-            .ok_or("no memory for a Lua machine")?;
+        // A function may run, while a full sync brings others: what is there was compiled in its machine.
+        let runs = self.scripts.functions.is_taken();
+        if runs && how != Restore::Flush {
+            return Err(NO_MACHINE.into());
+        }
+        let (mut machine, mut generation) = self
+            .take_machine_or_spare(Engine::Functions)
+            .ok_or(NO_MACHINE)?;
         let mut new = Libraries::default();
         let mut problem = None;
         for code in codes {
-            let built = self.build_library(&mut machine, code, true).and_then(|l| {
+            let built = self.build_library(&mut machine, code, unlimited);
+            let built = built.and_then(|l| {
                 let twice = new.libraries.contains_key(&l.name);
                 let twice = twice.then(|| format!("Library '{}' already exists", shown(&l.name)));
                 match twice.or_else(|| new.collision(&l)) {
@@ -160,11 +167,16 @@ impl Server {
             Some(problem) => Err((problem, new)),
             None if how == Restore::Flush => {
                 let old = std::mem::replace(&mut self.scripts.libraries, new);
+                if runs {
+                    generation = self.scripts.functions.succeed();
+                }
                 Ok(old.libraries.into_values().collect())
             }
             None => self.scripts.libraries.join(new, how == Restore::Replace),
         };
         let result = match result {
+            // They go with their machine.
+            Ok(_) if runs => Ok(()),
             Ok(old) => {
                 old.iter().for_each(|l| drop_library(&mut machine, l));
                 Ok(())
@@ -220,7 +232,7 @@ impl Server {
             return;
         };
         let Some((mut machine, generation)) = self.take_machine(Engine::Functions) else {
-            return self.add_reply_error(cid, NO_MEMORY);
+            return self.add_reply_error(cid, NO_MACHINE);
         };
         machine.push_call(&f.function);
         machine.push_keys(args, keys);

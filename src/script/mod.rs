@@ -5,7 +5,7 @@
 //! | [`lua`] | the virtual machine: the only file that calls its C interface |
 //! | `prelude.lua`, [`machine`] | the sandbox; one machine for EVAL, one for functions |
 //! | [`libraries`] | cjson, cmsgpack, struct, patterns, random numbers |
-//! | [`api`], [`convert`] | `redis.*`; replies and Lua values |
+//! | [`api`], [`convert`], [`large_reply`] | `redis.*`; replies and Lua values |
 //! | `lexer`, `source` | what is changed in a text before it is compiled |
 //! | [`run`] | one run: its checks, its commands, its time, its end |
 //! | [`cache`], [`eval`] | scripts by digest; EVAL and SCRIPT |
@@ -26,6 +26,7 @@ pub(crate) mod function_commands;
 pub(crate) mod function_set;
 pub(crate) mod functions;
 pub(crate) mod known;
+pub(crate) mod large_reply;
 mod lexer;
 pub(crate) mod libraries;
 #[allow(unsafe_code)]

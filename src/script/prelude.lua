@@ -13,9 +13,9 @@ local raw, mark, with_debugging, function_engine = ...
 local error, type, select, tostring, tonumber = error, type, select, tostring, tonumber
 local rawget, rawset, next, pairs = rawget, rawset, next, pairs
 local setmetatable, getmetatable, setfenv, getfenv = setmetatable, getmetatable, setfenv, getfenv
-local pcall, concat, collectgarbage, floor = pcall, table.concat, collectgarbage, math.floor
+local pcall, concat, collectgarbage, floor, ceil = pcall, table.concat, collectgarbage, math.floor, math.ceil
 local insert, sort, gmatch, string_metatable = table.insert, table.sort, string.gmatch, getmetatable("")
-local find, sub, byte, log, xpcall = string.find, string.sub, string.byte, math.log, xpcall
+local find, sub, byte, gsub, log, xpcall = string.find, string.sub, string.byte, string.gsub, math.log, xpcall
 local is_deep, is_over = raw.is_deep, raw.is_over
 local std = _G
 
@@ -196,6 +196,14 @@ function base.tonumber(...)
     if first and first <= 48 and find(v, "^%s*[-+]?0[bB]") then
       return nil
     end
+  end
+  if n ~= nil then
+    -- Of another base than 10 it is an unsigned number of 64 bits, a negative one what wraps to it.
+    local number = tonumber(...)
+    if number and number < 0 and tonumber(n) ~= 10 then
+      return number > -2 ^ 64 and number + 2 ^ 64 or 1
+    end
+    return number
   end
   return tonumber(...)
 end
@@ -389,31 +397,70 @@ for name, f in pairs(guarded(raw.math)) do
   libraries.math[name] = f
 end
 
+-- Elements that the machine's own code moves at once: it cannot be interrupted, and what a table says of its length may be any
+-- number, whatever there is in it.
+local PLAIN_MOVE = 65536
 function libraries.table.insert(t, ...)
   if real[t] then
     error(READONLY, 2)
   end
-  if select("#", ...) == 2 then
-    -- From a place far below 1 the machine would move elements for minutes.
-    local at = tonumber((...))
-    if at and not (at >= -65536 and at <= MAX_PLACE) then
-      error("bad argument #2 to 'insert' (position out of bounds)", 2)
+  if select("#", ...) == 2 and type(t) == "table" then
+    local at, v = ...
+    at = tonumber(at)
+    if at then
+      if not (at >= -65536 and at <= MAX_PLACE) then
+        error("bad argument #2 to 'insert' (position out of bounds)", 2)
+      end
+      local last = #t
+      if last - at > PLAIN_MOVE then
+        at = at < 0 and ceil(at) or floor(at)
+        for i = last + 1, at + 1, -1 do
+          rawset(t, i, rawget(t, i - 1))
+        end
+        rawset(t, at, v)
+        return
+      end
     end
   end
   return insert(t, ...)
 end
 
--- Elements that are compared by Lua code can be interrupted.
-local PLAIN_SORT = 65536
+-- Elements that are compared by Lua code can be interrupted. The machine's own takes n * n / 4 comparisons for the worst order, and
+-- each looks at all the bytes that two strings have in common.
+local PLAIN_SORT = 4096
+local PLAIN_SORT_BYTES = 1048576
 local function is_less(a, b)
   return a < b
+end
+local function is_plain(t)
+  local n = #t
+  if n > PLAIN_SORT then
+    return false
+  end
+  local bytes = 0
+  for i = 1, n do
+    local v = rawget(t, i)
+    if type(v) == "string" then
+      bytes = bytes + #v
+    end
+  end
+  return bytes <= PLAIN_SORT_BYTES
+end
+-- The machine's own comparisons have no place in the script.
+local function sorted(ok, e)
+  if not ok then
+    if type(e) == "string" then
+      e = gsub(e, "^redis:%d+: ", "")
+    end
+    error(e, 0)
+  end
 end
 function libraries.table.sort(t, less)
   if is_deep() then
     error("C stack overflow", 2)
   end
-  if less == nil and type(t) == "table" and #t > PLAIN_SORT then
-    less = is_less
+  if less == nil and type(t) == "table" and not is_plain(t) then
+    return sorted(pcall(sort, t, is_less))
   end
   return sort(t, less)
 end

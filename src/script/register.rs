@@ -148,10 +148,10 @@ pub(super) fn register_function(call: &mut Call<Server>) -> Returned {
         Ok(read) => read,
         Err(problem) => return fail(call, problem),
     };
-    let functions = call.host().scripts.loading.as_ref().map(|l| &l.functions);
+    let loading = call.host().scripts.loading.as_ref();
     let problem = if !is_name(&name) {
         Some(BAD_NAME)
-    } else if functions.is_some_and(|all| all.iter().any(|other| *other.name == name[..])) {
+    } else if loading.is_some_and(|l| l.names.contains(&name[..])) {
         Some("Function already exists in the library")
     } else {
         None
@@ -161,6 +161,7 @@ pub(super) fn register_function(call: &mut Call<Server>) -> Returned {
         return fail(call, problem);
     }
     if let Some(loading) = &mut call.host().scripts.loading {
+        loading.names.insert(f.name.clone());
         loading.functions.push(f);
     }
     Ok(0)

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use crate::base::clock::ustime;
 use crate::base::log::Level;
 use crate::script::api;
+use crate::script::convert::Cut;
 use crate::script::flags::{Engine, RunFlags, ScriptFlags, Usage};
 use crate::script::lua::{Failure, Kept, Verdict};
 use crate::script::machine::Machine;
@@ -79,8 +80,15 @@ impl Server {
     /// Why the script may not run now, if it may not (scriptPrepareForRun).
     fn script_refusal(&self, call: &Invocation) -> Option<Refusal> {
         let (flags, obey) = (call.flags, self.must_obey_client(call.caller));
+        if self.scripts.run.is_some() {
+            // Only DEBUG lets one call another.
+            return Some("A script cannot run another".into());
+        }
         if flags.contains(ScriptFlags::EVAL_COMPAT_MODE) {
             return self.is_stale().then_some(MASTERDOWN.into());
+        }
+        if flags.contains(ScriptFlags::NO_CLUSTER) && self.config.cluster_enabled {
+            return Some("Can not run script on cluster, 'no-cluster' flag is set.".into());
         }
         if self.is_stale() && !flags.contains(ScriptFlags::ALLOW_STALE) {
             return Some(
@@ -199,7 +207,11 @@ impl Server {
         machine.lua.set_memory_limit(None);
         let resp = self.clients.get(client).map_or(2, |c| c.resp);
         match result {
-            Ok(()) => self.lua_reply_to_redis_reply(call.caller, resp, &mut machine.lua),
+            Ok(()) => {
+                if let Err(cut) = self.reply_of_script(call.caller, resp, obey, &mut machine.lua) {
+                    self.cut_reply(cut, call);
+                }
+            }
             Err(failure) => self.script_error(&mut machine, failure, call),
         }
         machine.lua.truncate(0);
@@ -230,21 +242,8 @@ impl Server {
     fn script_error(&mut self, machine: &mut Machine, failure: Failure, call: &Invocation) {
         let name = String::from_utf8_lossy(&call.name).into_owned();
         if failure == Failure::Killed {
-            let by_debugger = self.scripts.debugger.as_mut().and_then(|d| d.take_end());
-            let mut text = match by_debugger {
-                Some(text) => format!("-ERR {text}").into_bytes(),
-                None => {
-                    server_log!(Level::Notice, "Lua script killed by user with SCRIPT KILL.");
-                    b"-ERR Script killed by user with SCRIPT KILL...".to_vec()
-                }
-            };
             let place = machine.lua.killed_at();
-            push_place(
-                &mut text,
-                &name,
-                place.as_ref().map(|(s, l)| (&s[..], i64::from(*l))),
-            );
-            return self.add_reply_error_of_script(call.caller, &text, false);
+            return self.killed_error(call, &name, place);
         }
         if machine.lua.kind(-1) != crate::script::lua::Kind::Table {
             let said = machine.lua.to_bytes(-1).unwrap_or(b"execution failure");
@@ -264,6 +263,34 @@ impl Server {
         let place = info.source.as_deref().zip(info.line);
         push_place(&mut text, &name, place);
         self.add_reply_error_of_script(call.caller, &text, info.counted);
+    }
+
+    fn killed_error(&mut self, call: &Invocation, name: &str, place: Option<(Vec<u8>, i32)>) {
+        let by_debugger = self.scripts.debugger.as_mut().and_then(|d| d.take_end());
+        let mut text = match by_debugger {
+            Some(text) => format!("-ERR {text}").into_bytes(),
+            None => {
+                server_log!(Level::Notice, "Lua script killed by user with SCRIPT KILL.");
+                b"-ERR Script killed by user with SCRIPT KILL...".to_vec()
+            }
+        };
+        let place = place.as_ref().map(|(s, l)| (&s[..], i64::from(*l)));
+        push_place(&mut text, name, place);
+        self.add_reply_error_of_script(call.caller, &text, false);
+    }
+
+    /// What the script returned makes no reply.
+    #[cold]
+    fn cut_reply(&mut self, cut: Cut, call: &Invocation) {
+        let name = String::from_utf8_lossy(&call.name).into_owned();
+        match cut {
+            Cut::Killed => self.killed_error(call, &name, None),
+            Cut::Large | Cut::OutOfMemory => {
+                let text = format!("Error running script {name}, not enough memory\n");
+                self.add_reply_error(call.caller, &text);
+            }
+            Cut::Unheard => {}
+        }
     }
 
     /// The run is over (scriptResetRun).
@@ -354,7 +381,7 @@ impl Server {
         let Some(run) = &self.scripts.run else {
             return refuse("a command of a script that does not run");
         };
-        let run_flags = run.flags;
+        let (run_flags, caller) = (run.flags, run.caller);
         if let Some(text) = self.acl_refusal_in_script(id, args) {
             return Err((text.into(), Some(id)));
         }
@@ -367,6 +394,12 @@ impl Server {
             && let Some(text) = self.script_command_refusal(flags, run_flags)
         {
             return Err((text, Some(id)));
+        }
+        if self.exec.unusual && self.config.cluster_enabled {
+            let may_cross = run_flags.contains(RunFlags::ALLOW_CROSS_SLOT);
+            if let Some(text) = self.cluster_refusal_in_script(caller, id, args, may_cross) {
+                return refuse(text);
+            }
         }
         if run_flags.contains(RunFlags::VERBATIM)
             && let Some(text) = self.verbatim_refusal(id, flags.contains(CommandFlags::WRITE))
@@ -529,6 +562,13 @@ impl Server {
         self.scripts
             .slot(engine)
             .take(|| Machine::new(engine, api::open))
+    }
+
+    /// The same, or another machine where that one is taken: for what needs none any more when it is put back.
+    pub(super) fn take_machine_or_spare(&mut self, engine: Engine) -> Option<(Box<Machine>, u64)> {
+        self.scripts
+            .slot(engine)
+            .take_or_spare(|| Machine::new(engine, api::open))
     }
 
     pub(super) fn put_machine(&mut self, engine: Engine, machine: Box<Machine>, generation: u64) {

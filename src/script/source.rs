@@ -389,10 +389,12 @@ impl<'u, 't> Uses<'u, 't> {
     }
 
     /// Puts locals in the place of these functions of the library that has this name, which is used for nothing but its fields.
-    /// `last` says of a call that a function returns whether its reply may go out as it came.
+    /// Only those uses are replaced that `among` is true of. `last` says of a call that a function returns whether its reply may
+    /// go out as it came.
     fn replace_fields(
         &self,
         fields: &[Field],
+        among: impl Fn(usize) -> bool,
         last: impl Fn(usize) -> bool,
         changes: &mut Vec<Change>,
     ) {
@@ -400,7 +402,7 @@ impl<'u, 't> Uses<'u, 't> {
             let field = self.field(i);
             let known = fields
                 .iter()
-                .find(|(name, _)| Some(name.as_bytes()) == field);
+                .find(|(name, _)| Some(name.as_bytes()) == field && among(i));
             let Some(&(name, mut local)) = known else {
                 continue;
             };
@@ -618,14 +620,14 @@ impl<'t> Script<'t> {
             let cjson = tokens.uses(b"cjson");
             if cjson.are_fields() {
                 let before = changes.len();
-                cjson.replace_fields(&CJSON, |_| false, &mut changes);
+                cjson.replace_fields(&CJSON, |_| true, |_| false, &mut changes);
                 ours = changes.len() > before;
             }
             redis = tokens.uses(b"redis").are_fields();
             if redis {
                 let of_body = |i: usize| tokens.functions[i].is_none();
                 let uses = tokens.uses(b"redis");
-                uses.replace_fields(&REDIS, of_body, &mut changes);
+                uses.replace_fields(&REDIS, |_| true, of_body, &mut changes);
             }
         }
         changes.extend(returns_with_nil(tokens.returns()));
@@ -658,7 +660,9 @@ impl<'t> Script<'t> {
         }
         let of_callback = |i: usize| tokens.functions[i].is_some_and(|f| tokens.is_callback(f));
         let mut changes: Vec<Change> = Vec::new();
-        redis.replace_fields(&REDIS, of_callback, &mut changes);
+        // While it loads, there is nothing of these: they are looked for, and not found.
+        let in_function = |i: usize| tokens.functions[i].is_some();
+        redis.replace_fields(&REDIS, in_function, of_callback, &mut changes);
         if changes.is_empty() {
             return None;
         }

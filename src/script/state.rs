@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use crate::script::cache::ScriptCache;
-use crate::script::convert::ScriptReply;
+use crate::script::convert::{ReplyPace, ScriptReply};
 use crate::script::debugger::session::Session;
 use crate::script::flags::{Engine, RunFlags};
 use crate::script::function_set::{Libraries, Loading};
@@ -49,22 +49,55 @@ pub(crate) struct MachineSlot {
     machine: Option<Box<Machine>>,
     /// Counts the machines that were given up: one that was taken before is not put back.
     generation: u64,
+    /// The one of this generation is taken: what was compiled in it is called in no other.
+    taken: bool,
 }
+
+/// The generation of a machine that is never put back.
+const SPARE: u64 = u64::MAX;
 
 impl MachineSlot {
     pub(crate) fn get_mut(&mut self) -> Option<&mut Machine> {
         self.machine.as_deref_mut()
     }
 
-    /// Takes it out, to be put back with the number that comes with it; `make` makes one where there is none.
+    /// Whether it runs, or a library loads in it.
+    pub(super) fn is_taken(&self) -> bool {
+        self.taken
+    }
+
+    /// A machine for what is over before it is put back: another one where the machine is taken.
+    pub(super) fn take_or_spare(
+        &mut self,
+        make: impl FnOnce() -> Option<Machine>,
+    ) -> Option<(Box<Machine>, u64)> {
+        match self.taken {
+            true => Some((Box::new(make()?), SPARE)),
+            false => self.take(make),
+        }
+    }
+
+    /// The machine that is taken is given up, and a spare one has its place; returns the number to put it back with.
+    pub(super) fn succeed(&mut self) -> u64 {
+        self.give_up();
+        self.taken = true;
+        self.generation
+    }
+
+    /// Takes it out, to be put back with the number that comes with it; `make` makes one where there is none. None: it is taken
+    /// already, or none can be made.
     pub(super) fn take(
         &mut self,
         make: impl FnOnce() -> Option<Machine>,
     ) -> Option<(Box<Machine>, u64)> {
+        if self.taken {
+            return None;
+        }
         let machine = match self.machine.take() {
             Some(machine) => machine,
             None => Box::new(make()?),
         };
+        self.taken = true;
         Some((machine, self.generation))
     }
 
@@ -73,12 +106,14 @@ impl MachineSlot {
         debug_assert_eq!(machine.lua.top(), 0, "the stack is empty between calls");
         if generation == self.generation {
             self.machine = Some(machine);
+            self.taken = false;
         }
     }
 
     /// Gives the machine up, the one that runs as well; returns it where it does not.
     pub(super) fn give_up(&mut self) -> Option<Box<Machine>> {
         self.generation += 1;
+        self.taken = false;
         self.machine.take()
     }
 
@@ -103,6 +138,8 @@ pub(crate) struct Scripts {
     pub last_run: Option<SlowRun>,
     /// The reply that the script returns as it came.
     pub passed_on: Option<ScriptReply>,
+    /// How far the reply is that a script's value is made into.
+    pub reply: ReplyPace,
     /// Who the commands of scripts come from.
     pub client: Option<ClientId>,
     /// The arguments of the command that a script calls; emptied after it.

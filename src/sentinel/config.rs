@@ -2,7 +2,7 @@
 //! (sentinelHandleConfiguration, rewriteConfigSentinelOption).
 //!
 //! Invariant: what is written is read again as it was, whatever its bytes: a word that is not plain is quoted. The file is
-//! synced before anybody is told of the change that it holds.
+//! synced before anybody is told of a vote, a promotion, a command that was done; see the head of `sentinel`.
 
 use std::ffi::CString;
 
@@ -12,7 +12,7 @@ use crate::base::split_args::{sdscatrepr, sdsneedsrepr};
 use crate::base::sys::{is_executable, strerror};
 use crate::config::value::{DeferredLine, ExtraLines};
 use crate::sentinel::instance::{
-    CreateError, InstanceId, Kind, SENTINEL_DEFAULT_PARALLEL_SYNCS, is_host, is_id,
+    Address, CreateError, InstanceId, Kind, SENTINEL_DEFAULT_PARALLEL_SYNCS, is_host, is_id,
 };
 use crate::sentinel::state::Sentinel;
 use crate::server::Server;
@@ -224,7 +224,7 @@ impl Sentinel {
                 }
             }
             ("master-reboot-down-after-period", [ms]) => {
-                let ms = atoi(ms);
+                let ms = strtol(ms).0;
                 if ms < 0 {
                     return Err("negative time parameter.".into());
                 }
@@ -306,11 +306,19 @@ impl Sentinel {
         file.0
     }
 
+    /// What the file has of an address. A host that has no address now keeps its name, or nobody would know where it was.
+    fn written<'a>(&self, addr: &'a Address) -> &'a str {
+        match self.announced(addr) {
+            "" => &addr.hostname,
+            known => known,
+        }
+    }
+
     fn master_lines(&self, id: InstanceId, file: &mut Lines) {
         let m = &self[id];
         let name = m.name.as_bytes();
         let addr = self.current_master_address(id);
-        let host = |a| self.announced(a).as_bytes();
+        let host = |a| self.written(a).as_bytes();
         let port = addr.port.to_string();
         let quorum = m.quorum.to_string();
         file.put(
@@ -386,6 +394,7 @@ impl Sentinel {
 
     /// Writes the file; false, and a line in the log, when that fails (sentinelFlushConfig).
     pub(super) fn flush_config(&mut self, server: &mut Server) -> bool {
+        self.unsaved = false;
         match server.rewrite_config_with(self.config_lines()) {
             Ok(()) => {
                 server_log!(Level::Notice, "Sentinel new configuration saved on disk");
@@ -444,7 +453,8 @@ fn text(word: &[u8]) -> Result<String, CreateError> {
 }
 
 fn positive(word: &[u8]) -> Result<i64, String> {
-    match atoi(word) {
+    // Not as atoi: whatever SENTINEL SET takes is read again as it was.
+    match strtol(word).0 {
         n if n > 0 => Ok(n),
         _ => Err("negative or zero time parameter.".into()),
     }
@@ -566,6 +576,23 @@ mod tests {
         assert!(
             text.contains("sentinel known-replica m 10.0.0.1 1\n"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_host_without_an_address_keeps_its_name() {
+        let text = b"sentinel resolve-hostnames yes\nsentinel monitor m no..such 1 1\nsentinel known-replica m no..where 2\n";
+        let s = loaded(text).expect("good");
+        assert_eq!(s[s.masters["m"]].addr.ip, "");
+        let text = String::from_utf8(written(&s)).expect("text");
+        assert!(text.contains("sentinel monitor m no..such 1 1\n"), "{text}");
+        assert!(
+            text.contains("sentinel known-replica m no..where 2"),
+            "{text}"
+        );
+        assert_eq!(
+            written(&loaded(text.as_bytes()).expect("good")),
+            text.as_bytes()
         );
     }
 

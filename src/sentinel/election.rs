@@ -56,7 +56,7 @@ impl Sentinel {
         for id in self[m].sentinels.values().copied().collect::<Vec<_>>() {
             let elapsed = mstime() - self[id].last_master_down_reply_time;
             // What was said long ago does not count.
-            if elapsed > self.periods.ask * 5 {
+            if elapsed > self.periods.ask.saturating_mul(5) {
                 self[id].flags.remove(Flags::MASTER_DOWN);
                 self[id].leader = None;
             }

@@ -16,6 +16,9 @@ use crate::server::Server;
 use crate::server_log;
 use crate::wire::reply::Reply;
 
+/// Milliseconds from the end of a hand-over to when it must be known what came of it: INFO comes once a second.
+const HANDOVER_SLACK: i64 = 5000;
+
 /// Why a replica is no candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
@@ -59,7 +62,7 @@ impl Sentinel {
             return Err(Unfit::Disconnected);
         }
         let silent = now - link.last_avail_time;
-        if silent > self.periods.ping * 5 {
+        if silent > self.periods.ping.saturating_mul(5) {
             return Err(Unfit::Silent(silent));
         }
         if s.slave_priority == 0 {
@@ -67,17 +70,17 @@ impl Sentinel {
         }
         // INFO comes more often while the master is down.
         let validity = if master_is_down {
-            self.periods.ping * 5
+            self.periods.ping.saturating_mul(5)
         } else {
-            self.periods.info * 3
+            self.periods.info.saturating_mul(3)
         };
         let age = now - s.info_refresh;
         if age > validity {
             return Err(Unfit::OldInfo((s.info_refresh != 0).then_some(age)));
         }
-        let mut allowed = master.down_after_period * 10;
+        let mut allowed = master.down_after_period.saturating_mul(10);
         if master_is_down {
-            allowed += now - master.s_down_since_time;
+            allowed = allowed.saturating_add(now - master.s_down_since_time);
         }
         if s.master_link_down_time > allowed {
             return Err(Unfit::LinkDown(s.master_link_down_time, allowed));
@@ -183,6 +186,17 @@ impl Sentinel {
         if !self[m].has(Flags::FAILOVER_IN_PROGRESS) {
             return;
         }
+        if self[m].has(Flags::COORDINATED)
+            && self[m].has(Flags::O_DOWN)
+            && self[m].failover_state < FailoverState::ReconfSlaves
+        {
+            // It is not to begin when it is back. A failover that does without it may begin at once.
+            self.event_of(server, Level::Warning, "-failover-abort-master-down", m, "");
+            self.send_handover_abort(server, m);
+            self.abort_failover(m, "the master is down and cannot hand over");
+            self[m].failover_start_time = 0;
+            return;
+        }
         match self[m].failover_state {
             FailoverState::WaitStart => self.failover_wait_start(server, m),
             FailoverState::SelectSlave => self.failover_select_slave(server, m),
@@ -250,7 +264,14 @@ impl Sentinel {
             );
             return self.abort_failover(m, "the selected replica is gone");
         };
-        if self.link(slave).disconnected {
+        let sent = if self.link(slave).disconnected {
+            false
+        } else if self[m].has(Flags::COORDINATED) {
+            self.send_handover(server, m, slave)
+        } else {
+            self.send_slave_of(server, slave, None)
+        };
+        if !sent {
             if self.time_in_state(m) > self[m].failover_timeout {
                 self.event_of(
                     server,
@@ -259,16 +280,8 @@ impl Sentinel {
                     m,
                     "",
                 );
-                self.abort_failover(m, "the selected replica is not connected");
+                self.abort_failover(m, "nobody was there to be told in time");
             }
-            return;
-        }
-        let sent = if self[m].has(Flags::COORDINATED) {
-            self.send_handover(server, m, slave)
-        } else {
-            self.send_slave_of(server, slave, None)
-        };
-        if !sent {
             return;
         }
         let event = "+failover-state-wait-promotion";
@@ -282,7 +295,7 @@ impl Sentinel {
     fn send_handover(&mut self, server: &mut Server, m: InstanceId, slave: InstanceId) -> bool {
         let addr = &self[slave].addr;
         let (host, port) = (self.announced(addr).to_string(), addr.port.to_string());
-        let timeout = self[m].failover_timeout.to_string();
+        let timeout = self.handover_timeout(m).to_string();
         let words: [&[u8]; 6] = [
             b"FAILOVER",
             b"TO",
@@ -294,14 +307,30 @@ impl Sentinel {
         self.send(server, m, Expected::Handover, &words)
     }
 
+    /// Milliseconds for which a master may keep its writers waiting: no longer than it takes to be down, or other Sentinels, whose
+    /// PUBLISH waits as well, would replace it meanwhile by a replica that has not all.
+    fn handover_timeout(&self, m: InstanceId) -> i64 {
+        let m = &self[m];
+        m.failover_timeout.min(m.down_after_period)
+    }
+
+    /// The master has been told to hand over, and it is not known what came of it.
+    pub(super) fn is_handing_over(&self, m: InstanceId) -> bool {
+        let m = &self[m];
+        m.has(Flags::COORDINATED) && m.failover_state == FailoverState::WaitPromotion
+    }
+
+    fn send_handover_abort(&mut self, server: &mut Server, m: InstanceId) {
+        let words: [&[u8]; 2] = [b"FAILOVER", b"ABORT"];
+        self.send(server, m, Expected::Nothing, &words);
+    }
+
     /// What the master says to `FAILOVER TO`.
     pub(super) fn handover_reply(&mut self, server: &mut Server, m: InstanceId, reply: &Reply) {
         let Reply::Error(text) = reply else {
             return;
         };
-        if !self[m].has(Flags::COORDINATED)
-            || self[m].failover_state != FailoverState::WaitPromotion
-        {
+        if !self.is_handing_over(m) {
             return;
         }
         let more = format!(
@@ -314,7 +343,13 @@ impl Sentinel {
 
     fn failover_wait_promotion(&mut self, server: &mut Server, m: InstanceId) {
         let gone = self[m].promoted_slave.is_none();
-        if !gone && self.time_in_state(m) <= self[m].failover_timeout {
+        let mut timeout = self[m].failover_timeout;
+        if self[m].has(Flags::COORDINATED) {
+            // By then it has handed over or given up, and the replica's INFO has come.
+            let told = self.handover_timeout(m);
+            timeout = timeout.min(told.saturating_add(HANDOVER_SLACK));
+        }
+        if !gone && self.time_in_state(m) <= timeout {
             return;
         }
         self.event_of(
@@ -326,8 +361,7 @@ impl Sentinel {
         );
         if self[m].has(Flags::COORDINATED) {
             // Writers are not to wait for what will not come.
-            let words: [&[u8]; 2] = [b"FAILOVER", b"ABORT"];
-            self.send(server, m, Expected::Nothing, &words);
+            self.send_handover_abort(server, m);
         }
         self.abort_failover(m, "the promotion was not seen in time");
     }
@@ -637,6 +671,22 @@ mod tests {
         // And INFO must be newer.
         s[r[5]].info_refresh = now - 6000;
         assert!(matches!(s.is_fit(m, r[5]), Err(Unfit::OldInfo(Some(_)))));
+    }
+
+    #[test]
+    fn periods_without_end_are_borne() {
+        let (mut s, m, r) = made(1);
+        let all: Vec<&str> = s.periods.all().iter().map(|p| p.0).collect();
+        for name in all {
+            *s.periods.by_name(name.as_bytes()).expect("a period") = i64::MAX;
+        }
+        s[m].down_after_period = i64::MAX;
+        for down in [false, true] {
+            s[m].flags.set(Flags::S_DOWN, down);
+            assert_eq!(s.is_fit(m, r[0]), Ok(()));
+        }
+        assert_eq!(s.select_slave(m), Some(r[0]));
+        s.force_hello_update_for_master(m);
     }
 
     #[test]

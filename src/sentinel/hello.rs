@@ -76,7 +76,7 @@ impl Sentinel {
         let si = self.sentinel_of_hello(server, m, &hello);
         if hello.current_epoch > self.current_epoch {
             self.current_epoch = hello.current_epoch;
-            self.flush_config(server);
+            self.unsaved = true;
             let epoch = self.current_epoch.to_string();
             self.event(server, Level::Warning, "+new-epoch", Some(m), &epoch);
         }
@@ -127,7 +127,7 @@ impl Sentinel {
         if moved {
             self.update_sentinel_address_in_all_masters(server, si);
         }
-        self.flush_config(server);
+        self.unsaved = true;
         Some(si)
     }
 
@@ -241,7 +241,7 @@ impl Sentinel {
 
     /// Hello is sent to all of a master's instances at the next turn (sentinelForceHelloUpdateForMaster).
     pub(super) fn force_hello_update_for_master(&mut self, m: InstanceId) {
-        let back = self.periods.publish + 1;
+        let back = self.periods.publish.saturating_add(1);
         let mut all = vec![m];
         all.extend(self[m].sentinels.values());
         all.extend(self[m].slaves.values());

@@ -102,7 +102,7 @@ impl Sentinel {
         let m = &self[m];
         m.role_reported == Role::Master
             && !m.has(Flags::S_DOWN | Flags::O_DOWN)
-            && mstime() - m.info_refresh < self.periods.info * 2
+            && mstime() - m.info_refresh < self.periods.info.saturating_mul(2)
     }
 
     /// Heeds an answer to INFO.
@@ -196,7 +196,7 @@ impl Sentinel {
         let quorum = self[m].quorum;
         if let Ok(slave) = self.create_instance(Kind::Slave, "", (host, port), quorum, Some(m)) {
             self.event_of(server, Level::Notice, "+slave", slave, "");
-            self.flush_config(server);
+            self.unsaved = true;
         }
     }
 
@@ -225,7 +225,7 @@ impl Sentinel {
             return self.slave_is_promoted(server, id, m);
         }
         // Another Sentinel may have promoted it: hello has the time to tell us.
-        let wait = self.periods.publish * 4;
+        let wait = self.periods.publish.saturating_mul(4);
         if !promoted
             && self.master_looks_sane(m)
             && self[id].no_down_for(wait)

@@ -92,10 +92,11 @@ impl Sentinel {
             && now - link.last_pong_time > half;
         let pc_is_dead = link.pc.is_some()
             && now - link.pc_conn_time > self.periods.min_link_reconnect
-            && now - link.pc_last_activity > self.periods.publish * 3;
+            && now - link.pc_last_activity > self.periods.publish.saturating_mul(3);
         let is_slave_for_long = i.kind == Kind::Master
             && i.role_reported == Role::Slave
-            && now - i.role_reported_time > i.down_after_period + self.periods.info * 2;
+            && now - i.role_reported_time
+                > (i.down_after_period).saturating_add(self.periods.info.saturating_mul(2));
         let loads_for_long = i.has(Flags::MASTER_REBOOT)
             && now - i.master_reboot_since_time > i.master_reboot_down_after_period;
         let down = elapsed > i.down_after_period || is_slave_for_long || loads_for_long;

@@ -3,7 +3,8 @@
 //!
 //! It is driven by the server's cron (`sentinel_timer`), by what comes on its links, and by its clients. Nothing of a data set
 //! is there; what must outlive the process (who is watched, epochs, votes) is in the configuration file, which is written
-//! anew at each change, before anybody is told of it.
+//! anew at each change, before anybody is told of it. What others have told (who they are, which epochs there are) and what is
+//! no promise of ours follows with the next turn of the timer.
 //!
 //! | file | what it owns |
 //! |---|---|
@@ -152,6 +153,9 @@ impl Sentinel {
         for m in self.masters.values().copied().collect::<Vec<_>>() {
             self.handle_master(server, m);
         }
+        if self.unsaved {
+            self.flush_config(server);
+        }
         self.run_pending_scripts(server);
         self.collect_terminated_scripts(server);
         self.kill_timedout_scripts(server);
@@ -206,7 +210,8 @@ impl Sentinel {
             i.kind != Kind::Sentinel && (i.info_refresh == 0 || now - i.info_refresh > info_period);
         let wants_ping =
             now - link.last_pong_time > ping_period && now - link.last_ping_time > ping_period / 2;
-        let wants_hello = now - i.last_pub_time > self.periods.publish;
+        // A master that hands over keeps PUBLISH waiting as it does writes, and with it all that is behind: it would seem dead.
+        let wants_hello = now - i.last_pub_time > self.periods.publish && !self.is_handing_over(id);
         if wants_info {
             self.send(server, id, Expected::Info, &[b"INFO"]);
         }

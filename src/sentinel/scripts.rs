@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
 use crate::base::clock::mstime;
@@ -60,6 +60,17 @@ fn is_fork_failure(e: &io::Error) -> bool {
     )
 }
 
+/// A script with its arguments. Its path is never looked for in `PATH`: what [`super::config::is_script`] has seen is what runs.
+fn command(argv: &[Vec<u8>]) -> Command {
+    let (path, args) = argv.split_first().map_or((&[][..], argv), |(p, a)| (p, a));
+    let here: &[u8] = if path.contains(&b'/') { b"" } else { b"./" };
+    let mut command = Command::new(OsStr::from_bytes(&[here, path].concat()));
+    command
+        .arg0(OsStr::from_bytes(path))
+        .args(args.iter().map(|a| OsStr::from_bytes(a)));
+    command
+}
+
 fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
@@ -100,9 +111,7 @@ impl Sentinel {
             job.start_time = now;
             job.retry_num += 1;
             job.killed = false;
-            let mut command = Command::new(OsStr::from_bytes(&job.argv[0]));
-            command.args(job.argv[1..].iter().map(|a| OsStr::from_bytes(a)));
-            match command.spawn() {
+            match command(&job.argv).spawn() {
                 Ok(child) => {
                     let pid = child.id().to_string();
                     job.child = Some(child);
@@ -188,6 +197,17 @@ impl Sentinel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_no_program_of_the_path() {
+        let of = |path: &[u8]| {
+            let command = command(&[path.to_vec(), b"x".to_vec()]);
+            command.get_program().as_bytes().to_vec()
+        };
+        assert_eq!(of(b"true"), b"./true");
+        assert_eq!(of(b"/bin/true"), b"/bin/true");
+        assert_eq!(of(b"../notify"), b"../notify");
+    }
 
     #[test]
     fn delays_double() {

@@ -94,6 +94,9 @@ pub(crate) struct Sentinel {
     next_id: u64,
     /// The clock cannot be trusted: nothing is judged.
     pub tilt: bool,
+    /// Something was learned that the file has not: it gets it at the next turn of the timer, so that who sends much does not
+    /// make it be written as often.
+    pub unsaved: bool,
     /// Unix milliseconds, as the next one.
     pub tilt_start_time: i64,
     pub previous_time: i64,
@@ -121,6 +124,7 @@ impl Default for Sentinel {
             links: HashMap::new(),
             next_id: 0,
             tilt: false,
+            unsaved: false,
             tilt_start_time: 0,
             previous_time: mstime(),
             scripts: VecDeque::new(),

@@ -10,13 +10,17 @@
 //! | | `aof_load_manifest_from_disk` | which files the append-only file consists of |
 //! | | `tls_configure_at_start` | certificates and keys |
 //! | | `metrics_open_at_start` | the listener for metrics |
+//! | | `cluster_init` | who is in the cluster |
+//! | | `cluster_init_listeners` | the bus |
+//! | | `verify_cluster_config_with_data` | slots that have keys |
 //! | | `load_data_from_disk` | the data set |
 //! | | `aof_open_if_needed_on_server_start` | the file that the next commands go to |
 //! | | `aof_del_history_files` | what an interrupted rewrite has left |
 //! | | `sentinel_load_config` | `sentinel` lines |
 //! | | `sentinel_check_config_file` | a Sentinel's state can be kept |
 //! | | `sentinel_is_running` | a Sentinel has an id |
-//! | before the loop sleeps | `flush_append_only_file` | the commands of this turn, to the disk as `appendfsync` says; also before who must not be answered without |
+//! | before the loop sleeps | `cluster_before_sleep` | what the turn has changed of the cluster |
+//! | | `flush_append_only_file` | the commands of this turn, to the disk as `appendfsync` says; also before who must not be answered without |
 //! | | `acknowledge_before_sleep` | to the master: how far we are, if it asked |
 //! | | `process_clients_waiting_replicas` | WAIT and WAITAOF that have enough |
 //! | | `send_getack_to_replicas` | to the replicas: how far are you |
@@ -28,13 +32,18 @@
 //! | | `tls_cron` | certificates that have changed |
 //! | | `metrics_cron` | once a second, also while a load goes on: what charts show, connections that take too long |
 //! | | `sentinel_timer` | all of a Sentinel's |
+//! | | `cluster_cron` | links, PINGs, failures, failovers |
+//! | a blocked client is looked at | `cluster_redirect_blocked_client` | its slot has left |
 //! | once a second | `replication_cron` | time-outs, PINGs, acknowledgements of both sides |
-//! | a client comes | `client_set_default_auth` | it is the default user |
+//! | a client comes | `cluster_connections_count` | how many connections the bus needs besides |
+//! | | `client_set_default_auth` | it is the default user |
 //! | its TLS handshake is done | `tls_names_of_peer` | who its certificate names |
 //! | | `acl_authenticate_by_certificate` | it is that user |
 //! | a command is looked at | `acl_refusal` | its client's user may not call it |
 //! | | `acl_refusal_in_exec` | may not any more |
+//! | | `cluster_redirection` | its keys are another node's |
 //! | | `script_command_flags` | what the script that it runs declares |
+//! | | `reply_pauses` | its reply is larger than most |
 //! | | `busy_script_error` | a script has been running for too long |
 //! | a command is propagated | `replication_feed_slaves` | into the stream |
 //! | a command has run | `replication_feed_monitors` | to those who watch |
@@ -55,5 +64,9 @@
 //! | | `finish_append_only_file` | the last commands, forced to the disk |
 //! | | `discard_payloads` | half a snapshot of the master's |
 //! | | `metrics_close` | its listener and connections |
+//! | | `cluster_hand_over_at_shutdown` | a replica is to take the master's place |
+//! | | `cluster_close_listeners` | the bus' sockets, and the lock |
+//! | the process is forked | `cluster_close_inherited` | the same, which are the parent's |
+//! | somebody asks who decides about the data | `cluster_says_master` | a replica in a cluster does not |
 //! | the process crashes | `info_for_crash_report` | INFO |
 //! | | `config_for_crash_report` | the configuration |

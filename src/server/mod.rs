@@ -64,6 +64,8 @@ pub(crate) struct Server {
     pub run_id: String,
     /// What a Sentinel keeps, in that mode; `sentinel` works with it.
     pub sentinel: Option<Box<crate::sentinel::state::Sentinel>>,
+    /// What a node keeps of its cluster, in that mode; `cluster` works with it.
+    pub cluster: Option<Box<crate::cluster::state::Cluster>>,
     /// The program's path and arguments.
     pub executable: PathBuf,
     pub argv: Vec<String>,
@@ -169,5 +171,10 @@ impl Server {
 
     pub(crate) fn is_replica(&self) -> bool {
         self.repl.master_host.is_some()
+    }
+
+    /// Whether the data set is this server's own; a replica in a cluster has none even before it knows where its master is (iAmMaster).
+    pub(crate) fn i_am_master(&self) -> bool {
+        self.cluster_says_master().unwrap_or(!self.is_replica())
     }
 }

@@ -380,6 +380,8 @@ pub(crate) struct Repl {
     pub cached_master: Option<CachedMaster>,
     /// Unix seconds; 0: never was up.
     pub down_since: i64,
+    /// When we last heard of the master whose link broke last (unix s); 0: of none.
+    pub master_heard_s: i64,
 }
 
 impl Repl {
@@ -426,6 +428,7 @@ impl Repl {
             ack_when_synced: false,
             cached_master: None,
             down_since: 0,
+            master_heard_s: 0,
         }
     }
 }

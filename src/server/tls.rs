@@ -25,6 +25,8 @@ pub(crate) struct CertificateInfo {
 pub(crate) struct TlsState {
     /// For connections that are accepted. None: TLS has not been asked for.
     pub server: Option<Arc<ServerConfig>>,
+    /// The same, of nodes of the cluster, who must have a certificate.
+    pub bus: Option<Arc<ServerConfig>>,
     /// For connections that are made.
     pub client: Option<Arc<ClientConfig>>,
     pub server_cert: Option<CertificateInfo>,

@@ -15,9 +15,13 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    pub(crate) fn new(hasher: KeyHasher) -> Db {
+    /// With `by_slot`, it knows the keys of each hash slot of a cluster.
+    pub(crate) fn new(hasher: KeyHasher, by_slot: bool) -> Db {
         Db {
-            keys: Keyspace::new(hasher),
+            keys: match by_slot {
+                false => Keyspace::new(hasher),
+                true => Keyspace::with_slots(hasher),
+            },
             avg_ttl: 0,
             expires_cursor: 0,
         }

@@ -36,6 +36,7 @@ use crate::server_log;
 /// All that is made of the directives and the files.
 struct Made {
     server: Arc<ServerConfig>,
+    bus: Option<Arc<ServerConfig>>,
     client: Arc<ClientConfig>,
     server_cert: CertificateInfo,
     client_cert: CertificateInfo,
@@ -166,10 +167,22 @@ fn make(config: &Config, strict: bool) -> Result<Made, String> {
         server_log!(Level::Warning, "TLS: {}", why);
     }
     let ca_cert = trust.first_to_end().map(|c| info_of(c)).transpose()?;
-    let server = server_config(config, &provider, &versions, &trust, server_key)?;
+    let bus = match config.tls_cluster {
+        false => None,
+        true => {
+            let mode = TlsAuthClients::Yes;
+            let key = server_key.clone();
+            Some(Arc::new(server_config(
+                config, mode, &provider, &versions, &trust, key,
+            )?))
+        }
+    };
+    let mode = config.tls_auth_clients;
+    let server = server_config(config, mode, &provider, &versions, &trust, server_key)?;
     let client = client_config(&provider, &versions, &trust, client_key)?;
     Ok(Made {
         server: Arc::new(server),
+        bus,
         client: Arc::new(client),
         server_cert,
         client_cert,
@@ -181,12 +194,13 @@ type Versions<'a> = &'a [&'static rustls::SupportedProtocolVersion];
 
 fn server_config(
     config: &Config,
+    auth: TlsAuthClients,
     provider: &Arc<CryptoProvider>,
     versions: Versions<'_>,
     trust: &Arc<Trust>,
     key: CertifiedKey,
 ) -> Result<ServerConfig, String> {
-    let verifier = match config.tls_auth_clients {
+    let verifier = match auth {
         TlsAuthClients::No => WebPkiClientVerifier::no_client_auth(),
         mode => Arc::new(Verifier {
             trust: trust.clone(),
@@ -282,6 +296,7 @@ impl Server {
             Ok(made) => {
                 self.tls.files = files.to_vec();
                 self.tls.server = Some(made.server);
+                self.tls.bus = made.bus;
                 self.tls.client = Some(made.client);
                 self.tls.server_cert = Some(made.server_cert);
                 self.tls.client_cert = Some(made.client_cert);

@@ -4,6 +4,7 @@
 
 pub(crate) mod ahead;
 pub(crate) mod aof;
+pub(crate) mod cluster;
 pub(crate) mod rdb;
 pub(crate) mod replication;
 pub(crate) mod reply;

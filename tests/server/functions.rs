@@ -71,6 +71,15 @@ fn what_a_load_may_not_do_leaves_nothing() {
             "#!lua name=x\nlocal c = redis.call c('set', 'k', 1)",
             "nonexistent global variable 'call'",
         ),
+        // Nor is it there to be called later.
+        (
+            "#!lua name=x\nlocal c = redis.call redis.register_function('f', function() return c('ping') end)",
+            "nonexistent global variable 'call'",
+        ),
+        (
+            "#!lua name=x\nlocal t = {redis.pcall} redis.register_function('f', function() return t[1]('ping') end)",
+            "nonexistent global variable 'pcall'",
+        ),
         ("#!lua name=x\nx = 1", "Attempt to modify a readonly table"),
         (
             "#!lua name=x\nredis.register_function('f', function() end) local late late()",
@@ -145,6 +154,27 @@ fn a_dump_brings_them_back() {
         .assert_error("ERR DUMP payload version or checksum are wrong");
 }
 
+/// What a client restores may be any code.
+#[test]
+fn a_dump_without_an_end_is_refused() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    load(&mut c, LIBRARY);
+    let code = b"#!lua name=endless\nwhile true do end";
+    let mut dump = vec![0xf5, code.len() as u8];
+    dump.extend_from_slice(code);
+    dump.extend_from_slice(&11_u16.to_le_bytes());
+    let sum = rdb::crc64(&dump);
+    dump.extend_from_slice(&sum.to_le_bytes());
+    for how in ["APPEND", "REPLACE", "FLUSH"] {
+        let words: [&[u8]; 4] = [b"FUNCTION", b"RESTORE", &dump, how.as_bytes()];
+        c.cmd(&words)
+            .assert_error("ERR Error registering functions: ERR FUNCTION LOAD timeout");
+        assert_eq!(c.info_int("number_of_libraries"), 1);
+    }
+    c.cmd(&["FCALL", "put", "1", "k", "v"]).assert_ok();
+}
+
 #[test]
 fn libraries_outlive_the_process() {
     for args in [
@@ -205,4 +235,87 @@ fn replicas_have_the_master_s_libraries() {
             .assert_error("READONLY You can't write against a read only replica.");
     }
     m.ok("FUNCTION FLUSH");
+}
+
+/// A full sync that does not wait for the end of a function brings others in its place: what they are called by is theirs.
+#[test]
+fn functions_that_a_sync_brings_in_the_middle_of_another() {
+    let master = Server::aedile(&[
+        "--repl-diskless-sync-delay",
+        "0",
+        "--enable-debug-command",
+        "yes",
+    ]);
+    let replica = Server::aedile(&[
+        "--repl-diskless-load",
+        "swapdb",
+        "--busy-reply-threshold",
+        "50",
+    ]);
+    let (mut m, mut r) = (master.connect(), replica.connect());
+    let library = |name: &str, functions: &[(&str, &str)]| {
+        let mut code = format!("#!lua name={name}");
+        for (name, body) in functions {
+            code += &format!(
+                "\nredis.register_function{{function_name = '{name}', flags = {{'no-writes'}}, callback = function() {body} end}}"
+            );
+        }
+        code
+    };
+    let old = library(
+        "old",
+        &[("slow", "while true do end"), ("b", "return 'old'")],
+    );
+    assert_eq!(load(&mut m, &old), "old");
+    r.ok(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    wait_until("the link", || r.info("master_link_status") == "up");
+    let mut slow = replica.connect();
+    slow.send(&["FCALL_RO", "slow", "0"]);
+    wait_until("busy", || r.run("GET x").is_error());
+    m.ok("FUNCTION FLUSH");
+    let new = library(
+        "new",
+        &[
+            ("x", "return 'x'"),
+            ("y", "return 'y'"),
+            ("z", "return 'z'"),
+        ],
+    );
+    assert_eq!(load(&mut m, &new), "new");
+    m.ok("DEBUG CHANGE-REPL-ID");
+    m.run("CLIENT KILL TYPE replica");
+    wait_until("the sync", || {
+        replica.log_count("Finished with success") == 2
+    });
+    r.ok("FUNCTION KILL");
+    slow.read()
+        .assert_error_prefix("ERR Script killed by user with SCRIPT KILL");
+    wait_until("over", || !r.run("GET x").is_error());
+    for name in ["x", "y", "z"] {
+        assert_eq!(r.cmd(&["FCALL_RO", name, "0"]), name);
+    }
+    r.cmd(&["FCALL_RO", "b", "0"])
+        .assert_error("ERR Function not found");
+}
+
+/// The debugging command lets scripts call all commands, but nothing runs in a machine that runs.
+#[test]
+fn a_script_cannot_run_another() {
+    let server = Server::aedile(&["--enable-debug-command", "yes"]);
+    let mut c = server.connect();
+    c.ok("DEBUG SET-DISABLE-DENY-SCRIPTS 1");
+    let code = "#!lua name=x\nredis.register_function('fl', function(keys, args) \
+                return redis.call('function', 'load', 'replace', args[1]) end)";
+    assert_eq!(load(&mut c, code), "x");
+    let inner = "#!lua name=y\nredis.register_function('fy', function() return 7 end)";
+    c.cmd(&["FCALL", "fl", "0", inner])
+        .assert_error_prefix("OOM no Lua machine can be had now");
+    assert_eq!(c.info_int("number_of_libraries"), 1);
+    c.cmd(&["EVAL", "return redis.call('eval', 'return 5', 0)", "0"])
+        .assert_error_prefix("OOM no Lua machine can be had now");
+    let both =
+        "local ok, e = pcall(redis.call, 'fcall', 'fl', 0, 'x') return {e, redis.call('ping')}";
+    let reply = c.cmd(&["EVAL", both, "0"]);
+    assert_eq!(reply.items()[0].text(), "ERR A script cannot run another");
+    assert_eq!(reply.items()[1], "PONG");
 }

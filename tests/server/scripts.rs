@@ -457,6 +457,10 @@ fn hostile_scripts_do_no_harm() {
     assert_eq!(eval(&mut c, "return string.rep('x', 10)"), "xxxxxxxxxx");
 }
 
+/// `t` is a table of some hundred elements whose length is hundreds of millions.
+const NEARLY_EMPTY: &str = "local t = {1, 1, 1} for k = 1, 300 do t['x' .. k] = 1 end for k = 1, 300 do t['x' .. k] = nil end \
+     for a = 4, 9 do for k = 0, 26 do t[a * 2 ^ k] = 1 end end";
+
 #[test]
 fn a_slow_script_can_be_killed() {
     let server = Server::aedile(&["--busy-reply-threshold", "50"]);
@@ -472,6 +476,10 @@ fn a_slow_script_can_be_killed() {
         "local function h() xpcall(function() while true do end end, h) end h()",
         "coroutine.wrap(function() xpcall(function() while true do end end, function() while true do end end) end)()",
         "local t = {} for i = 1, 70000 do t[i] = -i end while true do table.sort(t) for i = 1, 70000 do t[i] = -i end end",
+        // Each comparison looks at 10 MB.
+        "local x, t = string.rep('x', 1e7), {} local a, b = x .. 'a', x .. 'b' for i = 1, 4000 do t[i] = i % 2 == 0 and a or b \
+         end while true do table.sort(t) end",
+        &format!("{NEARLY_EMPTY} table.insert(t, 1, 7)"),
     ] {
         let mut slow = server.connect();
         slow.send(&["EVAL", script, "0"]);
@@ -1284,4 +1292,175 @@ fn a_huge_text_is_refused_or_run_in_little_memory() {
     assert_eq!(eval(&mut c, &text), 1);
     c.ok("SCRIPT FLUSH");
     assert!(c.info_int("used_memory_peak") < 400 << 20);
+}
+
+/// A few tables say a reply of any length.
+#[test]
+fn a_reply_without_an_end_can_be_ended() {
+    let server = Server::aedile(&["--busy-reply-threshold", "50"]);
+    let endless = [
+        "local t = {1} for i = 1, 60 do t = {t, t} end return t",
+        "local t = {} t[1], t[2] = t, t return t",
+        "local t = {1} for i = 1, 60 do t = {map = {[t] = t}} end return t",
+        "local t = {1} for i = 1, 60 do t = {set = {[t] = true, [{t}] = true}} end return t",
+        "local s, t = string.rep('x', 1000), {} for i = 1, 1e5 do t[i] = s end for i = 1, 20 do t = {t, t} end return t",
+    ];
+    let mut c = server.connect();
+    for script in endless {
+        let mut slow = server.connect();
+        slow.cmd(&["PING"]);
+        slow.send(&["EVAL", script, "0"]);
+        wait_until("busy", || c.run("GET x").is_error());
+        c.ok("SCRIPT KILL");
+        slow.read()
+            .assert_error("ERR Script killed by user with SCRIPT KILL...");
+        assert_eq!(slow.run("PING"), "PONG");
+    }
+    // With a limit nobody has to.
+    c.config_set("busy-reply-threshold", "0");
+    c.config_set("lua-memory-limit", "50mb");
+    for script in endless {
+        fails(&mut c, script, "not enough memory");
+        assert_eq!(c.run("PING"), "PONG");
+    }
+    // What is large, and ends, is whole: for RESP2 and RESP3, and behind other replies.
+    let script = "local a, t = {{double = 1.5}, {map = {k = false}}, 'text', {err = 'MY fault'}}, {} for i = 1, 1e5 do t[i] = a end return t";
+    for hello in ["HELLO 2", "HELLO 3"] {
+        c.run(hello);
+        let small = eval(&mut c, &script.replace("1e5", "1"));
+        c.send(&["PING"]);
+        c.send(&["EVAL", script, "0"]);
+        c.send(&["PING"]);
+        assert_eq!(c.read(), "PONG");
+        let large = c.read();
+        assert_eq!(large.items().len(), 100_000);
+        assert!(large.items().iter().all(|item| *item == small.items()[0]));
+        assert_eq!(c.read(), "PONG");
+    }
+}
+
+/// What a script gives many times, it has only once; all of it together would be more than there is.
+#[test]
+fn many_large_arguments_are_not_copied_for_nothing() {
+    let server = Server::aedile(&["--loglevel", "verbose"]);
+    let mut c = server.connect();
+    let words = "local s, t = string.rep('x', 1e6), {} for i = 1, 5000 do t[i] = s end";
+    let refused = "not enough memory for the arguments of a command called from a script";
+    for command in ["call('del', ", "acl_check_cmd('del', "] {
+        let script = format!("{words} return redis.{command}unpack(t))");
+        fails(&mut c, &script, refused);
+    }
+    for level in ["DEBUG", "WARNING"] {
+        let script = format!("{words} redis.log(redis.LOG_{level}, unpack(t)) return 1");
+        assert_eq!(eval(&mut c, &script), 1);
+    }
+    assert!(server.log_has(&"x".repeat(1000)));
+    // Nor was it held.
+    assert!(c.info_int("used_memory_peak") < 100 << 20);
+}
+
+#[test]
+fn tables_are_sorted_and_filled_as_ever() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for n in [10, 4096, 4097, 70_000] {
+        let script = format!(
+            "local t = {{}} for i = 1, {n} do t[i] = (i * 7919) % {n} end table.sort(t) \
+             for i = 2, {n} do if t[i - 1] > t[i] then return i end end return 'sorted'"
+        );
+        assert_eq!(eval(&mut c, &script), "sorted", "{n}");
+        // An error has no place of ours.
+        let script = format!(
+            "local t = {{}} for i = 1, {n} do t[i] = i end t[7] = 'x' local ok, e = pcall(table.sort, t) return e"
+        );
+        let said = eval(&mut c, &script).text();
+        assert!(said.starts_with("attempt to compare "), "{n}: {said}");
+    }
+    let script = "local x, t = string.rep('x', 3e5), {} for i = 1, 9 do t[i] = x .. (10 - i) end table.sort(t) \
+                  local all = '' for i = 1, 9 do all = all .. t[i]:sub(-1) end return all";
+    assert_eq!(eval(&mut c, script), "123456789");
+    for at in ["1", "'2'", "2.9", "99999", "-3", "100001", "100005"] {
+        for n in ["10", "100000"] {
+            let script = format!(
+                "local t = {{}} for i = 1, {n} do t[i] = i end table.insert(t, {at}, 'new') \
+                 local at = math.floor({at}) return {{t[at - 1] or '', t[at], t[at + 1] or '', t[{n}] or '', t[{n} + 1] or ''}}"
+            );
+            let reply = eval(&mut c, &script);
+            let item = |i: usize| reply.items()[i].text();
+            assert_eq!(item(1), "new", "{at} {n}");
+            let (place, n): (f64, i64) = (
+                at.trim_matches('\'').parse().expect("a place"),
+                n.parse().expect("a number"),
+            );
+            let place = place as i64;
+            if (2..=n).contains(&place) {
+                assert_eq!(
+                    (item(0), item(2)),
+                    ((place - 1).to_string(), place.to_string())
+                );
+                assert_eq!(
+                    (item(3), item(4)),
+                    (
+                        (n - 1)
+                            .max(place)
+                            .to_string()
+                            .replace(&n.to_string(), "new"),
+                        n.to_string()
+                    )
+                );
+            }
+        }
+    }
+    // Of another base, what is negative wraps.
+    for (script, value) in [
+        ("tonumber('-1', 16)", "1.844674407371e+19"),
+        ("tonumber('-ff', 16)", "1.844674407371e+19"),
+        ("tonumber('-ffffffffffffffff', 16)", "1"),
+        ("tonumber('-11', 10)", "-11"),
+        ("tonumber('-11', '10')", "-11"),
+        ("tonumber('zz', 36)", "1295"),
+        ("tonumber('x', 16)", "nil"),
+    ] {
+        assert_eq!(
+            eval(&mut c, &format!("return tostring({script})")),
+            value,
+            "{script}"
+        );
+    }
+}
+
+/// The compiler, which nothing interrupts, walks from each of these over all before it.
+#[test]
+fn a_text_takes_the_compiler_no_time_without_an_end() {
+    let server = Server::aedile(&[]);
+    let mut c = server.connect();
+    for (head, part, tail) in [
+        ("return ", "x and ", "x"),
+        ("return ", "x==1 or ", "x"),
+        ("return ", "(x<=y or y) and ", "x"),
+        ("x = ", "not(x and y) or ", "x"),
+        ("return f(", "(function() return 1 end)() or ", "x)"),
+        ("if x then ", "elseif x then ", "end"),
+        ("while x do ", "do break end ", "end"),
+    ] {
+        let text = |n: usize| format!("{head}{}{tail}", part.repeat(n));
+        let long = text(200_000);
+        eval(&mut c, &long).assert_error_prefix(
+            "ERR Error compiling script (new function): user_script:1: control structure too long near ",
+        );
+        let said = c.cmd(&["EVAL", "return select(2, loadstring(ARGV[1]))", "0", &long]);
+        assert!(
+            said.text().contains("control structure too long near "),
+            "{part}: {said:?}"
+        );
+        // Others are taken.
+        assert!(
+            !c.cmd(&["SCRIPT", "LOAD", &text(2_000)]).is_error(),
+            "{part}"
+        );
+        let many = format!("do {} end ", text(3).replace("return ", "x = ")).repeat(20_000);
+        assert!(!c.cmd(&["SCRIPT", "LOAD", &many]).is_error(), "{part}");
+    }
+    let many = format!("local x, y, z {}", "x = y or z ".repeat(5_000));
+    assert!(!c.cmd(&["SCRIPT", "LOAD", &many]).is_error());
 }

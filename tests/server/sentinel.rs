@@ -423,11 +423,11 @@ fn hello_is_believed_only_if_it_is_well_formed() {
     c.cmd(&["PUBLISH", "__sentinel__:hello", &good]);
     let others = c.run("SENTINEL SENTINELS m");
     assert_eq!(others.items()[0].pairs()["runid"], ID);
-    assert!(
-        s.conf()
-            .contains(&format!("sentinel known-sentinel m 127.0.0.1 26379 {ID}"))
-    );
-    assert!(s.conf().contains("sentinel current-epoch 7"));
+    wait_until("it in the file", || {
+        let conf = s.conf();
+        conf.contains(&format!("sentinel known-sentinel m 127.0.0.1 26379 {ID}"))
+            && conf.contains("sentinel current-epoch 7")
+    });
     // It has moved.
     c.cmd(&[
         "PUBLISH",
@@ -754,4 +754,147 @@ fn a_clock_that_jumps_stops_all_judgement_for_a_while() {
     let at = |text: &str| log.find(text).expect("in the log");
     assert!(at("+tilt #tilt mode entered") < at("-tilt #tilt mode exited"));
     assert!(at("-tilt #tilt mode exited") < at("+sdown master m"));
+}
+
+/// A path without a folder is one in the working directory, as it was when it was looked at, not a program of that name elsewhere.
+#[test]
+fn a_script_is_not_looked_for_elsewhere() {
+    let s = lonely("sentinel deny-scripts-reconfig no\n");
+    let script = s
+        .scratch
+        .write("true", "#!/bin/sh\necho \"$0 $@\" >>told\n");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+    s.connect().ok("SENTINEL SET m notification-script true");
+    wait_until("the script", || {
+        let told = std::fs::read_to_string(s.scratch.join("told"));
+        told.is_ok_and(|t| t.contains("true +set master m 127.0.0.1"))
+    });
+}
+
+/// Numbers without end are no reason to fall, neither now nor after the next start.
+#[test]
+fn periods_without_end_are_borne() {
+    let (master, replica, mut s) = watched();
+    let mut c = s.connect();
+    let shown: Vec<String> = c.run("SENTINEL DEBUG").pairs().into_keys().collect();
+    c.ok("SENTINEL SET m down-after-milliseconds 9223372036854775807 failover-timeout 9223372036854775807");
+    c.ok("SENTINEL SET m master-reboot-down-after-period 9223372036854775807");
+    // Replicas are still asked and connected anew, and what is at its default is not written.
+    let left_out = |name: &str| {
+        ["INFO", "PING", "DEFAULT"]
+            .iter()
+            .any(|n| name.starts_with(n))
+    };
+    for name in shown.iter().filter(|n| !left_out(n)) {
+        c.cmd(&["SENTINEL", "DEBUG", name, "9223372036854775807"])
+            .assert_ok();
+    }
+    c.ok("SENTINEL FAILOVER m");
+    wait_until("the new master", || s.master_port() == replica.port);
+    s.stop();
+    s.start();
+    for field in ["down-after-milliseconds", "failover-timeout"] {
+        assert_eq!(s.master(field), i64::MAX.to_string());
+    }
+    assert_eq!(s.master_port(), replica.port);
+    drop(master);
+}
+
+/// A master that dies before it has handed over is replaced without it, at once.
+#[test]
+fn a_master_that_dies_before_it_hands_over_is_replaced() {
+    let (master, replica, s) = watched();
+    let mut c = s.connect();
+    c.ok("SENTINEL SET m failover-timeout 300000");
+    master.sigstop();
+    c.ok("SENTINEL FAILOVER m COORDINATED");
+    wait_until("the new master", || s.master_port() == replica.port);
+    let log = s.log();
+    assert!(
+        log.contains("-failover-abort-master-down master m"),
+        "{log}"
+    );
+    assert!(log.contains("the master is down and cannot hand over"));
+    // It reads the command now, and that it is not to be done.
+    master.sigcont();
+    wait_until("the old master to follow", || {
+        let asked = Conn::try_connect(master.port);
+        let Ok(info) = asked.and_then(|mut c| c.try_cmd(&["INFO", "replication"])) else {
+            return false;
+        };
+        let info = info.text();
+        info.contains("role:slave") && info.contains("master_failover_state:no-failover")
+    });
+    assert_eq!(s.master_port(), replica.port);
+}
+
+/// Who makes up Sentinels and replicas by the thousand, and epochs, neither holds up the process nor takes all of its memory: each
+/// turn of the timer writes the file once at the most.
+#[test]
+fn who_makes_up_instances_is_borne() {
+    let fake = FakeMaster::new();
+    let s = Sentinel::with_lines(
+        Kind::Aedile,
+        &format!(
+            "sentinel monitor m 127.0.0.1 {} 1\nsentinel down-after-milliseconds m 600000\n",
+            fake.port
+        ),
+    );
+    let id = |n: usize| format!("{n:040x}");
+    let mut c = s.connect();
+    let saved = || s.log().matches("configuration saved on disk").count();
+    let hello = |n: usize| {
+        let text = format!("127.0.0.1,1,{},{n},m,127.0.0.1,{},0", id(n), fake.port);
+        vec!["PUBLISH".to_string(), "__sentinel__:hello".into(), text]
+    };
+    let (before, start) = (saved(), std::time::Instant::now());
+    // All say that they are in one place: the last one is.
+    for reply in c.pipeline(&(1..3000).map(hello).collect::<Vec<_>>()) {
+        assert_eq!(reply, 1);
+    }
+    let turns = start.elapsed().as_millis() as usize / 50 + 2;
+    assert!(saved() - before <= turns, "{} of {turns}", saved() - before);
+    assert_eq!(s.master("num-other-sentinels"), "1");
+    let many = |n: usize| {
+        let mut words = hello(n);
+        words[2] = words[2].replacen(",1,", &format!(",{},", n % 60_000 + 1), 1);
+        words
+    };
+    c.pipeline(&(3000..9000).map(many).collect::<Vec<_>>());
+    assert_eq!(s.master("num-other-sentinels"), "4096");
+    wait_until("all in the file", || {
+        s.conf().matches("sentinel known-sentinel m").count() == 4096
+    });
+
+    // And so does a master whose INFO has as many replicas.
+    let slaves: String = (0..6000)
+        .map(|n| format!("slave{n}:ip=127.0.{}.{},port=1\r\n", n / 200, n % 200 + 1))
+        .collect();
+    let text = format!("role:master\r\n{slaves}");
+    let info = format!("${}\r\n{text}\r\n", text.len());
+    let start = std::time::Instant::now();
+    wait_until("the replicas", || {
+        while let Some(mut peer) = fake.try_accept(std::time::Duration::from_millis(200)) {
+            let info = info.clone();
+            std::thread::spawn(move || {
+                while let Ok(words) = peer.try_command() {
+                    let reply = match &words[0][..] {
+                        b"INFO" => &info[..],
+                        b"PING" => "+PONG\r\n",
+                        _ => "+OK\r\n",
+                    };
+                    if peer.conn.try_write_raw(reply.as_bytes()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        s.master("num-slaves") == "4096"
+    });
+    wait_until("all in the file", || {
+        s.conf().matches("sentinel known-replica m").count() == 4096
+    });
+    assert!(start.elapsed() < HANG / 2, "{:?}", start.elapsed());
+    c.ok("SENTINEL REMOVE m");
+    assert!(!s.conf().contains("known-"));
 }

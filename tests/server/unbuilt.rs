@@ -11,10 +11,7 @@ fn a_server_that_cannot_do_what_it_is_told_does_not_start() {
     if stand_in().is_some() {
         return;
     }
-    for (line, feature) in [
-        ("loadmodule /x.so", "modules"),
-        ("cluster-enabled yes", "cluster mode"),
-    ] {
+    for (line, feature) in [("loadmodule /x.so", "modules")] {
         let dir = Scratch::new();
         let conf = dir.write("a.conf", format!("timeout 10\n{line}\n"));
         let conf = conf.to_str().expect("utf8");
@@ -35,34 +32,25 @@ fn a_directive_without_effect_is_named() {
     if stand_in().is_some() {
         return;
     }
-    let server = Server::aedile(&["--cluster-node-timeout", "100"]);
+    let server = Server::aedile(&["--active-defrag-cycle-min", "5"]);
     let told = |name: &str| {
         server.log_count(&format!(
             "WARNING: '{name}' is set, but what it is about is not built"
         ))
     };
-    assert_eq!(
+    let both = || {
         (
-            told("cluster-node-timeout"),
-            told("cluster-migration-barrier")
-        ),
-        (1, 0)
-    );
+            told("active-defrag-cycle-min"),
+            told("active-defrag-cycle-max"),
+        )
+    };
+    assert_eq!(both(), (1, 0));
     let mut c = server.connect();
-    c.ok("CONFIG SET cluster-migration-barrier 5 maxmemory 1000000000");
-    assert_eq!(
-        (told("cluster-migration-barrier"), told("maxmemory")),
-        (1, 0)
-    );
+    c.ok("CONFIG SET active-defrag-cycle-max 50 maxmemory 1000000000");
+    assert_eq!((both(), told("maxmemory")), ((1, 1), 0));
     // Nobody asks for what is so anyway.
-    c.ok("CONFIG SET cluster-migration-barrier 1 cluster-node-timeout 15000");
-    assert_eq!(
-        (
-            told("cluster-migration-barrier"),
-            told("cluster-node-timeout")
-        ),
-        (1, 1)
-    );
+    c.ok("CONFIG SET active-defrag-cycle-max 25 active-defrag-cycle-min 1");
+    assert_eq!(both(), (1, 1));
 }
 
 #[test]
@@ -71,12 +59,11 @@ fn the_same_by_option() {
         return;
     }
     let dir = Scratch::new();
-    let options = ["--port", "0", "--cluster-enabled", "yes"];
+    let options = ["--port", "0", "--loadmodule", "/x.so"];
     let end = run_to_end(Kind::Aedile, dir.path(), &options, b"");
     assert_eq!(end.status.code(), Some(1));
     assert!(
-        end.stderr
-            .contains("'cluster-enabled' asks for cluster mode"),
+        end.stderr.contains("'loadmodule' asks for modules"),
         "{}",
         end.stderr
     );

@@ -13,9 +13,11 @@
 // Each test binary compiles this module anew and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod cluster;
 pub mod conn;
 pub mod fake;
 pub mod http;
+pub mod net;
 pub mod proxy;
 pub mod rdb;
 pub mod sentinel;
@@ -26,6 +28,7 @@ pub mod tools;
 
 pub use conn::{Conn, Value};
 pub use fake::{FakeMaster, Peer};
+pub use net::Network;
 pub use proxy::Proxy;
 pub use sentinel::Sentinel;
 pub use server::{Kind, Server};

@@ -1,8 +1,8 @@
-//! The rows of group `cluster`. Cluster mode is off, so each of them says what a server of 7.2 says then.
+//! The rows of group `cluster`.
 //!
-//! Rows only. The facts are those of Redis 7.2, as COMMAND INFO and COMMAND DOCS tell them.
+//! Rows only; the procedures are in `cluster::commands` and `cluster::slots`. The facts are those of Redis 7.2, as COMMAND INFO and COMMAND DOCS tell them.
 
-use crate::commands::unbuilt;
+use crate::cluster::{commands as cluster, slots};
 use crate::server::execution::command::{
     AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, Proc,
 };
@@ -17,7 +17,7 @@ const fn container(name: &'static str, arity: i32, subcommands: &'static [Comman
 
 /// In alphabetical order.
 pub(super) static COMMANDS: &[Command] = &[
-    row("asking", 1, unbuilt::cluster_disabled_command)
+    row("asking", 1, cluster::asking_command)
         .flags(&[Flag::FAST])
         .also_in(&[Acl::CONNECTION])
         .docs(
@@ -29,31 +29,27 @@ pub(super) static COMMANDS: &[Command] = &[
         "cluster",
         -2,
         &[
-            row("cluster|addslots", -3, unbuilt::cluster_disabled_command)
+            row("cluster|addslots", -3, slots::addslots_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs("3.0.0", "Assigns new hash slots to a node.")
                 .complexity("O(N) where N is the total number of hash slot arguments")
                 .args(&[Arg::new("slot", ArgType::Integer).multiple()]),
-            row(
-                "cluster|addslotsrange",
-                -4,
-                unbuilt::cluster_disabled_command,
-            )
-            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
-            .docs("7.0.0", "Assigns new hash slot ranges to a node.")
-            .complexity(
-                "O(N) where N is the total number of the slots between the start \
+            row("cluster|addslotsrange", -4, slots::addslotsrange_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("7.0.0", "Assigns new hash slot ranges to a node.")
+                .complexity(
+                    "O(N) where N is the total number of the slots between the start \
                  slot and end slot arguments.",
-            )
-            .args(&[Arg::block(
-                "range",
-                &[
-                    Arg::new("start-slot", ArgType::Integer),
-                    Arg::new("end-slot", ArgType::Integer),
-                ],
-            )
-            .multiple()]),
-            row("cluster|bumpepoch", 2, unbuilt::cluster_disabled_command)
+                )
+                .args(&[Arg::block(
+                    "range",
+                    &[
+                        Arg::new("start-slot", ArgType::Integer),
+                        Arg::new("end-slot", ArgType::Integer),
+                    ],
+                )
+                .multiple()]),
+            row("cluster|bumpepoch", 2, cluster::bumpepoch_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .tips(&["nondeterministic_output"])
                 .docs("3.0.0", "Advances the cluster config epoch.")
@@ -61,7 +57,7 @@ pub(super) static COMMANDS: &[Command] = &[
             row(
                 "cluster|count-failure-reports",
                 3,
-                unbuilt::cluster_disabled_command,
+                cluster::count_failure_reports_command,
             )
             .flags(&[Flag::ADMIN, Flag::STALE])
             .tips(&["nondeterministic_output"])
@@ -71,40 +67,32 @@ pub(super) static COMMANDS: &[Command] = &[
             )
             .complexity("O(N) where N is the number of failure reports")
             .args(&[Arg::new("node-id", ArgType::String)]),
-            row(
-                "cluster|countkeysinslot",
-                3,
-                unbuilt::cluster_disabled_command,
-            )
-            .flags(&[Flag::STALE])
-            .docs("3.0.0", "Returns the number of keys in a hash slot.")
-            .complexity("O(1)")
-            .args(&[Arg::new("slot", ArgType::Integer)]),
-            row("cluster|delslots", -3, unbuilt::cluster_disabled_command)
+            row("cluster|countkeysinslot", 3, slots::countkeysinslot_command)
+                .flags(&[Flag::STALE])
+                .docs("3.0.0", "Returns the number of keys in a hash slot.")
+                .complexity("O(1)")
+                .args(&[Arg::new("slot", ArgType::Integer)]),
+            row("cluster|delslots", -3, slots::delslots_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs("3.0.0", "Sets hash slots as unbound for a node.")
                 .complexity("O(N) where N is the total number of hash slot arguments")
                 .args(&[Arg::new("slot", ArgType::Integer).multiple()]),
-            row(
-                "cluster|delslotsrange",
-                -4,
-                unbuilt::cluster_disabled_command,
-            )
-            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
-            .docs("7.0.0", "Sets hash slot ranges as unbound for a node.")
-            .complexity(
-                "O(N) where N is the total number of the slots between the start \
+            row("cluster|delslotsrange", -4, slots::delslotsrange_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("7.0.0", "Sets hash slot ranges as unbound for a node.")
+                .complexity(
+                    "O(N) where N is the total number of the slots between the start \
                  slot and end slot arguments.",
-            )
-            .args(&[Arg::block(
-                "range",
-                &[
-                    Arg::new("start-slot", ArgType::Integer),
-                    Arg::new("end-slot", ArgType::Integer),
-                ],
-            )
-            .multiple()]),
-            row("cluster|failover", -2, unbuilt::cluster_disabled_command)
+                )
+                .args(&[Arg::block(
+                    "range",
+                    &[
+                        Arg::new("start-slot", ArgType::Integer),
+                        Arg::new("end-slot", ArgType::Integer),
+                    ],
+                )
+                .multiple()]),
+            row("cluster|failover", -2, cluster::failover_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs(
                     "3.0.0",
@@ -119,46 +107,58 @@ pub(super) static COMMANDS: &[Command] = &[
                     ],
                 )
                 .optional()]),
-            row("cluster|flushslots", 2, unbuilt::cluster_disabled_command)
+            row("cluster|flushslot", -3, slots::flushslot_command)
+                .flags(&[Flag::WRITE, Flag::NO_ASYNC_LOADING, Flag::ADMIN])
+                .also_in(&[Acl::KEYSPACE])
+                .docs("9.0.0", "Removes all keys of a hash slot.")
+                .complexity("O(N) where N is the number of keys in the slot")
+                .args(&[
+                    Arg::new("slot", ArgType::Integer),
+                    Arg::one_of(
+                        "flush-type",
+                        &[
+                            Arg::token_only("async", "ASYNC"),
+                            Arg::token_only("sync", "SYNC"),
+                        ],
+                    )
+                    .optional(),
+                ]),
+            row("cluster|flushslots", 2, slots::flushslots_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs("3.0.0", "Deletes all slots information from a node.")
                 .complexity("O(1)"),
-            row("cluster|forget", 3, unbuilt::cluster_disabled_command)
+            row("cluster|forget", 3, cluster::forget_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs("3.0.0", "Removes a node from the nodes table.")
                 .complexity("O(1)")
                 .args(&[Arg::new("node-id", ArgType::String)]),
-            row(
-                "cluster|getkeysinslot",
-                4,
-                unbuilt::cluster_disabled_command,
-            )
-            .flags(&[Flag::STALE])
-            .tips(&["nondeterministic_output"])
-            .docs("3.0.0", "Returns the key names in a hash slot.")
-            .complexity("O(N) where N is the number of requested keys")
-            .args(&[
-                Arg::new("slot", ArgType::Integer),
-                Arg::new("count", ArgType::Integer),
-            ]),
-            row("cluster|help", 2, unbuilt::cluster_disabled_command)
+            row("cluster|getkeysinslot", 4, slots::getkeysinslot_command)
+                .flags(&[Flag::STALE])
+                .tips(&["nondeterministic_output"])
+                .docs("3.0.0", "Returns the key names in a hash slot.")
+                .complexity("O(N) where N is the number of requested keys")
+                .args(&[
+                    Arg::new("slot", ArgType::Integer),
+                    Arg::new("count", ArgType::Integer),
+                ]),
+            row("cluster|help", 2, cluster::help_command)
                 .flags(&[Flag::LOADING, Flag::STALE])
                 .docs(
                     "5.0.0",
                     "Returns helpful text about the different subcommands.",
                 )
                 .complexity("O(1)"),
-            row("cluster|info", 2, unbuilt::cluster_disabled_command)
+            row("cluster|info", 2, cluster::info_command)
                 .flags(&[Flag::STALE])
                 .tips(&["nondeterministic_output"])
                 .docs("3.0.0", "Returns information about the state of a node.")
                 .complexity("O(1)"),
-            row("cluster|keyslot", 3, unbuilt::cluster_disabled_command)
+            row("cluster|keyslot", 3, cluster::keyslot_command)
                 .flags(&[Flag::STALE])
                 .docs("3.0.0", "Returns the hash slot for a key.")
                 .complexity("O(N) where N is the number of bytes in the key")
                 .args(&[Arg::new("key", ArgType::String)]),
-            row("cluster|links", 2, unbuilt::cluster_disabled_command)
+            row("cluster|links", 2, cluster::links_command)
                 .flags(&[Flag::STALE])
                 .tips(&["nondeterministic_output"])
                 .docs(
@@ -166,7 +166,7 @@ pub(super) static COMMANDS: &[Command] = &[
                     "Returns a list of all TCP links to and from peer nodes.",
                 )
                 .complexity("O(N) where N is the total number of Cluster nodes"),
-            row("cluster|meet", -4, unbuilt::cluster_disabled_command)
+            row("cluster|meet", -4, cluster::meet_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs("3.0.0", "Forces a node to handshake with another node.")
                 .complexity("O(1)")
@@ -178,32 +178,32 @@ pub(super) static COMMANDS: &[Command] = &[
                         .since("4.0.0")
                         .optional(),
                 ]),
-            row("cluster|myid", 2, unbuilt::cluster_disabled_command)
+            row("cluster|myid", 2, cluster::myid_command)
                 .flags(&[Flag::STALE])
                 .docs("3.0.0", "Returns the ID of a node.")
                 .complexity("O(1)"),
-            row("cluster|myshardid", 2, unbuilt::cluster_disabled_command)
+            row("cluster|myshardid", 2, cluster::myshardid_command)
                 .flags(&[Flag::STALE])
                 .tips(&["nondeterministic_output"])
                 .docs("7.2.0", "Returns the shard ID of a node.")
                 .complexity("O(1)"),
-            row("cluster|nodes", 2, unbuilt::cluster_disabled_command)
+            row("cluster|nodes", 2, cluster::nodes_command)
                 .flags(&[Flag::STALE])
                 .tips(&["nondeterministic_output"])
                 .docs("3.0.0", "Returns the cluster configuration for a node.")
                 .complexity("O(N) where N is the total number of Cluster nodes"),
-            row("cluster|replicas", 3, unbuilt::cluster_disabled_command)
+            row("cluster|replicas", 3, cluster::replicas_command)
                 .flags(&[Flag::ADMIN, Flag::STALE])
                 .tips(&["nondeterministic_output"])
                 .docs("5.0.0", "Lists the replica nodes of a master node.")
                 .complexity("O(N) where N is the number of replicas.")
                 .args(&[Arg::new("node-id", ArgType::String)]),
-            row("cluster|replicate", 3, unbuilt::cluster_disabled_command)
+            row("cluster|replicate", 3, cluster::replicate_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs("3.0.0", "Configure a node as replica of a master node.")
                 .complexity("O(1)")
                 .args(&[Arg::new("node-id", ArgType::String)]),
-            row("cluster|reset", -2, unbuilt::cluster_disabled_command)
+            row("cluster|reset", -2, cluster::reset_command)
                 .flags(&[Flag::ADMIN, Flag::STALE, Flag::NOSCRIPT])
                 .docs("3.0.0", "Resets a node.")
                 .complexity(
@@ -218,7 +218,7 @@ pub(super) static COMMANDS: &[Command] = &[
                     ],
                 )
                 .optional()]),
-            row("cluster|saveconfig", 2, unbuilt::cluster_disabled_command)
+            row("cluster|saveconfig", 2, cluster::saveconfig_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs(
                     "3.0.0",
@@ -228,13 +228,13 @@ pub(super) static COMMANDS: &[Command] = &[
             row(
                 "cluster|set-config-epoch",
                 3,
-                unbuilt::cluster_disabled_command,
+                cluster::set_config_epoch_command,
             )
             .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
             .docs("3.0.0", "Sets the configuration epoch for a new node.")
             .complexity("O(1)")
             .args(&[Arg::new("config-epoch", ArgType::Integer)]),
-            row("cluster|setslot", -4, unbuilt::cluster_disabled_command)
+            row("cluster|setslot", -4, slots::setslot_command)
                 .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
                 .docs("3.0.0", "Binds a hash slot to a node.")
                 .complexity("O(1)")
@@ -256,19 +256,58 @@ pub(super) static COMMANDS: &[Command] = &[
                         ],
                     ),
                 ]),
-            row("cluster|shards", 2, unbuilt::cluster_disabled_command)
+            row("cluster|shards", 2, cluster::shards_command)
                 .flags(&[Flag::LOADING, Flag::STALE])
                 .tips(&["nondeterministic_output"])
                 .docs("7.0.0", "Returns the mapping of cluster slots to shards.")
                 .complexity("O(N) where N is the total number of cluster nodes"),
-            row("cluster|slaves", 3, unbuilt::cluster_disabled_command)
+            row("cluster|slaves", 3, cluster::replicas_command)
                 .flags(&[Flag::ADMIN, Flag::STALE])
                 .tips(&["nondeterministic_output"])
                 .docs("3.0.0", "Lists the replica nodes of a master node.")
                 .complexity("O(N) where N is the number of replicas.")
                 .deprecated("5.0.0", "`CLUSTER REPLICAS`")
                 .args(&[Arg::new("node-id", ArgType::String)]),
-            row("cluster|slots", 2, unbuilt::cluster_disabled_command)
+            row("cluster|slot-stats", -4, slots::slot_stats_command)
+                .flags(&[Flag::STALE, Flag::LOADING])
+                .tips(&["nondeterministic_output", "request_policy:all_shards"])
+                .docs(
+                    "8.0.0",
+                    "Returns usage statistics of the slots that this node, or its master, serves.",
+                )
+                .complexity("O(N) where N is the number of slots; O(N*log(N)) with ORDERBY")
+                .args(&[Arg::one_of(
+                    "filter",
+                    &[
+                        Arg::block(
+                            "slotsrange",
+                            &[
+                                Arg::new("start-slot", ArgType::Integer),
+                                Arg::new("end-slot", ArgType::Integer),
+                            ],
+                        )
+                        .token("SLOTSRANGE"),
+                        Arg::block(
+                            "orderby",
+                            &[
+                                Arg::new("metric", ArgType::String),
+                                Arg::new("limit", ArgType::Integer)
+                                    .token("LIMIT")
+                                    .optional(),
+                                Arg::one_of(
+                                    "order",
+                                    &[
+                                        Arg::token_only("asc", "ASC"),
+                                        Arg::token_only("desc", "DESC"),
+                                    ],
+                                )
+                                .optional(),
+                            ],
+                        )
+                        .token("ORDERBY"),
+                    ],
+                )]),
+            row("cluster|slots", 2, cluster::slots_command)
                 .flags(&[Flag::LOADING, Flag::STALE])
                 .tips(&["nondeterministic_output"])
                 .docs("3.0.0", "Returns the mapping of cluster slots to nodes.")
@@ -282,7 +321,7 @@ pub(super) static COMMANDS: &[Command] = &[
     )
     .docs("3.0.0", "A container for Redis Cluster commands.")
     .complexity("Depends on subcommand."),
-    row("readonly", 1, unbuilt::cluster_disabled_command)
+    row("readonly", 1, cluster::readonly_command)
         .flags(&[Flag::FAST, Flag::LOADING, Flag::STALE])
         .also_in(&[Acl::CONNECTION])
         .docs(
@@ -291,7 +330,7 @@ pub(super) static COMMANDS: &[Command] = &[
              replica node.",
         )
         .complexity("O(1)"),
-    row("readwrite", 1, unbuilt::cluster_disabled_command)
+    row("readwrite", 1, cluster::readwrite_command)
         .flags(&[Flag::FAST, Flag::LOADING, Flag::STALE])
         .also_in(&[Acl::CONNECTION])
         .docs(

@@ -100,6 +100,13 @@ pub(crate) struct Output {
     pub list_bytes: usize,
 }
 
+/// A place in an output.
+pub(crate) struct OutputMark {
+    buf: usize,
+    blocks: usize,
+    last: usize,
+}
+
 impl Output {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
@@ -269,6 +276,30 @@ impl Output {
         freed
     }
 
+    /// Where the output ends now, for [`Output::cut_back`].
+    #[inline]
+    pub(crate) fn mark(&self) -> OutputMark {
+        OutputMark {
+            buf: self.buf.len(),
+            blocks: self.list.len(),
+            last: self.list.back().map_or(0, |c| c.as_slice().len()),
+        }
+    }
+
+    /// Takes back what was appended since the mark; nothing may have been sent meanwhile.
+    #[cold]
+    pub(crate) fn cut_back(&mut self, mark: &OutputMark) {
+        while self.list.len() > mark.blocks {
+            if let Some(c) = self.list.pop_back() {
+                self.list_bytes -= c.mem();
+            }
+        }
+        if let Some(Chunk::Bytes(last)) = self.list.back_mut() {
+            last.truncate(mark.last);
+        }
+        self.buf.truncate(mark.buf);
+    }
+
     /// Throws away all that is not sent.
     pub(crate) fn clear(&mut self) {
         *self = Output::default();
@@ -366,8 +397,14 @@ impl Client {
         self.flags.intersects(any)
     }
 
-    /// A request is over: CLIENT REPLY SKIP covers the one after it.
+    /// A request is over: CLIENT REPLY SKIP and ASKING cover the one after it, ASKING all of a transaction.
     pub(crate) fn shift_reply_skip(&mut self) {
+        const ASKS: ClientFlags = ClientFlags::of(&[ClientFlags::ASKING, ClientFlags::ASKING_NEXT]);
+        if self.has(ASKS) {
+            let asks = self.has(ClientFlags::ASKING_NEXT) || self.has(ClientFlags::MULTI);
+            self.flags.remove(ASKS);
+            self.flags.set(ClientFlags::ASKING, asks);
+        }
         let next = self.has(ClientFlags::REPLY_SKIP_NEXT);
         self.flags
             .remove(ClientFlags::REPLY_SKIP | ClientFlags::REPLY_SKIP_NEXT);
@@ -738,6 +775,28 @@ mod tests {
         }
         assert!(got == want);
         assert_eq!((c.out.list_bytes, c.out.pending()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_cut_back_was_never_there() {
+        for before in [0, 100, 20_000, 90_000] {
+            let mut out = Output {
+                buf: Vec::with_capacity(PROTO_REPLY_CHUNK_BYTES),
+                ..Output::default()
+            };
+            out.push(&vec![b'a'; before]);
+            let (bytes, mark) = (out.list_bytes, out.mark());
+            for _ in 0..1000 {
+                out.push(b"some words of a reply");
+            }
+            out.push_shared(SBuf::from_slice(&vec![b'x'; 70_000]), 0..70_000);
+            out.cut_back(&mark);
+            assert_eq!((out.pending(), out.list_bytes), (before, bytes));
+            out.push(b"b");
+            let (s, n) = out.slices::<8>();
+            let all = s[..n].concat();
+            assert!(all.len() == before + 1 && all.ends_with(b"b"), "{before}");
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ bitflags! {
         /// A command could not be queued: EXEC will refuse.
         const DIRTY_EXEC = 1 << 12;
         const MASTER_FORCE_REPLY = 1 << 13;
+        /// ASKING has been said for the next command.
+        const ASKING_NEXT = 1 << 14;
         const READONLY = 1 << 17;
         const PUBSUB = 1 << 18;
         const REPLY_OFF = 1 << 22;

@@ -336,6 +336,7 @@ impl Server {
         if self.metrics.is_some() {
             self.metrics_close(unlink_unix_socket);
         }
+        self.cluster_close_listeners();
         if let (true, Some(path)) = (unlink_unix_socket, &self.config.unixsocket) {
             server_log!(Level::Notice, "Removing the unix socket file.");
             let _ = std::fs::remove_file(std::path::Path::new(std::ffi::OsStr::from_bytes(path)));
@@ -347,6 +348,7 @@ impl Server {
     pub(crate) fn close_inherited_listening_sockets(&mut self) {
         drop(std::mem::take(&mut self.listeners.list));
         self.metrics = None;
+        self.cluster_close_inherited();
     }
 
     /// "Ready to accept ..." for each kind of listener.

@@ -109,10 +109,15 @@ fn accept_common_handler(server: &mut Server, conn: Socket, kind: ListenKind) {
         return;
     }
     let now = server.clock.unix_s;
-    if server.connected_clients() >= server.config.maxclients as usize {
+    let nodes = server.cluster_connections_count();
+    if server.connected_clients() + nodes >= server.config.maxclients as usize {
         if kind != ListenKind::Tls {
+            let text: &[u8] = match server.config.cluster_enabled {
+                false => b"-ERR max number of clients reached\r\n",
+                true => b"-ERR max number of clients + cluster connections reached\r\n",
+            };
             // A best effort: the socket's buffer is empty, so this fits or the peer is gone.
-            let _ = (&conn).write(b"-ERR max number of clients reached\r\n");
+            let _ = (&conn).write(text);
         }
         server.stats.rejected_conn += 1;
         return;

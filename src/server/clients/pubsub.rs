@@ -18,7 +18,7 @@ use crate::ds::sbuf::SBuf;
 use crate::ds::table::KeyHasher;
 use crate::server::Server;
 use crate::server::clients::client::{Client, Clients};
-use crate::server::clients::flags::ClientId;
+use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::subscriptions::{KINDS, Kind, Name};
 use crate::server::execution::exec::Exec;
 use crate::wire::resp;
@@ -194,6 +194,53 @@ impl Server {
     /// It listens no more (pubsubUnsubscribeChannel, pubsubUnsubscribePattern); false when it did not.
     pub(crate) fn pubsub_unsubscribe(&mut self, cid: ClientId, kind: Kind, name: &[u8]) -> bool {
         self.pubsub.remove(kind, name, cid, &mut self.clients)
+    }
+
+    /// Confirms a subscription or its end, with how many there are now: channels and patterns together, shard channels apart
+    /// (addReplyPubsubSubscribed and its kin).
+    pub(crate) fn pubsub_confirm(
+        &mut self,
+        cid: ClientId,
+        word: &str,
+        kind: Kind,
+        name: Option<&[u8]>,
+    ) {
+        let Some(c) = self.clients.prepare_client_to_push(cid, true) else {
+            return;
+        };
+        let count = match kind {
+            Kind::Shard => c.subscriptions(Kind::Shard),
+            _ => c.subscriptions(Kind::Channel) + c.subscriptions(Kind::Pattern),
+        };
+        let (prefix, null): (u8, &[u8]) = match c.resp {
+            2 => (b'*', b"$-1\r\n"),
+            _ => (b'>', b"_\r\n"),
+        };
+        let mut text = Vec::with_capacity(64 + name.map_or(0, <[u8]>::len));
+        resp::push_header(&mut text, prefix, 3);
+        resp::push_bulk(&mut text, word.as_bytes());
+        match name {
+            Some(name) => resp::push_bulk(&mut text, name),
+            None => text.extend_from_slice(null),
+        }
+        resp::push_header(&mut text, b':', count as i64);
+        c.out.push(&text);
+    }
+
+    /// Nobody listens to a shard channel any more: its slot has left. Each is told (pubsubShardUnsubscribeAllClients).
+    pub(crate) fn pubsub_shard_unsubscribe_all_clients(&mut self, name: &[u8]) {
+        let listeners = self.pubsub.listeners[Kind::Shard as usize]
+            .get(name)
+            .cloned();
+        for cid in listeners.unwrap_or_default() {
+            self.pubsub_unsubscribe(cid, Kind::Shard, name);
+            self.pubsub_confirm(cid, "sunsubscribe", Kind::Shard, Some(name));
+            if let Some(c) = self.clients.get_mut(cid)
+                && c.pubsub.is_none()
+            {
+                c.flags.remove(ClientFlags::PUBSUB);
+            }
+        }
     }
 
     /// The client listens to nothing any more, and is not told.

@@ -63,3 +63,14 @@ pub(crate) struct Waiting {
     /// Microseconds that its attempts have taken so far.
     pub(super) duration: u64,
 }
+
+impl Waiting {
+    /// One of the keys; in a cluster all are in one slot.
+    pub(crate) fn first_key(&self) -> Option<&[u8]> {
+        self.keys.first().map(|k| &**k)
+    }
+
+    pub(crate) fn command(&self) -> CommandId {
+        self.cmd
+    }
+}

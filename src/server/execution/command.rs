@@ -23,7 +23,9 @@ mod names;
 mod row;
 
 pub(crate) use flags::{AclCategories, CommandFlags, KeyFlags};
-pub(crate) use get_keys::{KeySearch, get_keys_from_call, get_keys_from_command};
+pub(crate) use get_keys::{
+    KeySearch, get_keys_for_routing, get_keys_from_call, get_keys_from_command,
+};
 pub(crate) use key_refs::{GetKeysError, KeyRefs};
 pub(crate) use names::CommandId;
 use names::{Entry, NONE, NameIndex};

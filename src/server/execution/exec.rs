@@ -20,7 +20,7 @@
 //! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
 //! | `call.client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
 //! | `client_flags` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
-//! | `authenticated`, `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
+//! | `authenticated`, `no_touch`, `unusual`, `only_cluster` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
 //! | `call.cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
 //! | `call`: that an error was answered | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
 //! | `call`: what the command says of its propagation, and what is redacted | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and says nothing | put aside |
@@ -28,6 +28,7 @@
 //! | `call`: messages behind the reply | what is published or invalidated while `call.client` is who hears it | sent behind the command's reply, refused or not; before it for what eviction says | put aside |
 //! | `call`: `leftovers` | whoever sets one of the four rows above | `call`. Left set it costs a look, no more | put aside |
 //! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
+//! | `slot` | each request that a node of a cluster looks at; a script's commands | the next one | looked at again by whoever runs next |
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
 //! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still, but for what TIME says (`call`: `served_us`, which ends with the unit) |
@@ -50,6 +51,7 @@
 use std::borrow::Cow;
 
 use crate::base::clock::CachedClock;
+use crate::base::key_slot::key_hash_slot;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::config::value::ProtectedAction;
@@ -59,7 +61,7 @@ use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::blocked::PauseActions;
 use crate::server::execution::call_state::CallState;
-use crate::server::execution::command::{CommandFlags, CommandId, Guard, Unbuilt};
+use crate::server::execution::command::{CommandFlags, CommandId, Guard, Touches, Unbuilt};
 use crate::server::execution::propagate::{Propagate, PropagateOp};
 use crate::server::process::crash::server_panic;
 use crate::server_log;
@@ -94,6 +96,10 @@ pub(crate) struct Exec {
     pub authenticated: bool,
     /// The server is in a state that may refuse commands, or somebody monitors or tracks: see [`Server::refresh_shortcuts`].
     pub unusual: bool,
+    /// `unusual` is set since this is a node of a cluster, and for nothing else.
+    pub only_cluster: bool,
+    /// In cluster mode, the slot of the keys of the running command, if it has any.
+    pub slot: Option<u16>,
     /// The current client's look-ups leave LRU data alone.
     pub no_touch: bool,
     /// Clients without a connection.
@@ -171,6 +177,9 @@ impl Server {
             }
         }
         if (self.exec.unusual || client_flags.intersects(UNUSUAL_CLIENT))
+            && !(self.exec.only_cluster
+                && !client_flags.intersects(UNUSUAL_CLIENT)
+                && self.is_at_home(id, args))
             && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
@@ -186,12 +195,30 @@ impl Server {
         done
     }
 
+    /// A node of a cluster serves this command and nothing is in the way: it has no keys, or one in a slot of ours that stays. Notes
+    /// the slot. False: that has to be looked at.
+    #[inline(always)]
+    fn is_at_home(&mut self, id: CommandId, args: &Args) -> bool {
+        self.exec.slot = None;
+        let pos = match self.commands.row(id).touches {
+            Touches::Nothing => return true,
+            Touches::Key(pos, _) => usize::from(pos),
+            Touches::More => return false,
+        };
+        let (Some(c), Some(key)) = (self.cluster.as_deref(), args.get(pos)) else {
+            return false;
+        };
+        let slot = key_hash_slot(key);
+        self.exec.slot = Some(slot);
+        !c.down && c.migrating.is_empty() && c.owner(slot) == Some(c.myself)
+    }
+
     /// Looks once at what most commands need not look at each: whether the server is in any state that may refuse a command
     /// or shows it to others. To be called before the requests of a read, and after whatever may change it: a command with
     /// ADMIN, one that changes its client's flags for its look-ups or its tracking, a nested turn of the event loop.
     #[inline]
     pub(crate) fn refresh_shortcuts(&mut self, cid: ClientId) {
-        self.exec.unusual = self.repl.master_host.is_some()
+        let unusual = self.repl.master_host.is_some()
             || self.loading.is_some()
             || !self.pause.actions.is_empty()
             || self.persist.last_bgsave_failed
@@ -202,6 +229,8 @@ impl Server {
             || !self.clients.monitors.is_empty()
             || self.tracking.clients() > 0
             || self.scripts.run.is_some();
+        self.exec.only_cluster = self.config.cluster_enabled && !unusual;
+        self.exec.unusual = self.config.cluster_enabled || unusual;
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
             self.exec.authenticated = c.authenticated || self.acl.is_open();
@@ -266,6 +295,14 @@ impl Server {
         args: &Args,
     ) -> Option<Processed> {
         let others = UNUSUAL_CLIENT.difference(ClientFlags::RESTRICTED);
+        if self.exec.only_cluster && !client_flags.intersects(others) {
+            if client_flags.intersects(ClientFlags::RESTRICTED)
+                && let Some(refused) = self.refused_by_rights(cid, id, args)
+            {
+                return Some(refused);
+            }
+            return self.redirected(cid, id, flags, client_flags, args);
+        }
         if self.exec.unusual || client_flags.intersects(others) {
             return self.may_not_run(cid, id, flags, client_flags, args);
         }
@@ -282,6 +319,29 @@ impl Server {
     ) -> Option<Processed> {
         let text = self.acl_refusal(cid, id, args)?;
         Some(self.reject_command(cid, Some(id), &text))
+    }
+
+    /// Sends a client to the node that has its keys, if that is another one.
+    #[inline]
+    fn redirected(
+        &mut self,
+        cid: ClientId,
+        id: CommandId,
+        flags: CommandFlags,
+        client_flags: ClientFlags,
+        args: &Args,
+    ) -> Option<Processed> {
+        let text = self.cluster_redirection(cid, id, args, flags, client_flags)?;
+        self.flag_transaction(cid);
+        if flags.contains(CommandFlags::RUNS_QUEUED) {
+            self.discard_transaction(cid);
+        }
+        self.commands.stats_mut(id).rejected_calls += 1;
+        if let Some(c) = self.clients.get_mut(cid) {
+            c.last_cmd = Some(id);
+        }
+        self.add_reply_error(cid, &text);
+        Some(self.after_rejected_command(cid))
     }
 
     /// The checks that depend on the state of the server or of the client; inside MULTI the command is queued. `None`: it
@@ -308,6 +368,12 @@ impl Server {
             && let Some(refused) = self.refused_by_rights(cid, id, args)
         {
             return Some(refused);
+        }
+        if self.config.cluster_enabled
+            && !client_flags.intersects(ClientFlags::MASTER)
+            && let Some(redirected) = self.redirected(cid, id, flags, client_flags, args)
+        {
+            return Some(redirected);
         }
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);
@@ -692,7 +758,7 @@ impl Server {
             self.stats.cmd_us += us;
             self.account(cid, id, flags, args, us);
         }
-        if self.exec.unusual {
+        if self.exec.unusual && !self.exec.only_cluster {
             self.after_watched_call(cid, id, flags, args);
         }
         let mut woff = None;
@@ -700,7 +766,8 @@ impl Server {
         let changed = self.dirty > dirty;
         if changed || self.exec.call.has_leftovers() {
             let before = self.repl.log.master_repl_offset();
-            if self.exec.unusual || self.exec.call.has_leftovers() || !self.nobody_listens() {
+            let watched = self.exec.unusual && !self.exec.only_cluster;
+            if watched || self.exec.call.has_leftovers() || !self.nobody_listens() {
                 self.propagate_call(cid, args, changed);
             }
             let after = self.repl.log.master_repl_offset();
@@ -730,6 +797,8 @@ impl Server {
         const LOOK: ClientFlags = ClientFlags::of(&[
             ClientFlags::REPLY_SKIP,
             ClientFlags::REPLY_SKIP_NEXT,
+            ClientFlags::ASKING,
+            ClientFlags::ASKING_NEXT,
             ClientFlags::CLOSE_ASAP,
             ClientFlags::CLOSE_AFTER_REPLY,
             ClientFlags::BLOCKED,
@@ -737,7 +806,9 @@ impl Server {
         if !c.has(LOOK) {
             return Processed::Done;
         }
-        Self::after_unusual_command(c)
+        let done = Self::after_unusual_command(c);
+        self.exec.client_flags = c.flags;
+        done
     }
 
     /// Counts a command that has run for `us` microseconds, and remembers it where it was slow.
@@ -823,8 +894,9 @@ impl Server {
         }
         match self.clients.get_mut(cid) {
             Some(c) => {
+                let done = Self::after_unusual_command(c);
                 self.exec.client_flags = c.flags;
-                Self::after_unusual_command(c)
+                done
             }
             None => Processed::Stop,
         }

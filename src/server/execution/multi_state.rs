@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::server::execution::args::OwnedArgs;
+use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::command::{CommandFlags, CommandId};
 
 /// A command that waits for EXEC.
@@ -38,6 +38,11 @@ pub(crate) struct MultiState {
 impl MultiState {
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0 && self.watched.is_empty()
+    }
+
+    /// The queued commands.
+    pub(crate) fn queued(&self) -> impl Iterator<Item = (CommandId, Args<'_>)> {
+        self.commands.iter().map(|c| (c.id, c.args.as_args()))
     }
 
     /// Bytes of the queued commands' arguments (argv_len_sums).

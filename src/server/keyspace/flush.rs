@@ -30,7 +30,7 @@ impl Server {
             }
             removed += n;
             self.scan_database_for_deleted_keys(i, None);
-            let mut new = Db::new(self.hasher.clone());
+            let mut new = Db::new(self.hasher.clone(), self.config.cluster_enabled);
             new.keys.set_resize(resize);
             let db = std::mem::replace(&mut self.dbs[i], new);
             if lazy {

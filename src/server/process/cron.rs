@@ -160,6 +160,9 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
         server.tls_cron();
         server.metrics_cron();
     }
+    if server.config.cluster_enabled && server.run_with_period(100) {
+        server.cluster_cron();
+    }
     if server.config.sentinel_mode {
         server.sentinel_timer();
     }
@@ -202,6 +205,9 @@ fn clients_cron(server: &mut Server) {
         if server.tls_handshake_timed_out(cid) {
             continue;
         }
+        if server.config.cluster_enabled {
+            server.cluster_redirect_blocked_client(cid);
+        }
         server.clients_cron_resize_query_buffer(cid);
         server.clients_cron_resize_output_buffer(cid);
         server.clients_cron_track_expansive_clients(cid);
@@ -217,7 +223,7 @@ fn clients_cron(server: &mut Server) {
 }
 
 fn databases_cron(server: &mut Server) {
-    if server.debug.active_expire && server.repl.master_host.is_none() {
+    if server.debug.active_expire && server.i_am_master() {
         server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Slow);
     } else if server.repl.master_host.is_some() {
         server.expire_slave_keys();
@@ -253,7 +259,10 @@ pub(crate) fn before_sleep(server: &mut Server) {
         server.free_clients_in_async_queue();
         return;
     }
-    if server.debug.active_expire && server.repl.master_host.is_none() && server.loading.is_none() {
+    if server.config.cluster_enabled {
+        server.cluster_before_sleep();
+    }
+    if server.debug.active_expire && server.i_am_master() && server.loading.is_none() {
         server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Fast);
     }
     server.el.set_dont_wait(false);

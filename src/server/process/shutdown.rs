@@ -215,6 +215,7 @@ impl Server {
             server_log!(Level::Notice, "Removing the pid file.");
             let _ = std::fs::remove_file(path);
         }
+        self.cluster_hand_over_at_shutdown();
         self.flush_slaves_output_buffers();
         self.close_listening_sockets(true);
         server_log!(

@@ -336,10 +336,16 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     for name in ineffective_directives(&server.config) {
         log_ineffective(name);
     }
+    if server.config.cluster_enabled && !server.cluster_init() {
+        return 1;
+    }
     if !server.tls_configure_at_start()
         || server.init_listeners().is_err()
         || !server.metrics_open_at_start()
     {
+        return 1;
+    }
+    if server.config.cluster_enabled && !server.cluster_init_listeners() {
         return 1;
     }
     if server.config.sentinel_mode {
@@ -354,6 +360,9 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     server.load_data_from_disk();
     server.aof_open_if_needed_on_server_start();
     server.aof_del_history_files();
+    if server.config.cluster_enabled {
+        server.verify_cluster_config_with_data();
+    }
     server.log_ready();
     server.notify_systemd(match server.config.masterhost {
         None => "STATUS=Ready to accept connections\n",
@@ -436,7 +445,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         }
     }
     let dbs: Vec<_> = (0..config.databases)
-        .map(|_| crate::store::db::Db::new(hasher.clone()))
+        .map(|_| crate::store::db::Db::new(hasher.clone(), config.cluster_enabled))
         .collect();
     let databases = dbs.len();
     let repl = Repl::new(&run_id, replid, config.repl_backlog_size, clock.unix_s);
@@ -448,6 +457,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         run_id: String::from_utf8_lossy(&run_id).into_owned(),
         random,
         sentinel: config.sentinel_mode.then(Box::default),
+        cluster: None,
         executable: std::env::current_exe().unwrap_or_default(),
         argv: argv
             .iter()

@@ -1,7 +1,7 @@
 //! The keys of one database: the table that owns the entries and the index of those that expire, kept in step.
 //!
 //! Invariant: an entry is in the index if and only if it has an expiry, and the index points to where the entry is now.
-//! Every operation that can move an entry goes through here.
+//! Every operation that can move an entry goes through here. In a cluster's node, the keys of each hash slot are known too.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -10,8 +10,10 @@ use super::dismiss::dismiss_object;
 use super::index::{ExpireIndex, Listed};
 use super::value::{SlotValue, ValueMut, ValueRef};
 use super::{Entry, NewValue};
+use crate::base::key_slot::{CLUSTER_SLOTS, key_hash_slot};
 use crate::base::sys;
 use crate::ds::sbuf::SBuf;
+use crate::ds::slot_index::{HASH_BITS, SlotIndex};
 use crate::ds::table::{Element, KeyHasher, Resize, Slot, Table};
 
 /// An entry that [`Keyspace::save_each`] hands out.
@@ -43,6 +45,7 @@ impl Deref for Unsaved<'_> {
 pub(crate) struct Keyspace {
     table: Table<Entry>,
     expires: ExpireIndex,
+    by_slot: Option<Box<SlotIndex>>,
 }
 
 impl Keyspace {
@@ -50,7 +53,47 @@ impl Keyspace {
         Keyspace {
             table: Table::new(hasher),
             expires: ExpireIndex::default(),
+            by_slot: None,
         }
+    }
+
+    /// The same, and it knows the keys of each hash slot.
+    pub(crate) fn with_slots(hasher: KeyHasher) -> Keyspace {
+        Keyspace {
+            by_slot: Some(Box::new(SlotIndex::new(CLUSTER_SLOTS))),
+            ..Keyspace::new(hasher)
+        }
+    }
+
+    /// How many keys a hash slot has (countKeysInSlot).
+    pub(crate) fn count_in_slot(&self, slot: u16) -> usize {
+        self.by_slot.as_ref().map_or(0, |s| s.len(slot))
+    }
+
+    /// Some keys of a hash slot, `most` of them if there are so many.
+    pub(crate) fn keys_in_slot(&self, slot: u16, most: usize) -> Vec<Box<[u8]>> {
+        let Some(by_slot) = &self.by_slot else {
+            return Vec::new();
+        };
+        let bits = self.table.bucket_bits().min(HASH_BITS);
+        let mut keys = Vec::with_capacity(most.min(by_slot.len(slot)));
+        for group in 0..by_slot.groups(slot) {
+            for low in by_slot.low_bits(slot, group, bits) {
+                if keys.len() >= most {
+                    return keys;
+                }
+                self.table.for_each_near(low, bits, |e| {
+                    let key = e.name();
+                    if keys.len() < most
+                        && key_hash_slot(key) == slot
+                        && by_slot.group_of(slot, self.table.hash(key)) == group
+                    {
+                        keys.push(key.into());
+                    }
+                });
+            }
+        }
+        keys
     }
 
     #[inline]
@@ -115,6 +158,9 @@ impl Keyspace {
         if e.expire().is_some() {
             self.expires.push(e);
         }
+        if let Some(by_slot) = &mut self.by_slot {
+            by_slot.add(key_hash_slot(Element::key(e)), hash);
+        }
         slot
     }
 
@@ -161,6 +207,9 @@ impl Keyspace {
         let e = self.table.remove(hash, key)?;
         if e.expire().is_some() {
             self.expires.remove(e.expire_index());
+        }
+        if let Some(by_slot) = &mut self.by_slot {
+            by_slot.remove(key_hash_slot(key), hash);
         }
         Some(e)
     }
@@ -231,6 +280,11 @@ impl Keyspace {
     pub(crate) fn overhead(&self) -> (usize, usize) {
         (self.table.mem_usage(), self.expires.mem_usage())
     }
+
+    /// Bytes for knowing the keys of each hash slot.
+    pub(crate) fn slots_overhead(&self) -> usize {
+        self.by_slot.as_ref().map_or(0, |s| s.mem_usage())
+    }
 }
 
 impl Entry {
@@ -286,7 +340,7 @@ mod tests {
         #![proptest_config(crate::ds::effort::cases(ProptestConfig::default(), 1))]
         #[test]
         fn table_and_index_stay_in_step(ops in proptest::collection::vec(op(), 0..crate::ds::effort::of(600, 80))) {
-            let mut ks = Keyspace::new(KeyHasher::new([7, 8, 9, 10]));
+            let mut ks = Keyspace::with_slots(KeyHasher::new([7, 8, 9, 10]));
             let mut model: BTreeMap<u8, (Vec<u8>, Option<i64>)> = BTreeMap::new();
             for o in ops {
                 let k = match &o { Op::Set(k, _) | Op::Int(k, _) | Op::Append(k, _) | Op::Expire(k, _) | Op::Remove(k) => *k };
@@ -321,6 +375,17 @@ mod tests {
                 }
             }
             prop_assert_eq!(ks.len(), model.len());
+            let mut by_slot: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
+            for k in model.keys() {
+                by_slot.entry(key_hash_slot(&[*k])).or_default().push(*k);
+            }
+            for (slot, keys) in by_slot {
+                let mut found: Vec<u8> = ks.keys_in_slot(slot, 1000).iter().map(|k| k[0]).collect();
+                found.sort_unstable();
+                prop_assert_eq!(ks.count_in_slot(slot), keys.len());
+                prop_assert_eq!(ks.keys_in_slot(slot, 1).len(), 1);
+                prop_assert_eq!(found, keys);
+            }
             let mut got = BTreeMap::new();
             ks.for_each(|e| {
                 let v = match e.string() {

@@ -95,6 +95,25 @@ pub(crate) fn get_keys_from_call(
     get_keys(&ByRef(argv), keys)
 }
 
+/// What decides about the node that serves a call: its keys and its shard channels, none where the arguments do not fit
+/// (getKeysFromCommand).
+pub(crate) fn get_keys_for_routing(
+    command: &Command,
+    argv: &(impl Argv + ?Sized),
+    keys: &mut KeyRefs,
+) {
+    keys.clear();
+    let found = match command.get_keys {
+        Some(get_keys) => get_keys(&ByRef(argv), keys),
+        None => {
+            get_keys_using_key_specs(command.key_specs, argv, KeySearch::INCLUDE_NOT_KEYS, keys)
+        }
+    };
+    if found.is_err() {
+        keys.clear();
+    }
+}
+
 fn get_keys_using_key_specs(
     specs: &[KeySpec],
     argv: &(impl Argv + ?Sized),

@@ -1,0 +1,168 @@
+//! Which hash slot a key belongs to (keyHashSlot of cluster.c, crc16.c): CRC-16/XMODEM of the key, or of its hash tag, modulo the number
+//! of slots.
+//!
+//! Must not know: who serves a slot.
+
+/// Hash slots of a cluster (CLUSTER_SLOTS).
+pub(crate) const CLUSTER_SLOTS: usize = 16384;
+
+/// The polynomial of CRC-16/XMODEM.
+const POLYNOMIAL: u16 = 0x1021;
+/// Bytes that are summed at once.
+const STRIDE: usize = 8;
+
+/// `TABLES[k][b]` is what byte `b` adds to the sum when `k` bytes follow it.
+static TABLES: [[u16; 256]; STRIDE] = tables();
+
+const fn tables() -> [[u16; 256]; STRIDE] {
+    let mut t = [[0u16; 256]; STRIDE];
+    let mut b = 0;
+    while b < 256 {
+        let mut crc = (b as u16) << 8;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 0x8000 != 0 {
+                crc << 1 ^ POLYNOMIAL
+            } else {
+                crc << 1
+            };
+            bit += 1;
+        }
+        t[0][b] = crc;
+        b += 1;
+    }
+    let mut k = 1;
+    while k < STRIDE {
+        let mut b = 0;
+        while b < 256 {
+            let before = t[k - 1][b];
+            t[k][b] = before << 8 ^ t[0][(before >> 8) as usize];
+            b += 1;
+        }
+        k += 1;
+    }
+    t
+}
+
+/// Adds eight bytes to a sum.
+#[inline(always)]
+fn add_eight(crc: u16, eight: u64) -> u16 {
+    let w = (eight ^ u64::from(crc.swap_bytes())).to_le_bytes();
+    let at = |k: usize| TABLES[k][usize::from(w[STRIDE - 1 - k])];
+    at(7) ^ at(6) ^ at(5) ^ at(4) ^ at(3) ^ at(2) ^ at(1) ^ at(0)
+}
+
+#[inline(always)]
+fn add_one(crc: u16, byte: u8) -> u16 {
+    crc << 8 ^ TABLES[0][usize::from((crc >> 8) as u8 ^ byte)]
+}
+
+/// CRC-16/XMODEM: initial value 0, nothing reflected, no final xor (crc16).
+pub(crate) fn crc16(bytes: &[u8]) -> u16 {
+    let (chunks, rest) = bytes.as_chunks::<STRIDE>();
+    let chunks = chunks.iter().map(|c| u64::from_le_bytes(*c));
+    let crc = chunks.fold(0, add_eight);
+    rest.iter().fold(crc, |crc, b| add_one(crc, *b))
+}
+
+/// Whether one of eight bytes is `{`.
+#[inline(always)]
+fn has_brace(eight: u64) -> bool {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let zero_if = eight ^ (LOW * b'{' as u64);
+    zero_if.wrapping_sub(LOW) & !zero_if & LOW << 7 != 0
+}
+
+/// The hash slot of a key, below [`CLUSTER_SLOTS`]. Of a key with a `{...}` that is not empty, only what is between the first `{` and the
+/// first `}` behind it counts (keyHashSlot).
+#[inline]
+pub(crate) fn key_hash_slot(key: &[u8]) -> u16 {
+    const MASK: u16 = (CLUSTER_SLOTS - 1) as u16;
+    let (chunks, rest) = key.as_chunks::<STRIDE>();
+    let mut crc = 0;
+    for c in chunks {
+        let eight = u64::from_le_bytes(*c);
+        if has_brace(eight) {
+            return crc16(tagged(key)) & MASK;
+        }
+        crc = add_eight(crc, eight);
+    }
+    for b in rest {
+        if *b == b'{' {
+            return crc16(tagged(key)) & MASK;
+        }
+        crc = add_one(crc, *b);
+    }
+    crc & MASK
+}
+
+/// What is hashed of a key with a `{`.
+#[inline(never)]
+fn tagged(key: &[u8]) -> &[u8] {
+    let Some(open) = memchr::memchr(b'{', key) else {
+        return key;
+    };
+    let behind = &key[open + 1..];
+    match memchr::memchr(b'}', behind) {
+        None | Some(0) => key,
+        Some(close) => &behind[..close],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(bytes: &[u8]) -> u16 {
+        let mut crc = 0u16;
+        for b in bytes {
+            crc ^= u16::from(*b) << 8;
+            for _ in 0..8 {
+                crc = match crc & 0x8000 {
+                    0 => crc << 1,
+                    _ => crc << 1 ^ POLYNOMIAL,
+                };
+            }
+        }
+        crc
+    }
+
+    #[test]
+    fn every_length_agrees_with_the_definition() {
+        assert_eq!(crc16(b"123456789"), 0x31c3);
+        let data: Vec<u8> = (0..200u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8)
+            .collect();
+        for from in 0..9 {
+            for to in from..data.len() {
+                assert_eq!(crc16(&data[from..to]), reference(&data[from..to]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_tag_decides_if_there_is_one() {
+        assert_eq!(key_hash_slot(b"foo"), 12182);
+        assert_eq!(key_hash_slot(b"{foo}bar"), 12182);
+        assert_eq!(key_hash_slot(b"bar{foo}{zap}"), 12182);
+        for whole in [&b"foo{}{bar}"[..], b"{foo", b"foo}", b"}{foo", b"{}", b""] {
+            assert_eq!(key_hash_slot(whole), reference(whole) & 0x3fff);
+        }
+        assert_eq!(key_hash_slot(b"foo{{bar}}zap"), reference(b"{bar") & 0x3fff);
+        // Wherever it stands, and whatever stands around it.
+        for at in 0..40 {
+            for around in [0, b'z', b'|', 0x80, 0xff] {
+                let mut key = vec![around; 40];
+                assert_eq!(key_hash_slot(&key), reference(&key) & 0x3fff);
+                key[at] = b'{';
+                assert_eq!(key_hash_slot(&key), reference(&key) & 0x3fff);
+                key.extend(b"}");
+                let tag = match at {
+                    39 => &key[..],
+                    _ => &key[at + 1..40],
+                };
+                assert_eq!(key_hash_slot(&key), reference(tag) & 0x3fff);
+            }
+        }
+    }
+}

@@ -1,0 +1,519 @@
+//! Connections of the bus (clusterLink): made to every node that is known, accepted from them, read and written as state machines over
+//! the event loop.
+//!
+//! Invariants: a link's `node` has it as `link` or, if it is inbound, as `inbound_link`; a link that is closed is gone from the table at
+//! once, so that an event or a message for it finds nothing. What a peer that is not known sends is bounded. Must not know: what messages
+//! mean.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use socket2::{Socket, TcpKeepalive};
+
+use crate::ae::{ClientData, FileId, Mask};
+use crate::base::clock::mstime;
+use crate::base::log::Level;
+use crate::base::sys::strerror;
+use crate::cluster::node::{Link, LinkId, LinkState, NodeId};
+use crate::cluster::state::Cluster;
+use crate::server::Server;
+use crate::server::clients::connection::{Connection, begin_connecting};
+use crate::server::clients::tls::TlsConnection;
+use crate::server_log;
+use crate::wire::cluster::{Kind, NodeFlags, announced_length};
+
+/// Bytes read from one link in a turn.
+const READ_CHUNK: usize = 64 * 1024;
+/// Bytes written to one link in a turn (NET_MAX_WRITES_PER_EVENT).
+const WRITE_CHUNK: usize = 64 * 1024;
+/// The longest message of a peer that has not said who it is: a MEET with an entry about each of so many nodes as are kept.
+const UNKNOWN_PEER_MAX: usize = 2 << 20;
+/// What upstream's list of messages, and each message in it, takes besides its bytes; CLUSTER LINKS tells of it.
+const QUEUE_BYTES: usize = 48;
+const MESSAGE_BYTES: usize = 48;
+/// Connections that are accepted in a turn (MAX_CLUSTER_ACCEPTS_PER_CALL).
+const MAX_ACCEPTS_PER_CALL: usize = 1000;
+
+/// What a step with the socket has come to.
+enum Step {
+    GoesOn,
+    Over(String),
+}
+
+impl Link {
+    /// Bytes that its messages take (send_msg_queue_mem).
+    pub(super) fn queue_mem(&self) -> usize {
+        QUEUE_BYTES + self.out_bytes + self.out.len() * MESSAGE_BYTES
+    }
+
+    /// What it takes in all.
+    pub(super) fn mem_usage(&self) -> usize {
+        self.queue_mem() + self.rcvbuf.capacity()
+    }
+}
+
+impl Cluster {
+    /// Begins to connect to a node (the part of clusterNodeCronHandleReconnect that does).
+    ///
+    /// # Errors
+    /// Why it cannot be tried.
+    pub(super) fn connect(&mut self, server: &mut Server, id: NodeId) -> io::Result<()> {
+        let n = &self[id];
+        let ip: IpAddr =
+            n.ip.parse()
+                .map_err(|_| io::Error::other("the node has no address"))?;
+        let source = server.config.bind_source_addr.as_deref();
+        let sock = begin_connecting(SocketAddr::new(ip, n.cport), source)?;
+        // Only a delay where it cannot be set.
+        let _ = sock.set_tcp_nodelay(true);
+        let conn = server.tls.outgoing(sock, server.config.tls_cluster)?;
+        let link = self.add_link(server, conn, Some(id))?;
+        self[id].link = Some(link);
+        Ok(())
+    }
+
+    /// A connection is a link from now on.
+    fn add_link(
+        &mut self,
+        server: &mut Server,
+        conn: Connection,
+        node: Option<NodeId>,
+    ) -> io::Result<LinkId> {
+        let file = server.el.add_file(conn.as_raw_fd())?;
+        let id = self.new_link_id();
+        // An accepted one has to be heard first.
+        let (state, mask) = match (node, conn.tls().is_some()) {
+            (Some(_), _) => (LinkState::Connecting, Mask::WRITABLE),
+            (None, true) => (LinkState::Handshake, Mask::READABLE),
+            (None, false) => (LinkState::Up, Mask::READABLE),
+        };
+        server.el.create_file_event(file, mask, link_ready, id.0);
+        self.links.insert(
+            id,
+            Link {
+                id,
+                ctime: mstime(),
+                node,
+                inbound: node.is_none(),
+                conn,
+                file,
+                state,
+                out: VecDeque::new(),
+                sent: 0,
+                out_bytes: 0,
+                rcvbuf: Vec::new(),
+            },
+        );
+        Ok(id)
+    }
+
+    /// Closes a link, if there is one (freeClusterLink).
+    pub(super) fn close_link(&mut self, server: &mut Server, id: Option<LinkId>) {
+        let Some(link) = id.and_then(|id| self.links.remove(&id)) else {
+            return;
+        };
+        link.conn.end();
+        server.el.remove_file(link.file);
+        if let Some(node) = link.node
+            && self.get(node).is_some()
+        {
+            let n = &mut self[node];
+            if n.link == Some(link.id) {
+                n.link = None;
+            }
+            if n.inbound_link == Some(link.id) {
+                n.inbound_link = None;
+            }
+        }
+    }
+
+    /// The peer of an inbound link has said who it is (setClusterNodeToInboundClusterLink).
+    pub(super) fn set_inbound_link(&mut self, server: &mut Server, node: NodeId, link: LinkId) {
+        // A peer that connects anew may be faster than the end of its old connection.
+        let old = self[node].inbound_link;
+        self.close_link(server, old);
+        self[node].inbound_link = Some(link);
+        if let Some(l) = self.links.get_mut(&link) {
+            l.node = Some(node);
+        }
+    }
+
+    /// Forgets a node and closes its links (clusterDelNode).
+    pub(super) fn del_node(&mut self, server: &mut Server, id: NodeId) {
+        let (link, inbound) = (self[id].link, self[id].inbound_link);
+        self.close_link(server, link);
+        self.close_link(server, inbound);
+        self.remove_node(id);
+    }
+
+    /// Queues a message, if there is a link (clusterSendMessage).
+    pub(super) fn send(
+        &mut self,
+        server: &mut Server,
+        link: Option<LinkId>,
+        kind: Kind,
+        message: &Rc<[u8]>,
+    ) {
+        let Some(l) = link.and_then(|id| self.links.get_mut(&id)) else {
+            return;
+        };
+        l.out.push_back(message.clone());
+        l.out_bytes += message.len();
+        if l.state == LinkState::Up && l.out.len() == 1 {
+            server
+                .el
+                .create_file_event(l.file, Mask::WRITABLE, link_ready, l.id.0);
+        }
+        self.stats.sent[kind as usize] += 1;
+    }
+
+    /// To all that are connected (clusterBroadcastMessage).
+    pub(super) fn broadcast(&mut self, server: &mut Server, kind: Kind, message: &Rc<[u8]>) {
+        for id in self.ids() {
+            let n = &self[id];
+            if !n.has(NodeFlags::MYSELF | NodeFlags::HANDSHAKE) {
+                let link = n.link;
+                self.send(server, link, kind, message);
+            }
+        }
+    }
+
+    /// Closes a link for which too much waits (freeClusterLinkOnBufferLimitReached).
+    pub(super) fn close_link_on_buffer_limit(&mut self, server: &mut Server, id: Option<LinkId>) {
+        let limit = server.config.cluster_link_sendbuf_limit;
+        let Some(l) = id.and_then(|id| self.links.get(&id)) else {
+            return;
+        };
+        let mem = l.queue_mem();
+        if limit == 0 || mem as u64 <= limit {
+            return;
+        }
+        let name = l.node.map(|n| self[n].name.to_string());
+        server_log!(
+            Level::Warning,
+            "Freeing cluster link({} node {}, used memory: {}) due to exceeding send buffer memory limit.",
+            if l.inbound { "from" } else { "to" },
+            name.unwrap_or_default(),
+            mem
+        );
+        self.close_link(server, id);
+        self.stats.buffer_limit_exceeded += 1;
+    }
+
+    /// The address of a link's other end.
+    pub(super) fn peer_ip(&self, link: LinkId) -> Option<String> {
+        ip_text(self.links.get(&link)?.conn.peer_addr().ok()?.as_socket()?)
+    }
+
+    /// The address of this end.
+    pub(super) fn local_ip(&self, link: LinkId) -> Option<String> {
+        ip_text(self.links.get(&link)?.conn.local_addr().ok()?.as_socket()?)
+    }
+
+    fn link_event(&mut self, server: &mut Server, id: LinkId, file: FileId, mask: Mask) {
+        let Some(link) = self.links.get_mut(&id).filter(|l| l.file == file) else {
+            return;
+        };
+        let was_connecting = link.state != LinkState::Up && !link.inbound;
+        let step = progress(server, link, mask);
+        let is_up = link.state == LinkState::Up;
+        if was_connecting && is_up {
+            self.link_is_up(server, id);
+        }
+        self.process_input(server, id);
+        if let Step::Over(why) = step
+            && let Some(l) = self.links.get(&id)
+        {
+            if was_connecting && !is_up {
+                let node = l.node.map(|n| &self[n]);
+                let (name, ip, port) = node.map_or_else(Default::default, |n| {
+                    (n.name.to_string(), n.ip.clone(), n.cport)
+                });
+                server_log!(
+                    Level::Verbose,
+                    "Connection with Node {} at {}:{} failed: {}",
+                    name,
+                    ip,
+                    port,
+                    why
+                );
+            } else {
+                server_log!(Level::Debug, "I/O error with node link: {}", why);
+            }
+            self.close_link(server, Some(id));
+        }
+    }
+
+    /// The messages that are whole.
+    fn process_input(&mut self, server: &mut Server, id: LinkId) {
+        loop {
+            let Some(l) = self.links.get_mut(&id) else {
+                return;
+            };
+            let Some(head) = l.rcvbuf.first_chunk::<8>() else {
+                return;
+            };
+            let known = l.node.is_some();
+            // A node has a message of pub/sub at the most, with a channel as long.
+            let bulk = usize::try_from(server.config.proto_max_bulk_len).unwrap_or(usize::MAX);
+            let most = match known {
+                true => bulk.saturating_mul(2).saturating_add(UNKNOWN_PEER_MAX),
+                false => UNKNOWN_PEER_MAX,
+            };
+            let len = match announced_length(head) {
+                Ok(len) if len <= most => len,
+                _ => {
+                    self.bad_peer(server, id);
+                    return;
+                }
+            };
+            if l.rcvbuf.len() < len {
+                return;
+            }
+            let mut message = std::mem::take(&mut l.rcvbuf);
+            let rest = message.split_off(len);
+            self.process_packet(server, id, &message);
+            let Some(l) = self.links.get_mut(&id) else {
+                return;
+            };
+            l.rcvbuf = rest;
+        }
+    }
+
+    /// What comes on a link is no message: there is no way to find the next one.
+    fn bad_peer(&mut self, server: &mut Server, id: LinkId) {
+        let from = self.links.get(&id).and_then(|l| l.conn.peer_addr().ok());
+        let from = from.and_then(|a| a.as_socket());
+        self.stats.invalid += 1;
+        if self.may_log_invalid(server) {
+            match from {
+                Some(a) => server_log!(
+                    Level::Warning,
+                    "Bad message length or signature received on the Cluster bus from {}:{}",
+                    a.ip(),
+                    a.port()
+                ),
+                None => server_log!(
+                    Level::Warning,
+                    "Bad message length or signature received on the Cluster bus."
+                ),
+            }
+        }
+        self.close_link(server, Some(id));
+    }
+
+    /// Whoever sends rubbish is not to fill the log: a line a second.
+    pub(super) fn may_log_invalid(&mut self, server: &Server) -> bool {
+        let now = server.clock.unix_s;
+        if now == self.invalid_logged_s {
+            self.invalid_unlogged += 1;
+            return false;
+        }
+        if self.invalid_unlogged > 0 {
+            server_log!(
+                Level::Warning,
+                "{} more packets of the Cluster bus were dropped and not logged",
+                self.invalid_unlogged
+            );
+        }
+        self.invalid_logged_s = now;
+        self.invalid_unlogged = 0;
+        true
+    }
+
+    /// A node connects to the bus.
+    fn accept(&mut self, server: &mut Server, sock: Socket, from: SocketAddr) -> io::Result<()> {
+        sock.set_nonblocking(true)?;
+        let _ = sock.set_tcp_nodelay(true);
+        let secs = (server.config.cluster_node_timeout / 1000 * 2).max(1);
+        let secs = Duration::from_secs(u64::try_from(secs).unwrap_or(1));
+        let alive = TcpKeepalive::new().with_time(secs).with_interval(secs / 3);
+        let _ = sock.set_tcp_keepalive(&alive);
+        server_log!(
+            Level::Verbose,
+            "Accepting cluster node connection from {}:{}",
+            from.ip(),
+            from.port()
+        );
+        let conn = match server.config.tls_cluster {
+            false => Connection::Plain(sock),
+            true => {
+                let config = server.tls.bus.clone();
+                let config = config.ok_or_else(|| io::Error::other("TLS is not configured"))?;
+                let tls = TlsConnection::accept(sock, config, server.tls.scratch.clone());
+                Connection::Tls(Rc::new(tls.map_err(io::Error::other)?))
+            }
+        };
+        self.add_link(server, conn, None).map(|_| ())
+    }
+
+    fn accept_ready(&mut self, server: &mut Server, file: FileId) {
+        for _ in 0..MAX_ACCEPTS_PER_CALL {
+            let Some(l) = self.listeners.iter().find(|l| l.file == file) else {
+                return;
+            };
+            match l.socket.accept() {
+                Ok((sock, from)) => {
+                    // An UPDATE could change a data set that is half there.
+                    if server.loading.is_some() && server.repl.master_host.is_none() {
+                        continue;
+                    }
+                    let Some(from) = from.as_socket() else {
+                        continue;
+                    };
+                    if let Err(e) = self.accept(server, sock, from) {
+                        server_log!(
+                            Level::Verbose,
+                            "Error accepting cluster node connection: {}",
+                            strerror(&e)
+                        );
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    server.el.clear_ready(file, Mask::READABLE);
+                    return;
+                }
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+                    ) => {}
+                Err(e) => {
+                    // Out of descriptors, most likely: the cron gives it its handler back.
+                    server_log!(
+                        Level::Verbose,
+                        "Error accepting cluster node: {}",
+                        strerror(&e)
+                    );
+                    server.el.delete_file_event(file, Mask::READABLE);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Accepts again where accepting had failed.
+    pub(super) fn resume_accepting(&mut self, server: &mut Server) {
+        for l in &self.listeners {
+            server
+                .el
+                .create_file_event(l.file, Mask::READABLE, bus_acceptable, 0);
+        }
+    }
+}
+
+/// The text of an address, of an IPv4 one that came over IPv6 as well.
+fn ip_text(addr: SocketAddr) -> Option<String> {
+    Some(addr.ip().to_canonical().to_string())
+}
+
+/// The bus' listening socket is readable (clusterAcceptHandler).
+pub(super) fn bus_acceptable(server: &mut Server, file: FileId, _: ClientData, _: Mask) {
+    server.with_cluster(|c, server| c.accept_ready(server, file));
+}
+
+/// A link's socket is ready (clusterReadHandler, clusterWriteHandler).
+fn link_ready(server: &mut Server, file: FileId, data: ClientData, mask: Mask) {
+    server.exec.clock_stale = true;
+    server.with_cluster(|c, server| c.link_event(server, LinkId(data), file, mask));
+}
+
+/// Does what the socket is ready for.
+fn progress(server: &mut Server, link: &mut Link, mask: Mask) -> Step {
+    let over = |e: io::Error| Step::Over(strerror(&e));
+    if link.state == LinkState::Connecting {
+        match link.conn.socket().take_error() {
+            Ok(None) => link.state = LinkState::Handshake,
+            Ok(Some(e)) | Err(e) => return over(e),
+        }
+    }
+    if link.state == LinkState::Handshake {
+        match link.conn.tls().map_or(Ok(true), TlsConnection::handshake) {
+            Ok(true) => {
+                link.state = LinkState::Up;
+                let both = Mask::READABLE | Mask::WRITABLE;
+                server
+                    .el
+                    .create_file_event(link.file, both, link_ready, link.id.0);
+            }
+            Ok(false) => {
+                let unsent = link.conn.has_unsent();
+                server.await_tls_handshake(link.file, unsent, link_ready, link.id.0);
+                return Step::GoesOn;
+            }
+            Err(e) => return Step::Over(e.to_string()),
+        }
+    }
+    if let Step::Over(why) = write(server, link) {
+        return Step::Over(why);
+    }
+    // What came with the end of a handshake is announced by nobody.
+    if mask.has(Mask::READABLE) || link.conn.has_unread() {
+        return read(server, link);
+    }
+    Step::GoesOn
+}
+
+/// Sends what waits; with nothing left, the socket need not tell when it has room.
+fn write(server: &mut Server, link: &mut Link) -> Step {
+    let mut written = 0;
+    while let Some(first) = link.out.front() {
+        if written >= WRITE_CHUNK {
+            return Step::GoesOn;
+        }
+        match (&link.conn).write(&first[link.sent..]) {
+            Ok(0) => return Step::Over("nothing could be written".into()),
+            Ok(n) => {
+                written += n;
+                link.sent += n;
+                if link.sent == first.len() {
+                    link.out_bytes -= first.len();
+                    link.sent = 0;
+                    link.out.pop_front();
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                server.el.clear_ready(link.file, Mask::WRITABLE);
+                return Step::GoesOn;
+            }
+            Err(e) => return Step::Over(strerror(&e)),
+        }
+    }
+    if link.conn.has_unsent() {
+        match (&link.conn).flush() {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                server.el.clear_ready(link.file, Mask::WRITABLE);
+                return Step::GoesOn;
+            }
+            Err(e) => return Step::Over(strerror(&e)),
+        }
+    }
+    server.el.delete_file_event(link.file, Mask::WRITABLE);
+    Step::GoesOn
+}
+
+fn read(server: &mut Server, link: &mut Link) -> Step {
+    let mut buf = [0; READ_CHUNK];
+    match (&link.conn).read(&mut buf) {
+        Ok(0) => Step::Over("connection closed".into()),
+        Ok(n) => {
+            if n < buf.len() && !link.conn.has_unread() {
+                server.el.clear_ready(link.file, Mask::READABLE);
+            }
+            link.rcvbuf.extend_from_slice(&buf[..n]);
+            Step::GoesOn
+        }
+        Err(e) if e.kind() == ErrorKind::WouldBlock => {
+            server.el.clear_ready(link.file, Mask::READABLE);
+            Step::GoesOn
+        }
+        Err(e) if e.kind() == ErrorKind::Interrupted => Step::GoesOn,
+        Err(e) => Step::Over(strerror(&e)),
+    }
+}

@@ -1,0 +1,446 @@
+//! Nodes of a cluster: slots and redirections, moves of slots, replicas and failovers, channels, nodes.conf, and what a stranger
+//! sends to the bus.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::cluster::*;
+use crate::support::server::{Scratch, run_to_end};
+use crate::support::*;
+
+fn three_masters() -> [Server; 3] {
+    let all = [(); 3].map(|()| node(Kind::Aedile, &[]));
+    join_masters(&all.each_ref());
+    all
+}
+
+/// A node by itself, as a user has it: nothing but `cluster-enabled yes` and, for the test's own sake, a port for the bus.
+#[test]
+fn a_node_alone_serves_all_slots_once_it_has_them() {
+    let bus = server::free_port().to_string();
+    let args = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+    let mut node = Server::aedile(&args);
+    let mut c = node.connect();
+    assert_eq!(c.info("redis_mode"), "cluster");
+    assert_eq!(c.info("cluster_enabled"), "1");
+    c.run("GET a")
+        .assert_error("CLUSTERDOWN Hash slot not served");
+    assert_eq!(c.run("PING"), "PONG");
+    c.ok("CLUSTER ADDSLOTSRANGE 0 16383");
+    c.run("CLUSTER ADDSLOTS 5")
+        .assert_error("ERR Slot 5 is already busy");
+    c.run("CLUSTER DELSLOTS 5 5")
+        .assert_error("ERR Slot 5 specified multiple times");
+    wait_until("the cluster to be well", || {
+        cluster_info(&node, "cluster_state") == "ok"
+    });
+    c.ok("SET {tag}a 1");
+    assert_eq!(
+        c.run("CLUSTER SLOT-STATS SLOTSRANGE 8337 8339")
+            .items()
+            .len(),
+        3
+    );
+    let fullest = c.run("CLUSTER SLOT-STATS ORDERBY key-count LIMIT 1");
+    assert_eq!(fullest.items()[0].items()[0], 8338);
+    c.ok("MSET {tag}b 2 {tag}c 3");
+    c.run("MSET a 1 b 2")
+        .assert_error("CROSSSLOT Keys in request don't hash to the same slot");
+    c.cmd(&["EVAL", "return 1", "2", "a", "b"])
+        .assert_error("CROSSSLOT Keys in request don't hash to the same slot");
+    assert_eq!(c.run("CLUSTER KEYSLOT {tag}a"), 8338);
+    assert_eq!(c.run("CLUSTER COUNTKEYSINSLOT 8338"), 3);
+    let mut keys: Vec<String> = c
+        .run("CLUSTER GETKEYSINSLOT 8338 10")
+        .items()
+        .iter()
+        .map(Value::text)
+        .collect();
+    keys.sort();
+    assert_eq!(keys, ["{tag}a", "{tag}b", "{tag}c"]);
+    assert_eq!(c.run("CLUSTER GETKEYSINSLOT 8338 2").items().len(), 2);
+    c.ok("CLUSTER FLUSHSLOT 8338 SYNC");
+    assert_eq!(c.run("CLUSTER COUNTKEYSINSLOT 8338"), 0);
+    assert_eq!(c.run("DBSIZE"), 0);
+    for (line, text) in [
+        ("SELECT 1", "ERR SELECT is not allowed in cluster mode"),
+        ("SWAPDB 0 1", "ERR SWAPDB is not allowed in cluster mode"),
+        ("MOVE a 1", "ERR MOVE is not allowed in cluster mode"),
+        (
+            "REPLICAOF 127.0.0.1 1",
+            "ERR REPLICAOF not allowed in cluster mode.",
+        ),
+        ("FAILOVER", "ERR FAILOVER not allowed in cluster mode."),
+    ] {
+        c.run(line).assert_error(text);
+    }
+    let id = id_of(&node);
+    let before = nodes(&node);
+    node.terminate();
+    node.restart();
+    assert_eq!((id_of(&node), nodes(&node)), (id, before));
+}
+
+#[test]
+fn two_nodes_do_not_share_a_file() {
+    let node = node(Kind::Aedile, &[]);
+    // The file has been replaced since it was locked.
+    node.connect().ok("CLUSTER SAVECONFIG");
+    let file = node.scratch.join("nodes.conf");
+    let file = file.to_str().expect("a path");
+    let dir = Scratch::new();
+    let port = server::free_port().to_string();
+    let bus = server::free_port().to_string();
+    let mut args = vec!["--port", &port, "--cluster-port", &bus];
+    args.extend(["--cluster-enabled", "yes", "--cluster-config-file", file]);
+    let end = run_to_end(Kind::Aedile, dir.path(), &args, b"");
+    assert_eq!(end.status.code(), Some(1));
+    let text = format!("{}{}", end.stdout, end.stderr);
+    assert!(
+        text.contains("is already used by a different Redis Cluster node"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_that_is_damaged_is_not_loaded() {
+    for damage in ["a\n", "vars currentEpoch\n"] {
+        let scratch = Scratch::new();
+        scratch.write("nodes.conf", damage);
+        let port = server::free_port().to_string();
+        let args = ["--port", &port, "--cluster-enabled", "yes"];
+        let end = run_to_end(Kind::Aedile, scratch.path(), &args, b"");
+        assert_eq!(end.status.code(), Some(1));
+        let text = format!("{}{}", end.stdout, end.stderr);
+        assert!(text.contains("corrupted cluster config file"), "{text}");
+    }
+}
+
+#[test]
+fn requests_are_sent_to_who_has_the_slot() {
+    let all = three_masters();
+    let [a, b, c] = all.each_ref();
+    let mut ca = a.connect();
+    // Slots 12182 and 866.
+    ca.run("GET foo")
+        .assert_error(&format!("MOVED 12182 127.0.0.1:{}", c.port));
+    ca.ok("SET hello 1");
+    let mut cb = b.connect();
+    cb.run("GET hello")
+        .assert_error(&format!("MOVED 866 127.0.0.1:{}", a.port));
+    // A transaction is refused with its first command that is elsewhere.
+    ca.ok("MULTI");
+    ca.run("GET foo").assert_error_prefix("MOVED");
+    ca.run("EXEC").assert_error_prefix("EXECABORT");
+    ca.cmd(&["EVAL", "return redis.call('get', 'foo')", "0"])
+        .assert_error_prefix("ERR Script attempted to access a non local key in a cluster node");
+    let get = ["EVAL", "return redis.call('get', KEYS[1])", "1", "hello"];
+    assert_eq!(ca.cmd(&get), "1");
+    for key in ["foo", "bar", "hello", "x", "y", "z"] {
+        assert_eq!(anywhere(&all.each_ref(), &["SET", key, key]), "OK");
+    }
+    for key in ["foo", "bar", "hello", "x", "y", "z"] {
+        assert_eq!(anywhere(&all.each_ref(), &["GET", key]), key);
+    }
+    let slots = ca.run("CLUSTER SLOTS");
+    assert_eq!(slots.items().len(), 3);
+    assert_eq!(slots.items()[1].items()[0], 5461);
+    assert_eq!(ca.run("CLUSTER SHARDS").items().len(), 3);
+    assert_eq!(ca.run("CLUSTER LINKS").items().len(), 4);
+}
+
+/// A slot moves as redis-cli moves it, key by key; what asks meanwhile is asked to ask, or to try again.
+#[test]
+fn a_slot_moves_while_it_is_asked_for() {
+    let all = three_masters();
+    let [a, b, _] = all.each_ref();
+    let (mut ca, mut cb) = (a.connect(), b.connect());
+    let (ida, idb) = (id_of(a), id_of(b));
+    // Slot 866 is a's.
+    for i in 0..50 {
+        ca.ok(&format!("SET {{hello}}{i} {i}"));
+    }
+    let mut blocked = a.connect();
+    blocked.send(&["BLPOP", "{hello}list", "0"]);
+    wait_until("the client to block", || ca.info("blocked_clients") == "1");
+    cb.ok(&format!("CLUSTER SETSLOT 866 IMPORTING {ida}"));
+    ca.ok(&format!("CLUSTER SETSLOT 866 MIGRATING {idb}"));
+    let migrate = |c: &mut Conn, key: &str| {
+        let port = b.port.to_string();
+        c.cmd(&["MIGRATE", "127.0.0.1", &port, "", "0", "20000", "KEYS", key])
+            .assert_ok();
+    };
+    migrate(&mut ca, "{hello}0");
+    ca.run("GET {hello}0")
+        .assert_error(&format!("ASK 866 127.0.0.1:{}", b.port));
+    assert_eq!(ca.run("GET {hello}1"), "1");
+    ca.run("MGET {hello}0 {hello}1")
+        .assert_error("TRYAGAIN Multiple keys request during rehashing of slot");
+    cb.run("GET {hello}0").assert_error_prefix("MOVED 866 ");
+    cb.ok("ASKING");
+    assert_eq!(cb.run("GET {hello}0"), "0");
+    // For one request only, or for one transaction.
+    cb.run("GET {hello}0").assert_error_prefix("MOVED 866 ");
+    cb.ok("ASKING");
+    cb.ok("MULTI");
+    assert_eq!(cb.run("GET {hello}0"), "QUEUED");
+    assert_eq!(cb.run("INCR {hello}0"), "QUEUED");
+    assert_eq!(cb.run("EXEC").items().len(), 2);
+    cb.run("GET {hello}0").assert_error_prefix("MOVED 866 ");
+    cb.ok("ASKING");
+    cb.run("MGET {hello}0 {hello}1")
+        .assert_error_prefix("TRYAGAIN");
+    // Within one pipeline as well.
+    let words = |line: &str| line.split(' ').map(str::to_string).collect::<Vec<_>>();
+    let lines = ["ASKING", "STRLEN {hello}0", "STRLEN {hello}0"].map(words);
+    let replies = cb.pipeline(&lines);
+    assert_eq!(replies[0], "OK");
+    assert_eq!(replies[1], 1);
+    replies[2].assert_error_prefix("MOVED 866 ");
+    for i in 1..50 {
+        migrate(&mut ca, &format!("{{hello}}{i}"));
+    }
+    assert_eq!(ca.run("CLUSTER COUNTKEYSINSLOT 866"), 0);
+    assert_eq!(cb.run("CLUSTER COUNTKEYSINSLOT 866"), 50);
+    cb.ok(&format!("CLUSTER SETSLOT 866 NODE {idb}"));
+    ca.ok(&format!("CLUSTER SETSLOT 866 NODE {idb}"));
+    blocked
+        .read()
+        .assert_error(&format!("MOVED 866 127.0.0.1:{}", b.port));
+    wait_agreement(&all.each_ref());
+    let slots = nodes(a)[&idb].2.clone();
+    assert!(slots.contains(&"866".to_string()), "{slots:?}");
+    assert_eq!(anywhere(&all.each_ref(), &["GET", "{hello}7"]), "7");
+}
+
+#[test]
+fn a_replica_takes_the_place_of_a_master_that_is_killed() {
+    let mut all = three_masters();
+    let replica = node(Kind::Aedile, &[]);
+    meet(&all[0], &replica);
+    replicate(&replica, &all[1]);
+    let everyone: Vec<&Server> = all.iter().chain([&replica]).collect();
+    wait_agreement(&everyone);
+    // Slot 9842 is the second master's.
+    let mut c = all[1].connect();
+    c.ok("SET 1 one");
+    let mut r = replica.connect();
+    wait_until("the replica to have it", || c.run("WAIT 1 0") == 1);
+    r.run("GET 1").assert_error_prefix("MOVED ");
+    r.ok("READONLY");
+    assert_eq!(r.run("GET 1"), "one");
+    r.run("SET 1 two").assert_error_prefix("MOVED ");
+    r.ok("READWRITE");
+    r.run("GET 1").assert_error_prefix("MOVED ");
+
+    all[1].kill9();
+    let rest = [&all[0], &all[2], &replica];
+    wait_until("the replica to be a master", || {
+        replica.connect().info("role") == "master"
+            && rest
+                .iter()
+                .all(|n| cluster_info(n, "cluster_state") == "ok")
+    });
+    assert_eq!(anywhere(&rest, &["GET", "1"]), "one");
+    assert_eq!(anywhere(&rest, &["SET", "1", "two"]), "OK");
+    all[1].restart();
+    let everyone: Vec<&Server> = all.iter().chain([&replica]).collect();
+    wait_agreement(&everyone);
+    assert_eq!(all[1].connect().info("role"), "slave");
+    wait_until("the old master to follow", || {
+        all[1].connect().info("master_link_status") == "up"
+    });
+    assert_same_data(&replica, &all[1]);
+
+    // Back again, with nothing lost.
+    all[1].connect().ok("CLUSTER FAILOVER");
+    wait_until("the old master to be one again", || {
+        all[1].connect().info("role") == "master" && replica.connect().info("role") == "slave"
+    });
+    wait_agreement(&everyone);
+    assert_eq!(all[1].connect().run("GET 1"), "two");
+    replica.connect().ok("CLUSTER FAILOVER TAKEOVER");
+    wait_until("a takeover", || {
+        replica.connect().info("role") == "master" && all[1].connect().info("role") == "slave"
+    });
+}
+
+#[test]
+fn a_master_that_ends_hands_over() {
+    let mut all = three_masters();
+    let more = ["--cluster-replica-validity-factor", "0"];
+    let replica = node(Kind::Aedile, &more);
+    meet(&all[0], &replica);
+    replicate(&replica, &all[1]);
+    let everyone: Vec<&Server> = all.iter().chain([&replica]).collect();
+    wait_agreement(&everyone);
+    let mut c = all[1].connect();
+    c.ok("CONFIG SET auto-failover-on-shutdown yes");
+    c.ok("SET 1 one");
+    all[1].terminate();
+    assert!(all[1].log_has("Perform auto failover to replica"));
+    let rest = [&all[0], &all[2], &replica];
+    wait_until("the replica to be a master", || {
+        replica.connect().info("role") == "master"
+    });
+    // Nobody has had to take the old master for failing first.
+    assert!(replica.log_has("Forced failover user request accepted"));
+    assert!(!all[0].log_has("as failing (quorum reached)"));
+    assert_eq!(anywhere(&rest, &["GET", "1"]), "one");
+}
+
+#[test]
+fn channels_reach_the_clients_of_other_nodes() {
+    let all = three_masters();
+    let mut listener = all[2].connect();
+    listener.run("SUBSCRIBE news");
+    wait_until("the message", || {
+        all[0].connect().run("PUBLISH news hello");
+        listener.set_timeout(std::time::Duration::from_millis(200));
+        listener.try_read().is_ok_and(|m| m.items()[2] == "hello")
+    });
+    // Slot 866 is the first master's.
+    let mut shard = all[0].connect();
+    all[1]
+        .connect()
+        .run("SSUBSCRIBE hello")
+        .assert_error_prefix("MOVED 866 ");
+    shard.run("SSUBSCRIBE hello");
+    assert_eq!(all[0].connect().run("SPUBLISH hello x"), 1);
+    assert_eq!(shard.read().items()[2], "x");
+    // The slot leaves, and its channels with it.
+    let id = id_of(&all[1]);
+    all[1]
+        .connect()
+        .ok(&format!("CLUSTER SETSLOT 866 NODE {id}"));
+    all[0]
+        .connect()
+        .ok(&format!("CLUSTER SETSLOT 866 NODE {id}"));
+    assert_eq!(shard.read().items()[0], "sunsubscribe");
+}
+
+/// Whatever comes to the bus is counted and dropped, and the node lives.
+#[test]
+fn strangers_on_the_bus_change_nothing() {
+    let all = three_masters();
+    let before = nodes(&all[0]);
+    let bus = bus_port(&all[0]);
+    let mut rng = Rng(seed_from_env("CLUSTER_SEED"));
+    for i in 0..300 {
+        let Ok(mut s) = TcpStream::connect(("127.0.0.1", bus)) else {
+            panic!("the bus is closed");
+        };
+        let mut packet = b"RCmb".to_vec();
+        let len = 2256 + rng.below(400);
+        packet.extend((len as u32).to_be_bytes());
+        packet.extend([0, 1, 0, 0, 0, rng.below(12) as u8, 0, rng.below(3) as u8]);
+        let mut rest = rng.bytes(len - packet.len());
+        if rng.one_in(2) {
+            // A sender that could be one, and no master.
+            rest[24..64].fill(b'a');
+            rest[2112..2152].fill(0);
+            rest[2152..2198].fill(0);
+        }
+        packet.extend(rest);
+        match i % 4 {
+            0 => packet.truncate(rng.below(packet.len())),
+            1 => packet[..4].copy_from_slice(b"HTTP"),
+            _ => {}
+        }
+        let _ = s.write_all(&packet);
+        let _ = s.shutdown(std::net::Shutdown::Write);
+        let _ = s.set_read_timeout(Some(std::time::Duration::from_millis(20)));
+        let _ = s.read(&mut [0; 4096]);
+    }
+    wait_until("handshakes with nobody to be given up", || {
+        nodes(&all[0]) == before
+    });
+    assert_eq!(all[0].connect().run("PING"), "PONG");
+    let invalid: u64 = cluster_info(&all[0], "cluster_stats_messages_invalid")
+        .parse()
+        .expect("a number");
+    assert!(invalid > 0);
+    wait_agreement(&all.each_ref());
+}
+
+/// What a node says that is known is believed, and may be nonsense all the same: the other goes on.
+#[test]
+fn nonsense_of_a_known_node_is_borne() {
+    let all = [(); 2].map(|()| node(Kind::Aedile, &[]));
+    join_masters(&all.each_ref());
+    let bus = bus_port(&all[0]);
+    let (own, other) = (id_of(&all[0]), id_of(&all[1]));
+    let mut rng = Rng(seed_from_env("CLUSTER_SEED"));
+    let runs = std::env::var("CLUSTER_PACKETS").ok();
+    let runs: usize = runs.and_then(|n| n.parse().ok()).unwrap_or(3000);
+    let mut s = TcpStream::connect(("127.0.0.1", bus)).expect("the bus");
+    for _ in 0..runs {
+        let name = |rng: &mut Rng| match rng.below(4) {
+            0 => own.clone().into_bytes(),
+            1 => other.clone().into_bytes(),
+            2 => vec![b'a' + rng.below(26) as u8; 40],
+            _ => rng.bytes(40),
+        };
+        let kind = rng.below(12) as u8;
+        let gossip = rng.below(4);
+        let mut p = b"RCmb\0\0\0\0\0\x01".to_vec();
+        p.extend((rng.below(65536) as u16).to_be_bytes());
+        p.extend([0, kind, 0, gossip as u8]);
+        for _ in 0..3 {
+            let n = rng.next_u64() >> (8 * rng.below(8));
+            p.extend(n.to_be_bytes());
+        }
+        p.extend(other.as_bytes());
+        let slots = match rng.one_in(2) {
+            true => vec![0; 2048],
+            false => rng.bytes(2048),
+        };
+        p.extend(slots);
+        match rng.one_in(2) {
+            true => p.extend([0; 40]),
+            false => p.extend(name(&mut rng)),
+        }
+        p.extend([0; 46 + 2 + 30]);
+        p.extend(rng.bytes(6));
+        p.extend([0, 0, 0, 0]);
+        assert_eq!(p.len(), 2256);
+        match kind {
+            0..=2 => {
+                for _ in 0..gossip {
+                    p.extend(name(&mut rng));
+                    p.extend(rng.bytes(8));
+                    let mut ip = b"127.0.0.1".to_vec();
+                    ip.resize(46, 0);
+                    p.extend(ip);
+                    p.extend(rng.bytes(10));
+                }
+            }
+            3 => p.extend(name(&mut rng)),
+            4 | 10 => {
+                p.extend([0, 0, 0, 3, 0, 0, 0, 2]);
+                p.extend(b"abcde");
+            }
+            7 => {
+                p.extend((rng.below(100) as u64).to_be_bytes());
+                p.extend(name(&mut rng));
+                p.extend(rng.bytes(2048));
+            }
+            _ => {}
+        }
+        let len = (p.len() as u32).to_be_bytes();
+        p[4..8].copy_from_slice(&len);
+        // It closes the link when the node seems to have moved, or is not who was expected.
+        if s.write_all(&p).is_err() {
+            s = TcpStream::connect(("127.0.0.1", bus)).expect("the bus");
+        }
+        s.set_nonblocking(true).expect("a socket");
+        let _ = s.read(&mut [0; 65536]);
+        s.set_nonblocking(false).expect("a socket");
+    }
+    // It may take itself for a replica of nobody, and the cluster for down; it lives, and its file can be read.
+    let id = id_of(&all[0]);
+    let mut all = all;
+    all[0].terminate();
+    all[0].restart();
+    assert_eq!(id_of(&all[0]), id);
+}
