@@ -5,9 +5,8 @@ use crate::support::*;
 /// Lines that begin and end as records do.
 fn json_lines(log: &str) -> Vec<&str> {
     log.lines()
-        .map(|l| {
+        .inspect(|l| {
             assert!(l.starts_with("{\"pid\":") && l.ends_with("\"}"), "{l}");
-            l
         })
         .collect()
 }
