@@ -10,4 +10,5 @@ mod diff {
     mod listeners;
     mod run;
     mod scripts;
+    mod snapshots;
 }

@@ -41,6 +41,7 @@ mod server {
     mod set;
     mod shortcuts;
     mod shutdown;
+    mod snapshot;
     mod sort;
     mod sorted_set;
     mod startup;

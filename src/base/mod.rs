@@ -6,6 +6,7 @@ pub(crate) mod alloc;
 pub(crate) mod bio;
 pub(crate) mod clock;
 pub(crate) mod crc;
+pub(crate) mod file_writer;
 pub(crate) mod fpconv;
 pub(crate) mod geohash;
 pub(crate) mod glob;

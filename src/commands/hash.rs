@@ -56,7 +56,7 @@ impl Server {
     /// Whether the tables inside values may resize now: not while a child shares their pages.
     #[inline]
     pub(super) fn resize_policy(&self) -> Resize {
-        if self.persist.child.is_some() {
+        if self.has_forked_child() {
             Resize::Avoid
         } else {
             Resize::Allow

@@ -564,6 +564,12 @@ impl Server {
         );
         i.field("rdb_saves", p.rdb_saves);
         i.field("rdb_last_cow_size", p.last_cow_size);
+        i.flag("snapshot_inline_in_progress", p.inline.is_some());
+        i.field("snapshot_inline_buffered_bytes", self.snapshot_memory());
+        i.field("snapshot_inline_taken", p.inline_stats.taken);
+        i.field("snapshot_inline_value_waits", p.inline_stats.value_waits);
+        i.field("snapshot_inline_room_waits", p.inline_stats.room_waits);
+        i.field("snapshot_inline_values_at_once", p.inline_stats.forced);
         i.field("rdb_last_load_keys_expired", p.last_load_keys_expired);
         i.field("rdb_last_load_keys_loaded", p.last_load_keys_loaded);
         let aof = &self.aof;

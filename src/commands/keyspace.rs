@@ -31,7 +31,7 @@ fn del_generic(server: &mut Server, cid: ClientId, args: &Args, free: Free) {
         let key = &args[i];
         let keys = &mut server.dbs[db].keys;
         let hash = keys.hash(key);
-        let Some(e) = keys.remove(hash, key) else {
+        let Some(e) = keys.remove_for_good(hash, key) else {
             continue;
         };
         server.signal_deleted_key_as_ready(db, key, e.value_type());

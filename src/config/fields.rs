@@ -10,7 +10,7 @@ use super::value::{
     LogLevel, LogTimestampFormat, MaxmemoryPolicy, NotifyFlags, OomScoreAdj,
     PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
     ReplOverflowPolicy, SanitizeDumpPayload, SaveParam, ScriptReplication, ShutdownFlags,
-    Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
+    SnapshotMode, Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
 };
 
 /// The value of every directive. Fields bear the directives' names; `dir` has none, as the process' working folder is
@@ -183,6 +183,10 @@ pub(crate) struct Config {
     pub rdb_del_sync_files: bool,
     /// `rdb-save-incremental-fsync`: Sync an RDB file every 4 MB while it is written.
     pub rdb_save_incremental_fsync: bool,
+    /// `snapshot-mode`: Aedile's own, see the choices.
+    pub snapshot_mode: SnapshotMode,
+    /// `snapshot-cpu-share`: the part of a busy loop's time, in percent, that a snapshot in the loop takes. Aedile's own.
+    pub snapshot_cpu_share: i32,
     /// `rdb-key-save-delay`: Microseconds of delay after each key saved (negative: average of a key), for tests.
     pub rdb_key_save_delay: i32,
     /// `key-load-delay`: Microseconds of delay after each key loaded (negative: average of a key), for tests.
@@ -578,6 +582,8 @@ impl Default for Config {
             dbfilename: b"dump.rdb".to_vec(),
             rdb_del_sync_files: false,
             rdb_save_incremental_fsync: true,
+            snapshot_mode: SnapshotMode::Fork,
+            snapshot_cpu_share: 30,
             rdb_key_save_delay: 0,
             key_load_delay: 0,
             loading_process_events_interval_bytes: 2 << 20,

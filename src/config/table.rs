@@ -17,7 +17,7 @@ use super::value::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogFormat, LogLevel, LogTimestampFormat,
     MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion,
     ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication, ShutdownFlags,
-    Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
+    SnapshotMode, Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
@@ -423,6 +423,16 @@ pub(crate) static TABLE: &[Row] = &[
         "rdb-save-incremental-fsync",
         RowFlags::MODIFIABLE,
         yes_no!(rdb_save_incremental_fsync),
+    ),
+    row(
+        "snapshot-mode",
+        RowFlags::MODIFIABLE,
+        choice!(snapshot_mode, SnapshotMode),
+    ),
+    row(
+        "snapshot-cpu-share",
+        RowFlags::MODIFIABLE,
+        number!(snapshot_cpu_share, Integer, 1, 100),
     ),
     row(
         "rdb-key-save-delay",

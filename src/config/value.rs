@@ -142,6 +142,16 @@ choices! {
 }
 
 choices! {
+    /// `snapshot-mode`: how a snapshot is taken while clients are served.
+    SnapshotMode {
+        /// By a forked child, which shares the memory.
+        Fork = 0,
+        /// In the loop, a part each turn.
+        Inline = 1,
+    } { "fork" => Fork, "inline" => Inline, }
+}
+
+choices! {
     /// `rdb-save-version`.
     RdbSaveVersion {
         /// The newest for files, for a full sync what its replicas read.

@@ -331,7 +331,16 @@ impl Quicklist {
 
     /// The nodes from head to tail, each with its number of elements.
     pub(crate) fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeRef<'_>, usize)> {
-        self.nodes.iter().map(|n| {
+        self.nodes_from(0)
+    }
+
+    /// The same from the `first` node on; that one is found at once.
+    pub(crate) fn nodes_from(
+        &self,
+        first: usize,
+    ) -> impl ExactSizeIterator<Item = (NodeRef<'_>, usize)> {
+        let first = first.min(self.nodes.len());
+        self.nodes.range(first..).map(|n| {
             let r = match &n.body {
                 Body::Packed(_) if n.start != LpPos::FIRST => match n.deep_clone().body {
                     Body::Packed(lp) => NodeRef::Packed(Cow::Owned(lp.bytes().to_vec())),

@@ -759,6 +759,20 @@ impl<E: Element, H: HashKey> Table<E, H> {
     /// Adds an element whose key is not in the table.
     #[inline(always)]
     pub(crate) fn insert_new(&mut self, hash: u64, element: E) -> Slot {
+        if self.is_rehashing() || self.tables[0].is_well_filled() {
+            return self.insert_and_grow(hash, element);
+        }
+        let place = self.tables[0].insert_word(hash, into_word(element));
+        self.changed();
+        Slot {
+            word: place,
+            version: self.version,
+        }
+    }
+
+    /// The same where the table is being rehashed, or may have to grow.
+    #[inline(never)]
+    fn insert_and_grow(&mut self, hash: u64, element: E) -> Slot {
         if self.is_rehashing() {
             self.rehash_step();
         }
@@ -1035,6 +1049,30 @@ impl<E: Element, H: HashKey> Table<E, H> {
             if v & (m0 ^ m1) == 0 {
                 return v;
             }
+        }
+    }
+
+    /// Brings near the elements of the next `n` buckets that an iteration at `cursor` visits, and the buckets of the `n` after
+    /// these. For a walk over all of a table that is too large for the caches, called each `n` steps. Nothing depends on it.
+    pub(crate) fn prefetch_scan(&self, cursor: u64, n: usize) {
+        if self.is_empty() || self.is_rehashing() {
+            return;
+        }
+        let t = &self.tables[0];
+        let m = t.mask();
+        let mut v = cursor;
+        for _ in 0..n {
+            let b = t.bucket((v & m) as usize);
+            for slot in bits(b.full()) {
+                let p = b.word(slot).cast::<u8>();
+                prefetch(p);
+                prefetch(p.wrapping_add(64));
+            }
+            v = next_cursor(v, m);
+        }
+        for _ in 0..n {
+            prefetch(t.bucket((v & m) as usize));
+            v = next_cursor(v, m);
         }
     }
 

@@ -17,12 +17,14 @@ use crate::base::clock::{monotonic_us, mstime};
 use crate::base::log::{self, Level, Role};
 use crate::base::sys::strerror;
 use crate::base::sys::{self, ChildExit};
+use crate::config::value::SnapshotMode;
 use crate::ds::table::Resize;
 use crate::server::Server;
 use crate::server::clients::client::Chunk;
 use crate::server::persist::{Child, ChildKind, RdbSaveInfo, RdbTarget, SnapshotForm};
 use crate::server::process::oom_score::ProcessClass;
 use crate::server::process::temp_file;
+use crate::server::snapshot::GoesTo;
 use crate::server_log;
 use crate::wire::rdb::RDB_VERSION;
 
@@ -205,7 +207,7 @@ impl Server {
 
     /// Tables resize freely only while no child shares their pages (updateDictResizePolicy).
     pub(crate) fn update_dict_resize_policy(&mut self) {
-        let resize = if self.has_active_child_process() {
+        let resize = if self.has_forked_child() {
             Resize::Avoid
         } else {
             Resize::Allow
@@ -225,11 +227,16 @@ impl Server {
         }
         self.persist.rdb_saves += 1;
         self.persist.last_bgsave_try = mstime().div_euclid(1000);
-        let version = self.config.rdb_save_version.of_files();
-        let forked = self.fork_child(ChildKind::Rdb, RdbTarget::Disk, |server, reporter| {
-            server.rdb_save_file(path, rsi, Some(reporter))
-        });
-        self.background_save_started(forked, version, None)
+        let form = self.snapshot_form(rsi);
+        let started = self.fork_or_inline(
+            |server| {
+                server.fork_child(ChildKind::Rdb, RdbTarget::Disk, |server, reporter| {
+                    server.rdb_save_file(path, rsi, Some(reporter))
+                })
+            },
+            |server| server.begin_inline_to_file(path, form),
+        );
+        self.background_save_started(started, form.version, None)
     }
 
     /// Starts to save in a child to a file without a name, for replicas that cannot read the version of `dbfilename`, which is
@@ -251,10 +258,37 @@ impl Server {
             }
         };
         self.persist.rdb_saves += 1;
-        let forked = self.fork_child(ChildKind::Rdb, RdbTarget::Disk, |server, reporter| {
-            server.rdb_save_nameless(&written, form, reporter)
-        });
-        self.background_save_started(forked, form.version, Some(file))
+        let again = written.try_clone();
+        let started = self.fork_or_inline(
+            |server| {
+                server.fork_child(ChildKind::Rdb, RdbTarget::Disk, |server, reporter| {
+                    server.rdb_save_nameless(&written, form, reporter)
+                })
+            },
+            |server| {
+                let to = GoesTo::Nameless;
+                server.begin_inline(ChildKind::Rdb, RdbTarget::Disk, again?, to, form)
+            },
+        );
+        self.background_save_started(started, form.version, Some(file))
+    }
+
+    /// Begins a snapshot as `snapshot-mode` says; in the loop, too, where there is no process to be had.
+    ///
+    /// # Errors
+    /// The system's: neither can be done.
+    pub(super) fn fork_or_inline(
+        &mut self,
+        fork: impl FnOnce(&mut Server) -> io::Result<i32>,
+        inline: impl FnOnce(&mut Server) -> io::Result<i32>,
+    ) -> io::Result<i32> {
+        if self.config.snapshot_mode == SnapshotMode::Fork {
+            match fork(self) {
+                Ok(pid) => return Ok(pid),
+                Err(e) => self.log_fork_failed(&e),
+            }
+        }
+        inline(self)
     }
 
     /// Books the start of a child that saves to a file; false: there is none.
@@ -277,11 +311,7 @@ impl Server {
                 if nameless.is_none() {
                     self.persist.last_bgsave_failed = true;
                 }
-                server_log!(
-                    Level::Warning,
-                    "Can't save in background: fork: {}",
-                    strerror(&e)
-                );
+                server_log!(Level::Warning, "Can't save in background: {}", strerror(&e));
                 false
             }
         }
@@ -321,8 +351,9 @@ impl Server {
             kind,
             target,
             rdb_version: RDB_VERSION,
+            inline: false,
             nameless: None,
-            info: read,
+            info: Some(read),
             info_file,
             start: mstime().div_euclid(1000),
             cow_size: 0,
@@ -411,7 +442,9 @@ impl Server {
         };
         child.killed = true;
         let pid = child.pid;
-        if child.ended.is_none() {
+        if child.inline {
+            self.abandon_inline();
+        } else if child.ended.is_none() {
             let _ = sys::kill(pid, sys::SIGUSR1);
             for _ in 0..KILL_WAIT_MS {
                 child.ended = sys::wait_child().filter(|e| e.pid == pid);
@@ -449,9 +482,12 @@ impl Server {
         let Some(child) = self.persist.child.as_mut() else {
             return false;
         };
+        let Some(mut pipe) = child.info.as_ref() else {
+            return false;
+        };
         let mut record = [0; INFO_LEN];
         loop {
-            match child.info.read(&mut record) {
+            match pipe.read(&mut record) {
                 Ok(INFO_LEN) => {}
                 Ok(n) => return n == 0,
                 Err(_) => return false,
@@ -486,7 +522,7 @@ impl Server {
     }
 
     /// Reaps the child if it has ended (checkChildrenDone).
-    fn check_children_done(&mut self) {
+    pub(super) fn check_children_done(&mut self) {
         let Some(pid) = self.persist.child.as_ref().map(|c| c.pid) else {
             return;
         };
@@ -513,6 +549,9 @@ impl Server {
         };
         if let Some(file) = child.info_file {
             self.el.remove_file(file);
+        }
+        if child.inline {
+            self.persist.inline = None;
         }
         self.update_dict_resize_policy();
         let outcome = Outcome::of(exit);
@@ -596,15 +635,33 @@ impl Server {
         safe_to_exit: File,
         form: SnapshotForm,
     ) -> io::Result<i32> {
-        let work = |server: &mut Server, reporter: &mut Reporter| {
-            // Else this process would keep itself alive.
-            server.repl.rdb_pipe = None;
-            let saved = server.rdb_save_rio_with_eof_mark(&pipe, form, reporter);
-            drop(pipe);
-            let _ = (&safe_to_exit).read(&mut [0]);
-            saved.is_ok()
+        let (mut pipe, mut done) = (Some(pipe), None);
+        if self.config.snapshot_mode == SnapshotMode::Fork {
+            let work = |server: &mut Server, reporter: &mut Reporter| {
+                // Else this process would keep itself alive.
+                server.repl.rdb_pipe = None;
+                // There is no other end of it here: the reader is to see its end.
+                let Some(pipe) = pipe.take() else {
+                    return false;
+                };
+                let saved = server.rdb_save_rio_with_eof_mark(&pipe, form, reporter);
+                drop(pipe);
+                let _ = (&safe_to_exit).read(&mut [0]);
+                saved.is_ok()
+            };
+            match self.fork_child(ChildKind::Rdb, RdbTarget::Sockets, work) {
+                Ok(pid) => done = Some(pid),
+                Err(e) => self.log_fork_failed(&e),
+            }
+        }
+        let pid = match (done, pipe) {
+            (None, Some(pipe)) => {
+                let mark = self.random.run_id().to_vec();
+                let to = GoesTo::Pipe { mark };
+                self.begin_inline(ChildKind::Rdb, RdbTarget::Sockets, pipe, to, form)?
+            }
+            (pid, _) => pid.unwrap_or_default(),
         };
-        let pid = self.fork_child(ChildKind::Rdb, RdbTarget::Sockets, work)?;
         if let Some(child) = self.persist.child.as_mut() {
             child.rdb_version = form.version;
         }

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::{Usage, debug_delay};
+use super::debug_delay;
 use crate::ae::Mask;
 use crate::base::clock::{LRU_CLOCK_MAX, monotonic_us, mstime};
 use crate::base::log::{self, Level};
@@ -31,7 +31,7 @@ use crate::server_log;
 use crate::store::db::Db;
 use crate::store::entry::Entry;
 use crate::store::evict::LFU_INIT_VAL;
-use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
+use crate::store::rdb_value::{LoadLimits, Usage, rdb_load_entry};
 use crate::wire::rdb::{
     PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
     RdbReader, RdbRecord, module_type_name_by_id, no_poll, parse_header,
@@ -537,7 +537,7 @@ impl Server {
                     let key = entry.name().to_vec();
                     return Err(LoadFailure::DuplicateKey { offset, key, db });
                 }
-                drop(keys.remove(hash, entry.name()));
+                drop(keys.remove_for_good(hash, entry.name()));
             }
             keys.add(hash, entry);
             self.persist.last_load_keys_loaded += 1;

@@ -1,7 +1,7 @@
 //! Persistence: snapshots to and from RDB files (rdb.c, childinfo.c, and the parts of server.c that start and reap children).
 //! Floor 5.
 //!
-//! [`save`] writes a snapshot, [`child`] does so in a forked process and hears from it, [`load`] reads one; [`check`] is the
+//! [`save`] writes a snapshot, [`child`] does so in a forked process and hears from it, [`snapshot`] does so in the loop, [`load`] reads one; [`check`] is the
 //! tools that look at files without a server. The state is in `server::persist`. Must not know sockets: a full sync is a file
 //! that replication asks for here and sends or has received by itself.
 
@@ -12,13 +12,13 @@ mod child;
 mod load;
 mod rewrite;
 mod save;
+mod snapshot;
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::base::sys;
 use crate::config::fields::Config;
-use crate::config::value::MaxmemoryPolicy;
 
 /// The longest nap of [`debug_delay`]: how late a child may hear that it is to stop.
 const NAP: Duration = Duration::from_millis(10);
@@ -37,28 +37,6 @@ fn debug_delay(us: i32, calls: &mut u64) {
         let nap = left.min(NAP);
         std::thread::sleep(nap);
         left -= nap;
-    }
-}
-
-/// What the LRU bits of entries mean under a policy.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Usage {
-    Lru,
-    Lfu,
-    /// Nothing that a snapshot keeps.
-    Unused,
-}
-
-impl Usage {
-    fn of(policy: MaxmemoryPolicy) -> Usage {
-        match policy {
-            MaxmemoryPolicy::VolatileLru | MaxmemoryPolicy::AllkeysLru => Usage::Lru,
-            MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu => Usage::Lfu,
-            MaxmemoryPolicy::VolatileTtl
-            | MaxmemoryPolicy::VolatileRandom
-            | MaxmemoryPolicy::AllkeysRandom
-            | MaxmemoryPolicy::NoEviction => Usage::Unused,
-        }
     }
 }
 

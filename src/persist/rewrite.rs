@@ -21,6 +21,7 @@ use crate::server::Server;
 use crate::server::aof::AofState;
 use crate::server::persist::{Child, ChildKind, RdbTarget, SnapshotForm};
 use crate::server::process::temp_file;
+use crate::server::snapshot::GoesTo;
 use crate::server_log;
 use crate::store::rewrite::rewrite_object;
 use crate::wire::aof::{temp_incr_file_name, timestamp_annotation};
@@ -280,18 +281,24 @@ impl Server {
             self.aof.fsynced_reploff = 0;
         }
         self.aof.rewrites += 1;
-        let forked = self.fork_child(ChildKind::Aof, RdbTarget::Disk, |server, reporter| {
-            let path = temp_file::aof_background(std::process::id());
-            let ok = server.rewrite_append_only_file(&path, Some(reporter));
-            if ok {
-                server_log!(
-                    Level::Notice,
-                    "Successfully created the temporary AOF base file {}",
-                    path.display()
-                );
-            }
-            ok
-        });
+        let fork = |server: &mut Server| {
+            server.fork_child(ChildKind::Aof, RdbTarget::Disk, |server, reporter| {
+                let path = temp_file::aof_background(std::process::id());
+                let ok = server.rewrite_append_only_file(&path, Some(reporter));
+                if ok {
+                    server_log!(
+                        Level::Notice,
+                        "Successfully created the temporary AOF base file {}",
+                        path.display()
+                    );
+                }
+                ok
+            })
+        };
+        let forked = match self.config.aof_use_rdb_preamble {
+            true => self.fork_or_inline(fork, Server::begin_inline_base),
+            false => fork(self),
+        };
         match forked {
             Ok(pid) => {
                 server_log!(
@@ -307,12 +314,26 @@ impl Server {
                 self.aof.last_rewrite_failed = true;
                 server_log!(
                     Level::Warning,
-                    "Can't rewrite append only file in background: fork: {}",
+                    "Can't rewrite append only file in background: {}",
                     strerror(&e)
                 );
                 false
             }
         }
+    }
+
+    /// Begins a base that is made in the loop.
+    fn begin_inline_base(&mut self) -> io::Result<i32> {
+        let pid = std::process::id();
+        let temp = temp_file::aof(pid);
+        let path = temp_file::aof_background(pid);
+        let file = temp_file::create(&temp)?;
+        let form = SnapshotForm {
+            aof_base: true,
+            ..self.snapshot_form(None)
+        };
+        let to = GoesTo::AofBase { temp, path };
+        self.begin_inline(ChildKind::Aof, RdbTarget::Disk, file, to, form)
     }
 
     /// Ends a rewrite that runs (killAppendOnlyChild).

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::child::Reporter;
-use super::{Usage, debug_delay};
+use super::debug_delay;
 use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
@@ -23,8 +23,7 @@ use crate::server::replica::SlaveReq;
 use crate::server::{REDIS_VERSION, Server};
 use crate::server_log;
 use crate::store::entry::keyspace::Unsaved;
-use crate::store::evict::{estimate_object_idle_time, lfu_decr_and_return};
-use crate::store::rdb_value::{rdb_save_object, rdb_save_object_type};
+use crate::store::rdb_value::{Records, rdb_save_object};
 use crate::wire::rdb::{Paced, RDB_VERSION_FUNCTIONS, RdbWriter, RdbWriterOptions};
 use crate::wire::replication::payload::BulkHeader;
 
@@ -61,17 +60,9 @@ fn at(op: &'static str) -> impl Fn(io::Error) -> SaveError {
     move |error| SaveError { op, error }
 }
 
-/// Seconds since the entry was used, as the file keeps it.
-fn idle_seconds(lru_clock: u32, lru: u32) -> u64 {
-    estimate_object_idle_time(lru, lru_clock).unsigned_abs() / 1000
-}
-
 /// What the walk over the keys carries along.
 struct Walk<'a> {
-    usage: Usage,
-    lru_clock: u32,
-    minutes: u16,
-    decay_time: i32,
+    records: Records,
     delay: i32,
     calls: u64,
     keys: u64,
@@ -83,16 +74,7 @@ impl Walk<'_> {
     /// One key with all that belongs to it (rdbSaveKeyValuePair).
     #[inline]
     fn key_value_pair<W: Write>(&mut self, w: &mut RdbWriter<W>, e: Unsaved<'_>) -> io::Result<()> {
-        if let Some(when) = e.expire() {
-            w.expiry_ms(when)?;
-        }
-        match self.usage {
-            Usage::Unused => {}
-            Usage::Lru => w.idle(idle_seconds(self.lru_clock, e.lru()))?,
-            Usage::Lfu => w.freq(lfu_decr_and_return(e.lru(), self.minutes, self.decay_time))?,
-        }
-        w.type_byte(rdb_save_object_type(&e, w.version()))?;
-        w.string(e.name())?;
+        self.records.begin(w, &e)?;
         let before = w.bytes_written();
         rdb_save_object(w, &e)?;
         e.saved(w.bytes_written() - before);
@@ -134,6 +116,16 @@ impl Server {
         }
     }
 
+    /// How the records of a snapshot that is taken now tell of the use of keys.
+    pub(super) fn snapshot_records(&self) -> Records {
+        Records::new(
+            self.config.maxmemory_policy,
+            self.clock.lru_clock,
+            self.clock.lfu_minutes(),
+            self.config.lfu_decay_time,
+        )
+    }
+
     /// Writes the data set as an RDB file into `sink` and flushes that (rdbSaveRio). In a child it does so once: the keys are
     /// gone then (see `Keyspace::save_each`).
     ///
@@ -158,10 +150,7 @@ impl Server {
         self.rdb_save_info_aux_fields(&mut w, form)?;
         self.rdb_save_functions(&mut w, form)?;
         let mut walk = Walk {
-            usage: Usage::of(c.maxmemory_policy),
-            lru_clock: self.clock.lru_clock,
-            minutes: self.clock.lfu_minutes(),
-            decay_time: c.lfu_decay_time,
+            records: self.snapshot_records(),
             delay: c.rdb_key_save_delay,
             calls: 0,
             keys: 0,
@@ -187,7 +176,7 @@ impl Server {
     }
 
     /// The function libraries (rdbSaveFunctions).
-    fn rdb_save_functions<W: Write>(
+    pub(super) fn rdb_save_functions<W: Write>(
         &self,
         w: &mut RdbWriter<W>,
         form: SnapshotForm,
@@ -225,7 +214,7 @@ impl Server {
     }
 
     /// What the file says about itself (rdbSaveInfoAuxFields).
-    fn rdb_save_info_aux_fields<W: Write>(
+    pub(super) fn rdb_save_info_aux_fields<W: Write>(
         &self,
         w: &mut RdbWriter<W>,
         form: SnapshotForm,
@@ -397,29 +386,5 @@ impl Server {
         Some(RdbSaveInfo {
             repl_stream_db: Some(db),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::clock::LRU_CLOCK_MAX;
-
-    #[test]
-    fn idle_time_over_the_clocks_wrap() {
-        assert_eq!(idle_seconds(100, 40), 60);
-        assert_eq!(idle_seconds(5, LRU_CLOCK_MAX), 5);
-        assert_eq!(idle_seconds(5, LRU_CLOCK_MAX - 10), 15);
-    }
-
-    #[test]
-    fn frequencies_decay() {
-        let lru = |minutes: u16, counter: u8| u32::from(minutes) << 8 | u32::from(counter);
-        assert_eq!(lfu_decr_and_return(lru(100, 50), 100, 1), 50);
-        assert_eq!(lfu_decr_and_return(lru(100, 50), 110, 1), 40);
-        assert_eq!(lfu_decr_and_return(lru(100, 50), 110, 5), 48);
-        assert_eq!(lfu_decr_and_return(lru(100, 50), 999, 1), 0);
-        assert_eq!(lfu_decr_and_return(lru(100, 50), 999, 0), 50);
-        assert_eq!(lfu_decr_and_return(lru(65530, 50), 4, 1), 41);
     }
 }

@@ -658,6 +658,10 @@ impl Server {
             self.dbs.swap(i, n + i);
         }
         let old = self.dbs.split_off(n);
+        let old = old
+            .into_iter()
+            .filter_map(|db| self.detach_captured(db))
+            .collect();
         for i in 0..n {
             self.scan_database_for_ready_keys(i);
         }

@@ -26,6 +26,7 @@
 //! | | `send_getack_to_replicas` | to the replicas: how far are you |
 //! | | `backpressure_before_sleep` | writers wait for replicas that cannot keep up |
 //! | | `note_lag` | which offset was reached when |
+//! | | `snapshot_before_sleep` | a snapshot that is taken in the loop |
 //! | every turn of the cron | `persistence_cron` | children, save points, rewrites that are due |
 //! | | `connect_when_due` | the next attempt at the master |
 //! | | `update_failover_status` | a FAILOVER under way |
@@ -53,7 +54,6 @@
 //! | | `master_link_closed` | it was the master |
 //! | a client's waiting ends | `reply_acks` | WAIT and WAITAOF answer with what there is |
 //! | keys are evicted | `flush_slaves_output_buffers` | replicas are told at once; also before the process ends |
-//! | | `has_active_child_process` | pages that are shared with a child cost twice |
 //! | | `update_dict_resize_policy` | tables may grow, or not while a child shares them |
 //! | a data set is emptied | `replication_send_newline_to_master` | we are alive |
 //! | a replica is named in the log | `replication_get_slave_name` | its name |

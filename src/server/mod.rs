@@ -19,6 +19,7 @@ pub(crate) mod persist;
 pub(crate) mod process;
 pub(crate) mod repl;
 pub(crate) mod replica;
+pub(crate) mod snapshot;
 pub(crate) mod tls;
 
 use std::path::PathBuf;

@@ -10,6 +10,7 @@ use crate::base::sys::ChildExit;
 use crate::server::Server;
 use crate::server::keyspace::tracking::Notes;
 use crate::server::replica::SlaveReq;
+use crate::server::snapshot::{InlineSnapshot, InlineStats};
 use crate::store::entry::Entry;
 use crate::wire::replication::replid::ReplId;
 
@@ -38,8 +39,10 @@ pub(crate) struct Child {
     pub rdb_version: u16,
     /// It writes into this file, which has no name: replicas wait for it that cannot read what `dbfilename` is written in.
     pub nameless: Option<File>,
+    /// There is no such process: the snapshot is taken in the loop ([`Persist::inline`]), and all else is as with one. `pid` is ours.
+    pub inline: bool,
     /// The read end of the pipe it reports through.
-    pub info: File,
+    pub info: Option<File>,
     /// Its event, at which the child's end shows at once; none: the cron looks for it.
     pub info_file: Option<FileId>,
     /// Unix seconds of its start.
@@ -282,6 +285,12 @@ impl Lazyfree {
 #[derive(Default)]
 pub(crate) struct Persist {
     pub child: Option<Child>,
+    /// The snapshot that is taken in the loop: exactly while `child` says so.
+    pub inline: Option<Box<InlineSnapshot>>,
+    pub inline_stats: InlineStats,
+    /// The numbers of snapshots that entries may have, a bit each, and that of the last one; 0: it had no data.
+    pub inline_numbers: u16,
+    pub inline_number: u8,
     pub last_save: i64,
     /// When the last attempt began, unix seconds.
     pub last_bgsave_try: i64,

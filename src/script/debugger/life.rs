@@ -220,6 +220,7 @@ impl Server {
             .map(AsRawFd::as_raw_fd)
             .collect();
         sys::detach(&fds);
+        self.forget_inline();
         self.persist.child = None;
         self.config.save.clear();
         std::mem::forget(std::mem::take(&mut self.persist.lazyfree));

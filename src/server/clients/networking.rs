@@ -1168,7 +1168,7 @@ impl Server {
             && !c.has(ClientFlags::HANDED_OVER)
         {
             conn.end();
-            if self.persist.child.is_some() {
+            if self.has_forked_child() {
                 // The child has the socket too: until it ends, our closing it would not be seen.
                 let _ = conn.socket().shutdown(Shutdown::Both);
             }

@@ -228,6 +228,7 @@ impl Server {
             || self.config.maxmemory_clients != 0
             || !self.clients.monitors.is_empty()
             || self.tracking.clients() > 0
+            || self.persist.inline.is_some()
             || self.scripts.run.is_some();
         self.exec.only_cluster = self.config.cluster_enabled && !unusual;
         self.exec.unusual = self.config.cluster_enabled || unusual;
@@ -247,7 +248,7 @@ impl Server {
         let client = self.exec.call.client;
         let c = client.and_then(|cid| self.clients.get(cid));
         self.exec.no_touch =
-            self.persist.child.is_some() || c.is_some_and(|c| c.has(ClientFlags::NO_TOUCH));
+            self.has_forked_child() || c.is_some_and(|c| c.has(ClientFlags::NO_TOUCH));
     }
 
     /// The command that is called; pipelines repeat one, so the last is tried first.
@@ -374,6 +375,13 @@ impl Server {
             && let Some(redirected) = self.redirected(cid, id, flags, client_flags, args)
         {
             return Some(redirected);
+        }
+        if self.persist.inline.is_some()
+            && !(multi && !flags.contains(CommandFlags::RUNS_QUEUED))
+            && self.snapshot_holds_back(cid, id, counted, args)
+        {
+            self.block_postpone_client(cid);
+            return Some(Processed::Postponed);
         }
         if self.config.maxmemory_clients != 0 && !self.survives_client_eviction(cid) {
             return Some(Processed::Stop);

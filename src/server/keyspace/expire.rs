@@ -169,7 +169,7 @@ impl Server {
         {
             return;
         }
-        if self.is_paused(PauseActions::EXPIRE) {
+        if self.is_paused(PauseActions::EXPIRE) || !self.snapshot_lets_change() {
             return;
         }
         let start = ustime();

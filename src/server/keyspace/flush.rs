@@ -14,7 +14,7 @@ impl Server {
             Some(_) => return 0,
             None => 0..self.dbs.len(),
         };
-        let resize = if self.persist.child.is_some() {
+        let resize = if self.has_forked_child() {
             Resize::Avoid
         } else {
             Resize::Allow
@@ -33,6 +33,9 @@ impl Server {
             let mut new = Db::new(self.hasher.clone(), self.config.cluster_enabled);
             new.keys.set_resize(resize);
             let db = std::mem::replace(&mut self.dbs[i], new);
+            let Some(db) = self.detach_captured(db) else {
+                continue;
+            };
             if lazy {
                 old.push(db);
                 continue;

@@ -244,7 +244,7 @@ impl Server {
 
     #[cold]
     fn touch_command_of_no_touch(&self) -> bool {
-        self.persist.child.is_none()
+        !self.has_forked_child()
             && self.exec.call.cmd.is_some_and(|id| {
                 self.commands
                     .row(id)
@@ -334,7 +334,7 @@ impl Server {
     pub(crate) fn db_generic_delete(&mut self, db: usize, key: &[u8], free: Free) -> bool {
         let keys = &mut self.dbs[db].keys;
         let hash = keys.hash(key);
-        match keys.remove(hash, key) {
+        match keys.remove_for_good(hash, key) {
             Some(e) => {
                 self.signal_deleted_key_as_ready(db, key, e.value_type());
                 self.free_entry(e, free);

@@ -229,7 +229,7 @@ fn databases_cron(server: &mut Server) {
         server.expire_slave_keys();
     }
     // A child's pages are shared: moving elements would copy them.
-    if server.persist.child.is_some() {
+    if server.has_forked_child() {
         return;
     }
     let n = server.dbs.len();
@@ -322,6 +322,9 @@ pub(crate) fn before_sleep(server: &mut Server) {
         .repl
         .log
         .trim(10 * crate::wire::replication::backlog::REPL_BACKLOG_TRIM_BLOCKS_PER_CALL);
+    if server.persist.inline.is_some() {
+        server.snapshot_before_sleep();
+    }
     end_cycle(server);
 }
 

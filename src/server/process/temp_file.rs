@@ -19,6 +19,11 @@ pub(crate) fn rdb(pid: u32) -> PathBuf {
     PathBuf::from(format!("temp-{pid}.rdb"))
 }
 
+/// What process `pid` writes a snapshot to that is taken in the loop.
+pub(crate) fn rdb_inline(pid: u32) -> PathBuf {
+    PathBuf::from(format!("temp-0.{pid}.rdb"))
+}
+
 /// What this process writes a master's snapshot to that began to come at `unix_us`.
 pub(crate) fn payload(unix_us: i64) -> PathBuf {
     PathBuf::from(format!("temp-{unix_us}.{}.rdb", std::process::id()))
@@ -107,7 +112,12 @@ mod tests {
 
     #[test]
     fn only_our_names_are_of_a_process() {
-        for (path, pid) in [(rdb(7), 7), (aof(8), 8), (aof_background(9), 9)] {
+        for (path, pid) in [
+            (rdb(7), 7),
+            (rdb_inline(6), 6),
+            (aof(8), 8),
+            (aof_background(9), 9),
+        ] {
             assert_eq!(writer_of(path.as_os_str().as_bytes()), Some(pid));
         }
         let mine = payload(1_700_000_000_000_000);

@@ -1,11 +1,15 @@
 //! The keys of one database: the table that owns the entries and the index of those that expire, kept in step.
 //!
 //! Invariant: an entry is in the index if and only if it has an expiry, and the index points to where the entry is now.
-//! Every operation that can move an entry goes through here. In a cluster's node, the keys of each hash slot are known too.
+//! Every operation that can move an entry goes through here, and every one that changes, adds or removes one: so this is also where
+//! a snapshot that is being taken learns of it ([`super::capture`]). Nobody else has an entry to change: the table is private, and
+//! what it gives out is borrowed to be read. LRU bits alone change without a notice. In a cluster's node, the keys of each hash slot
+//! are known too.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
+use super::capture::{Capture, Unsaved as Uncaptured, husk};
 use super::dismiss::dismiss_object;
 use super::index::{ExpireIndex, Listed};
 use super::value::{SlotValue, ValueMut, ValueRef};
@@ -46,6 +50,10 @@ pub(crate) struct Keyspace {
     table: Table<Entry>,
     expires: ExpireIndex,
     by_slot: Option<Box<SlotIndex>>,
+    /// A snapshot that is being taken while clients are served; it has not passed all of this database yet.
+    capture: Option<Box<Capture>>,
+    /// One of these two is there.
+    observed: bool,
 }
 
 impl Keyspace {
@@ -54,6 +62,8 @@ impl Keyspace {
             table: Table::new(hasher),
             expires: ExpireIndex::default(),
             by_slot: None,
+            capture: None,
+            observed: false,
         }
     }
 
@@ -61,6 +71,7 @@ impl Keyspace {
     pub(crate) fn with_slots(hasher: KeyHasher) -> Keyspace {
         Keyspace {
             by_slot: Some(Box::new(SlotIndex::new(CLUSTER_SLOTS))),
+            observed: true,
             ..Keyspace::new(hasher)
         }
     }
@@ -116,9 +127,16 @@ impl Keyspace {
         self.table.hash(key)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
         self.table.find(hash, key)
+    }
+
+    /// The same for who is in no hurry.
+    #[cold]
+    #[inline(never)]
+    fn find_unhurried(&self, key: &[u8]) -> Option<Slot> {
+        self.table.find(self.table.hash(key), key)
     }
 
     /// See [`Table::prefetch_bucket`].
@@ -138,9 +156,12 @@ impl Keyspace {
         self.table.at(slot)
     }
 
-    /// For [`super::value`]: a change of the value that moves nothing.
-    #[inline]
-    pub(super) fn entry_mut(&mut self, slot: Slot) -> &mut Entry {
+    /// A change of the value that moves nothing.
+    #[inline(always)]
+    fn entry_mut(&mut self, slot: Slot) -> &mut Entry {
+        if self.capture.is_some() {
+            self.before_change(slot);
+        }
         self.table.at_mut(slot)
     }
 
@@ -158,8 +179,8 @@ impl Keyspace {
         if e.expire().is_some() {
             self.expires.push(e);
         }
-        if let Some(by_slot) = &mut self.by_slot {
-            by_slot.add(key_hash_slot(Element::key(e)), hash);
+        if self.observed {
+            self.after_addition(hash, slot);
         }
         slot
     }
@@ -167,26 +188,47 @@ impl Keyspace {
     /// Replaces the value at `slot`; expiry and LRU bits stay.
     #[inline]
     pub(crate) fn set_value(&mut self, slot: Slot, value: NewValue<'_>) {
+        if self.capture.is_some() {
+            return self.set_value_captured(slot, value);
+        }
         let e = self.table.at_mut(slot);
-        e.set_value(value);
-        if e.expire().is_some() {
-            self.expires.moved(e);
+        // What fits in the place of the old value moves nothing.
+        if !e.overwrite(&value) {
+            e.rebuild(value);
+            if e.expire().is_some() {
+                self.expires.moved(e);
+            }
         }
     }
 
     /// Lets `f` change the string value as a growable buffer; the encoding becomes `raw`.
     pub(crate) fn update_raw<R>(&mut self, slot: Slot, f: impl FnOnce(&mut SBuf) -> R) -> R {
-        let e = self.table.at_mut(slot);
+        let captured = self.capture.is_some();
+        let e = self.entry_mut(slot);
         e.make_raw();
         if e.expire().is_some() {
             // Before the call out, which may not return.
+            let e = self.table.at(slot);
             self.expires.moved(e);
         }
-        f(e.raw_buf())
+        if captured {
+            self.after_change(slot);
+        }
+        f(self.table.at_mut(slot).raw_buf())
     }
 
     /// Sets (unix ms) or clears the expiry at `slot`.
     pub(crate) fn set_expire(&mut self, slot: Slot, at: Option<i64>) {
+        if self.capture.is_some() {
+            self.before_change(slot);
+            self.set_expire_anyway(slot, at);
+            return self.after_change(slot);
+        }
+        self.set_expire_anyway(slot, at);
+    }
+
+    #[inline(always)]
+    fn set_expire_anyway(&mut self, slot: Slot, at: Option<i64>) {
         let e = self.table.at_mut(slot);
         match (e.expire().is_some(), at) {
             (true, None) => {
@@ -202,16 +244,168 @@ impl Keyspace {
         }
     }
 
+    /// Takes a key out, to be freed, which is up to the caller: of its entry the key, the expiry and the type are good, not the
+    /// value, for a snapshot may have taken that over.
+    #[inline]
+    pub(crate) fn remove_for_good(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        if self.observed {
+            return self.remove_observed(hash, key, true);
+        }
+        self.remove_unobserved(hash, key)
+    }
+
     /// Takes a key out.
+    #[inline]
     pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        if self.observed {
+            return self.remove_observed(hash, key, false);
+        }
+        self.remove_unobserved(hash, key)
+    }
+
+    fn remove_unobserved(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let e = self.table.remove(hash, key)?;
         if e.expire().is_some() {
             self.expires.remove(e.expire_index());
         }
+        Some(e)
+    }
+
+    #[inline(never)]
+    fn remove_observed(&mut self, hash: u64, key: &[u8], for_good: bool) -> Option<Entry> {
+        if self.capture.is_some() {
+            match self.find_unhurried(key) {
+                Some(slot) if for_good => self.before_removal(slot),
+                Some(slot) => self.before_change(slot),
+                None => {}
+            }
+        }
+        let e = self.remove_unobserved(hash, key)?;
         if let Some(by_slot) = &mut self.by_slot {
             by_slot.remove(key_hash_slot(key), hash);
         }
         Some(e)
+    }
+
+    /// A key is new: it has its place in its hash slot, and a snapshot does not want it.
+    #[inline(never)]
+    fn after_addition(&mut self, hash: u64, slot: Slot) {
+        let e = self.table.at(slot);
+        if let Some(by_slot) = &mut self.by_slot {
+            by_slot.add(key_hash_slot(Element::key(e)), hash);
+        }
+        if let Some(c) = self.capture.as_deref() {
+            c.pass(e);
+        }
+    }
+
+    /// A snapshot begins here: what this database holds now is in it.
+    pub(crate) fn capture(&mut self, capture: Capture) {
+        debug_assert!(self.capture.is_none());
+        self.capture = Some(Box::new(capture));
+        self.observed = true;
+    }
+
+    /// The snapshot that is being taken.
+    pub(crate) fn captured(&mut self) -> Option<&mut Capture> {
+        self.capture.as_deref_mut()
+    }
+
+    /// Bytes of the snapshot's records that nobody has taken yet.
+    pub(crate) fn capture_buffered(&self) -> usize {
+        self.capture.as_deref().map_or(0, Capture::buffered)
+    }
+
+    /// Whether a snapshot has still to pass all or some of this database.
+    pub(crate) fn is_captured(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    /// Does a bounded part of what the snapshot has left to do here: a piece of a value, or up to `group` buckets. False: nothing is
+    /// left.
+    pub(crate) fn capture_step(&mut self, group: usize) -> bool {
+        let Some(c) = self.capture.as_deref_mut() else {
+            return false;
+        };
+        c.step(&self.table, group);
+        !c.is_done()
+    }
+
+    /// The snapshot is done with this database, or given up. Returns entries to be freed.
+    pub(crate) fn end_capture(&mut self) -> Vec<Entry> {
+        self.observed = self.by_slot.is_some();
+        self.capture.take().map_or_else(Vec::new, |mut c| c.end())
+    }
+
+    /// What a change of this key would mean for the snapshot.
+    pub(crate) fn unsaved(&self, key: &[u8]) -> Uncaptured {
+        let Some(c) = self.capture.as_deref() else {
+            return Uncaptured::No;
+        };
+        match self.find_unhurried(key) {
+            Some(slot) => c.unsaved(self.table.at(slot)),
+            None => Uncaptured::No,
+        }
+    }
+
+    /// This key's value is to be written next.
+    pub(crate) fn capture_soon(&mut self, key: &[u8]) {
+        if let Some(c) = self.capture.as_deref_mut() {
+            c.want(key);
+        }
+    }
+
+    /// Forgets which entries earlier snapshots had; it takes a look at each.
+    pub(crate) fn forget_captures(&mut self) {
+        self.table.for_each(|e| e.set_snapshot(0));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn before_change(&mut self, slot: Slot) {
+        if let Some(c) = self.capture.as_deref_mut() {
+            c.save(self.table.at(slot));
+        }
+    }
+
+    /// The entry is another one now, or may be; the snapshot does not want it.
+    #[cold]
+    #[inline(never)]
+    fn after_change(&mut self, slot: Slot) {
+        if let Some(c) = self.capture.as_deref_mut() {
+            c.pass(self.table.at(slot));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_value_captured(&mut self, slot: Slot, value: NewValue<'_>) {
+        let Some(c) = self.capture.as_deref_mut() else {
+            return;
+        };
+        let e = self.table.at_mut(slot);
+        if c.wants(e) {
+            c.set_aside(e.replace_value(value));
+        } else {
+            e.set_value(value);
+        }
+        c.pass(e);
+        if e.expire().is_some() {
+            self.expires.moved(e);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn before_removal(&mut self, slot: Slot) {
+        let kind = self.table.at(slot).value_type();
+        let wants = match self.capture.as_deref_mut() {
+            Some(c) => c.wants(self.table.at(slot)),
+            None => false,
+        };
+        if wants {
+            self.set_value_captured(slot, husk(kind));
+        }
     }
 
     /// The `i`-th key with an expiry, in no order; removals change the order.

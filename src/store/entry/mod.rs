@@ -1,7 +1,7 @@
 //! One key with its value in one allocation.
 //!
 //! ```text
-//! offset 0   8 bytes  header: lru 24 bits | type 4 | encoding 4 | flags 8 | key length 24 bits (low to high)
+//! offset 0   8 bytes  header: lru 24 bits | type 4 | encoding 4 | flags 4 | snapshot 4 | key length 24 bits (low to high)
 //!            8 bytes  slot: the integer (INT) or the pointer to the value (PTR)              only with INT or PTR
 //!            8 bytes  expiry, unix time in ms; 4 bytes its place in the expire index         only with EXPIRE
 //!            8 bytes  key length                                                            only with LONG_KEY
@@ -18,6 +18,7 @@
 //! the key never changes.
 //! An entry knows nothing of the table or the index that holds it: [`keyspace`] keeps those two in step.
 
+pub(crate) mod capture;
 mod dismiss;
 pub(crate) mod index;
 pub(crate) mod keyspace;
@@ -106,6 +107,9 @@ const ENC_SHIFT: u32 = 28;
 /// Type and encoding.
 const KIND_MASK: u64 = 0xff << TYPE_SHIFT;
 const TYPE_MASK: u64 = 0xf << TYPE_SHIFT;
+/// The number of the last snapshot that has this entry or is not to have it ([`capture`]); 0: none.
+const SNAPSHOT_SHIFT: u32 = 36;
+const SNAPSHOT_MASK: u64 = 0xf << SNAPSHOT_SHIFT;
 const KEYLEN_SHIFT: u32 = 40;
 const KEYLEN_MAX: u64 = 0xff_ffff;
 /// No place in the expire index (yet).
@@ -320,6 +324,21 @@ impl Entry {
     fn set_header(&mut self, header: u64) {
         // SAFETY: as in `header`; the caller keeps the layout flags.
         unsafe { self.0.as_ptr().cast::<u64>().write(header) }
+    }
+
+    /// See [`capture`].
+    #[inline]
+    fn snapshot(&self) -> u8 {
+        ((self.header() & SNAPSHOT_MASK) >> SNAPSHOT_SHIFT) as u8
+    }
+
+    /// Notes that a snapshot, of a number below 16, has the entry or is not to have it.
+    #[inline]
+    fn set_snapshot(&self, number: u8) {
+        let h = (self.header() & !SNAPSHOT_MASK) | u64::from(number & 0xf) << SNAPSHOT_SHIFT;
+        // SAFETY: the header is the entry's own, nobody keeps a reference to it, and entries are not shared between threads; the
+        // layout flags stay.
+        unsafe { self.0.as_ptr().cast::<u64>().write(h) }
     }
 
     #[inline]
@@ -623,11 +642,23 @@ impl Entry {
 
     /// Replaces the value, keeping key, expiry and LRU bits; may move the entry.
     fn set_value(&mut self, value: NewValue<'_>) {
-        if self.overwrite(&value) {
-            return;
+        if !self.overwrite(&value) {
+            self.rebuild(value);
         }
+    }
+
+    /// The same for a value that does not fit in the place of the old one.
+    #[inline]
+    fn rebuild(&mut self, value: NewValue<'_>) {
+        drop(self.replace_value(value));
+    }
+
+    /// The same for a value of any type; what was there before comes back as an entry of its own, which no index knows.
+    #[inline]
+    fn replace_value(&mut self, value: NewValue<'_>) -> Entry {
         let expire = self.expire().map(|at| (at, self.expire_index()));
-        *self = Entry::build(self.key(), value, expire, self.header());
+        let new = Entry::build(self.key(), value, expire, self.header());
+        std::mem::replace(self, new)
     }
 
     /// Converts a string value to a growable buffer; may move the entry. Panics when the value is no string.

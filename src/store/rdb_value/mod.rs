@@ -5,26 +5,30 @@
 //! hostile: every count and length is a claim, and the reader allocates nothing ahead of the bytes.
 
 mod load;
+mod parts;
+mod pieces;
+mod record;
+mod stream;
 
 pub(crate) use load::{LoadLimits, Loaded, rdb_load_entry, rdb_load_object};
+pub(crate) use pieces::{Pieces, is_bulky};
+pub(crate) use record::{Records, Usage};
 
 use std::io::{self, Write};
 
-use crate::ds::listpack::LpValue;
-use crate::ds::quicklist::NodeRef;
+use self::parts::{save_list_node, save_value};
+use self::stream::rdb_save_stream;
 use crate::store::entry::value::Value;
 use crate::store::entry::{Encoding, Entry, Str, Type};
 use crate::store::hash::Hash;
 use crate::store::list::List;
 use crate::store::set::Set;
-use crate::store::stream::{StreamData, StreamId};
 use crate::store::zset::Zset;
 use crate::wire::rdb::{
-    QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
-    RDB_TYPE_LIST, RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_SET, RDB_TYPE_SET_INTSET,
-    RDB_TYPE_SET_LISTPACK, RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2,
-    RDB_TYPE_STREAM_LISTPACKS_3, RDB_TYPE_STRING, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK,
-    RdbWriter,
+    QUICKLIST_NODE_PACKED, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK, RDB_TYPE_LIST,
+    RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK,
+    RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2, RDB_TYPE_STREAM_LISTPACKS_3,
+    RDB_TYPE_STRING, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RdbWriter,
 };
 
 /// The first version whose readers know listpacks (Redis 7.0), and sets of them and the active time of consumers (7.2).
@@ -83,14 +87,6 @@ pub(crate) fn rdb_save_object<W: Write>(w: &mut RdbWriter<W>, e: &Entry) -> io::
     }
 }
 
-/// A value's text.
-fn save_value<W: Write>(w: &mut RdbWriter<W>, v: LpValue<'_>) -> io::Result<()> {
-    match v {
-        LpValue::Int(n) => w.int_string(n),
-        LpValue::Str(s) => w.string(s),
-    }
-}
-
 fn rdb_save_plain_list<W: Write>(w: &mut RdbWriter<W>, list: &List) -> io::Result<()> {
     w.len(list.len() as u64)?;
     let mut done = Ok(());
@@ -126,54 +122,6 @@ fn rdb_save_plain_zset<W: Write>(w: &mut RdbWriter<W>, zset: &Zset) -> io::Resul
     Ok(())
 }
 
-fn save_id<W: Write>(w: &mut RdbWriter<W>, id: StreamId) -> io::Result<()> {
-    w.len(id.ms)?;
-    w.len(id.seq)
-}
-
-fn rdb_save_stream<W: Write>(w: &mut RdbWriter<W>, s: &StreamData, rdb_type: u8) -> io::Result<()> {
-    w.len(s.nodes().len() as u64)?;
-    for (id, lp) in s.nodes().iter() {
-        w.string(&id.to_bytes())?;
-        w.string(lp.bytes())?;
-    }
-    w.len(s.meta.length)?;
-    save_id(w, s.meta.last_id)?;
-    let newer = rdb_type >= RDB_TYPE_STREAM_LISTPACKS_2;
-    if newer {
-        save_id(w, s.meta.first_id)?;
-        save_id(w, s.meta.max_deleted_entry_id)?;
-        w.len(s.meta.entries_added)?;
-    }
-    w.len(s.groups().len() as u64)?;
-    for g in s.groups() {
-        w.string(g.name())?;
-        save_id(w, g.last_id)?;
-        if newer {
-            w.len(g.entries_read as u64)?;
-        }
-        w.len(g.pel().len() as u64)?;
-        for (id, nack) in g.pel().iter() {
-            w.raw(&id.to_bytes())?;
-            w.millisecond_time(nack.delivery_time)?;
-            w.len(nack.delivery_count)?;
-        }
-        w.len(g.consumers_len() as u64)?;
-        for c in g.consumers() {
-            w.string(c.name())?;
-            w.millisecond_time(c.seen_time)?;
-            if rdb_type >= RDB_TYPE_STREAM_LISTPACKS_3 {
-                w.millisecond_time(c.active_time)?;
-            }
-            w.len(c.pel().len() as u64)?;
-            for (id, ()) in c.pel().iter() {
-                w.raw(&id.to_bytes())?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// A list: its nodes, a listpack being one; compressed nodes go out as they are.
 fn rdb_save_list<W: Write>(w: &mut RdbWriter<W>, list: &List) -> io::Result<()> {
     let q = match list {
@@ -185,23 +133,7 @@ fn rdb_save_list<W: Write>(w: &mut RdbWriter<W>, list: &List) -> io::Result<()> 
         List::Quicklist(q) => q,
     };
     w.len(q.node_count() as u64)?;
-    for (node, _) in q.nodes() {
-        match node {
-            NodeRef::Packed(bytes) => {
-                w.len(QUICKLIST_NODE_PACKED)?;
-                w.string(&bytes)?;
-            }
-            NodeRef::Lzf { data, raw_len } => {
-                w.len(QUICKLIST_NODE_PACKED)?;
-                w.lzf_blob(data, raw_len as u64)?;
-            }
-            NodeRef::Plain(bytes) => {
-                w.len(QUICKLIST_NODE_PLAIN)?;
-                w.string(bytes)?;
-            }
-        }
-    }
-    Ok(())
+    q.nodes().try_for_each(|(node, _)| save_list_node(w, node))
 }
 
 #[cfg(test)]
@@ -211,10 +143,12 @@ mod tests {
     use crate::config::fields::Config;
     use crate::ds::field::FieldValue;
     use crate::ds::listpack::Listpack;
+    use crate::ds::listpack::LpValue;
     use crate::ds::quicklist::End;
     use crate::ds::ziplist::tests::ziplist;
     use crate::store::entry::NewValue;
     use crate::store::rewrite::rewrite_object;
+    use crate::store::stream::StreamId;
     use crate::store::stream::{NodeLimits, Stream};
     use crate::store::zset::AddFlags;
     use crate::wire::rdb::{

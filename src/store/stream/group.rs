@@ -118,6 +118,11 @@ impl Group {
         self.by_name.iter().map(|c| self.consumer(*c))
     }
 
+    /// The one at this place among them.
+    pub(crate) fn consumer_at(&self, n: usize) -> Option<&Consumer> {
+        self.by_name.get(n).map(|c| self.consumer(*c))
+    }
+
     /// The consumer of that name (streamLookupConsumer).
     pub(crate) fn lookup_consumer(&self, name: &[u8]) -> Option<ConsumerId> {
         self.place_of(name).ok().map(|i| self.by_name[i])

@@ -327,6 +327,11 @@ impl RdbWriter<Sink> {
         Self::with_limit(io::sink(), options, usize::MAX, MEMORY_BUFFER)
     }
 
+    /// Everything written and not taken from here yet.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buf
+    }
+
     /// Everything written.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.buf
