@@ -10,7 +10,7 @@
 //! | 2 | [`wire`]: RESP, RDB, the append-only file's format, what replication says |
 //! | 3 | [`store`]: entries and databases; also `config::fields` and `config::value`, which hold values and know nobody |
 //! | 4 | [`server`]: the one `Server`, its clients, execution, what all commands owe the keys, the process |
-//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`], [`acl`], [`tls`], [`sentinel`], [`cluster`] |
+//! | 5 | [`commands`], [`replication`], [`persist`], [`config`], [`script`], [`acl`], [`tls`], [`sentinel`], [`cluster`], [`metrics`] |
 //!
 //! Floor 5 adds methods to `Server`; floor 4 calls them by name and imports nothing from there but to put the house together
 //! (`server::process::startup`).
@@ -20,7 +20,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | `base::log` | threshold, role, offset of the local time, whether users' data is hidden, destination |
+//! | `base::log` | threshold, role, offset of the local time, form of lines and of their times, whether users' data is hidden, destination |
 //! | `base::alloc` | the threads' counters, the request that failed last, address space kept for a report (`RESERVE_AT`), its name (`NAME`) |
 //! | `base::sys` | what signal handlers set and read, the hooks of crashes and of the watchdog, the file that goes with an unfinished save (`UNFINISHED_FILE`), the collation (`COLLATION`), a number for temporary files, whether the command line's memory is lent |
 //! | `base::lzf` | the compressor's workspace, one a thread |
@@ -58,6 +58,7 @@ mod config;
 mod ds;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod metrics;
 mod persist;
 mod replication;
 mod script;

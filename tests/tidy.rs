@@ -44,6 +44,11 @@ const LOWER: &[(&str, u8)] = &[
     ("acl::log", 4),
     ("acl::rules", 4),
     ("acl::describe", 4),
+    // What the server keeps for its metrics, and what of them needs no server.
+    ("metrics::exposition", 4),
+    ("metrics::history", 4),
+    ("metrics::http", 4),
+    ("metrics::state", 4),
     // What the server keeps of a Sentinel's.
     ("sentinel::instance", 4),
     ("sentinel::state", 4),

@@ -10,6 +10,7 @@ use std::cmp::Ordering;
 use crate::acl::log::{AclLogEntry, Context, Reason};
 use crate::acl::user::{Permissions, Selector, User};
 use crate::base::glob::string_match_len;
+use crate::base::log;
 use crate::base::num::string2ll;
 use crate::server::Server;
 use crate::server::clients::flags::{ClientFlags, ClientId};
@@ -488,8 +489,63 @@ impl Server {
             timestamp_created: now,
             timestamp_last_updated: now,
         };
+        let who = self.client_peer(real);
+        self.acl_log_and_audit(entry, &who);
+    }
+
+    /// Adds an entry to the log, and tells who audits of one that is like none before it, so many a second.
+    fn acl_log_and_audit(&mut self, entry: AclLogEntry, peer: &str) {
+        /// Lines a second: names can be made up as fast as one can ask.
+        const LINES: u32 = 10;
+        let reason = entry.reason.name();
+        let user = log::user_data(&entry.username).into_owned();
+        let object = match entry.reason {
+            // The command that asked for it.
+            Reason::Auth => String::from_utf8_lossy(&entry.object).into_owned(),
+            _ => log::user_data(&entry.object).into_owned(),
+        };
         let most = usize::try_from(self.config.acllog_max_len).unwrap_or(usize::MAX);
-        self.acl.log.add(entry, most);
+        if !self.acl.log.add(entry, most) {
+            return;
+        }
+        let second = self.clock.unix_s;
+        let audits = &mut self.acl.audits;
+        if audits.0 != second {
+            *audits = (second, 0);
+        }
+        audits.1 = audits.1.saturating_add(1);
+        if audits.1 <= LINES {
+            let cut = |s: &str| s.chars().take(200).collect::<String>();
+            log::server_log_audit(
+                log::Audit::Acl,
+                format_args!(
+                    "denied {reason} to user={} addr={peer} object={}",
+                    cut(&user),
+                    cut(&object)
+                ),
+            );
+        } else if audits.1 == LINES + 1 {
+            let text = "more of them in this second are in ACL LOG only";
+            log::server_log_audit(log::Audit::Acl, format_args!("{text}"));
+        }
+    }
+
+    /// Somebody who is no client has given a name and a password that are nobody's; `client_info` says who, as CLIENT INFO would.
+    pub(crate) fn acl_note_failed_login(&mut self, name: &[u8], object: &[u8], peer: &str) {
+        self.acl.denied.auth += 1;
+        let now = self.clock.unix_ms;
+        let entry = AclLogEntry {
+            count: 1,
+            reason: Reason::Auth,
+            context: Context::Toplevel,
+            object: logged_part(object).into(),
+            username: logged_part(name).into(),
+            client_info: format!("addr={peer}"),
+            entry_id: 0,
+            timestamp_created: now,
+            timestamp_last_updated: now,
+        };
+        self.acl_log_and_audit(entry, peer);
     }
 }
 

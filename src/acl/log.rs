@@ -99,8 +99,8 @@ impl AclLog {
         self.entries.clear();
     }
 
-    /// Adds an entry, or counts it with one that is like it; at most `most` are kept. Its id is given here.
-    pub(crate) fn add(&mut self, new: AclLogEntry, most: usize) {
+    /// Adds an entry, or counts it with one that is like it; at most `most` are kept. Its id is given here. True: it is like none.
+    pub(crate) fn add(&mut self, new: AclLogEntry, most: usize) -> bool {
         let compared = self.entries.iter().take(COMPARED);
         let alike = compared.into_iter().position(|old| old.is_like(&new));
         if let Some(mut old) = alike.and_then(|at| self.entries.remove(at)) {
@@ -108,7 +108,7 @@ impl AclLog {
             old.timestamp_last_updated = new.timestamp_last_updated;
             old.count += 1;
             self.entries.push_front(old);
-            return;
+            return false;
         }
         self.entries.push_front(AclLogEntry {
             entry_id: self.created,
@@ -116,6 +116,7 @@ impl AclLog {
         });
         self.created += 1;
         self.entries.truncate(most);
+        true
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Acl {
     default: Rc<User>,
     pub log: AclLog,
     pub denied: DeniedCounts,
+    /// Unix second of the last line for who audits, and how many there were in it.
+    pub audits: (i64, u32),
     /// Room for the keys of a call.
     pub(super) keys: KeyRefs,
 }
@@ -40,6 +42,7 @@ impl Default for Acl {
             default,
             log: AclLog::default(),
             denied: DeniedCounts::default(),
+            audits: (0, 0),
             keys: KeyRefs::default(),
         }
     }

@@ -134,7 +134,11 @@ impl Server {
     }
 
     /// The user of this name, if it is enabled and the password is one of its own (ACLCheckUserCredentials).
-    fn acl_check_user_credentials(&self, name: &[u8], password: &[u8]) -> Option<Rc<User>> {
+    pub(crate) fn acl_check_user_credentials(
+        &self,
+        name: &[u8],
+        password: &[u8],
+    ) -> Option<Rc<User>> {
         // First of all: that there is such a user shall not be told by the time it takes.
         let hash = hash_password(password);
         let user = self.acl.get(name)?;

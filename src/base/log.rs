@@ -1,14 +1,16 @@
 //! The log: one line a message, to a file, to standard output, and to syslog if asked.
 //!
 //! This is process-wide state, on purpose, and besides the allocator the only such: a message can come from any floor
-//! and from any thread. What is kept: the threshold, the role character, the UTC offset, whether users' data is hidden, the
-//! file's name, the syslog hook.
+//! and from any thread. What is kept: the threshold, the role character, the UTC offset, the form of lines and of their times,
+//! whether users' data is hidden, the file's name, the syslog hook.
 //!
 //! Invariants: logging never panics, never fails visibly, and formats nothing below the threshold (one relaxed load says
 //! so). The file is opened for every line, so it can be moved away at any time. A line is written by one `write`. A
 //! forked child can log: no lock is held that a thread of the parent could hold for writing, if only the thread that forks
 //! changes the destination.
 //! Must not know: who logs; the time zone database and syslog (the lead of `base/sys` sets an offset and a hook).
+
+mod line;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,78 +20,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+pub(crate) use line::{Audit, Format, Level, Role, Timestamp};
+use line::{Line, MONTHS, civil_from_days};
+
 use super::clock::ustime;
 use super::sys;
 
 /// Messages are cut to this many bytes, less one (server.h).
 pub(crate) const LOG_MAX_LEN: usize = 1024;
-
-/// How much a message matters, least first; as a threshold, what is logged at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Level {
-    /// For development and tests.
-    Debug = 0,
-    /// Rarely useful.
-    Verbose = 1,
-    /// What one wants to see in production.
-    Notice = 2,
-    /// What one must see.
-    Warning = 3,
-    /// As a threshold: nothing is logged. No message has this level.
-    Nothing = 4,
-}
-
-impl Level {
-    /// The level that config files call `name`, in either case.
-    #[cfg(test)]
-    pub(crate) fn from_name(name: &[u8]) -> Option<Level> {
-        [
-            Level::Debug,
-            Level::Verbose,
-            Level::Notice,
-            Level::Warning,
-            Level::Nothing,
-        ]
-        .into_iter()
-        .find(|l| name.eq_ignore_ascii_case(l.name().as_bytes()))
-    }
-
-    /// The name in config files.
-    #[cfg(test)]
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Level::Debug => "debug",
-            Level::Verbose => "verbose",
-            Level::Notice => "notice",
-            Level::Warning => "warning",
-            Level::Nothing => "nothing",
-        }
-    }
-
-    fn mark(self) -> u8 {
-        match self {
-            Level::Debug => b'.',
-            Level::Verbose => b'-',
-            Level::Notice => b'*',
-            Level::Warning | Level::Nothing => b'#',
-        }
-    }
-}
-
-/// The character behind the process id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Role {
-    /// A forked child that writes an RDB or AOF file.
-    Child = b'C',
-    /// A replica.
-    Replica = b'S',
-    /// A master.
-    Master = b'M',
-    /// A Sentinel.
-    Sentinel = b'X',
-}
 
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +44,8 @@ pub(crate) type SyslogHook = fn(Level, &[u8]);
 static VERBOSITY: AtomicU8 = AtomicU8::new(Level::Notice as u8);
 static ROLE: AtomicU8 = AtomicU8::new(Role::Master as u8);
 static UTC_OFFSET: AtomicI32 = AtomicI32::new(0);
+static FORMAT: AtomicU8 = AtomicU8::new(Format::Legacy as u8);
+static TIMESTAMP: AtomicU8 = AtomicU8::new(Timestamp::Legacy as u8);
 static HIDE_USER_DATA: AtomicBool = AtomicBool::new(false);
 static DESTINATION: RwLock<Destination> = RwLock::new(Destination {
     file: None,
@@ -134,9 +74,40 @@ pub(crate) fn set_role(role: Role) {
     ROLE.store(role as u8, Ordering::Relaxed);
 }
 
+fn role() -> Role {
+    [Role::Child, Role::Replica, Role::Sentinel]
+        .into_iter()
+        .find(|r| *r as u8 == ROLE.load(Ordering::Relaxed))
+        .unwrap_or(Role::Master)
+}
+
 /// Sets what to add to UTC for local time, in seconds; to be set again when daylight saving time begins or ends.
 pub(crate) fn set_utc_offset(seconds: i32) {
     UTC_OFFSET.store(seconds, Ordering::Relaxed);
+}
+
+/// Sets what lines and their times look like.
+pub(crate) fn set_format(format: Format, timestamp: Timestamp) {
+    FORMAT.store(format as u8, Ordering::Relaxed);
+    TIMESTAMP.store(timestamp as u8, Ordering::Relaxed);
+}
+
+fn format() -> Format {
+    [Format::Legacy, Format::Logfmt, Format::Json]
+        .into_iter()
+        .find(|f| *f as u8 == FORMAT.load(Ordering::Relaxed))
+        .unwrap_or(Format::Legacy)
+}
+
+fn timestamp() -> Timestamp {
+    [
+        Timestamp::Legacy,
+        Timestamp::Iso8601,
+        Timestamp::Milliseconds,
+    ]
+    .into_iter()
+    .find(|t| *t as u8 == TIMESTAMP.load(Ordering::Relaxed))
+    .unwrap_or(Timestamp::Legacy)
 }
 
 /// Sets whether messages leave out what users have sent (`hide-user-data-from-log`).
@@ -210,6 +181,16 @@ pub(crate) fn server_log_fmt(level: Level, message: fmt::Arguments<'_>) {
     server_log_raw(level, Form::Line, text);
 }
 
+/// Logs a line for who audits: at level notice, and marked, in the legacy format by its first word. Control characters are shown as
+/// C writes them.
+#[cold]
+pub(crate) fn server_log_audit(audit: Audit, message: fmt::Arguments<'_>) {
+    if enabled(Level::Notice) {
+        let text = without_controls(message.to_string().as_bytes());
+        write_message(Level::Notice, Form::Line, Some(audit), &text);
+    }
+}
+
 /// A name that somebody else chose (a host, a client, a command) must neither begin a line of its own nor steer a terminal:
 /// control characters are shown as C writes them. Empty lines around a message, as some of upstream's have, are left out.
 fn without_controls(text: &[u8]) -> Vec<u8> {
@@ -235,20 +216,38 @@ fn without_controls(text: &[u8]) -> Vec<u8> {
 
 /// Logs `message` whole, whatever its length and content, if `level` is not below the threshold. server.c's serverLogRaw.
 pub(crate) fn server_log_raw(level: Level, form: Form, message: &[u8]) {
-    if !enabled(level) {
-        return;
+    if enabled(level) {
+        write_message(level, form, None, message);
     }
-    let prefix = Prefix::now(level);
+}
+
+fn write_message(level: Level, form: Form, audit: Option<Audit>, message: &[u8]) {
+    let format = format();
+    let line = Line {
+        pid: std::process::id(),
+        role: role(),
+        unix_us: ustime(),
+        utc_offset: UTC_OFFSET.load(Ordering::Relaxed),
+        level,
+        timestamp: timestamp(),
+        audit,
+    };
     let destination = DESTINATION.read().unwrap_or_else(PoisonError::into_inner);
-    let mut line = Vec::new();
+    let mut lines = Vec::new();
     let bytes = match form {
-        Form::Raw => message,
+        Form::Raw if format == Format::Legacy => message,
+        // Whoever reads records wants nothing else: each line of a text is one.
+        Form::Raw => {
+            for part in message.split(|b| *b == b'\n') {
+                if !part.iter().all(u8::is_ascii_whitespace) {
+                    line.append_to(format, &without_controls(part), &mut lines);
+                }
+            }
+            &lines
+        }
         Form::Line => {
-            line.reserve(message.len() + 64);
-            prefix.append_to(&mut line);
-            line.extend_from_slice(message);
-            line.push(b'\n');
-            &line
+            line.append_to(format, message, &mut lines);
+            &lines
         }
     };
     match &destination.file {
@@ -282,52 +281,6 @@ impl fmt::Write for CutText {
     }
 }
 
-/// All that stands before a message.
-struct Prefix {
-    pid: u32,
-    role: u8,
-    unix_us: i64,
-    utc_offset: i32,
-    mark: u8,
-}
-
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
-
-impl Prefix {
-    fn now(level: Level) -> Prefix {
-        Prefix {
-            pid: std::process::id(),
-            role: ROLE.load(Ordering::Relaxed),
-            unix_us: ustime(),
-            utc_offset: UTC_OFFSET.load(Ordering::Relaxed),
-            mark: level.mark(),
-        }
-    }
-
-    /// `pid:role DD Mon YYYY HH:MM:SS.mmm mark `.
-    fn append_to(&self, line: &mut Vec<u8>) {
-        let unix_s = self.unix_us.div_euclid(1_000_000);
-        let ms = self.unix_us.rem_euclid(1_000_000) / 1000;
-        let local = unix_s.saturating_add(i64::from(self.utc_offset));
-        let (year, month, day) = civil_from_days(local.div_euclid(86_400));
-        let second = local.rem_euclid(86_400);
-        // Writing to a Vec cannot fail.
-        let _ = write!(
-            line,
-            "{}:{} {day:02} {} {year} {:02}:{:02}:{:02}.{ms:03} {} ",
-            self.pid,
-            char::from(self.role),
-            MONTHS[(month - 1) % 12],
-            second / 3600,
-            second / 60 % 60,
-            second % 60,
-            char::from(self.mark),
-        );
-    }
-}
-
 /// Unix seconds in the local time, as C's ctime writes them, without the newline.
 pub(crate) fn ctime(unix_s: i64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -343,23 +296,6 @@ pub(crate) fn ctime(unix_s: i64) -> String {
         second / 60 % 60,
         second % 60,
     )
-}
-
-/// Year, month (1 to 12) and day of the proleptic Gregorian calendar, from days since 1970-01-01. (H. Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms": years are counted from March, so that the leap day comes last.)
-fn civil_from_days(days: i64) -> (i64, usize, i64) {
-    const DAYS_PER_ERA: i64 = 146_097;
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(DAYS_PER_ERA);
-    let day_of_era = shifted.rem_euclid(DAYS_PER_ERA);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month as usize, day)
 }
 
 #[cfg(test)]
@@ -381,39 +317,6 @@ mod tests {
         test(&|| std::fs::read_to_string(&path).unwrap_or_default());
         set_log_file(PathBuf::new());
         let _ = std::fs::remove_file(&path);
-    }
-
-    #[test]
-    fn prefix_text() {
-        for (unix_us, utc_offset, want) in [
-            (0, 0, "42:M 01 Jan 1970 00:00:00.000 * "),
-            (-1, 0, "42:M 31 Dec 1969 23:59:59.999 * "),
-            (1_709_164_799_123_999, 0, "42:M 28 Feb 2024 23:59:59.123 * "),
-            (1_709_164_800_000_000, 0, "42:M 29 Feb 2024 00:00:00.000 * "),
-            (
-                1_709_164_800_000_000,
-                -3600,
-                "42:M 28 Feb 2024 23:00:00.000 * ",
-            ),
-            (
-                1_735_689_599_005_000,
-                19_800,
-                "42:M 01 Jan 2025 05:29:59.005 * ",
-            ),
-            (951_827_696_789_000, 0, "42:M 29 Feb 2000 12:34:56.789 * "),
-            (4_107_542_400_000_000, 0, "42:M 01 Mar 2100 00:00:00.000 * "),
-        ] {
-            let mut line = Vec::new();
-            Prefix {
-                pid: 42,
-                role: b'M',
-                unix_us,
-                utc_offset,
-                mark: b'*',
-            }
-            .append_to(&mut line);
-            assert_eq!(String::from_utf8(line).unwrap(), want);
-        }
     }
 
     #[test]
@@ -452,6 +355,31 @@ mod tests {
                     format!("{pid}:M 22 Nov 2026 13:05:30.123").len() + tail.len()
                 );
             }
+        });
+    }
+
+    #[test]
+    fn records_are_one_a_line_and_audits_are_marked() {
+        with_log_file(|read| {
+            server_log_audit(Audit::Config, format_args!("x is {}", "1\n2"));
+            assert!(read().ends_with(" * AUDIT config: x is 1\\n2\n"));
+            set_format(Format::Json, Timestamp::Milliseconds);
+            server_log_audit(Audit::Acl, format_args!("\"who\""));
+            server_log_raw(Level::Notice, Form::Raw, b"\n a\n\nb \"\n");
+            set_format(Format::Logfmt, Timestamp::Iso8601);
+            server_log!(Level::Warning, "a \"word\"");
+            set_format(Format::Legacy, Timestamp::Legacy);
+            let text = read();
+            let lines: Vec<&str> = text.lines().skip(1).collect();
+            assert_eq!(lines.len(), 4, "{text}");
+            assert!(
+                lines[0].ends_with(
+                    "\"level\":\"notice\",\"audit\":\"acl\",\"message\":\"\\\"who\\\"\"}"
+                )
+            );
+            assert!(lines[1].ends_with("\"message\":\" a\"}"));
+            assert!(lines[2].ends_with("\"message\":\"b \\\"\"}"));
+            assert!(lines[3].ends_with("level=warning message=\"a 'word'\""));
         });
     }
 

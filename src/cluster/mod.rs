@@ -160,7 +160,7 @@ impl Server {
             );
             return false;
         }
-        let Ok(sockets) = self.listen_to_port(port) else {
+        let Ok(sockets) = self.listen_to_port(port, &self.config.bind) else {
             server_log!(
                 Level::Warning,
                 "Failed listening on port {} (cluster), aborting.",

@@ -1,11 +1,11 @@
 //! CONFIG GET, SET, RESETSTAT, REWRITE and HELP: arguments in, replies out. What they do is in `config`.
 
-use crate::base::log::Level;
+use crate::base::log::{self, Audit, Level};
 use crate::config::apply::SetByClient;
 use crate::config::rewrite::rewrite_config;
 use crate::config::set::config_set;
 use crate::config::value::ExtraLines;
-use crate::config::{config_get, strerror};
+use crate::config::{RowFlags, config_get, lookup, strerror};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
@@ -32,8 +32,28 @@ pub(crate) fn config_set_command(server: &mut Server, cid: ClientId, args: &Args
         .map(|i| (&args[i], &args[i + 1]))
         .collect();
     match config_set(&mut SetByClient { server, cid }, &pairs) {
-        Ok(()) => server.add_reply_status(cid, "OK"),
+        Ok(()) => {
+            audit_changes(server, cid, &pairs);
+            server.add_reply_status(cid, "OK");
+        }
         Err(error) => server.add_reply_error_bytes(cid, &error.to_bytes()),
+    }
+}
+
+/// A line of the log for each directive that was set: its name and value as the server has them, and who asked.
+fn audit_changes(server: &Server, cid: ClientId, pairs: &[(&[u8], &[u8])]) {
+    const SHOWN: usize = 200;
+    let who = server.audited_client(cid);
+    for row in pairs.iter().filter_map(|(name, _)| lookup(name)) {
+        let value = row.get(&server.config);
+        let value = match row.has(RowFlags::SENSITIVE) {
+            true => "(redacted)".into(),
+            false => String::from_utf8_lossy(&value[..value.len().min(SHOWN)]),
+        };
+        log::server_log_audit(
+            Audit::Config,
+            format_args!("{} is \"{value}\", by {who}", row.name),
+        );
     }
 }
 
@@ -63,6 +83,8 @@ pub(crate) fn rewrite_config_or_reply(server: &mut Server, cid: ClientId, force_
     match rewrite_config(&server.config, path, force_all, &[users]) {
         Ok(()) => {
             server_log!(Level::Notice, "CONFIG REWRITE executed with success.");
+            let who = server.audited_client(cid);
+            log::server_log_audit(Audit::Config, format_args!("rewritten, by {who}"));
             server.add_reply_status(cid, "OK");
         }
         Err(error) => {

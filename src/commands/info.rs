@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use crate::base::sys::{self, CpuTimes, Who};
 use crate::base::{alloc, clock};
+use crate::config::ineffective_directives;
 use crate::config::value::Supervised;
 use crate::script::flags::Engine;
 use crate::server::clients::connection::ListenKind;
@@ -17,7 +18,7 @@ use crate::server::clients::subscriptions::Kind;
 use crate::server::master_link::PayloadEnd;
 use crate::server::persist::{ChildKind, Loading};
 use crate::server::repl::SyncReason;
-use crate::server::replica::ReplState;
+use crate::server::replica::{ReplState, Replica};
 use crate::server::{AEDILE_VERSION, REDIS_VERSION, Server};
 use crate::wire::replication::lag::Lag;
 
@@ -287,6 +288,15 @@ impl Server {
         crate::config::rewrite::get_config_debug_info(&self.config)
     }
 
+    /// One section of INFO by its name; empty where there is none of it.
+    pub(crate) fn info_section(&self, name: &str) -> String {
+        let sections = InfoSections {
+            all: false,
+            names: vec![name.into()],
+        };
+        self.gen_redis_info_string(&sections)
+    }
+
     /// INFO's text (genRedisInfoString).
     pub(crate) fn gen_redis_info_string(&self, sections: &InfoSections) -> String {
         let mut info = Info {
@@ -402,6 +412,10 @@ impl Server {
         i.field("executable", self.executable.display());
         i.field("config_file", config_file.unwrap_or("".as_ref()).display());
         i.field("io_threads_active", 0);
+        let ineffective: Vec<&str> = ineffective_directives(&self.config).collect();
+        if !ineffective.is_empty() {
+            i.field("directives_without_effect", ineffective.join(","));
+        }
         if let Some(s) = &self.shutdown {
             i.field(
                 "shutdown_in_milliseconds",
@@ -591,6 +605,11 @@ impl Server {
             i.field("aof_buffer_length", aof.buf.len());
             i.field("aof_pending_bio_fsync", aof.bio.syncing());
             i.field("aof_delayed_fsync", aof.delayed_fsync);
+            i.field("aof_synced_offset", aof.fsynced_reploff);
+            i.field(
+                "aof_exact_offset",
+                aof.annotated.as_ref().map_or(-1, |m| m.offset),
+            );
         }
         if let Some(l) = &self.loading {
             let (percent, eta) = loading_progress(l, clock::ustime() / 1_000_000 - l.start);
@@ -731,6 +750,9 @@ impl Server {
         }
         i.text.push_str("\r\n");
         i.field("full_syncs_resumed", r.resumed_syncs);
+        let waits = |r: &Replica| r.state == ReplState::WaitBgsaveStart;
+        let waiting = self.replicas().filter(|(_, r)| waits(r)).count();
+        i.field("full_syncs_waiting", waiting);
         let mut n = 0;
         for cid in &self.clients.slaves {
             n += usize::from(self.info_replica_lag(i, *cid, n));
@@ -789,6 +811,11 @@ impl Server {
         if let Some(problem) = &r.attempts.problem {
             i.field("master_link_problem", problem.text.as_str());
         }
+        if !connected {
+            let pace = &r.attempts.pace;
+            i.field("master_link_next_attempt_ms", pace.wait(self.el.now_ms()));
+            i.field("master_link_failed_attempts", pace.failures());
+        }
         if let Some(refusal) = &r.refusal {
             i.field(
                 "master_refused_history",
@@ -840,11 +867,13 @@ impl Server {
         let lag = self.replica_lag(r);
         let shown = |f: fn(&Lag) -> u64| lag.as_ref().map_or(-1, |l| f(l) as i64);
         i.put(format_args!(
-            "replica{n}:lag_ms={},lag_bytes={},lag_writes={},sync_reason={},unacknowledged_syncs={}\r\n",
+            "replica{n}:lag_ms={},lag_bytes={},lag_writes={},sync_reason={},state={},spilled_bytes={},unacknowledged_syncs={}\r\n",
             shown(|l| l.ms),
             shown(|l| l.bytes),
             shown(|l| l.writes),
             r.sync_reason.map_or("none", |w| w.name()),
+            r.state.drawn_name(),
+            r.spilled_bytes(),
             self.repl
                 .lost
                 .unacknowledged(&self.replication_get_slave_name(cid), 0)

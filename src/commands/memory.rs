@@ -6,7 +6,9 @@ use crate::base::{alloc, clock, sys};
 use crate::server::Server;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
+use crate::server::measures::key_samples::SampledKey;
 use crate::server::measures::stats::MemorySample;
+use crate::store::evict::policy_is_lfu;
 
 /// Elements that MEMORY USAGE looks at unless it is told a number (OBJ_COMPUTE_SIZE_DEF_SAMPLES).
 const USAGE_DEFAULT_SAMPLES: usize = 5;
@@ -31,8 +33,14 @@ const DOCTOR_CLIENT_BYTES: usize = 200 * 1024;
 const DOCTOR_REPLICA_BYTES: usize = 10 * MIB;
 
 const MEMORY_HELP: &[&str] = &[
+    "BIGKEYS [COUNT <count>]",
+    "    Return the largest keys that a walk over all keys has found: database, key,",
+    "    type and bytes (needs key-sampling-rate; default count: 10).",
     "DOCTOR",
     "    Return memory problems reports.",
+    "HOTKEYS [COUNT <count>]",
+    "    Return the keys that are used most, with the counter of OBJECT FREQ (needs",
+    "    key-sampling-rate and an LFU maxmemory-policy).",
     "MALLOC-STATS",
     "    Return internal statistics report from the memory allocator.",
     "PURGE",
@@ -363,6 +371,69 @@ pub(crate) fn memory_usage_command(server: &mut Server, cid: ClientId, args: &Ar
         n += EXPIRE_INDEX_BYTES_PER_KEY;
     }
     server.add_reply_long_long(cid, n as i64);
+}
+
+/// How many keys are asked for, or an error has been answered.
+fn sampled_count(server: &mut Server, cid: ClientId, args: &Args) -> Option<usize> {
+    if server.config.key_sampling_rate == 0 {
+        server.add_reply_error(
+            cid,
+            "keys are not sampled: set key-sampling-rate to how many keys may be looked at in a second",
+        );
+        return None;
+    }
+    if args.len() == 2 {
+        return Some(10);
+    }
+    if args.len() != 4 || !args.is(2, "count") {
+        server.add_reply_syntax_error(cid);
+        return None;
+    }
+    let n = server.get_range_long_or_reply(cid, args, 3, 1, 1000, None)?;
+    usize::try_from(n).ok()
+}
+
+fn reply_sampled(
+    server: &mut Server,
+    cid: ClientId,
+    mut keys: Vec<SampledKey>,
+    count: usize,
+    measure: fn(&SampledKey) -> usize,
+) {
+    keys.truncate(count);
+    server.add_reply_array_len(cid, keys.len());
+    for key in keys {
+        server.add_reply_array_len(cid, 4);
+        server.add_reply_long_long(cid, key.db as i64);
+        server.add_reply_bulk(cid, &key.name);
+        server.add_reply_bulk(cid, key.kind.as_bytes());
+        server.add_reply_long_long(cid, measure(&key) as i64);
+    }
+}
+
+/// `MEMORY BIGKEYS [COUNT count]`
+pub(crate) fn memory_bigkeys_command(server: &mut Server, cid: ClientId, args: &Args) {
+    if let Some(count) = sampled_count(server, cid, args) {
+        let keys = server.key_samples.as_ref().map(|s| s.biggest());
+        reply_sampled(server, cid, keys.unwrap_or_default(), count, |k| k.bytes);
+    }
+}
+
+/// `MEMORY HOTKEYS [COUNT count]`
+pub(crate) fn memory_hotkeys_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let Some(count) = sampled_count(server, cid, args) else {
+        return;
+    };
+    if !policy_is_lfu(server.config.maxmemory_policy) {
+        return server.add_reply_error(
+            cid,
+            "An LFU maxmemory policy is not selected, access frequency not tracked.",
+        );
+    }
+    let keys = server.key_samples.as_ref().map(|s| s.hottest());
+    reply_sampled(server, cid, keys.unwrap_or_default(), count, |k| {
+        usize::from(k.freq)
+    });
 }
 
 /// A value of MEMORY STATS.

@@ -234,6 +234,37 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
     server.add_reply_status(cid, reply);
 }
 
+/// REPLICATION LAG: as REPLCONF GETLAG
+pub(crate) fn replication_lag_command(server: &mut Server, cid: ClientId, _: &Args) {
+    server.reply_with_lags(cid);
+}
+
+/// REPLICATION EXPLAIN: lines of text
+pub(crate) fn replication_explain_command(server: &mut Server, cid: ClientId, _: &Args) {
+    let lines = server.explain_replication();
+    server.add_reply_array_len(cid, lines.len());
+    for line in lines {
+        server.add_reply_bulk(cid, line.as_bytes());
+    }
+}
+
+/// REPLICATION HELP
+pub(crate) fn replication_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    server.add_reply_help(
+        cid,
+        args,
+        &[
+            "EXPLAIN",
+            "    Say where each link stands, what it waits for, and what would happen if it",
+            "    broke now.",
+            "LAG",
+            "    For each replica: address, port, state, acknowledged offset, milliseconds,",
+            "    bytes and writes that it is behind (-1: it is not online), and why it had",
+            "    its last full sync.",
+        ],
+    );
+}
+
 /// ROLE
 pub(crate) fn role_command(server: &mut Server, cid: ClientId, _: &Args) {
     if server.config.sentinel_mode {

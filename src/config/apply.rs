@@ -32,7 +32,21 @@ impl Apply {
             Apply::Bind => server
                 .change_listeners(&[ListenKind::Tcp, ListenKind::Tls])
                 .map_err(|_| "Failed to bind to specified addresses.")?,
+            Apply::Metrics if !server.config.metrics_tls => server.metrics_apply_config()?,
+            Apply::Metrics | Apply::MetricsTls => {
+                server.tls_apply_config()?;
+                server.metrics_apply_config()?;
+            }
             Apply::LogLevel => log::set_verbosity(server.config.loglevel.into()),
+            Apply::KeySampling => {
+                if server.config.key_sampling_rate == 0 {
+                    server.key_samples = None;
+                }
+            }
+            Apply::LogFormat => {
+                let c = &server.config;
+                log::set_format(c.log_format.into(), c.log_timestamp_format.into());
+            }
             Apply::HideUserData => log::set_hide_user_data(server.config.hide_user_data_from_log),
             Apply::ReplBacklogSize => server.resize_replication_backlog(),
             Apply::GoodSlaves => server.refresh_good_slaves_count(),

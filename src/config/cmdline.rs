@@ -11,7 +11,7 @@ use super::rewrite_lines::trim;
 use crate::base::split_args::{sdscatrepr, sdssplitargs};
 
 /// What the process is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Run the server.
     Serve,
@@ -23,6 +23,10 @@ pub(crate) enum Action {
     TestMemory(Option<u64>),
     /// Check the system and exit with 0 or 1.
     CheckSystem,
+    /// Look at these configuration files and exit with 0, 1 or 2 (`--check-config`); none: that is an error.
+    CheckConfig(Vec<Vec<u8>>),
+    /// Make the links by which the program is called in this folder (`--install-links`); `None`: it was not given.
+    InstallLinks(Option<Vec<u8>>),
     /// Be `redis-check-rdb`: the program is called so, and the arguments are the tool's.
     CheckRdb,
     /// Be `redis-check-aof`.
@@ -122,6 +126,8 @@ fn action(args: &[Vec<u8>]) -> Action {
             Action::TestMemory(megabytes)
         }
         Some(b"--check-system") => Action::CheckSystem,
+        Some(b"--check-config") => Action::CheckConfig(args[1..].to_vec()),
+        Some(b"--install-links") => Action::InstallLinks(args.get(1).cloned()),
         _ => Action::Serve,
     }
 }
@@ -190,6 +196,15 @@ mod tests {
         );
         assert_eq!(parse(&["--test-memory"]).action, Action::TestMemory(None));
         assert_eq!(parse(&["--check-system"]).action, Action::CheckSystem);
+        let files = vec![b"a".to_vec(), b"b".to_vec()];
+        assert_eq!(
+            parse(&["--check-config", "a", "b"]).action,
+            Action::CheckConfig(files)
+        );
+        assert_eq!(
+            parse(&["--install-links"]).action,
+            Action::InstallLinks(None)
+        );
         assert_eq!(parse(&["--port", "1", "-v"]).action, Action::Serve);
         assert_eq!(parse(&[]).action, Action::Serve);
     }

@@ -15,8 +15,16 @@ pub(crate) enum Apply {
     Tls,
     /// `bind`
     Bind,
+    /// `metrics-port`, `metrics-bind`, `metrics-unixsocket`
+    Metrics,
+    /// `metrics-tls`
+    MetricsTls,
     /// `loglevel`
     LogLevel,
+    /// `key-sampling-rate`
+    KeySampling,
+    /// `log-format`, `log-timestamp-format`
+    LogFormat,
     /// `hide-user-data-from-log`
     HideUserData,
     /// `repl-backlog-size`

@@ -6,11 +6,11 @@
 use std::path::PathBuf;
 
 use super::value::{
-    AclPubsubDefault, AppendFsync, ClientBufferLimit, ClusterEndpointType, DeferredLine, LogLevel,
-    MaxmemoryPolicy, NotifyFlags, OomScoreAdj, PropagationErrorBehavior, ProtectedAction,
-    RdbSaveVersion, ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, SaveParam,
-    ScriptReplication, ShutdownFlags, SnapshotMode, Supervised, SyslogFacility, TlsAuthClients,
-    TlsAuthClientsUser,
+    AclPubsubDefault, AppendFsync, ClientBufferLimit, ClusterEndpointType, DeferredLine, LogFormat,
+    LogLevel, LogTimestampFormat, MaxmemoryPolicy, NotifyFlags, OomScoreAdj,
+    PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
+    ReplOverflowPolicy, SanitizeDumpPayload, SaveParam, ScriptReplication, ShutdownFlags,
+    SnapshotMode, Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
 };
 
 /// The value of every directive. Fields bear the directives' names; `dir` has none, as the process' working folder is
@@ -393,6 +393,26 @@ pub(crate) struct Config {
     pub cluster_announce_bus_port: u16,
 
     // Observation.
+    /// `metrics-port`: TCP port for metrics, the page and health checks over HTTP, 0..=65535; 0 is none.
+    pub metrics_port: u16,
+    /// `metrics-bind`: Addresses of `metrics_port`, as those of `bind`.
+    pub metrics_bind: Vec<Vec<u8>>,
+    /// `metrics-unixsocket`: Path of a Unix socket for the same; `None`: no such socket.
+    pub metrics_unixsocket: Option<Vec<u8>>,
+    /// `metrics-tls`: `metrics_port` is spoken to over TLS, with the certificates of clients.
+    pub metrics_tls: bool,
+    /// `metrics-user`: The user that may read them, by Basic authentication; `None`: whoever is on this host.
+    pub metrics_user: Option<Vec<u8>>,
+    /// `ready-max-lag`: Seconds since the master was heard of last, at the most, for a replica to be ready; 0: no bound.
+    pub ready_max_lag: i32,
+    /// `log-format`: What lines of the log look like.
+    pub log_format: LogFormat,
+    /// `log-timestamp-format`: What their times look like.
+    pub log_timestamp_format: LogTimestampFormat,
+    /// `slowlog-to-log`: What goes into the slow log is also a line of the log.
+    pub slowlog_to_log: bool,
+    /// `key-sampling-rate`: Keys that the cron looks at in a second, for MEMORY BIGKEYS and HOTKEYS; 0: none.
+    pub key_sampling_rate: i32,
     /// `slowlog-log-slower-than`: Microseconds from which a command is slow; negative is off.
     pub slowlog_log_slower_than: i64,
     /// `slowlog-max-len`: Most entries of the slow log.
@@ -658,6 +678,16 @@ impl Default for Config {
             cluster_announce_port: 0,
             cluster_announce_tls_port: 0,
             cluster_announce_bus_port: 0,
+            metrics_port: 0,
+            metrics_bind: vec![b"127.0.0.1".to_vec(), b"-::1".to_vec()],
+            metrics_unixsocket: None,
+            metrics_tls: false,
+            metrics_user: None,
+            ready_max_lag: 15,
+            log_format: LogFormat::Legacy,
+            log_timestamp_format: LogTimestampFormat::Legacy,
+            slowlog_to_log: false,
+            key_sampling_rate: 0,
             slowlog_log_slower_than: 10000,
             slowlog_max_len: 128,
             latency_monitor_threshold: 0,

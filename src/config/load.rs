@@ -26,6 +26,8 @@ use crate::server_log;
 const MAX_CONFIG_LEN: u64 = 64 << 20;
 /// Deepest `include` in an `include`, so that a file that includes itself is a fault.
 const MAX_INCLUDE_DEPTH: usize = 32;
+/// Faults of a configuration that is only looked at.
+const MAX_FAULTS: usize = 100;
 /// Directives of the past that are still passed over, when they have one argument.
 const DEPRECATED: [&[u8]; 3] = [
     b"list-max-ziplist-entries",
@@ -48,8 +50,23 @@ pub(crate) fn load_server_config(
         config,
         reading_file: false,
         depth: 0,
+        faults: None,
     }
     .load(file, stdin, options)
+}
+
+/// Reads a file as [`load_server_config`] does, goes on after a line that is at fault, and creates nothing. Returns all faults.
+pub(super) fn check_server_config(config: &mut Config, file: &[u8]) -> Vec<ConfigError> {
+    let mut loader = Loader {
+        config,
+        reading_file: false,
+        depth: 0,
+        faults: Some(Vec::new()),
+    };
+    let last = loader.load(Some(file), None, b"");
+    let mut faults = loader.faults.take().unwrap_or_default();
+    faults.extend(last.err());
+    faults
 }
 
 struct Loader<'a> {
@@ -58,6 +75,8 @@ struct Loader<'a> {
     /// replace each other.
     reading_file: bool,
     depth: usize,
+    /// The configuration is only looked at: its faults so far. None: the first one ends it.
+    faults: Option<Vec<ConfigError>>,
 }
 
 impl Loader<'_> {
@@ -103,7 +122,8 @@ impl Loader<'_> {
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            self.load_line(index + 1, line)
+            let loaded = self
+                .load_line(index + 1, line)
                 .map_err(|fault| match fault {
                     Fault::Here(reason) => ConfigError::Line {
                         number: index + 1,
@@ -111,7 +131,11 @@ impl Loader<'_> {
                         reason,
                     },
                     Fault::Elsewhere(error) => error,
-                })?;
+                });
+            match (loaded, &mut self.faults) {
+                (Err(e), Some(faults)) if faults.len() < MAX_FAULTS => faults.push(e),
+                (loaded, _) => loaded?,
+            }
         }
         self.check_whole()?;
         self.reading_file = false;
@@ -187,7 +211,7 @@ impl Loader<'_> {
         if self.depth == 0 {
             check_all_built(config)?;
         }
-        if !config.logfile.is_empty() {
+        if !config.logfile.is_empty() && self.faults.is_none() {
             // Later it would be too late to stop for it.
             let opened = File::options()
                 .append(true)
@@ -253,6 +277,7 @@ mod tests {
             config: &mut config,
             reading_file: false,
             depth: 0,
+            faults: None,
         };
         loader
             .load_server_config_from_string(text.as_bytes())

@@ -7,6 +7,7 @@
 //! Invariants: a value in [`Config`] has passed its row's checks; whatever fails leaves every value as it was.
 
 pub(crate) mod apply;
+pub(crate) mod check;
 pub(crate) mod cmdline;
 mod effect;
 pub(crate) mod error;

@@ -46,18 +46,32 @@ fn without_single_empty(args: &[Vec<u8>]) -> &[Vec<u8>] {
     }
 }
 
+/// The addresses of `bind` or of `metrics-bind`.
+fn addresses_of(args: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, String> {
+    if args.len() > CONFIG_BINDADDR_MAX {
+        return Err("Too many bind addresses specified.".into());
+    }
+    let addresses = without_single_empty(args);
+    // Upstream finds out when it listens. Here no value may write other lines into the file on CONFIG REWRITE.
+    if addresses.iter().any(|a| !is_plain_word(a)) {
+        return Err("Failed to bind to specified addresses.".into());
+    }
+    Ok(addresses.to_vec())
+}
+
+/// Addresses as a line of the file has them.
+fn shown_addresses(addresses: &[Vec<u8>]) -> Vec<u8> {
+    if addresses.is_empty() {
+        b"\"\"".to_vec()
+    } else {
+        addresses.join(&b' ')
+    }
+}
+
 /// `bind`
 pub(super) static BIND: Special = Special {
     set: |config, args, _| {
-        if args.len() > CONFIG_BINDADDR_MAX {
-            return Err("Too many bind addresses specified.".into());
-        }
-        let addresses = without_single_empty(args);
-        // Upstream finds out when it listens. Here no value may write other lines into the file on CONFIG REWRITE.
-        if addresses.iter().any(|a| !is_plain_word(a)) {
-            return Err("Failed to bind to specified addresses.".into());
-        }
-        config.bind = addresses.to_vec();
+        config.bind = addresses_of(args)?;
         Ok(true)
     },
     get: |config| config.bind.join(&b' '),
@@ -67,12 +81,24 @@ pub(super) static BIND: Special = Special {
             state.mark_as_processed(name);
             return;
         }
-        let addresses = if config.bind.is_empty() {
-            b"\"\"".to_vec()
-        } else {
-            config.bind.join(&b' ')
-        };
-        state.rewrite_line(name, line(name, &addresses), true);
+        let text = line(name, &shown_addresses(&config.bind));
+        state.rewrite_line(name, text, true);
+    },
+};
+
+/// `metrics-bind`
+pub(super) static METRICS_BIND: Special = Special {
+    set: |config, args, _| {
+        let addresses = addresses_of(args)?;
+        let changed = addresses != config.metrics_bind;
+        config.metrics_bind = addresses;
+        Ok(changed)
+    },
+    get: |config| config.metrics_bind.join(&b' '),
+    rewrite: |config, name, state| {
+        let is_default = config.metrics_bind == state.defaults().metrics_bind;
+        let text = line(name, &shown_addresses(&config.metrics_bind));
+        state.rewrite_line(name, text, !is_default);
     },
 };
 

@@ -14,10 +14,10 @@ use super::valid::{
     is_valid_shutdown_on_sig_flags,
 };
 use super::value::{
-    AclPubsubDefault, AppendFsync, ClusterEndpointType, LogLevel, MaxmemoryPolicy, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
-    ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication, ShutdownFlags, SnapshotMode,
-    Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
+    AclPubsubDefault, AppendFsync, ClusterEndpointType, LogFormat, LogLevel, LogTimestampFormat,
+    MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion,
+    ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication, ShutdownFlags,
+    SnapshotMode, Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
@@ -944,10 +944,62 @@ pub(crate) static TABLE: &[Row] = &[
     .apply(Apply::ClusterMyself),
     // Observation.
     row(
+        "metrics-port",
+        RowFlags::MODIFIABLE,
+        number!(metrics_port, Integer, 0, 65535),
+    )
+    .apply(Apply::Metrics),
+    row(
+        "metrics-bind",
+        RowFlags::MODIFIABLE.union(RowFlags::MULTI_ARG),
+        Kind::Special(&special::METRICS_BIND),
+    )
+    .apply(Apply::Metrics),
+    row(
+        "metrics-unixsocket",
+        RowFlags::MODIFIABLE,
+        opt_text!(metrics_unixsocket),
+    )
+    .apply(Apply::Metrics),
+    row("metrics-tls", RowFlags::MODIFIABLE, yes_no!(metrics_tls)).apply(Apply::MetricsTls),
+    row(
+        "metrics-user",
+        RowFlags::MODIFIABLE,
+        opt_text!(metrics_user),
+    ),
+    row(
+        "ready-max-lag",
+        RowFlags::MODIFIABLE,
+        number!(ready_max_lag, Integer, 0, i32::MAX),
+    ),
+    row(
         "slowlog-log-slower-than",
         RowFlags::MODIFIABLE,
         number!(slowlog_log_slower_than, Integer, -1, i64::MAX),
     ),
+    row(
+        "key-sampling-rate",
+        RowFlags::MODIFIABLE,
+        number!(key_sampling_rate, Integer, 0, 1_000_000),
+    )
+    .apply(Apply::KeySampling),
+    row(
+        "slowlog-to-log",
+        RowFlags::MODIFIABLE,
+        yes_no!(slowlog_to_log),
+    ),
+    row(
+        "log-format",
+        RowFlags::MODIFIABLE,
+        choice!(log_format, LogFormat),
+    )
+    .apply(Apply::LogFormat),
+    row(
+        "log-timestamp-format",
+        RowFlags::MODIFIABLE,
+        choice!(log_timestamp_format, LogTimestampFormat),
+    )
+    .apply(Apply::LogFormat),
     row(
         "slowlog-max-len",
         RowFlags::MODIFIABLE,

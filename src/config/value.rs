@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use bitflags::bitflags;
 
-use crate::base::log::Level;
+use crate::base::log::{Format, Level, Timestamp};
 use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
 
 /// Features that are not built, as error texts name them.
@@ -179,6 +179,50 @@ impl RdbSaveVersion {
         match self {
             RdbSaveVersion::Auto => reads.clamp(RDB_VERSION_MIN_WRITTEN, RDB_VERSION),
             fixed => fixed as u16,
+        }
+    }
+}
+
+choices! {
+    /// `log-format`.
+    LogFormat {
+        /// As Redis has it.
+        Legacy = 0,
+        /// Names and values.
+        Logfmt = 1,
+        /// An object a line.
+        Json = 2,
+    } { "legacy" => Legacy, "logfmt" => Logfmt, "json" => Json, }
+}
+
+choices! {
+    /// `log-timestamp-format`.
+    LogTimestampFormat {
+        /// As Redis has it.
+        Legacy = 0,
+        /// With the offset to UTC.
+        Iso8601 = 1,
+        /// Unix milliseconds.
+        Milliseconds = 2,
+    } { "legacy" => Legacy, "iso8601" => Iso8601, "milliseconds" => Milliseconds, }
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Format {
+        match format {
+            LogFormat::Legacy => Format::Legacy,
+            LogFormat::Logfmt => Format::Logfmt,
+            LogFormat::Json => Format::Json,
+        }
+    }
+}
+
+impl From<LogTimestampFormat> for Timestamp {
+    fn from(format: LogTimestampFormat) -> Timestamp {
+        match format {
+            LogTimestampFormat::Legacy => Timestamp::Legacy,
+            LogTimestampFormat::Iso8601 => Timestamp::Iso8601,
+            LogTimestampFormat::Milliseconds => Timestamp::Milliseconds,
         }
     }
 }

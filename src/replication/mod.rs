@@ -26,7 +26,7 @@
 //!
 //! Who does what: [`master`] SYNC, PSYNC and the stream; [`full_sync`] which snapshot serves whom, [`rdb_pipe`] one that goes
 //! through a pipe, [`resume`] one that goes on after a lost link, [`overflow`] a replica that cannot keep up meanwhile;
-//! [`wait`] WAIT and WAITAOF, [`failover`] FAILOVER, [`lag`] how far behind replicas are. [`replica`] the link to a master,
+//! [`wait`] WAIT and WAITAOF, [`failover`] FAILOVER, [`lag`] how far behind replicas are, [`explain`] all of it in words. [`replica`] the link to a master,
 //! [`payload`] the snapshot that comes over it, [`cached_master`] what stays of a lost link, [`guard`] how its attempts are
 //! spaced, and what it refuses and explains. [`cron`] the once-a-second part of all.
 //!
@@ -39,6 +39,7 @@
 
 mod cached_master;
 mod cron;
+mod explain;
 mod failover;
 mod full_sync;
 mod guard;

@@ -9,6 +9,7 @@
 //! | start | `acl_load_users_at_startup` | who there is, and what each may do |
 //! | | `aof_load_manifest_from_disk` | which files the append-only file consists of |
 //! | | `tls_configure_at_start` | certificates and keys |
+//! | | `metrics_open_at_start` | the listener for metrics |
 //! | | `cluster_init` | who is in the cluster |
 //! | | `cluster_init_listeners` | the bus |
 //! | | `verify_cluster_config_with_data` | slots that have keys |
@@ -30,6 +31,7 @@
 //! | | `connect_when_due` | the next attempt at the master |
 //! | | `update_failover_status` | a FAILOVER under way |
 //! | | `tls_cron` | certificates that have changed |
+//! | | `metrics_cron` | once a second, also while a load goes on: what charts show, connections that take too long |
 //! | | `sentinel_timer` | all of a Sentinel's |
 //! | | `cluster_cron` | links, PINGs, failures, failovers |
 //! | a blocked client is looked at | `cluster_redirect_blocked_client` | its slot has left |
@@ -62,6 +64,7 @@
 //! | | `rdb_save_to_dbfilename` | the last save |
 //! | | `finish_append_only_file` | the last commands, forced to the disk |
 //! | | `discard_payloads` | half a snapshot of the master's |
+//! | | `metrics_close` | its listener and connections |
 //! | | `cluster_hand_over_at_shutdown` | a replica is to take the master's place |
 //! | | `cluster_close_listeners` | the bus' sockets, and the lock |
 //! | the process is forked | `cluster_close_inherited` | the same, which are the parent's |

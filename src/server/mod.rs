@@ -85,6 +85,8 @@ pub(crate) struct Server {
     pub client_memory: clients::eviction::ClientMemory,
     pub listeners: Listeners,
     pub tls: tls::TlsState,
+    /// The listener for metrics, while there is one.
+    pub metrics: Option<Box<crate::metrics::state::Metrics>>,
     /// The shared read buffer; taken while a request is being run.
     pub read_buf: Vec<u8>,
     pub commands: CommandTable,
@@ -99,6 +101,8 @@ pub(crate) struct Server {
     pub stats: Stats,
     pub slowlog: Slowlog,
     pub latency: measures::latency::Latency,
+    /// The walk over the keys, while there is one.
+    pub key_samples: Option<measures::key_samples::KeySamples>,
     pub pubsub: clients::pubsub::Pubsub,
     pub watch: execution::multi::Watch,
     pub tracking: keyspace::tracking::Tracking,

@@ -36,6 +36,20 @@ impl ReplState {
     }
 }
 
+impl ReplState {
+    /// As the diagram in `replication` draws it.
+    pub(crate) fn drawn_name(self) -> &'static str {
+        match self {
+            ReplState::None => "None",
+            ReplState::WaitBgsaveStart => "WaitBgsaveStart",
+            ReplState::WaitBgsaveEnd => "WaitBgsaveEnd",
+            ReplState::SendBulk => "SendBulk",
+            ReplState::Online => "Online",
+            ReplState::RdbTransmitted => "RdbTransmitted",
+        }
+    }
+}
+
 bitflags! {
     /// What a replica can do (SLAVE_CAPA_*).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +121,12 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
+    /// Bytes for it that wait in files (repl-overflow-policy spill).
+    pub(crate) fn spilled_bytes(&self) -> u64 {
+        let files = [&self.rdb_spill, &self.log_spill];
+        files.into_iter().flatten().map(Spill::pending).sum()
+    }
+
     /// Online, and given the stream: after a diskless sync that begins with its first ACK.
     #[inline]
     pub(crate) fn streams(&self) -> bool {

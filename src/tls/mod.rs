@@ -45,7 +45,7 @@ struct Made {
 
 /// Whether anything asks for TLS.
 fn is_wanted(config: &Config) -> bool {
-    config.tls_port != 0 || config.tls_replication || config.tls_cluster
+    config.tls_port != 0 || config.tls_replication || config.tls_cluster || config.metrics_tls
 }
 
 fn now_s() -> u64 {

@@ -416,6 +416,12 @@ row("acl|whoami", 2, acl::acl_whoami_command).flags(&[Flag::NOSCRIPT, Flag::LOAD
         "memory",
         -2,
         &[
+            row("memory|bigkeys", -2, memory::memory_bigkeys_command)
+                .flags(&[Flag::ADMIN, Flag::NOSCRIPT])
+                .tips(&["nondeterministic_output"])
+                .docs("7.2.4", "Returns the largest keys that were found by sampling.")
+                .complexity("O(N) where N is the number of keys returned.")
+                .args(&[Arg::new("count", ArgType::Integer).token("COUNT").optional()]),
             row("memory|doctor", 2, memory::memory_doctor_command)
                 .tips(&[
                     "nondeterministic_output",
@@ -431,6 +437,12 @@ row("acl|whoami", 2, acl::acl_whoami_command).flags(&[Flag::NOSCRIPT, Flag::LOAD
                     "Returns helpful text about the different subcommands.",
                 )
                 .complexity("O(1)"),
+            row("memory|hotkeys", -2, memory::memory_hotkeys_command)
+                .flags(&[Flag::ADMIN, Flag::NOSCRIPT])
+                .tips(&["nondeterministic_output"])
+                .docs("7.2.4", "Returns the most used keys that were found by sampling.")
+                .complexity("O(N) where N is the number of keys returned.")
+                .args(&[Arg::new("count", ArgType::Integer).token("COUNT").optional()]),
             row(
                 "memory|malloc-stats",
                 2,
@@ -551,6 +563,46 @@ row("acl|whoami", 2, acl::acl_whoami_command).flags(&[Flag::NOSCRIPT, Flag::LOAD
                 ),
             ],
         )]),
+    container(
+        "replication",
+        -2,
+        &[
+            row(
+                "replication|explain",
+                2,
+                replication::replication_explain_command,
+            )
+            .flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE])
+            .tips(&["nondeterministic_output"])
+            .docs(
+                "7.2.4",
+                "Says in words where each replication link stands, and what would happen if it broke.",
+            )
+            .complexity("O(N) where N is the number of replicas."),
+            row(
+                "replication|help",
+                2,
+                replication::replication_help_command,
+            )
+            .flags(&[Flag::LOADING, Flag::STALE])
+            .docs(
+                "7.2.4",
+                "Returns helpful text about the different subcommands.",
+            )
+            .complexity("O(1)"),
+            row(
+                "replication|lag",
+                2,
+                replication::replication_lag_command,
+            )
+            .flags(&[Flag::ADMIN, Flag::NOSCRIPT, Flag::LOADING, Flag::STALE])
+            .tips(&["nondeterministic_output"])
+            .docs("7.2.4", "Returns how far behind each replica is.")
+            .complexity("O(N) where N is the number of replicas."),
+        ],
+    )
+    .docs("7.2.4", "A container for replication diagnostics commands.")
+    .complexity("Depends on subcommand."),
     row("restore-asking", -4, dump::restore_command)
         .flags(&[Flag::WRITE, Flag::DENYOOM, Flag::ASKING])
         .also_in(&[Acl::KEYSPACE, Acl::DANGEROUS])

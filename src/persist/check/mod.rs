@@ -6,6 +6,7 @@
 //! damaged file is their daily bread: nothing in one may end them but by their own decision.
 
 pub(crate) mod aof;
+pub(crate) mod data;
 pub(crate) mod rdb;
 pub(crate) mod salvage;
 

@@ -136,6 +136,13 @@ impl Server {
         line
     }
 
+    /// A client for who audits: its user and where it comes from.
+    pub(crate) fn audited_client(&self, cid: ClientId) -> String {
+        let user = self.clients.get(cid).and_then(|c| c.user.as_ref());
+        let user = user.map_or("(superuser)".into(), |u| log::user_data(&u.name));
+        format!("user={user} addr={}", self.client_peer(cid))
+    }
+
     /// Appends the client's line without a line end (catClientInfoString); nothing when there is no such client.
     /// `running` is given for the client whose command asks.
     pub(crate) fn cat_client_info_string(

@@ -90,10 +90,14 @@ fn is_excused(e: &io::Error, optional: bool) -> bool {
 }
 
 impl Server {
-    /// Opens the TCP sockets that `bind` and `port` ask for (listenToPort).
-    pub(crate) fn listen_to_port(&self, port: u16) -> Result<Vec<Socket>, ListenError> {
+    /// Opens the TCP sockets that a port and addresses ask for (listenToPort).
+    pub(crate) fn listen_to_port(
+        &self,
+        port: u16,
+        addresses: &[Vec<u8>],
+    ) -> Result<Vec<Socket>, ListenError> {
         let mut sockets = Vec::new();
-        for addr in &self.config.bind {
+        for addr in addresses {
             let (optional, text) = match addr.strip_prefix(b"-") {
                 Some(rest) => (true, rest),
                 None => (false, addr.as_slice()),
@@ -130,7 +134,11 @@ impl Server {
         Ok(sockets)
     }
 
-    fn listen_unix(&self, path: &[u8]) -> io::Result<Socket> {
+    /// Opens a Unix socket, in the place of whatever has its name.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn listen_unix(&self, path: &[u8]) -> io::Result<Socket> {
         use std::os::unix::ffi::OsStrExt;
         use std::os::unix::fs::PermissionsExt;
         let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
@@ -155,7 +163,7 @@ impl Server {
             if port == 0 {
                 continue;
             }
-            let Ok(sockets) = self.listen_to_port(port) else {
+            let Ok(sockets) = self.listen_to_port(port, &self.config.bind) else {
                 server_log!(
                     Level::Warning,
                     "Failed listening on port {} ({}), aborting.",
@@ -274,7 +282,7 @@ impl Server {
             let opened = if port == 0 {
                 Ok(Vec::new())
             } else {
-                self.listen_to_port(port)
+                self.listen_to_port(port, &self.config.bind)
             };
             match opened {
                 Ok(sockets) => list.extend(sockets.into_iter().map(|socket| Listener {
@@ -325,6 +333,9 @@ impl Server {
                 self.el.remove_file(file);
             }
         }
+        if self.metrics.is_some() {
+            self.metrics_close(unlink_unix_socket);
+        }
         self.cluster_close_listeners();
         if let (true, Some(path)) = (unlink_unix_socket, &self.config.unixsocket) {
             server_log!(Level::Notice, "Removing the unix socket file.");
@@ -336,6 +347,7 @@ impl Server {
     /// deregistered: the event queue is the parent's too (closeChildUnusedResourceAfterFork).
     pub(crate) fn close_inherited_listening_sockets(&mut self) {
         drop(std::mem::take(&mut self.listeners.list));
+        self.metrics = None;
         self.cluster_close_inherited();
     }
 

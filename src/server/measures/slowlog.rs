@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
+use crate::base::log::Level;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
+use crate::server_log;
 
 /// Arguments and bytes of one that an entry keeps (SLOWLOG_ENTRY_MAX_ARGC, SLOWLOG_ENTRY_MAX_STRING).
 pub(crate) const SLOWLOG_ENTRY_MAX_ARGC: usize = 32;
@@ -73,10 +75,32 @@ impl Server {
                 .unwrap_or_default()
                 .to_vec(),
         };
+        if self.config.slowlog_to_log {
+            self.log_slow_command(&entry, args.len());
+        }
         self.slowlog.next_id += 1;
         self.slowlog.entries.push_front(entry);
         let max = usize::try_from(self.config.slowlog_max_len).unwrap_or(usize::MAX);
         self.slowlog.entries.truncate(max);
+    }
+
+    /// The line of a slow command: nothing in it is as the client sent it (slowlog-to-log).
+    fn log_slow_command(&self, entry: &SlowlogEntry, words: usize) {
+        let id = entry.args.first().and_then(|n| self.commands.lookup(n));
+        let id = id.map(|id| {
+            let sub = entry.args.get(1);
+            sub.and_then(|sub| self.commands.lookup_subcommand(id, sub))
+                .unwrap_or(id)
+        });
+        server_log!(
+            Level::Notice,
+            "Slow command: id={} usec={} cmd={} words={} addr={}",
+            entry.id,
+            entry.duration_us,
+            id.map_or("unknown", |id| self.commands.full_name(id)),
+            words,
+            entry.peer
+        );
     }
 
     /// The argument is not to be shown in the slow log or to monitors (redactClientCommandArgument).

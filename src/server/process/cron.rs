@@ -65,6 +65,9 @@ impl Server {
         self.cron.blocked_last_ms = now;
         let start = self.latency_start_monitor();
         self.update_peak_memory();
+        if self.metrics.is_some() {
+            self.metrics_cron();
+        }
         self.latency_end_monitor("while-blocked-cron", start);
         if self.loading.is_some()
             && let Some(s) = sys::shutdown_signal()
@@ -139,6 +142,9 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
         server.log_summary();
     }
     clients_cron(server);
+    if server.config.key_sampling_rate > 0 && server.loading.is_none() {
+        server.sample_keys();
+    }
     if server.tracking.clients() > 0 {
         server.tracking_limit_used_slots();
     }
@@ -152,6 +158,7 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
     server.connect_when_due();
     if server.run_with_period(1000) {
         server.tls_cron();
+        server.metrics_cron();
     }
     if server.config.cluster_enabled && server.run_with_period(100) {
         server.cluster_cron();
@@ -328,6 +335,9 @@ fn end_cycle(server: &mut Server) {
         return;
     }
     let us = crate::base::clock::monotonic_us().saturating_sub(start);
+    if let Some(metrics) = &mut server.metrics {
+        metrics.loop_duration.record_us(us);
+    }
     let s = &mut server.stats;
     s.el_duration.add(us);
     s.cmd_per_cycle_max = s

@@ -11,11 +11,14 @@ use crate::base::log::{self, Form, Level};
 use crate::base::random::{Prng, RandomSource};
 use crate::base::{alloc, sys};
 use crate::commands::table::{FAMILIES, UNBUILT};
+use crate::config::check::check_config;
 use crate::config::cmdline::{Action, CommandLine, parse_command_line};
 use crate::config::error::ConfigError;
 use crate::config::load::load_server_config;
 use crate::config::{Config, ineffective_directives, log_ineffective, strerror};
 use crate::ds::table::KeyHasher;
+use crate::metrics::state::METRICS_CONNS_MAX;
+use crate::persist::check::data::look_at_data;
 use crate::persist::check::{redis_check_aof_main, redis_check_rdb_main};
 use crate::server::clients::client::Clients;
 use crate::server::clients::listen::Listeners;
@@ -26,8 +29,12 @@ use crate::server::execution::multi::Watch;
 use crate::server::keyspace::tracking::Tracking;
 use crate::server::master_link::MasterLink;
 use crate::server::persist::Persist;
+use crate::server::process::check_system::syscheck;
 use crate::server::process::crash;
 use crate::server::process::cron::{Cron, server_cron};
+use crate::server::process::finding::{Finding, Severity};
+use crate::server::process::install::install_links;
+use crate::server::process::memory_test::memtest;
 use crate::server::process::supervise::{pid_file_path, redis_is_supervised};
 use crate::server::process::temp_file;
 use crate::server::repl::Repl;
@@ -45,7 +52,7 @@ pub fn main() -> i32 {
     alloc::register_main_thread();
     log::set_utc_offset(sys::utc_offset());
     let line = parse_command_line(&argv);
-    match line.action {
+    match &line.action {
         Action::Serve => {}
         Action::CheckRdb => return redis_check_rdb_main(&argv),
         Action::CheckAof => return redis_check_aof_main(&argv),
@@ -56,12 +63,10 @@ pub fn main() -> i32 {
             eprintln!("Example: ./redis-server --test-memory 4096\n");
             return 1;
         }
-        Action::TestMemory(Some(_)) | Action::CheckSystem => {
-            eprintln!(
-                "This server has no memory or system test; use memtester and the kernel's own tools."
-            );
-            return 1;
-        }
+        Action::TestMemory(Some(megabytes)) => return memtest(*megabytes),
+        Action::CheckSystem => return syscheck(),
+        Action::CheckConfig(files) => return check_configs(files),
+        Action::InstallLinks(dir) => return install_links(dir.as_deref()),
     }
     let config = match init_server_config(&line) {
         Ok(c) => c,
@@ -72,7 +77,7 @@ pub fn main() -> i32 {
 
 fn version() -> i32 {
     println!(
-        "Redis server v={REDIS_VERSION} sha=00000000:0 malloc={} bits=64 build=aedile-{AEDILE_VERSION}",
+        "Aedile {AEDILE_VERSION}, a Redis server v={REDIS_VERSION} sha=00000000:0 malloc={} bits=64 build=aedile-{AEDILE_VERSION}",
         alloc::name()
     );
     0
@@ -80,22 +85,23 @@ fn version() -> i32 {
 
 fn usage() -> i32 {
     eprint!(
-        "Usage: ./redis-server [/path/to/redis.conf] [options] [-]\n\
-        \x20      ./redis-server - (read config from stdin)\n\
-        \x20      ./redis-server -v or --version\n\
-        \x20      ./redis-server -h or --help\n\
-        \x20      ./redis-server --test-memory <megabytes>\n\
-        \x20      ./redis-server --check-system\n\n\
+        "Aedile {AEDILE_VERSION}, a Redis server (7.2)\n\n\
+        Usage: aedile-server [/path/to/redis.conf] [options] [-]\n\
+        \x20      aedile-server - (read the configuration from standard input)\n\
+        \x20      aedile-server /path/to/sentinel.conf --sentinel\n\
+        \x20      aedile-server -v, --version\n\
+        \x20      aedile-server -h, --help\n\
+        \x20      aedile-server --check-config FILE... (exit code 0: nothing found, 1: warnings, 2: it would not start)\n\
+        \x20      aedile-server --check-system\n\
+        \x20      aedile-server --test-memory MEGABYTES\n\
+        \x20      aedile-server --install-links DIR (redis-server, redis-sentinel, redis-check-rdb, redis-check-aof)\n\n\
+        Called redis-sentinel, redis-check-rdb or redis-check-aof it is that program.\n\n\
         Examples:\n\
-        \x20      ./redis-server (run the server with default conf)\n\
-        \x20      echo 'maxmemory 128mb' | ./redis-server -\n\
-        \x20      ./redis-server /etc/redis/6379.conf\n\
-        \x20      ./redis-server --port 7777\n\
-        \x20      ./redis-server --port 7777 --replicaof 127.0.0.1 8888\n\
-        \x20      ./redis-server /etc/myredis.conf --loglevel verbose -\n\
-        \x20      ./redis-server /etc/myredis.conf --loglevel verbose\n\n\
-        Sentinel mode:\n\
-        \x20      ./redis-server /etc/sentinel.conf --sentinel\n"
+        \x20      aedile-server (with the defaults)\n\
+        \x20      echo 'maxmemory 128mb' | aedile-server -\n\
+        \x20      aedile-server /etc/redis/6379.conf\n\
+        \x20      aedile-server --port 7777 --replicaof 127.0.0.1 8888\n\
+        \x20      aedile-server /etc/myredis.conf --loglevel verbose -\n"
     );
     1
 }
@@ -124,6 +130,47 @@ fn init_server_config(line: &CommandLine) -> Result<Config, i32> {
     }
     config.configfile.clone_from(&line.config_file);
     Ok(config)
+}
+
+/// `--check-config`: reads each file as a start would, and says what it found. Returns 0 (nothing), 1 (warnings) or 2 (it would not
+/// start, or data cannot be read).
+fn check_configs(files: &[Vec<u8>]) -> i32 {
+    if files.is_empty() {
+        eprintln!("Please name the configuration files that are to be checked.");
+        return 2;
+    }
+    let folder = std::env::current_dir();
+    let mut worst = Severity::Note;
+    for file in files {
+        let (config, mut found) = check_config(file, sys::total_system_memory());
+        let sound = found.iter().all(|f| f.severity < Severity::Fault);
+        // `dir` has been gone into, as at a start.
+        if let Ok(dir) = std::env::current_dir() {
+            found.extend(look_at_data(&config, dir));
+        }
+        println!("{}", String::from_utf8_lossy(file));
+        for f in &found {
+            println!("  {}: {}", f.severity.name(), f.text);
+        }
+        // What only a server can judge: users, renamed commands, certificates. They say themselves what is wrong.
+        if sound && !config.sentinel_mode {
+            log::set_verbosity(Level::Warning);
+            let judged = init_server(config, &[]).is_ok_and(|mut s| s.tls_configure_at_start());
+            if !judged {
+                let text = "users, renamed commands or certificates are at fault: see above";
+                println!("  error: {text}");
+                found.push(Finding::fault(text));
+            }
+        }
+        let count = |s: Severity| found.iter().filter(|f| f.severity == s).count();
+        let (faults, warnings) = (count(Severity::Fault), count(Severity::Warning));
+        println!("  {faults} errors, {warnings} warnings");
+        worst = found.iter().map(|f| f.severity).fold(worst, Ord::max);
+        if let Ok(folder) = &folder {
+            let _ = std::env::set_current_dir(folder);
+        }
+    }
+    worst as i32
 }
 
 fn report_config_error(e: &ConfigError) {
@@ -197,6 +244,7 @@ fn check_tcp_backlog_settings(config: &Config) {
 fn run(mut config: Config, argv: Vec<Vec<u8>>) -> i32 {
     log::set_verbosity(config.loglevel.into());
     log::set_hide_user_data(config.hide_user_data_from_log);
+    log::set_format(config.log_format.into(), config.log_timestamp_format.into());
     if !config.logfile.is_empty() {
         log::set_log_file(sys::path_of(&config.logfile));
     }
@@ -221,6 +269,13 @@ fn run(mut config: Config, argv: Vec<Vec<u8>>) -> i32 {
         "Redis version={}, bits=64, commit=00000000, modified=0, pid={}, just started",
         REDIS_VERSION,
         std::process::id()
+    );
+    server_log!(
+        Level::Notice,
+        "Aedile version={}, as Redis {}, allocator={}",
+        AEDILE_VERSION,
+        REDIS_VERSION,
+        alloc::name()
     );
     if argv.len() == 1 {
         server_log!(
@@ -284,7 +339,10 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     if server.config.cluster_enabled && !server.cluster_init() {
         return 1;
     }
-    if !server.tls_configure_at_start() || server.init_listeners().is_err() {
+    if !server.tls_configure_at_start()
+        || server.init_listeners().is_err()
+        || !server.metrics_open_at_start()
+    {
         return 1;
     }
     if server.config.cluster_enabled && !server.cluster_init_listeners() {
@@ -418,6 +476,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         client_memory: Default::default(),
         listeners: Listeners::default(),
         tls: Default::default(),
+        metrics: None,
         read_buf: vec![0; PROTO_IOBUF_LEN],
         commands,
         command_replies: [None, None],
@@ -427,6 +486,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         stats: Default::default(),
         slowlog: Default::default(),
         latency: Default::default(),
+        key_samples: None,
         migrate: Default::default(),
         repl,
         persist: Persist {
@@ -486,16 +546,15 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
 impl Server {
     /// Makes the process able to hold `maxclients` connections, or lowers maxclients to what it can hold.
     pub(crate) fn adjust_open_files_limit(&mut self) {
-        let want = u64::from(self.config.maxclients) + CONFIG_MIN_RESERVED_FDS;
+        let metrics = self.config.metrics_port != 0 || self.config.metrics_unixsocket.is_some();
+        let reserved = CONFIG_MIN_RESERVED_FDS + if metrics { METRICS_CONNS_MAX } else { 0 };
+        let want = u64::from(self.config.maxclients) + reserved;
         let Ok((soft, hard)) = sys::open_files_limit() else {
             server_log!(
                 Level::Warning,
                 "Unable to obtain the current NOFILE limit, assuming 1024 and setting the max clients configuration accordingly."
             );
-            self.config.maxclients = self
-                .config
-                .maxclients
-                .min(1024 - CONFIG_MIN_RESERVED_FDS as u32);
+            self.config.maxclients = self.config.maxclients.min(1024 - reserved as u32);
             return;
         };
         if soft >= want {
@@ -520,7 +579,7 @@ impl Server {
             return;
         }
         let old = self.config.maxclients;
-        self.config.maxclients = best.saturating_sub(CONFIG_MIN_RESERVED_FDS).max(1) as u32;
+        self.config.maxclients = best.saturating_sub(reserved).max(1) as u32;
         server_log!(
             Level::Warning,
             "You requested maxclients of {} requiring at least {} max file descriptors.",
