@@ -377,7 +377,7 @@ impl Server {
             return Some(redirected);
         }
         if self.persist.inline.is_some()
-            && !(multi && !flags.contains(CommandFlags::RUNS_QUEUED))
+            && (!multi || flags.contains(CommandFlags::RUNS_QUEUED))
             && self.snapshot_holds_back(cid, id, counted, args)
         {
             self.block_postpone_client(cid);
