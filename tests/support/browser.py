@@ -14,8 +14,10 @@ Reads a command a line, answers each with a line: `ok TEXT` or `fail TEXT`.
 """
 
 import base64
+import ctypes
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -92,6 +94,13 @@ class WebSocket:
                     return text.decode()
 
 
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Browser:
     def __init__(self, program):
         self.dir = tempfile.TemporaryDirectory(prefix="aedile-browser-")
@@ -102,6 +111,8 @@ class Browser:
                 "--remote-debugging-port=0", f"--user-data-dir={self.dir.name}", "about:blank",
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            # However this script ends.
+            preexec_fn=die_with_parent,
         )
         until = time.time() + HANG
         path = os.path.join(self.dir.name, "DevToolsActivePort")
