@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn no_connection_ends_by_the_number_of_its_records() {
-        for suite in parse_ciphers(None).unwrap() {
+        for suite in parse_ciphers(None).unwrap().into_iter().map(long_lived) {
             let SupportedCipherSuite::Tls12(suite) = suite else {
                 panic!("{suite:?} is not of TLS 1.2");
             };
