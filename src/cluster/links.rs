@@ -6,7 +6,7 @@
 //! mean.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
@@ -22,7 +22,6 @@ use crate::cluster::node::{Link, LinkId, LinkState, NodeId};
 use crate::cluster::state::Cluster;
 use crate::server::Server;
 use crate::server::clients::connection::{Connection, begin_connecting};
-use crate::server::clients::tls::TlsConnection;
 use crate::server_log;
 use crate::wire::cluster::{Kind, NodeFlags, announced_length};
 
@@ -37,12 +36,6 @@ const QUEUE_BYTES: usize = 48;
 const MESSAGE_BYTES: usize = 48;
 /// Connections that are accepted in a turn (MAX_CLUSTER_ACCEPTS_PER_CALL).
 const MAX_ACCEPTS_PER_CALL: usize = 1000;
-
-/// What a step with the socket has come to.
-enum Step {
-    GoesOn,
-    Over(String),
-}
 
 impl Link {
     /// Bytes that its messages take (send_msg_queue_mem).
@@ -225,9 +218,10 @@ impl Cluster {
             self.link_is_up(server, id);
         }
         self.process_input(server, id);
-        if let Step::Over(why) = step
+        if let Err(e) = step
             && let Some(l) = self.links.get(&id)
         {
+            let why = strerror(&e);
             if was_connecting && !is_up {
                 let node = l.node.map(|n| &self[n]);
                 let (name, ip, port) = node.map_or_else(Default::default, |n| {
@@ -341,12 +335,7 @@ impl Cluster {
         );
         let conn = match server.config.tls_cluster {
             false => Connection::Plain(sock),
-            true => {
-                let config = server.tls.bus.clone();
-                let config = config.ok_or_else(|| io::Error::other("TLS is not configured"))?;
-                let tls = TlsConnection::accept(sock, config, server.tls.scratch.clone());
-                Connection::Tls(Rc::new(tls.map_err(io::Error::other)?))
-            }
+            true => server.tls.accepted(sock, &server.tls.bus)?,
         };
         self.add_link(server, conn, None).map(|_| ())
     }
@@ -423,97 +412,50 @@ fn link_ready(server: &mut Server, file: FileId, data: ClientData, mask: Mask) {
 }
 
 /// Does what the socket is ready for.
-fn progress(server: &mut Server, link: &mut Link, mask: Mask) -> Step {
-    let over = |e: io::Error| Step::Over(strerror(&e));
+///
+/// # Errors
+/// Why the link is over.
+fn progress(server: &mut Server, link: &mut Link, mask: Mask) -> io::Result<()> {
     if link.state == LinkState::Connecting {
-        match link.conn.socket().take_error() {
-            Ok(None) => link.state = LinkState::Handshake,
-            Ok(Some(e)) | Err(e) => return over(e),
+        match link.conn.socket().take_error()? {
+            None => link.state = LinkState::Handshake,
+            Some(e) => return Err(e),
         }
     }
     if link.state == LinkState::Handshake {
-        match link.conn.tls().map_or(Ok(true), TlsConnection::handshake) {
-            Ok(true) => {
-                link.state = LinkState::Up;
-                let both = Mask::READABLE | Mask::WRITABLE;
-                server
-                    .el
-                    .create_file_event(link.file, both, link_ready, link.id.0);
-            }
-            Ok(false) => {
-                let unsent = link.conn.has_unsent();
-                server.await_tls_handshake(link.file, unsent, link_ready, link.id.0);
-                return Step::GoesOn;
-            }
-            Err(e) => return Step::Over(e.to_string()),
+        if !server.link_handshake(&link.conn, link.file, link_ready, link.id.0)? {
+            return Ok(());
         }
+        link.state = LinkState::Up;
     }
-    if let Step::Over(why) = write(server, link) {
-        return Step::Over(why);
-    }
+    write(server, link)?;
     // What came with the end of a handshake is announced by nobody.
     if mask.has(Mask::READABLE) || link.conn.has_unread() {
-        return read(server, link);
+        let mut buf = [0; READ_CHUNK];
+        let n = server.link_read(&link.conn, link.file, &mut buf)?;
+        link.rcvbuf.extend_from_slice(&buf[..n]);
     }
-    Step::GoesOn
+    Ok(())
 }
 
-/// Sends what waits; with nothing left, the socket need not tell when it has room.
-fn write(server: &mut Server, link: &mut Link) -> Step {
+/// Sends what waits, some of it in a turn.
+fn write(server: &mut Server, link: &mut Link) -> io::Result<()> {
     let mut written = 0;
     while let Some(first) = link.out.front() {
         if written >= WRITE_CHUNK {
-            return Step::GoesOn;
+            return Ok(());
         }
-        match (&link.conn).write(&first[link.sent..]) {
-            Ok(0) => return Step::Over("nothing could be written".into()),
-            Ok(n) => {
-                written += n;
-                link.sent += n;
-                if link.sent == first.len() {
-                    link.out_bytes -= first.len();
-                    link.sent = 0;
-                    link.out.pop_front();
-                }
-            }
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                server.el.clear_ready(link.file, Mask::WRITABLE);
-                return Step::GoesOn;
-            }
-            Err(e) => return Step::Over(strerror(&e)),
+        let n = server.link_write(&link.conn, link.file, &first[link.sent..])?;
+        if n == 0 {
+            return Ok(());
+        }
+        written += n;
+        link.sent += n;
+        if link.sent == first.len() {
+            link.out_bytes -= first.len();
+            link.sent = 0;
+            link.out.pop_front();
         }
     }
-    if link.conn.has_unsent() {
-        match (&link.conn).flush() {
-            Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                server.el.clear_ready(link.file, Mask::WRITABLE);
-                return Step::GoesOn;
-            }
-            Err(e) => return Step::Over(strerror(&e)),
-        }
-    }
-    server.el.delete_file_event(link.file, Mask::WRITABLE);
-    Step::GoesOn
-}
-
-fn read(server: &mut Server, link: &mut Link) -> Step {
-    let mut buf = [0; READ_CHUNK];
-    match (&link.conn).read(&mut buf) {
-        Ok(0) => Step::Over("connection closed".into()),
-        Ok(n) => {
-            if n < buf.len() && !link.conn.has_unread() {
-                server.el.clear_ready(link.file, Mask::READABLE);
-            }
-            link.rcvbuf.extend_from_slice(&buf[..n]);
-            Step::GoesOn
-        }
-        Err(e) if e.kind() == ErrorKind::WouldBlock => {
-            server.el.clear_ready(link.file, Mask::READABLE);
-            Step::GoesOn
-        }
-        Err(e) if e.kind() == ErrorKind::Interrupted => Step::GoesOn,
-        Err(e) => Step::Over(strerror(&e)),
-    }
+    server.link_written(&link.conn, link.file)
 }

@@ -31,7 +31,6 @@ use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::server::Server;
 use crate::server::clients::connection::{Connection, ListenKind};
-use crate::server::clients::tls::TlsConnection;
 use crate::server_log;
 
 /// Connections accepted in one call; over TLS one, whose handshake costs as much as hundreds of requests.
@@ -368,18 +367,14 @@ impl Server {
         if kind != ListenKind::Unix {
             let _ = socket.set_tcp_nodelay(true);
         }
-        let conn = match (kind, &self.tls.server) {
-            (ListenKind::Tls, Some(config)) => {
-                let scratch = self.tls.scratch.clone();
-                match TlsConnection::accept(socket, config.clone(), scratch) {
-                    Ok(conn) => Connection::Tls(Rc::new(conn)),
-                    Err(e) => {
-                        server_log!(Level::Verbose, "TLS handshake for metrics: {}", e);
-                        return;
-                    }
+        let conn = match kind {
+            ListenKind::Tls => match self.tls.accepted(socket, &self.tls.server) {
+                Ok(conn) => conn,
+                Err(e) => {
+                    server_log!(Level::Verbose, "TLS handshake for metrics: {}", e);
+                    return;
                 }
-            }
-            (ListenKind::Tls, None) => return,
+            },
             _ => Connection::Plain(socket),
         };
         let Ok(file) = self.el.add_file(conn.as_raw_fd()) else {

@@ -29,6 +29,69 @@ fn link_name(link: &MasterLink) -> &'static str {
     }
 }
 
+/// The sections of INFO that the page shows, and the fields of each.
+const SECTIONS: &[(&str, &[&str])] = &[
+    (
+        "memory",
+        &[
+            "used_memory",
+            "used_memory_rss",
+            "used_memory_peak",
+            "used_memory_dataset",
+            "used_memory_overhead",
+            "maxmemory",
+            "maxmemory_policy",
+            "mem_fragmentation_ratio",
+            "mem_total_replication_buffers",
+            "mem_clients_normal",
+            "total_system_memory",
+        ],
+    ),
+    (
+        "clients",
+        &[
+            "connected_clients",
+            "blocked_clients",
+            "maxclients",
+            "tracking_clients",
+        ],
+    ),
+    (
+        "stats",
+        &[
+            "instantaneous_ops_per_sec",
+            "instantaneous_input_kbps",
+            "instantaneous_output_kbps",
+            "total_commands_processed",
+            "keyspace_hits",
+            "keyspace_misses",
+            "expired_keys",
+            "evicted_keys",
+            "rejected_connections",
+            "sync_full",
+            "sync_partial_ok",
+            "sync_partial_err",
+            "latest_fork_usec",
+            "instantaneous_eventloop_duration_usec",
+        ],
+    ),
+    (
+        "persistence",
+        &[
+            "rdb_changes_since_last_save",
+            "rdb_bgsave_in_progress",
+            "rdb_last_save_time",
+            "rdb_last_bgsave_status",
+            "rdb_last_bgsave_time_sec",
+            "current_fork_perc",
+            "aof_enabled",
+            "aof_rewrite_in_progress",
+            "aof_last_write_status",
+            "aof_last_bgrewrite_status",
+        ],
+    ),
+];
+
 /// One section of INFO, field by field.
 struct Fields(String);
 
@@ -345,73 +408,11 @@ impl Server {
     }
 
     fn json_sections(&self, j: &mut Json) {
-        j.key("memory").open('{');
-        Fields(self.info_section("memory")).put(
-            j,
-            &[
-                "used_memory",
-                "used_memory_rss",
-                "used_memory_peak",
-                "used_memory_dataset",
-                "used_memory_overhead",
-                "maxmemory",
-                "maxmemory_policy",
-                "mem_fragmentation_ratio",
-                "mem_total_replication_buffers",
-                "mem_clients_normal",
-                "total_system_memory",
-            ],
-        );
-        j.close('}');
-        j.key("clients").open('{');
-        Fields(self.info_section("clients")).put(
-            j,
-            &[
-                "connected_clients",
-                "blocked_clients",
-                "maxclients",
-                "tracking_clients",
-            ],
-        );
-        j.close('}');
-        j.key("stats").open('{');
-        Fields(self.info_section("stats")).put(
-            j,
-            &[
-                "instantaneous_ops_per_sec",
-                "instantaneous_input_kbps",
-                "instantaneous_output_kbps",
-                "total_commands_processed",
-                "keyspace_hits",
-                "keyspace_misses",
-                "expired_keys",
-                "evicted_keys",
-                "rejected_connections",
-                "sync_full",
-                "sync_partial_ok",
-                "sync_partial_err",
-                "latest_fork_usec",
-                "instantaneous_eventloop_duration_usec",
-            ],
-        );
-        j.close('}');
-        j.key("persistence").open('{');
-        Fields(self.info_section("persistence")).put(
-            j,
-            &[
-                "rdb_changes_since_last_save",
-                "rdb_bgsave_in_progress",
-                "rdb_last_save_time",
-                "rdb_last_bgsave_status",
-                "rdb_last_bgsave_time_sec",
-                "current_fork_perc",
-                "aof_enabled",
-                "aof_rewrite_in_progress",
-                "aof_last_write_status",
-                "aof_last_bgrewrite_status",
-            ],
-        );
-        j.close('}');
+        for (name, fields) in SECTIONS {
+            j.key(name).open('{');
+            Fields(self.info_section(name)).put(j, fields);
+            j.close('}');
+        }
     }
 
     /// The commands that took most time.

@@ -366,7 +366,7 @@ impl Server {
         let (written, error) = self.write_append_only_file();
         let event = if syncing {
             "aof-write-pending-fsync"
-        } else if self.persist.child.is_some() {
+        } else if self.has_active_child_process() {
             "aof-write-active-child"
         } else {
             "aof-write-alone"
@@ -484,7 +484,7 @@ impl Server {
 
     /// Syncs what is written, when the policy wants it now.
     fn sync_append_only_file(&mut self, syncing: bool) {
-        if self.config.no_appendfsync_on_rewrite && self.persist.child.is_some() {
+        if self.config.no_appendfsync_on_rewrite && self.has_active_child_process() {
             return;
         }
         let mark = self.repl.log.master_repl_offset();

@@ -5,6 +5,7 @@
 //! they share. `persist.child` is cleared only in `check_children_done`, so whoever sees it gone sees its end in the
 //! statistics too.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -200,11 +201,6 @@ impl Outcome {
 }
 
 impl Server {
-    /// Whether a save or the like is under way in a child (hasActiveChildProcess).
-    pub(crate) fn has_active_child_process(&self) -> bool {
-        self.persist.child.is_some()
-    }
-
     /// Tables resize freely only while no child shares their pages (updateDictResizePolicy). A snapshot in the loop does not mind,
     /// but has no part in their work: the loop has enough to do.
     pub(crate) fn update_dict_resize_policy(&mut self) {
@@ -352,7 +348,6 @@ impl Server {
             kind,
             target,
             rdb_version: RDB_VERSION,
-            inline: false,
             nameless: None,
             info: Some(read),
             info_file,
@@ -443,7 +438,7 @@ impl Server {
         };
         child.killed = true;
         let pid = child.pid;
-        if child.inline {
+        if child.is_inline() {
             self.abandon_inline();
         } else if child.ended.is_none() {
             let _ = sys::kill(pid, sys::SIGUSR1);
@@ -551,7 +546,7 @@ impl Server {
         if let Some(file) = child.info_file {
             self.el.remove_file(file);
         }
-        if child.inline {
+        if child.is_inline() {
             self.persist.inline = None;
         }
         self.update_dict_resize_policy();
@@ -636,33 +631,29 @@ impl Server {
         safe_to_exit: File,
         form: SnapshotForm,
     ) -> io::Result<i32> {
-        let (mut pipe, mut done) = (Some(pipe), None);
-        if self.config.snapshot_mode == SnapshotMode::Fork {
-            let work = |server: &mut Server, reporter: &mut Reporter| {
-                // Else this process would keep itself alive.
-                server.repl.rdb_pipe = None;
-                // There is no other end of it here: the reader is to see its end.
-                let Some(pipe) = pipe.take() else {
-                    return false;
-                };
-                let saved = server.rdb_save_rio_with_eof_mark(&pipe, form, reporter);
-                drop(pipe);
-                let _ = (&safe_to_exit).read(&mut [0]);
-                saved.is_ok()
+        // Whichever of the two takes place has it.
+        let pipe = Cell::new(Some(pipe));
+        let work = |server: &mut Server, reporter: &mut Reporter| {
+            // Else this process would keep itself alive.
+            server.repl.rdb_pipe = None;
+            let Some(pipe) = pipe.take() else {
+                return false;
             };
-            match self.fork_child(ChildKind::Rdb, RdbTarget::Sockets, work) {
-                Ok(pid) => done = Some(pid),
-                Err(e) => self.log_fork_failed(&e),
-            }
-        }
-        let pid = match (done, pipe) {
-            (None, Some(pipe)) => {
-                let mark = self.random.run_id().to_vec();
-                let to = GoesTo::Pipe { mark };
-                self.begin_inline(ChildKind::Rdb, RdbTarget::Sockets, pipe, to, form)?
-            }
-            (pid, _) => pid.unwrap_or_default(),
+            let saved = server.rdb_save_rio_with_eof_mark(&pipe, form, reporter);
+            // The reader is to see its end.
+            drop(pipe);
+            let _ = (&safe_to_exit).read(&mut [0]);
+            saved.is_ok()
         };
+        let pid = self.fork_or_inline(
+            |server| server.fork_child(ChildKind::Rdb, RdbTarget::Sockets, work),
+            |server| {
+                let pipe = pipe.take().ok_or(io::ErrorKind::BrokenPipe)?;
+                let mark = server.random.run_id().to_vec();
+                let to = GoesTo::Pipe { mark };
+                server.begin_inline(ChildKind::Rdb, RdbTarget::Sockets, pipe, to, form)
+            },
+        )?;
         if let Some(child) = self.persist.child.as_mut() {
             child.rdb_version = form.version;
         }

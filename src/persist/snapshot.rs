@@ -157,7 +157,6 @@ impl Server {
             pid,
             kind,
             target,
-            inline: true,
             rdb_version: form.version,
             nameless: None,
             info: None,

@@ -7,7 +7,7 @@
 //! too, until there is none left: what then comes are messages. A connection that fails is closed at once, and made anew by
 //! the timer, not before a ping period is over.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 
@@ -21,7 +21,6 @@ use crate::sentinel::instance::{
 use crate::sentinel::state::Sentinel;
 use crate::server::Server;
 use crate::server::clients::connection::begin_connecting;
-use crate::server::clients::tls::TlsConnection;
 use crate::wire::reply::{Reply, ReplyReader};
 use crate::wire::resp::push_command;
 
@@ -58,13 +57,6 @@ fn of_data(data: ClientData) -> (LinkId, Which) {
         _ => Which::Hello,
     };
     (LinkId(data >> 1), which)
-}
-
-/// What a step with the socket has come to.
-enum Step {
-    GoesOn,
-    /// It has failed, or the peer is gone.
-    Over,
 }
 
 impl Sentinel {
@@ -333,7 +325,7 @@ impl Sentinel {
             Some(conn) => progress(server, conn, data_of(link, which), mask),
             None => return,
         };
-        let mut over = matches!(step, Step::Over);
+        let mut over = step.is_err();
         // What has come before the end still counts.
         while let Some(conn) = self.connection(link, which, file) {
             match conn.reader.next_reply() {
@@ -431,87 +423,47 @@ fn link_ready(server: &mut Server, file: FileId, data: ClientData, mask: Mask) {
 }
 
 /// Does what the socket is ready for.
-fn progress(server: &mut Server, conn: &mut LinkConn, data: ClientData, mask: Mask) -> Step {
+///
+/// # Errors
+/// Why the connection is over.
+fn progress(
+    server: &mut Server,
+    conn: &mut LinkConn,
+    data: ClientData,
+    mask: Mask,
+) -> io::Result<()> {
     if conn.state == LinkState::Connecting {
-        match conn.sock.socket().take_error() {
-            Ok(None) => conn.state = LinkState::Handshake,
-            _ => return Step::Over,
+        match conn.sock.socket().take_error()? {
+            None => conn.state = LinkState::Handshake,
+            Some(e) => return Err(e),
         }
     }
     if conn.state == LinkState::Handshake {
-        match conn.sock.tls().map_or(Ok(true), TlsConnection::handshake) {
-            Ok(true) => {
-                conn.state = LinkState::Up;
-                let both = Mask::READABLE | Mask::WRITABLE;
-                server
-                    .el
-                    .create_file_event(conn.file, both, link_ready, data);
-            }
-            Ok(false) => {
-                server.await_tls_handshake(conn.file, conn.sock.has_unsent(), link_ready, data);
-                return Step::GoesOn;
-            }
-            Err(_) => return Step::Over,
+        if !server.link_handshake(&conn.sock, conn.file, link_ready, data)? {
+            return Ok(());
         }
+        conn.state = LinkState::Up;
     }
-    if let Step::Over = write(server, conn) {
-        return Step::Over;
-    }
+    write(server, conn)?;
     // What came with the end of a handshake is announced by nobody.
     if mask.has(Mask::READABLE) || conn.sock.has_unread() {
-        return read(server, conn);
+        let mut buf = [0; READ_CHUNK];
+        let n = server.link_read(&conn.sock, conn.file, &mut buf)?;
+        server.stats.net_input_bytes += n as u64;
+        conn.reader.feed(&buf[..n]);
     }
-    Step::GoesOn
+    Ok(())
 }
 
-/// Sends what waits; with nothing left, the socket need not tell when it has room.
-fn write(server: &mut Server, conn: &mut LinkConn) -> Step {
+/// Sends what waits.
+fn write(server: &mut Server, conn: &mut LinkConn) -> io::Result<()> {
     while !conn.out.is_empty() {
-        match (&conn.sock).write(&conn.out) {
-            Ok(0) => return Step::Over,
-            Ok(n) => {
-                server.stats.net_output_bytes += n as u64;
-                conn.out.drain(..n);
-            }
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                server.el.clear_ready(conn.file, Mask::WRITABLE);
-                return Step::GoesOn;
-            }
-            Err(_) => return Step::Over,
+        let n = server.link_write(&conn.sock, conn.file, &conn.out)?;
+        if n == 0 {
+            return Ok(());
         }
+        server.stats.net_output_bytes += n as u64;
+        conn.out.drain(..n);
     }
-    if conn.sock.has_unsent() {
-        match (&conn.sock).flush() {
-            Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                server.el.clear_ready(conn.file, Mask::WRITABLE);
-                return Step::GoesOn;
-            }
-            Err(_) => return Step::Over,
-        }
-    }
-    server.el.delete_file_event(conn.file, Mask::WRITABLE);
-    Step::GoesOn
-}
-
-fn read(server: &mut Server, conn: &mut LinkConn) -> Step {
-    let mut buf = [0; READ_CHUNK];
-    match (&conn.sock).read(&mut buf) {
-        Ok(0) => Step::Over,
-        Ok(n) => {
-            if n < buf.len() && !conn.sock.has_unread() {
-                server.el.clear_ready(conn.file, Mask::READABLE);
-            }
-            server.stats.net_input_bytes += n as u64;
-            conn.reader.feed(&buf[..n]);
-            Step::GoesOn
-        }
-        Err(e) if e.kind() == ErrorKind::WouldBlock => {
-            server.el.clear_ready(conn.file, Mask::READABLE);
-            Step::GoesOn
-        }
-        Err(e) if e.kind() == ErrorKind::Interrupted => Step::GoesOn,
-        Err(_) => Step::Over,
-    }
+    server.link_written(&conn.sock, conn.file)
 }

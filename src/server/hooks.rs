@@ -54,7 +54,6 @@
 //! | | `master_link_closed` | it was the master |
 //! | a client's waiting ends | `reply_acks` | WAIT and WAITAOF answer with what there is |
 //! | keys are evicted | `flush_slaves_output_buffers` | replicas are told at once; also before the process ends |
-//! | | `has_active_child_process` | pages that are shared with a child cost twice |
 //! | | `update_dict_resize_policy` | tables may grow, or not while a child shares them |
 //! | a data set is emptied | `replication_send_newline_to_master` | we are alive |
 //! | a replica is named in the log | `replication_get_slave_name` | its name |

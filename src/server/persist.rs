@@ -39,9 +39,8 @@ pub(crate) struct Child {
     pub rdb_version: u16,
     /// It writes into this file, which has no name: replicas wait for it that cannot read what `dbfilename` is written in.
     pub nameless: Option<File>,
-    /// There is no such process: the snapshot is taken in the loop ([`Persist::inline`]), and all else is as with one. `pid` is ours.
-    pub inline: bool,
-    /// The read end of the pipe it reports through.
+    /// The read end of the pipe it reports through. None: there is no such process, the snapshot is taken in the loop
+    /// ([`Persist::inline`]), and all else is as with one; `pid` is ours.
     pub info: Option<File>,
     /// Its event, at which the child's end shows at once; none: the cron looks for it.
     pub info_file: Option<FileId>,
@@ -59,6 +58,14 @@ pub(crate) struct Child {
     pub killed: bool,
     /// It has been reaped already; the cron has still to book its end.
     pub ended: Option<ChildExit>,
+}
+
+impl Child {
+    /// There is no process: the snapshot is taken in the loop.
+    #[inline]
+    pub(crate) fn is_inline(&self) -> bool {
+        self.info.is_none()
+    }
 }
 
 /// A data set on its way in.

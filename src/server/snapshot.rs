@@ -101,10 +101,15 @@ pub(crate) struct InlineStats {
 }
 
 impl Server {
+    /// Whether a save or the like is under way, in a child or in the loop (hasActiveChildProcess).
+    pub(crate) fn has_active_child_process(&self) -> bool {
+        self.persist.child.is_some()
+    }
+
     /// A process shares its memory with this one: what is written to is copied.
     #[inline]
     pub(crate) fn has_forked_child(&self) -> bool {
-        self.persist.child.as_ref().is_some_and(|c| !c.inline)
+        self.persist.child.as_ref().is_some_and(|c| !c.is_inline())
     }
 
     /// Takes over a database that is in nobody's use any more, if a snapshot has still to write some of it. Else it comes back.

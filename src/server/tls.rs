@@ -41,6 +41,21 @@ pub(crate) struct TlsState {
 }
 
 impl TlsState {
+    /// The connection over a socket that was accepted, by TLS with `config`.
+    ///
+    /// # Errors
+    /// TLS is not configured, or cannot be begun.
+    pub(crate) fn accepted(
+        &self,
+        sock: Socket,
+        config: &Option<Arc<ServerConfig>>,
+    ) -> io::Result<Connection> {
+        let config = config.clone();
+        let config = config.ok_or_else(|| io::Error::other("TLS is not configured"))?;
+        let tls = TlsConnection::accept(sock, config, self.scratch.clone());
+        Ok(Connection::Tls(Rc::new(tls.map_err(io::Error::other)?)))
+    }
+
     /// The connection over a socket that connects, by TLS if `over_tls`.
     ///
     /// # Errors

@@ -223,11 +223,9 @@ fn shut_down(node: &mut Node, line: &str) {
     node.server.wait_exit();
 }
 
-/// What the book's keys are on a server, in the book's order.
+/// The strings at these keys; none where there is no such.
 #[track_caller]
-pub fn book_on(cluster: &mut Cluster, node: usize, keys: &[String]) -> Vec<Option<String>> {
-    let mut c = cluster.nodes[node].server.connect();
-    c.ok(&format!("SELECT {BOOK_DB}"));
+pub fn values_of(c: &mut Conn, keys: &[String]) -> Vec<Option<String>> {
     let mut out = Vec::new();
     for chunk in keys.chunks(500) {
         let mut words = vec!["MGET"];
@@ -240,6 +238,14 @@ pub fn book_on(cluster: &mut Cluster, node: usize, keys: &[String]) -> Vec<Optio
         }));
     }
     out
+}
+
+/// What the book's keys are on a server, in the book's order.
+#[track_caller]
+pub fn book_on(cluster: &mut Cluster, node: usize, keys: &[String]) -> Vec<Option<String>> {
+    let mut c = cluster.nodes[node].server.connect();
+    c.ok(&format!("SELECT {BOOK_DB}"));
+    values_of(&mut c, keys)
 }
 
 /// Whoever is in the master's history has nothing that was lost before: a deposed master that had more was not let in with it.

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::actions::values_of;
 use crate::need_redis;
 use crate::support::conn::encode;
 use crate::support::server::Scratch;
@@ -411,7 +412,7 @@ impl Led {
         let (here, switched) = (number("master_repl_offset"), number("second_repl_offset"));
         let lives = self.shared.lives.load(Ordering::SeqCst);
         let keys: Vec<String> = book.keys().cloned().collect();
-        let has = values(&self.nodes[self.master].server, &keys);
+        let has = values_of(&mut self.nodes[self.master].server.connect(), &keys);
         let mut missing = Vec::new();
         for (key, has) in keys.iter().zip(has) {
             let w = &book[key];
@@ -490,22 +491,6 @@ impl Drop for Led {
             }
         }
     }
-}
-
-fn values(server: &Server, keys: &[String]) -> Vec<Option<String>> {
-    let mut c = server.connect();
-    let mut out = Vec::new();
-    for chunk in keys.chunks(500) {
-        let mut words = vec!["MGET"];
-        words.extend(chunk.iter().map(String::as_str));
-        let reply = c.cmd(&words);
-        assert!(!reply.is_error(), "{reply:?}");
-        out.extend(reply.items().iter().map(|v| match v {
-            Value::Bulk(b) => Some(String::from_utf8_lossy(b).into_owned()),
-            _ => None,
-        }));
-    }
-    out
 }
 
 #[test]

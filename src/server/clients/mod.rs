@@ -7,6 +7,7 @@ pub(crate) mod connection;
 pub(crate) mod eviction;
 pub(crate) mod flags;
 pub(crate) mod info;
+pub(crate) mod link_io;
 pub(crate) mod listen;
 pub(crate) mod networking;
 pub(crate) mod pubsub;

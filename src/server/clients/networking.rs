@@ -13,7 +13,6 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::Socket;
@@ -123,18 +122,14 @@ fn accept_common_handler(server: &mut Server, conn: Socket, kind: ListenKind) {
         return;
     }
     let unix = kind == ListenKind::Unix;
-    let conn = match (kind, &server.tls.server) {
-        (ListenKind::Tls, Some(config)) => {
-            let scratch = server.tls.scratch.clone();
-            match TlsConnection::accept(conn, config.clone(), scratch) {
-                Ok(conn) => Connection::Tls(Rc::new(conn)),
-                Err(e) => {
-                    server_log!(Level::Warning, "Accepting client connection: {}", e);
-                    return;
-                }
+    let conn = match kind {
+        ListenKind::Tls => match server.tls.accepted(conn, &server.tls.server) {
+            Ok(conn) => conn,
+            Err(e) => {
+                server_log!(Level::Warning, "Accepting client connection: {}", e);
+                return;
             }
-        }
-        (ListenKind::Tls, None) => return,
+        },
         _ => Connection::Plain(conn),
     };
     if kind == ListenKind::Tcp && server.is_protected_from(&conn) {

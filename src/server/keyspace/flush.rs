@@ -14,7 +14,7 @@ impl Server {
             Some(_) => return 0,
             None => 0..self.dbs.len(),
         };
-        let resize = if self.persist.child.is_some() {
+        let resize = if self.has_active_child_process() {
             Resize::Avoid
         } else {
             Resize::Allow

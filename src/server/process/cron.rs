@@ -229,7 +229,7 @@ fn databases_cron(server: &mut Server) {
         server.expire_slave_keys();
     }
     // A child's pages are shared: moving elements would copy them.
-    if server.persist.child.is_some() {
+    if server.has_active_child_process() {
         return;
     }
     let n = server.dbs.len();
