@@ -12,6 +12,7 @@ mod server {
     mod clients;
     mod cluster;
     mod cluster_chaos;
+    mod cluster_migration;
     mod config;
     mod crash_report;
     mod debugger;

@@ -10,7 +10,6 @@ use crate::cluster::node::{LinkId, NodeId};
 use crate::cluster::state::{Cluster, Todo, random_name};
 use crate::server::Server;
 use crate::server::clients::subscriptions::Kind as Channels;
-use crate::server::keyspace::lookup::Free;
 use crate::server_log;
 use crate::wire::cluster::name::Name;
 use crate::wire::cluster::slot_set::{SlotBits, has_slot, slots_of};
@@ -464,7 +463,7 @@ impl Cluster {
             if !self.is_unclaimed(slot) && !older {
                 continue;
             }
-            if owner == Some(me) && server.count_keys_in_slot(slot) > 0 {
+            if owner.is_some() && owner == current && server.count_keys_in_slot(slot) > 0 {
                 dirty.push(slot);
             }
             if owner.is_some() && owner == current {
@@ -498,9 +497,8 @@ impl Cluster {
             self.todo |= Todo::ALL_OF_CONFIG;
             return;
         }
-        let free = Free::lazily_if(server.config.lazyfree_lazy_server_del);
         for slot in dirty {
-            server.del_keys_in_slot(slot, free);
+            self.slot_is_leaving(server, slot);
         }
     }
 

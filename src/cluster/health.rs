@@ -52,6 +52,7 @@ impl Cluster {
                 self.handle_slave_migration(server, max_slaves);
             }
         }
+        self.migrate_slots(server);
         if update || self.down {
             self.update_state(server);
         }
@@ -252,6 +253,7 @@ impl Cluster {
         } else if todo.contains(Todo::HANDLE_FAILOVER) {
             self.handle_slave_failover(server);
         }
+        self.migrate_slots(server);
         if todo.contains(Todo::UPDATE_STATE) {
             self.update_state(server);
         }

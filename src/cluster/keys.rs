@@ -10,7 +10,7 @@ use crate::server::keyspace::notify::NOTIFY_GENERIC;
 use crate::server_log;
 use crate::wire::cluster::slot_set::SlotSet;
 
-/// Keys that are looked up at once when a slot is emptied.
+/// Keys of a slot that are looked up at once.
 const DELETE_BATCH: usize = 1000;
 
 impl Server {
@@ -23,20 +23,45 @@ impl Server {
     pub(super) fn del_keys_in_slot(&mut self, slot: u16, free: Free) -> usize {
         let mut deleted = 0;
         loop {
-            let keys = self.dbs[0].keys.keys_in_slot(slot, DELETE_BATCH);
-            if keys.is_empty() {
-                return deleted;
-            }
-            for key in keys {
-                self.db_generic_delete(0, &key, free);
-                self.propagate_deletion(0, &key, free);
-                self.key_modified(None, 0, &key);
-                self.notify_keyspace_event(NOTIFY_GENERIC, "del", &key, 0);
-                self.propagate_pending_commands();
-                self.dirty += 1;
-                deleted += 1;
+            match self.del_some_keys_in_slot(slot, DELETE_BATCH, free) {
+                0 => return deleted,
+                n => deleted += n,
             }
         }
+    }
+
+    /// The same for `most` of them. Returns how many there were.
+    pub(super) fn del_some_keys_in_slot(&mut self, slot: u16, most: usize, free: Free) -> usize {
+        let keys = self.dbs[0].keys.keys_in_slot(slot, most);
+        for key in &keys {
+            self.db_generic_delete(0, key, free);
+            self.propagate_deletion(0, key, free);
+            self.key_modified(None, 0, key);
+            self.notify_keyspace_event(NOTIFY_GENERIC, "del", key, 0);
+            self.propagate_pending_commands();
+            self.dirty += 1;
+        }
+        keys.len()
+    }
+
+    /// A key of a slot that is served, while there are others: one of the first of its slot.
+    pub(crate) fn random_served_key(&mut self) -> Option<Box<[u8]>> {
+        let hidden = self.slot_migrations.hidden.clone();
+        let served = || (0..CLUSTER_SLOTS as u16).filter(|slot| !hidden.contains(*slot));
+        let total: usize = served().map(|slot| self.count_keys_in_slot(slot)).sum();
+        if total == 0 {
+            return None;
+        }
+        let mut left = self.rng.index(total);
+        for slot in served() {
+            let n = self.count_keys_in_slot(slot);
+            if left < n {
+                let some = (left + 1).min(DELETE_BATCH);
+                return self.dbs[0].keys.keys_in_slot(slot, some).pop();
+            }
+            left -= n;
+        }
+        None
     }
 
     /// Slots have left their owners: who listens to their channels is told that it does not any more (removeChannelsInSlot).
@@ -67,6 +92,7 @@ impl Server {
                 if server.count_keys_in_slot(slot) == 0
                     || c.owner(slot) == Some(me)
                     || c.importing.contains_key(&slot)
+                    || server.slot_migrations.leaving.contains(slot)
                 {
                     continue;
                 }

@@ -15,6 +15,7 @@
 //! | `failover` | elections, votes, manual failovers, replicas that move |
 //! | `redirect` | which requests this node serves, and where others go |
 //! | `keys` | the keys and channels of a slot |
+//! | `migration` | slots that move whole, with their keys |
 //! | `commands`, `slots`, `describe` | CLUSTER, INFO |
 //!
 //! The format of messages is in `wire::cluster`, the hash of a key in `base::key_slot`, the keys of a slot in `ds::slot_index`.
@@ -30,9 +31,10 @@ mod gossip;
 mod health;
 mod keys;
 mod links;
+pub(crate) mod migration;
 pub(crate) mod node;
 mod nodes_conf;
-mod redirect;
+pub(crate) mod redirect;
 pub(crate) mod slots;
 pub(crate) mod state;
 
@@ -135,6 +137,11 @@ impl Server {
             );
             return false;
         }
+        // What a process has left that was ended in the middle of a slot's move.
+        let stray = std::mem::take(&mut c.stray);
+        self.slot_migrations.hidden = stray.clone();
+        self.slot_migrations.leaving = stray;
+        c.todo |= Todo::MIGRATE_SLOTS;
         self.cluster = Some(Box::new(c));
         self.cluster_update_myself();
         true

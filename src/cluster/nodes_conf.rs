@@ -22,6 +22,7 @@ use crate::cluster::state::{Cluster, Todo, random_name};
 use crate::server::Server;
 use crate::server_log;
 use crate::wire::cluster::name::Name;
+use crate::wire::cluster::slot_set::SlotSet;
 use crate::wire::cluster::{NodeFlags, is_address, is_hostname, is_nodename};
 
 /// Flags and their words, in the order in which they are shown.
@@ -128,13 +129,20 @@ impl Cluster {
     }
 
     /// What the file is to hold. Nodes whose name is not known yet are not worth keeping.
-    fn file_content(&self, tls: bool) -> String {
+    fn file_content(&self, tls: bool, stray: &SlotSet) -> String {
         let mut out = self.nodes_description(Reader::File, NodeFlags::HANDSHAKE, tls);
-        let _ = writeln!(
+        let _ = write!(
             out,
             "vars currentEpoch {} lastVoteEpoch {}",
             self.current_epoch, self.last_vote_epoch
         );
+        if !stray.is_empty() {
+            // Servers that do not know the variable pass it over.
+            let ranges = stray.ranges();
+            let ranges: Vec<String> = ranges.iter().map(|(a, b)| format!("{a}-{b}")).collect();
+            let _ = write!(out, " straySlots {}", ranges.join(","));
+        }
+        out.push('\n');
         out
     }
 
@@ -145,7 +153,8 @@ impl Cluster {
     pub(super) fn save_config(&mut self, server: &Server, sync: bool) -> io::Result<()> {
         self.todo.remove(Todo::SAVE_CONFIG);
         let path = sys::path_of(&server.config.cluster_config_file);
-        let content = self.file_content(server.config.tls_cluster);
+        let stray = &server.slot_migrations.hidden;
+        let content = self.file_content(server.config.tls_cluster, stray);
         if sync {
             self.todo.remove(Todo::FSYNC_CONFIG);
         }
@@ -409,6 +418,8 @@ impl LineReader<'_> {
                 self.c.current_epoch = value.parse().ok()?;
             } else if name.eq_ignore_ascii_case("lastvoteepoch") {
                 self.c.last_vote_epoch = value.parse().ok()?;
+            } else if name.eq_ignore_ascii_case("strayslots") {
+                self.c.stray = Server::stray_slots(value)?;
             } else {
                 server_log!(
                     Level::Notice,

@@ -27,6 +27,16 @@ pub(super) enum Redirect {
     DownReadOnly,
 }
 
+/// What becomes of a request.
+pub(crate) enum Route {
+    /// This node serves it.
+    Here,
+    /// It does not, and this is what the client is told.
+    Elsewhere(String),
+    /// It serves it, but the request has to wait: its slot is about to leave, or its key is just being sent to another node.
+    Later,
+}
+
 /// What is asked of the cluster for one request.
 struct Query {
     flags: CommandFlags,
@@ -62,7 +72,7 @@ impl<'a> Seen<'a> {
 }
 
 impl Server {
-    /// Why this node does not serve a request, as the client is told, if it does not. Notes the slot that the request is about.
+    /// Whether this node serves a request, now. Notes the slot that the request is about.
     pub(crate) fn cluster_redirection(
         &mut self,
         cid: ClientId,
@@ -70,17 +80,22 @@ impl Server {
         args: &Args,
         flags: CommandFlags,
         client_flags: ClientFlags,
-    ) -> Option<String> {
+    ) -> Route {
         self.exec.slot = None;
         if self.must_obey_client(cid) {
-            return None;
+            return Route::Here;
         }
         match self.get_node_by_query(cid, id, args, flags, client_flags) {
             Ok(slot) => {
                 self.exec.slot = slot;
-                None
+                if !self.slot_migrations.exports.is_empty()
+                    && self.slot_export_holds_back(cid, (id, flags, client_flags), args, slot)
+                {
+                    return Route::Later;
+                }
+                Route::Here
             }
-            Err(why) => Some(self.redirection_text(why)),
+            Err(why) => Route::Elsewhere(self.redirection_text(why)),
         }
     }
 
@@ -212,6 +227,15 @@ impl Server {
             return Err(Redirect::CrossSlot);
         }
         let mine = owner == c.myself;
+        if !self.slot_migrations.hidden.is_empty() && self.slot_migrations.hidden.contains(slot) {
+            if query.client_flags.contains(ClientFlags::IMPORT) {
+                return Ok(Some(slot));
+            }
+            if mine {
+                // It has come back while its old keys were being deleted.
+                return Err(Redirect::Unstable);
+            }
+        }
         let migrating = c.migrating.get(&slot).copied().filter(|_| mine);
         let importing = migrating.is_none() && c.importing.contains_key(&slot);
         let writes = query.flags.contains(CommandFlags::WRITE);

@@ -297,6 +297,14 @@ pub(crate) fn setslot_command(server: &mut Server, cid: ClientId, args: &Args) {
         };
         let n = args.len();
         let me = c.myself;
+        let opens = n == 5 && (args.is(3, "migrating") || args.is(3, "importing"));
+        let m = &server.slot_migrations;
+        if opens && !m.imports.is_empty() {
+            return server.add_reply_error(cid, "Slot import in progress.");
+        }
+        if opens && !m.exports.is_empty() {
+            return server.add_reply_error(cid, "Slot export in progress.");
+        }
         let target = |c: &Cluster, server: &mut Server, unknown: &str| {
             let Some(id) = c.lookup_bytes(&args[4]) else {
                 let text = [unknown.as_bytes(), b" ", &args[4]].concat();

@@ -39,6 +39,7 @@ bitflags! {
         const SAVE_CONFIG = 4;
         const FSYNC_CONFIG = 8;
         const HANDLE_MANUALFAILOVER = 16;
+        const MIGRATE_SLOTS = 32;
     }
 }
 
@@ -136,6 +137,8 @@ pub(crate) struct Cluster {
     pub not_claimed: SlotSet,
     /// Slots that have left their owner since somebody looked: their channels have no subscribers any more.
     pub left: SlotSet,
+    /// What nodes.conf has of slots whose keys have to go; it is in `Server::slot_migrations` once the file has been read.
+    pub stray: SlotSet,
     /// Names that are not to be added, and until when (unix s).
     pub blacklist: BTreeMap<Name, i64>,
     pub election: Election,
@@ -213,6 +216,7 @@ impl Cluster {
             importing: BTreeMap::new(),
             not_claimed: SlotSet::default(),
             left: SlotSet::default(),
+            stray: SlotSet::default(),
             blacklist: BTreeMap::new(),
             election: Election::default(),
             manual: ManualFailover::NONE,

@@ -244,6 +244,12 @@ pub(crate) fn debug_command(server: &mut Server, cid: ClientId, args: &Args) {
         _ if is("drop-cluster-packet-filter") && n == 3 => {
             server.debug_drop_cluster_packets(cid, args);
         }
+        _ if is("slotmigration") && n == 4 => {
+            if server.debug_slotmigration(&args[2], args.is(3, "1")) {
+                return server.add_reply_ok(cid);
+            }
+            server.add_reply_syntax_error(cid);
+        }
         _ if is("replybuffer") && n == 4 => replybuffer(server, cid, args),
         _ => server.add_reply_subcommand_syntax_error(cid, args),
     }

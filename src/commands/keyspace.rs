@@ -85,7 +85,10 @@ pub(crate) fn type_command(server: &mut Server, cid: ClientId, args: &Args) {
 
 /// DBSIZE: keys that have expired and are still there count.
 pub(crate) fn dbsize_command(server: &mut Server, cid: ClientId, _args: &Args) {
-    let n = server.dbs[server.client_db(cid)].keys.len();
+    let mut n = server.dbs[server.client_db(cid)].keys.len();
+    if server.hides_keys() {
+        n = n.saturating_sub(server.hidden_keys());
+    }
     server.add_reply_long_long(cid, n as i64);
 }
 
@@ -291,10 +294,14 @@ pub(crate) fn keys_command(server: &mut Server, cid: ClientId, args: &Args) {
     let glob = Glob::new(pattern);
     let keys = &server.dbs[server.client_db(cid)].keys;
     let check_expiry = keys.expires_len() > 0;
+    let hides = server.hides_keys();
     let mut n = 0;
     let mut out = Vec::new();
     keys.for_each(|e| {
-        if (all || glob.matches(e.name())) && !(check_expiry && server.entry_is_expired(e)) {
+        if (all || glob.matches(e.name()))
+            && !(check_expiry && server.entry_is_expired(e))
+            && !(hides && server.is_hidden_key(e.name()))
+        {
             push_bulk(&mut out, e.name());
             n += 1;
         }
@@ -310,6 +317,12 @@ pub(crate) fn randomkey_command(server: &mut Server, cid: ClientId, _args: &Args
     // Where expired keys stay until somebody else deletes them, a database of nothing but such keys must not keep us here.
     let may_never_end = keys.len() == keys.expires_len()
         && (server.repl.master_host.is_some() || server.pause.expire_paused());
+    if server.hides_keys() {
+        return match server.random_served_key() {
+            Some(key) => server.add_reply_bulk(cid, &key),
+            None => server.add_reply_null(cid),
+        };
+    }
     let mut tries = 0;
     let mut name = Vec::new();
     loop {

@@ -375,6 +375,11 @@ pub(crate) struct Config {
     pub cluster_allow_pubsubshard_when_down: bool,
     /// `cluster-link-sendbuf-limit`: Bytes after which a link of the bus is cut; 0 is no limit.
     pub cluster_link_sendbuf_limit: u64,
+    /// `cluster-slot-migration-log-max-len`: Moves of slots that have ended, of which CLUSTER GETSLOTMIGRATIONS tells.
+    pub cluster_slot_migration_log_max_len: i64,
+    /// `slot-migration-max-failover-repl-bytes`: Bytes that may still wait for the target when writes to slots that move are paused;
+    /// -1 is any number.
+    pub slot_migration_max_failover_repl_bytes: i64,
     /// `auto-failover-on-shutdown`: A master that ends hands over to a replica that has all.
     pub auto_failover_on_shutdown: bool,
     /// `cluster-announce-hostname`: Host name told to the cluster.
@@ -670,6 +675,8 @@ impl Default for Config {
             cluster_allow_reads_when_down: false,
             cluster_allow_pubsubshard_when_down: true,
             cluster_link_sendbuf_limit: 0,
+            cluster_slot_migration_log_max_len: 1000,
+            slot_migration_max_failover_repl_bytes: 0,
             auto_failover_on_shutdown: false,
             cluster_announce_hostname: None,
             cluster_announce_human_nodename: None,

@@ -894,6 +894,16 @@ pub(crate) static TABLE: &[Row] = &[
         number!(cluster_link_sendbuf_limit, Memory, 0, u64::MAX),
     ),
     row(
+        "cluster-slot-migration-log-max-len",
+        RowFlags::MODIFIABLE,
+        number!(cluster_slot_migration_log_max_len, Integer, 0, i64::MAX),
+    ),
+    row(
+        "slot-migration-max-failover-repl-bytes",
+        RowFlags::MODIFIABLE,
+        number!(slot_migration_max_failover_repl_bytes, Memory, -1, i64::MAX),
+    ),
+    row(
         "auto-failover-on-shutdown",
         RowFlags::MODIFIABLE,
         yes_no!(auto_failover_on_shutdown),

@@ -36,6 +36,20 @@ fn group_of(hash: u32, n: usize) -> usize {
     if i < n { i } else { i - all / 2 }
 }
 
+/// Where a walk over the keys of a slot ends.
+pub(crate) const WALK_END: u32 = 1 << HASH_BITS;
+
+/// The bits of a hash that are kept, in reverse order.
+fn mirror(bits: u32) -> u32 {
+    (bits << (u32::BITS - HASH_BITS)).reverse_bits()
+}
+
+/// Where a walk over the keys of a slot comes by one with this hash, below [`WALK_END`]: by the bits of the hash from the lowest on, so
+/// that a group is a stretch of the way.
+pub(crate) fn walk_place(hash: u64) -> u32 {
+    mirror(hash_of(part_of(hash)))
+}
+
 /// Room for one more, without much that stays empty.
 fn push(group: &mut Group, part: Part) {
     if group.len() == group.capacity() {
@@ -186,6 +200,21 @@ impl SlotIndex {
     /// In which of them a key with this hash is.
     pub(crate) fn group_of(&self, slot: u16, hash: u64) -> usize {
         group_of(hash_of(part_of(hash)), self.groups(slot))
+    }
+
+    /// The group in which a walk over a slot goes on at `place`, and the place at which it goes on behind that group; [`WALK_END`]: nowhere.
+    /// Groups that are split or merged meanwhile change nothing: each has all places from one to another.
+    pub(crate) fn group_at(&self, slot: u16, place: u32) -> (usize, u32) {
+        let n = self.groups(slot);
+        let group = group_of(mirror(place), n);
+        let half = n.next_power_of_two() / 2;
+        let mut bits = n.next_power_of_two().trailing_zeros();
+        if group < half && group + half >= n {
+            // Its other half has not been split off yet.
+            bits -= 1;
+        }
+        let size = 1 << (HASH_BITS - bits.min(HASH_BITS));
+        (group, (place & !(size - 1)) + size)
     }
 
     /// The lowest `bits` bits, [`HASH_BITS`] at the most, of the hashes of a group, each once and in order.

@@ -205,6 +205,7 @@ impl Server {
     fn free_idle_backlog(&mut self) {
         let limit = self.config.repl_backlog_ttl;
         if !self.clients.slaves.is_empty()
+            || !self.slot_migrations.exports.is_empty()
             || limit == 0
             || !self.repl.log.backlog_active()
             || self.repl.master_host.is_some()

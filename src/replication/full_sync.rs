@@ -73,17 +73,8 @@ impl Server {
             let _ = conn.socket().set_tcp_nodelay(false);
         }
         self.become_replica(cid, ReplState::WaitBgsaveStart);
-        if self.clients.slaves.len() == 1 && !self.repl.log.backlog_active() {
-            // What was written while there was no backlog is nowhere: no old id may lead here.
-            self.change_replication_id();
-            self.clear_replication_id2();
-            self.create_replication_backlog();
-            server_log!(
-                Level::Notice,
-                "Replication backlog created, my new replication IDs are '{}' and '{}'",
-                id_text(&self.repl.replid),
-                id_text(&self.repl.replid2)
-            );
+        if self.clients.slaves.len() == 1 {
+            self.begin_to_keep_stream();
         }
         let child = self.persist.child.as_ref().map(|c| (c.kind, c.target));
         match child {

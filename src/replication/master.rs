@@ -78,6 +78,23 @@ impl Server {
         self.repl.log.activate_backlog();
     }
 
+    /// Somebody needs the stream: it is kept from now on, if it is not yet.
+    pub(crate) fn begin_to_keep_stream(&mut self) {
+        if self.repl.log.backlog_active() {
+            return;
+        }
+        // What was written while there was no backlog is nowhere: no old id may lead here.
+        self.change_replication_id();
+        self.clear_replication_id2();
+        self.create_replication_backlog();
+        server_log!(
+            Level::Notice,
+            "Replication backlog created, my new replication IDs are '{}' and '{}'",
+            id_text(&self.repl.replid),
+            id_text(&self.repl.replid2)
+        );
+    }
+
     /// The stream is kept no more; replicas still get what they have not read.
     pub(crate) fn free_replication_backlog(&mut self) {
         drop(self.repl.log.deactivate_backlog());
@@ -105,6 +122,9 @@ impl Server {
                 self.repl.log.bump_offset();
                 return;
             }
+        }
+        if !self.slot_migrations.exports.is_empty() {
+            self.feed_slot_exports(args);
         }
         self.prepare_replicas_to_write();
         self.repl.lag.count_write();

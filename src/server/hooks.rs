@@ -42,16 +42,18 @@
 //! | | `acl_authenticate_by_certificate` | it is that user |
 //! | a command is looked at | `acl_refusal` | its client's user may not call it |
 //! | | `acl_refusal_in_exec` | may not any more |
-//! | | `cluster_redirection` | its keys are another node's |
+//! | | `cluster_redirection` | its keys are another node's, or are about to be |
 //! | | `script_command_flags` | what the script that it runs declares |
 //! | | `reply_pauses` | its reply is larger than most |
 //! | | `busy_script_error` | a script has been running for too long |
 //! | a command is propagated | `replication_feed_slaves` | into the stream |
+//! | | `slot_import_error` | a command failed that another node's slots came with |
 //! | a command has run | `replication_feed_monitors` | to those who watch |
 //! | a command of the stream has run | `command_from_master_processed` | the offset moves on |
 //! | a replica's output grows | `replica_output_limit` | what its limit means for a replica |
 //! | a client goes | `free_replica` | it was a replica of ours |
 //! | | `master_link_closed` | it was the master |
+//! | | `slot_import_closed` | it sent slots |
 //! | a client's waiting ends | `reply_acks` | WAIT and WAITAOF answer with what there is |
 //! | keys are evicted | `flush_slaves_output_buffers` | replicas are told at once; also before the process ends |
 //! | | `update_dict_resize_policy` | tables may grow, or not while a child shares them |

@@ -1,6 +1,8 @@
 //! Values as the commands that make them, for a rewrite of the append-only file (rewriteListObject and its kin of aof.c).
 //!
-//! It knows values and RESP; not which file the commands go to.
+//! A large one is written by [`pieces`]. It knows values and RESP; not where the commands go.
+
+pub(crate) mod pieces;
 
 use std::io::{self, Write};
 
@@ -9,7 +11,7 @@ use crate::ds::idmap::STREAM_ID_STR_LEN;
 use crate::ds::listpack::LpValue;
 use crate::store::entry::value::Value;
 use crate::store::entry::{Entry, Str};
-use crate::store::stream::{Group, Stream, StreamId};
+use crate::store::stream::{Consumer, Group, Item, Stream, StreamId};
 use crate::wire::resp;
 
 /// Elements a command has at the most (AOF_REWRITE_ITEMS_PER_CMD).
@@ -87,19 +89,30 @@ impl<W: Write> Commands<'_, W> {
 
     /// rewriteStreamObject
     fn stream(&mut self, key: &[u8], s: &Stream) {
+        for item in s.0.range(StreamId::MIN, StreamId::MAX, false) {
+            self.stream_item(key, &item);
+        }
+        self.stream_meta(key, s);
+        for group in s.0.groups() {
+            self.group(key, group);
+        }
+    }
+
+    fn stream_item(&mut self, key: &[u8], item: &Item<'_>) {
+        self.begin(3 + 2 * item.fields().count());
+        self.word(b"XADD");
+        self.word(key);
+        self.id(item.id);
+        for (field, value) in item.fields() {
+            self.value(field);
+            self.value(value);
+        }
+    }
+
+    /// What stands behind a stream's items, up to its groups.
+    fn stream_meta(&mut self, key: &[u8], s: &Stream) {
         let meta = s.0.meta;
-        if meta.length > 0 {
-            for item in s.0.range(StreamId::MIN, StreamId::MAX, false) {
-                self.begin(3 + 2 * item.fields().count());
-                self.word(b"XADD");
-                self.word(key);
-                self.id(item.id);
-                for (field, value) in item.fields() {
-                    self.value(field);
-                    self.value(value);
-                }
-            }
-        } else {
+        if meta.length == 0 {
             // An entry that does not stay makes an empty stream.
             self.begin(7);
             for word in [b"XADD", key, b"MAXLEN", b"0", b"0-1", b"x", b"y"] {
@@ -114,12 +127,19 @@ impl<W: Write> Commands<'_, W> {
         self.unsigned(meta.entries_added);
         self.word(b"MAXDELETEDID");
         self.id(meta.max_deleted_entry_id);
-        for group in s.0.groups() {
-            self.group(key, group);
-        }
     }
 
     fn group(&mut self, key: &[u8], group: &Group) {
+        self.group_head(key, group);
+        for consumer in group.consumers() {
+            self.consumer_head(key, group, consumer);
+            for (id, ()) in consumer.pel().iter() {
+                self.claim(key, group, consumer, id);
+            }
+        }
+    }
+
+    fn group_head(&mut self, key: &[u8], group: &Group) {
         self.begin(7);
         for word in [b"XGROUP", &b"CREATE"[..], key, group.name()] {
             self.word(word);
@@ -127,36 +147,41 @@ impl<W: Write> Commands<'_, W> {
         self.id(group.last_id);
         self.word(b"ENTRIESREAD");
         self.number(group.entries_read_argument());
-        for consumer in group.consumers() {
-            if consumer.pel().is_empty() {
-                self.begin(5);
-                for word in [
-                    b"XGROUP",
-                    &b"CREATECONSUMER"[..],
-                    key,
-                    group.name(),
-                    consumer.name(),
-                ] {
-                    self.word(word);
-                }
-            }
-            for (id, ()) in consumer.pel().iter() {
-                let Some(nack) = group.pel().get(id) else {
-                    continue;
-                };
-                self.begin(12);
-                for word in [b"XCLAIM", key, group.name(), consumer.name(), b"0"] {
-                    self.word(word);
-                }
-                self.id(id);
-                self.word(b"TIME");
-                self.number(nack.delivery_time);
-                self.word(b"RETRYCOUNT");
-                self.unsigned(nack.delivery_count);
-                self.word(b"JUSTID");
-                self.word(b"FORCE");
-            }
+    }
+
+    /// A consumer with pending entries is made by the first of them.
+    fn consumer_head(&mut self, key: &[u8], group: &Group, consumer: &Consumer) {
+        if !consumer.pel().is_empty() {
+            return;
         }
+        self.begin(5);
+        for word in [
+            b"XGROUP",
+            &b"CREATECONSUMER"[..],
+            key,
+            group.name(),
+            consumer.name(),
+        ] {
+            self.word(word);
+        }
+    }
+
+    /// A pending entry.
+    fn claim(&mut self, key: &[u8], group: &Group, consumer: &Consumer, id: StreamId) {
+        let Some(nack) = group.pel().get(id) else {
+            return;
+        };
+        self.begin(12);
+        for word in [b"XCLAIM", key, group.name(), consumer.name(), b"0"] {
+            self.word(word);
+        }
+        self.id(id);
+        self.word(b"TIME");
+        self.number(nack.delivery_time);
+        self.word(b"RETRYCOUNT");
+        self.unsigned(nack.delivery_count);
+        self.word(b"JUSTID");
+        self.word(b"FORCE");
     }
 }
 

@@ -179,10 +179,11 @@ pub(crate) fn scan_command(server: &mut Server, cid: ClientId, args: &Args) {
     let mut sampled = 0i64;
     let mut buckets = count.saturating_mul(BUCKETS_PER_COUNT);
     let keys = &server.dbs[db].keys;
+    let hides = server.hides_keys();
     loop {
         cursor = keys.scan(cursor, |e| {
             sampled += 1;
-            if !options.matches(e.name()) {
+            if !options.matches(e.name()) || hides && server.is_hidden_key(e.name()) {
                 return;
             }
             let start = names.len();

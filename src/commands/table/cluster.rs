@@ -2,7 +2,7 @@
 //!
 //! Rows only; the procedures are in `cluster::commands` and `cluster::slots`. The facts are those of Redis 7.2, as COMMAND INFO and COMMAND DOCS tell them.
 
-use crate::cluster::{commands as cluster, slots};
+use crate::cluster::{commands as cluster, migration, slots};
 use crate::server::execution::command::{
     AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, Proc,
 };
@@ -67,6 +67,14 @@ pub(super) static COMMANDS: &[Command] = &[
             )
             .complexity("O(N) where N is the number of failure reports")
             .args(&[Arg::new("node-id", ArgType::String)]),
+            row(
+                "cluster|cancelslotmigrations",
+                2,
+                migration::cancelslotmigrations_command,
+            )
+            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+            .docs("9.0.0", "Gives up all moves of slots that were begun on this node.")
+            .complexity("O(N), where N is the number of moves"),
             row("cluster|countkeysinslot", 3, slots::countkeysinslot_command)
                 .flags(&[Flag::STALE])
                 .docs("3.0.0", "Returns the number of keys in a hash slot.")
@@ -141,6 +149,18 @@ pub(super) static COMMANDS: &[Command] = &[
                     Arg::new("slot", ArgType::Integer),
                     Arg::new("count", ArgType::Integer),
                 ]),
+            row(
+                "cluster|getslotmigrations",
+                2,
+                migration::getslotmigrations_command,
+            )
+            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+            .tips(&["nondeterministic_output"])
+            .docs(
+                "9.0.0",
+                "Returns moves of slots that are under way or have ended lately.",
+            )
+            .complexity("O(N), where N is the number of moves"),
             row("cluster|help", 2, cluster::help_command)
                 .flags(&[Flag::LOADING, Flag::STALE])
                 .docs(
@@ -178,6 +198,33 @@ pub(super) static COMMANDS: &[Command] = &[
                         .since("4.0.0")
                         .optional(),
                 ]),
+            row(
+                "cluster|migrateslots",
+                -4,
+                migration::migrateslots_command,
+            )
+            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+            .docs("9.0.0", "Moves slots of this node, with their keys, to other nodes.")
+            .complexity(
+                "O(N) where N is the total number of the slots between the start slot and end slot arguments.",
+            )
+            .args(&[Arg::block(
+                "migration-group",
+                &[
+                    Arg::token_only("slotsrange-token", "SLOTSRANGE"),
+                    Arg::block(
+                        "range",
+                        &[
+                            Arg::new("start-slot", ArgType::Integer),
+                            Arg::new("end-slot", ArgType::Integer),
+                        ],
+                    )
+                    .multiple(),
+                    Arg::token_only("node-token", "NODE"),
+                    Arg::new("node-id", ArgType::String),
+                ],
+            )
+            .multiple()]),
             row("cluster|myid", 2, cluster::myid_command)
                 .flags(&[Flag::STALE])
                 .docs("3.0.0", "Returns the ID of a node.")
@@ -317,6 +364,10 @@ pub(super) static COMMANDS: &[Command] = &[
                     ("4.0.0", "Added node IDs."),
                     ("7.0.0", "Added additional networking metadata field."),
                 ]),
+            row("cluster|syncslots", -3, migration::syncslots_command)
+                .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+                .docs("9.0.0", "What nodes say to each other while slots move.")
+                .complexity("Depends on subcommand."),
         ],
     )
     .docs("3.0.0", "A container for Redis Cluster commands.")

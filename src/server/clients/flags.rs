@@ -59,6 +59,8 @@ bitflags! {
         const EVICTED = 1 << 53;
         /// Its user may not do everything: what it asks for is looked at.
         const RESTRICTED = 1 << 56;
+        /// A node of the cluster that sends slots with their keys.
+        const IMPORT = 1 << 57;
         /// Its connection is that of a forked session of the debugger: here it is forgotten, not ended.
         const HANDED_OVER = 1 << 55;
     }

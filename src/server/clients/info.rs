@@ -17,6 +17,7 @@ use crate::server::execution::multi_state::MultiState;
 /// Letters of the `flags` field, in their order; 'S' and 'O' (replica, monitor) come before them.
 const FLAG_LETTERS: &[(ClientFlags, char)] = &[
     (ClientFlags::MASTER, 'M'),
+    (ClientFlags::IMPORT, 'i'),
     (ClientFlags::PUBSUB, 'P'),
     (ClientFlags::MULTI, 'x'),
     (ClientFlags::BLOCKED, 'b'),

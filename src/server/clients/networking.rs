@@ -1150,6 +1150,9 @@ impl Server {
         if flags.intersects(ClientFlags::MASTER) {
             self.master_link_closed(cid);
         }
+        if flags.intersects(ClientFlags::IMPORT) {
+            self.slot_import_closed(cid);
+        }
         let Some(mut c) = self.clients.remove(cid) else {
             return;
         };

@@ -603,6 +603,7 @@ impl Server {
         // Who sends it, and to whom: the names of both are in the log.
         let link = match c.client_type() {
             _ if c.has(ClientFlags::SCRIPT) => return,
+            _ if c.has(ClientFlags::IMPORT) => return self.slot_import_error(cid, line),
             _ if c.conn.is_none() && self.loading.is_some() => ("AOF-loading-client", "server"),
             ClientType::Master => ("replica", "master"),
             ClientType::Slave => ("master", "replica"),

@@ -169,7 +169,7 @@ impl Server {
         }
     }
 
-    pub(in crate::server) fn unblock_postponed_clients(&mut self) {
+    pub(crate) fn unblock_postponed_clients(&mut self) {
         for cid in std::mem::take(&mut self.pause.postponed) {
             self.unblock_client(cid);
         }

@@ -229,7 +229,6 @@ impl CommandTable {
     }
 
     /// As `lookup_command`, but a renamed or disabled command is found by its original name too.
-    #[cfg(test)]
     pub(crate) fn lookup_command_or_original(
         &self,
         argv: &(impl Argv + ?Sized),

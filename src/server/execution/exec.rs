@@ -20,7 +20,7 @@
 //! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
 //! | `call.client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
 //! | `client_flags` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
-//! | `authenticated`, `no_touch`, `unusual`, `only_cluster` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
+//! | `authenticated`, `no_touch`, `unusual`, `only_cluster` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Moves of slots go on between reads. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
 //! | `call.cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
 //! | `call`: that an error was answered | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
 //! | `call`: what the command says of its propagation, and what is redacted | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and says nothing | put aside |
@@ -54,6 +54,7 @@ use crate::base::clock::CachedClock;
 use crate::base::key_slot::key_hash_slot;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
+use crate::cluster::redirect::Route;
 use crate::config::value::ProtectedAction;
 use crate::server::Server;
 use crate::server::clients::client::Client;
@@ -230,7 +231,8 @@ impl Server {
             || self.tracking.clients() > 0
             || self.persist.inline.is_some()
             || self.scripts.run.is_some();
-        self.exec.only_cluster = self.config.cluster_enabled && !unusual;
+        self.exec.only_cluster =
+            self.config.cluster_enabled && !unusual && self.slot_migrations.is_idle();
         self.exec.unusual = self.config.cluster_enabled || unusual;
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
@@ -332,7 +334,14 @@ impl Server {
         client_flags: ClientFlags,
         args: &Args,
     ) -> Option<Processed> {
-        let text = self.cluster_redirection(cid, id, args, flags, client_flags)?;
+        let text = match self.cluster_redirection(cid, id, args, flags, client_flags) {
+            Route::Here => return None,
+            Route::Elsewhere(text) => text,
+            Route::Later => {
+                self.block_postpone_client(cid);
+                return Some(Processed::Postponed);
+            }
+        };
         self.flag_transaction(cid);
         if flags.contains(CommandFlags::RUNS_QUEUED) {
             self.discard_transaction(cid);

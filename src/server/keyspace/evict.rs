@@ -87,8 +87,8 @@ impl Server {
         u32::from(now) << 8 | u32::from(counter)
     }
 
-    /// Memory that does not count against maxmemory: the AOF buffer, the records of a snapshot that are not written yet, and what
-    /// replicas hold of the log beyond the backlog. Else
+    /// Memory that does not count against maxmemory: the AOF buffer, the records of a snapshot that are not written yet, what
+    /// nodes that take slots have not read, and what replicas hold of the log beyond the backlog. Else
     /// the deletions of an eviction would be the reason for the next (freeMemoryGetNotCountedMemory).
     pub(crate) fn free_memory_get_not_counted_memory(&self) -> usize {
         let aof = if self.aof.is_off() {
@@ -99,7 +99,9 @@ impl Server {
         let log = &self.repl.log;
         // The notes on how far replicas lag grow with the log, and are bounded.
         let lag = self.repl.lag.mem_usage();
-        log.mem_usage().saturating_sub(log.backlog_mem_limit()) + lag + aof + self.snapshot_memory()
+        let exports = self.slot_migrations.output_memory();
+        let beyond = log.mem_usage().saturating_sub(log.backlog_mem_limit());
+        beyond + lag + aof + self.snapshot_memory() + exports
     }
 
     /// Bytes above the limit; 0: within it (getMaxmemoryState).

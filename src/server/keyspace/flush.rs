@@ -19,6 +19,7 @@ impl Server {
         } else {
             Resize::Allow
         };
+        self.slot_migrations.data_was_flushed();
         self.tracking_invalidate_keys_on_flush(lazy);
         let mut removed = 0;
         let mut old = Vec::new();

@@ -300,6 +300,10 @@ impl Server {
                 return true;
             }
         }
+        if self.hides_keys() && self.is_hidden_key(key) {
+            // The node that serves it says when it goes; for its commands it is there.
+            return false;
+        }
         if flags.contains(Lookup::NOEXPIRE) || self.pause.expire_paused() {
             return true;
         }

@@ -456,6 +456,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         evict: Default::default(),
         run_id: String::from_utf8_lossy(&run_id).into_owned(),
         random,
+        slot_migrations: Box::default(),
         sentinel: config.sentinel_mode.then(Box::default),
         cluster: None,
         executable: std::env::current_exe().unwrap_or_default(),

@@ -17,7 +17,7 @@ use super::{Entry, NewValue};
 use crate::base::key_slot::{CLUSTER_SLOTS, key_hash_slot};
 use crate::base::sys;
 use crate::ds::sbuf::SBuf;
-use crate::ds::slot_index::{HASH_BITS, SlotIndex};
+use crate::ds::slot_index::{HASH_BITS, SlotIndex, WALK_END, walk_place};
 use crate::ds::table::{Element, KeyHasher, Resize, Slot, Table};
 
 /// An entry that [`Keyspace::save_each`] hands out.
@@ -43,6 +43,14 @@ impl Deref for Unsaved<'_> {
     fn deref(&self) -> &Entry {
         self.entry
     }
+}
+
+/// A part of a walk over the keys of a hash slot.
+pub(crate) struct Stretch {
+    /// In the order of the walk, each with its place.
+    pub keys: Vec<(u32, Box<[u8]>)>,
+    /// Where the walk goes on; [`WALK_END`]: it is over.
+    pub next: u32,
 }
 
 /// One database's entries.
@@ -105,6 +113,36 @@ impl Keyspace {
             }
         }
         keys
+    }
+
+    /// A stretch of a walk over the keys of a hash slot, from `place` on. A key that is there from the begin of a walk to its end is met
+    /// once; one that comes meanwhile is met if the walk was not beyond its place.
+    pub(crate) fn walk_slot(&self, slot: u16, place: u32) -> Stretch {
+        let Some(by_slot) = &self.by_slot else {
+            return Stretch {
+                keys: Vec::new(),
+                next: WALK_END,
+            };
+        };
+        let bits = self.table.bucket_bits().min(HASH_BITS);
+        let (group, end) = by_slot.group_at(slot, place);
+        let mut keys = Vec::new();
+        for low in by_slot.low_bits(slot, group, bits) {
+            self.table.for_each_near(low, bits, |e| {
+                let key = e.name();
+                let at = walk_place(self.table.hash(key));
+                if at >= place && at < end && key_hash_slot(key) == slot {
+                    keys.push((at, key.into()));
+                }
+            });
+        }
+        keys.sort_unstable();
+        Stretch { keys, next: end }
+    }
+
+    /// Where a walk over the keys of its slot comes by a key.
+    pub(crate) fn walk_place(&self, key: &[u8]) -> u32 {
+        walk_place(self.table.hash(key))
     }
 
     #[inline]

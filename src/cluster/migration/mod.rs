@@ -1,0 +1,431 @@
+//! Slots that move whole, with all their keys and at one moment (CLUSTER MIGRATESLOTS, as Valkey 9 defines it: cluster_migrateslots.c).
+//!
+//! ```text
+//!   source (export)                                              target (import)
+//!   connecting, AUTH, SYNCSLOTS ESTABLISH ---------------------> what it has of these slots goes first (cleaning-up)
+//!                                         <--------------- +OK   waiting-for-ack
+//!   snapshotting: keys as commands, writes behind them --------> receiving-snapshot
+//!   SNAPSHOT-EOF ----------------------------------------------> waiting-for-paused
+//!   waiting-to-pause <-------------------------- REQUEST-PAUSE
+//!   failover-paused: writes to these slots wait; PAUSED -------> failover-requested
+//!   failover-granted <----------------------- REQUEST-FAILOVER
+//!   FAILOVER-GRANTED ------------------------------------------> a new epoch, the slots are its own, all are told
+//!   success: the slots are seen to be the target's              success
+//!   the keys go, some in a turn
+//! ```
+//!
+//! - Clients never see ASK: up to the last step the source serves the slots, then MOVED leads to the target.
+//! - Whatever fails before the last step leaves the slots and every key where they were; the target deletes what has come.
+//! - There is no moment of which the target has a snapshot, and no fork: `export` says how the walk and the writes meet.
+//! - Keys that are not served, since they are on their way here or have to go (`hidden`, of them `leaving`), are in no listing, and
+//!   neither expire here nor are evicted. nodes.conf has their slots (straySlots), so that a node that was ended in the middle
+//!   deletes them at its start.
+//!
+//! Invariants: a slot is in one job at the most, and in none while SETSLOT has it open; a slot of an import, or one that is leaving, is
+//! hidden; a job that has ended is a [`Record`] and nothing else. Commands of SYNCSLOTS other than ESTABLISH are taken from the
+//! client that established an import, and from no other. Steps are made before the loop sleeps, never while a command runs.
+//!
+//! Replicas of the target get the keys by its stream and know nothing of the import: one that is promoted in the middle of it keeps keys
+//! that nobody serves, until the slots come to it.
+
+mod commands;
+mod export;
+mod import;
+
+use std::collections::VecDeque;
+
+use crate::base::key_slot::key_hash_slot;
+use crate::base::log::Level;
+use crate::cluster::node::NodeId;
+use crate::cluster::state::{Cluster, Todo};
+use crate::server::Server;
+use crate::server::execution::args::OwnedArgs;
+use crate::server::keyspace::lookup::Free;
+use crate::server_log;
+use crate::wire::cluster::name::Name;
+use crate::wire::cluster::slot_set::SlotSet;
+use crate::wire::resp;
+
+pub(crate) use commands::{
+    cancelslotmigrations_command, getslotmigrations_command, migrateslots_command,
+    syncslots_command,
+};
+pub(crate) use export::Export;
+pub(crate) use import::Import;
+
+/// Microseconds of a turn for all that is done here, while commands come and while none do.
+const STEP_US: u64 = 100;
+const LONG_STEP_US: u64 = 1000;
+/// Keys that are deleted between two looks at the clock.
+const DELETE_BATCH: usize = 16;
+
+/// How far a job is (slotMigrationJobState), as GETSLOTMIGRATIONS says it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum JobState {
+    Connecting,
+    ReadingAuthResponse,
+    ReadingEstablishResponse,
+    Snapshotting,
+    Replicating,
+    WaitingToPause,
+    FailoverPaused,
+    FailoverGranted,
+    CleaningUp,
+    WaitingForAck,
+    ReceivingSnapshot,
+    WaitingForPaused,
+    FailoverRequested,
+    Success,
+    Cancelled,
+    Failed,
+}
+
+impl JobState {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            JobState::Connecting => "connecting",
+            JobState::ReadingAuthResponse => "reading-auth-response",
+            JobState::ReadingEstablishResponse => "reading-establish-response",
+            JobState::Snapshotting => "snapshotting",
+            JobState::Replicating => "replicating",
+            JobState::WaitingToPause => "waiting-to-pause",
+            JobState::FailoverPaused => "failover-paused",
+            JobState::FailoverGranted => "failover-granted",
+            JobState::CleaningUp => "cleaning-up",
+            JobState::WaitingForAck => "waiting-for-ack",
+            JobState::ReceivingSnapshot => "receiving-snapshot",
+            JobState::WaitingForPaused => "waiting-for-paused",
+            JobState::FailoverRequested => "failover-requested",
+            JobState::Success => "success",
+            JobState::Cancelled => "cancelled",
+            JobState::Failed => "failed",
+        }
+    }
+}
+
+/// Which side of a job is ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Operation {
+    Export,
+    Import,
+}
+
+/// What is told of a job, while it goes on and afterwards.
+#[derive(Clone)]
+pub(crate) struct Record {
+    pub name: Name,
+    pub operation: Operation,
+    pub slots: SlotSet,
+    pub source: Name,
+    pub target: Name,
+    pub state: JobState,
+    pub message: String,
+    /// Unix seconds.
+    pub created: i64,
+    pub updated: i64,
+    /// When the other side was last heard of.
+    pub acked: i64,
+}
+
+impl Record {
+    fn new(
+        operation: Operation,
+        name: Name,
+        nodes: (Name, Name),
+        slots: SlotSet,
+        now: i64,
+    ) -> Record {
+        Record {
+            name,
+            operation,
+            slots,
+            source: nodes.0,
+            target: nodes.1,
+            state: match operation {
+                Operation::Export => JobState::Connecting,
+                Operation::Import => JobState::CleaningUp,
+            },
+            message: String::new(),
+            created: now,
+            updated: now,
+            acked: now,
+        }
+    }
+
+    /// The slots as text: `0-5 9-9`.
+    fn ranges(&self) -> String {
+        let ranges = self.slots.ranges();
+        let texts: Vec<String> = ranges.iter().map(|(a, b)| format!("{a}-{b}")).collect();
+        texts.join(" ")
+    }
+
+    /// As the log names the job.
+    fn description(&self) -> String {
+        let (operation, other, node) = match self.operation {
+            Operation::Export => ("export", "target_node", self.target),
+            Operation::Import => ("import", "source_node", self.source),
+        };
+        format!(
+            "{{name: {}, operation: {operation}, {other}_id: {node}, slots: {}}}",
+            self.name,
+            self.ranges()
+        )
+    }
+
+    fn enter(&mut self, state: JobState, now: i64) {
+        server_log!(
+            Level::Notice,
+            "Slot migration {} state transition: {} -> {}",
+            self.description(),
+            self.state.word(),
+            state.word()
+        );
+        self.state = state;
+        self.updated = now;
+    }
+}
+
+/// Why a job ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    Success,
+    Cancelled,
+    Failed(String),
+}
+
+impl End {
+    fn failed(why: &str) -> End {
+        End::Failed(why.to_string())
+    }
+}
+
+/// All that a node keeps of slots that move whole.
+#[derive(Default)]
+pub(crate) struct Migrations {
+    pub exports: Vec<Export>,
+    pub imports: Vec<Import>,
+    /// Jobs that have ended, the last one first.
+    pub log: VecDeque<Record>,
+    /// Slots whose keys are here and not served.
+    pub hidden: SlotSet,
+    /// Those of them whose keys have to go.
+    pub leaving: SlotSet,
+    /// The commands of a transaction that is being propagated.
+    unit: Option<Vec<OwnedArgs>>,
+    next_export: u64,
+    /// Commands that had been called when the last step ended.
+    commands: u64,
+    /// DEBUG SLOTMIGRATION.
+    pub prevent_pause: bool,
+    pub prevent_failover: bool,
+}
+
+impl Migrations {
+    /// Nothing is under way.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.exports.is_empty() && self.imports.is_empty() && self.leaving.is_empty()
+    }
+
+    fn exporting(&self, slot: u16) -> bool {
+        self.exports.iter().any(|e| e.record.slots.contains(slot))
+    }
+
+    fn importing(&self, slot: u16) -> bool {
+        self.imports.iter().any(|i| i.record.slots.contains(slot))
+    }
+
+    /// All keys are gone: what was to be moved, or has come, is not what it was (clusterHandleFlushDuringSlotMigration).
+    pub(crate) fn data_was_flushed(&mut self) {
+        for e in &mut self.exports {
+            e.end.get_or_insert_with(|| End::failed("Data was flushed"));
+        }
+        for i in &mut self.imports {
+            i.end.get_or_insert_with(|| End::failed("Data was flushed"));
+        }
+    }
+
+    /// A job has ended (clusterCleanupSlotMigrationLog).
+    fn remember(&mut self, mut record: Record, end: End, most: usize, now: i64) {
+        let (level, state, message) = match end {
+            End::Success => (Level::Notice, JobState::Success, String::new()),
+            End::Cancelled => (Level::Notice, JobState::Cancelled, String::new()),
+            End::Failed(why) => (Level::Warning, JobState::Failed, why),
+        };
+        let shown = if message.is_empty() { "none" } else { &message };
+        server_log!(
+            level,
+            "Slot migration {} finished. State: {}, Message: {}",
+            record.description(),
+            state.word(),
+            shown
+        );
+        record.enter(state, now);
+        record.message = message;
+        self.log.push_front(record);
+        self.log.truncate(most);
+    }
+
+    /// Bytes that wait for the targets.
+    pub(crate) fn output_memory(&self) -> usize {
+        self.exports.iter().map(Export::output_memory).sum()
+    }
+}
+
+/// Adds a word of one side to the other.
+fn push_message(out: &mut Vec<u8>, word: &str) {
+    let words: [&[u8]; 3] = [b"CLUSTER", b"SYNCSLOTS", word.as_bytes()];
+    resp::push_command(out, words.into_iter());
+}
+
+impl Server {
+    /// Whether the key is here but not served.
+    #[cold]
+    pub(crate) fn is_hidden_key(&self, key: &[u8]) -> bool {
+        self.slot_migrations.hidden.contains(key_hash_slot(key))
+    }
+
+    /// Some keys are.
+    #[inline]
+    pub(crate) fn hides_keys(&self) -> bool {
+        !self.slot_migrations.hidden.is_empty()
+    }
+
+    /// How many are.
+    pub(crate) fn hidden_keys(&self) -> usize {
+        let slots = self.slot_migrations.hidden.iter();
+        slots.map(|slot| self.count_keys_in_slot(slot)).sum()
+    }
+
+    /// There is something to do before the loop sleeps.
+    fn wake_slot_migrations(&mut self) {
+        if let Some(c) = self.cluster.as_deref_mut() {
+            c.todo |= Todo::MIGRATE_SLOTS;
+        }
+    }
+
+    /// The slots of a text such as `0-5,9`, as nodes.conf has those of keys that have to go. None: it is none.
+    pub(super) fn stray_slots(text: &str) -> Option<SlotSet> {
+        let mut slots = SlotSet::default();
+        for range in text.split(',') {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let slot = |t: &str| crate::wire::cluster::slot_set::slot_of(t.parse().ok()?);
+            for s in slot(first)?..=slot(last)? {
+                slots.insert(s);
+            }
+        }
+        Some(slots)
+    }
+
+    /// DEBUG SLOTMIGRATION PREVENT-PAUSE | PREVENT-FAILOVER 0 | 1
+    pub(crate) fn debug_slotmigration(&mut self, what: &[u8], on: bool) -> bool {
+        let m = &mut self.slot_migrations;
+        if what.eq_ignore_ascii_case(b"prevent-pause") {
+            m.prevent_pause = on;
+        } else if what.eq_ignore_ascii_case(b"prevent-failover") {
+            m.prevent_failover = on;
+        } else {
+            return false;
+        }
+        self.wake_slot_migrations();
+        true
+    }
+}
+
+impl Cluster {
+    /// The master whose slots these are, if all are one's.
+    fn owner_of_all(&self, slots: &SlotSet) -> Option<NodeId> {
+        let mut owners = slots.iter().map(|s| self.owner(s));
+        let first = owners.next().flatten()?;
+        owners.all(|o| o == Some(first)).then_some(first)
+    }
+
+    /// The keys of a slot that has left this node, or its master, have to go.
+    pub(super) fn slot_is_leaving(&mut self, server: &mut Server, slot: u16) {
+        server.slot_migrations.hidden.insert(slot);
+        server.slot_migrations.leaving.insert(slot);
+        self.todo |= Todo::MIGRATE_SLOTS | Todo::SAVE_CONFIG;
+    }
+
+    /// All jobs, once a turn (clusterSlotMigrationCron and what its events do).
+    pub(super) fn migrate_slots(&mut self, server: &mut Server) {
+        if server.slot_migrations.is_idle() {
+            return;
+        }
+        if server.exec.blocked_depth > 0 {
+            // A command is in its middle: what it writes has to come before anything that is said here.
+            self.todo |= Todo::MIGRATE_SLOTS;
+            return;
+        }
+        let busy = server.stats.num_commands != server.slot_migrations.commands;
+        let budget = if busy { STEP_US } else { LONG_STEP_US };
+        let until = crate::base::clock::monotonic_us() + budget;
+        let mut more = self.step_exports(server, until);
+        self.step_imports(server);
+        more |= self.delete_leaving(server, until);
+        if more {
+            self.todo |= Todo::MIGRATE_SLOTS;
+            server.el.set_dont_wait(true);
+        }
+        server.exec.clock_stale = true;
+        server.slot_migrations.commands = server.stats.num_commands;
+    }
+
+    /// Deletes keys that have to go. True: there are more.
+    fn delete_leaving(&mut self, server: &mut Server, until: u64) -> bool {
+        if server.slot_migrations.leaving.is_empty() {
+            return false;
+        }
+        let master = self.me().is_master();
+        let mine = self.master_of(self.myself);
+        let free = Free::lazily_if(server.config.lazyfree_lazy_server_del);
+        let leaving: Vec<u16> = server.slot_migrations.leaving.iter().collect();
+        let mut gone = false;
+        for slot in leaving {
+            let over = loop {
+                if server.count_keys_in_slot(slot) == 0 {
+                    break true;
+                }
+                if !master {
+                    // They are its master's to delete, or to keep.
+                    break self.owner(slot) == Some(mine);
+                }
+                if crate::base::clock::monotonic_us() >= until {
+                    break false;
+                }
+                server.del_some_keys_in_slot(slot, DELETE_BATCH, free);
+            };
+            if !over {
+                if master {
+                    break;
+                }
+                continue;
+            }
+            gone = true;
+            let m = &mut server.slot_migrations;
+            m.leaving.remove(slot);
+            if !m.importing(slot) {
+                m.hidden.remove(slot);
+            }
+        }
+        if gone {
+            self.todo |= Todo::SAVE_CONFIG;
+            self.imports_may_begin(server);
+        }
+        master && !server.slot_migrations.leaving.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stray_slots_are_read_as_they_are_written() {
+        let slots = Server::stray_slots("0-3,9,16383").expect("slots");
+        assert_eq!(slots.ranges(), [(0, 3), (9, 9), (16383, 16383)]);
+        for bad in ["", "a", "1-", "16384", "-1", "1,,2", "5-99999"] {
+            assert!(Server::stray_slots(bad).is_none(), "{bad}");
+        }
+    }
+}
