@@ -48,6 +48,9 @@ pub const TARGETS: &[(&str, Target)] = &[
 
 /// A message of the bus is read or refused; what is read of it lies within it, and can be kept.
 pub fn cluster_bus(bytes: &[u8]) {
+    if let Ok(Some(m)) = crate::wire::cluster::parse_light(bytes) {
+        assert!(m.channel.len() + m.message.len() + 24 == bytes.len());
+    }
     let Ok(message) = crate::wire::cluster::parse(bytes) else {
         return;
     };

@@ -13,7 +13,9 @@ use crate::server::clients::subscriptions::Kind as Channels;
 use crate::server_log;
 use crate::wire::cluster::name::Name;
 use crate::wire::cluster::slot_set::{SlotBits, has_slot, slots_of};
-use crate::wire::cluster::{Body, Kind, Message, MessageFlags, NodeFlags, parse};
+use crate::wire::cluster::{
+    Body, Kind, Light, Message, MessageFlags, NodeFlags, PacketError, parse, parse_light,
+};
 
 /// Whether the rest of a message still counts.
 #[derive(PartialEq, Eq)]
@@ -26,15 +28,14 @@ enum Goes {
 impl Cluster {
     /// A message has come on a link, whole.
     pub(super) fn process_packet(&mut self, server: &mut Server, link: LinkId, bytes: &[u8]) {
+        match parse_light(bytes) {
+            Ok(None) => {}
+            Ok(Some(light)) => return self.hear_light(server, link, &light),
+            Err(e) => return self.drop_packet(server, &e),
+        }
         let message = match parse(bytes) {
             Ok(message) => message,
-            Err(e) => {
-                self.stats.invalid += 1;
-                if self.may_log_invalid(server) {
-                    server_log!(Level::Warning, "{}", e);
-                }
-                return;
-            }
+            Err(e) => return self.drop_packet(server, &e),
         };
         if let Some(kind) = message.kind {
             self.stats.received[kind as usize] += 1;
@@ -65,7 +66,11 @@ impl Cluster {
             (Kind::Fail, sender) => self.hear_fail(sender, &message),
             // Of the rest, nothing counts that a stranger says.
             (_, None) => {}
-            (Kind::Publish | Kind::PublishShard, Some(_)) => hear_publish(server, kind, &message),
+            (Kind::Publish | Kind::PublishShard, Some(_)) => {
+                if let Body::Publish { channel, message } = message.body {
+                    hear_publish(server, kind, channel, message);
+                }
+            }
             (Kind::AuthRequest, Some(sender)) => {
                 self.send_failover_auth_if_needed(server, sender, &message);
             }
@@ -83,6 +88,32 @@ impl Cluster {
             // There are no modules.
             (Kind::Module, Some(_)) => {}
         }
+    }
+
+    fn drop_packet(&mut self, server: &Server, why: &PacketError) {
+        self.stats.invalid += 1;
+        if self.may_log_invalid(server) {
+            server_log!(Level::Warning, "{}", why);
+        }
+    }
+
+    /// A message of pub/sub that says nothing of its sender (clusterProcessLightPacket).
+    fn hear_light(&mut self, server: &mut Server, link: LinkId, light: &Light<'_>) {
+        let of_link = self.links.get(&link).and_then(|l| l.node);
+        let Some(sender) = of_link.filter(|id| !self[*id].in_handshake()) else {
+            server_log!(
+                Level::Warning,
+                "Closing link for node that sent a lightweight message of type {} as its first message on the link",
+                light.kind as u16
+            );
+            return self.close_link(server, Some(link));
+        };
+        self.stats.received[light.kind as usize] += 1;
+        if self.drop_packet_filter == light.kind as i64 {
+            return;
+        }
+        self[sender].data_received = mstime();
+        hear_publish(server, light.kind, light.channel, light.message);
     }
 
     /// Who has sent a message, if we know it (getNodeFromLinkAndMsg).
@@ -119,6 +150,8 @@ impl Cluster {
             self.todo |= Todo::SAVE_AND_SYNC;
         }
         let offset = i64::try_from(message.offset).unwrap_or(i64::MAX);
+        let light = message.flags.contains(NodeFlags::LIGHT_HDR);
+        self[sender].flags.set(NodeFlags::LIGHT_HDR, light);
         self[sender].repl_offset = offset;
         if self.manual.end != 0
             && self.me().is_slave()
@@ -601,10 +634,7 @@ impl Cluster {
     }
 }
 
-fn hear_publish(server: &mut Server, kind: Kind, message: &Message<'_>) {
-    let Body::Publish { channel, message } = message.body else {
-        return;
-    };
+fn hear_publish(server: &mut Server, kind: Kind, channel: &[u8], message: &[u8]) {
     let channels = match kind {
         Kind::PublishShard => Channels::Shard,
         _ => Channels::Channel,

@@ -11,7 +11,7 @@ use crate::server::Server;
 use crate::server_log;
 use crate::wire::cluster::name::Name;
 use crate::wire::cluster::{
-    Body, Gossip, Header, Kind, MessageFlags, MessageWriter, NodeFlags, UpdateOf,
+    Body, Gossip, Header, Kind, MessageFlags, MessageWriter, NodeFlags, UpdateOf, light_publish,
 };
 
 /// To whom a PONG goes that nobody has asked for (CLUSTER_BROADCAST_*).
@@ -51,7 +51,7 @@ fn gossip_of(n: &Node, tls_cluster: bool) -> Gossip {
         ip: n.ip.clone(),
         port,
         cport: n.cport,
-        flags: n.flags,
+        flags: n.flags - NodeFlags::LIGHT_HDR,
         pport,
     }
 }
@@ -101,7 +101,7 @@ impl Cluster {
                 port,
                 pport,
                 cport,
-                flags: me.flags,
+                flags: me.flags | NodeFlags::LIGHT_HDR,
                 down: self.down,
                 message_flags,
             },
@@ -261,18 +261,29 @@ impl Cluster {
             true => Kind::PublishShard,
             false => Kind::Publish,
         };
-        let mut message = self.message(server, kind, MessageFlags::empty());
-        message.publish(channel, payload);
-        let message: Rc<[u8]> = message.finish().into();
-        if !sharded {
-            return self.broadcast(server, kind, &message);
-        }
-        for id in self.nodes_of_shard(self.me().shard_id) {
+        let to = match sharded {
+            true => self.nodes_of_shard(self.me().shard_id),
+            false => self.ids(),
+        };
+        // Of each form one, made when it is needed first.
+        let mut short: Option<Rc<[u8]>> = None;
+        let mut long: Option<Rc<[u8]>> = None;
+        for id in to {
             let n = &self[id];
-            if !n.has(NodeFlags::MYSELF | NodeFlags::HANDSHAKE) {
-                let link = n.link;
-                self.send(server, link, kind, &message);
+            if n.has(NodeFlags::MYSELF | NodeFlags::HANDSHAKE) {
+                continue;
             }
+            let link = n.link;
+            let message = match n.has(NodeFlags::LIGHT_HDR) {
+                true => short.get_or_insert_with(|| light_publish(kind, channel, payload).into()),
+                false => long.get_or_insert_with(|| {
+                    let mut message = self.message(server, kind, MessageFlags::empty());
+                    message.publish(channel, payload);
+                    message.finish().into()
+                }),
+            };
+            let message = message.clone();
+            self.send(server, link, kind, &message);
         }
     }
 

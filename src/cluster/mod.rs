@@ -34,7 +34,7 @@ mod links;
 pub(crate) mod migration;
 pub(crate) mod node;
 mod nodes_conf;
-pub(crate) mod redirect;
+mod redirect;
 pub(crate) mod slots;
 pub(crate) mod state;
 

@@ -543,7 +543,7 @@ mod tests {
             "{a} 127.0.0.1:7000@17000,,tls-port=0,shard-id={s} myself,master - 0 0 3 connected 0-100 102 [102->-{c}] [5000-<-{c}]\n\
              {b} 127.0.0.1:7001@17001,host.example,tls-port=0,nodename=two,shard-id={s} slave {a} 12 13 3 disconnected\n\
              {c} ::1:7002@17002,,tls-port=7443,shard-id={} master,fail? - 0 14 9 connected 5000-5461\n\
-             vars currentEpoch 9 lastVoteEpoch 4\n",
+             vars currentEpoch 9 lastVoteEpoch 4 straySlots 7-9,500-500\n",
             n('6')
         )
     }
@@ -553,7 +553,8 @@ mod tests {
         let c = load(&of_72()).expect("sound").expect("something");
         assert_eq!((c.current_epoch, c.last_vote_epoch, c.len()), (9, 4, 3));
         assert_eq!((c.me().config_epoch, c.me().numslots()), (3, 102));
-        let text = c.file_content(false);
+        assert_eq!(c.stray.ranges(), [(7, 9), (500, 500)]);
+        let text = c.file_content(false, &c.stray);
         // Times are those of the load, and nothing is connected but this node.
         let expected = of_72()
             .replace(" 12 13 ", " 1000 1000 ")
@@ -566,7 +567,7 @@ mod tests {
         };
         assert_eq!(sorted(&text), sorted(&expected));
         let again = load(&text).expect("sound").expect("something");
-        assert_eq!(again.file_content(false), text);
+        assert_eq!(again.file_content(false, &again.stray), text);
     }
 
     #[test]
@@ -625,7 +626,7 @@ mod tests {
             text.truncate(cut);
             if let Ok(Some(c)) = parse_nodes_conf(&text, &mut RandomSource::new(), 1000, false) {
                 // What it has made of it can be written, and read again.
-                let text = c.file_content(false);
+                let text = c.file_content(false, &c.stray);
                 prop_assert!(load(&text).is_ok(), "{}", text);
             }
         }

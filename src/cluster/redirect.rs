@@ -14,6 +14,7 @@ use crate::server::execution::block::BlockType;
 use crate::server::execution::command::{
     CommandFlags, CommandId, KeyFlags, KeyRefs, Touches, get_keys_for_routing,
 };
+use crate::server::execution::exec::Route;
 
 /// Why a request is not served here (CLUSTER_REDIR_*).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,16 +26,6 @@ pub(super) enum Redirect {
     DownState,
     DownUnbound,
     DownReadOnly,
-}
-
-/// What becomes of a request.
-pub(crate) enum Route {
-    /// This node serves it.
-    Here,
-    /// It does not, and this is what the client is told.
-    Elsewhere(String),
-    /// It serves it, but the request has to wait: its slot is about to leave, or its key is just being sent to another node.
-    Later,
 }
 
 /// What is asked of the cluster for one request.

@@ -14,12 +14,8 @@ use crate::server::keyspace::notify::NOTIFY_GENERIC;
 use crate::server_log;
 use crate::store::entry::Entry;
 use crate::store::evict::policy_is_lfu;
-use crate::store::rdb_value::{
-    LoadLimits, Loaded, rdb_load_object, rdb_save_object, rdb_save_object_type,
-};
-use crate::wire::rdb::{
-    RdbReader, RdbWriter, RdbWriterOptions, create_dump_payload, no_poll, verify_dump_payload,
-};
+use crate::store::rdb_value::{self, LoadLimits, Loaded, rdb_load_object};
+use crate::wire::rdb::{RdbReader, no_poll, verify_dump_payload};
 
 /// DUMP key
 pub(crate) fn dump_command(server: &mut Server, cid: ClientId, args: &Args) {
@@ -32,20 +28,10 @@ pub(crate) fn dump_command(server: &mut Server, cid: ClientId, args: &Args) {
     }
 }
 
-/// The payload that makes a value (createDumpPayload). None when it cannot be written: it must not be sent in part.
+/// The payload that makes a value, in the version of our files.
 pub(crate) fn dump_payload(server: &Server, e: &Entry) -> Option<Vec<u8>> {
     let version = server.config.rdb_save_version.of_files();
-    let mut w = RdbWriter::in_memory(RdbWriterOptions {
-        version,
-        compression: server.config.rdbcompression,
-        checksum: false,
-    });
-    w.type_byte(rdb_save_object_type(e, version))
-        .and_then(|()| rdb_save_object(&mut w, e))
-        .ok()?;
-    let mut payload = w.into_bytes();
-    create_dump_payload(&mut payload, version);
-    Some(payload)
+    rdb_value::dump_payload(e, version, server.config.rdbcompression)
 }
 
 /// The value in the body of a payload; none when it is not well-formed, empty, or of a type that is not kept here.

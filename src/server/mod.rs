@@ -68,7 +68,7 @@ pub(crate) struct Server {
     /// What a node keeps of its cluster, in that mode; `cluster` works with it.
     pub cluster: Option<Box<crate::cluster::state::Cluster>>,
     /// Slots that move whole, from here or to here. Beside the cluster, since what is propagated concerns it while that is at work.
-    pub slot_migrations: Box<crate::cluster::migration::Migrations>,
+    pub slot_migrations: Box<crate::cluster::migration::state::Migrations>,
     /// The program's path and arguments.
     pub executable: PathBuf,
     pub argv: Vec<String>,

@@ -219,7 +219,8 @@ fn a_move_that_is_given_up_leaves_nothing() {
     for i in 0..300 {
         c.ok(&format!("SET {{hello}}{i} {i} PX 100000"));
     }
-    let give_up: [&dyn Fn(&mut Server, &mut Server); 6] = [
+    type GiveUp<'a> = &'a dyn Fn(&mut Server, &mut Server);
+    let give_up: [GiveUp<'_>; 6] = [
         &|a, _| a.connect().ok("CLUSTER CANCELSLOTMIGRATIONS"),
         &|a, _| restart(a),
         &|_, b| restart(b),

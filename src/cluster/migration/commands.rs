@@ -1,9 +1,9 @@
 //! CLUSTER MIGRATESLOTS, CANCELSLOTMIGRATIONS, GETSLOTMIGRATIONS and SYNCSLOTS: arguments in, replies out. Their texts are Valkey's.
 
-use super::{End, Export, JobState, Operation, Record};
 use crate::base::log::Level;
 use crate::base::num::string2ll;
 use crate::cluster::commands::with;
+use crate::cluster::migration::state::{End, Export, JobState, Operation, Record};
 use crate::cluster::node::NodeId;
 use crate::cluster::state::{Cluster, Todo, random_name};
 use crate::server::Server;

@@ -18,7 +18,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 
-use super::{End, JobState, Migrations, Operation, Record, push_message};
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::clock::{monotonic_us, mstime};
 use crate::base::key_slot::{CLUSTER_SLOTS, key_hash_slot};
@@ -26,12 +25,14 @@ use crate::base::log::Level;
 use crate::base::num::{LONG_STR_SIZE, ll2string};
 use crate::base::sys::strerror;
 use crate::cluster::failover::CLUSTER_MF_TIMEOUT;
+use crate::cluster::migration::state::{
+    Amid, End, Export, JobState, Link, Operation, Record, Walk, push_message,
+};
 use crate::cluster::node::{LinkState, NodeId};
 use crate::cluster::state::Cluster;
-use crate::commands::dump::dump_payload;
 use crate::ds::slot_index::WALK_END;
 use crate::server::Server;
-use crate::server::clients::connection::{Connection, begin_connecting};
+use crate::server::clients::connection::begin_connecting;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::command::{
@@ -39,7 +40,7 @@ use crate::server::execution::command::{
 };
 use crate::server_log;
 use crate::store::entry::Entry;
-use crate::store::rdb_value::is_bulky;
+use crate::store::rdb_value::{dump_payload, is_bulky};
 use crate::store::rewrite::pieces::RewritePieces;
 use crate::wire::cluster::name::Name;
 use crate::wire::cluster::slot_set::SlotSet;
@@ -59,55 +60,10 @@ const RESTARTS: u32 = 3;
 /// slots are its own. An import gives up far earlier (`import::TAKEOVER_MS`).
 const PAUSE_MS: i64 = 2 * CLUSTER_MF_TIMEOUT;
 
-struct Link {
-    conn: Connection,
-    file: FileId,
-    state: LinkState,
-    reader: ReplyReader,
-}
-
-/// A bulky value that is being sent.
-struct Amid {
-    key: Box<[u8]>,
-    pieces: RewritePieces,
-    begun: bool,
-    restarts: u32,
-}
-
-/// How far the walk is.
-struct Walk {
-    /// All slots below it are done; [`CLUSTER_SLOTS`]: all are.
-    slot: u16,
-    /// The place in this slot.
-    place: u32,
-    /// Bulky keys at this very place that are done.
-    done_here: Vec<Box<[u8]>>,
-    amid: Option<Amid>,
-}
-
 impl Walk {
     fn is_over(&self) -> bool {
         usize::from(self.slot) >= CLUSTER_SLOTS
     }
-}
-
-/// A job on its source. See the head of the file.
-pub(crate) struct Export {
-    pub record: Record,
-    /// Why it ends, at the next step.
-    pub end: Option<End>,
-    id: u64,
-    target: NodeId,
-    link: Option<Link>,
-    out: Vec<u8>,
-    sent: usize,
-    walk: Walk,
-    /// Until when writes to the slots wait (unix ms); 0: they do not.
-    paused_until: i64,
-    /// When the last ACK was sent (unix s).
-    ack_sent: i64,
-    /// Commands wait for the value that is being sent.
-    awaited: bool,
 }
 
 impl Export {
@@ -138,10 +94,6 @@ impl Export {
             ack_sent: now,
             awaited: false,
         }
-    }
-
-    pub(super) fn output_memory(&self) -> usize {
-        self.out.capacity()
     }
 
     /// Bytes that wait for the target (remaining_repl_size).
@@ -299,7 +251,9 @@ impl Export {
             }
             return;
         }
-        let Some(payload) = dump_payload(server, e) else {
+        let config = &server.config;
+        let version = config.rdb_save_version.of_files();
+        let Some(payload) = dump_payload(e, version, config.rdbcompression) else {
             return self.fail("A value cannot be written");
         };
         let mut buf = [0; LONG_STR_SIZE];
@@ -736,13 +690,6 @@ impl Cluster {
             server.unblock_postponed_clients();
         }
         more
-    }
-}
-
-impl Migrations {
-    pub(super) fn next_export_id(&mut self) -> u64 {
-        self.next_export += 1;
-        self.next_export
     }
 }
 

@@ -4,9 +4,9 @@
 //! serve, nobody answers them, and one that fails ends the import. They go to this node's own replicas and its append-only file as any
 //! other.
 
-use super::{End, JobState, Operation, Record, push_message};
 use crate::base::clock::mstime;
 use crate::base::log::Level;
+use crate::cluster::migration::state::{End, Import, JobState, Operation, Record, push_message};
 use crate::cluster::node::NodeId;
 use crate::cluster::state::{Cluster, Todo};
 use crate::server::Server;
@@ -26,19 +26,6 @@ const IMPORTING: ClientFlags = ClientFlags::of(&[
     ClientFlags::NO_EVICT,
     ClientFlags::DENY_BLOCKING,
 ]);
-
-/// A job on its target. See the head of the module.
-pub(crate) struct Import {
-    pub record: Record,
-    /// Why it ends, at the next step.
-    pub end: Option<End>,
-    pub client: ClientId,
-    source: NodeId,
-    /// When the source was asked for the last word (unix ms).
-    asked: i64,
-    /// When the last ACK was sent (unix s).
-    ack_sent: i64,
-}
 
 impl Import {
     fn fail(&mut self, why: &str) {
@@ -176,7 +163,7 @@ impl Cluster {
                 server.slot_migrations.leaving.insert(slot);
             }
         }
-        server.slot_migrations.imports.push(super::Import {
+        server.slot_migrations.imports.push(Import {
             record,
             end: None,
             client: cid,

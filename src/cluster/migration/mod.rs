@@ -22,36 +22,22 @@
 //!   deletes them at its start.
 //!
 //! Invariants: a slot is in one job at the most, and in none while SETSLOT has it open; a slot of an import, or one that is leaving, is
-//! hidden; a job that has ended is a [`Record`] and nothing else. Commands of SYNCSLOTS other than ESTABLISH are taken from the
+//! hidden; a job that has ended is a record and nothing else. Commands of SYNCSLOTS other than ESTABLISH are taken from the
 //! client that established an import, and from no other. Steps are made before the loop sleeps, never while a command runs.
 //!
 //! Replicas of the target get the keys by its stream and know nothing of the import: one that is promoted in the middle of it keeps keys
 //! that nobody serves, until the slots come to it.
 
-mod commands;
+pub(crate) mod commands;
 mod export;
 mod import;
+pub(crate) mod state;
 
-use std::collections::VecDeque;
-
-use crate::base::key_slot::key_hash_slot;
-use crate::base::log::Level;
 use crate::cluster::node::NodeId;
 use crate::cluster::state::{Cluster, Todo};
 use crate::server::Server;
-use crate::server::execution::args::OwnedArgs;
 use crate::server::keyspace::lookup::Free;
-use crate::server_log;
-use crate::wire::cluster::name::Name;
 use crate::wire::cluster::slot_set::SlotSet;
-use crate::wire::resp;
-
-pub(crate) use commands::{
-    cancelslotmigrations_command, getslotmigrations_command, migrateslots_command,
-    syncslots_command,
-};
-pub(crate) use export::Export;
-pub(crate) use import::Import;
 
 /// Microseconds of a turn for all that is done here, while commands come and while none do.
 const STEP_US: u64 = 100;
@@ -59,239 +45,8 @@ const LONG_STEP_US: u64 = 1000;
 /// Keys that are deleted between two looks at the clock.
 const DELETE_BATCH: usize = 16;
 
-/// How far a job is (slotMigrationJobState), as GETSLOTMIGRATIONS says it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum JobState {
-    Connecting,
-    ReadingAuthResponse,
-    ReadingEstablishResponse,
-    Snapshotting,
-    Replicating,
-    WaitingToPause,
-    FailoverPaused,
-    FailoverGranted,
-    CleaningUp,
-    WaitingForAck,
-    ReceivingSnapshot,
-    WaitingForPaused,
-    FailoverRequested,
-    Success,
-    Cancelled,
-    Failed,
-}
-
-impl JobState {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            JobState::Connecting => "connecting",
-            JobState::ReadingAuthResponse => "reading-auth-response",
-            JobState::ReadingEstablishResponse => "reading-establish-response",
-            JobState::Snapshotting => "snapshotting",
-            JobState::Replicating => "replicating",
-            JobState::WaitingToPause => "waiting-to-pause",
-            JobState::FailoverPaused => "failover-paused",
-            JobState::FailoverGranted => "failover-granted",
-            JobState::CleaningUp => "cleaning-up",
-            JobState::WaitingForAck => "waiting-for-ack",
-            JobState::ReceivingSnapshot => "receiving-snapshot",
-            JobState::WaitingForPaused => "waiting-for-paused",
-            JobState::FailoverRequested => "failover-requested",
-            JobState::Success => "success",
-            JobState::Cancelled => "cancelled",
-            JobState::Failed => "failed",
-        }
-    }
-}
-
-/// Which side of a job is ours.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Operation {
-    Export,
-    Import,
-}
-
-/// What is told of a job, while it goes on and afterwards.
-#[derive(Clone)]
-pub(crate) struct Record {
-    pub name: Name,
-    pub operation: Operation,
-    pub slots: SlotSet,
-    pub source: Name,
-    pub target: Name,
-    pub state: JobState,
-    pub message: String,
-    /// Unix seconds.
-    pub created: i64,
-    pub updated: i64,
-    /// When the other side was last heard of.
-    pub acked: i64,
-}
-
-impl Record {
-    fn new(
-        operation: Operation,
-        name: Name,
-        nodes: (Name, Name),
-        slots: SlotSet,
-        now: i64,
-    ) -> Record {
-        Record {
-            name,
-            operation,
-            slots,
-            source: nodes.0,
-            target: nodes.1,
-            state: match operation {
-                Operation::Export => JobState::Connecting,
-                Operation::Import => JobState::CleaningUp,
-            },
-            message: String::new(),
-            created: now,
-            updated: now,
-            acked: now,
-        }
-    }
-
-    /// The slots as text: `0-5 9-9`.
-    fn ranges(&self) -> String {
-        let ranges = self.slots.ranges();
-        let texts: Vec<String> = ranges.iter().map(|(a, b)| format!("{a}-{b}")).collect();
-        texts.join(" ")
-    }
-
-    /// As the log names the job.
-    fn description(&self) -> String {
-        let (operation, other, node) = match self.operation {
-            Operation::Export => ("export", "target_node", self.target),
-            Operation::Import => ("import", "source_node", self.source),
-        };
-        format!(
-            "{{name: {}, operation: {operation}, {other}_id: {node}, slots: {}}}",
-            self.name,
-            self.ranges()
-        )
-    }
-
-    fn enter(&mut self, state: JobState, now: i64) {
-        server_log!(
-            Level::Notice,
-            "Slot migration {} state transition: {} -> {}",
-            self.description(),
-            self.state.word(),
-            state.word()
-        );
-        self.state = state;
-        self.updated = now;
-    }
-}
-
-/// Why a job ends.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum End {
-    Success,
-    Cancelled,
-    Failed(String),
-}
-
-impl End {
-    fn failed(why: &str) -> End {
-        End::Failed(why.to_string())
-    }
-}
-
-/// All that a node keeps of slots that move whole.
-#[derive(Default)]
-pub(crate) struct Migrations {
-    pub exports: Vec<Export>,
-    pub imports: Vec<Import>,
-    /// Jobs that have ended, the last one first.
-    pub log: VecDeque<Record>,
-    /// Slots whose keys are here and not served.
-    pub hidden: SlotSet,
-    /// Those of them whose keys have to go.
-    pub leaving: SlotSet,
-    /// The commands of a transaction that is being propagated.
-    unit: Option<Vec<OwnedArgs>>,
-    next_export: u64,
-    /// Commands that had been called when the last step ended.
-    commands: u64,
-    /// DEBUG SLOTMIGRATION.
-    pub prevent_pause: bool,
-    pub prevent_failover: bool,
-}
-
-impl Migrations {
-    /// Nothing is under way.
-    #[inline]
-    pub(crate) fn is_idle(&self) -> bool {
-        self.exports.is_empty() && self.imports.is_empty() && self.leaving.is_empty()
-    }
-
-    fn exporting(&self, slot: u16) -> bool {
-        self.exports.iter().any(|e| e.record.slots.contains(slot))
-    }
-
-    fn importing(&self, slot: u16) -> bool {
-        self.imports.iter().any(|i| i.record.slots.contains(slot))
-    }
-
-    /// All keys are gone: what was to be moved, or has come, is not what it was (clusterHandleFlushDuringSlotMigration).
-    pub(crate) fn data_was_flushed(&mut self) {
-        for e in &mut self.exports {
-            e.end.get_or_insert_with(|| End::failed("Data was flushed"));
-        }
-        for i in &mut self.imports {
-            i.end.get_or_insert_with(|| End::failed("Data was flushed"));
-        }
-    }
-
-    /// A job has ended (clusterCleanupSlotMigrationLog).
-    fn remember(&mut self, mut record: Record, end: End, most: usize, now: i64) {
-        let (level, state, message) = match end {
-            End::Success => (Level::Notice, JobState::Success, String::new()),
-            End::Cancelled => (Level::Notice, JobState::Cancelled, String::new()),
-            End::Failed(why) => (Level::Warning, JobState::Failed, why),
-        };
-        let shown = if message.is_empty() { "none" } else { &message };
-        server_log!(
-            level,
-            "Slot migration {} finished. State: {}, Message: {}",
-            record.description(),
-            state.word(),
-            shown
-        );
-        record.enter(state, now);
-        record.message = message;
-        self.log.push_front(record);
-        self.log.truncate(most);
-    }
-
-    /// Bytes that wait for the targets.
-    pub(crate) fn output_memory(&self) -> usize {
-        self.exports.iter().map(Export::output_memory).sum()
-    }
-}
-
-/// Adds a word of one side to the other.
-fn push_message(out: &mut Vec<u8>, word: &str) {
-    let words: [&[u8]; 3] = [b"CLUSTER", b"SYNCSLOTS", word.as_bytes()];
-    resp::push_command(out, words.into_iter());
-}
-
 impl Server {
-    /// Whether the key is here but not served.
-    #[cold]
-    pub(crate) fn is_hidden_key(&self, key: &[u8]) -> bool {
-        self.slot_migrations.hidden.contains(key_hash_slot(key))
-    }
-
-    /// Some keys are.
-    #[inline]
-    pub(crate) fn hides_keys(&self) -> bool {
-        !self.slot_migrations.hidden.is_empty()
-    }
-
-    /// How many are.
+    /// How many keys are here but not served.
     pub(crate) fn hidden_keys(&self) -> usize {
         let slots = self.slot_migrations.hidden.iter();
         slots.map(|slot| self.count_keys_in_slot(slot)).sum()

@@ -2,7 +2,8 @@
 //!
 //! Rows only; the procedures are in `cluster::commands` and `cluster::slots`. The facts are those of Redis 7.2, as COMMAND INFO and COMMAND DOCS tell them.
 
-use crate::cluster::{commands as cluster, migration, slots};
+use crate::cluster::migration::commands as migration;
+use crate::cluster::{commands as cluster, slots};
 use crate::server::execution::command::{
     AclCategories as Acl, Arg, ArgType, Command, CommandFlags as Flag, Group, Proc,
 };

@@ -54,7 +54,6 @@ use crate::base::clock::CachedClock;
 use crate::base::key_slot::key_hash_slot;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
-use crate::cluster::redirect::Route;
 use crate::config::value::ProtectedAction;
 use crate::server::Server;
 use crate::server::clients::client::Client;
@@ -122,6 +121,16 @@ pub(crate) enum Processed {
     Stop,
     /// Clients are paused: this very request is to be looked at again later.
     Postponed,
+}
+
+/// What a cluster says of a request.
+pub(crate) enum Route {
+    /// This node serves it.
+    Here,
+    /// It does not, and this is what the client is told.
+    Elsewhere(String),
+    /// It serves it, but the request has to wait: its slot is about to leave, or its key is just being sent to another node.
+    Later,
 }
 
 /// Clients with one of these are looked at more closely before a command runs.

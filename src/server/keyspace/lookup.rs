@@ -5,6 +5,7 @@
 
 use bitflags::bitflags;
 
+use crate::base::key_slot::key_hash_slot;
 use crate::ds::table::Slot;
 use crate::server::Server;
 use crate::server::clients::flags::{ClientFlags, ClientId};
@@ -277,6 +278,18 @@ impl Server {
     /// The same by the key alone.
     pub(crate) fn find_key(&self, db: usize, key: &[u8]) -> Option<At> {
         self.find_hashed(db, self.dbs[db].keys.hash(key), key)
+    }
+
+    /// Whether the key is here but not served: it comes from another node, or has to go.
+    #[cold]
+    pub(crate) fn is_hidden_key(&self, key: &[u8]) -> bool {
+        self.slot_migrations.hidden.contains(key_hash_slot(key))
+    }
+
+    /// Some keys are.
+    #[inline]
+    pub(crate) fn hides_keys(&self) -> bool {
+        !self.slot_migrations.hidden.is_empty()
     }
 
     /// An expired key was met: true when it must count as missing. Deletes it where that is this server's business

@@ -28,12 +28,28 @@ use crate::wire::rdb::{
     QUICKLIST_NODE_PACKED, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK, RDB_TYPE_LIST,
     RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK,
     RDB_TYPE_STREAM_LISTPACKS, RDB_TYPE_STREAM_LISTPACKS_2, RDB_TYPE_STREAM_LISTPACKS_3,
-    RDB_TYPE_STRING, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RdbWriter,
+    RDB_TYPE_STRING, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RdbWriter, RdbWriterOptions,
+    create_dump_payload,
 };
 
 /// The first version whose readers know listpacks (Redis 7.0), and sets of them and the active time of consumers (7.2).
 const RDB_VERSION_LISTPACK: u16 = 10;
 const RDB_VERSION_SET_LISTPACK: u16 = 11;
+
+/// The payload that makes a value (createDumpPayload). None when it cannot be written: it must not be sent in part.
+pub(crate) fn dump_payload(e: &Entry, version: u16, compression: bool) -> Option<Vec<u8>> {
+    let mut w = RdbWriter::in_memory(RdbWriterOptions {
+        version,
+        compression,
+        checksum: false,
+    });
+    w.type_byte(rdb_save_object_type(e, version))
+        .and_then(|()| rdb_save_object(&mut w, e))
+        .ok()?;
+    let mut payload = w.into_bytes();
+    create_dump_payload(&mut payload, version);
+    Some(payload)
+}
 
 /// The type byte that the entry's value is written with (rdbSaveObjectType), for a file of this version.
 #[inline]
@@ -147,6 +163,7 @@ mod tests {
     use crate::ds::quicklist::End;
     use crate::ds::ziplist::tests::ziplist;
     use crate::store::entry::NewValue;
+    use crate::store::rewrite::pieces::RewritePieces;
     use crate::store::rewrite::rewrite_object;
     use crate::store::stream::StreamId;
     use crate::store::stream::{NodeLimits, Stream};
@@ -178,6 +195,43 @@ mod tests {
         });
         rdb_save_object(&mut w, e).expect("memory");
         (rdb_save_object_type(e, version), w.into_bytes())
+    }
+
+    /// Commands by pieces, and in how many.
+    fn contents_by_pieces(e: &Entry, bytes: usize) -> (Vec<u8>, usize) {
+        let (mut out, mut n) = (Vec::new(), 1);
+        let mut pieces = RewritePieces::begin(e);
+        while pieces.more(&mut out, e, bytes) {
+            n += 1;
+        }
+        (out, n)
+    }
+
+    #[test]
+    fn commands_by_pieces_make_what_the_whole_makes() {
+        // The order of a table's elements, and how they are put together, make no difference.
+        let words = |commands: &[u8]| {
+            let lines = commands.split(|b| *b == b'\n');
+            let lines = lines.filter(|l| !l.starts_with(b"*") && !l.starts_with(b"$"));
+            let mut words: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();
+            words.retain(|w| {
+                !matches!(
+                    &w[..],
+                    b"SADD\r" | b"HMSET\r" | b"ZADD\r" | b"RPUSH\r" | b"k\r"
+                )
+            });
+            words.sort();
+            words
+        };
+        let mut several = 0;
+        for e in values() {
+            for bytes in [1, 1000, usize::MAX] {
+                let (out, n) = contents_by_pieces(&e, bytes);
+                assert!(words(&out) == words(&contents(&e)), "{:?}", e.value_type());
+                several += usize::from(n > 10);
+            }
+        }
+        assert!(several > 10);
     }
 
     fn load(rdb_type: u8, bytes: &[u8]) -> Result<Option<Entry>, RdbError> {

@@ -16,6 +16,10 @@ pub(super) const NET_IP_STR_LEN: usize = 46;
 pub(crate) const SLOT_BYTES: usize = CLUSTER_SLOTS / 8;
 /// Bytes of a message before its type's part (CLUSTERMSG_MIN_LEN).
 pub(crate) const HEADER_LEN: usize = 2256;
+/// The bit of a type whose message has a header of [`LIGHT_HEADER_LEN`] bytes: signature, length, version, type (CLUSTERMSG_LIGHT of
+/// Valkey 8 and Redis 8). Nothing is said of the sender, whom the link is known to belong to.
+pub(super) const LIGHT: u16 = 0x8000;
+pub(crate) const LIGHT_HEADER_LEN: usize = 16;
 /// Bytes of a gossip entry.
 pub(super) const GOSSIP_LEN: usize = 104;
 /// Bytes of an extension's head.
@@ -118,6 +122,8 @@ bitflags! {
         const MIGRATE_TO = 256;
         /// A replica that does not want to be promoted.
         const NOFAILOVER = 512;
+        /// It understands messages with a short header; said by itself only (CLUSTER_NODE_LIGHT_HDR_SUPPORTED).
+        const LIGHT_HDR = 2048;
     }
 
     /// The first byte of a message's own flags (CLUSTERMSG_FLAG0_*).

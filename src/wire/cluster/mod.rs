@@ -15,6 +15,8 @@
 //!     80     slots           2048
 //! ```
 //!
+//! A message of pub/sub to a node that says that it understands that has a header of 16 bytes, without all that stands there of its sender.
+//!
 //! All numbers are in network byte order. `port` is the one that the cluster itself uses (TLS with `tls-cluster`), the other port is
 //! the other one.
 //!
@@ -32,8 +34,10 @@ pub(crate) use format::{CLUSTER_NAMELEN, HEADER_LEN};
 pub(crate) use format::{
     KINDS, Kind, MessageFlags, NodeFlags, is_address, is_hostname, is_nodename,
 };
-pub(crate) use read::{Body, Gossip, Message, announced_length, parse};
-pub(crate) use write::{Header, MessageWriter, UpdateOf};
+pub(crate) use read::{
+    Body, Gossip, Light, Message, PacketError, announced_length, parse, parse_light,
+};
+pub(crate) use write::{Header, MessageWriter, UpdateOf, light_publish};
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,9 @@ use super::format::{
     AT_CONFIG_EPOCH, AT_COUNT, AT_CPORT, AT_CURRENT_EPOCH, AT_EXTENSIONS, AT_FLAGS, AT_LENGTH,
     AT_MFLAGS, AT_MYIP, AT_OFFSET, AT_PORT, AT_PPORT, AT_SENDER, AT_SLAVEOF, AT_SLOTS, AT_TYPE,
     AT_VERSION, CLUSTER_NAMELEN, CLUSTER_PROTO_VER, EXT_FORGOTTEN_NODE, EXT_HOSTNAME,
-    EXT_HUMAN_NODENAME, EXT_SHARDID, EXTENSION_HEAD, GOSSIP_LEN, HEADER_LEN, Kind, MessageFlags,
-    NET_IP_STR_LEN, NodeFlags, SIGNATURE, SLOT_BYTES, is_address, is_hostname, is_nodename,
+    EXT_HUMAN_NODENAME, EXT_SHARDID, EXTENSION_HEAD, GOSSIP_LEN, HEADER_LEN, Kind, LIGHT,
+    LIGHT_HEADER_LEN, MessageFlags, NET_IP_STR_LEN, NodeFlags, SIGNATURE, SLOT_BYTES, is_address,
+    is_hostname, is_nodename,
 };
 use super::name::Name;
 use super::slot_set::SlotBits;
@@ -175,7 +176,7 @@ fn text(bytes: &[u8], valid: fn(&[u8]) -> bool) -> Option<String> {
 pub(crate) fn announced_length(head: &[u8; 8]) -> Result<usize, PacketError> {
     let [a, b, c, d, len @ ..] = *head;
     let len = u32::from_be_bytes(len) as usize;
-    if [a, b, c, d] != *SIGNATURE || len < HEADER_LEN {
+    if [a, b, c, d] != *SIGNATURE || len < LIGHT_HEADER_LEN {
         return Err(PacketError::Signature);
     }
     Ok(len)
@@ -191,8 +192,68 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Message<'_>, PacketError> {
         return Err(PacketError::Signature);
     }
     debug_assert!(AT_LENGTH + 4 <= head.len());
+    if bytes.len() < HEADER_LEN {
+        return Err(PacketError::Signature);
+    }
     // The header is there, so that none of its fields is missing.
     parse_whole(&Fields(bytes)).unwrap_or(Err(PacketError::Text))
+}
+
+/// A message of pub/sub with a short header.
+pub(crate) struct Light<'a> {
+    pub kind: Kind,
+    pub channel: &'a [u8],
+    pub message: &'a [u8],
+}
+
+/// Reads a message that is whole and has a short header; none: its header is a long one.
+///
+/// # Errors
+/// It is not to be believed.
+pub(crate) fn parse_light(bytes: &[u8]) -> Result<Option<Light<'_>>, PacketError> {
+    let f = Fields(bytes);
+    let (Some(version), Some(number)) = (f.u16(AT_VERSION), f.u16(AT_TYPE)) else {
+        return Err(PacketError::Signature);
+    };
+    if number & LIGHT == 0 {
+        return Ok(None);
+    }
+    if version != CLUSTER_PROTO_VER {
+        return Err(PacketError::Version);
+    }
+    let kind = Kind::of(number & !LIGHT);
+    let Some(kind @ (Kind::Publish | Kind::PublishShard)) = kind else {
+        return Err(PacketError::Signature);
+    };
+    match publish(&f, LIGHT_HEADER_LEN) {
+        Ok((channel, message)) => Ok(Some(Light {
+            kind,
+            channel,
+            message,
+        })),
+        Err(expected) => Err(PacketError::Length {
+            kind: kind.name(),
+            is: bytes.len() as u64,
+            expected,
+        }),
+    }
+}
+
+/// The channel and the message that stand at `at`, up to the end.
+///
+/// # Errors
+/// The length that the whole should have.
+fn publish<'a>(f: &Fields<'a>, at: usize) -> Result<(&'a [u8], &'a [u8]), u64> {
+    let (Some(channel), Some(message)) = (f.u32(at), f.u32(at + 4)) else {
+        return Err(at as u64 + 8);
+    };
+    let expected = at as u64 + 8 + u64::from(channel) + u64::from(message);
+    let first = f.bytes(at + 8, channel as usize);
+    let second = f.bytes(at + 8 + channel as usize, message as usize);
+    match (first, second) {
+        (Some(channel), Some(message)) if expected == f.0.len() as u64 => Ok((channel, message)),
+        _ => Err(expected),
+    }
 }
 
 /// `None`: a field is missing, or is a text that cannot be.
@@ -266,18 +327,11 @@ fn parse_body<'a>(
             }
         }
         Kind::Publish | Kind::PublishShard => {
-            let (Some(channel), Some(message)) = (f.u32(HEADER_LEN), f.u32(HEADER_LEN + 4)) else {
-                return wrong(behind(8));
+            let (channel, message) = match publish(f, HEADER_LEN) {
+                Ok(both) => both,
+                Err(expected) => return wrong(expected),
             };
-            let expected = behind(8) + u64::from(channel) + u64::from(message);
-            if is != expected {
-                return wrong(expected);
-            }
-            let at = HEADER_LEN + 8;
-            Body::Publish {
-                channel: f.bytes(at, channel as usize)?,
-                message: f.bytes(at + channel as usize, message as usize)?,
-            }
+            Body::Publish { channel, message }
         }
         Kind::Update => {
             let len = 8 + CLUSTER_NAMELEN + SLOT_BYTES;

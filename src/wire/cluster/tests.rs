@@ -138,6 +138,29 @@ fn the_other_kinds_are_read_too() {
 }
 
 #[test]
+fn short_headers_are_of_pubsub_alone() {
+    let light = light_publish(Kind::PublishShard, b"channel", b"a message");
+    assert_eq!(light.len(), 16 + 8 + 7 + 9);
+    let m = parse_light(&light).expect("sound").expect("a short one");
+    assert_eq!(
+        (m.kind, m.channel, m.message),
+        (Kind::PublishShard, &b"channel"[..], &b"a message"[..])
+    );
+    assert!(parse(&light).is_err());
+    for cut in 0..light.len() {
+        assert!(parse_light(&light[..cut]).is_err(), "{cut}");
+    }
+    for (at, byte) in [(9, 2), (13, 0), (13, 3), (19, 200), (23, 255)] {
+        let mut bad = light.clone();
+        bad[at] = byte;
+        assert!(parse_light(&bad).is_err(), "{at}");
+    }
+    for long in all_kinds() {
+        assert!(parse_light(&long).expect("sound").is_none());
+    }
+}
+
+#[test]
 fn lengths_that_lie_are_found_out() {
     let sound = ping();
     for cut in 0..sound.len() {

@@ -4,8 +4,8 @@ use super::format::{
     AT_CONFIG_EPOCH, AT_COUNT, AT_CPORT, AT_CURRENT_EPOCH, AT_EXTENSIONS, AT_FLAGS, AT_LENGTH,
     AT_MFLAGS, AT_MYIP, AT_OFFSET, AT_PORT, AT_PPORT, AT_SENDER, AT_SLAVEOF, AT_SLOTS, AT_STATE,
     AT_TYPE, AT_VERSION, CLUSTER_PROTO_VER, EXT_FORGOTTEN_NODE, EXT_HOSTNAME, EXT_HUMAN_NODENAME,
-    EXT_SHARDID, EXTENSION_HEAD, HEADER_LEN, Kind, MessageFlags, NET_IP_STR_LEN, NodeFlags,
-    SIGNATURE, SLOT_BYTES,
+    EXT_SHARDID, EXTENSION_HEAD, HEADER_LEN, Kind, LIGHT, LIGHT_HEADER_LEN, MessageFlags,
+    NET_IP_STR_LEN, NodeFlags, SIGNATURE, SLOT_BYTES,
 };
 use super::name::Name;
 use super::read::Gossip;
@@ -36,6 +36,27 @@ pub(crate) struct UpdateOf<'a> {
     pub name: Name,
     pub config_epoch: u64,
     pub slots: &'a SlotBits,
+}
+
+/// A whole message of pub/sub with a short header; `kind` is one of those two.
+pub(crate) fn light_publish(kind: Kind, channel: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(LIGHT_HEADER_LEN + 8 + channel.len() + message.len());
+    let len = LIGHT_HEADER_LEN + 8 + channel.len() + message.len();
+    bytes.extend_from_slice(SIGNATURE);
+    bytes.extend_from_slice(&(len as u32).to_be_bytes());
+    for n in [CLUSTER_PROTO_VER, 0, kind as u16 | LIGHT, 0] {
+        bytes.extend_from_slice(&n.to_be_bytes());
+    }
+    push_publish(&mut bytes, channel, message);
+    bytes
+}
+
+fn push_publish(bytes: &mut Vec<u8>, channel: &[u8], message: &[u8]) {
+    for part in [channel, message] {
+        bytes.extend_from_slice(&(part.len() as u32).to_be_bytes());
+    }
+    bytes.extend_from_slice(channel);
+    bytes.extend_from_slice(message);
 }
 
 /// A message that is being written.
@@ -142,12 +163,7 @@ impl MessageWriter {
 
     /// The rest of a message of pub/sub.
     pub(crate) fn publish(&mut self, channel: &[u8], message: &[u8]) {
-        for part in [channel, message] {
-            self.bytes
-                .extend_from_slice(&(part.len() as u32).to_be_bytes());
-        }
-        self.bytes.extend_from_slice(channel);
-        self.bytes.extend_from_slice(message);
+        push_publish(&mut self.bytes, channel, message);
     }
 
     /// The whole message.
