@@ -16,6 +16,7 @@
 pub mod cluster;
 pub mod conn;
 pub mod fake;
+pub mod guide;
 pub mod http;
 pub mod net;
 pub mod proxy;
