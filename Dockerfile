@@ -5,8 +5,8 @@
 #     docker run -v /etc/aedile:/etc/aedile:ro aedile /etc/aedile/aedile.conf
 #
 # What follows the image's name are aedile-server's arguments. Without a password, or a user that has one, clients from outside of
-# the container are refused (protected-mode). The health check asks port 6379: for another one, give --health-cmd
-# '/usr/bin/aedile-server --ping PORT'. A Sentinel: --entrypoint /usr/bin/aedile-sentinel, with a configuration that is writable.
+# the container are refused (protected-mode). The health check asks port 6379: for another one, or a Unix socket where there is only TLS, give
+# --health-cmd '/usr/bin/aedile-server --ping PORT'. A Sentinel: --entrypoint /usr/bin/aedile-sentinel, with a configuration that is writable.
 
 FROM rust:1-bookworm AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]

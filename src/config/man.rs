@@ -32,6 +32,7 @@ fn prose(text: &str) -> String {
     let text = text.replace('\\', "\\e");
     match text.chars().next() {
         Some('.' | '\'') => format!("\\&{text}"),
+        None => ".sp".into(),
         _ => text,
     }
 }
@@ -199,11 +200,16 @@ fn directives(out: &mut String, sample: &str) {
             let word = said.unwrap_or(line).split(' ').next().unwrap_or_default();
             let is_directive = row_of(word).is_some() || ACTIONS.contains(&word);
             match said {
+                // Between what belongs together; not at the ends.
+                Some("") if text.last().is_some_and(|t| !t.is_empty()) => text.push(""),
                 Some("") => {}
                 // A sentence goes on with more than a directive takes, or ends.
                 Some(said) if !is_directive || said.ends_with(['.', ',']) => text.push(said),
                 said => lines.push(said.unwrap_or(line)),
             }
+        }
+        if text.last().is_some_and(|t| t.is_empty()) {
+            text.pop();
         }
         if text
             .first()
