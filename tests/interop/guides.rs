@@ -5,7 +5,7 @@
 
 use crate::need_redis;
 use crate::support::Kind;
-use crate::support::guide::{Old, run_guide};
+use crate::support::guide::{Old, found_in_path, run_guide};
 
 const KNOWN: [&str; 3] = ["redis-7", "redis-8", "valkey-9"];
 
@@ -14,14 +14,6 @@ fn redis_7() -> Old {
         name: KNOWN[0],
         program: found_in_path(Kind::Redis.program()),
     }
-}
-
-/// The absolute path of a program.
-fn found_in_path(program: std::ffi::OsString) -> std::path::PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let dirs = std::env::split_paths(&path);
-    let mut found = dirs.map(|dir| dir.join(&program)).filter(|p| p.is_file());
-    found.next().unwrap_or_else(|| program.clone().into())
 }
 
 #[test]

@@ -149,6 +149,11 @@ impl Stage {
         }
         link("redis-server", old);
         link("old-server", old);
+        // An error is no success.
+        let cli = "#!/bin/sh\nexec \"$REAL_CLI\" -e \"$@\"\n";
+        std::fs::write(bin.join("redis-cli"), cli).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(bin.join("redis-cli"), mode).expect("set");
         for path in PATHS {
             std::fs::create_dir_all(scratch.path().join(&path[1..])).expect("made");
         }
@@ -173,8 +178,10 @@ impl Stage {
         let mut command = Command::new("bash");
         let path = std::env::var("PATH").unwrap_or_default();
         command
-            .args(["-euo", "pipefail", "-c", script])
+            .args(["-euo", "pipefail", "-c"])
+            .arg(format!("exec 2>&1\n{script}"))
             .current_dir(self.scratch.path())
+            .env("REAL_CLI", found_in_path("redis-cli"))
             .env(
                 "PATH",
                 format!("{}:{path}", self.scratch.join("bin").display()),
@@ -195,6 +202,14 @@ impl Stage {
         let port = self.ports[port];
         wait_until(given, || Conn::try_connect(port).is_ok());
     }
+}
+
+/// The absolute path of a program; as it is, where there is none.
+pub fn found_in_path(program: impl AsRef<Path>) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path);
+    let mut found = dirs.map(|dir| dir.join(&program)).filter(|p| p.is_file());
+    found.next().unwrap_or_else(|| program.as_ref().into())
 }
 
 /// Replaces a number where it stands alone.
