@@ -189,7 +189,7 @@ fn facts(row: &Row) -> String {
 /// The comments of a sample configuration, paragraph by paragraph, each under the directives that it is about.
 fn directives(out: &mut String, sample: &str) {
     for (n, paragraph) in sample.split("\n\n").enumerate() {
-        let mut text = Vec::new();
+        let mut text: Vec<&str> = Vec::new();
         let mut lines = Vec::new();
         for line in paragraph.lines() {
             if line.starts_with("####") {
