@@ -22,7 +22,7 @@ use super::server::{Ended, Kind, Scratch, end_of, free_port};
 use super::{HANG, wait_until};
 
 /// Ports that the guides speak of.
-const PORTS: [&str; 5] = ["26379", "6379", "6380", "6381", "9121"];
+const PORTS: [&str; 7] = ["26379", "16379", "16380", "6379", "6380", "6381", "9121"];
 /// Paths that the guides speak of.
 const PATHS: [&str; 3] = ["/var/lib", "/var/log", "/etc"];
 const BLOCK: &str = "```";
