@@ -36,6 +36,7 @@ mod interop {
     #[path = "../diff/generator.rs"]
     #[allow(dead_code)]
     mod generator;
+    mod guides;
     mod load;
     mod partial;
     mod programs;

@@ -1233,3 +1233,23 @@ fn finds_unsafe() {
     );
     passes("commands/string.rs", "#![forbid(unsafe_code)]\n");
 }
+
+/// The units of one server and of many differ in nothing but the instance's name, and all are shut in alike.
+#[test]
+fn units_are_alike() {
+    let unit = |name: &str| {
+        let path = root()
+            .join("conf/systemd")
+            .join(format!("aedile-{name}.service"));
+        std::fs::read_to_string(path).expect("a unit")
+    };
+    let mut shut_in = Vec::new();
+    for name in ["server", "sentinel"] {
+        let of_many = unit(&format!("{name}@"));
+        let of_one = of_many.replace(" (%i)", "").replace("-%i", "");
+        assert!(unit(name) == of_one, "aedile-{name}.service");
+        let from = of_many.find("NoNewPrivileges").expect("what shuts it in");
+        shut_in.push(of_many[from..].to_string());
+    }
+    assert_eq!(shut_in[0], shut_in[1]);
+}

@@ -28,6 +28,15 @@ fn shown_to(server: &Server) -> Shown {
     }
 }
 
+impl Server {
+    /// What CLUSTER INFO says; empty where this is no node.
+    pub(crate) fn cluster_info_text(&self) -> String {
+        self.cluster
+            .as_ref()
+            .map_or_else(String::new, |c| c.info_string())
+    }
+}
+
 impl Cluster {
     /// genClusterInfoString.
     pub(super) fn info_string(&self) -> String {

@@ -27,11 +27,89 @@ pub(crate) enum Action {
     CheckConfig(Vec<Vec<u8>>),
     /// Make the links by which the program is called in this folder (`--install-links`); `None`: it was not given.
     InstallLinks(Option<Vec<u8>>),
+    /// Ask the server at this port of this host, or at this socket's path, whether it answers (`--ping`); exit with 0 or 1.
+    Ping(Option<Vec<u8>>),
     /// Be `redis-check-rdb`: the program is called so, and the arguments are the tool's.
     CheckRdb,
     /// Be `redis-check-aof`.
     CheckAof,
 }
+
+/// One way to call the program, for those who read about it: the usage and the manual page.
+pub(crate) struct Usage {
+    /// What follows the program's name.
+    pub args: &'static str,
+    pub what: &'static str,
+}
+
+/// All ways to call the program by its own name.
+pub(crate) const USAGES: &[Usage] = &[
+    Usage {
+        args: "[/path/to/redis.conf] [options] [-]",
+        what: "Serve. Options are directives: --port 6380. They follow the file and win; a - at the end reads standard input, too",
+    },
+    Usage {
+        args: "- [options]",
+        what: "Serve, with the configuration from standard input",
+    },
+    Usage {
+        args: "/path/to/sentinel.conf --sentinel",
+        what: "Be a Sentinel",
+    },
+    Usage {
+        args: "-v, --version",
+        what: "Print the version",
+    },
+    Usage {
+        args: "-h, --help",
+        what: "Print this; exit code 1, as Redis has it",
+    },
+    Usage {
+        args: "--check-config FILE...",
+        what: "Read configurations and data files as a start would, and change nothing; exit code 0: nothing found, 1: warnings, 2: it would not start",
+    },
+    Usage {
+        args: "--check-system",
+        what: "Look at the kernel's settings; exit code 1: one of them is bad",
+    },
+    Usage {
+        args: "--test-memory MEGABYTES",
+        what: "Test so much memory",
+    },
+    Usage {
+        args: "--install-links DIR",
+        what: "Make redis-server, redis-sentinel, redis-check-rdb and redis-check-aof as links to this program in DIR; other files are never replaced",
+    },
+    Usage {
+        args: "--ping [PORT | SOCKET]",
+        what: "Ask a server of this host, at port 6379 if nothing is given, whether it answers; whatever it says is an answer. Exit code 0: it does, 1: it does not",
+    },
+];
+
+/// Names by which the program is called to be another one, each with `redis-` in the place of `aedile-` as well.
+pub(crate) const CALLED: [(&str, Usage); 3] = [
+    (
+        "aedile-sentinel",
+        Usage {
+            args: "/path/to/sentinel.conf [options]",
+            what: "Be a Sentinel",
+        },
+    ),
+    (
+        "aedile-check-rdb",
+        Usage {
+            args: "FILE | --salvage DAMAGED NEW",
+            what: "Check a snapshot, or write what can be told from a damaged one into a new file",
+        },
+    ),
+    (
+        "aedile-check-aof",
+        Usage {
+            args: "[--fix | --truncate-to-timestamp SECONDS] FILE.manifest | FILE.aof",
+            what: "Check an append-only file, cut off a broken end, or all behind a moment",
+        },
+    ),
+];
 
 /// What the command line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,16 +133,20 @@ pub(crate) fn parse_command_line(args: &[Vec<u8>]) -> CommandLine {
         .split_first()
         .map_or((&[][..], args), |(program, args)| (&program[..], args));
     let program = program.rsplit(|b| *b == b'/').next().unwrap_or_default();
-    let is_called = |name: &[u8]| memchr::memmem::find(program, name).is_some();
+    let is_called = |tool: &str| {
+        let names = ["redis", "aedile"].map(|maker| format!("{maker}-{tool}"));
+        let found = |name: &String| memchr::memmem::find(program, name.as_bytes()).is_some();
+        names.iter().any(found)
+    };
     let mut line = CommandLine {
-        action: if is_called(b"redis-check-rdb") {
+        action: if is_called("check-rdb") {
             Action::CheckRdb
-        } else if is_called(b"redis-check-aof") {
+        } else if is_called("check-aof") {
             Action::CheckAof
         } else {
             action(args)
         },
-        sentinel_mode: is_called(b"redis-sentinel") || args.iter().any(|arg| arg == b"--sentinel"),
+        sentinel_mode: is_called("sentinel") || args.iter().any(|arg| arg == b"--sentinel"),
         config_file: None,
         config_from_stdin: false,
         options: Vec::new(),
@@ -128,6 +210,7 @@ fn action(args: &[Vec<u8>]) -> Action {
         Some(b"--check-system") => Action::CheckSystem,
         Some(b"--check-config") => Action::CheckConfig(args[1..].to_vec()),
         Some(b"--install-links") => Action::InstallLinks(args.get(1).cloned()),
+        Some(b"--ping") => Action::Ping(args.get(1).cloned()),
         _ => Action::Serve,
     }
 }
@@ -205,6 +288,11 @@ mod tests {
             parse(&["--install-links"]).action,
             Action::InstallLinks(None)
         );
+        assert_eq!(
+            parse(&["--ping", "7"]).action,
+            Action::Ping(Some(b"7".to_vec()))
+        );
+        assert_eq!(parse(&["--ping"]).action, Action::Ping(None));
         assert_eq!(parse(&["--port", "1", "-v"]).action, Action::Serve);
         assert_eq!(parse(&[]).action, Action::Serve);
     }
@@ -403,5 +491,22 @@ mod tests {
         assert!(parse(&["x.conf", "--sentinel"]).sentinel_mode);
         assert!(!parse(&["x.conf"]).sentinel_mode);
         assert!(parse_command_line(&[b"/usr/bin/redis-sentinel".to_vec()]).sentinel_mode);
+    }
+
+    #[test]
+    fn every_way_to_call_the_program_is_told() {
+        for usage in USAGES {
+            for name in usage.args.split([' ', ',']).filter(|w| w.starts_with("--")) {
+                let sentinel = name == "--sentinel";
+                assert_eq!(parse(&[name]).action == Action::Serve, sentinel, "{name}");
+            }
+        }
+        for (name, _) in CALLED {
+            let line = parse_command_line(&[format!("/usr/bin/{name}").into_bytes()]);
+            let (sentinel, tool) = (line.sentinel_mode, line.action != Action::Serve);
+            assert!(sentinel != tool, "{name}");
+        }
+        let own = parse_command_line(&[b"/usr/bin/aedile-server".to_vec()]);
+        assert!(own.action == Action::Serve && !own.sentinel_mode);
     }
 }

@@ -14,6 +14,8 @@ pub(crate) mod error;
 pub(crate) mod fields;
 mod glob_files;
 pub(crate) mod load;
+#[cfg(test)]
+mod man;
 pub(crate) mod rewrite;
 mod rewrite_lines;
 pub(crate) mod row;

@@ -1,4 +1,4 @@
-//! Which fields of INFO are shown under which names: those of the usual exporter for Redis (redis_exporter), so that dashboards and
+//! Which fields of INFO, and of CLUSTER INFO, are shown under which names: those of the usual exporter for Redis (redis_exporter), so that dashboards and
 //! alerts made for it work unchanged. `tests/assets/exporter_metrics.txt` lists all that it has by default, and why some are
 //! not here.
 //!
@@ -16,6 +16,9 @@ pub(super) const SECTIONS: &[&str] = &[
     "cluster",
     "scripts",
 ];
+
+/// The same in Sentinel mode; INFO's section `sentinel` besides.
+pub(super) const SENTINEL_SECTIONS: &[&str] = &["server", "clients", "stats", "cpu"];
 
 pub(super) const GAUGES: &[(&str, &str)] = &[
     ("uptime_in_seconds", "uptime_in_seconds"),
@@ -159,9 +162,34 @@ pub(super) const GAUGES: &[(&str, &str)] = &[
     ("sync_partial_ok", "replica_partial_resync_accepted"),
     ("sync_partial_err", "replica_partial_resync_denied"),
     ("cluster_enabled", "cluster_enabled"),
+    ("cluster_state", "cluster_state"),
+    ("cluster_slots_assigned", "cluster_slots_assigned"),
+    ("cluster_slots_ok", "cluster_slots_ok"),
+    ("cluster_slots_pfail", "cluster_slots_pfail"),
+    ("cluster_slots_fail", "cluster_slots_fail"),
+    ("cluster_known_nodes", "cluster_known_nodes"),
+    ("cluster_size", "cluster_size"),
+    ("cluster_current_epoch", "cluster_current_epoch"),
+    ("cluster_my_epoch", "cluster_my_epoch"),
+    ("sentinel_masters", "sentinel_masters"),
+    ("sentinel_tilt", "sentinel_tilt"),
+    ("sentinel_running_scripts", "sentinel_running_scripts"),
+    (
+        "sentinel_scripts_queue_length",
+        "sentinel_scripts_queue_length",
+    ),
+    (
+        "sentinel_simulate_failure_flags",
+        "sentinel_simulate_failure_flags",
+    ),
 ];
 
 pub(super) const COUNTERS: &[(&str, &str)] = &[
+    ("cluster_stats_messages_sent", "cluster_messages_sent_total"),
+    (
+        "cluster_stats_messages_received",
+        "cluster_messages_received_total",
+    ),
     ("total_connections_received", "connections_received_total"),
     ("total_commands_processed", "commands_processed_total"),
     ("rejected_connections", "rejected_connections_total"),

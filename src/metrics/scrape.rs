@@ -6,11 +6,12 @@
 //! codes, of commands their names; scripts are named by their digests and functions by their names.
 
 use super::exposition::{Exposition, Form, Type};
-use super::names::{COUNTERS, GAUGES, SECTIONS};
+use super::names::{COUNTERS, GAUGES, SECTIONS, SENTINEL_SECTIONS};
 use super::state::Scrape;
 use crate::base::clock::monotonic_us;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::command::{CommandId, CommandStats};
+use crate::server::measures::watched::WatchedMaster;
 use crate::server::repl::SyncReason;
 use crate::server::replica::Replica;
 use crate::server::{AEDILE_VERSION, Server};
@@ -20,6 +21,8 @@ use crate::wire::replication::lag::Lag;
 const MANY: usize = 64;
 /// Databases that are shown though they are empty.
 const EMPTY_DBS: usize = 16;
+/// Masters of which one step asks a Sentinel.
+const WATCHED: usize = 16;
 /// Replicas that are shown.
 const REPLICAS: usize = 256;
 /// Powers of two in seconds that are bounds of the loop's histogram in the texts: 15 microseconds to 4 seconds.
@@ -32,6 +35,7 @@ const STEPS: &[Step] = &[
     read_info,
     instance,
     of_info,
+    cluster_messages,
     databases,
     replicas,
     master,
@@ -45,6 +49,21 @@ const STEPS: &[Step] = &[
     own_persistence,
     own_loop,
     own_scripts,
+    scrapes,
+];
+
+/// In Sentinel mode there is neither a data set nor a link to a master.
+const SENTINEL_STEPS: &[Step] = &[
+    read_info,
+    read_watched,
+    instance,
+    of_info,
+    watched_masters,
+    errors_and_slowness,
+    command_counters,
+    command_summaries,
+    command_histograms,
+    own_loop,
     scrapes,
 ];
 
@@ -82,6 +101,7 @@ impl Server {
             step: 0,
             at: 0,
             fields: Vec::new(),
+            watched: Vec::new(),
             commands: self.commands.ids().filter(used).collect(),
             us: 0,
         })
@@ -90,7 +110,11 @@ impl Server {
     /// One step of a scrape; true: it is whole.
     pub(super) fn metrics_scrape_step(&mut self, s: &mut Scrape) -> bool {
         let begun = monotonic_us();
-        let step = STEPS.get(s.step);
+        let steps = match self.config.sentinel_mode {
+            true => SENTINEL_STEPS,
+            false => STEPS,
+        };
+        let step = steps.get(s.step);
         match step {
             Some(step) if step(self, s) => {
                 s.step += 1;
@@ -120,18 +144,32 @@ impl Server {
     }
 }
 
-/// One section of INFO.
+/// One section of INFO; at last what a Sentinel or a node of a cluster has besides.
 fn read_info(server: &Server, s: &mut Scrape) -> bool {
-    let Some(section) = SECTIONS.get(s.at) else {
-        return true;
+    let sections = match server.config.sentinel_mode {
+        true => SENTINEL_SECTIONS,
+        false => SECTIONS,
+    };
+    let section = sections.get(s.at);
+    let text = match section {
+        Some(name) => server.info_section(name),
+        None => server.sentinel_info_section() + &server.cluster_info_text(),
     };
     s.at += 1;
-    for line in server.info_section(section).lines() {
+    for line in text.lines() {
         if let Some((name, value)) = line.split_once(':') {
             s.fields.push((name.into(), value.into()));
         }
     }
-    s.at == SECTIONS.len()
+    section.is_none()
+}
+
+/// A few of the masters that a Sentinel watches: of each, others are counted.
+fn read_watched(server: &Server, s: &mut Scrape) -> bool {
+    let some = server.sentinel_watched(s.watched.len(), WATCHED);
+    let is_last = some.len() < WATCHED;
+    s.watched.extend(some);
+    is_last
 }
 
 /// Who this is.
@@ -196,6 +234,95 @@ fn of_info(_: &Server, s: &mut Scrape) -> bool {
             .single("redis_latest_fork_seconds", Type::Gauge, help, us / 1e6);
     }
     true
+}
+
+/// The messages of the cluster's bus by their kinds, which differ from node to node.
+fn cluster_messages(_: &Server, s: &mut Scrape) -> bool {
+    for (field, value) in &s.fields {
+        let is_listed = |rows: &[(&str, &str)]| rows.iter().any(|(f, _)| f == field);
+        if !field.starts_with("cluster_stats_messages_") || is_listed(COUNTERS) {
+            continue;
+        }
+        if let Some(v) = number_of(value) {
+            let name = format!("redis_{}", field.replace('-', "_"));
+            let help = format!("CLUSTER INFO's {field}");
+            s.exposition.single(&name, Type::Gauge, &help, v);
+        }
+    }
+    true
+}
+
+/// A family of the masters that a Sentinel watches: its name behind `redis_sentinel_master_`, what it is, and its value.
+type OfWatched = (&'static str, &'static str, fn(&WatchedMaster) -> f64);
+
+const OF_WATCHED: &[OfWatched] = &[
+    ("status", "The master is well", |m| {
+        f64::from(u8::from(m.status == "ok"))
+    }),
+    ("ckquorum_status", "A failover could be agreed upon", |m| {
+        f64::from(u8::from(m.quorum_reachable))
+    }),
+    ("slaves", "Its replicas", |m| m.slaves as f64),
+    ("ok_slaves", "Its replicas that are not down", |m| {
+        m.ok_slaves as f64
+    }),
+    ("sentinels", "Its Sentinels", |m| m.sentinels as f64),
+    ("ok_sentinels", "Its Sentinels that are not down", |m| {
+        m.ok_sentinels as f64
+    }),
+    ("setting_ckquorum", "Its quorum", |m| f64::from(m.quorum)),
+    ("setting_failover_timeout", "failover-timeout", |m| {
+        m.failover_timeout_ms as f64
+    }),
+    ("setting_parallel_syncs", "parallel-syncs", |m| {
+        f64::from(m.parallel_syncs)
+    }),
+    (
+        "setting_down_after_milliseconds",
+        "down-after-milliseconds",
+        |m| m.down_after_ms as f64,
+    ),
+    ("config_epoch", "The epoch of its configuration", |m| {
+        m.config_epoch as f64
+    }),
+    (
+        "last_ok_ping_reply_seconds",
+        "Since it answered a PING well",
+        |m| m.last_ok_ping_ms as f64 / 1e3,
+    ),
+];
+
+/// The masters that a Sentinel watches.
+fn watched_masters(_: &Server, s: &mut Scrape) -> bool {
+    let n = s.watched.len();
+    let family = s.at.checked_div(n).and_then(|i| OF_WATCHED.get(i));
+    let Some((name, help, value)) = family else {
+        return true;
+    };
+    let first = s.at % n;
+    if first == 0 {
+        let name = format!("redis_sentinel_master_{name}");
+        s.exposition.family(&name, Type::Gauge, help);
+    }
+    let last = (first + MANY).min(n);
+    for m in &s.watched[first..last] {
+        let master = ("master_name", m.name.as_str());
+        let address = ("master_address", m.address.as_str());
+        let v = value(m);
+        match *name {
+            "status" => {
+                let labels = [master, address, ("master_status", m.status)];
+                s.exposition.sample(&labels, v);
+            }
+            "ckquorum_status" => {
+                let labels = [master, ("message", m.quorum_text.as_str())];
+                s.exposition.sample(&labels, v);
+            }
+            _ => s.exposition.sample(&[master, address], v),
+        }
+    }
+    s.at += last - first;
+    false
 }
 
 fn databases(server: &Server, s: &mut Scrape) -> bool {

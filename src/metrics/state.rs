@@ -15,6 +15,7 @@ use crate::ae::FileId;
 use crate::server::clients::connection::{Connection, ListenKind};
 use crate::server::execution::command::CommandId;
 use crate::server::measures::exponential::Exponential;
+use crate::server::measures::watched::WatchedMaster;
 
 /// Connections at the most: so many descriptors are kept for them.
 pub(crate) const METRICS_CONNS_MAX: u64 = 64;
@@ -115,6 +116,8 @@ pub(crate) struct Scrape {
     pub at: usize,
     /// INFO's fields, in its order, of the sections that were read so far.
     pub fields: Vec<(String, String)>,
+    /// What a Sentinel watches, as far as it was read.
+    pub watched: Vec<WatchedMaster>,
     pub commands: Vec<CommandId>,
     /// Microseconds that it has taken so far.
     pub us: u64,

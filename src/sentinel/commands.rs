@@ -288,6 +288,34 @@ impl Sentinel {
         1 + others.filter(|s| !self[**s].has(down)).count()
     }
 
+    /// Whether a failover could be agreed upon and authorized now, in words (sentinelIsQuorumReachable).
+    ///
+    /// # Errors
+    /// It could not; the text begins with the code NOQUORUM.
+    pub(super) fn quorum_status(&self, m: InstanceId) -> Result<String, String> {
+        let usable = self.usable_sentinels(m);
+        let voters = self[m].sentinels.len() + 1;
+        let quorum = usize::try_from(self[m].quorum).unwrap_or(usize::MAX);
+        let mut why = Vec::new();
+        if usable < quorum {
+            why.push(
+                "Not enough available Sentinels to reach the specified quorum for this master",
+            );
+        }
+        if usable < voters / 2 + 1 {
+            why.push(
+                "Not enough available Sentinels to reach the majority and authorize a failover",
+            );
+        }
+        if why.is_empty() {
+            return Ok(format!(
+                "OK {usable} usable Sentinels. Quorum and failover authorization can be reached"
+            ));
+        }
+        let why = why.join(". ");
+        Err(format!("NOQUORUM {usable} usable Sentinels. {why}"))
+    }
+
     fn flush_config_and_reply(&mut self, server: &mut Server, cid: ClientId) {
         if self.flush_config(server) {
             server.add_reply_ok(cid);
@@ -715,28 +743,9 @@ pub(crate) fn ckquorum_command(server: &mut Server, cid: ClientId, args: &Args) 
         let Some(m) = s.by_name_or_reply(server, cid, &args[2]) else {
             return;
         };
-        let usable = s.usable_sentinels(m);
-        let voters = s[m].sentinels.len() + 1;
-        let quorum = usize::try_from(s[m].quorum).unwrap_or(usize::MAX);
-        let mut why = Vec::new();
-        if usable < quorum {
-            why.push(
-                "Not enough available Sentinels to reach the specified quorum for this master",
-            );
-        }
-        if usable < voters / 2 + 1 {
-            why.push(
-                "Not enough available Sentinels to reach the majority and authorize a failover",
-            );
-        }
-        if why.is_empty() {
-            let text = format!(
-                "OK {usable} usable Sentinels. Quorum and failover authorization can be reached"
-            );
-            server.add_reply_status(cid, &text);
-        } else {
-            let text = format!("-NOQUORUM {usable} usable Sentinels. {}", why.join(". "));
-            server.add_reply_error(cid, &text);
+        match s.quorum_status(m) {
+            Ok(text) => server.add_reply_status(cid, &text),
+            Err(text) => server.add_reply_error(cid, &format!("-{text}")),
         }
     });
 }
@@ -1011,16 +1020,10 @@ impl Server {
         );
         for (n, m) in s.masters.values().enumerate() {
             let m = &s[*m];
-            let status = if m.has(Flags::O_DOWN) {
-                "odown"
-            } else if m.has(Flags::S_DOWN) {
-                "sdown"
-            } else {
-                "ok"
-            };
             text.push_str(&format!(
-                "master{n}:name={},status={status},address={}:{},slaves={},sentinels={}\r\n",
+                "master{n}:name={},status={},address={}:{},slaves={},sentinels={}\r\n",
                 m.name,
+                m.status(),
                 s.announced(&m.addr),
                 m.addr.port,
                 m.slaves.len(),

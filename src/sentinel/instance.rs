@@ -489,6 +489,17 @@ impl Instance {
         self.flags.intersects(flags)
     }
 
+    /// How it is, in INFO's words.
+    pub(crate) fn status(&self) -> &'static str {
+        if self.has(Flags::O_DOWN) {
+            "odown"
+        } else if self.has(Flags::S_DOWN) {
+            "sdown"
+        } else {
+            "ok"
+        }
+    }
+
     /// It has not been down in the last `ms` milliseconds (sentinelRedisInstanceNoDownFor).
     pub(crate) fn no_down_for(&self, ms: i64) -> bool {
         let last = self.s_down_since_time.max(self.o_down_since_time);

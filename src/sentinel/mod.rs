@@ -17,6 +17,7 @@
 //! | `failover` | the states below, and the choice of the replica |
 //! | `scripts`, `events` | what the user's scripts, the log and subscribers hear |
 //! | `commands`, `explain` | SENTINEL, INFO, ROLE and PUBLISH |
+//! | `look` | what metrics show |
 //!
 //! # A failover
 //!
@@ -62,6 +63,7 @@ mod info;
 pub(crate) mod instance;
 mod judge;
 mod link;
+mod look;
 mod scripts;
 pub(crate) mod state;
 

@@ -1,10 +1,11 @@
-//! Every example of `docs/` is run, as it stands there but for ports and paths.
+//! The operators' page: its examples are run, as they stand there but for ports and paths, and everything that is Aedile's own is on it.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::metrics::with_metrics;
 use crate::need_redis;
+use crate::support::guide::fits;
 use crate::support::server::end_of;
 use crate::support::*;
 
@@ -118,4 +119,82 @@ fn fields_of_info_that_are_ours() {
 
 fn has_curl() -> bool {
     Command::new("curl").arg("--version").output().is_ok()
+}
+
+/// What `server_log!` is called with in a source: its format, with `...` for what it takes.
+fn formats_of(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let built = source.split("#[cfg(test)]\nmod tests").next();
+    let calls = built.unwrap_or_default().split("server_log!(");
+    for call in calls.skip(1) {
+        // The level comes first; it may be an expression, and has no text.
+        let end = call.find(");").unwrap_or(call.len());
+        let Some(begin) = call[..end].find('"') else {
+            continue;
+        };
+        let mut format = String::new();
+        let mut chars = call[begin + 1..].chars().peekable();
+        let mut depth = 0;
+        while let Some(c) = chars.next() {
+            match c {
+                '"' => break,
+                '\\' => match chars.next() {
+                    // The line goes on with the next one's first word.
+                    Some('\n') => while chars.next_if(|c| c.is_whitespace()).is_some() {},
+                    Some('n') | None => {}
+                    Some(c) => format.push(c),
+                },
+                '{' => {
+                    depth += 1;
+                    format.push_str("...");
+                }
+                '}' => depth -= 1,
+                c if depth == 0 => format.push(c),
+                _ => {}
+            }
+        }
+        found.push(format.trim().into());
+    }
+    found
+}
+
+/// Each line of the log that is not Redis' own is on the operators' page, and what is there is in the sources.
+#[test]
+fn lines_of_the_log_that_are_ours() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/operating.md")).expect("the page");
+    let (_, chapter) = page
+        .split_once("## Lines that Redis does not write")
+        .expect("the chapter");
+    let chapter = chapter.split("\n## ").next().unwrap_or_default();
+    let of_redis = include_str!("../assets/log_lines_of_redis.txt");
+    let mut lines = Vec::new();
+    let mut dirs = vec![root.join("src")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                let source = std::fs::read_to_string(&path).expect("a source");
+                lines.extend(formats_of(&source));
+            }
+        }
+    }
+    assert!(lines.len() > 300, "{}", lines.len());
+    let letters = |text: &str| text.bytes().filter(u8::is_ascii_alphabetic).count();
+    let explained: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
+    for line in lines.iter().filter(|l| letters(l) > 2) {
+        let ours = explained.iter().any(|e| letters(e) > 2 && fits(line, e));
+        let theirs = of_redis.lines().any(|l| l == line);
+        assert!(ours || theirs, "nobody explains {line:?}");
+    }
+    let rows = chapter.lines().filter_map(|l| l.strip_prefix("| `"));
+    for row in rows {
+        let said = row.split(" | ").next().unwrap_or_default();
+        for span in said.trim_end_matches('`').split("`, `") {
+            let is_said = lines.iter().any(|l| fits(l, span));
+            assert!(is_said, "no line is {span:?}");
+        }
+    }
 }

@@ -169,6 +169,65 @@ fn what_the_command_line_offers_is_there() {
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stdout.contains("nowhere.rdb"), "{}", ended.stdout);
     assert_eq!(run(&["--install-links", "nowhere"]).status.code(), Some(1));
+    // Under its own names, as a package has them beside Redis' programs.
+    for (name, said) in [
+        ("aedile-check-rdb", "nowhere.rdb"),
+        ("aedile-check-aof", "nowhere.rdb"),
+    ] {
+        let link = dir.join(name);
+        std::os::unix::fs::symlink(Kind::Aedile.program(), &link).expect("made");
+        let mut command = std::process::Command::new(&link);
+        command.arg("nowhere.rdb");
+        let ended = crate::support::server::end_of(command, b"");
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(ended.stdout.contains(said), "{name}: {ended:?}");
+    }
+}
+
+/// `--ping`, for health checks: whatever a server says is an answer, and silence is none.
+#[test]
+fn a_server_is_asked_whether_it_answers() {
+    let dir = Scratch::new();
+    let ping = |target: &[&str]| {
+        let args: Vec<&str> = std::iter::once("--ping")
+            .chain(target.iter().copied())
+            .collect();
+        let ended = run_to_end(Kind::Aedile, dir.path(), &args, b"");
+        (ended.status.code(), ended.stdout.trim_end().to_string())
+    };
+    let answers = |said: &str| (Some(0), said.to_string());
+    let path = dir.join("s.sock");
+    let path = path.to_str().expect("text");
+    let server = Server::aedile(&["--unixsocket", path]);
+    let port = server.port.to_string();
+    assert_eq!(ping(&[&port]), answers("PONG"));
+    assert_eq!(ping(&[path]), answers("PONG"));
+    let mut c = server.connect();
+    c.ok("CONFIG SET requirepass secret");
+    let (code, said) = ping(&[&port]);
+    assert_eq!(code, Some(0));
+    assert!(said.starts_with("NOAUTH"), "{said}");
+    drop(server);
+    assert_eq!(ping(&[&port]).0, Some(1));
+    assert_eq!(ping(&[path]).0, Some(1));
+    for nonsense in ["70000", "x", ""] {
+        assert_eq!(ping(&[nonsense]).0, Some(1), "{nonsense}");
+    }
+    // One that is there and is no server.
+    let listener = crate::support::server::free_listener();
+    let other = listener
+        .local_addr()
+        .expect("an address")
+        .port()
+        .to_string();
+    let thread = std::thread::spawn(move || {
+        use std::io::Write;
+        let (mut s, _) = listener.accept().expect("it asks");
+        s.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .expect("sent");
+    });
+    assert_eq!(ping(&[&other]).0, Some(1));
+    thread.join().expect("no panic");
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::cluster;
 use crate::support::http::{self, get, request};
+use crate::support::sentinel::Sentinel;
 use crate::support::server::{Scratch, free_port};
 use crate::support::tls::Certs;
 use crate::support::*;
@@ -197,13 +199,17 @@ fn names_and_labels_are_those_of_the_usual_exporter() {
     c.run("EVAL return(1) 0");
     c.ok("CONFIG SET maxmemory 100mb");
     let (m, r) = (Scraped::of(port), Scraped::of(replica_port));
-    let both: BTreeSet<String> = m.types.keys().chain(r.types.keys()).cloned().collect();
+    let (_node, node_port) = node_with_metrics();
+    let (_sentinel, sentinel_port) = sentinel_with_metrics(master.port, 1);
+    let (n, s) = (Scraped::of(node_port), Scraped::of(sentinel_port));
+    let all = [&m, &r, &n, &s];
+    let both: BTreeSet<String> = all.iter().flat_map(|s| s.types.keys().cloned()).collect();
     let mut listed = BTreeSet::new();
     for (name, here, labels) in exporter_list() {
         let full = format!("redis_{name}");
         assert_eq!(both.contains(&full), here, "{name}");
         if here {
-            let samples = [&m, &r].into_iter().find_map(|s| {
+            let samples = all.into_iter().find_map(|s| {
                 let plain = s.samples.get(&full);
                 plain.or_else(|| s.samples.get(&format!("{full}_count")))
             });
@@ -228,7 +234,10 @@ fn names_and_labels_are_those_of_the_usual_exporter() {
     ];
     for name in others {
         assert!(
-            name.starts_with("aedile_") || allowed.contains(&name.as_str()),
+            // The exporter shows all that CLUSTER INFO says.
+            name.starts_with("aedile_")
+                || name.starts_with("redis_cluster_")
+                || allowed.contains(&name.as_str()),
             "{name}"
         );
     }
@@ -281,6 +290,139 @@ fn names_and_labels_are_those_of_the_usual_exporter() {
         ),
         1.0
     );
+}
+
+/// A node of a cluster that knows nobody, and its port for metrics.
+#[track_caller]
+fn node_with_metrics() -> (Server, u16) {
+    let port = free_port();
+    let node = cluster::node(Kind::Aedile, &["--metrics-port", &port.to_string()]);
+    wait_until("the node's metrics", || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    (node, port)
+}
+
+/// A Sentinel that watches `m` at this port, and its port for metrics.
+#[track_caller]
+fn sentinel_with_metrics(master: u16, quorum: u32) -> (Sentinel, u16) {
+    let port = free_port();
+    let sentinel = Sentinel::with_lines(
+        Kind::Aedile,
+        &format!(
+            "metrics-port {port}\nsentinel monitor m 127.0.0.1 {master} {quorum}\n\
+             sentinel down-after-milliseconds m 1000\n"
+        ),
+    );
+    sentinel.hurry();
+    (sentinel, port)
+}
+
+#[test]
+fn a_node_of_a_cluster() {
+    let (node, port) = node_with_metrics();
+    let m = Scraped::of(port);
+    assert_eq!(m.one("redis_cluster_enabled"), 1.0);
+    assert_eq!(m.one("redis_cluster_state"), 0.0);
+    assert_eq!(m.one("redis_cluster_known_nodes"), 1.0);
+    assert_eq!(m.one("redis_cluster_slots_assigned"), 0.0);
+    assert_eq!(m.one("redis_cluster_messages_sent_total"), 0.0);
+    let mut c = node.connect();
+    c.ok("CLUSTER ADDSLOTSRANGE 0 16383");
+    let (other, _) = node_with_metrics();
+    c.ok(&format!(
+        "CLUSTER MEET 127.0.0.1 {} {}",
+        other.port,
+        cluster::bus_port(&other)
+    ));
+    wait_until("both know each other", || {
+        let m = Scraped::of(port);
+        m.one("redis_cluster_state") == 1.0
+            && m.one("redis_cluster_known_nodes") == 2.0
+            && m.one("redis_cluster_messages_received_total") > 0.0
+    });
+    let m = Scraped::of(port);
+    assert_eq!(m.one("redis_cluster_slots_ok"), 16384.0);
+    assert_eq!(m.one("redis_cluster_size"), 1.0);
+    assert!(m.one("redis_cluster_stats_messages_ping_sent") > 0.0);
+    // No server but a node shows any of it.
+    let (_plain, port) = with_metrics(&[]);
+    let m = Scraped::of(port);
+    assert!(!m.types.contains_key("redis_cluster_state"));
+    assert!(!m.types.contains_key("redis_cluster_messages_sent_total"));
+}
+
+#[test]
+fn a_sentinel() {
+    let master = Server::aedile(&[]);
+    let of = format!("127.0.0.1 {}", master.port);
+    let replica = Server::aedile(&["--replicaof", &of]);
+    let (sentinel, port) = sentinel_with_metrics(master.port, 1);
+    let of_m = |s: &Scraped, name: &str| {
+        s.with(&format!("redis_sentinel_master_{name}"), "master_name", "m")
+    };
+    wait_until("the replica is known", || {
+        of_m(&Scraped::of(port), "ok_slaves") == 1.0
+    });
+    let s = Scraped::of(port);
+    assert_eq!(s.one("redis_sentinel_masters"), 1.0);
+    assert_eq!(s.one("redis_sentinel_tilt"), 0.0);
+    let address = format!("127.0.0.1:{}", master.port);
+    assert_eq!(
+        s.with("redis_sentinel_master_status", "master_address", &address),
+        1.0
+    );
+    for (name, v) in [
+        ("ckquorum_status", 1.0),
+        ("slaves", 1.0),
+        ("sentinels", 1.0),
+        ("ok_sentinels", 1.0),
+        ("setting_ckquorum", 1.0),
+        ("setting_down_after_milliseconds", 1000.0),
+        ("setting_failover_timeout", 180_000.0),
+        ("setting_parallel_syncs", 1.0),
+        ("config_epoch", 0.0),
+    ] {
+        assert_eq!(of_m(&s, name), v, "{name}");
+    }
+    assert!(of_m(&s, "last_ok_ping_reply_seconds") < 60.0);
+    // There is no data set to be shown.
+    assert!(s.types.contains_key("redis_commands_total"));
+    for name in [
+        "redis_db_keys",
+        "redis_connected_slaves",
+        "aedile_forks_total",
+    ] {
+        assert!(!s.types.contains_key(name), "{name}");
+    }
+    // Two Sentinels are wanted now, and the replica is gone.
+    let mut c = sentinel.connect();
+    c.ok("SENTINEL SET m quorum 2");
+    drop(replica);
+    wait_until("it is noticed", || {
+        of_m(&Scraped::of(port), "ok_slaves") == 0.0
+    });
+    let s = Scraped::of(port);
+    assert_eq!(of_m(&s, "ckquorum_status"), 0.0);
+    assert_eq!(of_m(&s, "slaves"), 1.0);
+    let (labels, _) = &s.samples["redis_sentinel_master_ckquorum_status"][0];
+    assert!(labels["message"].starts_with("NOQUORUM 1 usable Sentinels"));
+    drop(master);
+    wait_until("the master is down", || {
+        of_m(&Scraped::of(port), "status") == 0.0
+    });
+    let s = Scraped::of(port);
+    assert_eq!(
+        s.with("redis_sentinel_master_status", "master_status", "sdown"),
+        0.0
+    );
+    // As many as one step takes, and one more.
+    for i in 0..16 {
+        c.ok(&format!("SENTINEL MONITOR m{i} 127.0.0.1 {} 1", 1000 + i));
+    }
+    let s = Scraped::of(port);
+    assert_eq!(s.samples["redis_sentinel_master_status"].len(), 17);
+    assert_eq!(s.samples["redis_sentinel_master_config_epoch"].len(), 17);
 }
 
 /// What is Aedile's own, on a server with its defaults but for the port.

@@ -101,9 +101,20 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def group_lives(leader):
+    """Whether a process of the group is left. The leader is waited for meanwhile: as a zombie it would count."""
+    leader.poll()
+    try:
+        os.killpg(leader.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Browser:
     def __init__(self, program):
-        self.dir = tempfile.TemporaryDirectory(prefix="aedile-browser-")
+        # A crash reporter of the browser may have left the group: what it still writes is no reason to fail.
+        self.dir = tempfile.TemporaryDirectory(prefix="aedile-browser-", ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
             [
                 program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
@@ -113,6 +124,8 @@ class Browser:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             # However this script ends.
             preexec_fn=die_with_parent,
+            # A group of its own, for its helpers end with it.
+            start_new_session=True,
         )
         until = time.time() + HANG
         path = os.path.join(self.dir.name, "DevToolsActivePort")
@@ -140,7 +153,15 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def close(self):
-        self.process.kill()
+        """Ends the browser and all that it has started, and only then removes what they write to."""
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.process.pid, sig)
+            except ProcessLookupError:
+                break
+            until = time.time() + 5
+            while group_lives(self.process) and time.time() < until:
+                time.sleep(0.02)
         self.process.wait()
         self.dir.cleanup()
 

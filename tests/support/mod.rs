@@ -8,6 +8,7 @@
 //! - `AEDILE_STAND_IN`: set to `7.0` or `7.2` when `AEDILE_SERVER` is a redis-server of that version, to validate the
 //!   tests themselves. Expectations that only Aedile or only 7.2 meets are then left out.
 //! - `REDIS_SERVER`: path of the reference server (default: `redis-server` in PATH).
+//! - `PEER_REDIS_8`, `PEER_VALKEY_9`: paths of servers of these versions, for the guide to migrate.
 //! - `AEDILE_REQUIRE_REDIS=1` or `CI=true`: a test that needs a reference server and finds none fails, not skips.
 
 // Each test binary compiles this module anew and uses a part of it.
@@ -16,6 +17,7 @@
 pub mod cluster;
 pub mod conn;
 pub mod fake;
+pub mod guide;
 pub mod http;
 pub mod net;
 pub mod proxy;

@@ -6,3 +6,4 @@ pub(crate) mod key_samples;
 pub(crate) mod latency;
 pub(crate) mod slowlog;
 pub(crate) mod stats;
+pub(crate) mod watched;

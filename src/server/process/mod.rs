@@ -7,6 +7,7 @@ pub(crate) mod finding;
 pub(crate) mod install;
 pub(crate) mod memory_test;
 pub(crate) mod oom_score;
+pub(crate) mod ping;
 pub(crate) mod proc_title;
 pub(crate) mod shutdown;
 pub(crate) mod startup;

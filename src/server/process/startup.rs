@@ -12,7 +12,7 @@ use crate::base::random::{Prng, RandomSource};
 use crate::base::{alloc, sys};
 use crate::commands::table::{FAMILIES, UNBUILT};
 use crate::config::check::check_config;
-use crate::config::cmdline::{Action, CommandLine, parse_command_line};
+use crate::config::cmdline::{Action, CALLED, CommandLine, USAGES, parse_command_line};
 use crate::config::error::ConfigError;
 use crate::config::load::load_server_config;
 use crate::config::{Config, ineffective_directives, log_ineffective, strerror};
@@ -35,6 +35,7 @@ use crate::server::process::cron::{Cron, server_cron};
 use crate::server::process::finding::{Finding, Severity};
 use crate::server::process::install::install_links;
 use crate::server::process::memory_test::memtest;
+use crate::server::process::ping::ping;
 use crate::server::process::supervise::{pid_file_path, redis_is_supervised};
 use crate::server::process::temp_file;
 use crate::server::repl::Repl;
@@ -45,6 +46,8 @@ use crate::server_log;
 
 /// The port of a Sentinel that is not given one (REDIS_SENTINEL_PORT).
 const REDIS_SENTINEL_PORT: u16 = 26379;
+/// Characters of a line of the usage.
+const HELP_WIDTH: usize = 100;
 
 /// Runs the program; returns its exit code.
 pub fn main() -> i32 {
@@ -67,6 +70,7 @@ pub fn main() -> i32 {
         Action::CheckSystem => return syscheck(),
         Action::CheckConfig(files) => return check_configs(files),
         Action::InstallLinks(dir) => return install_links(dir.as_deref()),
+        Action::Ping(target) => return ping(target.as_deref()),
     }
     let config = match init_server_config(&line) {
         Ok(c) => c,
@@ -84,17 +88,16 @@ fn version() -> i32 {
 }
 
 fn usage() -> i32 {
+    let mut text = format!("Aedile {AEDILE_VERSION}, a Redis server (7.2)\n\nUsage:\n");
+    let own = USAGES.iter().map(|u| ("aedile-server", u));
+    for (name, usage) in own.chain(CALLED.iter().map(|(name, u)| (*name, u))) {
+        text.push_str(&format!("  {name} {}\n", usage.args));
+        for line in wrapped(usage.what, HELP_WIDTH) {
+            text.push_str(&format!("        {line}\n"));
+        }
+    }
     eprint!(
-        "Aedile {AEDILE_VERSION}, a Redis server (7.2)\n\n\
-        Usage: aedile-server [/path/to/redis.conf] [options] [-]\n\
-        \x20      aedile-server - (read the configuration from standard input)\n\
-        \x20      aedile-server /path/to/sentinel.conf --sentinel\n\
-        \x20      aedile-server -v, --version\n\
-        \x20      aedile-server -h, --help\n\
-        \x20      aedile-server --check-config FILE... (exit code 0: nothing found, 1: warnings, 2: it would not start)\n\
-        \x20      aedile-server --check-system\n\
-        \x20      aedile-server --test-memory MEGABYTES\n\
-        \x20      aedile-server --install-links DIR (redis-server, redis-sentinel, redis-check-rdb, redis-check-aof)\n\n\
+        "{text}\n\
         Called redis-sentinel, redis-check-rdb or redis-check-aof it is that program.\n\n\
         Examples:\n\
         \x20      aedile-server (with the defaults)\n\
@@ -104,6 +107,21 @@ fn usage() -> i32 {
         \x20      aedile-server /etc/myredis.conf --loglevel verbose -\n"
     );
     1
+}
+
+/// A text in lines of so many characters at the most, but for longer words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.into()),
+        }
+    }
+    lines
 }
 
 fn init_server_config(line: &CommandLine) -> Result<Config, i32> {
