@@ -77,7 +77,7 @@ pub(crate) static TABLE: &[Row] = &[
         RowFlags::IMMUTABLE,
         number!(socket_mark_id, Integer, 0, u32::MAX),
     )
-    .accepted(),
+    .refused("marked packets, by which others filter or route them"),
     row(
         "timeout",
         RowFlags::MODIFIABLE,
