@@ -37,6 +37,7 @@ mod interop {
     #[allow(dead_code)]
     mod generator;
     mod load;
+    mod newer;
     mod partial;
     mod programs;
     mod sentinel;
