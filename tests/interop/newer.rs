@@ -20,12 +20,12 @@ fn with_field_expiry() -> impl Iterator<Item = Kind> {
 fn populate(c: &mut Conn) {
     for i in 0..300 {
         c.ok(&format!("SET string:{i} value:{i}"));
-        c.run(&format!("RPUSH list element:{i}"));
-        c.run(&format!("SADD set member:{i}"));
+        c.run(&format!("RPUSH elements element:{i}"));
+        c.run(&format!("SADD members member:{i}"));
         c.run(&format!("SADD intset {i}"));
-        c.run(&format!("HSET hash field:{i} {i}"));
-        c.run(&format!("ZADD zset {i} member:{i}"));
-        c.run(&format!("XADD stream {}-1 field {i}", i + 1));
+        c.run(&format!("HSET fields field:{i} {i}"));
+        c.run(&format!("ZADD scores {i} member:{i}"));
+        c.run(&format!("XADD events {}-1 field {i}", i + 1));
     }
     for line in [
         "RPUSH smalllist a 1",
@@ -33,9 +33,9 @@ fn populate(c: &mut Conn) {
         "SADD smallints 1 2",
         "HSET smallhash a 1",
         "ZADD smallzset 1 a 2.5 b",
-        "XGROUP CREATE stream group 0",
-        "XREADGROUP GROUP group consumer COUNT 2 STREAMS stream >",
-        "XDEL stream 5-1",
+        "XGROUP CREATE events group 0",
+        "XREADGROUP GROUP group consumer COUNT 2 STREAMS events >",
+        "XDEL events 5-1",
         "SET expiring v PX 100000000",
         "PFADD hll a b c",
         "SELECT 3",
@@ -44,7 +44,7 @@ fn populate(c: &mut Conn) {
     ] {
         assert!(!c.run(line).is_error(), "{line}");
     }
-    let library = "#!lua name=lib\nredis.register_function('f', function() return 7 end)";
+    let library = "#!lua name=lib\nredis.register_function{function_name='f', callback=function() return 7 end, flags={'no-writes'}}";
     assert_eq!(c.cmd(&["FUNCTION", "LOAD", library]).text(), "lib");
 }
 
@@ -103,15 +103,17 @@ fn payloads_go_both_ways() {
             let (a, b) = (Server::start(from, &[]), Server::start(to, &[]));
             let (mut a_conn, mut b_conn) = (a.connect(), b.connect());
             populate(&mut a_conn);
+            // A time is given relative to now.
+            a_conn.run("PERSIST expiring");
             let want = dump_state(&mut a_conn);
             // FUNCTION DUMP and DUMP.
             let dump = a_conn.cmd(&["FUNCTION", "DUMP"]).bytes();
             b_conn
                 .cmd(&[&b"FUNCTION"[..], b"RESTORE", &dump])
                 .assert_ok();
-            let payload = a_conn.cmd(&["DUMP", "stream"]).bytes();
+            let payload = a_conn.cmd(&["DUMP", "events"]).bytes();
             b_conn
-                .cmd(&[&b"RESTORE"[..], b"stream", b"0", &payload])
+                .cmd(&[&b"RESTORE"[..], b"events", b"0", &payload])
                 .assert_ok();
             // MIGRATE of the rest; of database 3 too.
             let port = b.port.to_string();
