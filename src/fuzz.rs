@@ -264,6 +264,8 @@ pub fn dump_payload(bytes: &[u8]) {
         return;
     };
     let mut r = RdbReader::for_payload(bytes);
+    // A type byte has another meaning in files of Valkey, and more have one in those of Redis 7.4.
+    r.assume_version([RDB_VERSION, 13, 80][bytes.len() % 3]);
     if r.read_u8(&mut no_poll).is_ok() {
         value(&mut r, rdb_type, true);
     }

@@ -38,6 +38,7 @@ mod interop {
     mod generator;
     mod guides;
     mod load;
+    mod newer;
     mod partial;
     mod programs;
     mod sentinel;

@@ -4,6 +4,8 @@ mod support;
 
 mod peer {
     mod failover;
+    mod later;
     mod masters;
+    mod pace;
     mod replicas;
 }

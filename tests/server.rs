@@ -24,6 +24,7 @@ mod server {
     mod hash;
     mod hyperloglog;
     mod latency;
+    mod later_files;
     mod list;
     mod logs;
     mod memory;

@@ -6,6 +6,8 @@ use crate::acl::check::{Asked, get_acl_error_message};
 use crate::acl::rules::string_has_spaces;
 use crate::acl::user::{DEFAULT_USER, Selector, User};
 use crate::acl::users::SetUserError;
+use crate::base::log::{self, Audit};
+use crate::config::value::rule_without_secret;
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::{Args, Argv, ArgvTail};
@@ -80,11 +82,38 @@ pub(crate) fn acl_deluser_command(server: &mut Server, cid: ClientId, args: &Arg
         return server.add_reply_error(cid, "The 'default' user cannot be removed");
     }
     let before = user_of(server, cid);
-    let deleted = (2..args.len())
-        .filter(|i| server.acl_delete_user(&args[*i]))
-        .count();
-    server.add_reply_long_long(cid, deleted as i64);
+    let who = server.audited_client(cid);
+    let mut deleted = 0;
+    for i in 2..args.len() {
+        if server.acl_delete_user(&args[i]) {
+            deleted += 1;
+            let name = log::user_data(&args[i]);
+            log::server_log_audit(Audit::Acl, format_args!("user {name} deleted, by {who}"));
+        }
+    }
+    server.add_reply_long_long(cid, deleted);
     server.close_if_user_is_gone(cid, before);
+}
+
+/// The rules of ACL SETUSER for the log: without secrets, and no more than a line holds.
+fn audited_rules<'a>(rules: impl Iterator<Item = &'a [u8]>) -> String {
+    const SHOWN: usize = 400;
+    let mut text = String::new();
+    for rule in rules {
+        if text.len() > SHOWN {
+            text.push_str(" ...");
+            break;
+        }
+        let rule = rule_without_secret(rule);
+        // Patterns and selectors have names of users' data in them.
+        let shown = match rule.first() {
+            Some(b'~' | b'%' | b'&' | b'(') => log::user_data(&rule),
+            _ => String::from_utf8_lossy(&rule),
+        };
+        text.push(' ');
+        text.extend(shown.chars().take(SHOWN));
+    }
+    text
 }
 
 fn user_of(server: &Server, cid: ClientId) -> Option<Rc<User>> {
@@ -235,8 +264,14 @@ pub(crate) fn acl_load_command(server: &mut Server, cid: ClientId, _: &Args) {
         return;
     };
     let before = user_of(server, cid);
+    let who = server.audited_client(cid);
     match server.acl_load_from_file(&path) {
         Ok(()) => {
+            let path = String::from_utf8_lossy(&path);
+            log::server_log_audit(
+                Audit::Acl,
+                format_args!("users loaded from {path}, by {who}"),
+            );
             server.add_reply_ok(cid);
             server.close_if_user_is_gone(cid, before);
         }
@@ -313,8 +348,17 @@ pub(crate) fn acl_setuser_command(server: &mut Server, cid: ClientId, args: &Arg
     if string_has_spaces(name) {
         return server.add_reply_error(cid, "Usernames can't contain spaces or null characters");
     }
+    let who = server.audited_client(cid);
     match server.acl_string_set_user(name, (3..args.len()).map(|i| &args[i])) {
-        Ok(()) => server.add_reply_ok(cid),
+        Ok(()) => {
+            let rules = audited_rules((3..args.len()).map(|i| &args[i]));
+            let name = log::user_data(name);
+            log::server_log_audit(
+                Audit::Acl,
+                format_args!("user {name} set:{rules}, by {who}"),
+            );
+            server.add_reply_ok(cid);
+        }
         Err(SetUserError::Unmatched(word)) => {
             let text = [
                 b"Unmatched parenthesis in acl selector starting at '",

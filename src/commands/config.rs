@@ -5,7 +5,7 @@ use crate::config::apply::SetByClient;
 use crate::config::rewrite::rewrite_config;
 use crate::config::set::config_set;
 use crate::config::value::ExtraLines;
-use crate::config::{RowFlags, config_get, lookup, strerror};
+use crate::config::{RowFlags, accepted_directives, config_get, lookup, strerror};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::Args;
@@ -97,12 +97,15 @@ pub(crate) fn rewrite_config_or_reply(server: &mut Server, cid: ClientId, force_
 
 /// CONFIG HELP
 pub(crate) fn config_help_command(server: &mut Server, cid: ClientId, args: &Args) {
+    let accepted: Vec<&str> = accepted_directives().collect();
+    let without_effect = format!("    Without effect here: {}.", accepted.join(", "));
     server.add_reply_help(
         cid,
         args,
         &[
             "GET <pattern>",
             "    Return parameters matching the glob-like <pattern> and their values.",
+            &without_effect,
             "SET <directive> <value>",
             "    Set the configuration <directive> to <value>.",
             "RESETSTAT",

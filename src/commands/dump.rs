@@ -15,36 +15,54 @@ use crate::server_log;
 use crate::store::entry::Entry;
 use crate::store::evict::policy_is_lfu;
 use crate::store::rdb_value::{self, LoadLimits, Loaded, rdb_load_object};
-use crate::wire::rdb::{RdbReader, no_poll, verify_dump_payload};
+use crate::wire::rdb::{
+    RDB_OPCODE_KEY_META, RDB_VERSION, RdbErrorKind, RdbReader, is_valkey, no_poll,
+    verify_dump_payload,
+};
 
 /// DUMP key
 pub(crate) fn dump_command(server: &mut Server, cid: ClientId, args: &Args) {
     let Some(at) = server.lookup_key_read(cid, &args[1]) else {
         return server.add_reply_null(cid);
     };
-    match dump_payload(server, at.entry(&server.dbs)) {
+    let version = server.config.rdb_save_version.of_files();
+    match dump_payload(server, at.entry(&server.dbs), version) {
         Some(payload) => server.add_reply_bulk(cid, &payload),
         None => server.add_reply_error(cid, "Can't serialize the value"),
     }
 }
 
-/// The payload that makes a value, in the version of our files.
-pub(crate) fn dump_payload(server: &Server, e: &Entry) -> Option<Vec<u8>> {
-    let version = server.config.rdb_save_version.of_files();
+/// The payload that makes a value, of this RDB version. None when it cannot be written: it must not be sent in part.
+pub(crate) fn dump_payload(server: &Server, e: &Entry, version: u16) -> Option<Vec<u8>> {
     rdb_value::dump_payload(e, version, server.config.rdbcompression)
 }
 
-/// The value in the body of a payload; none when it is not well-formed, empty, or of a type that is not kept here.
-fn load_payload(server: &mut Server, cid: ClientId, body: &[u8]) -> Option<Loaded> {
+/// The value in the body of a payload of this RDB version.
+///
+/// # Errors
+/// It is not well-formed, or of a kind that is not kept here; without a reason: it is empty.
+fn load_payload(
+    server: &mut Server,
+    cid: ClientId,
+    version: u16,
+    body: &[u8],
+) -> Result<Loaded, Option<RdbErrorKind>> {
     let mut r = RdbReader::for_payload(body);
-    let limits = LoadLimits::new(&server.config, server.sanitizes_payloads(Some(cid)));
-    let loaded = r
-        .read_u8(&mut no_poll)
-        .and_then(|rdb_type| rdb_load_object(&mut r, rdb_type, &limits, &mut no_poll));
+    r.assume_version(version);
+    let mut limits = LoadLimits::new(&server.config, server.sanitizes_payloads(Some(cid)));
+    // Whether a field has expired is for a master to say.
+    limits.fields_expired_by = server.i_am_master().then(|| server.command_time_ms());
+    let loaded = match r.read_u8(&mut no_poll) {
+        Ok(RDB_OPCODE_KEY_META) if version > RDB_VERSION && !is_valkey(version) => {
+            Err(r.error(RdbErrorKind::KeyMetadata))
+        }
+        Ok(rdb_type) => rdb_load_object(&mut r, rdb_type, &limits, &mut no_poll),
+        Err(e) => Err(e),
+    };
     server.stats.dump_payload_sanitizations += limits.sanitizations();
     match loaded {
-        Ok(Loaded::Empty) => None,
-        Ok(loaded) => Some(loaded),
+        Ok(Loaded::Empty) => Err(None),
+        Ok(loaded) => Ok(loaded),
         Err(e) => {
             server_log!(
                 Level::Verbose,
@@ -52,7 +70,7 @@ fn load_payload(server: &mut Server, cid: ClientId, body: &[u8]) -> Option<Loade
                 e.offset,
                 e.kind
             );
-            None
+            Err(Some(e.kind))
         }
     }
 }
@@ -137,11 +155,19 @@ pub(crate) fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
         return server.add_reply_error(cid, "Invalid TTL value, must be >= 0");
     }
     let skip_checksum = server.debug.skip_checksum_validation;
-    let Ok((_, body)) = verify_dump_payload(&args[3], skip_checksum) else {
+    let check = server.config.rdb_version_check.into();
+    let Ok((version, body)) = verify_dump_payload(&args[3], skip_checksum, check) else {
         return server.add_reply_error(cid, "DUMP payload version or checksum are wrong");
     };
     let mut buf = Vec::new();
-    let value = load_payload(server, cid, body).and_then(|loaded| loaded.into_new_value(&mut buf));
+    let value = match load_payload(server, cid, version, body) {
+        Ok(loaded) => loaded.into_new_value(&mut buf),
+        // What is well-formed, and has no place here, is told from what is wrong.
+        Err(Some(kind)) if kind.is_foreign() && version > RDB_VERSION => {
+            return server.add_reply_error(cid, &format!("Bad data format: {kind}"));
+        }
+        Err(_) => None,
+    };
     let Some(value) = value else {
         return server.add_reply_error(cid, "Bad data format");
     };
@@ -168,14 +194,26 @@ pub(crate) fn restore_command(server: &mut Server, cid: ClientId, args: &Args) {
     if let Some(bits) = bits {
         server.dbs[at.db].keys.set_lru(at.slot, bits);
     }
-    if let Some(at) = expire {
+    if expire.is_some() {
         server.remember_slave_key_with_expire(cid, db, key);
-        if !options.absttl && server.propagation_wanted() {
+    }
+    if server.propagation_wanted() {
+        // Replicas and the append-only file get what they can read, and a time that does not depend on when they do.
+        let readable = server.payload_version_of_stream();
+        let payload = (version > readable)
+            .then(|| dump_payload(server, at.entry(&server.dbs), readable))
+            .flatten();
+        let absolute = expire.filter(|_| !options.absttl);
+        if payload.is_some() || absolute.is_some() {
             let mut buf = [0; LONG_STR_SIZE];
-            let at = ll2string(&mut buf, at);
             let mut words: Vec<&[u8]> = args.iter().collect();
-            words[2] = at;
-            words.push(b"ABSTTL");
+            if let Some(at) = absolute {
+                words[2] = ll2string(&mut buf, at);
+                words.push(b"ABSTTL");
+            }
+            if let Some(payload) = &payload {
+                words[3] = payload;
+            }
             server.rewrite_client_command_vector(&words);
         }
     }

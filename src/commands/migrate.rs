@@ -183,7 +183,8 @@ fn build_requests(
             Some(at) if at < now => continue,
             Some(at) => at.saturating_sub(now).max(1),
         };
-        let Some(payload) = dump_payload(server, e) else {
+        let version = server.config.rdb_save_version.of_files();
+        let Some(payload) = dump_payload(server, e, version) else {
             continue;
         };
         push_header(&mut out, b'*', if call.replace { 5 } else { 4 });

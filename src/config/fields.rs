@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::value::{
     AclPubsubDefault, AppendFsync, ClientBufferLimit, ClusterEndpointType, DeferredLine, LogFormat,
     LogLevel, LogTimestampFormat, MaxmemoryPolicy, NotifyFlags, OomScoreAdj,
-    PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, ReplDisklessLoad,
+    PropagationErrorBehavior, ProtectedAction, RdbSaveVersion, RdbVersionCheck, ReplDisklessLoad,
     ReplOverflowPolicy, SanitizeDumpPayload, SaveParam, ScriptReplication, ShutdownFlags,
     SnapshotMode, Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
 };
@@ -196,6 +196,8 @@ pub(crate) struct Config {
     /// `rdb-save-version`: RDB version that is written. Aedile's own: lets an older server load the file or replicate from
     /// here.
     pub rdb_save_version: RdbSaveVersion,
+    /// `rdb-version-check`: which RDB versions are read, in files, from a master and by RESTORE. As Valkey 8.1 has it.
+    pub rdb_version_check: RdbVersionCheck,
 
     // Replication.
     /// `replicaof`: Host of the master; `None`: this server is a master. REPLICAOF and failover keep it up to date.
@@ -593,6 +595,7 @@ impl Default for Config {
             key_load_delay: 0,
             loading_process_events_interval_bytes: 2 << 20,
             rdb_save_version: RdbSaveVersion::Auto,
+            rdb_version_check: RdbVersionCheck::Strict,
             masterhost: None,
             masterport: 6379,
             masterauth: None,
@@ -607,7 +610,7 @@ impl Default for Config {
             repl_overflow_policy: ReplOverflowPolicy::Disconnect,
             repl_max_full_syncs: 0,
             repl_full_sync_rate: 0,
-            repl_sync_backoff_max: 60,
+            repl_sync_backoff_max: 30,
             repl_resume_full_sync: true,
             replica_refuse_empty_master: false,
             repl_ping_replica_period: 10,

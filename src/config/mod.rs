@@ -27,7 +27,6 @@ mod valid;
 pub(crate) mod value;
 
 pub(crate) use fields::Config;
-#[cfg(test)]
 use row::Feature;
 pub(crate) use row::{Row, RowFlags};
 pub(crate) use table::TABLE;
@@ -50,6 +49,14 @@ pub(crate) fn lookup_entry(name: &[u8]) -> Option<(&'static Row, &'static str)> 
         let mut matching = known.filter(|known| name.eq_ignore_ascii_case(known.as_bytes()));
         matching.next().map(|known| (row, known))
     })
+}
+
+/// Directives that are accepted and have no effect, in the table's order, whether they are set or not.
+pub(crate) fn accepted_directives() -> impl Iterator<Item = &'static str> {
+    TABLE
+        .iter()
+        .filter(|row| row.feature == Feature::Accepted && !row.has(RowFlags::HIDDEN))
+        .map(|row| row.name)
 }
 
 /// Directives whose feature is not built, in the table's order: they have no effect, or are refused. This is the one list

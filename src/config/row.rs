@@ -46,6 +46,9 @@ pub(crate) enum Feature {
     Built,
     /// The directive is read, checked, shown and rewritten, but nothing acts on it yet.
     Accepted,
+    /// The same, but any value than the default is an error: without what it asks for, named here, the server would be less safe
+    /// than is meant.
+    Refused(&'static str),
 }
 
 /// What `set` did.
@@ -276,6 +279,12 @@ impl Row {
         self
     }
 
+    /// The row of a feature that is not built, and whose absence would leave a server less safe than was asked for.
+    pub(crate) const fn refused(mut self, feature: &'static str) -> Row {
+        self.feature = Feature::Refused(feature);
+        self
+    }
+
     /// Whether `config` sets what is accepted and has no effect. `default` is the configuration of nobody.
     pub(crate) fn is_ineffective(&self, config: &Config, default: &Config) -> bool {
         self.feature == Feature::Accepted && self.get(config) != self.get(default)
@@ -296,6 +305,23 @@ impl Row {
     /// # Errors
     /// The text of the fault, as upstream words it; nothing has changed then.
     pub(crate) fn set(
+        &self,
+        config: &mut Config,
+        args: &[Vec<u8>],
+        reading_file: bool,
+    ) -> Result<Change, String> {
+        let Feature::Refused(feature) = self.feature else {
+            return self.set_value(config, args, reading_file);
+        };
+        let mut default = Config::default();
+        self.set_value(&mut default, args, reading_file)?;
+        match self.get(&default) == self.get(&Config::default()) {
+            true => self.set_value(config, args, reading_file),
+            false => Err(not_built(self.name, feature)),
+        }
+    }
+
+    fn set_value(
         &self,
         config: &mut Config,
         args: &[Vec<u8>],

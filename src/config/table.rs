@@ -16,8 +16,8 @@ use super::valid::{
 use super::value::{
     AclPubsubDefault, AppendFsync, ClusterEndpointType, LogFormat, LogLevel, LogTimestampFormat,
     MaxmemoryPolicy, OomScoreAdj, PropagationErrorBehavior, ProtectedAction, RdbSaveVersion,
-    ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication, ShutdownFlags,
-    SnapshotMode, Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
+    RdbVersionCheck, ReplDisklessLoad, ReplOverflowPolicy, SanitizeDumpPayload, ScriptReplication,
+    ShutdownFlags, SnapshotMode, Supervised, SyslogFacility, TlsAuthClients, TlsAuthClientsUser,
 };
 
 /// Every directive that CONFIG knows, by subject. CONFIG GET answers and CONFIG REWRITE appends in this order.
@@ -77,7 +77,7 @@ pub(crate) static TABLE: &[Row] = &[
         RowFlags::IMMUTABLE,
         number!(socket_mark_id, Integer, 0, u32::MAX),
     )
-    .accepted(),
+    .refused("marked packets, by which others filter or route them"),
     row(
         "timeout",
         RowFlags::MODIFIABLE,
@@ -458,6 +458,11 @@ pub(crate) static TABLE: &[Row] = &[
         "rdb-save-version",
         RowFlags::MODIFIABLE,
         choice!(rdb_save_version, RdbSaveVersion),
+    ),
+    row(
+        "rdb-version-check",
+        RowFlags::MODIFIABLE,
+        choice!(rdb_version_check, RdbVersionCheck),
     ),
     // Replication.
     row(

@@ -1,5 +1,6 @@
 //! What a configuration asks for and this version cannot do, where going on without it would leave a server open, or another
-//! one than was meant: modules. Such a server does not start.
+//! one than was meant: modules. Such a server does not start. (Directives of the table that are so are refused by their row:
+//! `Feature::Refused`.)
 //!
 //! Invariant: what is judged is what is in effect once all lines are read.
 //! Must not know: how lines are read, and the server.
@@ -47,6 +48,22 @@ mod tests {
              >>> '{line}'\n{reason}, which this version does not have yet\n"
         );
         assert_eq!(error.to_string(), text);
+        // Who filters by marks would be left with a server that has none.
+        let error = load("port 1\nsocket-mark-id 7\n").expect_err("a mark");
+        let text = error.to_string();
+        assert!(
+            text.contains(
+                "at line 3\n>>> 'socket-mark-id 7'\n'socket-mark-id' asks for marked packets"
+            ),
+            "{text}"
+        );
+        assert!(load("socket-mark-id 0\n").is_ok());
+        let error = load("socket-mark-id x\n").expect_err("no number");
+        assert!(
+            error
+                .to_string()
+                .contains("couldn't be parsed into an integer")
+        );
         let error = load("mod.opt 1\n").expect_err("no module");
         assert!(error.to_string().contains("Module Configuration detected"));
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bitflags::bitflags;
 
 use crate::base::log::{Format, Level, Timestamp};
-use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN};
+use crate::wire::rdb::{RDB_VERSION, RDB_VERSION_MIN_WRITTEN, VersionCheck};
 
 /// Features that are not built, as error texts name them.
 pub(crate) const MODULES: &str = "modules";
@@ -179,6 +179,25 @@ impl RdbSaveVersion {
         match self {
             RdbSaveVersion::Auto => reads.clamp(RDB_VERSION_MIN_WRITTEN, RDB_VERSION),
             fixed => fixed as u16,
+        }
+    }
+}
+
+choices! {
+    /// `rdb-version-check`: which RDB versions are read.
+    RdbVersionCheck {
+        /// Those whose content is known.
+        Strict = 0,
+        /// Later ones too, as far as what is in them is known.
+        Relaxed = 1,
+    } { "strict" => Strict, "relaxed" => Relaxed, }
+}
+
+impl From<RdbVersionCheck> for VersionCheck {
+    fn from(check: RdbVersionCheck) -> VersionCheck {
+        match check {
+            RdbVersionCheck::Strict => VersionCheck::Strict,
+            RdbVersionCheck::Relaxed => VersionCheck::Relaxed,
         }
     }
 }

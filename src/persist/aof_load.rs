@@ -27,6 +27,7 @@ use crate::wire::ahead::Ahead;
 use crate::wire::aof::{
     AofManifest, MAX_COMMAND, Malformed, MarkReader, is_cut_short, parse_command,
 };
+use crate::wire::rdb::is_rdb_magic;
 use crate::wire::resp::Span;
 
 /// Commands between two turns of the event loop.
@@ -389,7 +390,7 @@ impl Server {
         let opened = File::open(&path).and_then(|mut f| {
             let size = f.metadata()?.len();
             let mut sig = Vec::new();
-            (&mut f).take(5).read_to_end(&mut sig)?;
+            (&mut f).take(6).read_to_end(&mut sig)?;
             f.seek(SeekFrom::Start(0))?;
             Ok((f, size, sig))
         });
@@ -413,7 +414,7 @@ impl Server {
         // What is loaded must not be written again.
         let state = std::mem::replace(&mut self.aof.state, AofState::Off);
         let mut offset = 0;
-        if sig == b"REDIS" {
+        if is_rdb_magic(&sig) {
             let old_style = name == self.config.appendfilename;
             server_log!(
                 Level::Notice,

@@ -31,10 +31,11 @@ use crate::server_log;
 use crate::store::db::Db;
 use crate::store::entry::Entry;
 use crate::store::evict::LFU_INIT_VAL;
-use crate::store::rdb_value::{LoadLimits, Usage, rdb_load_entry};
+use crate::store::rdb_value::{LoadLimits, Usage, rdb_load_entry, rdb_load_object};
 use crate::wire::rdb::{
-    PollPoint, RDB_HEADER_LEN, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind,
-    RdbReader, RdbRecord, module_type_name_by_id, no_poll, parse_header,
+    PollPoint, RDB_HEADER_LEN, RDB_TYPE_MAX, RDB_TYPE_MODULE_2, RDB_VERSION, RDB_VERSION_CHECKSUM,
+    RdbChecksum, RdbError, RdbErrorKind, RdbReader, RdbRecord, VersionCheck,
+    module_type_name_by_id, no_poll, parse_header,
 };
 use crate::wire::replication::diagnose::{self, Problem, Unloadable};
 use crate::wire::replication::replid::REPLID_LEN;
@@ -91,6 +92,17 @@ pub(crate) enum LoadFailure {
         /// Its database.
         db: usize,
     },
+    /// It has something that another server has, and this one has not.
+    Foreign {
+        /// Bytes consumed.
+        offset: u64,
+        /// The key that it belongs to; empty: none, or one that cannot be told.
+        key: Vec<u8>,
+        /// The key's database.
+        db: usize,
+        /// What it is.
+        kind: RdbErrorKind,
+    },
     /// It has a database that this server has not.
     TooManyDatabases {
         /// Bytes consumed.
@@ -122,6 +134,22 @@ impl From<RdbError> for LoadFailure {
     }
 }
 
+/// What is wrong while this key is read, or before it is.
+fn failure_at(e: RdbError, key: &[u8], db: usize) -> LoadFailure {
+    match e.kind.is_foreign() {
+        true => LoadFailure::Foreign {
+            offset: e.offset,
+            key: match e.kind {
+                RdbErrorKind::SlotImport => Vec::new(),
+                _ => key.to_vec(),
+            },
+            db,
+            kind: e.kind,
+        },
+        false => LoadFailure::Rdb(e),
+    }
+}
+
 impl fmt::Display for LoadFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,6 +160,10 @@ impl fmt::Display for LoadFailure {
                 ..
             }) => write!(f, "RDB CRC error"),
             Self::Rdb(e) => write!(f, "{}", e.kind),
+            Self::Foreign { key, kind, .. } if key.is_empty() => write!(f, "{kind}"),
+            Self::Foreign { key, db, kind, .. } => {
+                write!(f, "{kind} (key '{}' in DB {db})", log::user_data(key))
+            }
             Self::DuplicateKey { key, db, .. } => {
                 let key = String::from_utf8_lossy(key);
                 write!(f, "RDB has duplicated key '{key}' in DB {db}")
@@ -159,6 +191,7 @@ impl LoadFailure {
             Self::NotExist | Self::Open(_) => 0,
             Self::Rdb(e) => e.offset,
             Self::DuplicateKey { offset, .. }
+            | Self::Foreign { offset, .. }
             | Self::TooManyDatabases { offset, .. }
             | Self::Module { offset, .. }
             | Self::Function { offset, .. } => *offset,
@@ -183,6 +216,7 @@ impl LoadFailure {
             Self::Module { name, .. } => Unloadable::Module(name),
             Self::Function { problem, .. } => Unloadable::Function(problem),
             Self::DuplicateKey { .. } => Unloadable::Damaged(&words),
+            Self::Foreign { .. } => Unloadable::Foreign(&words),
         })
     }
 
@@ -285,6 +319,12 @@ fn aux_field(key: &[u8], value: &[u8], info: &mut RdbLoadInfo, used_mem: &mut u6
         info.repl_offset = number();
     } else if is("redis-ver") {
         server_log!(notice, "Loading RDB produced by version {}", text());
+    } else if is("valkey-ver") {
+        server_log!(
+            notice,
+            "Loading RDB produced by version {} of Valkey",
+            text()
+        );
     } else if is("ctime") {
         let age = mstime().div_euclid(1000).saturating_sub(number()).max(0);
         server_log!(notice, "RDB age {} seconds", age);
@@ -556,31 +596,54 @@ impl Server {
         })
     }
 
-    /// Looks for what this server cannot take before the first key of a snapshot: that is so little that it can be done before
-    /// an old data set goes.
+    /// Looks for what this server cannot take, before an old data set goes: in front of the first key of a snapshot, which is
+    /// little; and in all of one whose version is beyond that which is written here. Clients are served from the old data set
+    /// meanwhile.
     ///
     /// # Errors
     /// The snapshot cannot be loaded.
-    pub(crate) fn check_rdb_front(&mut self, path: &Path) -> Result<(), LoadFailure> {
-        let Ok(file) = File::open(path) else {
+    pub(crate) fn check_rdb_content(&mut self, path: &Path) -> Result<(), LoadFailure> {
+        let opened = File::open(path).and_then(|f| Ok((f.metadata()?.len(), f)));
+        let Ok((size, file)) = opened else {
             // The load will say so.
             return Ok(());
         };
-        let checked = self.check_front(&mut RdbReader::new(&file));
+        self.start_loading(size, true);
+        let checked = self.check_records(&mut RdbReader::new(&file));
+        self.stop_loading();
         if let Err(e) = &checked {
             e.log(path, self.load_level(RdbFlags::REPLICATION, Level::Warning));
         }
         checked
     }
 
-    fn check_front(&mut self, r: &mut RdbReader<&File>) -> Result<(), LoadFailure> {
-        r.header(&mut no_poll)?;
-        let mut key = Vec::new();
+    fn check_records(&mut self, r: &mut RdbReader<&File>) -> Result<(), LoadFailure> {
+        r.set_version_check(self.config.rdb_version_check.into());
+        // What it is summed by has been looked at, or will be.
+        r.set_verify_checksum(false);
+        r.set_poll_interval(self.config.loading_process_events_interval_bytes);
+        let whole = r.header(&mut no_poll)? > RDB_VERSION;
+        let started = monotonic_us();
+        let limits = self.load_limits(RdbFlags::REPLICATION);
+        let (mut key, mut db) = (Vec::new(), 0);
         loop {
-            match r.next_record(&mut key, &mut no_poll)? {
-                RdbRecord::SelectDb(n) => {
-                    self.database_of(n, r.bytes_read())?;
+            let mut poll = |p| match p {
+                PollPoint::Progress(offset) => {
+                    self.loading_progress(offset, started);
+                    Ok(())
                 }
+                PollPoint::WouldBlock => Err(io::ErrorKind::WouldBlock.into()),
+            };
+            let record = r.next_record(&mut key, &mut poll);
+            match record.map_err(|e| failure_at(e, &key, db))? {
+                RdbRecord::Key(k) if whole => {
+                    let done = match k.rdb_type > RDB_TYPE_MAX || k.rdb_type == RDB_TYPE_MODULE_2 {
+                        true => rdb_load_object(r, k.rdb_type, &limits, &mut poll).map(drop),
+                        false => r.skip_value(k.rdb_type, &mut poll),
+                    };
+                    done.map_err(|e| failure_at(e, &key, db))?;
+                }
+                RdbRecord::SelectDb(n) => db = self.database_of(n, r.bytes_read())?,
                 RdbRecord::ModuleAux { id, .. } => return Err(no_module(id, r.bytes_read())),
                 RdbRecord::Function2(code) => {
                     let code = code.to_vec();
@@ -592,6 +655,15 @@ impl Server {
                 RdbRecord::Key(_) | RdbRecord::Eof(_) => return Ok(()),
             }
         }
+    }
+
+    /// How values of a snapshot are read.
+    fn load_limits(&self, flags: RdbFlags) -> LoadLimits {
+        let mut limits = LoadLimits::new(&self.config, self.sanitizes_payloads(None));
+        // As with keys: a replica's master decides what has expired, and commands may follow a preamble.
+        limits.fields_expired_by =
+            (self.i_am_master() && !flags.contains(RdbFlags::AOF_PREAMBLE)).then(mstime);
+        limits
     }
 
     /// Reads the records; keys go to `pending` first, and on from there while more come. Returns, too, how many keys without a
@@ -620,8 +692,9 @@ impl Server {
         let mut delays = 0;
         let (now, clock) = (mstime(), crate::base::clock::CachedClock::new());
         let usage = Usage::of(self.config.maxmemory_policy);
-        let limits = LoadLimits::new(&self.config, self.sanitizes_payloads(None));
+        let limits = self.load_limits(flags);
         let mut empty = 0u64;
+        r.set_version_check(self.config.rdb_version_check.into());
         let version = r.header(&mut wait_only(self, wait))?;
         // Files without a checksum are older than these fields. One that has them has a damaged version, and a checksum that
         // nobody would look at.
@@ -634,7 +707,8 @@ impl Server {
                 }
                 PollPoint::WouldBlock => wait(self),
             };
-            let k = match r.next_record(&mut key, &mut poll)? {
+            let record = r.next_record(&mut key, &mut poll);
+            let k = match record.map_err(|e| failure_at(e, &key, db))? {
                 RdbRecord::Key(k) => k,
                 RdbRecord::SelectDb(n) => {
                     db = self.database_of(n, r.bytes_read())?;
@@ -694,7 +768,8 @@ impl Server {
                     break;
                 }
             };
-            let loaded = rdb_load_entry(r, k.rdb_type, &key, k.expire_ms, &limits, &mut poll)?;
+            let loaded = rdb_load_entry(r, k.rdb_type, &key, k.expire_ms, &limits, &mut poll);
+            let loaded = loaded.map_err(|e| failure_at(e, &key, db))?;
             let Some(mut e) = loaded else {
                 if empty < EMPTY_KEYS_SHOWN {
                     server_log!(
@@ -829,9 +904,15 @@ impl Server {
             return Err("-ERR".into());
         }
         let path = super::db_path(&self.config).to_owned();
-        if let Err(e) = check_header(&path) {
+        if let Err(e) = check_header(&path, self.config.rdb_version_check.into()) {
             // What is in memory would be gone for nothing.
             e.log(&path, Level::Warning);
+            return Err(RELOAD_ERROR.into());
+        }
+        self.protect_client(cid);
+        let checked = self.check_rdb_content(&path);
+        self.unprotect_client(cid);
+        if checked.is_err() {
             return Err(RELOAD_ERROR.into());
         }
         if !how.contains(ReloadFlags::NOFLUSH) {
@@ -883,7 +964,7 @@ impl Server {
 const RELOAD_ERROR: &str = "Error trying to load the RDB dump, check server logs.";
 
 /// Whether there is a file that begins as one that is read here.
-fn check_header(path: &Path) -> Result<(), LoadFailure> {
+fn check_header(path: &Path, check: VersionCheck) -> Result<(), LoadFailure> {
     let mut file = File::open(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => LoadFailure::NotExist,
         _ => LoadFailure::Open(e),
@@ -894,7 +975,7 @@ fn check_header(path: &Path) -> Result<(), LoadFailure> {
         io::ErrorKind::UnexpectedEof => at(RdbErrorKind::ShortRead),
         kind => at(RdbErrorKind::Io(kind)),
     })?;
-    parse_header(&header).map_err(at)?;
+    parse_header(&header, check).map_err(at)?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use crate::server::persist::{ChildKind, RdbTarget, SnapshotForm};
 use crate::server::repl::SyncReason;
 use crate::server::replica::{ReplState, Replica, SlaveCapa, SlaveReq};
 use crate::server_log;
+use crate::wire::rdb::RDB_VERSION;
 use crate::wire::replication::backlog::ReaderId;
 use crate::wire::replication::payload::BulkHeader;
 
@@ -202,6 +203,12 @@ impl Server {
         if !pre_psync && !self.write_directly(cid, reply.as_bytes()) {
             self.free_client_async(cid);
         }
+    }
+
+    /// The RDB version of payloads in the stream: one that every replica reads.
+    pub(crate) fn payload_version_of_stream(&self) -> u16 {
+        let reads = self.replicas().map(|(_, r)| r.rdb_version).min();
+        self.version_for(reads.unwrap_or(RDB_VERSION))
     }
 
     /// The RDB version of a full sync for a replica that reads versions up to this one.

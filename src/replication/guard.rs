@@ -5,7 +5,8 @@
 //!   an attempt ──finds what is wrong──► `link.found` ──ends──► `link.problem` ──a later one gets beyond its stage──► none
 //!        ▲                                               │
 //!        │                                               └► spaced by `link.pace`: a lost link comes back at once, and then
-//!        └───────────── connect_when_due ◄────────────────  once a second; what will fail again waits ever longer
+//!        └───────────── connect_when_due ◄────────────────  once a second; what never was up, or will fail again, waits ever
+//!                                                           longer
 //! ```
 //!
 //! A loop of replicas is found by the marks of `wire::replication::ring`. They go to the master with the handshake, for a loop need not have
@@ -33,7 +34,7 @@ use super::id_text;
 use super::link::LinkEnd;
 
 /// The most milliseconds before a master that was refused is asked again, unless repl-sync-backoff-max is longer.
-const ASK_AGAIN_MS: u64 = 60_000;
+const ASK_AGAIN_MS: u64 = 30_000;
 /// Seconds between two log lines on the same refusal.
 const LOG_AGAIN: i64 = 3600;
 /// Attempts that end alike before the next ones are only logged at verbose, where they may pass by themselves; those that
@@ -94,6 +95,7 @@ impl Server {
             link.problem = None;
         }
         link.found = None;
+        link.was_up = true;
         link.up_at = now;
         link.pace.succeeded();
     }
@@ -163,7 +165,16 @@ impl Server {
         if self.attempt_ended() {
             return self.put_off();
         }
-        if self.repl.attempts.pace.lost(self.el.now_ms()) > 0 {
+        let now = self.el.now_ms();
+        let wait = match self.never_worked() {
+            Some(most) => {
+                let random = self.random.next_u64();
+                let pace = &mut self.repl.attempts.pace;
+                pace.never_worked(true, now, most, random)
+            }
+            None => self.repl.attempts.pace.lost(now),
+        };
+        if wait > 0 {
             return;
         }
         if let Some(host) = &self.repl.master_host {
@@ -182,7 +193,35 @@ impl Server {
         if self.attempt_ended() {
             return self.put_off();
         }
-        self.repl.attempts.pace.in_vain(self.el.now_ms());
+        let now = self.el.now_ms();
+        match self.never_worked() {
+            Some(most) => {
+                let random = self.random.next_u64();
+                let pace = &mut self.repl.attempts.pace;
+                pace.never_worked(false, now, most, random)
+            }
+            None => self.repl.attempts.pace.in_vain(now),
+        };
+    }
+
+    /// Whether attempts at this link are to be spaced as ones that may never work, and the most milliseconds between them: it
+    /// never was up, and the master has not said that it will be there in a while.
+    fn never_worked(&self) -> Option<u64> {
+        let link = &self.repl.attempts;
+        let most = self.sync_backoff_most();
+        (most > 0 && !link.was_up && !link.said_later).then_some(most)
+    }
+
+    /// Whether the master says that it is busy with what will end: it loads its data, or waits for its own master.
+    fn says_later(&self, line: &[u8]) -> bool {
+        if line.starts_with(b"-NOMASTERLINK") {
+            let (host, port) = self.master_address();
+            // A loop waits for itself.
+            return self.ring_problem().is_none()
+                && !self.master_is_myself()
+                && !self.somebody_replicates_from_here(&host, port);
+        }
+        line.starts_with(b"-LOADING")
     }
 
     /// The next attempt waits, the longer the more have failed, by a time that differs from replica to replica
@@ -284,6 +323,9 @@ impl Server {
     /// The master has sent a line of the handshake. Errors that the handshake passes over say nothing: a master with a
     /// password answers the PING before AUTH with one.
     pub(super) fn diagnose_reply(&mut self, line: &[u8]) {
+        if self.says_later(line) {
+            self.repl.attempts.said_later = true;
+        }
         let stage = match self.handshake_state() {
             HandshakeState::ReceivePingReply if Handshake::accepts_greeting(line) => return,
             HandshakeState::ReceivePingReply => Stage::Greeting,

@@ -142,7 +142,7 @@ impl Server {
             read: 0,
             synced: 0,
             snapshot: None,
-            frame: FrameCheck::new(0),
+            frame: FrameCheck::new(0, self.config.rdb_version_check.into()),
             header: LineReader::new(BULK_HEADER_LINE_SIZE),
         }));
     }
@@ -277,6 +277,7 @@ impl Server {
         let mut at = 0;
         let level = |l| self.attempt_level(l);
         let (notice, warning) = (level(Level::Notice), level(Level::Warning));
+        let check = self.config.rdb_version_check.into();
         loop {
             let Some(t) = self.repl.link.transfer_mut() else {
                 return Err(());
@@ -305,7 +306,7 @@ impl Server {
                 }
                 BulkHeader::EofMark(m) => {
                     t.end = PayloadEnd::Mark(EofMark::new(m));
-                    t.frame = FrameCheck::new(REPLID_LEN);
+                    t.frame = FrameCheck::new(REPLID_LEN, check);
                 }
                 BulkHeader::KeepAlive => continue,
                 BulkHeader::Resume { id, size, from } => {
@@ -420,7 +421,20 @@ impl Server {
             self.cancel_replication_handshake(true);
             return;
         }
-        if let Err(e) = self.check_rdb_front(&temp_path) {
+        let link = self.repl.link.file();
+        if let Some(f) = link {
+            // Events are served while it is looked at.
+            self.el.delete_file_event(f, Mask::READABLE);
+        }
+        self.repl.loading_payload = Some(temp_path.clone());
+        let checked = self.check_rdb_content(&temp_path);
+        self.repl.loading_payload = None;
+        if self.repl.link.file() != link {
+            // Given up from inside.
+            let _ = fs::remove_file(&temp_path);
+            return;
+        }
+        if let Err(e) = checked {
             server_log!(
                 self.attempt_level(Level::Warning),
                 "MASTER <-> REPLICA sync: the payload cannot be loaded, the data set stays as it is"

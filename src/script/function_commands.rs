@@ -234,7 +234,8 @@ pub(crate) fn function_restore_command(server: &mut Server, cid: ClientId, args:
         _ => return server.add_reply_subcommand_syntax_error(cid, args),
     };
     let skip = server.debug.skip_checksum_validation;
-    let Ok((_, body)) = verify_dump_payload(&args[2], skip) else {
+    let check = server.config.rdb_version_check.into();
+    let Ok((_, body)) = verify_dump_payload(&args[2], skip, check) else {
         return server.add_reply_error(cid, "DUMP payload version or checksum are wrong");
     };
     let codes = match rdb::read_functions(body) {

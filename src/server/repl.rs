@@ -306,6 +306,10 @@ pub(crate) struct LinkAttempts {
     pub refused: Option<String>,
     /// When the link was last up, milliseconds on the loop's clock.
     pub up_at: u64,
+    /// It was up since REPLICAOF, or the start.
+    pub was_up: bool,
+    /// In this attempt the master has said that it will be there in a while.
+    pub said_later: bool,
     /// Attempts in a row that ended with what was `told`, or with nothing to tell.
     pub alike: u32,
 }

@@ -5,7 +5,7 @@ use crate::support::*;
 each_direction!(without_a_password, with_passwords);
 
 /// The two are synchronised by one full sync, what is written then follows, and a link that is cut goes on.
-fn pair(m: &Server, r: &Server, password: Option<&str>) {
+pub(super) fn pair(m: &Server, r: &Server, password: Option<&str>) {
     let login = |s: &Server| {
         let mut c = s.connect();
         if let Some(p) = password {

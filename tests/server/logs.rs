@@ -121,6 +121,20 @@ fn audits_are_marked_and_paced() {
     );
     assert!(has("AUDIT config: masterauth is \"(redacted)\""), "{log}");
     assert!(!log.contains("hidden"));
+    // Who may what.
+    c.ok("ACL SETUSER ann on >hidden #0000000000000000000000000000000000000000000000000000000000000000 ~k* +@all");
+    c.run("ACL SETUSER ann nonsense").assert_error_prefix("ERR");
+    assert_eq!(c.run("ACL DELUSER ann nobody"), 1);
+    let log = server.log();
+    assert!(
+        log.contains(
+            "AUDIT acl: user ann set: on >(redacted) #(redacted) ~k* +@all, by user=default addr=127.0.0.1:"
+        ),
+        "{log}"
+    );
+    assert!(log.contains("AUDIT acl: user ann deleted, by user=default addr=127.0.0.1:"));
+    assert_eq!(log.matches("AUDIT acl: user ").count(), 2);
+    assert!(!log.contains("hidden") && !log.contains("#00"));
     // Who is refused.
     c.ok("ACL SETUSER bob on >pw ~a* +get");
     let mut bob = server.connect();
@@ -147,5 +161,7 @@ fn audits_are_marked_and_paced() {
     let hidden = Server::aedile(&["--hide-user-data-from-log", "yes"]);
     let mut c = hidden.connect();
     c.run("AUTH somebody x").assert_error_prefix("WRONGPASS");
+    c.ok("ACL SETUSER somebody on nopass ~somebody:*");
+    assert!(hidden.log_has("AUDIT acl: user *redacted* set: on nopass *redacted*, by user="));
     assert!(!hidden.log_has("somebody"), "{}", hidden.log());
 }

@@ -76,7 +76,7 @@ impl Sentinel {
     pub fn start(&mut self) {
         let mut command = match self.kind {
             Kind::Redis => Command::new(Sentinel::real_program()),
-            Kind::Aedile => Command::new(Kind::Aedile.program()),
+            _ => Command::new(Kind::Aedile.program()),
         };
         command.arg(self.conf_path());
         if self.kind == Kind::Aedile {

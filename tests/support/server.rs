@@ -26,11 +26,41 @@ pub enum Kind {
     Aedile,
     /// The reference, a real redis-server.
     Redis,
+    /// A newer server that the environment names: see [`Kind::PEERS`].
+    Redis72,
+    Redis8,
+    Valkey9,
 }
 
 impl Kind {
+    /// Newer servers, with the variable that has the path of each. `tests/run` brings what it can.
+    pub const PEERS: [(Kind, &'static str); 3] = [
+        (Kind::Redis72, "REDIS_72_SERVER"),
+        (Kind::Redis8, "REDIS_8_SERVER"),
+        (Kind::Valkey9, "VALKEY_9_SERVER"),
+    ];
+
+    /// Whether a newer server is there. When it is not: false, said aloud; a panic if it was named and cannot be run.
+    pub fn is_here(self) -> bool {
+        let variable = Kind::PEERS.iter().find(|(kind, _)| *kind == self);
+        let Some((_, variable)) = variable else {
+            return runs(&self.program());
+        };
+        if std::env::var_os(variable).is_none_or(|v| v.is_empty()) {
+            eprintln!("SKIPPED: no {self:?}: set {variable} to its path");
+            return false;
+        }
+        assert!(runs(&self.program()), "{variable} is no server");
+        true
+    }
+
     pub fn program(self) -> OsString {
         match self {
+            Kind::Redis72 | Kind::Redis8 | Kind::Valkey9 => Kind::PEERS
+                .iter()
+                .find(|(kind, _)| *kind == self)
+                .and_then(|(_, variable)| std::env::var_os(variable))
+                .unwrap_or_default(),
             Kind::Aedile => std::env::var_os("AEDILE_SERVER")
                 .filter(|v| !v.is_empty())
                 .unwrap_or_else(|| env!("CARGO_BIN_EXE_aedile-server").into()),
@@ -44,7 +74,7 @@ impl Kind {
     pub fn other(self) -> Kind {
         match self {
             Kind::Aedile => Kind::Redis,
-            Kind::Redis => Kind::Aedile,
+            _ => Kind::Aedile,
         }
     }
 

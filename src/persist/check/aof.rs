@@ -17,7 +17,7 @@ use crate::persist::aof::log_manifest_error;
 use crate::wire::aof::{
     AOF_ANNOTATION_LINE_MAX_LEN, AofManifest, MANIFEST_MAX_LINE, parse_command,
 };
-use crate::wire::rdb::{RDB_MAGIC, RdbReader};
+use crate::wire::rdb::{RdbReader, is_rdb_magic};
 
 /// The longest line of a count or a length, with its end (the size of upstream's line buffer).
 const LINE_MAX: usize = 128;
@@ -493,7 +493,7 @@ impl AofCheck<'_> {
     fn form_of_file(&mut self, path: &Path) -> Result<Form, Stop> {
         // A header is eight bytes at least.
         let head = self.head_of(path, 8)?;
-        Ok(match head.len() == 8 && head.starts_with(RDB_MAGIC) {
+        Ok(match head.len() == 8 && is_rdb_magic(&head) {
             true => Form::Rdb,
             false => Form::Resp,
         })

@@ -12,7 +12,7 @@ use crate::base::sys::{path_of, strerror};
 use crate::config::fields::Config;
 use crate::server::process::finding::Finding;
 use crate::wire::aof::{AofManifest, manifest_file_name};
-use crate::wire::rdb::{RdbReader, RdbRecord, no_poll};
+use crate::wire::rdb::{RdbReader, RdbRecord, is_rdb_magic, no_poll};
 
 /// What the beginning of an RDB file says.
 struct RdbLook {
@@ -23,13 +23,14 @@ struct RdbLook {
 }
 
 /// Looks at the beginning of a file. None: it is not there.
-fn look_at_rdb(path: &Path) -> io::Result<Option<RdbLook>> {
+fn look_at_rdb(config: &Config, path: &Path) -> io::Result<Option<RdbLook>> {
     let file = match File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
     let bytes = file.metadata()?.len();
     let mut reader = RdbReader::new(file);
+    reader.set_version_check(config.rdb_version_check.into());
     let mut poll = no_poll;
     let version = reader.header(&mut poll).map_err(|e| e.to_string());
     let mut look = RdbLook {
@@ -94,14 +95,14 @@ fn look_at_aof(config: &Config, dir: &Path, found: &mut Vec<Finding>) -> bool {
     for part in parsed.parts() {
         let path = folder.join(path_of(&part.file_name));
         let name = path.display().to_string();
-        let mut head = [0; 5];
+        let mut head = [0; 6];
         let begins = File::open(&path).and_then(|mut f| {
             let n = f.read(&mut head)?;
-            Ok((f.metadata()?.len(), n == 5 && head == *b"REDIS"))
+            Ok((f.metadata()?.len(), is_rdb_magic(&head[..n])))
         });
         found.push(match begins {
             Err(e) => Finding::fault(format!("{name}: {}", strerror(&e))),
-            Ok((_, true)) => match look_at_rdb(&path) {
+            Ok((_, true)) => match look_at_rdb(config, &path) {
                 Ok(Some(look)) => rdb_finding(&name, &look),
                 Ok(None) => Finding::fault(format!("{name}: it is gone")),
                 Err(e) => Finding::fault(format!("{name}: {}", strerror(&e))),
@@ -117,7 +118,7 @@ pub(crate) fn look_at_data(config: &Config, dir: PathBuf) -> Vec<Finding> {
     let mut found = Vec::new();
     let rdb_path = dir.join(path_of(&config.dbfilename));
     let name = rdb_path.display().to_string();
-    let rdb = match look_at_rdb(&rdb_path) {
+    let rdb = match look_at_rdb(config, &rdb_path) {
         Ok(rdb) => rdb,
         Err(e) => {
             found.push(Finding::fault(format!("{name}: {}", strerror(&e))));

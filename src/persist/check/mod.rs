@@ -43,7 +43,7 @@ fn folder_of(file: &[u8]) -> std::path::PathBuf {
 
 /// The name of a value's type.
 fn rdb_type_string(rdb_type: u8) -> &'static str {
-    const NAMES: [&str; 22] = [
+    const NAMES: [&str; 27] = [
         "string",
         "list-linked",
         "set-hashtable",
@@ -66,6 +66,11 @@ fn rdb_type_string(rdb_type: u8) -> &'static str {
         "stream-v2",
         "set-listpack",
         "stream-v3",
+        "hash-hashtable-md-pre-release",
+        "hash-listpack-md-pre-release",
+        "hash-hashtable-md",
+        "hash-listpack-md",
+        "stream-v4",
     ];
     NAMES
         .get(usize::from(rdb_type))

@@ -16,8 +16,9 @@ use crate::store::rdb_value::{LoadLimits, rdb_load_entry};
 use crate::wire::rdb::{
     RDB_MODULE_OPCODE_UINT, RDB_OPCODE_AUX, RDB_OPCODE_EOF, RDB_OPCODE_EXPIRETIME,
     RDB_OPCODE_EXPIRETIME_MS, RDB_OPCODE_FREQ, RDB_OPCODE_FUNCTION_PRE_GA, RDB_OPCODE_FUNCTION2,
-    RDB_OPCODE_IDLE, RDB_OPCODE_MODULE_AUX, RDB_OPCODE_RESIZEDB, RDB_OPCODE_SELECTDB,
-    RDB_TYPE_MODULE_2, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind, RdbReader,
+    RDB_OPCODE_IDLE, RDB_OPCODE_KEY_META, RDB_OPCODE_MODULE_AUX, RDB_OPCODE_RESIZEDB,
+    RDB_OPCODE_SELECTDB, RDB_OPCODE_SLOT_IMPORT, RDB_OPCODE_SLOT_INFO, RDB_TYPE_MODULE_2,
+    RDB_VERSION, RDB_VERSION_CHECKSUM, RdbChecksum, RdbError, RdbErrorKind, RdbReader, is_valkey,
     module_type_name_by_id, no_poll, rdb_is_object_type,
 };
 
@@ -121,8 +122,9 @@ impl RdbCheck<'_> {
         let version = r.header(poll)?;
         // As for the loader: see there.
         let refuse_fields = version < RDB_VERSION_CHECKSUM;
-        let limits = LoadLimits::new(&Config::default(), true);
+        let mut limits = LoadLimits::new(&Config::default(), true);
         let now = mstime();
+        limits.fields_expired_by = Some(now);
         let mut expire = None;
         let (mut key, mut value) = (Vec::new(), Vec::new());
         loop {
@@ -198,7 +200,20 @@ impl RdbCheck<'_> {
                     r.read_string_into(&mut value, poll)?;
                     continue;
                 }
-                t if rdb_is_object_type(t) => t,
+                RDB_OPCODE_SLOT_INFO if version > RDB_VERSION => {
+                    self.doing = Doing::ReadLen;
+                    for _ in 0..3 {
+                        r.read_len(poll)?;
+                    }
+                    continue;
+                }
+                RDB_OPCODE_SLOT_IMPORT if is_valkey(version) => {
+                    return Err(r.error(RdbErrorKind::SlotImport));
+                }
+                RDB_OPCODE_KEY_META if version > RDB_VERSION => {
+                    return Err(r.error(RdbErrorKind::KeyMetadata));
+                }
+                t if rdb_is_object_type(t, version) => t,
                 t => return Ok(Err(format!("Invalid object type: {t}"))),
             };
             self.key_type = Some(rdb_type);

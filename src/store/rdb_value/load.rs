@@ -27,13 +27,16 @@ use crate::store::set::{Set, SetLimits, SetTable};
 use crate::store::stream::{Group, StreamId, StreamMeta, StreamParts};
 use crate::store::zset::{AddFlags, Added, Zset, ZsetLimits, ZsetTree};
 use crate::wire::rdb::{
-    Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK,
-    RDB_TYPE_HASH_ZIPLIST, RDB_TYPE_HASH_ZIPMAP, RDB_TYPE_LIST, RDB_TYPE_LIST_QUICKLIST,
-    RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_LIST_ZIPLIST, RDB_TYPE_MODULE_2, RDB_TYPE_MODULE_PRE_GA,
-    RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK, RDB_TYPE_STREAM_LISTPACKS,
-    RDB_TYPE_STREAM_LISTPACKS_2, RDB_TYPE_STREAM_LISTPACKS_3, RDB_TYPE_STRING, RDB_TYPE_ZSET,
-    RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RDB_TYPE_ZSET_ZIPLIST, RdbError, RdbErrorKind,
-    RdbReader, RdbString, module_type_name_by_id,
+    Poll, QUICKLIST_NODE_PACKED, QUICKLIST_NODE_PLAIN, RDB_TYPE_HASH, RDB_TYPE_HASH_2,
+    RDB_TYPE_HASH_LISTPACK, RDB_TYPE_HASH_LISTPACK_EX, RDB_TYPE_HASH_LISTPACK_EX_PRE_GA,
+    RDB_TYPE_HASH_METADATA, RDB_TYPE_HASH_METADATA_PRE_GA, RDB_TYPE_HASH_ZIPLIST,
+    RDB_TYPE_HASH_ZIPMAP, RDB_TYPE_LIST, RDB_TYPE_LIST_QUICKLIST, RDB_TYPE_LIST_QUICKLIST_2,
+    RDB_TYPE_LIST_ZIPLIST, RDB_TYPE_MODULE_2, RDB_TYPE_MODULE_PRE_GA, RDB_TYPE_SET,
+    RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK, RDB_TYPE_STREAM_LISTPACKS,
+    RDB_TYPE_STREAM_LISTPACKS_2, RDB_TYPE_STREAM_LISTPACKS_3, RDB_TYPE_STREAM_LISTPACKS_4,
+    RDB_TYPE_STRING, RDB_TYPE_ZSET, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RDB_TYPE_ZSET_ZIPLIST,
+    RdbError, RdbErrorKind, RdbReader, RdbString, is_valkey, module_type_name_by_id,
+    rdb_is_object_type,
 };
 
 /// Strings up to this length may be the decimal text of a 64-bit integer.
@@ -81,6 +84,9 @@ pub(crate) struct LoadLimits {
     pub zset: ZsetLimits,
     /// Everything is checked that can be (sanitize-dump-payload), not only what a crash or a wrong read could come of.
     pub deep: bool,
+    /// Unix milliseconds: hash fields whose expiry is before that are left out, as who wrote them would do; without it they are
+    /// refused as those that are still to expire.
+    pub fields_expired_by: Option<i64>,
     /// Encodings that were checked so.
     sanitizations: Cell<u64>,
 }
@@ -97,6 +103,7 @@ impl LoadLimits {
             hash: HashLimits::new(config, Resize::Allow),
             zset: ZsetLimits::new(config, Resize::Allow),
             deep,
+            fields_expired_by: None,
             sanitizations: Cell::new(0),
         }
     }
@@ -106,12 +113,27 @@ impl LoadLimits {
         self.sanitizations.get()
     }
 
+    /// Whether a hash field with this expiry is left out.
+    ///
+    /// # Errors
+    /// The expiry would have to be kept.
+    fn leaves_out(&self, expiry: FieldTime) -> Result<bool, RdbErrorKind> {
+        match (expiry, self.fields_expired_by) {
+            (None, _) => Ok(false),
+            (Some(at), Some(now)) if at < now => Ok(true),
+            _ => Err(RdbErrorKind::FieldExpiry),
+        }
+    }
+
     fn count_sanitization(&self) {
         if self.deep {
             self.sanitizations.set(self.sanitizations.get() + 1);
         }
     }
 }
+
+/// The expiry of a hash's field, in Unix milliseconds.
+type FieldTime = Option<i64>;
 
 /// The integer that a string is stored as, if it is one (tryObjectEncoding).
 #[inline]
@@ -155,7 +177,7 @@ pub(crate) fn rdb_load_entry<R: Read>(
 ///
 /// # Errors
 /// What the reader finds wrong; a type that this server does not know is [`RdbErrorKind::UnknownType`], a value that is not
-/// what its encoding promises [`RdbErrorKind::Value`].
+/// what its encoding promises [`RdbErrorKind::Value`]; and what cannot be kept here: see [`RdbErrorKind::is_foreign`].
 pub(crate) fn rdb_load_object<R: Read>(
     r: &mut RdbReader<R>,
     rdb_type: u8,
@@ -175,6 +197,9 @@ pub(crate) fn rdb_load_object<R: Read>(
         buf: Vec::new(),
     };
     let value = match rdb_type {
+        _ if !rdb_is_object_type(rdb_type, l.r.version()) => {
+            return Err(l.r.error(RdbErrorKind::UnknownType(rdb_type)));
+        }
         RDB_TYPE_LIST => l.plain_list(poll)?,
         RDB_TYPE_SET => l.plain_set(poll)?,
         RDB_TYPE_ZSET | RDB_TYPE_ZSET_2 => l.plain_zset(rdb_type == RDB_TYPE_ZSET, poll)?,
@@ -182,8 +207,16 @@ pub(crate) fn rdb_load_object<R: Read>(
         RDB_TYPE_LIST_QUICKLIST | RDB_TYPE_LIST_QUICKLIST_2 => {
             l.quicklist(rdb_type == RDB_TYPE_LIST_QUICKLIST_2, poll)?
         }
-        RDB_TYPE_STREAM_LISTPACKS | RDB_TYPE_STREAM_LISTPACKS_2 | RDB_TYPE_STREAM_LISTPACKS_3 => {
+        RDB_TYPE_STREAM_LISTPACKS
+        | RDB_TYPE_STREAM_LISTPACKS_2
+        | RDB_TYPE_STREAM_LISTPACKS_3
+        | RDB_TYPE_STREAM_LISTPACKS_4 => {
             return l.stream(rdb_type, poll).map(Loaded::Value);
+        }
+        RDB_TYPE_HASH_2 if is_valkey(l.r.version()) => l.hash_of_valkey(poll)?,
+        RDB_TYPE_HASH_METADATA_PRE_GA | RDB_TYPE_HASH_METADATA => l.hash_of_7_4(rdb_type, poll)?,
+        RDB_TYPE_HASH_LISTPACK_EX_PRE_GA | RDB_TYPE_HASH_LISTPACK_EX => {
+            l.listpack_hash_of_7_4(rdb_type, poll)?
         }
         RDB_TYPE_HASH_ZIPMAP
         | RDB_TYPE_LIST_ZIPLIST
@@ -469,6 +502,86 @@ impl<R: Read> Loader<'_, R> {
         Ok(Value::Hash(hash))
     }
 
+    /// Fields with or without an expiry, `n` of them; `read` reads the next one into both buffers and returns its expiry.
+    fn fields(
+        &mut self,
+        n: u64,
+        poll: Poll<'_>,
+        mut read: impl FnMut(&mut Self, &mut Vec<u8>, Poll<'_>) -> Result<FieldTime, RdbError>,
+    ) -> Result<Value, RdbError> {
+        let mut hash = Hash::default();
+        let mut field = Vec::new();
+        for _ in 0..n {
+            let expiry = read(self, &mut field, poll)?;
+            match self.limits.leaves_out(expiry) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(kind) => return Err(self.r.error(kind)),
+            }
+            if !hash.set(&field, FieldValue::Bytes(&self.buf), &self.limits.hash) {
+                return Err(self.wrong("Duplicate hash fields detected"));
+            }
+        }
+        Ok(Value::Hash(hash))
+    }
+
+    /// A hash of Valkey 9.0.
+    fn hash_of_valkey(&mut self, poll: Poll<'_>) -> Result<Value, RdbError> {
+        let n = self.r.read_len(poll)?;
+        self.fields(n, poll, |l, field, poll| {
+            l.r.read_string_into(field, poll)?;
+            l.r.read_string_into(&mut l.buf, poll)?;
+            let at = l.r.read_millisecond_time(poll)?;
+            Ok((at >= 0).then_some(at))
+        })
+    }
+
+    /// A hash of Redis 7.4, as a table.
+    fn hash_of_7_4(&mut self, rdb_type: u8, poll: Poll<'_>) -> Result<Value, RdbError> {
+        // Before its release expiries were absolute.
+        let least = match rdb_type {
+            RDB_TYPE_HASH_METADATA => Some(self.r.read_millisecond_time(poll)?),
+            _ => None,
+        };
+        let n = self.r.read_len(poll)?;
+        self.fields(n, poll, |l, field, poll| {
+            let time = l.r.read_len(poll)?;
+            l.r.read_string_into(field, poll)?;
+            l.r.read_string_into(&mut l.buf, poll)?;
+            let time = i64::try_from(time).unwrap_or(i64::MAX);
+            Ok((time != 0).then(|| match least {
+                Some(least) => least.saturating_add(time - 1),
+                None => time,
+            }))
+        })
+    }
+
+    /// A hash of Redis 7.4, as a listpack.
+    fn listpack_hash_of_7_4(&mut self, rdb_type: u8, poll: Poll<'_>) -> Result<Value, RdbError> {
+        const WRONG: &str = "Hash listpack integrity check failed.";
+        if rdb_type == RDB_TYPE_HASH_LISTPACK_EX {
+            self.r.read_millisecond_time(poll)?;
+        }
+        self.r.read_string_into(&mut self.buf, poll)?;
+        let lp = grouped_listpack(&self.buf, 3, self.limits).ok_or_else(|| self.wrong(WRONG))?;
+        let n = lp.len() as u64 / 3;
+        let mut elements = lp.iter();
+        self.fields(n, poll, |l, field, _| {
+            let mut next = || {
+                elements
+                    .next()
+                    .ok_or_else(|| l.r.error(RdbErrorKind::Value(WRONG)))
+            };
+            let (name, value, time) = (next()?, next()?, next()?);
+            field.clear();
+            name.with_bytes(|b| field.extend_from_slice(b));
+            l.buf.clear();
+            value.with_bytes(|b| l.buf.extend_from_slice(b));
+            let time = time.as_int().ok_or_else(|| l.wrong(WRONG))?;
+            Ok((time != 0).then_some(time))
+        })
+    }
+
     /// A list of nodes: listpacks and plain elements, or, before 7.0, ziplists.
     fn quicklist(&mut self, listpacks: bool, poll: Poll<'_>) -> Result<Value, RdbError> {
         let (n, _) = self.count(1, poll)?;
@@ -555,6 +668,9 @@ impl<R: Read> Loader<'_, R> {
             let group = parts.add_group(&key, last_id, read);
             let group = group.map_err(|text| self.r.error(RdbErrorKind::Value(text)))?;
             self.group(group, rdb_type, poll)?;
+        }
+        if rdb_type == RDB_TYPE_STREAM_LISTPACKS_4 && self.r.skip_idempotent_producers(poll)? > 0 {
+            return Err(self.r.error(RdbErrorKind::IdempotentProducers));
         }
         Ok(Value::Stream(parts.finish()))
     }

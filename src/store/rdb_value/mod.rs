@@ -426,6 +426,101 @@ mod tests {
         }
     }
 
+    fn load_of(
+        version: u16,
+        rdb_type: u8,
+        bytes: &[u8],
+        now: Option<i64>,
+    ) -> Result<Option<Entry>, RdbErrorKind> {
+        let mut r = RdbReader::for_payload(bytes);
+        r.assume_version(version);
+        let mut limits = limits();
+        limits.fields_expired_by = now;
+        rdb_load_entry(&mut r, rdb_type, b"k", None, &limits, &mut no_poll).map_err(|e| e.kind)
+    }
+
+    /// Values as redis-server 8.2 and valkey-server 9.1 write them.
+    #[test]
+    fn hashes_of_later_servers() {
+        /// Unix milliseconds of the field `a`.
+        const AT: i64 = 9_999_999_999_999;
+        let valkey =
+            b"\x02\x01a\xc0\x01\xff\x9frN\x18\x09\0\0\x01b\xc0\x02\xff\xff\xff\xff\xff\xff\xff\xff";
+        let table = b"\xff\x9frN\x18\x09\0\0\x02\x00\x01b\xc0\x02\x01\x01a\xc0\x01";
+        let packed = b"\xff\x9frN\x18\x09\0\0\x1d\x1d\0\0\0\x06\0\x81a\x02\x01\x01\xf4\xff\x9frN\x18\x09\0\0\x09\x81b\x02\x02\x01\0\x01\xff";
+        let persisted = b"\xff\x9frN\x18\x09\0\0\x15\x15\0\0\0\x06\0\x81b\x02\x02\x01\0\x01\x81a\x02\x01\x01\0\x01\xff";
+        let forms: [(u16, u8, &[u8]); 5] = [
+            (80, 22, valkey),
+            (12, 24, table),
+            (12, 25, packed),
+            // The release candidates had no least expiry in front.
+            (
+                12,
+                22,
+                b"\x02\x00\x01b\xc0\x02\x81\x00\x00\x09\x18\x4er\x9f\xff\x01a\xc0\x01",
+            ),
+            (12, 23, &packed[8..]),
+        ];
+        for (version, t, bytes) in forms {
+            let refused = Some(RdbErrorKind::FieldExpiry);
+            assert_eq!(load_of(version, t, bytes, None).err(), refused, "{t}");
+            assert_eq!(load_of(version, t, bytes, Some(AT)).err(), refused, "{t}");
+            // Who wrote it would not show the field any more.
+            let e = load_of(version, t, bytes, Some(AT + 1))
+                .expect("valid")
+                .expect("not empty");
+            let text = String::from_utf8(contents(&e)).expect("text");
+            assert_eq!(
+                text, "*4\r\n$5\r\nHMSET\r\n$1\r\nk\r\n$1\r\nb\r\n$1\r\n2\r\n",
+                "{t}"
+            );
+            // An older file has no such type.
+            let unknown = Some(RdbErrorKind::UnknownType(t));
+            assert_eq!(load_of(11, t, bytes, None).err(), unknown);
+        }
+        let e = load_of(12, 25, persisted, None)
+            .expect("valid")
+            .expect("not empty");
+        assert_eq!(
+            (e.encoding(), e.value_type()),
+            (Encoding::Listpack, Type::Hash)
+        );
+        // Nothing is left of a hash whose fields have all expired.
+        let gone = load_of(80, 22, &[&[1u8][..], &valkey[1..13]].concat(), Some(AT + 1));
+        assert!(gone.is_ok_and(|e| e.is_none()));
+        let twice = b"\x02\x00\x01b\xc0\x02\x00\x01b\xc0\x03";
+        assert_eq!(
+            load_of(12, 22, twice, None).err(),
+            Some(RdbErrorKind::Value("Duplicate hash fields detected"))
+        );
+    }
+
+    #[test]
+    fn streams_of_redis_8_6() {
+        let e = entry(Value::Stream(stream()));
+        let (_, bytes) = saved(&e, 11);
+        let without = [&bytes[..], b"\x40\x64\x40\x64\x00\x00\x00"].concat();
+        let back = load_of(13, 26, &without, None)
+            .expect("valid")
+            .expect("not empty");
+        assert_eq!(contents(&back), contents(&e));
+        let with = [
+            &bytes[..],
+            b"\x40\x64\x40\x64\x01\x03pid\x01\x03iid\x01\x01\x01\x00",
+        ]
+        .concat();
+        let refused = Some(RdbErrorKind::IdempotentProducers);
+        assert_eq!(load_of(13, 26, &with, None).err(), refused);
+        assert_eq!(
+            load_of(13, 26, &bytes, None).err(),
+            Some(RdbErrorKind::ShortRead)
+        );
+        assert_eq!(
+            load_of(80, 26, &with, None).err(),
+            Some(RdbErrorKind::UnknownType(26))
+        );
+    }
+
     #[test]
     fn unknown_types_are_refused() {
         let kind = load(22, b"\x01a").err().map(|e| e.kind);

@@ -19,10 +19,18 @@ pub(crate) enum RdbErrorKind {
     ShortRead,
     /// The file does not begin with `REDIS` and four digits.
     BadMagic,
-    /// The header announces a version that is not `1..=`[`super::RDB_VERSION`].
+    /// The header announces a version that [`super::VersionCheck`] does not allow.
     UnsupportedVersion(u32),
-    /// A byte that is neither an opcode nor a type.
+    /// A byte that is neither an opcode nor a type. Where it seems to be a type, the reader has tried to read the key.
     UnknownType(u8),
+    /// A hash with a field that has an expiry.
+    FieldExpiry,
+    /// A stream that remembers what its producers have added.
+    IdempotentProducers,
+    /// A key with metadata of a module.
+    KeyMetadata,
+    /// Slots are being imported.
+    SlotImport,
     /// The first byte of a length is none of its forms, or a string's encoding stands where a count should.
     BadLength(u8),
     /// A string in a special encoding that does not exist.
@@ -63,6 +71,28 @@ impl fmt::Display for RdbErrorKind {
             Self::BadMagic => write!(f, "Wrong signature trying to load DB from file"),
             Self::UnsupportedVersion(v) => write!(f, "Can't handle RDB format version {v}"),
             Self::UnknownType(t) => write!(f, "Unknown RDB encoding type {t}"),
+            Self::FieldExpiry => {
+                write!(
+                    f,
+                    "Hash fields have an expiry of their own, which cannot be kept here"
+                )
+            }
+            Self::IdempotentProducers => write!(
+                f,
+                "A stream remembers what its idempotent producers have added, which cannot be kept here"
+            ),
+            Self::KeyMetadata => {
+                write!(
+                    f,
+                    "A key has metadata of a module, which cannot be kept here"
+                )
+            }
+            Self::SlotImport => {
+                write!(
+                    f,
+                    "Slots are being imported, which cannot be gone on with here"
+                )
+            }
             Self::BadLength(b) => write!(f, "Unknown length encoding, first byte 0x{b:02x}"),
             Self::UnknownEncoding(e) => write!(f, "Unknown RDB string encoding type {e}"),
             Self::TooLong(n) => write!(f, "Length {n} is beyond what can be addressed"),
@@ -105,5 +135,17 @@ impl RdbErrorKind {
     /// Did the source fail rather than the format? A replica may then try again; a bad format stays bad.
     pub(crate) fn is_read_error(&self) -> bool {
         matches!(self, Self::ShortRead | Self::Io(_))
+    }
+
+    /// Is it something that another server has, and this one has not, rather than a fault?
+    pub(crate) fn is_foreign(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownType(_)
+                | Self::FieldExpiry
+                | Self::IdempotentProducers
+                | Self::KeyMetadata
+                | Self::SlotImport
+        )
     }
 }

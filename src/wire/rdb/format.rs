@@ -1,20 +1,25 @@
 //! The byte layout of an RDB file, as constants and pure functions on one byte or word.
 //!
 //! Owns every magic number of the format. Must not know how bytes are buffered, read or written, nor what a value means
-//! to the store. Source: rdb.h and rdb.c of Redis 7.2, and the history of the format in the older ones.
+//! to the store. Source: rdb.h and rdb.c of Redis 7.2, and the history of the format in the older ones; of what came later, Redis
+//! 7.4, and what servers of Redis 8.2 and Valkey 9.1 write.
 //!
 //! # A file
 //!
 //! ```text
-//! "REDIS" <version: four decimal digits>
+//! "REDIS" <version: four decimal digits, 1 to 79>, or "VALKEY" <version: three digits, from 80 on>
 //! record*
 //! EOF [checksum: CRC-64, 8 bytes LE, zero when it was switched off; from version 5 on]
 //! ```
 //!
-//! A record is an opcode byte (245..=255) and its operands, or an object's type byte, a key (string) and a value.
+//! A record is an opcode byte (243..=255) and its operands, or an object's type byte, a key (string) and a value. Redis and Valkey
+//! went on from version 11 each by itself: what one and the same byte means is told by the version.
 //!
 //! | byte | opcode | operands | since |
 //! |---|---|---|---|
+//! | 243 | KEY_META | of Redis: len: classes; of each 4 bytes: its name and version, module value | 13 |
+//! | 243 | SLOT_IMPORT | of Valkey: string: the import's name, len: ranges, of each two lens | 80 |
+//! | 244 | SLOT_INFO | len: slot, len: keys, len: keys with an expiry; a hint | 12 |
 //! | 245 | FUNCTION2 | string: the library's code | 10 |
 //! | 246 | FUNCTION_PRE_GA | (7.0 release candidates only; refused) | - |
 //! | 247 | MODULE_AUX | len: module id, len 2 (UINT), len: when, module value | 9 |
@@ -54,8 +59,16 @@
 pub(crate) const RDB_MAGIC: &[u8; 5] = b"REDIS";
 /// Bytes of the header: the magic and four digits.
 pub(crate) const RDB_HEADER_LEN: usize = 9;
-/// Newest version read and written: that of Redis 7.2.
+/// `VALKEY`, the first six bytes of a file of Valkey's own versions.
+pub(crate) const RDB_MAGIC_VALKEY: &[u8; 6] = b"VALKEY";
+/// Newest version written, and the last one that Redis and Valkey share: that of Redis 7.2.
 pub(crate) const RDB_VERSION: u16 = 11;
+/// Newest version of Redis whose content is known: that of Redis 8.6.
+pub(crate) const RDB_VERSION_REDIS: u16 = 13;
+/// First version of Valkey's own, that of Valkey 9.0; those below belong to Redis.
+pub(crate) const RDB_VERSION_VALKEY_MIN: u16 = 80;
+/// Newest version of Valkey whose content is known: that of Valkey 9.1.
+pub(crate) const RDB_VERSION_VALKEY: u16 = 80;
 /// Oldest version that is written: that of Redis 5 and 6.
 pub(crate) const RDB_VERSION_MIN_WRITTEN: u16 = 9;
 /// First version whose files end in a checksum.
@@ -103,11 +116,32 @@ pub(crate) const RDB_TYPE_STREAM_LISTPACKS_2: u8 = 19;
 pub(crate) const RDB_TYPE_SET_LISTPACK: u8 = 20;
 /// Stream of Redis 7.2: adds each consumer's active time.
 pub(crate) const RDB_TYPE_STREAM_LISTPACKS_3: u8 = 21;
-/// The largest type byte that is known.
+/// The largest type byte that is written, and that Redis and Valkey share.
 pub(crate) const RDB_TYPE_MAX: u8 = RDB_TYPE_STREAM_LISTPACKS_3;
+/// Hash of the 7.4 release candidates: count, triples of expiry (len, Unix milliseconds, 0: none), string, string.
+pub(crate) const RDB_TYPE_HASH_METADATA_PRE_GA: u8 = 22;
+/// Hash of Valkey 9.0: count, triples of string, string, expiry (8 bytes LE, Unix milliseconds, -1: none).
+pub(crate) const RDB_TYPE_HASH_2: u8 = 22;
+/// Hash of the 7.4 release candidates: a listpack of triples of field, value, expiry (Unix milliseconds, 0: none) in one string.
+pub(crate) const RDB_TYPE_HASH_LISTPACK_EX_PRE_GA: u8 = 23;
+/// Hash of Redis 7.4: 8 bytes LE: the least expiry, then as the former, but each expiry relative to the least one, plus 1.
+pub(crate) const RDB_TYPE_HASH_METADATA: u8 = 24;
+/// Hash of Redis 7.4: 8 bytes LE: the least expiry, then the listpack as before, with absolute expiries.
+pub(crate) const RDB_TYPE_HASH_LISTPACK_EX: u8 = 25;
+/// Stream of Redis 8.6: adds idempotent producers behind the groups: len: seconds and len: entries that are remembered, len:
+/// producers, of each a string and len: entries, of each a string and the id as two lens; len: entries added so, len: duplicates.
+pub(crate) const RDB_TYPE_STREAM_LISTPACKS_4: u8 = 26;
+/// What is below is a value's type, where it is not known; opcodes grow from above.
+pub(crate) const RDB_OPCODE_UNKNOWN_MIN: u8 = 128;
 
 /// The first version with function libraries, of Redis 7.0.
 pub(crate) const RDB_VERSION_FUNCTIONS: u16 = 10;
+/// Metadata of a module on the next key (Redis 8.6).
+pub(crate) const RDB_OPCODE_KEY_META: u8 = 243;
+/// Slots that are being imported (Valkey 9.0).
+pub(crate) const RDB_OPCODE_SLOT_IMPORT: u8 = 243;
+/// Sizes of a slot (Redis 7.4).
+pub(crate) const RDB_OPCODE_SLOT_INFO: u8 = 244;
 /// A function library's code.
 pub(crate) const RDB_OPCODE_FUNCTION2: u8 = 245;
 /// A function library of the 7.0 release candidates.
@@ -184,12 +218,29 @@ pub(crate) const RDB_LZF_GAIN: usize = 4;
 /// No run of n LZF bytes expands to more than n times this: the longest back reference makes 264 bytes of 3.
 pub(crate) const LZF_MAX_EXPANSION: u64 = 88;
 
-/// Is `t` the type byte of a value? (rdbIsObjectType)
-pub(crate) const fn rdb_is_object_type(t: u8) -> bool {
-    t <= RDB_TYPE_MODULE_2 || (t >= RDB_TYPE_HASH_ZIPMAP && t <= RDB_TYPE_MAX)
+/// Whether a file of this version is one of Valkey's own, and not of Redis' or of what both share.
+pub(crate) const fn is_valkey(version: u16) -> bool {
+    version >= RDB_VERSION_VALKEY_MIN
 }
 
-/// The RDB version that introduced the value type `t`, `None` for a byte that is no type.
+/// Whether these are the first bytes of a snapshot, of whatever version; six are enough.
+pub(crate) fn is_rdb_magic(head: &[u8]) -> bool {
+    head.starts_with(RDB_MAGIC) || head.starts_with(RDB_MAGIC_VALKEY)
+}
+
+/// Is `t` the type byte of a value in a file of this version? (rdbIsObjectType)
+pub(crate) const fn rdb_is_object_type(t: u8, version: u16) -> bool {
+    match t {
+        0..=RDB_TYPE_MODULE_2 | RDB_TYPE_HASH_ZIPMAP..=RDB_TYPE_MAX => true,
+        RDB_TYPE_HASH_2 => version > RDB_VERSION,
+        RDB_TYPE_HASH_LISTPACK_EX_PRE_GA..=RDB_TYPE_STREAM_LISTPACKS_4 => {
+            version > RDB_VERSION && !is_valkey(version)
+        }
+        _ => false,
+    }
+}
+
+/// The RDB version that introduced the value type `t`, `None` for a byte that is no type, or one of which nothing is written.
 ///
 /// A writer of version v may emit `t` only when this is `<= v`: an older server would refuse the file.
 pub(crate) const fn rdb_type_since(t: u8) -> Option<u16> {
@@ -226,11 +277,21 @@ mod tests {
     #[test]
     fn every_type_byte_has_a_version_and_nothing_else() {
         for t in 0..=u8::MAX {
-            assert_eq!(rdb_is_object_type(t), rdb_type_since(t).is_some(), "{t}");
+            let is_type = rdb_is_object_type(t, RDB_VERSION);
+            assert_eq!(is_type, rdb_type_since(t).is_some(), "{t}");
         }
-        assert!(!rdb_is_object_type(8));
-        assert!(!rdb_is_object_type(22));
-        assert!(rdb_is_object_type(21));
+        for (t, redis, valkey) in [
+            (8, false, false),
+            (21, true, true),
+            (22, true, true),
+            (23, true, false),
+            (26, true, false),
+            (27, false, false),
+        ] {
+            assert_eq!(rdb_is_object_type(t, 12), redis, "{t}");
+            assert_eq!(rdb_is_object_type(t, 80), valkey, "{t}");
+            assert_eq!(rdb_is_object_type(t, 11), t == 21, "{t}");
+        }
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! know where the bytes come from or go to. What lies between header and checksum is the reader's business.
 
 use super::error::RdbErrorKind;
-use super::format::{RDB_HEADER_LEN, RDB_MAGIC, RDB_VERSION, RDB_VERSION_CHECKSUM};
+use super::format::{
+    RDB_HEADER_LEN, RDB_MAGIC, RDB_MAGIC_VALKEY, RDB_VERSION_CHECKSUM, RDB_VERSION_REDIS,
+    RDB_VERSION_VALKEY, RDB_VERSION_VALKEY_MIN, is_valkey,
+};
 use crate::base::crc::Crc64;
 
 /// Bytes of the checksum.
@@ -12,27 +15,70 @@ const CHECKSUM_LEN: usize = 8;
 /// The most bytes that may follow the file: an end mark.
 const BEHIND_MOST: usize = 40;
 
-/// Reads a file's header: its version, `1..=`[`RDB_VERSION`].
+/// Which versions are read (rdb-version-check).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum VersionCheck {
+    /// Those whose content is known.
+    #[default]
+    Strict,
+    /// Later ones too, up to the first thing in them that is not known.
+    Relaxed,
+}
+
+impl VersionCheck {
+    /// Whether files, and payloads of DUMP, of this version are read.
+    pub(crate) fn allows(self, version: u16) -> bool {
+        match (is_valkey(version), self) {
+            (false, _) if version == 0 => false,
+            (false, VersionCheck::Strict) => version <= RDB_VERSION_REDIS,
+            (true, VersionCheck::Strict) => version <= RDB_VERSION_VALKEY,
+            (_, VersionCheck::Relaxed) => true,
+        }
+    }
+}
+
+/// Reads a file's header: its version.
 ///
 /// # Errors
-/// `BadMagic`, or `UnsupportedVersion`.
-pub(crate) fn parse_header(header: &[u8; RDB_HEADER_LEN]) -> Result<u16, RdbErrorKind> {
-    let (magic, digits) = header.split_at(RDB_MAGIC.len());
-    if magic != RDB_MAGIC || !digits.iter().all(u8::is_ascii_digit) {
+/// `BadMagic`; or `UnsupportedVersion`, of what `check` does not allow.
+pub(crate) fn parse_header(
+    header: &[u8; RDB_HEADER_LEN],
+    check: VersionCheck,
+) -> Result<u16, RdbErrorKind> {
+    let redis = header.strip_prefix(RDB_MAGIC.as_slice());
+    let valkey = header.strip_prefix(RDB_MAGIC_VALKEY.as_slice());
+    let digits = redis.or(valkey).ok_or(RdbErrorKind::BadMagic)?;
+    if !digits.iter().all(u8::is_ascii_digit) {
         return Err(RdbErrorKind::BadMagic);
     }
     let version = digits
         .iter()
         .fold(0u16, |v, d| v * 10 + u16::from(d - b'0'));
-    if !(1..=RDB_VERSION).contains(&version) {
+    // Each has its own numbers.
+    if (version >= RDB_VERSION_VALKEY_MIN) != valkey.is_some() || !check.allows(version) {
         return Err(RdbErrorKind::UnsupportedVersion(u32::from(version)));
     }
     Ok(version)
 }
 
+/// The header of a file of this version.
+pub(crate) fn header_of(version: u16) -> [u8; RDB_HEADER_LEN] {
+    let mut header = [0; RDB_HEADER_LEN];
+    let text = match is_valkey(version) {
+        true => format!("VALKEY{version:03}"),
+        false => format!("REDIS{version:04}"),
+    };
+    // Versions are of four digits at the most, Valkey's of three.
+    for (to, from) in header.iter_mut().zip(text.bytes()) {
+        *to = from;
+    }
+    header
+}
+
 /// What is known of a file so far.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameCheck {
+    check: VersionCheck,
     head: [u8; RDB_HEADER_LEN],
     /// Bytes of `head` that have come.
     head_len: usize,
@@ -48,9 +94,10 @@ pub(crate) struct FrameCheck {
 
 impl FrameCheck {
     /// Of a file that is followed by `behind` bytes, 40 at the most.
-    pub(crate) fn new(behind: usize) -> FrameCheck {
+    pub(crate) fn new(behind: usize, check: VersionCheck) -> FrameCheck {
         debug_assert!(behind <= BEHIND_MOST);
         FrameCheck {
+            check,
             head: [0; RDB_HEADER_LEN],
             head_len: 0,
             version: 0,
@@ -71,7 +118,7 @@ impl FrameCheck {
             self.head[self.head_len..self.head_len + n].copy_from_slice(&bytes[..n]);
             self.head_len += n;
             if self.head_len == RDB_HEADER_LEN {
-                self.version = parse_header(&self.head)?;
+                self.version = parse_header(&self.head, self.check)?;
             }
         }
         let hold = CHECKSUM_LEN + self.behind;
@@ -127,7 +174,7 @@ mod tests {
     }
 
     fn check(bytes: &[u8], behind: usize, cuts: &[usize]) -> Result<(), RdbErrorKind> {
-        let mut frame = FrameCheck::new(behind);
+        let mut frame = FrameCheck::new(behind, VersionCheck::Strict);
         let mut rest = bytes;
         for cut in cuts.iter().cycle() {
             let (now, later) = rest.split_at((*cut).min(rest.len()));
@@ -161,17 +208,37 @@ mod tests {
 
     #[test]
     fn headers_are_judged_as_soon_as_they_are_there() {
-        let of = |bytes: &[u8]| FrameCheck::new(0).push(bytes);
+        let with = |check, bytes: &[u8]| FrameCheck::new(0, check).push(bytes);
+        let of = |bytes: &[u8]| with(VersionCheck::Strict, bytes);
         assert_eq!(of(b"REDIS001"), Ok(()));
         assert_eq!(of(b"REDIS0011"), Ok(()));
         assert_eq!(of(b"REDIS0001"), Ok(()));
-        assert_eq!(
-            of(b"REDIS0012and more"),
-            Err(RdbErrorKind::UnsupportedVersion(12))
-        );
-        assert_eq!(of(b"REDIS0000"), Err(RdbErrorKind::UnsupportedVersion(0)));
-        assert_eq!(of(b"VALKEY080"), Err(RdbErrorKind::BadMagic));
-        assert_eq!(of(b"REDIS00a1"), Err(RdbErrorKind::BadMagic));
+        assert_eq!(of(b"REDIS0012and more"), Ok(()));
+        assert_eq!(of(b"VALKEY080"), Ok(()));
+        let unsupported = |v| Err(RdbErrorKind::UnsupportedVersion(v));
+        for (header, version, relaxed) in [
+            (&b"REDIS0014and more"[..], 14, true),
+            (b"VALKEY081", 81, true),
+            (b"REDIS0079", 79, true),
+            (b"REDIS0000", 0, false),
+            // Each has its own numbers.
+            (b"REDIS0080", 80, false),
+            (b"VALKEY079", 79, false),
+            (b"VALKEY000", 0, false),
+        ] {
+            assert_eq!(of(header), unsupported(version));
+            let want = if relaxed {
+                Ok(())
+            } else {
+                unsupported(version)
+            };
+            assert_eq!(with(VersionCheck::Relaxed, header), want, "{version}");
+        }
+        for header in [b"REDIS00a1", b"VALKEY0a1", b"VALKEX080", b"REDISVALK"] {
+            assert_eq!(of(header), Err(RdbErrorKind::BadMagic));
+            let relaxed = with(VersionCheck::Relaxed, header);
+            assert_eq!(relaxed, Err(RdbErrorKind::BadMagic));
+        }
     }
 
     #[test]
@@ -183,7 +250,7 @@ mod tests {
         f[end - 8..].fill(0);
         assert_eq!(check(&f, 0, &[3]), Ok(()));
         for short in [&b""[..], b"REDIS", b"REDIS0011", b"REDIS0011\xff"] {
-            let mut frame = FrameCheck::new(40);
+            let mut frame = FrameCheck::new(40, VersionCheck::Strict);
             assert_eq!(frame.push(short), Ok(()));
             assert_eq!(frame.finish(), Err(RdbErrorKind::ShortRead), "{short:?}");
         }

@@ -1,4 +1,5 @@
-//! The RDB file format: versions 1 to 11 are read, 9 to 11 are written.
+//! The RDB file format: versions 1 to 13 of Redis and 80 of Valkey are read as far as there is a place for what is in them, 9 to 11
+//! are written.
 //!
 //! Owns the layout ([`mod@format`]), a writer and a reader of its primitives and records ([`mod@write`], [`read`]), a look at
 //! header and checksum of bytes that pass by ([`frame`]), and the framing of DUMP payloads. Must not know the store, files or processes: what a hash looks like in memory, and when a
@@ -16,7 +17,7 @@ mod tests;
 
 pub(crate) use error::{RdbError, RdbErrorKind};
 pub(crate) use format::*;
-pub(crate) use frame::{FrameCheck, parse_header};
+pub(crate) use frame::{FrameCheck, VersionCheck, header_of, parse_header};
 pub(crate) use functions::{push_function, read_functions};
 pub(crate) use read::{Poll, PollPoint, RdbChecksum, RdbReader, RdbRecord, RdbString, no_poll};
 pub(crate) use write::{Paced, RdbWriter, RdbWriterOptions};
@@ -32,7 +33,7 @@ pub(crate) const DUMP_FOOTER_LEN: usize = 10;
 pub(crate) enum DumpError {
     /// Shorter than its footer.
     TooShort,
-    /// From a newer server.
+    /// Of a version that is not read.
     UnsupportedVersion(u16),
     /// Altered on its way.
     ChecksumMismatch,
@@ -51,11 +52,12 @@ pub(crate) fn create_dump_payload(payload: &mut Vec<u8>, version: u16) {
 pub(crate) fn verify_dump_payload(
     payload: &[u8],
     skip_checksum: bool,
+    check: VersionCheck,
 ) -> Result<(u16, &[u8]), DumpError> {
     let (covered, sum) = payload.split_last_chunk::<8>().ok_or(DumpError::TooShort)?;
     let (body, version) = covered.split_last_chunk::<2>().ok_or(DumpError::TooShort)?;
     let version = u16::from_le_bytes(*version);
-    if version > RDB_VERSION {
+    if version > 0 && !check.allows(version) {
         return Err(DumpError::UnsupportedVersion(version));
     }
     if !skip_checksum && crc64(covered) != u64::from_le_bytes(*sum) {

@@ -22,7 +22,7 @@ use std::io::{self, Empty, Read};
 
 use super::error::{RdbError, RdbErrorKind};
 use super::format::*;
-use super::frame::parse_header;
+use super::frame::{VersionCheck, parse_header};
 use crate::base::crc::Crc64;
 use crate::base::lzf::lzf_decompress;
 use crate::base::num::push_ll;
@@ -31,6 +31,8 @@ use crate::base::num::push_ll;
 const READ_BUFFER: usize = 64 * 1024;
 /// Most bytes read straight into a long string at a time.
 const DIRECT_STEP: usize = 1024 * 1024;
+/// Bytes of a name, at the most, that is read only to be told.
+const SHORT_STRING: u64 = 1024;
 /// A buffer for long strings that is larger than this is given back before the next one.
 const LONG_BUFFER_KEPT: usize = 1024 * 1024;
 
@@ -76,7 +78,7 @@ impl RdbString<'_> {
 /// What precedes a value: its type and the attributes of its key. The key itself is in the caller's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RdbKey {
-    /// The type byte: [`rdb_is_object_type`] holds for it.
+    /// The type byte: [`rdb_is_object_type`] holds for it in this file's version.
     pub rdb_type: u8,
     /// Expiry, in Unix milliseconds.
     pub expire_ms: Option<i64>,
@@ -153,6 +155,7 @@ pub(crate) struct RdbReader<R: Read> {
     base: u64,
     crc: Crc64,
     verify_checksum: bool,
+    version_check: VersionCheck,
     version: u16,
     poll_interval: u64,
     next_poll: u64,
@@ -167,6 +170,8 @@ pub(crate) struct RdbReader<R: Read> {
     expire_ms: Option<i64>,
     idle: Option<u64>,
     freq: Option<u8>,
+    /// Metadata of modules came before the next key.
+    metadata: bool,
 }
 
 impl<R: Read> RdbReader<R> {
@@ -190,6 +195,7 @@ impl<R: Read> RdbReader<R> {
             base: 0,
             crc: Crc64::new(),
             verify_checksum: true,
+            version_check: VersionCheck::Strict,
             version: RDB_VERSION,
             poll_interval: 0,
             next_poll: u64::MAX,
@@ -201,7 +207,13 @@ impl<R: Read> RdbReader<R> {
             expire_ms: None,
             idle: None,
             freq: None,
+            metadata: false,
         }
+    }
+
+    /// Which versions are read (`rdb-version-check`); strict, unless set.
+    pub(crate) fn set_version_check(&mut self, check: VersionCheck) {
+        self.version_check = check;
     }
 
     /// Whether the checksum is computed and compared at the end (`rdbchecksum`).
@@ -234,6 +246,7 @@ impl<R: Read> RdbReader<R> {
         self.base = offset;
         (self.pos, self.end, self.crc_from) = (0, 0, 0);
         (self.expire_ms, self.idle, self.freq) = (None, None, None);
+        self.metadata = false;
         self.verify_checksum = false;
         self.next_poll = next_multiple(offset, self.poll_interval);
     }
@@ -594,10 +607,10 @@ impl<R: Read> RdbReader<R> {
 
     // -- records ----------------------------------------------------------------------------------------------------
 
-    /// The header; returns the version, `1..=`[`RDB_VERSION`].
+    /// The header; returns the version, one that [`Self::set_version_check`] allows.
     pub(crate) fn header(&mut self, poll: Poll<'_>) -> Result<u16, RdbError> {
         let h: [u8; RDB_HEADER_LEN] = self.read_array(poll)?;
-        let version = parse_header(&h).map_err(|kind| match kind {
+        let version = parse_header(&h, self.version_check).map_err(|kind| match kind {
             RdbErrorKind::BadMagic => RdbError { offset: 0, kind },
             kind => self.error(kind),
         })?;
@@ -609,6 +622,9 @@ impl<R: Read> RdbReader<R> {
     ///
     /// After [`RdbRecord::Key`] and [`RdbRecord::ModuleAux`] the caller must read or skip the value before it asks for
     /// the next record.
+    ///
+    /// # Errors
+    /// At [`RdbErrorKind::UnknownType`] and [`RdbErrorKind::KeyMetadata`], `key` has the key's name if that can be told, or is empty.
     pub(crate) fn next_record(
         &mut self,
         key: &mut Vec<u8>,
@@ -652,8 +668,16 @@ impl<R: Read> RdbReader<R> {
                     return Ok(RdbRecord::ModuleAux { id, when });
                 }
                 RDB_OPCODE_EOF => return self.eof(poll).map(RdbRecord::Eof),
-                rdb_type if rdb_is_object_type(rdb_type) => {
+                RDB_OPCODE_SLOT_INFO if self.version > RDB_VERSION => self.skip_lens(3, poll)?,
+                RDB_OPCODE_SLOT_IMPORT if is_valkey(self.version) => {
+                    return Err(self.error(RdbErrorKind::SlotImport));
+                }
+                RDB_OPCODE_KEY_META if self.version > RDB_VERSION => self.skip_key_meta(poll)?,
+                rdb_type if rdb_is_object_type(rdb_type, self.version) => {
                     self.read_string_into(key, poll)?;
+                    if std::mem::take(&mut self.metadata) {
+                        return Err(self.error(RdbErrorKind::KeyMetadata));
+                    }
                     return Ok(RdbRecord::Key(RdbKey {
                         rdb_type,
                         expire_ms: self.expire_ms.take(),
@@ -661,9 +685,43 @@ impl<R: Read> RdbReader<R> {
                         freq: self.freq.take(),
                     }));
                 }
-                unknown => return Err(self.error(RdbErrorKind::UnknownType(unknown))),
+                unknown => {
+                    let error = self.error(RdbErrorKind::UnknownType(unknown));
+                    key.clear();
+                    if unknown < RDB_OPCODE_UNKNOWN_MIN {
+                        self.try_short_string(key, poll);
+                    }
+                    return Err(error);
+                }
             }
         }
+    }
+
+    /// The string that seems to come next, of [`SHORT_STRING`] bytes at the most; if it is none, nothing.
+    fn try_short_string(&mut self, out: &mut Vec<u8>, poll: Poll<'_>) {
+        let within = |n: &u64| *n <= SHORT_STRING;
+        match self.string_head(poll) {
+            Ok(StringHead::Plain(n)) if within(&n) => {
+                if let Ok(bytes) = self.take_bytes(n, poll) {
+                    out.extend_from_slice(bytes);
+                }
+            }
+            Ok(StringHead::Int(v)) => RdbString::Int(v).append_to(out),
+            Ok(StringHead::Lzf { packed, plain }) if within(&plain) => {
+                *out = self.expand(packed, plain, poll).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+
+    /// Walks over the metadata that modules have for the next key.
+    fn skip_key_meta(&mut self, poll: Poll<'_>) -> Result<(), RdbError> {
+        for _ in 0..self.read_len(poll)? {
+            self.skip_bytes(4, poll)?;
+            self.skip_module_value(poll)?;
+            self.metadata = true;
+        }
+        Ok(())
     }
 
     fn aux(&mut self, poll: Poll<'_>) -> Result<RdbRecord<'_>, RdbError> {
@@ -704,9 +762,12 @@ impl<R: Read> RdbReader<R> {
 
     /// Walks over a value of type `rdb_type` by its structure alone; strings are not expanded, packed ones not opened.
     ///
-    /// Knows every type but [`RDB_TYPE_MODULE_PRE_GA`], whose structure only its module knew.
+    /// Knows every type of the file's version but [`RDB_TYPE_MODULE_PRE_GA`], whose structure only its module knew.
     pub(crate) fn skip_value(&mut self, rdb_type: u8, poll: Poll<'_>) -> Result<(), RdbError> {
         match rdb_type {
+            _ if !rdb_is_object_type(rdb_type, self.version) => {
+                Err(self.error(RdbErrorKind::UnknownType(rdb_type)))
+            }
             RDB_TYPE_STRING
             | RDB_TYPE_HASH_ZIPMAP
             | RDB_TYPE_LIST_ZIPLIST
@@ -755,7 +816,32 @@ impl<R: Read> RdbReader<R> {
             }
             RDB_TYPE_STREAM_LISTPACKS
             | RDB_TYPE_STREAM_LISTPACKS_2
-            | RDB_TYPE_STREAM_LISTPACKS_3 => self.skip_stream(rdb_type, poll),
+            | RDB_TYPE_STREAM_LISTPACKS_3
+            | RDB_TYPE_STREAM_LISTPACKS_4 => self.skip_stream(rdb_type, poll),
+            RDB_TYPE_HASH_2 if is_valkey(self.version) => {
+                for _ in 0..self.read_len(poll)? {
+                    self.skip_string(poll)?;
+                    self.skip_string(poll)?;
+                    self.skip_bytes(8, poll)?;
+                }
+                Ok(())
+            }
+            RDB_TYPE_HASH_METADATA_PRE_GA | RDB_TYPE_HASH_METADATA => {
+                if rdb_type == RDB_TYPE_HASH_METADATA {
+                    self.skip_bytes(8, poll)?;
+                }
+                for _ in 0..self.read_len(poll)? {
+                    self.read_len(poll)?;
+                    self.skip_string(poll)?;
+                    self.skip_string(poll)?;
+                }
+                Ok(())
+            }
+            RDB_TYPE_HASH_LISTPACK_EX_PRE_GA => self.skip_string(poll),
+            RDB_TYPE_HASH_LISTPACK_EX => {
+                self.skip_bytes(8, poll)?;
+                self.skip_string(poll)
+            }
             RDB_TYPE_MODULE_PRE_GA => Err(self.error(RdbErrorKind::ModulePreGa)),
             RDB_TYPE_MODULE_2 => {
                 self.read_len(poll)?;
@@ -774,7 +860,7 @@ impl<R: Read> RdbReader<R> {
 
     fn skip_stream(&mut self, rdb_type: u8, poll: Poll<'_>) -> Result<(), RdbError> {
         let since_7_0 = rdb_type != RDB_TYPE_STREAM_LISTPACKS;
-        let since_7_2 = rdb_type == RDB_TYPE_STREAM_LISTPACKS_3;
+        let since_7_2 = rdb_type >= RDB_TYPE_STREAM_LISTPACKS_3;
         // Nodes: first id of the node, listpack.
         for _ in 0..self.read_len(poll)? {
             self.skip_string(poll)?;
@@ -800,7 +886,27 @@ impl<R: Read> RdbReader<R> {
                 }
             }
         }
+        if rdb_type == RDB_TYPE_STREAM_LISTPACKS_4 {
+            self.skip_idempotent_producers(poll)?;
+        }
         Ok(())
+    }
+
+    /// Walks over what a stream of Redis 8.6 remembers of its producers. Returns how many these are.
+    pub(crate) fn skip_idempotent_producers(&mut self, poll: Poll<'_>) -> Result<u64, RdbError> {
+        // How long and how many entries are remembered.
+        self.skip_lens(2, poll)?;
+        let producers = self.read_len(poll)?;
+        for _ in 0..producers {
+            self.skip_string(poll)?;
+            for _ in 0..self.read_len(poll)? {
+                self.skip_string(poll)?;
+                self.skip_lens(2, poll)?;
+            }
+        }
+        // Entries added in this way, and duplicates.
+        self.skip_lens(2, poll)?;
+        Ok(producers)
     }
 
     /// Walks over the annotated fields of a module's data up to their end mark (rdbLoadCheckModuleValue).
@@ -819,7 +925,8 @@ impl<R: Read> RdbReader<R> {
 }
 
 impl RdbReader<Empty> {
-    /// A reader over the body of a DUMP payload: a type byte and a value, no header and no checksum of its own.
+    /// A reader over the body of a DUMP payload: a type byte and a value, no header and no checksum of its own. It is read as
+    /// of [`RDB_VERSION`], unless [`Self::assume_version`] says otherwise.
     pub(crate) fn for_payload(body: &[u8]) -> Self {
         let mut reader = Self::with_buffer(io::empty(), body.to_vec(), body.len());
         reader.verify_checksum = false;

@@ -147,7 +147,7 @@ impl<W: Write> RdbWriter<W> {
     #[inline]
     pub(crate) fn type_byte(&mut self, t: u8) -> io::Result<()> {
         debug_assert!(
-            !rdb_is_object_type(t) || rdb_type_since(t) <= Some(self.options.version),
+            !rdb_is_object_type(t, RDB_VERSION) || rdb_type_since(t) <= Some(self.options.version),
             "type {t} is unknown to RDB version {}",
             self.options.version
         );

@@ -1,19 +1,25 @@
 //! How attempts at one thing are spaced: never without a pause, and ever more seldom while trying again does not help.
 //!
-//! Two rules, both in [`Pacing`]. Whatever ended the last attempt, there is one a second, but for a second one that may follow
-//! the first at once: what was lost a moment after it began comes back as fast as it can, once. And what fails for a reason
-//! that will still be there waits twice as long each time, up to a bound, and never as long as another server.
+//! Three rules, all in [`Pacing`]. Whatever ended the last attempt, there is one a second, but for a second one that may follow
+//! the first at once: what was lost a moment after it began comes back as fast as it can, once. What has never worked is tried
+//! ten times in a minute at the most, and then every half a minute or so. And what fails for a reason that will still be there
+//! waits twice as long each time, up to a bound, and never as long as another server.
 //!
 //! Must not know what is tried, nor clocks: time is milliseconds of one that never goes back.
 
 /// Milliseconds for each attempt: as many attempts as this goes into a time, and one more, are made in it at the most.
 pub(crate) const FLOOR_MS: u64 = 1000;
 
+/// Seconds between the first attempts at what has never worked; from then on the last of them.
+const NEVER_WORKED_S: [u64; 9] = [1, 1, 2, 3, 5, 8, 13, 20, 30];
+
 /// When the next attempt may begin. See the head of the file.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Pacing {
     /// Failures in a row for a reason that stays.
     failed: u32,
+    /// Attempts in a row at what has never worked.
+    never: u32,
     /// When the last attempt began, and where the next would begin if each took [`FLOOR_MS`].
     begun: u64,
     next: u64,
@@ -35,6 +41,7 @@ impl Pacing {
     /// It went well: later failures are the first ones again.
     pub(crate) fn succeeded(&mut self) {
         self.failed = 0;
+        self.never = 0;
         self.not_before = 0;
     }
 
@@ -47,6 +54,27 @@ impl Pacing {
     /// It got nowhere, which costs little: it is tried again each second. Returns milliseconds as [`Self::lost`].
     pub(crate) fn in_vain(&mut self, now: u64) -> u64 {
         self.not_before = self.begun.saturating_add(FLOOR_MS);
+        self.not_before = self.not_before.max(self.next.saturating_sub(FLOOR_MS));
+        self.wait(now)
+    }
+
+    /// It has never worked; `lost`: it got somewhere, so that the first one after it may follow at once. Returns milliseconds as
+    /// [`Self::lost`]; they are counted from the beginning of one to that of the next, `most` at the most, but never less than
+    /// [`FLOOR_MS`]. `random` is any number.
+    pub(crate) fn never_worked(&mut self, lost: bool, now: u64, most: u64, random: u64) -> u64 {
+        let nth = usize::try_from(self.never).unwrap_or(usize::MAX);
+        self.never = self.never.saturating_add(1);
+        if lost && nth == 0 {
+            return self.lost(now);
+        }
+        let step = NEVER_WORKED_S[nth.min(NEVER_WORKED_S.len() - 1)] * 1000;
+        let step = step.min(most.max(FLOOR_MS));
+        // The longer ones differ from server to server, by a quarter.
+        let less = match step {
+            ..5000 => 0,
+            _ => random % (step / 4 + 1),
+        };
+        self.not_before = self.begun.saturating_add(step - less);
         self.not_before = self.not_before.max(self.next.saturating_sub(FLOOR_MS));
         self.wait(now)
     }
@@ -191,6 +219,39 @@ mod tests {
                 "{lasts}"
             );
         }
+    }
+
+    #[test]
+    fn what_never_worked_is_tried_ten_times_in_a_minute_and_then_every_half() {
+        for (lasts, lost) in [(0, false), (300, false), (0, true), (2500, true)] {
+            for random in [0, 1234, u64::MAX] {
+                let (mut pace, mut now) = (Pacing::default(), 7);
+                let mut begun = Vec::new();
+                while now < 600_000 {
+                    pace.begin(now);
+                    begun.push(now);
+                    now += lasts;
+                    now += pace.never_worked(lost, now, 30_000, random);
+                }
+                let first = begun.iter().filter(|t| **t < 60_007).count();
+                assert!((7..=10).contains(&first), "{first} {begun:?}");
+                let gaps = begun.windows(2).map(|w| w[1] - w[0]);
+                assert!(gaps.clone().all(|g| g <= 30_000), "{begun:?}");
+                assert!(gaps.skip(9).all(|g| g >= 22_000), "{begun:?}");
+            }
+        }
+        // One that takes longer than it would wait is followed by the next at once.
+        let mut pace = Pacing::default();
+        for i in 0..20 {
+            pace.begin(i * 60_000);
+            assert_eq!(pace.never_worked(false, i * 60_000 + 59_000, 30_000, 0), 0);
+        }
+        // However short it is to be, it is no less than the floor; and what has worked begins anew.
+        pace.begin(2_000_000);
+        assert_eq!(pace.never_worked(false, 2_000_000, 10, 0), FLOOR_MS);
+        pace.succeeded();
+        pace.begin(3_000_000);
+        assert_eq!(pace.never_worked(false, 3_000_000, 30_000, 0), 1000);
     }
 
     #[test]

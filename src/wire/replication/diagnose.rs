@@ -8,7 +8,9 @@
 use std::net::IpAddr;
 
 use crate::base::split_args::sdscatrepr;
-use crate::wire::rdb::{RDB_VERSION, RdbErrorKind};
+use crate::wire::rdb::{
+    RDB_VERSION, RDB_VERSION_REDIS, RDB_VERSION_VALKEY, RdbErrorKind, is_valkey,
+};
 
 /// Bytes that are quoted of what a peer has said.
 const QUOTED: usize = 60;
@@ -278,7 +280,7 @@ pub(crate) fn diagnose_end(stage: Stage, how: NoAnswer<'_>, host: &str, port: u1
         ),
         _ => format!(
             "the master {host}:{port} {ended} in the middle of a full sync: if that happens again, look at its log (its disk \
-             may be full, its client-output-buffer-limit for replicas too small)"
+             may be full, its client-output-buffer-limit for replicas too small, or it cannot write what it has in a version for us)"
         ),
     }
 }
@@ -304,6 +306,8 @@ pub(crate) enum Unloadable<'a> {
     Function(&'a str),
     /// It has data of a module of this name.
     Module(&'a str),
+    /// It has something that there is no place for here; the words name it.
+    Foreign(&'a str),
     /// It is no RDB at all.
     NoRdb,
     /// It is damaged, or contradicts itself; the reader's words.
@@ -320,9 +324,12 @@ pub(crate) fn unloadable(why: Unloadable<'_>) -> Problem {
             db.saturating_add(1)
         ),
         Unloadable::Version { theirs, ours } => format!(
-            "the master writes RDB version {theirs}, this server reads up to {ours}: set rdb-save-version {ours} at the master \
-             if it knows that, or upgrade this server"
+            "the master writes RDB version {theirs}, this server reads up to {ours}: set rdb-save-version {RDB_VERSION} at the \
+             master if it knows that, or try rdb-version-check relaxed here, or upgrade this server"
         ),
+        Unloadable::Foreign(words) => {
+            format!("{words}: take it away at the master, or replicate with a server of its kind")
+        }
         Unloadable::Function(words) => format!(
             "a function library of the master's cannot be loaded here: {words}: mend or FUNCTION DELETE it there"
         ),
@@ -351,8 +358,12 @@ pub(crate) fn bad_rdb(kind: &RdbErrorKind) -> Problem {
         RdbErrorKind::BadMagic => Unloadable::NoRdb,
         RdbErrorKind::UnsupportedVersion(theirs) => Unloadable::Version {
             theirs: *theirs,
-            ours: u32::from(RDB_VERSION),
+            ours: u32::from(match u16::try_from(*theirs).is_ok_and(is_valkey) {
+                true => RDB_VERSION_VALKEY,
+                false => RDB_VERSION_REDIS,
+            }),
         },
+        kind if kind.is_foreign() => Unloadable::Foreign(&words),
         _ => Unloadable::Damaged(&words),
     })
 }
@@ -610,6 +621,21 @@ mod tests {
                 }),
                 Stage::Load,
                 "the master writes RDB version 12, this server reads up to 11",
+            ),
+            (
+                bad_rdb(&RdbErrorKind::UnsupportedVersion(81)),
+                Stage::Load,
+                "the master writes RDB version 81, this server reads up to 80",
+            ),
+            (
+                bad_rdb(&RdbErrorKind::UnsupportedVersion(15)),
+                Stage::Load,
+                "RDB version 15, this server reads up to 13: set rdb-save-version 11 at the master",
+            ),
+            (
+                bad_rdb(&RdbErrorKind::FieldExpiry),
+                Stage::Load,
+                "Hash fields have an expiry",
             ),
             (
                 unloadable(Unloadable::Function("Engine 'x' not found")),

@@ -12,8 +12,8 @@ use sha1::{Digest, Sha1};
 use super::findings::{Findings, Loss, Piece};
 use super::record::{Part, read_full_at};
 use crate::wire::rdb::{
-    RDB_MAGIC, RDB_OPCODE_EOF, RDB_VERSION_CHECKSUM, RdbError, RdbReader, RdbRecord, RdbWriter,
-    RdbWriterOptions, no_poll,
+    RDB_OPCODE_EOF, RDB_VERSION_CHECKSUM, RdbError, RdbReader, RdbRecord, RdbWriter,
+    RdbWriterOptions, header_of, no_poll,
 };
 
 /// Bytes that are copied at a time.
@@ -90,9 +90,7 @@ pub(super) fn drop_duplicates(file: &File, found: &mut Findings) -> Result<(), R
 /// Writes the good pieces of `file` as a snapshot of their own.
 pub(super) fn write_pieces<W: Write>(file: &File, found: &Findings, sink: W) -> io::Result<()> {
     let mut w = RdbWriter::new(sink, RdbWriterOptions::default());
-    let mut header = RDB_MAGIC.to_vec();
-    header.extend_from_slice(format!("{:04}", found.version).as_bytes());
-    w.raw(&header)?;
+    w.raw(&header_of(found.version))?;
     let mut sizes: HashMap<u64, (u64, u64)> = HashMap::new();
     for p in &found.pieces {
         if let Some(db) = p.db {

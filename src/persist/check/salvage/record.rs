@@ -15,8 +15,8 @@ use crate::wire::rdb::{
     RDB_TYPE_HASH, RDB_TYPE_HASH_LISTPACK, RDB_TYPE_HASH_ZIPLIST, RDB_TYPE_LIST,
     RDB_TYPE_LIST_QUICKLIST, RDB_TYPE_LIST_QUICKLIST_2, RDB_TYPE_LIST_ZIPLIST, RDB_TYPE_MODULE_2,
     RDB_TYPE_SET, RDB_TYPE_SET_INTSET, RDB_TYPE_SET_LISTPACK, RDB_TYPE_STRING, RDB_TYPE_ZSET,
-    RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RDB_TYPE_ZSET_ZIPLIST, RdbChecksum, RdbError,
-    RdbErrorKind, RdbReader, RdbRecord, no_poll, rdb_is_object_type,
+    RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK, RDB_TYPE_ZSET_ZIPLIST, RDB_VERSION, RdbChecksum,
+    RdbError, RdbErrorKind, RdbReader, RdbRecord, no_poll, rdb_is_object_type,
 };
 
 /// Databases of a higher number are taken for damage.
@@ -251,7 +251,10 @@ pub(super) fn key_ahead(b: &[u8]) -> Option<KeyAhead> {
         RDB_OPCODE_EXPIRETIME => 5,
         _ => 0,
     };
-    let rdb_type = *b.get(skip).filter(|t| rdb_is_object_type(**t))?;
+    // Types that came with later versions are not looked for behind damage.
+    let rdb_type = *b
+        .get(skip)
+        .filter(|t| rdb_is_object_type(**t, RDB_VERSION))?;
     let from = skip as u64 + 1;
     let name = b.get(skip + 1..)?;
     Some(KeyAhead {
@@ -313,7 +316,7 @@ pub(super) fn may_be_key(b: &[u8], left: u64) -> bool {
         return false;
     };
     // Zeros would be keys without name or value, of which there is one at the most.
-    rdb_is_object_type(t) && may_be_string(rest, left) && !b.starts_with(&[0; 5])
+    rdb_is_object_type(t, RDB_VERSION) && may_be_string(rest, left) && !b.starts_with(&[0; 5])
 }
 
 /// Whether a record, with what belongs before a key, can begin at `b`; `left` bytes are between it and the file's end.
