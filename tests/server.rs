@@ -21,6 +21,7 @@ mod server {
     mod functions;
     mod geo;
     mod hash;
+    mod held_up;
     mod hyperloglog;
     mod latency;
     mod list;

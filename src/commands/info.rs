@@ -654,6 +654,8 @@ impl Server {
             "expire_cycle_cpu_milliseconds",
             s.expire_cycle_time_used_us / 1000,
         );
+        i.field("expire_lateness_ms", self.expire_lateness_ms());
+        i.field("expire_lateness_max_ms", s.expire_late_max_ms);
         i.field("evicted_keys", s.evicted_keys);
         i.field("evicted_clients", s.evicted_clients);
         i.field("evicted_scripts", self.scripts.cache.evicted);

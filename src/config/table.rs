@@ -708,6 +708,11 @@ pub(crate) static TABLE: &[Row] = &[
     ),
     // Lazy freeing.
     row(
+        "lazyfree-large",
+        RowFlags::MODIFIABLE,
+        yes_no!(lazyfree_large),
+    ),
+    row(
         "lazyfree-lazy-eviction",
         RowFlags::DEBUG.union(RowFlags::MODIFIABLE),
         yes_no!(lazyfree_lazy_eviction),

@@ -232,8 +232,9 @@ impl Server {
                 self.inline_failed(&mut job);
             }
             Phase::Walking => {
-                let more = self.snapshot_steps(&mut job);
-                self.el.set_dont_wait(more);
+                if self.snapshot_steps(&mut job) {
+                    self.el.set_dont_wait(true);
+                }
             }
             Phase::Ending | Phase::Naming => self.inline_ending(&mut job),
             Phase::Over => {}

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
 
+use crate::base::resolve::{Lookup, Resolver};
 use crate::ae::{ClientData, FileId, FileProc, Mask};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
@@ -298,6 +299,8 @@ pub(crate) struct LinkAttempts {
     pub pace: Pacing,
     /// What is wrong with the link, and the cure: of the last attempt, or of the link that is up.
     pub problem: Option<Problem>,
+    /// The master's name, while it is being looked up: then there is an attempt, though the link has no socket yet.
+    pub lookup: Option<Lookup>,
     /// What this attempt has found.
     pub found: Option<Problem>,
     /// The text that the log has told last, until a link has lasted.
@@ -369,6 +372,7 @@ pub(crate) struct Repl {
     pub refusal: Option<Refusal>,
     pub refused_syncs: u64,
     pub attempts: LinkAttempts,
+    pub resolver: Resolver,
     /// What is heard of those behind this server, and the loop that it may be part of; time is in `cron_loops`.
     pub ring: RingWatch,
     /// The master reads who is behind us.
@@ -422,6 +426,7 @@ impl Repl {
             refusal: None,
             refused_syncs: 0,
             attempts: LinkAttempts::default(),
+            resolver: Resolver::default(),
             ring: RingWatch::new(run_id),
             master_hears_behind: false,
             ack_asked: false,

@@ -66,6 +66,8 @@ impl EvictState {
     }
 }
 
+/// What part of the limit memory may be above it while something is being freed.
+const GARBAGE_PART: u64 = 16;
 /// Keys between two looks at the clock.
 const KEYS_PER_CHECK: u64 = 16;
 
@@ -124,6 +126,10 @@ impl Server {
     /// Before a command, while there is a limit: makes room; false when there is none and the command would need some
     /// (`deny_oom`).
     pub(crate) fn has_memory_for(&mut self, cid: ClientId, deny_oom: bool) -> bool {
+        if !deny_oom && self.evict.timer {
+            // It is being made, and this one needs none.
+            return true;
+        }
         let fail = self.perform_evictions() == Evicted::Fail;
         if !deny_oom {
             return true;
@@ -176,6 +182,12 @@ impl Server {
 
     #[cold]
     fn evict_bytes(&mut self, above: u64) -> Evicted {
+        self.free_replaced();
+        if self.garbage_may_do(above) {
+            self.start_eviction_timer();
+            self.note_eviction_state(Evicted::Running);
+            return Evicted::Running;
+        }
         let result = if self.config.maxmemory_policy == MaxmemoryPolicy::NoEviction {
             Evicted::Fail
         } else {
@@ -193,10 +205,17 @@ impl Server {
         result
     }
 
+    /// What is being freed in the background may be all that memory is above the limit by: then no key has to go for it, and no
+    /// write has to be refused. Not where it is above by much.
+    fn garbage_may_do(&self, above: u64) -> bool {
+        self.persist.lazyfree.large_pending() > 0 && above < self.config.maxmemory / GARBAGE_PART
+    }
+
     /// `start` is the cycle's on the monotonic clock, and `limit_us` how long it may take.
     fn evict_keys(&mut self, above: u64, start: u64, limit_us: Option<u64>) -> Evicted {
         let free = Free::lazily_if(self.config.lazyfree_lazy_eviction);
         let (mut freed, mut keys) = (0_i64, 0_u64);
+        let pending = self.persist.lazyfree.large_pending();
         while freed < above as i64 {
             let Some((db, key)) = self.choose_key_to_evict() else {
                 return Evicted::Fail;
@@ -212,6 +231,11 @@ impl Server {
             self.propagate_deletion(db, &key, free);
             self.propagate_pending_commands();
             keys += 1;
+            if self.persist.lazyfree.large_pending() > pending {
+                // How much that is will show.
+                self.start_eviction_timer();
+                break;
+            }
             if keys.is_multiple_of(KEYS_PER_CHECK) {
                 // A long cycle must not keep its deletions from the replicas.
                 if !self.clients.slaves.is_empty() {
@@ -314,9 +338,7 @@ impl Server {
                 if let Some(e) = keys.random(|| rng.next_u64()) {
                     return Some((db, e.name().into()));
                 }
-            } else if keys.expires_len() > 0
-                && let Some(e) = keys.expiring(rng.index(keys.expires_len()))
-            {
+            } else if let Some(e) = keys.random_expiring(|| rng.next_u64()) {
                 return Some((db, e.name().into()));
             }
         }
@@ -378,12 +400,13 @@ impl Server {
             _ => estimate_object_idle_time(e.lru(), clock.lru_clock).max(0) as u64,
         };
         let samples = usize::try_from(config.maxmemory_samples).unwrap_or(1);
+        if all {
+            let offer = |e: &Entry| evict.pool.offer(score(e), db, e.name());
+            keys.some(|| rng.next_u64(), samples.min(len), offer);
+            return true;
+        }
         for _ in 0..samples.min(len) {
-            if all {
-                if let Some(e) = keys.random(|| rng.next_u64()) {
-                    evict.pool.offer(score(e), db, e.name());
-                }
-            } else if let Some(e) = keys.expiring(rng.index(len)) {
+            if let Some(e) = keys.random_expiring(|| rng.next_u64()) {
                 evict.pool.offer(score(&e), db, e.name());
             }
         }
@@ -394,7 +417,8 @@ impl Server {
 /// Goes on with an eviction that ran out of time (evictionTimeProc).
 fn eviction_time_proc(server: &mut Server, _: TimeId) -> Next {
     if server.perform_evictions() == Evicted::Running {
-        return Next::After(0);
+        // A thread that is freeing something needs some time.
+        return Next::After(u64::from(server.persist.lazyfree.large_pending() > 0));
     }
     server.evict.timer = false;
     Next::Stop

@@ -228,6 +228,7 @@ fn databases_cron(server: &mut Server) {
     } else if server.repl.master_host.is_some() {
         server.expire_slave_keys();
     }
+    server.free_replaced();
     // A child's pages are shared: moving elements would copy them.
     if server.has_active_child_process() {
         return;
@@ -262,10 +263,11 @@ pub(crate) fn before_sleep(server: &mut Server) {
     if server.config.cluster_enabled {
         server.cluster_before_sleep();
     }
-    if server.debug.active_expire && server.i_am_master() && server.loading.is_none() {
-        server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Fast);
-    }
-    server.el.set_dont_wait(false);
+    let expires = server.debug.active_expire
+        && server.i_am_master()
+        && server.loading.is_none()
+        && server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Fast);
+    server.el.set_dont_wait(expires);
     let mut synced = server.refresh_fsynced_reploff();
     if !server.repl.waiting_acks.is_empty() {
         server.process_clients_waiting_replicas();
@@ -281,6 +283,9 @@ pub(crate) fn before_sleep(server: &mut Server) {
     }
     if !server.exec.unblocked.is_empty() {
         server.process_unblocked_clients();
+    }
+    if server.repl.attempts.lookup.is_some() {
+        server.master_name_resolved();
     }
     // After all that may have begun to wait for an acknowledgement, before the output is written.
     if server.repl.get_ack_from_slaves
@@ -302,7 +307,9 @@ pub(crate) fn before_sleep(server: &mut Server) {
         if synced && !server.repl.waiting_acks.is_empty() {
             // Their answers go out now; their further requests, which may write again, follow in the next turn.
             server.process_clients_waiting_replicas();
-            server.el.set_dont_wait(!server.exec.unblocked.is_empty());
+            if !server.exec.unblocked.is_empty() {
+                server.el.set_dont_wait(true);
+            }
         }
     }
     server.acknowledge_before_sleep(synced);
