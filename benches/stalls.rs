@@ -123,7 +123,12 @@ fn watched(server: &Server, f: impl FnOnce()) -> Outcome {
 
 fn start(kind: Kind, args: &[&str]) -> Server {
     let more = std::env::var("STALLS_ARGS").unwrap_or_default();
-    let mut all = vec!["--enable-debug-command", "yes", "--enable-protected-configs", "yes"];
+    let mut all = vec![
+        "--enable-debug-command",
+        "yes",
+        "--enable-protected-configs",
+        "yes",
+    ];
     all.extend(args);
     if kind == Kind::Aedile {
         all.extend(more.split_whitespace());
@@ -186,7 +191,10 @@ type Case = fn(Kind, Sizes, &mut dyn FnMut(&str, Outcome));
 /// Nothing at all: what this machine and its other users do.
 fn idle(kind: Kind, _: Sizes, report: &mut dyn FnMut(&str, Outcome)) {
     let server = start(kind, &[]);
-    report("", watched(&server, || std::thread::sleep(Duration::from_secs(3))));
+    report(
+        "",
+        watched(&server, || std::thread::sleep(Duration::from_secs(3))),
+    );
 }
 
 /// A table grows from nothing and shrinks to nothing under a writer.
@@ -210,11 +218,19 @@ fn expiry(kind: Kind, sizes: Sizes, report: &mut dyn FnMut(&str, Outcome)) {
         let server = start(kind, &[]);
         let mut c = server.connect();
         write(&mut c, others * sizes.keys, |i| {
-            words(&["SET", &format!("other:{i}"), "v", "EX", &(10_000 + i % 50_000).to_string()])
+            words(&[
+                "SET",
+                &format!("other:{i}"),
+                "v",
+                "EX",
+                &(10_000 + i % 50_000).to_string(),
+            ])
         });
         let due = now_ms() + 3000 + sizes.keys as u128 / 100;
         let at = due.to_string();
-        write(&mut c, sizes.keys, |i| words(&["SET", &key(i), "v", "PXAT", &at]));
+        write(&mut c, sizes.keys, |i| {
+            words(&["SET", &key(i), "v", "PXAT", &at])
+        });
         let left = due.saturating_sub(now_ms() + 100);
         if left == 0 {
             println!("  the keys were written too slowly");
@@ -240,7 +256,9 @@ fn limit_to_what_is_used(c: &mut Conn) {
 fn eviction(kind: Kind, sizes: Sizes, report: &mut dyn FnMut(&str, Outcome)) {
     let (server, mut c) = populated(kind, sizes.keys, &["--maxmemory-policy", "allkeys-lru"]);
     limit_to_what_is_used(&mut c);
-    let values: Vec<String> = [10, 100, 1000, 10_000, 100_000].map(|n| "v".repeat(n)).into();
+    let values: Vec<String> = [10, 100, 1000, 10_000, 100_000]
+        .map(|n| "v".repeat(n))
+        .into();
     let outcome = watched(&server, || {
         let mut rng = Rng(1);
         for i in 0..40_000 {
@@ -311,10 +329,13 @@ fn removal(kind: Kind, sizes: Sizes, report: &mut dyn FnMut(&str, Outcome)) {
         }
     }
     c.cmd(&["SETRANGE", "k", "536870000", "x"]);
-    report("string-del", watched(&server, || {
-        c.run("DEL k");
-        std::thread::sleep(Duration::from_millis(1500));
-    }));
+    report(
+        "string-del",
+        watched(&server, || {
+            c.run("DEL k");
+            std::thread::sleep(Duration::from_millis(1500));
+        }),
+    );
     c.ok(&format!("DEBUG POPULATE {} key 100", sizes.keys));
     report("flushall", watched(&server, || c.ok("FLUSHALL")));
 }
@@ -328,12 +349,27 @@ fn replica(kind: Kind, sizes: Sizes, report: &mut dyn FnMut(&str, Outcome)) {
         until("the link is down", || c.info("master_link_status") == "up");
     });
     report("flush", outcome);
-    // A master whose name cannot be told at once, where the system has such a name.
-    let (server, mut c) = populated(kind, 10, &[]);
-    let name = std::env::var("STALLS_NAME").unwrap_or_else(|_| "slow.invalid".into());
+    // A master whose name is looked up for three seconds.
+    let scratch = common::support::server::Scratch::new();
+    let library = common::support::tools::preload(scratch.path(), "slow_names");
+    let go = scratch.join("go");
+    let env = vec![
+        ("LD_PRELOAD".to_string(), library.into()),
+        ("SLOW_NAMES".to_string(), go.clone().into()),
+    ];
+    let server = Server::start_with_env(kind, scratch, &[], env);
     let outcome = watched(&server, || {
-        c.ok(&format!("REPLICAOF {name} 6379"));
-        std::thread::sleep(Duration::from_secs(3));
+        let c = server.connect();
+        std::thread::scope(|s| {
+            s.spawn(move || {
+                let mut c = c;
+                c.ok(&format!("REPLICAOF slow.name {}", master.port));
+            });
+            std::thread::sleep(Duration::from_secs(3));
+            std::fs::write(&go, "").expect("the file");
+        });
+        let mut c = server.connect();
+        until("the link is down", || c.info("master_link_status") == "up");
     });
     report("name", outcome);
 }
@@ -365,7 +401,8 @@ fn answers(kind: Kind, sizes: Sizes, report: &mut dyn FnMut(&str, Outcome)) {
             let n = raw.read(&mut buf).unwrap_or(0);
             assert!(n > 0 && buf[0] != b'-', "{command}");
             // The rest of it, until there is a pause.
-            raw.set_read_timeout(Some(Duration::from_millis(200))).expect("timeout");
+            raw.set_read_timeout(Some(Duration::from_millis(200)))
+                .expect("timeout");
             while raw.read(&mut buf).is_ok_and(|n| n > 0) {}
         });
         let name = command.split(' ').next().unwrap_or(command).to_lowercase();
@@ -390,10 +427,18 @@ fn clients(kind: Kind, sizes: Sizes, report: &mut dyn FnMut(&str, Outcome)) {
             all.push(socket);
         }
         let want = sizes.clients as i64;
-        until("not all are connected", || c.info_int("connected_clients") >= want);
+        until("not all are connected", || {
+            c.info_int("connected_clients") >= want
+        });
     });
     report("connect", outcome);
-    for command in ["CLIENT LIST", "INFO", "INFO everything", "CLIENT KILL TYPE pubsub", "CONFIG SET maxclients 20000"] {
+    for command in [
+        "CLIENT LIST",
+        "INFO",
+        "INFO everything",
+        "CLIENT KILL TYPE pubsub",
+        "CONFIG SET maxclients 20000",
+    ] {
         let outcome = watched(&server, || {
             for _ in 0..20 {
                 c.run(command);
@@ -489,7 +534,12 @@ fn plot(name: &str, lines: &[(&str, [usize; CLASSES])]) -> std::io::Result<()> {
                 break;
             }
             let to = if path.is_empty() { 'M' } else { 'L' };
-            let _ = write!(path, "{to}{} {:.1} ", x(class), y(above as f64 / all as f64));
+            let _ = write!(
+                path,
+                "{to}{} {:.1} ",
+                x(class),
+                y(above as f64 / all as f64)
+            );
             above -= count;
         }
         let _ = write!(
@@ -507,7 +557,10 @@ fn plot(name: &str, lines: &[(&str, [usize; CLASSES])]) -> std::io::Result<()> {
 }
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
     let sizes = Sizes {
         keys: from_env("STALLS_KEYS", 1_000_000),
         elements: from_env("STALLS_ELEMENTS", 1_000_000),
@@ -524,7 +577,11 @@ fn main() {
         let mut all: Vec<(String, Vec<(&str, [usize; CLASSES])>)> = Vec::new();
         for (kind, server) in kinds() {
             run(kind, sizes, &mut |part, o| {
-                let name = if part.is_empty() { case.to_string() } else { format!("{case}-{part}") };
+                let name = if part.is_empty() {
+                    case.to_string()
+                } else {
+                    format!("{case}-{part}")
+                };
                 let classes = o.histogram();
                 let used = classes.iter().rposition(|n| *n > 0).map_or(0, |n| n + 1);
                 let shown: Vec<String> = classes[..used].iter().map(usize::to_string).collect();

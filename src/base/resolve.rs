@@ -101,7 +101,8 @@ mod tests {
                 let _ = to.send(());
             })
             .expect("a thread");
-        told.recv_timeout(Duration::from_secs(60)).expect("an answer");
+        told.recv_timeout(Duration::from_secs(60))
+            .expect("an answer");
         let found = l.answer().expect("it is there").expect("addresses");
         assert!(found.iter().all(|a| a.port() == 7 && a.ip().is_loopback()));
         let end = Instant::now() + Duration::from_secs(60);

@@ -602,7 +602,7 @@ impl Server {
             i.field("aof_current_size", aof.current_size);
             i.field("aof_base_size", aof.rewrite_base_size);
             i.flag("aof_pending_rewrite", aof.rewrite_scheduled);
-            i.field("aof_buffer_length", aof.buf.len());
+            i.field("aof_buffer_length", aof.unwritten());
             i.field("aof_pending_bio_fsync", aof.bio.syncing());
             i.field("aof_delayed_fsync", aof.delayed_fsync);
             i.field("aof_synced_offset", aof.fsynced_reploff);

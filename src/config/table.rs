@@ -321,7 +321,7 @@ pub(crate) static TABLE: &[Row] = &[
         RowFlags::MODIFIABLE,
         yes_no!(jemalloc_bg_thread),
     )
-    .accepted(),
+    .apply(Apply::AllocatorThread),
     row(
         "server_cpulist",
         RowFlags::IMMUTABLE,

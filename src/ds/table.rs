@@ -50,6 +50,9 @@ const ZEROED_BYTES: usize = 32 * 1024;
 /// them, so many buckets at a time.
 const RELEASE_BYTES: usize = 256 * 1024;
 const RELEASE_STEP: u32 = 4096;
+/// Elements of arrays from this size on are brought near so many buckets before a walk comes to them.
+const FAR_BUCKETS: usize = 4096;
+const AHEAD_BUCKETS: usize = 4;
 
 /// The key of a keyed hash, random per process, so that nobody outside can choose colliding keys.
 #[derive(Clone)]
@@ -375,6 +378,18 @@ impl Buckets {
     fn bucket_mut(&mut self, index: usize) -> &mut Bucket {
         // SAFETY: as in `bucket`; &mut self gives exclusive access.
         unsafe { self.at(index).as_mut() }
+    }
+
+    /// A walk over all of a large array is at this bucket: brings near the elements of one that it comes to soon. Nothing depends
+    /// on it.
+    #[inline]
+    fn prefetch_ahead(&self, index: usize) {
+        if self.len() >= FAR_BUCKETS && index + AHEAD_BUCKETS < self.len() {
+            let b = self.bucket(index + AHEAD_BUCKETS);
+            for slot in bits(b.full()) {
+                prefetch(b.word(slot).cast::<u8>());
+            }
+        }
     }
 
     #[inline(always)]
@@ -1101,6 +1116,7 @@ impl<E: Element, H: HashKey> Table<E, H> {
     pub(crate) fn for_each(&self, mut f: impl FnMut(&E)) {
         for which in 0..2 {
             for index in 0..self.tables[which].len() {
+                self.tables[which].prefetch_ahead(index);
                 self.visit(which, index, &mut f);
             }
         }
@@ -1207,7 +1223,12 @@ impl<E: Element, H: HashKey> Table<E, H> {
 
     /// Calls `f` for up to `n` elements that lie side by side, from a random place on (dictGetSomeKeys): they are as good as random
     /// ones where a few are to speak for all, and come at a fraction of the cost. An element may come twice.
-    pub(crate) fn some(&self, mut next_random: impl FnMut() -> u64, n: usize, mut f: impl FnMut(&E)) {
+    pub(crate) fn some(
+        &self,
+        mut next_random: impl FnMut() -> u64,
+        n: usize,
+        mut f: impl FnMut(&E),
+    ) {
         let Some(place) = self.random_place(&mut next_random) else {
             return;
         };
@@ -1316,6 +1337,7 @@ impl<'a, E: Element> Iterator for Iter<'a, E> {
                     self.index = 0;
                     continue;
                 }
+                t.prefetch_ahead(self.index);
                 self.bucket = Some(t.bucket(self.index));
                 self.index += 1;
             }

@@ -153,7 +153,11 @@ impl Server {
             return self.connect_to_master(&host, Ok(vec![addr]));
         }
         let waker = self.el.waker();
-        match self.repl.resolver.look_up(&host, port, move || waker.wake()) {
+        match self
+            .repl
+            .resolver
+            .look_up(&host, port, move || waker.wake())
+        {
             Ok(lookup) => self.repl.attempts.lookup = Some(lookup),
             Err(e) => self.connect_to_master(&host, Err(e)),
         }

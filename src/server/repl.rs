@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
 
-use crate::base::resolve::{Lookup, Resolver};
 use crate::ae::{ClientData, FileId, FileProc, Mask};
+use crate::base::resolve::{Lookup, Resolver};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::master_link::MasterLink;

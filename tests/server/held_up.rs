@@ -11,9 +11,14 @@ const DEBUG: [&str; 2] = ["--enable-debug-command", "yes"];
 fn keys_that_expire_are_found_among_many_that_do_not() {
     let server = Server::aedile(&[]);
     let mut c = server.connect();
-    let set = |key: String, ms: &str| vec!["SET".to_string(), key, "v".into(), "PX".into(), ms.into()];
-    let later: Vec<_> = (0..50_000).map(|i| set(format!("later:{i}"), "9000000")).collect();
-    let soon: Vec<_> = (0..5000).map(|i| set(format!("soon:{i}"), "1500")).collect();
+    let set =
+        |key: String, ms: &str| vec!["SET".to_string(), key, "v".into(), "PX".into(), ms.into()];
+    let later: Vec<_> = (0..50_000)
+        .map(|i| set(format!("later:{i}"), "9000000"))
+        .collect();
+    let soon: Vec<_> = (0..5000)
+        .map(|i| set(format!("soon:{i}"), "1500"))
+        .collect();
     c.pipeline(&later);
     c.pipeline(&soon);
     // These are put off, and those are brought forward.
@@ -39,7 +44,15 @@ fn what_was_due_on_a_replica_goes_when_it_is_a_master() {
     replica.wait_link_up();
     let mut m = master.connect();
     let cmds: Vec<_> = (0..1000)
-        .map(|i| vec!["SET".to_string(), format!("k{i}"), "v".into(), "PX".into(), "300".into()])
+        .map(|i| {
+            vec![
+                "SET".to_string(),
+                format!("k{i}"),
+                "v".into(),
+                "PX".into(),
+                "300".into(),
+            ]
+        })
         .collect();
     m.pipeline(&cmds);
     assert_eq!(m.run("WAIT 1 0"), 1);
@@ -67,7 +80,14 @@ fn large_values_are_freed_elsewhere() {
         wait_until("it is freed", || c.info_int("lazyfreed_objects") == want);
         assert_eq!(c.info("lazyfree_pending_objects"), "0");
     };
-    for way in ["DEL k", "SET k v", "RENAME other k", "SUNIONSTORE k other", "PEXPIRE k 1", "EVAL_DEL"] {
+    for way in [
+        "DEL k",
+        "SET k v",
+        "RENAME other k",
+        "SUNIONSTORE k other",
+        "PEXPIRE k 1",
+        "EVAL_DEL",
+    ] {
         c.ok("SET other v");
         if way.starts_with("SUNION") {
             c.run("DEL other");

@@ -291,7 +291,8 @@ fn two_snapshots_asked_for_at_once() {
     assert!(!c.run("BGSAVE").is_error());
     let reply = c.run("BGREWRITEAOF").text();
     assert_eq!(reply, "Background append only file rewriting scheduled");
-    c.run("BGSAVE").assert_error_prefix("ERR Background save already");
+    c.run("BGSAVE")
+        .assert_error_prefix("ERR Background save already");
     assert_eq!(c.info("aof_rewrite_scheduled"), "1");
     // A replica that needs one, too.
     let replica = Server::aedile(&["--enable-debug-command", "yes"]);

@@ -123,7 +123,7 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
         s.loop_duration.sample(cycles.sum, cycles.count, 1);
     }
     server.update_peak_memory();
-    if server.run_with_period(200) {
+    if !server.config.jemalloc_bg_thread && server.run_with_period(200) {
         alloc::decay();
     }
     if server.run_with_period(1000) {

@@ -39,7 +39,7 @@ const FACTOR_BITS: u32 = 6;
 const SLOT_BITS: u32 = 4;
 /// Slots of the level below by which a slot is listed anew before it begins.
 const AHEAD: u64 = 16;
-/// All slots of all levels, and the one that has what is to be listed anew since the clock has gone back.
+/// All slots of all levels, and one for what is to be listed anew.
 const SLOTS: usize = LEVELS * RING as usize + 1;
 const LIMBO: u16 = SLOTS as u16 - 1;
 /// Slots of level 0 by which the clock may go back before all is listed anew: a second or so.
@@ -222,8 +222,9 @@ impl Wheel {
             return None;
         }
         let at = (first % RING) as u32;
-        let empty = u64::from(self.busy[level].rotate_right(at).trailing_zeros());
-        if empty >= open - first {
+        let busy = self.busy[level].rotate_right(at);
+        let empty = u64::from(busy.trailing_zeros());
+        if busy == 0 || empty >= open - first {
             self.done[level] = open;
             return None;
         }
@@ -399,7 +400,7 @@ impl ExpireIndex {
         }
         wheel.note_time(now);
         if wheel.heads[usize::from(LIMBO)] != NONE {
-            return self.list_anew(LIMBO);
+            return self.list_anew();
         }
         if let Some(slot) = wheel.next_slot(0) {
             let head = &self.chunks[wheel.heads[usize::from(slot)] as usize];
@@ -411,14 +412,41 @@ impl ExpireIndex {
             if last.expire().is_some_and(|at| at < now) {
                 return Turn::Expired(last.expire_index());
             }
-            return self.list_anew(slot);
+            return self.leave_slot(slot);
         }
         for level in 1..LEVELS {
             if let Some(slot) = wheel.next_slot(level) {
-                return self.list_anew(slot);
+                return self.leave_slot(slot);
             }
         }
         Turn::Nothing
+    }
+
+    /// All that is in this slot, the first of its level that is not done, is to be listed anew, and the slot is done: so none of it
+    /// is listed there again.
+    fn leave_slot(&mut self, slot: u16) -> Turn<u32> {
+        let Some(wheel) = self.wheel.as_deref_mut() else {
+            return Turn::Nothing;
+        };
+        let level = usize::from(slot) / RING as usize;
+        let first = wheel.heads[usize::from(slot)];
+        let mut last = first;
+        loop {
+            let c = &mut self.chunks[last as usize];
+            c.slot = LIMBO;
+            if c.next == NONE {
+                c.next = wheel.heads[usize::from(LIMBO)];
+                break;
+            }
+            last = c.next;
+        }
+        wheel.set_head(slot, NONE);
+        wheel.set_head(LIMBO, first);
+        wheel.done[level] += 1;
+        if wheel.busy[level] == 0 {
+            wheel.done[level] = wheel.done[level].max(wheel.open[level]);
+        }
+        self.list_anew()
     }
 
     /// The entry at `i`.
@@ -436,11 +464,11 @@ impl ExpireIndex {
         (i as usize % CHUNK >= THERE).then(|| self.get(i - THERE as u32))
     }
 
-    /// Lists some entries of a slot where they belong now.
-    fn list_anew(&mut self, slot: u16) -> Turn<u32> {
+    /// Lists some of the entries that wait for it where they belong now.
+    fn list_anew(&mut self) -> Turn<u32> {
         for _ in 0..STEP {
             let head = match &self.wheel {
-                Some(w) if w.heads[usize::from(slot)] != NONE => w.heads[usize::from(slot)],
+                Some(w) if w.heads[usize::from(LIMBO)] != NONE => w.heads[usize::from(LIMBO)],
                 _ => break,
             };
             let places = &self.chunks[head as usize].places;
@@ -477,7 +505,10 @@ impl ExpireIndex {
     /// Every entry, in no order.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = Listed<'_>> {
-        let places = self.live.iter().flat_map(|id| &self.chunks[*id as usize].places);
+        let places = self
+            .live
+            .iter()
+            .flat_map(|id| &self.chunks[*id as usize].places);
         places.map(|p| Listed {
             entry: p.entry(),
             borrowed: PhantomData,
