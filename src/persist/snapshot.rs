@@ -44,7 +44,7 @@ use crate::wire::replication::payload::BulkHeader;
 /// Bytes that are handed to the thread at once.
 const CHUNK: usize = 256 * 1024;
 /// The length of a step while clients are about, and while none has been for [`QUIET_US`]; microseconds.
-const STEP_US: u64 = 40;
+const STEP_US: u64 = 20;
 const LONG_STEP_US: u64 = 500;
 const QUIET_US: u64 = 5_000;
 /// How much of a step a busy turn leaves at least.

@@ -24,7 +24,7 @@ const STEP_MORE_US: u64 = 100;
 /// What a busy turn of the loop leaves it at least.
 const SHORTEST_US: u64 = 50;
 /// The index is asked again after so many milliseconds if it had nothing more.
-const LOOK_AGAIN_MS: i64 = 8;
+const LOOK_AGAIN_MS: i64 = 16;
 /// Databases that are sampled in one call (CRON_DBS_PER_CALL).
 const CRON_DBS_PER_CALL: usize = 16;
 /// The clock is read once for so many keys.

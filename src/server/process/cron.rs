@@ -18,6 +18,9 @@ const CONFIG_MAX_HZ: i32 = 500;
 /// One client's look a second needs hz raised when there are more than this many a call (MAX_CLIENTS_PER_CLOCK_TICK).
 const MAX_CLIENTS_PER_CLOCK_TICK: usize = 200;
 
+/// From so many bytes in use on the allocator has a thread of its own, where it may.
+const ALLOCATOR_THREAD_BYTES: usize = 32 << 20;
+
 /// The cron's own state.
 #[derive(Default)]
 pub(crate) struct Cron {
@@ -32,6 +35,8 @@ pub(crate) struct Cron {
     rehash_db: usize,
     /// Unix ms of the last call while the loop was blocked.
     blocked_last_ms: i64,
+    /// The allocator gives memory back in a thread of its own.
+    allocator_thread: bool,
 }
 
 impl Cron {
@@ -83,6 +88,17 @@ impl Server {
         }
     }
 
+    /// The allocator has a thread of its own if it may, and once there is so much memory that to give some of it back would be a wait:
+    /// each system call costs a little more where there is another thread.
+    pub(crate) fn update_allocator_thread(&mut self) {
+        let want = self.config.jemalloc_bg_thread && alloc::used_memory() >= ALLOCATOR_THREAD_BYTES;
+        let keep = self.config.jemalloc_bg_thread && self.cron.allocator_thread;
+        if want != self.cron.allocator_thread && !keep {
+            alloc::set_background_thread(want);
+            self.cron.allocator_thread = want;
+        }
+    }
+
     fn update_peak_memory(&mut self) {
         let used = alloc::used_memory();
         self.stats.peak_memory = self.stats.peak_memory.max(used);
@@ -123,8 +139,9 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
         s.loop_duration.sample(cycles.sum, cycles.count, 1);
     }
     server.update_peak_memory();
-    if !server.config.jemalloc_bg_thread && server.run_with_period(200) {
+    if !server.cron.allocator_thread && server.run_with_period(200) {
         alloc::decay();
+        server.update_allocator_thread();
     }
     if server.run_with_period(1000) {
         crate::base::log::set_utc_offset(sys::utc_offset());

@@ -357,7 +357,6 @@ fn serve(server: &mut Server, background: bool) -> i32 {
     server_log!(Level::Notice, "Server initialized");
     temp_file::remove_abandoned();
     server.aof_load_manifest_from_disk();
-    crate::base::alloc::set_background_thread(server.config.jemalloc_bg_thread);
     server.load_data_from_disk();
     server.aof_open_if_needed_on_server_start();
     server.aof_del_history_files();

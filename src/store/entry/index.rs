@@ -178,30 +178,44 @@ impl Wheel {
     #[inline]
     fn slot_for(&self, at: i64) -> u16 {
         let at = at.max(0) as u64;
-        for level in 0..LEVELS {
+        let first = self.done[0];
+        let n = (at >> shift(0)).max(first);
+        if n - first < RING {
+            return (n % RING) as u16;
+        }
+        // Nearly always it is this level, or the one above.
+        let bits = 63 - (n - first).leading_zeros();
+        let mut level = ((bits - 1) / FACTOR_BITS) as usize;
+        level = level.min(LEVELS - 1);
+        while level > 0 && at >> shift(level) < self.open[level] {
+            level -= 1;
+        }
+        loop {
             let first = self.done[level];
             let n = (at >> shift(level)).max(first);
+            let ring = level as u16 * RING as u16;
             let up = level + 1;
             if n - first < RING {
-                return level as u16 * RING as u16 + (n % RING) as u16;
+                return ring + (n % RING) as u16;
             }
-            if up == LEVELS || at >> shift(up) < self.open[up] {
+            if up >= LEVELS || at >> shift(up) < self.open[up] {
                 // Far away, or what is before it is late: it is found early, and listed anew then.
-                return level as u16 * RING as u16 + ((first + RING - 1) % RING) as u16;
+                return ring + ((first + RING - 1) % RING) as u16;
             }
+            level = up;
         }
-        unreachable!("the last level takes whatever comes")
     }
 
-    /// When the slot begins; unix ms.
-    fn begins(&self, slot: u16) -> i64 {
+    /// Whether this moment (unix ms) comes before the slot begins.
+    #[inline]
+    fn is_before(&self, at: i64, slot: u16) -> bool {
         if slot == LIMBO {
-            return i64::MIN;
+            return false;
         }
         let (level, n) = (usize::from(slot) / RING as usize, u64::from(slot) % RING);
         let first = self.done[level];
-        let number = first + n.wrapping_sub(first) % RING;
-        i64::try_from(u128::from(number) << shift(level)).unwrap_or(i64::MAX)
+        let begins = first + n.wrapping_sub(first) % RING;
+        at.max(0) as u64 >> shift(level) < begins
     }
 
     fn set_head(&mut self, slot: u16, head: u32) {
@@ -275,17 +289,22 @@ impl ExpireIndex {
             .wheel
             .get_or_insert_with(|| Box::new(Wheel::new(mstime())));
         let slot = wheel.slot_for(entry.expire().unwrap_or(i64::MAX));
-        let mut head = wheel.heads[usize::from(slot)];
-        if head == NONE || self.chunks[head as usize].places.len() == CHUNK {
-            head = self.begin_chunk(slot, head);
-        }
-        let places = &mut self.chunks[head as usize].places;
-        entry.set_expire_index(head * CHUNK as u32 + places.len() as u32);
-        places.push(Place::of(entry));
+        let head = wheel.heads[usize::from(slot)];
         self.len += 1;
+        // No chunk's number is beyond all chunks.
+        if let Some(c) = self.chunks.get_mut(head as usize)
+            && c.places.len() < CHUNK
+        {
+            entry.set_expire_index(head * CHUNK as u32 + c.places.len() as u32);
+            return c.places.push(Place::of(entry));
+        }
+        let head = self.begin_chunk(slot, head);
+        entry.set_expire_index(head * CHUNK as u32);
+        self.chunks[head as usize].places.push(Place::of(entry));
     }
 
     /// A chunk before the first one of a list.
+    #[cold]
     fn begin_chunk(&mut self, slot: u16, next: u32) -> u32 {
         // The first chunk grows by itself: many slots have few keys.
         let room = if next == NONE { 0 } else { CHUNK };
@@ -323,8 +342,8 @@ impl ExpireIndex {
     pub(super) fn rescheduled(&mut self, entry: &mut Entry) {
         let i = entry.expire_index();
         let slot = self.chunks[i as usize / CHUNK].slot;
-        let begins = self.wheel.as_ref().map_or(i64::MIN, |w| w.begins(slot));
-        if entry.expire().is_some_and(|at| at < begins) {
+        let at = entry.expire().unwrap_or(i64::MAX);
+        if self.wheel.as_ref().is_some_and(|w| w.is_before(at, slot)) {
             self.remove(i);
             self.push(entry);
         }
@@ -388,15 +407,15 @@ impl ExpireIndex {
 
     /// Does a bounded part of what is to be done at this moment (unix ms). Who is given an entry removes it, or gets it again.
     pub(super) fn turn(&mut self, now: i64) -> Turn<u32> {
-        if self.len == 0 {
-            return Turn::Nothing;
-        }
         let Some(wheel) = self.wheel.as_deref_mut() else {
             return Turn::Nothing;
         };
         if (now.max(0) as u64 >> shift(0)) + BACK < wheel.done[0] {
             self.list_all_anew(now);
             return Turn::Listed;
+        }
+        if self.len == 0 {
+            return Turn::Nothing;
         }
         wheel.note_time(now);
         if wheel.heads[usize::from(LIMBO)] != NONE {

@@ -10,8 +10,8 @@ use crate::ds::table::Element;
 struct World {
     index: ExpireIndex,
     entries: Vec<Option<Entry>>,
-    /// By how many milliseconds an entry may be late: a slot of level 0 is looked at when it is over, and what a clock that goes back
-    /// by a second leaves, when it has caught up.
+    /// By how many milliseconds an entry may be late: a slot of level 0 is looked at when it is over, and what is late when it is listed
+    /// anew, a slot or two later; what a clock that goes back by a second leaves, when it has caught up.
     late: i64,
 }
 
@@ -20,7 +20,7 @@ impl World {
         World {
             index: ExpireIndex::default(),
             entries: Vec::new(),
-            late: 16,
+            late: 3 * 16,
         }
     }
 
@@ -116,12 +116,16 @@ proptest! {
         for op in ops {
             let n = w.entries.len().max(1);
             match op {
-                Op::Add(span) => w.add(now.saturating_add(span)),
+                Op::Add(span) => {
+                    w.add(now.saturating_add(span));
+                    // The wheel learns of a clock that has gone back when it is asked the next time, which is soon.
+                    w.expire_once(now);
+                }
                 Op::Remove(i) if i % n < w.entries.len() => w.remove(i % n),
                 Op::PutOff(i, span) if i % n < w.entries.len() => w.put_off(i % n, now.saturating_add(span)),
                 Op::Pass(span) => {
                     if span < 0 {
-                        w.late = 16 * (BACK as i64 + 2);
+                        w.late = 16 * (BACK as i64 + 4);
                     }
                     now = now.saturating_add(span).min(1 << 50);
                     w.expire(now);
