@@ -12,6 +12,7 @@
 //!   and nobody else. A command that would need a record made early while there is no room for it waits, alone; so does one that
 //!   changes a bulky value which is not written yet, and that value is written next (`Server::snapshot_holds_back`). Both are
 //!   counted in INFO. Waiting costs such a command what the value takes to be written: a second for some ten million elements.
+//!   Expiry and eviction leave what it still needs alone while there is no room.
 //! - **What cannot wait** is right all the same, and takes its time: commands of a script on keys that it did not declare, and of
 //!   a client that was served for a key, change a bulky value only after all of it has been written to memory.
 //! - **A part of the loop.** A step ends after [`STEP_US`]; while commands come without a pause it takes no more than

@@ -38,11 +38,12 @@ fn keys_that_expire_are_found_among_many_that_do_not() {
 /// A writable replica's clock stands still for its master's keys; once it is a master, they go.
 #[test]
 fn what_was_due_on_a_replica_goes_when_it_is_a_master() {
-    let master = Server::aedile(&[]);
+    let master = Server::aedile(&DEBUG);
     let replica = Server::aedile(&[]);
     replica.replicate(master.port);
     replica.wait_link_up();
     let mut m = master.connect();
+    m.ok("DEBUG SET-ACTIVE-EXPIRE 0");
     let cmds: Vec<_> = (0..1000)
         .map(|i| {
             vec![
@@ -56,7 +57,6 @@ fn what_was_due_on_a_replica_goes_when_it_is_a_master() {
         .collect();
     m.pipeline(&cmds);
     assert_eq!(m.run("WAIT 1 0"), 1);
-    drop(master);
     let mut r = replica.connect();
     wait_until("they are due", || r.run("EXISTS k999") == 0);
     assert_eq!(r.run("DBSIZE"), 1000);
@@ -76,7 +76,7 @@ fn large_values_are_freed_elsewhere() {
     let server = Server::aedile(&DEBUG);
     let mut c = server.connect();
     let mut want = 0;
-    let mut freed = |c: &mut Conn, want: i64| {
+    let freed = |c: &mut Conn, want: i64| {
         wait_until("it is freed", || c.info_int("lazyfreed_objects") == want);
         assert_eq!(c.info("lazyfree_pending_objects"), "0");
     };
