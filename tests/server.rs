@@ -22,6 +22,7 @@ mod server {
     mod functions;
     mod geo;
     mod hash;
+    mod held_up;
     mod hyperloglog;
     mod latency;
     mod later_files;

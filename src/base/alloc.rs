@@ -335,6 +335,23 @@ pub(crate) fn decay() {
     }
 }
 
+/// Lets pages go in a thread of the allocator's own, or in whichever thread allocates and frees (set_jemalloc_bg_thread). Not
+/// before the process has forked to go into the background: a thread stays behind there. Where there is no thread to be had, nothing
+/// changes.
+pub(crate) fn set_background_thread(on: bool) {
+    let mut on = on;
+    // SAFETY: "background_thread" takes a bool.
+    unsafe {
+        jemalloc::mallctl(
+            c"background_thread".as_ptr(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            (&raw mut on).cast(),
+            size_of::<bool>(),
+        );
+    }
+}
+
 /// Gives all unused pages back to the kernel (jemalloc_purge); false when the allocator refuses.
 pub(crate) fn purge() -> bool {
     // SAFETY: "arena.4096.purge" (all arenas) takes and gives nothing.

@@ -187,6 +187,7 @@ impl FileWriter {
             .name("bio_snapshot".into())
             .spawn(move || {
                 sys::block_signals();
+                sys::work_in_background();
                 thread.run(&from);
             })?;
         Ok(FileWriter { to, shared })

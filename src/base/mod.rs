@@ -17,6 +17,7 @@ pub(crate) mod lzf;
 pub(crate) mod num;
 pub(crate) mod random;
 pub(crate) mod replace_file;
+pub(crate) mod resolve;
 pub(crate) mod split_args;
 pub(crate) mod strtod;
 #[allow(unsafe_code)]

@@ -42,10 +42,12 @@ fn check(rc: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
-/// Gives the whole pages inside `bytes` back to the kernel; their contents are lost. For memory about to be freed.
+/// Gives the whole pages inside `bytes` back to the kernel; their contents are lost, they are zeros from now on. For memory about to
+/// be freed.
 ///
 /// # Safety
-/// The bytes are part of an allocation that the caller alone uses, and nobody reads them before they are written again.
+/// The bytes are part of an allocation that the caller alone uses, and whoever reads them before they are written again bears zeros as
+/// well as what was there.
 pub(crate) unsafe fn release_pages(bytes: *mut [u8]) {
     if cfg!(miri) {
         return;
@@ -687,6 +689,19 @@ pub(crate) fn block_signals() {
             libc::sigdelset(&mut set, s);
         }
         libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+    }
+}
+
+/// The calling thread works in the background: it does not take the processor from one that serves clients. Where the system says no,
+/// it goes on as it was.
+pub(crate) fn work_in_background() {
+    const NICER: libc::c_int = 5;
+    // SAFETY: the parameters are a valid place; zero is this thread.
+    unsafe {
+        let param: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_BATCH, &param);
+        let now = libc::getpriority(libc::PRIO_PROCESS, 0);
+        libc::setpriority(libc::PRIO_PROCESS, 0, now + NICER);
     }
 }
 

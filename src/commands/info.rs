@@ -602,7 +602,7 @@ impl Server {
             i.field("aof_current_size", aof.current_size);
             i.field("aof_base_size", aof.rewrite_base_size);
             i.flag("aof_pending_rewrite", aof.rewrite_scheduled);
-            i.field("aof_buffer_length", aof.buf.len());
+            i.field("aof_buffer_length", aof.unwritten());
             i.field("aof_pending_bio_fsync", aof.bio.syncing());
             i.field("aof_delayed_fsync", aof.delayed_fsync);
             i.field("aof_synced_offset", aof.fsynced_reploff);
@@ -654,6 +654,8 @@ impl Server {
             "expire_cycle_cpu_milliseconds",
             s.expire_cycle_time_used_us / 1000,
         );
+        i.field("expire_lateness_ms", self.expire_lateness_ms());
+        i.field("expire_lateness_max_ms", s.expire_late_max_ms);
         i.field("evicted_keys", s.evicted_keys);
         i.field("evicted_clients", s.evicted_clients);
         i.field("evicted_scripts", self.scripts.cache.evicted);

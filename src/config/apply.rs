@@ -65,6 +65,7 @@ impl Apply {
             Apply::AofHistory => server.aof_del_history_files(),
             Apply::OomScoreAdj => server.update_oom_score_adj()?,
             Apply::WatchdogPeriod => server.apply_watchdog_period(),
+            Apply::AllocatorThread => server.update_allocator_thread(),
             Apply::CrashLog => crash::setup(&server.config),
             // A server that starts with it says that it has no effect; who asks here can be answered.
             Apply::ActiveDefrag if server.config.activedefrag => {

@@ -53,6 +53,8 @@ pub(crate) enum Apply {
     OomScoreAdj,
     /// `watchdog-period`
     WatchdogPeriod,
+    /// `jemalloc-bg-thread`
+    AllocatorThread,
     /// `crash-log-enabled`, `use-exit-on-panic`
     CrashLog,
     /// `activedefrag`

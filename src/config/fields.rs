@@ -301,6 +301,8 @@ pub(crate) struct Config {
     pub active_expire_effort: i32,
 
     // Lazy freeing.
+    /// `lazyfree-large`: Free large values and databases in the background, whatever the other directives say. Aedile's own.
+    pub lazyfree_large: bool,
     /// `lazyfree-lazy-eviction`: Free evicted values in the background.
     pub lazyfree_lazy_eviction: bool,
     /// `lazyfree-lazy-expire`: Free expired values in the background.
@@ -643,6 +645,7 @@ impl Default for Config {
             lfu_log_factor: 10,
             lfu_decay_time: 1,
             active_expire_effort: 1,
+            lazyfree_large: true,
             lazyfree_lazy_eviction: false,
             lazyfree_lazy_expire: false,
             lazyfree_lazy_server_del: false,

@@ -321,7 +321,7 @@ pub(crate) static TABLE: &[Row] = &[
         RowFlags::MODIFIABLE,
         yes_no!(jemalloc_bg_thread),
     )
-    .accepted(),
+    .apply(Apply::AllocatorThread),
     row(
         "server_cpulist",
         RowFlags::IMMUTABLE,
@@ -712,6 +712,11 @@ pub(crate) static TABLE: &[Row] = &[
         number!(active_expire_effort, Integer, 1, 10),
     ),
     // Lazy freeing.
+    row(
+        "lazyfree-large",
+        RowFlags::MODIFIABLE,
+        yes_no!(lazyfree_large),
+    ),
     row(
         "lazyfree-lazy-eviction",
         RowFlags::DEBUG.union(RowFlags::MODIFIABLE),

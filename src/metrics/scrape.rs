@@ -835,6 +835,18 @@ fn own_persistence(server: &Server, s: &mut Scrape) -> bool {
             Some(aof.consecutive_failures as f64),
         ),
         (
+            "expire_lateness_seconds",
+            Type::Gauge,
+            "By how much keys that have expired are deleted too late now",
+            Some(server.expire_lateness_ms() as f64 / 1e3),
+        ),
+        (
+            "expire_lateness_max_seconds",
+            Type::Gauge,
+            "By how much a key that had expired was deleted too late, at the most",
+            Some(stats.expire_late_max_ms as f64 / 1e3),
+        ),
+        (
             "forks_total",
             Type::Counter,
             "Processes that were forked",

@@ -28,6 +28,9 @@ const AOF_WRITE_LOG_ERROR_RATE: i64 = 30;
 const POSTPONE_MAX: i64 = 2;
 /// Seconds between two tries to sync the folder.
 const FOLDER_SYNC_RETRY: i64 = 1;
+/// Bytes of what has waited for a sync that are written in one turn, at the least, and which part of it.
+const WRITE_PIECE: usize = 512 * 1024;
+const WRITE_PART: usize = 32;
 /// A buffer larger than this is given back after a write.
 const KEEP_BUFFER: usize = 64 * 1024;
 
@@ -343,7 +346,7 @@ impl Server {
             return;
         }
         let syncing = policy == AppendFsync::EverySec && self.aof.bio.syncing() > 0;
-        if syncing && !force {
+        if syncing && !force && self.aof.written_front == 0 {
             let now = self.clock.unix_s;
             if self.aof.flush_postponed_start == 0 {
                 self.aof.flush_postponed_start = now;
@@ -362,8 +365,14 @@ impl Server {
         if self.aof.flush_sleep_us > 0 {
             std::thread::sleep(Duration::from_micros(self.aof.flush_sleep_us));
         }
+        // What has waited for seconds is written by pieces: its replies have left long ago.
+        let waited = self.aof.flush_postponed_start != 0 && policy == AppendFsync::EverySec;
+        let most = match waited && !force {
+            true => WRITE_PIECE.max(self.aof.unwritten() / WRITE_PART),
+            false => usize::MAX,
+        };
         let start = self.latency_start_monitor();
-        let (written, error) = self.write_append_only_file();
+        let (written, error) = self.write_append_only_file(most);
         let event = if syncing {
             "aof-write-pending-fsync"
         } else if self.has_active_child_process() {
@@ -373,8 +382,8 @@ impl Server {
         };
         self.latency_end_monitor(event, start);
         self.latency_end_monitor("aof-write", start);
-        self.aof.flush_postponed_start = 0;
         if let Some(error) = error {
+            self.aof.flush_postponed_start = 0;
             return self.append_only_write_failed(written, &error);
         }
         if self.aof.last_write_errno.take().is_some() {
@@ -385,6 +394,13 @@ impl Server {
         }
         self.aof.current_size += written as u64;
         self.aof.last_incr_size += written as u64;
+        self.aof.written_front += written;
+        if self.aof.unwritten() > 0 {
+            // A sync would tell of more than is there: it comes when all is written.
+            return self.el.set_dont_wait(true);
+        }
+        self.aof.flush_postponed_start = 0;
+        self.aof.written_front = 0;
         if self.aof.buf.capacity() > KEEP_BUFFER {
             self.aof.buf = Vec::new();
         } else {
@@ -409,15 +425,18 @@ impl Server {
         }
     }
 
-    /// Hands the whole buffer to the kernel: how much it took, and why not all (aofWrite).
-    fn write_append_only_file(&mut self) -> (usize, Option<io::Error>) {
+    /// Hands the buffer to the kernel, or so many bytes of it: how much it took, and why not all (aofWrite).
+    fn write_append_only_file(&mut self, most: usize) -> (usize, Option<io::Error>) {
+        let front = self.aof.written_front;
         let Some(file) = self.aof.file.as_mut() else {
             // Propagated before there was a file: the snapshot of the rewrite has it.
-            return (self.aof.buf.len(), None);
+            return (self.aof.unwritten(), None);
         };
+        let bytes = &self.aof.buf[front..];
+        let bytes = &bytes[..bytes.len().min(most)];
         let mut done = 0;
-        while done < self.aof.buf.len() {
-            match file.write(&self.aof.buf[done..]) {
+        while done < bytes.len() {
+            match file.write(&bytes[done..]) {
                 Ok(0) => return (done, Some(io::ErrorKind::WriteZero.into())),
                 Ok(n) => done += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -451,7 +470,7 @@ impl Server {
                     Level::Warning,
                     "Short write while writing to the AOF file: (nwritten={}, expected={})",
                     written,
-                    self.aof.buf.len()
+                    self.aof.unwritten()
                 );
             }
             let size = self.aof.last_incr_size;
@@ -479,7 +498,8 @@ impl Server {
         }
         self.aof.current_size += written as u64;
         self.aof.last_incr_size += written as u64;
-        self.aof.buf.drain(..written);
+        let gone = std::mem::take(&mut self.aof.written_front) + written;
+        self.aof.buf.drain(..gone);
     }
 
     /// Syncs what is written, when the policy wants it now.
@@ -609,7 +629,7 @@ impl Server {
         self.aof.fsynced_reploff = -1;
         self.aof.bio.set_mark(0);
         self.kill_append_only_child();
-        self.aof.buf = Vec::new();
+        self.aof.drop_buffer();
     }
 
     /// CONFIG SET appendonly.

@@ -409,7 +409,7 @@ impl Server {
         }
         temp_file::remove_aof(child.pid);
         if self.aof.state == AofState::WaitRewrite {
-            self.aof.buf = Vec::new();
+            self.aof.drop_buffer();
             self.aof.file = None;
             self.aof_del_temp_incr_file();
             self.aof.rewrite_scheduled = true;

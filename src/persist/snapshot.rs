@@ -12,6 +12,7 @@
 //!   and nobody else. A command that would need a record made early while there is no room for it waits, alone; so does one that
 //!   changes a bulky value which is not written yet, and that value is written next (`Server::snapshot_holds_back`). Both are
 //!   counted in INFO. Waiting costs such a command what the value takes to be written: a second for some ten million elements.
+//!   Expiry and eviction leave what it still needs alone while there is no room.
 //! - **What cannot wait** is right all the same, and takes its time: commands of a script on keys that it did not declare, and of
 //!   a client that was served for a key, change a bulky value only after all of it has been written to memory.
 //! - **A part of the loop.** A step ends after [`STEP_US`]; while commands come without a pause it takes no more than
@@ -44,7 +45,7 @@ use crate::wire::replication::payload::BulkHeader;
 /// Bytes that are handed to the thread at once.
 const CHUNK: usize = 256 * 1024;
 /// The length of a step while clients are about, and while none has been for [`QUIET_US`]; microseconds.
-const STEP_US: u64 = 40;
+const STEP_US: u64 = 20;
 const LONG_STEP_US: u64 = 500;
 const QUIET_US: u64 = 5_000;
 /// How much of a step a busy turn leaves at least.
@@ -232,8 +233,9 @@ impl Server {
                 self.inline_failed(&mut job);
             }
             Phase::Walking => {
-                let more = self.snapshot_steps(&mut job);
-                self.el.set_dont_wait(more);
+                if self.snapshot_steps(&mut job) {
+                    self.el.set_dont_wait(true);
+                }
             }
             Phase::Ending | Phase::Naming => self.inline_ending(&mut job),
             Phase::Over => {}

@@ -48,6 +48,7 @@ impl Server {
     /// Begins the next attempt at a link to the master if it is time for it.
     pub(crate) fn connect_when_due(&mut self) {
         if !matches!(self.repl.link, MasterLink::Connect)
+            || self.repl.attempts.lookup.is_some()
             || self.repl.attempts.pace.wait(self.el.now_ms()) > 0
         {
             return;

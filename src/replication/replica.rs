@@ -1,7 +1,7 @@
 //! The replica's side: connecting, the handshake, the payload, the stream, and becoming a replica or a master.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
 use socket2::Socket;
@@ -9,6 +9,7 @@ use socket2::Socket;
 use super::link::{LinkEnd, LinkRead, read_link};
 use crate::ae::{ClientData, FileId, Mask};
 use crate::base::log::{self, Level};
+use crate::base::resolve::{self, Addresses};
 use crate::base::sys::strerror;
 use crate::server::Server;
 use crate::server::clients::connection::{Connection, begin_connecting};
@@ -134,24 +135,57 @@ impl Server {
 
     // Connecting ------------------------------------------------------------------------------------------------------
 
-    /// Starts a connection to the master (connectWithMaster). On a failure the cron tries again.
+    /// Starts a connection to the master (connectWithMaster), or the look-up of its name: [`Self::master_name_resolved`] goes on. On
+    /// a failure the cron tries again.
     pub(crate) fn connect_with_master(&mut self) {
         let Some(host) = self.repl.master_host.clone() else {
             return;
         };
+        if self.repl.attempts.lookup.is_some() {
+            // This attempt is the one that began with it.
+            return;
+        }
         let port = self.repl.master_port;
         self.repl.attempts.pace.begin(self.el.now_ms());
         self.repl.attempts.found = None;
         self.repl.attempts.refused = None;
         self.repl.attempts.said_later = false;
-        let connected = match (host.as_str(), port).to_socket_addrs() {
+        if let Some(addr) = resolve::literal(&host, port) {
+            return self.connect_to_master(&host, Ok(vec![addr]));
+        }
+        let waker = self.el.waker();
+        match self
+            .repl
+            .resolver
+            .look_up(&host, port, move || waker.wake())
+        {
+            Ok(lookup) => self.repl.attempts.lookup = Some(lookup),
+            Err(e) => self.connect_to_master(&host, Err(e)),
+        }
+    }
+
+    /// Before the loop sleeps, while the master's name is being looked up: goes on if there is an answer.
+    pub(crate) fn master_name_resolved(&mut self) {
+        let Some(found) = self.repl.attempts.lookup.as_ref().and_then(|l| l.answer()) else {
+            return;
+        };
+        self.repl.attempts.lookup = None;
+        if let Some(host) = self.repl.master_host.clone()
+            && matches!(self.repl.link, MasterLink::Connect)
+        {
+            self.connect_to_master(&host, found);
+        }
+    }
+
+    fn connect_to_master(&mut self, host: &str, addresses: Addresses) {
+        let connected = match addresses {
             Ok(addrs) => self
-                .open_connection(addrs)
+                .open_connection(addrs.into_iter())
                 .and_then(|s| self.tls.outgoing(s, self.config.tls_replication))
                 .and_then(|s| Ok((self.el.add_file(s.as_raw_fd())?, s)))
                 .inspect_err(|e| self.found_no_connection(e)),
             Err(e) => {
-                let text = diagnose::unresolved(&host, &strerror(&e));
+                let text = diagnose::unresolved(host, &strerror(&e));
                 self.found(Problem::passing(Stage::Resolve, text));
                 Err(e)
             }

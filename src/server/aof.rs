@@ -28,6 +28,8 @@ pub(crate) enum AofState {
 pub(crate) struct Aof {
     pub state: AofState,
     pub buf: Vec<u8>,
+    /// So many bytes of it are written already; 0 but while what has waited for a sync is being written.
+    pub written_front: usize,
     /// The increment that is written to.
     pub file: Option<File>,
     /// What the manifest in place says, unless it is `dirty`.
@@ -85,6 +87,17 @@ impl Aof {
         self.state == AofState::Off
     }
 
+    /// Bytes of the buffer that are not written yet.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.buf.len().saturating_sub(self.written_front)
+    }
+
+    /// What is buffered is wanted no more.
+    pub(crate) fn drop_buffer(&mut self) {
+        self.buf = Vec::new();
+        self.written_front = 0;
+    }
+
     /// Another increment is written to from now on; it has `len` bytes, and those are on the disk.
     pub(crate) fn begin_incr(&mut self, file: File, len: u64) {
         self.file = Some(file);
@@ -128,6 +141,7 @@ impl Server {
             timestamp_annotation(&mut aof.buf, aof.cur_timestamp);
         }
         if aof.state != AofState::On && !rewriting {
+            aof.written_front = 0;
             return aof.buf.clear();
         }
         if let Some(db) = db

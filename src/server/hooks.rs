@@ -21,6 +21,7 @@
 //! | | `sentinel_is_running` | a Sentinel has an id |
 //! | before the loop sleeps | `cluster_before_sleep` | what the turn has changed of the cluster |
 //! | | `flush_append_only_file` | the commands of this turn, to the disk as `appendfsync` says; also before who must not be answered without |
+//! | | `master_name_resolved` | the master's address is known, or is not to be had |
 //! | | `acknowledge_before_sleep` | to the master: how far we are, if it asked |
 //! | | `process_clients_waiting_replicas` | WAIT and WAITAOF that have enough |
 //! | | `send_getack_to_replicas` | to the replicas: how far are you |

@@ -169,7 +169,10 @@ bitflags! {
 pub(crate) struct Lazyfree {
     to: Option<Sender<Garbage>>,
     done: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    /// The same of what is large.
+    large_done: std::sync::Arc<std::sync::atomic::AtomicU64>,
     sent: u64,
+    large_sent: u64,
     /// `done` when the counter was reset.
     done_before: u64,
 }
@@ -177,6 +180,7 @@ pub(crate) struct Lazyfree {
 /// What is to be freed.
 enum Garbage {
     Entry(Entry),
+    Large(Entry),
     Databases(Vec<crate::store::db::Db>, u64),
     Notes(Notes),
     Machine(Box<dyn Send>),
@@ -189,15 +193,16 @@ impl Lazyfree {
     fn thread(&mut self) -> Option<&Sender<Garbage>> {
         if self.to.is_none() {
             let (to, from): (Sender<Garbage>, Receiver<Garbage>) = channel();
-            let done = self.done.clone();
+            let (done, large_done) = (self.done.clone(), self.large_done.clone());
             let started = std::thread::Builder::new()
                 .name("bio_lazy_free".into())
                 .spawn(move || {
                     crate::base::sys::block_signals();
                     crate::base::alloc::work_for_ever(|| {
                         for g in from {
+                            let large = matches!(g, Garbage::Large(_) | Garbage::Databases(..));
                             let n = match g {
-                                Garbage::Entry(e) => {
+                                Garbage::Entry(e) | Garbage::Large(e) => {
                                     drop(e);
                                     1
                                 }
@@ -212,6 +217,8 @@ impl Lazyfree {
                                 }
                             };
                             done.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
+                            large_done
+                                .fetch_add(u64::from(large), std::sync::atomic::Ordering::Relaxed);
                         }
                         // The server is gone, and soon the process: what this thread has freed still counts.
                         loop {
@@ -229,6 +236,9 @@ impl Lazyfree {
 
     /// Frees an entry, in the background when it is large.
     pub(crate) fn free(&mut self, e: Entry) {
+        if e.is_large() {
+            return self.free_large(e);
+        }
         if e.free_effort() <= LAZYFREE_THRESHOLD {
             return drop(e);
         }
@@ -236,10 +246,18 @@ impl Lazyfree {
         self.send(Garbage::Entry(e));
     }
 
+    /// Frees an entry in the background.
+    pub(crate) fn free_large(&mut self, e: Entry) {
+        self.sent += 1;
+        self.large_sent += 1;
+        self.send(Garbage::Large(e));
+    }
+
     /// Frees whole databases in the background (FLUSHALL ASYNC).
     pub(crate) fn free_databases(&mut self, dbs: Vec<crate::store::db::Db>) {
         let n: usize = dbs.iter().map(|d| d.keys.len()).sum();
         self.sent += n as u64;
+        self.large_sent += 1;
         self.send(Garbage::Databases(dbs, n as u64));
     }
 
@@ -262,10 +280,18 @@ impl Lazyfree {
         match self.thread() {
             // A dead thread gives the garbage back in the error, which frees it here.
             Some(to) if to.send(g).is_ok() => {}
-            _ => self
-                .done
-                .store(self.sent, std::sync::atomic::Ordering::Relaxed),
+            _ => {
+                let order = std::sync::atomic::Ordering::Relaxed;
+                self.done.store(self.sent, order);
+                self.large_done.store(self.large_sent, order);
+            }
         }
+    }
+
+    /// Large values and databases handed over and not freed yet.
+    pub(crate) fn large_pending(&self) -> u64 {
+        let done = self.large_done.load(std::sync::atomic::Ordering::Relaxed);
+        self.large_sent - done.min(self.large_sent)
     }
 
     /// Objects handed over and not freed yet.

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use crate::ae::{ClientData, FileId, FileProc, Mask};
+use crate::base::resolve::{Lookup, Resolver};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::master_link::MasterLink;
@@ -298,6 +299,8 @@ pub(crate) struct LinkAttempts {
     pub pace: Pacing,
     /// What is wrong with the link, and the cure: of the last attempt, or of the link that is up.
     pub problem: Option<Problem>,
+    /// The master's name, while it is being looked up: then there is an attempt, though the link has no socket yet.
+    pub lookup: Option<Lookup>,
     /// What this attempt has found.
     pub found: Option<Problem>,
     /// The text that the log has told last, until a link has lasted.
@@ -373,6 +376,7 @@ pub(crate) struct Repl {
     pub refusal: Option<Refusal>,
     pub refused_syncs: u64,
     pub attempts: LinkAttempts,
+    pub resolver: Resolver,
     /// What is heard of those behind this server, and the loop that it may be part of; time is in `cron_loops`.
     pub ring: RingWatch,
     /// The master reads who is behind us.
@@ -426,6 +430,7 @@ impl Repl {
             refusal: None,
             refused_syncs: 0,
             attempts: LinkAttempts::default(),
+            resolver: Resolver::default(),
             ring: RingWatch::new(run_id),
             master_hears_behind: false,
             ack_asked: false,

@@ -1,6 +1,4 @@
-//! One logical database (redisDb): its keys and the counters that expiry keeps about them.
-//!
-//! Invariant: `expires_cursor` is a hint; it may lie beyond the expire index, whose length changes under it.
+//! One logical database (redisDb): its keys and what expiry estimates about them.
 
 use crate::ds::table::KeyHasher;
 use crate::store::entry::keyspace::Keyspace;
@@ -10,11 +8,21 @@ pub(crate) struct Db {
     pub keys: Keyspace,
     /// Average time to live of the keys with an expiry, in ms, as the active cycle last estimated it.
     pub avg_ttl: i64,
-    /// Where the active expire cycle goes on in the expire index.
-    pub expires_cursor: usize,
 }
 
+/// A database of so many keys is not freed where others wait for it.
+const LARGE_KEYS: usize = 512;
+
 impl Db {
+    /// Freeing it takes so long that others would notice.
+    pub(crate) fn is_large(&self) -> bool {
+        let mut any = self.keys.len() > LARGE_KEYS;
+        if !any {
+            self.keys.for_each(|e| any |= e.is_large());
+        }
+        any
+    }
+
     /// With `by_slot`, it knows the keys of each hash slot of a cluster.
     pub(crate) fn new(hasher: KeyHasher, by_slot: bool) -> Db {
         Db {
@@ -23,7 +31,6 @@ impl Db {
                 true => Keyspace::with_slots(hasher),
             },
             avg_ttl: 0,
-            expires_cursor: 0,
         }
     }
 }

@@ -30,6 +30,10 @@ pub(crate) struct EvictionPool {
 impl EvictionPool {
     /// Takes a candidate in, unless the pool is full of better ones.
     pub(crate) fn offer(&mut self, score: u64, db: usize, key: &[u8]) {
+        let full = self.sorted.len() == EVPOOL_SIZE;
+        if full && self.sorted.first().is_some_and(|c| c.score >= score) {
+            return;
+        }
         if let Some(i) = self
             .sorted
             .iter()
@@ -38,9 +42,6 @@ impl EvictionPool {
             self.sorted.remove(i);
         }
         if self.sorted.len() == EVPOOL_SIZE {
-            if self.sorted.first().is_some_and(|c| c.score >= score) {
-                return;
-            }
             self.sorted.remove(0);
         }
         let at = self.sorted.partition_point(|c| c.score < score);

@@ -240,7 +240,16 @@ fn rewrites_on_a_full_disk() {
 
 #[test]
 fn snapshots_on_a_full_disk() {
-    let mut server = Server::aedile(&["--save", "100000 1000000"]);
+    snapshots_fail_and_recover("fork");
+}
+
+#[test]
+fn snapshots_in_the_loop_on_a_full_disk() {
+    snapshots_fail_and_recover("inline");
+}
+
+fn snapshots_fail_and_recover(mode: &str) {
+    let mut server = Server::aedile(&["--save", "100000 1000000", "--snapshot-mode", mode]);
     let mut c = server.connect();
     for i in 0..50 {
         c.cmd(&["SET", &format!("k{i}"), &"v".repeat(5000 + i)])

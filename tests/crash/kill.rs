@@ -162,8 +162,10 @@ fn everysec_keeps_what_is_older_than_its_bound() {
 }
 
 /// Rewrites with a snapshot that takes its time, so that the kill hits each of its stages.
-fn during_rewrites(policy: &str, preamble: &str, normal: usize) {
+fn during_rewrites(policy: &str, preamble: &str, mode: &str, normal: usize) {
     let mut p = Proof::start(&[
+        "--snapshot-mode",
+        mode,
         "--appendonly",
         "yes",
         "--appendfsync",
@@ -197,18 +199,32 @@ fn during_rewrites(policy: &str, preamble: &str, normal: usize) {
 
 #[test]
 fn rewrites_with_a_preamble_lose_nothing() {
-    during_rewrites("always", "yes", 14);
+    during_rewrites("always", "yes", "fork", 14);
+}
+
+#[test]
+fn rewrites_in_the_loop_lose_nothing() {
+    during_rewrites("always", "yes", "inline", 14);
 }
 
 #[test]
 fn rewrites_as_commands_lose_nothing() {
-    during_rewrites("always", "no", 14);
+    during_rewrites("always", "no", "fork", 14);
 }
 
 /// Without an append-only file, the last snapshot that was reported as saved is there, whole, or one that was under way.
 #[test]
 fn bgsave_keeps_the_last_snapshot() {
-    let mut p = Proof::start(&["--appendonly", "no"]);
+    killed_between_snapshots("fork");
+}
+
+#[test]
+fn bgsave_in_the_loop_keeps_the_last_snapshot() {
+    killed_between_snapshots("inline");
+}
+
+fn killed_between_snapshots(mode: &str) {
+    let mut p = Proof::start(&["--appendonly", "no", "--snapshot-mode", mode]);
     let mut saves = 0;
     for _ in 0..rounds(14) {
         p.server.connect().run("DEBUG POPULATE 200 filler 100");

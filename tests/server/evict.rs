@@ -353,7 +353,8 @@ fn replicas_and_the_file_are_told_of_each_eviction() {
 
 #[test]
 fn long_evictions_are_seen_by_the_latency_monitor() {
-    let server = Server::aedile(&["--latency-monitor-threshold", "1"]);
+    let args = ["--latency-monitor-threshold", "1", "--lazyfree-large", "no"];
+    let server = Server::aedile(&args);
     let mut c = server.connect();
     c.ok("CONFIG SET maxmemory-policy allkeys-random");
     c.ok("CONFIG SET maxmemory-eviction-tenacity 100");

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::server::Scratch;
+use crate::support::tools::preload;
 use crate::support::*;
 
 const INLINE: [&str; 4] = ["--snapshot-mode", "inline", "--enable-debug-command", "yes"];
@@ -239,4 +241,91 @@ fn a_replica_that_does_not_read_holds_nobody_up() {
     assert_eq!(c.info("rdb_bgsave_in_progress"), "1");
     drop(silent);
     saved(&mut c);
+}
+
+/// No process can be made: whatever asked for a snapshot gets it from the loop, and the log says so.
+#[test]
+fn a_fork_that_fails_is_done_without() {
+    let scratch = Scratch::new();
+    let library = preload(scratch.path(), "no_fork");
+    let env = vec![("LD_PRELOAD".to_string(), library.into())];
+    let args = [
+        "--snapshot-mode",
+        "fork",
+        "--appendonly",
+        "yes",
+        "--repl-diskless-sync-delay",
+        "0",
+        "--enable-debug-command",
+        "yes",
+    ];
+    let mut server = Server::start_with_env(Kind::Aedile, scratch, &args, env);
+    let mut c = server.connect();
+    fill(&mut c, 1000);
+    let digest = c.run("DEBUG DIGEST").text();
+    assert_eq!(c.run("BGSAVE").text(), "Background saving started");
+    saved(&mut c);
+    assert_eq!(c.info("rdb_last_bgsave_status"), "ok");
+    server.wait_log("The snapshot is taken in the server's own loop instead.");
+    assert!(!c.run("BGREWRITEAOF").is_error());
+    wait_until("the rewrite", || c.info("aof_rewrite_in_progress") == "0");
+    assert_eq!(c.info("aof_last_bgrewrite_status"), "ok");
+    let replica = Server::aedile(&["--enable-debug-command", "yes"]);
+    replica.replicate(server.port);
+    replica.wait_link_up();
+    assert_eq!(replica.connect().run("DEBUG DIGEST").text(), digest);
+    assert_eq!(c.info("snapshot_inline_taken"), "3");
+    assert_eq!(c.info("total_forks"), "0");
+    server.kill9();
+    server.restart();
+    assert_eq!(server.connect().run("DEBUG DIGEST").text(), digest);
+}
+
+/// What is asked for while there is a snapshot already has its turn afterwards, or is refused; nothing is forgotten.
+#[test]
+fn two_snapshots_asked_for_at_once() {
+    let server = Server::aedile(&[&INLINE[..], &["--appendonly", "yes"]].concat());
+    let mut c = server.connect();
+    fill(&mut c, 500);
+    c.ok("CONFIG SET rdb-key-save-delay 100000");
+    assert!(!c.run("BGSAVE").is_error());
+    let reply = c.run("BGREWRITEAOF").text();
+    assert_eq!(reply, "Background append only file rewriting scheduled");
+    c.run("BGSAVE")
+        .assert_error_prefix("ERR Background save already");
+    assert_eq!(c.info("aof_rewrite_scheduled"), "1");
+    // A replica that needs one, too.
+    let replica = Server::aedile(&["--enable-debug-command", "yes"]);
+    replica.replicate(server.port);
+    wait_until("the replica waits", || c.info("connected_slaves") == "1");
+    c.ok("SET key:1 other");
+    c.ok("CONFIG SET rdb-key-save-delay 0");
+    replica.wait_link_up();
+    wait_until("the rewrite", || {
+        c.info("aof_rewrite_in_progress") == "0" && c.info("aof_rewrite_scheduled") == "0"
+    });
+    assert_eq!(c.info("aof_last_bgrewrite_status"), "ok");
+    assert_eq!(c.info("rdb_last_bgsave_status"), "ok");
+    c.run("WAIT 1 0");
+    let digest = c.run("DEBUG DIGEST").text();
+    assert_eq!(replica.connect().run("DEBUG DIGEST").text(), digest);
+    assert!(!c.run("DEBUG LOADAOF").is_error());
+    assert_eq!(c.run("DEBUG DIGEST").text(), digest);
+}
+
+/// A string of many megabytes goes out without anybody waiting for its end, and a change of it waits alone.
+#[test]
+fn a_string_of_many_megabytes_is_saved_while_others_are_served() {
+    let mut server = Server::aedile(&[&INLINE[..], &["--rdbcompression", "no"]].concat());
+    let mut c = server.connect();
+    assert_eq!(c.run("SETRANGE large 67108863 x"), 67_108_864);
+    fill(&mut c, 10);
+    let digest = c.run("DEBUG DIGEST").text();
+    assert!(!c.run("BGSAVE").is_error());
+    assert_eq!(c.run("APPEND large y"), 67_108_865);
+    c.ok("SET key:1 other");
+    saved(&mut c);
+    server.kill9();
+    server.restart();
+    assert_eq!(server.connect().run("DEBUG DIGEST").text(), digest);
 }

@@ -8,6 +8,7 @@
 //! buffers come from a pool and go back to it when they are sent. What a client has is a size: of the reply buffer it gets
 //! when it has something to say. It follows what the client used of its last ones (`client_buffers`).
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut, Range};
 use std::rc::Rc;
@@ -329,6 +330,8 @@ pub(crate) struct Client {
     pub id: u64,
     pub cid: ClientId,
     pub conn: Option<Connection>,
+    /// The addresses of both ends, the other one's first, once somebody has asked.
+    pub addresses: OnceCell<Box<[Box<str>; 2]>>,
     pub file: Option<FileId>,
     pub flags: ClientFlags,
     pub db: usize,
@@ -492,6 +495,7 @@ impl Clients {
             id: self.next_id,
             cid,
             conn,
+            addresses: OnceCell::new(),
             file: None,
             flags,
             db: 0,

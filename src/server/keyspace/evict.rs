@@ -18,6 +18,7 @@ use crate::server::keyspace::lookup::Free;
 use crate::server::keyspace::notify::NOTIFY_EVICTED;
 use crate::server_log;
 use crate::store::entry::Entry;
+use crate::store::entry::capture::Unsaved;
 use crate::store::evict::{
     EvictionPool, LFU_INIT_VAL, estimate_object_idle_time, eviction_time_limit_us,
     lfu_decr_and_return, lfu_log_incr, policy_is_allkeys, policy_is_lfu,
@@ -66,6 +67,10 @@ impl EvictState {
     }
 }
 
+/// What part of the limit memory may be above it while something is being freed, or a snapshot has to make room.
+const GARBAGE_PART: u64 = 16;
+/// Keys that a snapshot without room still needs, in a row: then it has to make some first.
+const PASSED_OVER_MAX: u32 = 64;
 /// Keys between two looks at the clock.
 const KEYS_PER_CHECK: u64 = 16;
 
@@ -126,6 +131,13 @@ impl Server {
     /// Before a command, while there is a limit: makes room; false when there is none and the command would need some
     /// (`deny_oom`).
     pub(crate) fn has_memory_for(&mut self, cid: ClientId, deny_oom: bool) -> bool {
+        if !deny_oom
+            && self.evict.timer
+            && eviction_time_limit_us(self.config.maxmemory_eviction_tenacity).is_some()
+        {
+            // It is being made, and this one needs none.
+            return true;
+        }
         let fail = self.perform_evictions() == Evicted::Fail;
         if !deny_oom {
             return true;
@@ -178,6 +190,12 @@ impl Server {
 
     #[cold]
     fn evict_bytes(&mut self, above: u64) -> Evicted {
+        self.free_replaced();
+        if self.garbage_may_do(above) {
+            self.start_eviction_timer();
+            self.note_eviction_state(Evicted::Running);
+            return Evicted::Running;
+        }
         let result = if self.config.maxmemory_policy == MaxmemoryPolicy::NoEviction {
             Evicted::Fail
         } else {
@@ -195,14 +213,33 @@ impl Server {
         result
     }
 
+    /// What is being freed in the background may be all that memory is above the limit by: then no key has to go for it, and no
+    /// write has to be refused. Not where it is above by much.
+    fn garbage_may_do(&self, above: u64) -> bool {
+        self.persist.lazyfree.large_pending() > 0 && above < self.config.maxmemory / GARBAGE_PART
+    }
+
     /// `start` is the cycle's on the monotonic clock, and `limit_us` how long it may take.
     fn evict_keys(&mut self, above: u64, start: u64, limit_us: Option<u64>) -> Evicted {
         let free = Free::lazily_if(self.config.lazyfree_lazy_eviction);
-        let (mut freed, mut keys) = (0_i64, 0_u64);
+        let (mut freed, mut keys, mut passed_over) = (0_i64, 0_u64, 0);
+        let pending = self.persist.lazyfree.large_pending();
         while freed < above as i64 {
             let Some((db, key)) = self.choose_key_to_evict() else {
                 return Evicted::Fail;
             };
+            if !self.snapshot_lets_change() && self.dbs[db].keys.unsaved(&key) != Unsaved::No {
+                // It would only go from the table into what the snapshot has to keep.
+                passed_over += 1;
+                if passed_over < PASSED_OVER_MAX {
+                    continue;
+                }
+                if above >= self.config.maxmemory / GARBAGE_PART {
+                    return Evicted::Fail;
+                }
+                self.start_eviction_timer();
+                break;
+            }
             let before = used_memory() as i64;
             let latency = self.latency_start_monitor();
             self.db_generic_delete(db, &key, free);
@@ -214,6 +251,11 @@ impl Server {
             self.propagate_deletion(db, &key, free);
             self.propagate_pending_commands();
             keys += 1;
+            if self.persist.lazyfree.large_pending() > pending {
+                // How much that is will show.
+                self.start_eviction_timer();
+                break;
+            }
             if keys.is_multiple_of(KEYS_PER_CHECK) {
                 // A long cycle must not keep its deletions from the replicas.
                 if !self.clients.slaves.is_empty() {
@@ -316,9 +358,7 @@ impl Server {
                 if let Some(e) = keys.random(|| rng.next_u64()) {
                     return Some((db, e.name().into()));
                 }
-            } else if keys.expires_len() > 0
-                && let Some(e) = keys.expiring(rng.index(keys.expires_len()))
-            {
+            } else if let Some(e) = keys.random_expiring(|| rng.next_u64()) {
                 return Some((db, e.name().into()));
             }
         }
@@ -380,12 +420,13 @@ impl Server {
             _ => estimate_object_idle_time(e.lru(), clock.lru_clock).max(0) as u64,
         };
         let samples = usize::try_from(config.maxmemory_samples).unwrap_or(1);
+        if all {
+            let offer = |e: &Entry| evict.pool.offer(score(e), db, e.name());
+            keys.some(|| rng.next_u64(), samples.min(len), offer);
+            return true;
+        }
         for _ in 0..samples.min(len) {
-            if all {
-                if let Some(e) = keys.random(|| rng.next_u64()) {
-                    evict.pool.offer(score(e), db, e.name());
-                }
-            } else if let Some(e) = keys.expiring(rng.index(len)) {
+            if let Some(e) = keys.random_expiring(|| rng.next_u64()) {
                 evict.pool.offer(score(&e), db, e.name());
             }
         }
@@ -396,7 +437,9 @@ impl Server {
 /// Goes on with an eviction that ran out of time (evictionTimeProc).
 fn eviction_time_proc(server: &mut Server, _: TimeId) -> Next {
     if server.perform_evictions() == Evicted::Running {
-        return Next::After(0);
+        // A thread that is freeing something needs some time, and so does a snapshot that has no room.
+        let waits = server.persist.lazyfree.large_pending() > 0 || !server.snapshot_lets_change();
+        return Next::After(u64::from(waits));
     }
     server.evict.timer = false;
     Next::Stop

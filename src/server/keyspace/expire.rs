@@ -1,34 +1,34 @@
 //! Keys that expire without being asked for: the active cycle of a master, and a writable replica's own keys (expire.c).
 //!
-//! The cycle samples the expire index of each database and goes on with a database as long as the share of expired keys
-//! among the sampled ones is high. Keys lie in the index in the order in which they were created, and keys that were created
-//! together tend to expire together; so the walk visits the places in a scattered order: a few samples then speak for the
-//! whole database, and still every place is visited once in a sweep.
+//! The expire index (`store::entry::index`) knows which keys are due, and so the cycle deletes those and looks at no others. It
+//! works by short steps, before the loop sleeps: an idle loop does little else until all are gone, a busy one gives it at most half
+//! of its time. How late it is, INFO tells.
 //!
 //! Invariants: nothing is left in the queue of `exec.call` by a cycle; `SlaveKeys` names keys that may be gone.
 
 use std::collections::HashMap;
 
-use crate::base::clock::{mstime, ustime};
+use crate::base::clock::{monotonic_us, mstime};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::blocked::PauseActions;
 use crate::store::db::Db;
+use crate::store::entry::index::Turn;
 
 // For an effort of 1; see Effort.
+/// Keys that are sampled of a database, for what INFO says of it (ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP).
 const ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP: usize = 20;
-/// Microseconds.
-const ACTIVE_EXPIRE_CYCLE_FAST_DURATION: i64 = 1000;
-/// Percent of the time.
-const ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC: i64 = 25;
-/// Percent of the sampled keys.
-const ACTIVE_EXPIRE_CYCLE_ACCEPTABLE_STALE: usize = 10;
-/// Databases looked at in one call (CRON_DBS_PER_CALL).
+/// The longest that a cycle takes, and how much longer with each step of the effort; microseconds.
+const STEP_US: u64 = 500;
+const STEP_MORE_US: u64 = 100;
+/// What a busy turn of the loop leaves it at least.
+const SHORTEST_US: u64 = 50;
+/// The index is asked again after so many milliseconds if it had nothing more.
+const LOOK_AGAIN_MS: i64 = 16;
+/// Databases that are sampled in one call (CRON_DBS_PER_CALL).
 const CRON_DBS_PER_CALL: usize = 16;
-/// The clock is read once in so many rounds.
-const ROUNDS_PER_CLOCK_READ: u32 = 16;
-/// Places that are tried for one sample, at the most: some of them are beyond the end of the index.
-const TRIES_PER_SAMPLE: usize = 20;
+/// The clock is read once for so many keys.
+const KEYS_PER_CLOCK_READ: u32 = 16;
 /// A buffer for names that is larger than this is given back.
 const NAME_KEPT: usize = 4096;
 /// Databases whose keys a writable replica remembers: one bit each.
@@ -39,31 +39,25 @@ const SLAVE_KEYS_NOT_EXPIRED_MAX: u32 = 3;
 /// Which cycle runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cycle {
-    /// From the cron: a share of the time between two calls.
+    /// From the cron: it samples the databases, too.
     Slow,
-    /// Before the loop sleeps: short, and only when the last cycle left work.
+    /// Before the loop sleeps.
     Fast,
 }
 
 /// What active-expire-effort (1 to 10) means.
 struct Effort {
-    keys_per_loop: usize,
-    fast_duration_us: i64,
-    slow_time_perc: i64,
-    acceptable_stale: usize,
+    samples: usize,
+    step_us: u64,
 }
 
 impl Effort {
     fn new(effort: i32) -> Effort {
-        let more = effort.clamp(1, 10) - 1;
-        let (n, m) = (more as usize, i64::from(more));
+        let more = effort.clamp(1, 10).unsigned_abs() - 1;
         Effort {
-            keys_per_loop: ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP
-                + ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP / 4 * n,
-            fast_duration_us: ACTIVE_EXPIRE_CYCLE_FAST_DURATION
-                + ACTIVE_EXPIRE_CYCLE_FAST_DURATION / 4 * m,
-            slow_time_perc: ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC + 2 * m,
-            acceptable_stale: ACTIVE_EXPIRE_CYCLE_ACCEPTABLE_STALE - n,
+            samples: ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP
+                + ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP / 4 * more as usize,
+            step_us: STEP_US + STEP_MORE_US * u64::from(more),
         }
     }
 }
@@ -71,12 +65,18 @@ impl Effort {
 /// What expiry remembers between two calls.
 #[derive(Default)]
 pub(crate) struct ExpireState {
-    /// The next database of the cycle.
+    /// The database that the cycle goes on with, and the next one to be sampled.
     current_db: usize,
-    /// The last cycle ran out of time.
-    timelimit_exit: bool,
-    /// Unix microseconds of the last fast cycle.
-    last_fast_cycle: i64,
+    sampled_db: usize,
+    /// The last cycle ran out of time: there is more.
+    more: bool,
+    /// Else the next one looks for work from then on; unix ms.
+    look_at: i64,
+    /// When the last cycle that had work ended, monotonic microseconds, and what had been called by then.
+    ended_us: u64,
+    commands: u64,
+    /// By how many milliseconds the key was late that the last cycle deleted last, while there is more; else 0.
+    late_ms: i64,
     /// The name of the key that is being deleted.
     name: Vec<u8>,
     slave_keys: SlaveKeys,
@@ -116,28 +116,7 @@ impl SlaveKeys {
     }
 }
 
-/// Bits of the places in an index of `len` keys.
-fn place_bits(len: usize) -> u32 {
-    usize::BITS - len.saturating_sub(1).leading_zeros()
-}
-
-/// The `i`-th place of a sweep over all places of so many bits: a permutation in which neighbours are far apart. Multiplying
-/// by an odd number and folding the upper half into the lower one are both one-to-one on `bits` bits.
-fn scattered_place(i: usize, bits: u32) -> usize {
-    const ODD: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9];
-    if bits == 0 {
-        return 0;
-    }
-    let mask = u64::MAX >> (64 - bits.min(64));
-    let mut p = i as u64 & mask;
-    for odd in ODD {
-        p = p.wrapping_mul(odd) & mask;
-        p ^= p >> bits.div_ceil(2);
-    }
-    p as usize
-}
-
-/// What one round found.
+/// What sampling a database found.
 #[derive(Default)]
 struct Round {
     sampled: usize,
@@ -158,119 +137,124 @@ fn update_avg_ttl(db: &mut Db, round: &Round) {
 }
 
 impl Server {
-    /// Deletes keys that have expired, as many as the time allows and the share of them asks for (activeExpireCycle).
-    pub(crate) fn active_expire_cycle(&mut self, cycle: Cycle) {
-        // Asked before the clock is read: a fast cycle is considered in each turn of the loop. Upstream compares a fraction
-        // with a percentage here, so that only the time limit ever counts.
-        let e = Effort::new(self.config.active_expire_effort);
-        if cycle == Cycle::Fast
-            && !self.expire.timelimit_exit
-            && self.stats.expired_stale_perc < e.acceptable_stale as f64
-        {
-            return;
+    /// Deletes keys that have expired, as many as the time allows (activeExpireCycle). True: there are more, and the loop should
+    /// not wait.
+    pub(crate) fn active_expire_cycle(&mut self, cycle: Cycle) -> bool {
+        if cycle == Cycle::Fast && !self.expire.more && self.clock.unix_ms < self.expire.look_at {
+            return false;
         }
         if self.is_paused(PauseActions::EXPIRE) || !self.snapshot_lets_change() {
-            return;
+            return false;
         }
-        let start = ustime();
-        if cycle == Cycle::Fast {
-            if start < self.expire.last_fast_cycle + e.fast_duration_us * 2 {
-                return;
-            }
-            self.expire.last_fast_cycle = start;
+        let e = Effort::new(self.config.active_expire_effort);
+        if cycle == Cycle::Slow {
+            self.sample_expiry(e.samples);
         }
-        let dbs = self.dbs.len();
-        let dbs_per_call = if self.expire.timelimit_exit {
-            dbs
+        let start = monotonic_us();
+        let limit = if self.stats.num_commands == self.expire.commands {
+            e.step_us
         } else {
-            CRON_DBS_PER_CALL.min(dbs)
+            let since = start.saturating_sub(self.expire.ended_us);
+            since.clamp(SHORTEST_US, e.step_us)
         };
-        let hz = i64::from(self.cron.hz.max(1));
-        let timelimit = match cycle {
-            Cycle::Slow => (e.slow_time_perc * 1_000_000 / hz / 100).max(1),
-            Cycle::Fast => e.fast_duration_us,
-        };
-        self.expire.timelimit_exit = false;
-
-        let (mut sampled, mut expired) = (0, 0);
-        let mut rounds = 0u32;
-        for _ in 0..dbs_per_call {
-            let db = self.expire.current_db % dbs;
-            self.expire.current_db = (db + 1) % dbs;
-            loop {
-                rounds += 1;
-                if self.dbs[db].keys.expires_len() == 0 {
-                    self.dbs[db].avg_ttl = 0;
-                    break;
-                }
-                let round = self.expire_round(db, e.keys_per_loop);
-                sampled += round.sampled;
-                expired += round.expired;
-                update_avg_ttl(&mut self.dbs[db], &round);
-                if rounds.is_multiple_of(ROUNDS_PER_CLOCK_READ) && ustime() - start > timelimit {
-                    self.expire.timelimit_exit = true;
-                    self.stats.expired_time_cap_reached += 1;
-                    break;
-                }
-                if round.expired * 100 <= e.acceptable_stale * round.sampled {
-                    break;
-                }
-            }
-            if self.expire.timelimit_exit {
-                break;
-            }
+        let now = mstime();
+        let (deleted, more) = self.delete_due_keys(now, start + limit);
+        self.expire.more = more;
+        if !more {
+            self.expire.late_ms = 0;
+            self.expire.look_at = now + LOOK_AGAIN_MS;
         }
-        let us = (ustime() - start).max(0) as u64;
-        self.stats.expire_cycle_time_used_us += us;
-        self.latency_add_sample_if_needed("expire-cycle", (us / 1000) as i64);
-        let share = if sampled > 0 {
-            expired as f64 / sampled as f64
-        } else {
-            0.0
-        };
-        self.stats.expired_stale_perc = share * 0.05 + self.stats.expired_stale_perc * 0.95;
+        if deleted || more {
+            let end = monotonic_us();
+            let us = end.saturating_sub(start);
+            self.stats.expire_cycle_time_used_us += us;
+            self.latency_add_sample_if_needed("expire-cycle", (us / 1000) as i64);
+            self.stats.expired_time_cap_reached += u64::from(more);
+            self.expire.ended_us = end;
+            self.expire.commands = self.stats.num_commands;
+        }
+        more
     }
 
-    /// Looks at up to `most` keys of a database and deletes those that have expired.
-    fn expire_round(&mut self, db: usize, most: usize) -> Round {
-        let now = mstime();
-        let mut round = Round::default();
-        let len = self.dbs[db].keys.expires_len();
-        let n = len.min(most);
-        let bits = place_bits(len);
-        // At least every other place is in the index when the round starts, and each deletion is a sample.
-        for _ in 0..n * TRIES_PER_SAMPLE {
-            if round.sampled == n {
-                break;
-            }
-            let d = &mut self.dbs[db];
-            let place = scattered_place(d.expires_cursor, bits);
-            let Some(entry) = d.keys.expiring(place) else {
-                d.expires_cursor = d.expires_cursor.wrapping_add(1);
-                continue;
-            };
-            round.sampled += 1;
-            let ttl = entry.expire().map_or(0, |at| at.saturating_sub(now));
-            if ttl < 0 {
-                let mut name = std::mem::take(&mut self.expire.name);
-                name.clear();
-                name.extend_from_slice(entry.name());
-                self.active_expire_cycle_expire(db, &name);
-                // A name of many megabytes is not worth keeping room for.
-                if name.capacity() <= NAME_KEPT {
-                    self.expire.name = name;
+    /// Deletes keys that are due at this moment (unix ms) until a time on the monotonic clock. Returns whether there were any, and
+    /// whether there are more.
+    fn delete_due_keys(&mut self, now: i64, until: u64) -> (bool, bool) {
+        let (mut any, mut turns) = (false, 0u32);
+        for _ in 0..self.dbs.len() {
+            let db = self.expire.current_db % self.dbs.len();
+            loop {
+                match self.dbs[db].keys.next_expired(now) {
+                    Turn::Nothing => break,
+                    Turn::Listed => {}
+                    Turn::Expired(e) => {
+                        let late = now - e.expire().unwrap_or(now);
+                        let mut name = std::mem::take(&mut self.expire.name);
+                        name.clear();
+                        name.extend_from_slice(e.name());
+                        self.active_expire_cycle_expire(db, &name);
+                        // A name of many megabytes is not worth keeping room for.
+                        if name.capacity() <= NAME_KEPT {
+                            self.expire.name = name;
+                        }
+                        any = true;
+                        self.expire.late_ms = late;
+                        self.stats.expire_late_max_ms = self.stats.expire_late_max_ms.max(late);
+                    }
                 }
-                round.expired += 1;
-                // The last key has taken the place: it is looked at next.
+                turns += 1;
+                if turns.is_multiple_of(KEYS_PER_CLOCK_READ) && monotonic_us() >= until {
+                    return (any, true);
+                }
+            }
+            self.expire.current_db = (db + 1) % self.dbs.len();
+        }
+        (any, false)
+    }
+
+    /// By how many milliseconds keys are deleted too late at present: INFO's expire_lateness_ms.
+    pub(crate) fn expire_lateness_ms(&self) -> i64 {
+        self.expire.late_ms
+    }
+
+    /// Estimates the time to live of each database's keys, and how many have expired that are still there.
+    fn sample_expiry(&mut self, most: usize) {
+        let now = mstime();
+        let (mut sampled, mut expired) = (0, 0);
+        for _ in 0..CRON_DBS_PER_CALL.min(self.dbs.len()) {
+            let n = self.expire.sampled_db % self.dbs.len();
+            self.expire.sampled_db = (n + 1) % self.dbs.len();
+            let Server { dbs, rng, .. } = self;
+            let db = &mut dbs[n];
+            let len = db.keys.expires_len();
+            if len == 0 {
+                db.avg_ttl = 0;
                 continue;
             }
-            if ttl > 0 {
-                round.ttl_sum = round.ttl_sum.saturating_add(ttl);
-                round.ttl_samples += 1;
+            let mut round = Round::default();
+            for _ in 0..len.min(most) {
+                let Some(e) = db.keys.random_expiring(|| rng.next_u64()) else {
+                    break;
+                };
+                round.sampled += 1;
+                let ttl = e.expire().map_or(0, |at| at.saturating_sub(now));
+                match ttl {
+                    ..0 => round.expired += 1,
+                    0 => {}
+                    1.. => {
+                        round.ttl_sum = round.ttl_sum.saturating_add(ttl);
+                        round.ttl_samples += 1;
+                    }
+                }
             }
-            d.expires_cursor = d.expires_cursor.wrapping_add(1);
+            update_avg_ttl(db, &round);
+            sampled += round.sampled;
+            expired += round.expired;
         }
-        round
+        let share = match sampled {
+            0 => 0.0,
+            n => expired as f64 / n as f64,
+        };
+        self.stats.expired_stale_perc = share * 0.05 + self.stats.expired_stale_perc * 0.95;
     }
 
     /// Deletes a key whose time has come, and sends its DEL by itself.
@@ -361,46 +345,8 @@ mod tests {
     #[test]
     fn effort_scales_as_configured() {
         let (low, high) = (Effort::new(1), Effort::new(10));
-        assert_eq!((low.keys_per_loop, high.keys_per_loop), (20, 65));
-        assert_eq!((low.fast_duration_us, high.fast_duration_us), (1000, 3250));
-        assert_eq!((low.slow_time_perc, high.slow_time_perc), (25, 43));
-        assert_eq!((low.acceptable_stale, high.acceptable_stale), (10, 1));
-    }
-
-    #[test]
-    fn a_sweep_visits_every_place_once() {
-        assert_eq!(
-            [0, 1, 2, 3, 4, 5, 1 << 20].map(place_bits),
-            [0, 0, 1, 2, 2, 3, 20]
-        );
-        for bits in 0..=13 {
-            let mut seen = vec![false; 1 << bits];
-            for i in 77..77 + seen.len() {
-                let p = scattered_place(i, bits);
-                assert!(!std::mem::replace(&mut seen[p], true), "{bits} {i} {p}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_few_samples_speak_for_the_whole_index() {
-        // Each pattern marks half of the places; no run of twenty samples may miss it or see nothing else.
-        let bits = 16;
-        let patterns: [fn(usize) -> bool; 5] = [
-            |p| p < 1 << 15,
-            |p| p >= 1 << 15,
-            |p| p & 1 == 0,
-            |p| p & 2 == 0,
-            |p| p & 0x100 == 0,
-        ];
-        for (n, marked) in patterns.iter().enumerate() {
-            for start in (0..1 << bits).step_by(20) {
-                let hits = (start..start + 20)
-                    .filter(|i| marked(scattered_place(*i, bits)))
-                    .count();
-                assert!((1..=19).contains(&hits), "{n} {start} {hits}");
-            }
-        }
+        assert_eq!((low.samples, high.samples), (20, 65));
+        assert_eq!((low.step_us, high.step_us), (500, 1400));
     }
 
     #[test]

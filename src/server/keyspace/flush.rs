@@ -5,8 +5,8 @@ use crate::server::Server;
 use crate::store::db::Db;
 
 impl Server {
-    /// Removes all keys of one database, or of all, and returns how many there were. With `lazy` their memory is freed in the
-    /// background. A replica in the midst of a sync lets its master know that it lives, once a database
+    /// Removes all keys of one database, or of all, and returns how many there were. With `lazy`, or if it takes long
+    /// (`lazyfree-large`), their memory is freed in the background. A replica in the midst of a sync lets its master know that it lives, once a database
     /// (replicationEmptyDbCallback).
     pub(crate) fn empty_data(&mut self, db: Option<usize>, lazy: bool) -> usize {
         let range = match db {
@@ -37,7 +37,7 @@ impl Server {
             let Some(db) = self.detach_captured(db) else {
                 continue;
             };
-            if lazy {
+            if lazy || self.config.lazyfree_large && db.is_large() {
                 old.push(db);
                 continue;
             }

@@ -48,7 +48,7 @@ const UNCACHED_BYTES: usize = 1 << 20;
 /// How the memory of a deleted key is freed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Free {
-    /// Before anything else happens.
+    /// Before anything else happens, unless it takes long (`lazyfree-large`).
     Now,
     /// In the background when it is large.
     Lazily,
@@ -365,7 +365,22 @@ impl Server {
     pub(crate) fn free_entry(&mut self, e: Entry, free: Free) {
         match free {
             Free::Lazily => self.persist.lazyfree.free(e),
+            Free::Now if e.is_large() && self.config.lazyfree_large => {
+                self.persist.lazyfree.free_large(e);
+            }
             Free::Now => drop(e),
+        }
+    }
+
+    /// Frees large values that others have replaced.
+    pub(crate) fn free_replaced(&mut self) {
+        for db in &mut self.dbs {
+            for e in db.keys.take_replaced() {
+                match self.config.lazyfree_large {
+                    true => self.persist.lazyfree.free_large(e),
+                    false => drop(e),
+                }
+            }
         }
     }
 

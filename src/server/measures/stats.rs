@@ -80,6 +80,8 @@ pub(crate) struct Stats {
     pub expired_stale_perc: f64,
     pub expired_time_cap_reached: u64,
     pub expire_cycle_time_used_us: u64,
+    /// By how many milliseconds the active cycle deleted a key too late, at the most.
+    pub expire_late_max_ms: i64,
     pub evicted_keys: u64,
     pub evicted_clients: u64,
     pub keyspace_hits: u64,

@@ -18,6 +18,9 @@ const CONFIG_MAX_HZ: i32 = 500;
 /// One client's look a second needs hz raised when there are more than this many a call (MAX_CLIENTS_PER_CLOCK_TICK).
 const MAX_CLIENTS_PER_CLOCK_TICK: usize = 200;
 
+/// From so many bytes in use on the allocator has a thread of its own, where it may.
+const ALLOCATOR_THREAD_BYTES: usize = 32 << 20;
+
 /// The cron's own state.
 #[derive(Default)]
 pub(crate) struct Cron {
@@ -32,6 +35,8 @@ pub(crate) struct Cron {
     rehash_db: usize,
     /// Unix ms of the last call while the loop was blocked.
     blocked_last_ms: i64,
+    /// The allocator gives memory back in a thread of its own.
+    allocator_thread: bool,
 }
 
 impl Cron {
@@ -83,6 +88,17 @@ impl Server {
         }
     }
 
+    /// The allocator has a thread of its own if it may, and once there is so much memory that to give some of it back would be a wait:
+    /// each system call costs a little more where there is another thread.
+    pub(crate) fn update_allocator_thread(&mut self) {
+        let want = self.config.jemalloc_bg_thread && alloc::used_memory() >= ALLOCATOR_THREAD_BYTES;
+        let keep = self.config.jemalloc_bg_thread && self.cron.allocator_thread;
+        if want != self.cron.allocator_thread && !keep {
+            alloc::set_background_thread(want);
+            self.cron.allocator_thread = want;
+        }
+    }
+
     fn update_peak_memory(&mut self) {
         let used = alloc::used_memory();
         self.stats.peak_memory = self.stats.peak_memory.max(used);
@@ -123,8 +139,9 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
         s.loop_duration.sample(cycles.sum, cycles.count, 1);
     }
     server.update_peak_memory();
-    if server.run_with_period(200) {
+    if !server.cron.allocator_thread && server.run_with_period(200) {
         alloc::decay();
+        server.update_allocator_thread();
     }
     if server.run_with_period(1000) {
         crate::base::log::set_utc_offset(sys::utc_offset());
@@ -228,6 +245,7 @@ fn databases_cron(server: &mut Server) {
     } else if server.repl.master_host.is_some() {
         server.expire_slave_keys();
     }
+    server.free_replaced();
     // A child's pages are shared: moving elements would copy them.
     if server.has_active_child_process() {
         return;
@@ -262,10 +280,11 @@ pub(crate) fn before_sleep(server: &mut Server) {
     if server.config.cluster_enabled {
         server.cluster_before_sleep();
     }
-    if server.debug.active_expire && server.i_am_master() && server.loading.is_none() {
-        server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Fast);
-    }
-    server.el.set_dont_wait(false);
+    let expires = server.debug.active_expire
+        && server.i_am_master()
+        && server.loading.is_none()
+        && server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Fast);
+    server.el.set_dont_wait(expires);
     let mut synced = server.refresh_fsynced_reploff();
     if !server.repl.waiting_acks.is_empty() {
         server.process_clients_waiting_replicas();
@@ -281,6 +300,9 @@ pub(crate) fn before_sleep(server: &mut Server) {
     }
     if !server.exec.unblocked.is_empty() {
         server.process_unblocked_clients();
+    }
+    if server.repl.attempts.lookup.is_some() {
+        server.master_name_resolved();
     }
     // After all that may have begun to wait for an acknowledgement, before the output is written.
     if server.repl.get_ack_from_slaves
@@ -302,7 +324,9 @@ pub(crate) fn before_sleep(server: &mut Server) {
         if synced && !server.repl.waiting_acks.is_empty() {
             // Their answers go out now; their further requests, which may write again, follow in the next turn.
             server.process_clients_waiting_replicas();
-            server.el.set_dont_wait(!server.exec.unblocked.is_empty());
+            if !server.exec.unblocked.is_empty() {
+                server.el.set_dont_wait(true);
+            }
         }
     }
     server.acknowledge_before_sleep(synced);

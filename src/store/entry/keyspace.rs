@@ -11,7 +11,7 @@ use std::ops::Deref;
 
 use super::capture::{Capture, Unsaved as Uncaptured, husk};
 use super::dismiss::dismiss_object;
-use super::index::{ExpireIndex, Listed};
+use super::index::{ExpireIndex, Listed, Turn};
 use super::value::{SlotValue, ValueMut, ValueRef};
 use super::{Entry, NewValue};
 use crate::base::key_slot::{CLUSTER_SLOTS, key_hash_slot};
@@ -62,6 +62,8 @@ pub(crate) struct Keyspace {
     capture: Option<Box<Capture>>,
     /// One of these two is there.
     observed: bool,
+    /// Large values that were replaced and are still to be freed.
+    replaced: Vec<Entry>,
 }
 
 impl Keyspace {
@@ -72,6 +74,7 @@ impl Keyspace {
             by_slot: None,
             capture: None,
             observed: false,
+            replaced: Vec::new(),
         }
     }
 
@@ -232,11 +235,19 @@ impl Keyspace {
         let e = self.table.at_mut(slot);
         // What fits in the place of the old value moves nothing.
         if !e.overwrite(&value) {
-            e.rebuild(value);
+            let old = e.replace_value(value);
             if e.expire().is_some() {
                 self.expires.moved(e);
             }
+            if old.is_large() {
+                self.replaced.push(old);
+            }
         }
+    }
+
+    /// Large values that were replaced, to be freed.
+    pub(crate) fn take_replaced(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.replaced)
     }
 
     /// Lets `f` change the string value as a growable buffer; the encoding becomes `raw`.
@@ -278,7 +289,12 @@ impl Keyspace {
                 e.set_expire(at);
                 self.expires.push(e);
             }
-            (_, at) => e.set_expire(at),
+            (_, at) => {
+                e.set_expire(at);
+                if at.is_some() {
+                    self.expires.rescheduled(e);
+                }
+            }
         }
     }
 
@@ -425,7 +441,10 @@ impl Keyspace {
         if c.wants(e) {
             c.set_aside(e.replace_value(value));
         } else {
-            e.set_value(value);
+            let old = e.replace_value(value);
+            if old.is_large() {
+                self.replaced.push(old);
+            }
         }
         c.pass(e);
         if e.expire().is_some() {
@@ -446,9 +465,24 @@ impl Keyspace {
         }
     }
 
-    /// The `i`-th key with an expiry, in no order; removals change the order.
-    pub(crate) fn expiring(&self, i: usize) -> Option<Listed<'_>> {
-        (i < self.expires.len()).then(|| self.expires.get(i))
+    /// What is to be done next about keys that expire, at this moment (unix ms). A key that is given is the caller's to remove.
+    pub(crate) fn next_expired(&mut self, now: i64) -> Turn<Listed<'_>> {
+        match self.expires.turn(now) {
+            Turn::Nothing => Turn::Nothing,
+            Turn::Listed => Turn::Listed,
+            Turn::Expired(i) => {
+                // The bucket of one that will be given soon is on its way meanwhile.
+                if let Some(soon) = self.expires.soon(i) {
+                    self.table.prefetch_bucket(self.table.hash(soon.name()));
+                }
+                Turn::Expired(self.expires.get(i))
+            }
+        }
+    }
+
+    /// A random key with an expiry.
+    pub(crate) fn random_expiring(&self, next_random: impl FnMut() -> u64) -> Option<Listed<'_>> {
+        self.expires.random(next_random)
     }
 
     /// See [`Table::scan`].
@@ -484,6 +518,11 @@ impl Keyspace {
 
     pub(crate) fn random(&self, next_random: impl FnMut() -> u64) -> Option<&Entry> {
         self.table.random(next_random)
+    }
+
+    /// Some keys that lie side by side; see [`Table::some`].
+    pub(crate) fn some(&self, next_random: impl FnMut() -> u64, n: usize, f: impl FnMut(&Entry)) {
+        self.table.some(next_random, n, f);
     }
 
     /// Makes room for `n` keys at once.
@@ -628,10 +667,9 @@ mod tests {
             });
             let with_expiry = model.values().filter(|v| v.1.is_some()).count();
             prop_assert_eq!(ks.expires_len(), with_expiry);
-            for i in 0..with_expiry {
-                let e = ks.expiring(i);
-                prop_assert!(e.is_some_and(|e| e.expire().is_some() && e.expire_index() as usize == i
-                    && model.get(&e.name()[0]).is_some_and(|m| m.1 == e.expire())));
+            prop_assert_eq!(ks.expires.iter().count(), with_expiry);
+            for e in ks.expires.iter() {
+                prop_assert!(e.expire().is_some() && model.get(&e.name()[0]).is_some_and(|m| m.1 == e.expire()));
             }
             prop_assert_eq!(got, model);
         }
@@ -650,7 +688,7 @@ mod tests {
             ks.update_raw(slot, |_| std::panic::resume_unwind(Box::new(())))
         }));
         assert!(unwound.is_err());
-        let listed = ks.expiring(0).expect("it expires");
+        let listed = ks.random_expiring(|| 0).expect("it expires");
         let found = ks.find(h, b"k").expect("it is there");
         assert_eq!(listed.address(), ks.at(found).address());
         assert_eq!((listed.name(), listed.expire()), (&b"k"[..], Some(7)));

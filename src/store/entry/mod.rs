@@ -36,6 +36,11 @@ pub(crate) const INLINE_MAX: usize = 1024;
 /// The longest string that OBJECT ENCODING calls `embstr` (object.c).
 pub(crate) const EMBSTR_MAX: usize = 44;
 
+/// A value of so many allocations, or a string of so many bytes, is not freed where others wait for it. That takes some hundred
+/// microseconds then.
+const LARGE_ALLOCATIONS: usize = 4096;
+const LARGE_BYTES: usize = 1 << 20;
+
 /// The type of a value, with the numbers of server.h (OBJ_STRING ..).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -399,6 +404,20 @@ impl Entry {
             return 1;
         }
         self.any_value().map_or(1, |v| v.free_effort())
+    }
+
+    /// Freeing it takes so long that others would notice: it is a matter for another thread, whoever asks.
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        self.header() & PTR != 0 && self.takes_long_to_free()
+    }
+
+    #[cold]
+    fn takes_long_to_free(&self) -> bool {
+        match self.buf() {
+            Some(buf) => buf.len() >= LARGE_BYTES,
+            None => self.free_effort() >= LARGE_ALLOCATIONS,
+        }
     }
 
     /// Whether the value is of this type.
