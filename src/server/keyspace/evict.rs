@@ -228,6 +228,14 @@ impl Server {
             let Some((db, key)) = self.choose_key_to_evict() else {
                 return Evicted::Fail;
             };
+            if !self.slot_migrations.imports.is_empty() && self.is_hidden_key(&key) {
+                // What comes from another node is not this one's to lose.
+                passed_over += 1;
+                if passed_over < PASSED_OVER_MAX {
+                    continue;
+                }
+                return Evicted::Fail;
+            }
             if !self.snapshot_lets_change() && self.dbs[db].keys.unsaved(&key) != Unsaved::No {
                 // It would only go from the table into what the snapshot has to keep.
                 passed_over += 1;

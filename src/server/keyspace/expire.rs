@@ -146,6 +146,10 @@ impl Server {
         if self.is_paused(PauseActions::EXPIRE) || !self.snapshot_lets_change() {
             return false;
         }
+        // Keys on their way from another node go when that one says so; until they are here, none goes by itself.
+        if !self.slot_migrations.imports.is_empty() {
+            return false;
+        }
         let e = Effort::new(self.config.active_expire_effort);
         if cycle == Cycle::Slow {
             self.sample_expiry(e.samples);
