@@ -143,7 +143,7 @@ impl Server {
         self.repl.attempts.pace.begin(self.el.now_ms());
         self.repl.attempts.found = None;
         self.repl.attempts.refused = None;
-        self.repl.attempts.said_later = false;
+        self.repl.attempts.promising = false;
         let connected = match (host.as_str(), port).to_socket_addrs() {
             Ok(addrs) => self
                 .open_connection(addrs)
