@@ -205,11 +205,11 @@ impl Server {
     }
 
     /// Whether attempts at this link are to be spaced as ones that may never work, and the most milliseconds between them: it
-    /// never was up, and the master has not said that it will be there in a while.
+    /// never was up, and the master has neither said that it will be there in a while nor begun to send a snapshot.
     fn never_worked(&self) -> Option<u64> {
         let link = &self.repl.attempts;
         let most = self.sync_backoff_most();
-        (most > 0 && !link.was_up && !link.said_later).then_some(most)
+        (most > 0 && !link.was_up && !link.promising).then_some(most)
     }
 
     /// Whether the master says that it is busy with what will end: it loads its data, or waits for its own master.
@@ -324,7 +324,7 @@ impl Server {
     /// password answers the PING before AUTH with one.
     pub(super) fn diagnose_reply(&mut self, line: &[u8]) {
         if self.says_later(line) {
-            self.repl.attempts.said_later = true;
+            self.repl.attempts.promising = true;
         }
         let stage = match self.handshake_state() {
             HandshakeState::ReceivePingReply if Handshake::accepts_greeting(line) => return,

@@ -317,6 +317,7 @@ impl Server {
                         self.found_damaged(WHAT);
                         return Err(());
                     }
+                    self.repl.attempts.promising = true;
                     continue;
                 }
                 BulkHeader::Aborted(why) => {
@@ -330,6 +331,7 @@ impl Server {
                     return Err(());
                 }
             }
+            self.repl.attempts.promising = true;
             // Another snapshot than the one that was interrupted.
             self.discard_partial_payload();
         }

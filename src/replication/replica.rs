@@ -149,7 +149,7 @@ impl Server {
         self.repl.attempts.pace.begin(self.el.now_ms());
         self.repl.attempts.found = None;
         self.repl.attempts.refused = None;
-        self.repl.attempts.said_later = false;
+        self.repl.attempts.promising = false;
         if let Some(addr) = resolve::literal(&host, port) {
             return self.connect_to_master(&host, Ok(vec![addr]));
         }

@@ -311,8 +311,8 @@ pub(crate) struct LinkAttempts {
     pub up_at: u64,
     /// It was up since REPLICAOF, or the start.
     pub was_up: bool,
-    /// In this attempt the master has said that it will be there in a while.
-    pub said_later: bool,
+    /// In this attempt the master has said that it will be there in a while, or has begun to send a snapshot.
+    pub promising: bool,
     /// Attempts in a row that ended with what was `told`, or with nothing to tell.
     pub alike: u32,
 }

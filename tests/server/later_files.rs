@@ -166,7 +166,7 @@ fn what_is_restored_goes_on_in_a_version_that_replicas_read() {
     let mut other = m.connect();
     other.write_raw(b"SYNC\r\n");
     wait_until("both", || c.info("connected_slaves") == "2");
-    c.cmd(&[&b"RESTORE"[..], b"h", b"100000", &payload(80, &value)])
+    c.cmd(&[&b"RESTORE"[..], b"h", b"100000000", &payload(80, &value)])
         .assert_ok();
     assert_synced(&m, &r);
     assert_eq!(r.connect().run("HGET h b"), "w");
@@ -193,13 +193,12 @@ fn the_tool_comes_to_the_same_verdict() {
     dir.write("good.rdb", &good);
     let e = run(&["good.rdb"]);
     assert_eq!(e.status.code(), Some(0), "{}{}", e.stdout, e.stderr);
-    dir.write(
-        "bad.rdb",
-        file(
-            b"VALKEY080",
-            &[b"\0\x01k\x01v", &hash(LATER, NEVER)[..]].concat(),
-        ),
-    );
+    let mut records = Vec::new();
+    for i in 0..50 {
+        records.extend(format!("\0\x06key:{i:02}\x08value:{i:02}").bytes());
+    }
+    records.extend(hash(LATER, NEVER));
+    dir.write("bad.rdb", file(b"VALKEY080", &records));
     let e = run(&["bad.rdb"]);
     assert_eq!(e.status.code(), Some(1));
     assert!(e.stdout.contains("expiry of their own") && e.stdout.contains("Reading key 'h'"));
