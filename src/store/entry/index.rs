@@ -393,7 +393,12 @@ impl ExpireIndex {
         let i = entry.expire_index();
         let slot = self.chunks[i as usize / CHUNK].slot;
         let at = entry.expire().unwrap_or(i64::MAX);
-        if self.wheel.as_ref().is_some_and(|w| w.is_before(at, slot)) {
+        let Some(w) = &self.wheel else {
+            return;
+        };
+        // Most often it is the slot that is known.
+        let stays = w.last_ms != 0 && slot == w.last_slot && at >= w.last_from as i64;
+        if !stays && w.is_before(at, slot) {
             self.list_again(entry);
         }
     }
