@@ -228,6 +228,9 @@ impl Lazyfree {
                                     1
                                 }
                             };
+                            if large {
+                                crate::base::alloc::flush_thread_cache();
+                            }
                             done.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
                             large_done
                                 .fetch_add(u64::from(large), std::sync::atomic::Ordering::Relaxed);
