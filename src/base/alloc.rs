@@ -352,6 +352,21 @@ pub(crate) fn set_background_thread(on: bool) {
     }
 }
 
+/// Gives what the calling thread keeps for its next allocations back to all: a thread that has freed much, and allocates little, would
+/// keep a page here and there from being used.
+pub(crate) fn flush_thread_cache() {
+    // SAFETY: "thread.tcache.flush" takes and gives nothing.
+    unsafe {
+        jemalloc::mallctl(
+            c"thread.tcache.flush".as_ptr(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            0,
+        );
+    }
+}
+
 /// Gives all unused pages back to the kernel (jemalloc_purge); false when the allocator refuses.
 pub(crate) fn purge() -> bool {
     // SAFETY: "arena.4096.purge" (all arenas) takes and gives nothing.

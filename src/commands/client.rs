@@ -11,7 +11,6 @@ use crate::server::clients::client::ClientType;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::info::Running;
 use crate::server::execution::args::Args;
-use crate::server::execution::block::BlockType;
 use crate::server::execution::blocked::{PauseActions, PausePurpose};
 
 const HELP: &[&str] = &[
@@ -498,12 +497,8 @@ pub(crate) fn client_unblock_command(server: &mut Server, cid: ClientId, args: &
     let Some(id) = server.get_long_long_or_reply(cid, args, 2) else {
         return;
     };
-    // A pause and a shutdown have ends of their own.
     let target = server.clients.iter().find(|c| {
-        c.id == id as u64
-            && c.block
-                .as_deref()
-                .is_some_and(|b| !matches!(b.kind, BlockType::Postpone | BlockType::Shutdown))
+        c.id == id as u64 && c.block.as_deref().is_some_and(|b| !b.kind.ends_by_itself())
     });
     let target = target.map(|c| c.cid);
     if let Some(target) = target {

@@ -95,12 +95,11 @@ impl Server {
 
     /// Clients that wait for what only a master can give them (disconnectAllBlockedClients).
     fn disconnect_all_blocked_clients(&mut self) {
-        use crate::server::execution::block::BlockType;
         for cid in self.clients.ids() {
             let Some(b) = self.clients.get(cid).and_then(|c| c.block.as_deref()) else {
                 continue;
             };
-            if b.kind == BlockType::Postpone || b.kind == BlockType::Shutdown {
+            if b.kind.ends_by_itself() {
                 continue;
             }
             self.unblock_client_on_error(

@@ -8,6 +8,8 @@ use bitflags::bitflags;
 use crate::ae::FileId;
 use crate::base::sys::ChildExit;
 use crate::server::Server;
+use crate::server::clients::flags::{ClientFlags, ClientId};
+use crate::server::execution::block::{Block, BlockType};
 use crate::server::keyspace::tracking::Notes;
 use crate::server::replica::SlaveReq;
 use crate::server::snapshot::{InlineSnapshot, InlineStats};
@@ -173,6 +175,10 @@ pub(crate) struct Lazyfree {
     large_done: std::sync::Arc<std::sync::atomic::AtomicU64>,
     sent: u64,
     large_sent: u64,
+    /// Called by the thread when something large is gone.
+    wake: Option<std::sync::Arc<dyn Fn() + Send + Sync>>,
+    /// Clients that are answered when so many large ones are gone.
+    pub waiting: Vec<(ClientId, u64)>,
     /// `done` when the counter was reset.
     done_before: u64,
 }
@@ -190,10 +196,16 @@ enum Garbage {
 const LAZYFREE_THRESHOLD: usize = 64;
 
 impl Lazyfree {
+    /// `wake` is called by the thread when something large is gone.
+    pub(crate) fn on_done(&mut self, wake: impl Fn() + Send + Sync + 'static) {
+        self.wake = Some(std::sync::Arc::new(wake));
+    }
+
     fn thread(&mut self) -> Option<&Sender<Garbage>> {
         if self.to.is_none() {
             let (to, from): (Sender<Garbage>, Receiver<Garbage>) = channel();
             let (done, large_done) = (self.done.clone(), self.large_done.clone());
+            let wake = self.wake.clone();
             let started = std::thread::Builder::new()
                 .name("bio_lazy_free".into())
                 .spawn(move || {
@@ -216,9 +228,15 @@ impl Lazyfree {
                                     1
                                 }
                             };
+                            if large {
+                                crate::base::alloc::flush_thread_cache();
+                            }
                             done.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
                             large_done
                                 .fetch_add(u64::from(large), std::sync::atomic::Ordering::Relaxed);
+                            if let Some(wake) = wake.as_ref().filter(|_| large) {
+                                wake();
+                            }
                         }
                         // The server is gone, and soon the process: what this thread has freed still counts.
                         loop {
@@ -340,6 +358,36 @@ pub(crate) struct Persist {
 }
 
 impl Server {
+    /// Answers a client, OK, when all that is large and has been removed is freed; at once if that is so, or if it cannot wait.
+    pub(crate) fn reply_ok_when_freed(&mut self, cid: ClientId) {
+        const NEVER: ClientFlags = ClientFlags::DENY_BLOCKING.union(ClientFlags::MASTER);
+        let may_wait = self
+            .clients
+            .get(cid)
+            .is_some_and(|c| c.conn.is_some() && !c.has(NEVER));
+        if !may_wait || self.persist.lazyfree.large_pending() == 0 {
+            return self.clients.add_reply_ok(cid);
+        }
+        self.block_client(cid, Block::new(BlockType::Freeing));
+        let lazyfree = &mut self.persist.lazyfree;
+        lazyfree.waiting.push((cid, lazyfree.large_sent));
+    }
+
+    /// Answers those whose waiting is over.
+    pub(crate) fn unblock_clients_waiting_for_memory(&mut self) {
+        let lazyfree = &self.persist.lazyfree;
+        let gone = lazyfree.large_sent - lazyfree.large_pending();
+        let over: Vec<ClientId> = lazyfree
+            .waiting
+            .iter()
+            .filter_map(|(cid, sent)| (*sent <= gone).then_some(*cid))
+            .collect();
+        for cid in over {
+            self.clients.add_reply_ok(cid);
+            self.unblock_client(cid);
+        }
+    }
+
     /// The file on the disk has data that nobody has any more: a full sync emptied the data set, failed, and nothing was
     /// written since. Nothing but a user's own SAVE or BGSAVE may replace it.
     pub(crate) fn file_is_worth_more(&self) -> bool {

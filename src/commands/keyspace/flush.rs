@@ -50,9 +50,17 @@ pub(crate) fn flushdb_command(server: &mut Server, cid: ClientId, args: &Args) {
     let db = server.client_db(cid);
     server.dirty += server.empty_data(Some(db), lazy) as i64;
     server.force_command_propagation(Propagate::BOTH);
-    server.add_reply_ok(cid);
+    reply(server, cid, lazy);
     if !lazy {
         alloc::purge();
+    }
+}
+
+/// Who has not asked for what is freed in the background is answered when it has been freed: what comes next finds the memory.
+fn reply(server: &mut Server, cid: ClientId, lazy: bool) {
+    match lazy {
+        true => server.add_reply_ok(cid),
+        false => server.reply_ok_when_freed(cid),
     }
 }
 
@@ -63,5 +71,5 @@ pub(crate) fn flushall_command(server: &mut Server, cid: ClientId, args: &Args) 
     };
     server.flush_all_data_and_reset_rdb(lazy);
     server.force_command_propagation(Propagate::BOTH);
-    server.add_reply_ok(cid);
+    reply(server, cid, lazy);
 }

@@ -14,10 +14,22 @@ pub(crate) enum BlockType {
     Postpone,
     /// SHUTDOWN waiting for replicas.
     Shutdown,
+    /// FLUSHALL and FLUSHDB: for a thread to have freed what was there.
+    Freeing,
     /// A command that waits for keys of this type.
     List,
     Zset,
     Stream,
+}
+
+impl BlockType {
+    /// Nobody but what it waits for ends it: what the client asked for has been done, or will be.
+    pub(crate) fn ends_by_itself(self) -> bool {
+        matches!(
+            self,
+            BlockType::Postpone | BlockType::Shutdown | BlockType::Freeing
+        )
+    }
 }
 
 /// The state of a blocked client.

@@ -150,6 +150,7 @@ impl Server {
                 self.repl.waiting_acks.retain(|p| *p != cid);
             }
             BlockType::Shutdown => {}
+            BlockType::Freeing => self.persist.lazyfree.waiting.retain(|(p, _)| *p != cid),
             BlockType::List | BlockType::Zset | BlockType::Stream => {
                 if let Some(w) = &block.waiting {
                     self.blocking.dequeue(block.kind, w);
@@ -189,14 +190,14 @@ impl Server {
         }
     }
 
-    /// A blocked client's time is up, or CLIENT UNBLOCK says so (unblockClientOnTimeout). A pause and a shutdown have ends
-    /// of their own.
+    /// A blocked client's time is up, or CLIENT UNBLOCK says so (unblockClientOnTimeout). A pause, a shutdown and
+    /// freeing have ends of their own.
     pub(crate) fn unblock_client_on_timeout(&mut self, cid: ClientId, error: bool) {
         let kind = self.clients.get(cid).and_then(|c| c.block.as_ref());
         let Some(kind) = kind.map(|b| b.kind) else {
             return;
         };
-        if error && !matches!(kind, BlockType::Postpone | BlockType::Shutdown) {
+        if error && !kind.ends_by_itself() {
             return self
                 .unblock_client_on_error(cid, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
         }
@@ -218,7 +219,7 @@ impl Server {
                 self.after_waiting(cid);
                 self.exec.unblocked.push(cid);
             }
-            BlockType::Postpone | BlockType::Shutdown => {}
+            BlockType::Postpone | BlockType::Shutdown | BlockType::Freeing => {}
         }
     }
 

@@ -191,7 +191,7 @@ impl Server {
                     Turn::Nothing => break,
                     Turn::Listed => {}
                     Turn::Expired(e) => {
-                        let late = now - e.expire().unwrap_or(now);
+                        let late = now.saturating_sub(e.expire().unwrap_or(now));
                         let mut name = std::mem::take(&mut self.expire.name);
                         name.clear();
                         name.extend_from_slice(e.name());

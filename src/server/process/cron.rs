@@ -298,6 +298,9 @@ pub(crate) fn before_sleep(server: &mut Server) {
     if !server.pause.actions.is_empty() {
         server.update_paused_actions();
     }
+    if !server.persist.lazyfree.waiting.is_empty() {
+        server.unblock_clients_waiting_for_memory();
+    }
     if !server.exec.unblocked.is_empty() {
         server.process_unblocked_clients();
     }

@@ -28,7 +28,7 @@ use crate::server::execution::command::CommandTable;
 use crate::server::execution::multi::Watch;
 use crate::server::keyspace::tracking::Tracking;
 use crate::server::master_link::MasterLink;
-use crate::server::persist::Persist;
+use crate::server::persist::{Lazyfree, Persist};
 use crate::server::process::check_system::syscheck;
 use crate::server::process::crash;
 use crate::server::process::cron::{Cron, server_cron};
@@ -453,6 +453,9 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
     // Whoever waits for the disk in WAITAOF need not wait for the next event.
     let waker = el.waker();
     aof.bio.on_done(move || waker.wake());
+    let waker = el.waker();
+    let mut lazyfree = Lazyfree::default();
+    lazyfree.on_done(move || waker.wake());
     let mut commands = command_table(config.sentinel_mode);
     for line in &config.renamed_commands {
         if let [_, old, new] = line.args.as_slice()
@@ -510,6 +513,7 @@ fn init_server(config: Config, argv: &[Vec<u8>]) -> Result<Server, i32> {
         repl,
         persist: Persist {
             last_save: clock.unix_s,
+            lazyfree,
             ..Persist::default()
         },
         aof,

@@ -42,6 +42,8 @@ const AHEAD: u64 = 16;
 /// All slots of all levels, and one for what is to be listed anew.
 const SLOTS: usize = LEVELS * RING as usize + 1;
 const LIMBO: u16 = SLOTS as u16 - 1;
+/// At least as many, and a power of two: then an index needs no check.
+const HEADS: usize = SLOTS.next_power_of_two();
 /// Slots of level 0 by which the clock may go back before all is listed anew: a second or so.
 const BACK: u64 = 64;
 /// Entries that are listed anew in one step.
@@ -134,22 +136,29 @@ const fn shift(level: usize) -> u32 {
 /// The slots, and how far they are worked off.
 struct Wheel {
     /// The first chunk of each slot's list.
-    heads: [u32; SLOTS],
+    heads: [u32; HEADS],
     /// The slots of each level that have a list, a bit each.
     busy: [u128; LEVELS],
     /// The first slot of each level that is not done, counted from 1970.
     done: [u64; LEVELS],
     /// Before this one they are to be done; nothing is listed there that can be listed elsewhere.
     open: [u64; LEVELS],
+    /// A slot that is not to be done yet: when it begins, unix ms, and how long it is; 0: none is known.
+    last_from: u64,
+    last_ms: u64,
+    last_slot: u16,
 }
 
 impl Wheel {
     fn new(now: i64) -> Wheel {
         let mut wheel = Wheel {
-            heads: [NONE; SLOTS],
+            heads: [NONE; HEADS],
             busy: [0; LEVELS],
             done: [0; LEVELS],
             open: [0; LEVELS],
+            last_from: 0,
+            last_ms: 0,
+            last_slot: 0,
         };
         wheel.begin(now);
         wheel
@@ -161,6 +170,7 @@ impl Wheel {
             self.done[level] = now.max(0) as u64 >> shift(level);
         }
         self.open = self.done;
+        self.last_ms = 0;
         self.note_time(now);
     }
 
@@ -172,11 +182,23 @@ impl Wheel {
             let open = (now.saturating_add(ahead) >> shift(level)) + 1;
             self.open[level] = self.open[level].max(open);
         }
+        let level = usize::from(self.last_slot) / RING as usize;
+        if self.last_from >> shift(level) < self.open[level] {
+            self.last_ms = 0;
+        }
     }
 
-    /// The slot where an entry is to be listed that expires then.
+    /// The slot where an entry is to be listed that expires then. Entries that come one after another often go to the same one.
     #[inline]
-    fn slot_for(&self, at: i64) -> u16 {
+    fn slot_for(&mut self, at: i64) -> u16 {
+        if (at as u64).wrapping_sub(self.last_from) < self.last_ms {
+            return self.last_slot;
+        }
+        self.find_slot(at)
+    }
+
+    #[inline(never)]
+    fn find_slot(&mut self, at: i64) -> u16 {
         let at = at.max(0) as u64;
         let first = self.done[0];
         let n = (at >> shift(0)).max(first);
@@ -196,7 +218,13 @@ impl Wheel {
             let ring = level as u16 * RING as u16;
             let up = level + 1;
             if n - first < RING {
-                return ring + (n % RING) as u16;
+                let slot = ring + (n % RING) as u16;
+                if n >= self.open[level] && n == at >> shift(level) {
+                    self.last_slot = slot;
+                    self.last_from = n << shift(level);
+                    self.last_ms = 1 << shift(level);
+                }
+                return slot;
             }
             if up >= LEVELS || at >> shift(up) < self.open[up] {
                 // Far away, or what is before it is late: it is found early, and listed anew then.
@@ -285,26 +313,48 @@ impl ExpireIndex {
     /// database; a command that is refused would not help whoever has come here, since its master, or its file, has that key;
     /// and a key that expires and has no place would never go.
     pub(super) fn push(&mut self, entry: &mut Entry) {
-        let wheel = self
-            .wheel
-            .get_or_insert_with(|| Box::new(Wheel::new(mstime())));
-        let slot = wheel.slot_for(entry.expire().unwrap_or(i64::MAX));
-        let head = wheel.heads[usize::from(slot)];
-        self.len += 1;
+        let at = entry.expire().unwrap_or(i64::MAX);
+        let Some(wheel) = &mut self.wheel else {
+            return self.push_first(entry);
+        };
+        let slot = wheel.slot_for(at);
+        let head = wheel.heads[usize::from(slot) % HEADS];
         // No chunk's number is beyond all chunks.
         if let Some(c) = self.chunks.get_mut(head as usize)
-            && c.places.len() < CHUNK
+            && c.places.len() < c.places.capacity()
         {
             entry.set_expire_index(head * CHUNK as u32 + c.places.len() as u32);
-            return c.places.push(Place::of(entry));
+            c.places.push(Place::of(entry));
+            self.len += 1;
+            return;
         }
-        let head = self.begin_chunk(slot, head);
-        entry.set_expire_index(head * CHUNK as u32);
-        self.chunks[head as usize].places.push(Place::of(entry));
+        self.push_in_new_room(entry, slot, head);
+    }
+
+    /// The first of all.
+    #[cold]
+    #[inline(never)]
+    fn push_first(&mut self, entry: &mut Entry) {
+        self.wheel = Some(Box::new(Wheel::new(mstime())));
+        self.push(entry);
+    }
+
+    /// The first chunk of the list has no room, or there is none.
+    #[cold]
+    #[inline(never)]
+    fn push_in_new_room(&mut self, entry: &mut Entry, slot: u16, mut head: u32) {
+        if head == NONE || self.chunks[head as usize].places.len() == CHUNK {
+            head = self.begin_chunk(slot, head);
+        }
+        let places = &mut self.chunks[head as usize].places;
+        let room = (2 * places.len()).clamp(4, CHUNK);
+        places.reserve_exact(room - places.len());
+        entry.set_expire_index(head * CHUNK as u32 + places.len() as u32);
+        places.push(Place::of(entry));
+        self.len += 1;
     }
 
     /// A chunk before the first one of a list.
-    #[cold]
     fn begin_chunk(&mut self, slot: u16, next: u32) -> u32 {
         // The first chunk grows by itself: many slots have few keys.
         let room = if next == NONE { 0 } else { CHUNK };
@@ -343,10 +393,22 @@ impl ExpireIndex {
         let i = entry.expire_index();
         let slot = self.chunks[i as usize / CHUNK].slot;
         let at = entry.expire().unwrap_or(i64::MAX);
-        if self.wheel.as_ref().is_some_and(|w| w.is_before(at, slot)) {
-            self.remove(i);
-            self.push(entry);
+        let Some(w) = &self.wheel else {
+            return;
+        };
+        // Most often it is the slot that is known.
+        let stays = w.last_ms != 0 && slot == w.last_slot && at >= w.last_from as i64;
+        if !stays && w.is_before(at, slot) {
+            self.list_again(entry);
         }
+    }
+
+    /// The entry, which is listed, is listed where it belongs now.
+    #[cold]
+    #[inline(never)]
+    fn list_again(&mut self, entry: &mut Entry) {
+        self.remove(entry.expire_index());
+        self.push(entry);
     }
 
     /// Takes the entry at `i` out; another one of its list takes its place.
@@ -399,7 +461,7 @@ impl ExpireIndex {
         for id in partial {
             (self.chunks[id as usize].next, head) = (head, id);
         }
-        wheel.heads = [NONE; SLOTS];
+        wheel.heads = [NONE; HEADS];
         wheel.busy = [0; LEVELS];
         wheel.begin(now);
         wheel.set_head(LIMBO, head);

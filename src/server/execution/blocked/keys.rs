@@ -104,9 +104,11 @@ impl Blocking {
             BlockType::List => Some(0),
             BlockType::Zset => Some(1),
             BlockType::Stream => Some(2),
-            BlockType::Wait | BlockType::WaitAof | BlockType::Postpone | BlockType::Shutdown => {
-                None
-            }
+            BlockType::Wait
+            | BlockType::WaitAof
+            | BlockType::Postpone
+            | BlockType::Shutdown
+            | BlockType::Freeing => None,
         }
     }
 
