@@ -818,3 +818,5 @@ mod tests {
         assert!(o.is_some_and(|e| e.index == 6 && e.unit == ExpireUnit::Ex));
     }
 }
+
+// touched
