@@ -818,5 +818,3 @@ mod tests {
         assert!(o.is_some_and(|e| e.index == 6 && e.unit == ExpireUnit::Ex));
     }
 }
-
-// touched
