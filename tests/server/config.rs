@@ -1,6 +1,6 @@
 //! CONFIG GET, SET, REWRITE, and a restart from the rewritten file.
 
-use crate::support::server::{Scratch, free_listener, free_port};
+use crate::support::server::{Scratch, free_listener, free_port, run_to_end};
 use crate::support::*;
 
 #[test]
@@ -225,5 +225,38 @@ fn protected_directives() {
     assert!(server.scratch.join("x.rdb").exists());
     c.run("CONFIG SET dbfilename a/b").assert_error(
         "ERR CONFIG SET failed (possibly related to argument 'dbfilename') - dbfilename can't be a path, just a filename",
+    );
+}
+
+/// What has no effect is named where CONFIG is explained, and what would leave a server less safe than was asked for is refused.
+#[test]
+fn what_is_not_built_is_named_or_refused() {
+    let mut server = Server::aedile(&["--io-threads", "4"]);
+    let mut c = server.connect();
+    let help = c.run("CONFIG HELP");
+    let named = help.items().iter().map(Value::text);
+    let line = named
+        .filter(|l| l.contains("Without effect here: "))
+        .collect::<Vec<_>>();
+    assert_eq!(line.len(), 1);
+    for name in ["io-threads", "activedefrag", "tls-dh-params-file"] {
+        assert!(line[0].contains(name), "{}", line[0]);
+    }
+    assert!(!line[0].contains("socket-mark-id") && !line[0].contains("maxmemory"));
+    assert_eq!(c.info("directives_without_effect"), "io-threads");
+    assert_eq!(c.config_get("socket-mark-id"), "0");
+    c.run("CONFIG SET socket-mark-id 7")
+        .assert_error_prefix("ERR CONFIG SET failed");
+    server.kill9();
+    server.restart_with(&["--socket-mark-id", "0"]);
+    server.kill9();
+    let dir = Scratch::new();
+    let e = run_to_end(Kind::Aedile, dir.path(), &["--socket-mark-id", "7"], b"");
+    assert_eq!(e.status.code(), Some(1));
+    assert!(
+        e.stderr.contains(
+            "'socket-mark-id' asks for marked packets, by which others filter or route them"
+        ),
+        "{e:?}"
     );
 }
