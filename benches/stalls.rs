@@ -500,10 +500,13 @@ const CASES: [(&str, Case); 9] = [
     ("fsync", fsync),
 ];
 
+/// A server's name and its waits by classes.
+type Line = (&'static str, [usize; CLASSES]);
+
 const COLOURS: [&str; 2] = ["#1f77b4", "#d62728"];
 
 /// Shares of the waits by their length, both scales by powers: one line a server.
-fn plot(name: &str, lines: &[(&str, [usize; CLASSES])]) -> std::io::Result<()> {
+fn plot(name: &str, lines: &[Line]) -> std::io::Result<()> {
     let (w, h) = (640, 260);
     let x = |class: usize| 50 + class * (w - 70) / CLASSES;
     let y = |share: f64| 20.0 + (-share.max(1e-6).log10()) / 6.0 * f64::from(h as u32 - 60);
@@ -574,7 +577,7 @@ fn main() {
         if !wanted.is_empty() && !wanted.iter().any(|w| case.contains(w.as_str())) {
             continue;
         }
-        let mut all: Vec<(String, Vec<(&str, [usize; CLASSES])>)> = Vec::new();
+        let mut all: Vec<(String, Vec<Line>)> = Vec::new();
         for (kind, server) in kinds() {
             run(kind, sizes, &mut |part, o| {
                 let name = if part.is_empty() {

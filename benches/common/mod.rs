@@ -2,6 +2,9 @@
 //!
 //! `AEDILE_SERVER` and `REDIS_SERVER` override the programs. Without a redis-server only Aedile is measured.
 
+// Each bench uses a part of it.
+#![allow(dead_code)]
+
 #[path = "../../tests/support/mod.rs"]
 pub mod support;
 

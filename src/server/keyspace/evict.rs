@@ -259,7 +259,7 @@ impl Server {
             self.propagate_deletion(db, &key, free);
             self.propagate_pending_commands();
             keys += 1;
-            if self.persist.lazyfree.large_pending() > pending {
+            if limit_us.is_some() && self.persist.lazyfree.large_pending() > pending {
                 // How much that is will show.
                 self.start_eviction_timer();
                 break;
