@@ -218,7 +218,7 @@ fn directives(out: &mut String, sample: &str) {
             out.push_str(".PP\n");
             for row in TABLE
                 .iter()
-                .filter(|row| row.feature == super::Feature::Accepted)
+                .filter(|row| row.feature != super::Feature::Built)
             {
                 if !row.has(RowFlags::HIDDEN) {
                     let _ = writeln!(

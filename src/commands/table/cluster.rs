@@ -56,6 +56,14 @@ pub(super) static COMMANDS: &[Command] = &[
                 .docs("3.0.0", "Advances the cluster config epoch.")
                 .complexity("O(1)"),
             row(
+                "cluster|cancelslotmigrations",
+                2,
+                migration::cancelslotmigrations_command,
+            )
+            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
+            .docs("9.0.0", "Gives up all moves of slots that were begun on this node.")
+            .complexity("O(N), where N is the number of moves"),
+            row(
                 "cluster|count-failure-reports",
                 3,
                 cluster::count_failure_reports_command,
@@ -68,14 +76,6 @@ pub(super) static COMMANDS: &[Command] = &[
             )
             .complexity("O(N) where N is the number of failure reports")
             .args(&[Arg::new("node-id", ArgType::String)]),
-            row(
-                "cluster|cancelslotmigrations",
-                2,
-                migration::cancelslotmigrations_command,
-            )
-            .flags(&[Flag::NO_ASYNC_LOADING, Flag::ADMIN, Flag::STALE])
-            .docs("9.0.0", "Gives up all moves of slots that were begun on this node.")
-            .complexity("O(N), where N is the number of moves"),
             row("cluster|countkeysinslot", 3, slots::countkeysinslot_command)
                 .flags(&[Flag::STALE])
                 .docs("3.0.0", "Returns the number of keys in a hash slot.")
