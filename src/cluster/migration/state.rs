@@ -175,7 +175,7 @@ pub(super) struct Amid {
 
 /// How far the walk is.
 pub(super) struct Walk {
-    /// All slots below it are done; [`CLUSTER_SLOTS`]: all are.
+    /// All slots below it are done; the number of all slots: all are.
     pub(super) slot: u16,
     /// The place in this slot.
     pub(super) place: u32,
