@@ -127,3 +127,127 @@ fn redis_cli_moves_slots_both_ways() {
     let out = cli_cluster(&["call", &address(&all[3]), "PING"]);
     assert_eq!(out.matches("PONG").count(), 6, "{out}");
 }
+
+/// Slots move whole between our node and one of Valkey 9, both ways and under writes.
+#[test]
+fn slots_move_whole_to_valkey_and_back() {
+    if stand_in().is_some() || !Kind::Valkey9.is_here() {
+        return;
+    }
+    let (a, v) = (node(Kind::Aedile, &[]), node(Kind::Valkey9, &[]));
+    let all = [&a, &v];
+    join_masters(&all);
+    let mut c = a.connect();
+    // Slot 866 is ours.
+    for i in 0..300 {
+        c.ok(&format!("SET {{hello}}{i} {i} PX 300000"));
+    }
+    for i in 0..1500 {
+        for line in [
+            "RPUSH {hello}list e",
+            "ZADD {hello}zset 1 m",
+            "HSET {hello}hash f",
+            "SADD {hello}set m",
+        ] {
+            let tail = if line.starts_with("HSET") {
+                format!(" {i}")
+            } else {
+                String::new()
+            };
+            assert!(!c.run(&format!("{line}{i}{tail}")).is_error());
+        }
+    }
+    c.run("XADD {hello}stream 1-1 a b");
+    c.run("XGROUP CREATE {hello}stream g 0");
+    c.run("XREADGROUP GROUP g me STREAMS {hello}stream >");
+    let what = |c: &mut Conn| {
+        let lines = [
+            "LRANGE {hello}list 0 -1",
+            "ZRANGE {hello}zset 0 -1 WITHSCORES",
+            "HLEN {hello}hash",
+            "HGET {hello}hash f77",
+            "SCARD {hello}set",
+            "XPENDING {hello}stream g",
+            "GET {hello}7",
+            "PEXPIRETIME {hello}7",
+        ];
+        lines.map(|line| c.run(line))
+    };
+    let before = what(&mut c);
+    let mut count = 0;
+    for (from, to) in [(&a, &v), (&v, &a)] {
+        let id = id_of(to);
+        let mut f = from.connect();
+        f.ok(&format!(
+            "CLUSTER MIGRATESLOTS SLOTSRANGE 860 870 NODE {id}"
+        ));
+        wait_until("the slots to move", || {
+            count += 1;
+            assert_eq!(anywhere(&all, &["INCR", "{hello}count"]), count);
+            let jobs = f.run("CLUSTER GETSLOTMIGRATIONS");
+            let job = jobs.items()[0].pairs();
+            assert_ne!(job["state"], "failed", "{}", job["message"]);
+            job["state"] == "success"
+        });
+        wait_agreement(&all);
+        assert_eq!(what(&mut to.connect()), before);
+        assert_eq!(
+            anywhere(&all, &["GET", "{hello}count"]),
+            &count.to_string()[..]
+        );
+        f.run("GET {hello}7").assert_error_prefix("MOVED 866 ");
+    }
+}
+
+/// Every real node is replaced by one of ours, by replica and failover, and then back again, while somebody writes: nothing is lost, and
+/// nobody sees more than redirections and the moments of the failovers.
+#[test]
+fn real_nodes_are_replaced_one_by_one_and_back() {
+    let mut nodes: Vec<Server> = (0..3)
+        .map(|_| node(Kind::Redis, Kind::Redis.writes_for_70()))
+        .collect();
+    join_masters(&nodes.iter().collect::<Vec<_>>());
+    let mut written = 0;
+    let write = |nodes: &[Server], n: &mut i64| {
+        let all: Vec<&Server> = nodes.iter().collect();
+        for _ in 0..20 {
+            *n += 1;
+            assert_eq!(anywhere(&all, &["INCR", "counter"]), *n);
+            assert_eq!(
+                anywhere(&all, &["SET", &format!("key:{n}"), &n.to_string()]),
+                "OK"
+            );
+        }
+    };
+    write(&nodes, &mut written);
+    for kind in [Kind::Aedile, Kind::Redis] {
+        for i in 0..3 {
+            let new = node(kind, kind.writes_for_70());
+            meet(&nodes[(i + 1) % 3], &new);
+            replicate(&new, &nodes[i]);
+            let everyone: Vec<&Server> = nodes.iter().chain([&new]).collect();
+            wait_agreement(&everyone);
+            write(&nodes, &mut written);
+            wait_until("the failover", || {
+                // Refused while the replica has not heard of its master's link.
+                new.connect().run("CLUSTER FAILOVER");
+                new.connect().info("role") == "master"
+            });
+            let everyone: Vec<&Server> = nodes.iter().chain([&new]).collect();
+            wait_agreement(&everyone);
+            let old = std::mem::replace(&mut nodes[i], new);
+            write(&nodes, &mut written);
+            let id = id_of(&old);
+            drop(old);
+            for n in &nodes {
+                n.connect().ok(&format!("CLUSTER FORGET {id}"));
+            }
+            wait_agreement(&nodes.iter().collect::<Vec<_>>());
+        }
+    }
+    let all: Vec<&Server> = nodes.iter().collect();
+    for n in 1..=written {
+        let value = anywhere(&all, &["GET", &format!("key:{n}")]);
+        assert_eq!(value, &n.to_string()[..], "key:{n}");
+    }
+}

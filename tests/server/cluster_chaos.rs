@@ -168,6 +168,43 @@ fn move_a_slot(nodes: &[Server], rng: &mut Rng) {
     }
 }
 
+/// Moves a thousand slots whole, while somebody writes.
+fn move_slots_whole(
+    nodes: &[Server],
+    roamer: &mut Roamer,
+    ledger: &mut BTreeMap<String, Allowed>,
+    rng: &mut Rng,
+) {
+    let masters: Vec<&Server> = nodes.iter().filter(|n| role(n) == "master").collect();
+    let (from, to) = (masters[rng.below(3)], masters[rng.below(3)]);
+    if from.port == to.port {
+        return;
+    }
+    let mine = id_of(from);
+    let slots = &crate::support::cluster::nodes(from)[&mine].2;
+    let Some(range) = slots.first() else {
+        return;
+    };
+    let bounds: Vec<u16> = range
+        .split('-')
+        .map(|n| n.parse().expect("a slot"))
+        .collect();
+    let (first, last) = (bounds[0], bounds[bounds.len() - 1]);
+    let last = last.min(first.saturating_add(1000));
+    let mut c = from.connect();
+    let id = id_of(to);
+    c.ok(&format!(
+        "CLUSTER MIGRATESLOTS SLOTSRANGE {first} {last} NODE {id}"
+    ));
+    write_some(roamer, ledger, rng, 40);
+    wait_until("the slots to move", || {
+        let jobs = c.run("CLUSTER GETSLOTMIGRATIONS");
+        let state = jobs.items()[0].pairs()["state"].clone();
+        assert_ne!(state, "failed");
+        state == "success"
+    });
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_and_all_agree() {
     let seed = seed_from_env("CLUSTER_SEED");
@@ -198,7 +235,8 @@ fn nothing_acknowledged_is_lost_and_all_agree() {
                 write_some(&mut roamer, &mut ledger, &mut rng, 40);
                 nodes[victim].restart();
             }
-            1 => move_a_slot(&nodes, &mut rng),
+            1 if rng.one_in(2) => move_a_slot(&nodes, &mut rng),
+            1 => move_slots_whole(&nodes, &mut roamer, &mut ledger, &mut rng),
             2 => {
                 let replica = nodes.iter().find(|n| role(n) == "slave");
                 let replica = replica.expect("a replica");
