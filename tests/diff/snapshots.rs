@@ -1,7 +1,7 @@
 //! A snapshot is of its moment, whatever happens while it is taken: random streams of all commands run beside it, and what it has
 //! is compared with DEBUG DIGEST of the moment at which it began.
 //!
-//! `DIFF_SEED` and `DIFF_ROUNDS` override seed and number of snapshots; a failure prints both.
+//! `DIFF_SEED` and `DIFF_SNAPSHOTS` override seed and number of snapshots; a failure prints both. `DIFF_ROUNDS`, which counts commands, is not meant here.
 
 use super::generator;
 use super::run::show;
@@ -158,7 +158,7 @@ fn random_stream(rng: &mut Rng, step: &mut usize) -> Vec<Vec<Vec<u8>>> {
 
 fn snapshots_are_of_their_moment(kind: Kind, args: &[&str], rounds: usize) {
     let seed = seed_from_env("DIFF_SEED");
-    let rounds = std::env::var("DIFF_ROUNDS")
+    let rounds = std::env::var("DIFF_SNAPSHOTS")
         .ok()
         .and_then(|r| r.parse().ok())
         .unwrap_or(rounds);
