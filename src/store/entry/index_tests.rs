@@ -183,6 +183,7 @@ fn a_wheel_that_stood_still_catches_up() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "statistics of many draws, by code that the others run")]
 fn random_ones_are_all_alike() {
     let mut w = World::new();
     let now = mstime();
