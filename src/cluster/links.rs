@@ -18,10 +18,11 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
-use crate::cluster::node::{Link, LinkId, LinkState, NodeId};
+use crate::cluster::node::{Link, LinkId, NodeId};
 use crate::cluster::state::Cluster;
 use crate::server::Server;
 use crate::server::clients::connection::{Connection, begin_connecting};
+use crate::server::clients::link_io::LinkState;
 use crate::server_log;
 use crate::wire::cluster::{Kind, NodeFlags, announced_length};
 
@@ -416,17 +417,9 @@ fn link_ready(server: &mut Server, file: FileId, data: ClientData, mask: Mask) {
 /// # Errors
 /// Why the link is over.
 fn progress(server: &mut Server, link: &mut Link, mask: Mask) -> io::Result<()> {
-    if link.state == LinkState::Connecting {
-        match link.conn.socket().take_error()? {
-            None => link.state = LinkState::Handshake,
-            Some(e) => return Err(e),
-        }
-    }
-    if link.state == LinkState::Handshake {
-        if !server.link_handshake(&link.conn, link.file, link_ready, link.id.0)? {
-            return Ok(());
-        }
-        link.state = LinkState::Up;
+    let state = &mut link.state;
+    if !server.link_comes_up(&link.conn, link.file, state, link_ready, link.id.0)? {
+        return Ok(());
     }
     write(server, link)?;
     // What came with the end of a handshake is announced by nobody.

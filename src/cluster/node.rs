@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use crate::ae::FileId;
 use crate::server::clients::connection::Connection;
+use crate::server::clients::link_io::LinkState;
 use crate::wire::cluster::NodeFlags;
 use crate::wire::cluster::name::Name;
 use crate::wire::cluster::slot_set::SlotSet;
@@ -126,15 +127,6 @@ impl Node {
             false => self.tcp_port,
         }
     }
-}
-
-/// How far a connection is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum LinkState {
-    Connecting,
-    /// TLS.
-    Handshake,
-    Up,
 }
 
 /// A connection, made by us or to us.

@@ -12,7 +12,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::clock::mstime;
-use crate::base::key_slot::CLUSTER_SLOTS;
 use crate::base::log::Level;
 use crate::base::random::RandomSource;
 use crate::base::split_args::sdssplitargs;
@@ -22,7 +21,7 @@ use crate::cluster::state::{Cluster, Todo, random_name};
 use crate::server::Server;
 use crate::server_log;
 use crate::wire::cluster::name::Name;
-use crate::wire::cluster::slot_set::SlotSet;
+use crate::wire::cluster::slot_set::{SlotSet, parse_slot, slot_range};
 use crate::wire::cluster::{NodeFlags, is_address, is_hostname, is_nodename};
 
 /// Flags and their words, in the order in which they are shown.
@@ -138,9 +137,7 @@ impl Cluster {
         );
         if !stray.is_empty() {
             // Servers that do not know the variable pass it over.
-            let ranges = stray.ranges();
-            let ranges: Vec<String> = ranges.iter().map(|(a, b)| format!("{a}-{b}")).collect();
-            let _ = write!(out, " straySlots {}", ranges.join(","));
+            let _ = write!(out, " straySlots {}", stray.text(","));
         }
         out.push('\n');
         out
@@ -419,7 +416,7 @@ impl LineReader<'_> {
             } else if name.eq_ignore_ascii_case("lastvoteepoch") {
                 self.c.last_vote_epoch = value.parse().ok()?;
             } else if name.eq_ignore_ascii_case("strayslots") {
-                self.c.stray = Server::stray_slots(value)?;
+                self.c.stray = SlotSet::parse(value)?;
             } else {
                 server_log!(
                     Level::Notice,
@@ -484,14 +481,10 @@ impl LineReader<'_> {
 
     /// A slot, a range, or one that is open: `[slot->-node]`, `[slot-<-node]`.
     fn slots(&mut self, id: NodeId, word: &str) -> Option<()> {
-        let slot_of = |text: &str| {
-            let slot: u16 = text.parse().ok()?;
-            (usize::from(slot) < CLUSTER_SLOTS).then_some(slot)
-        };
         if let Some(open) = word.strip_prefix('[') {
             let open = open.strip_suffix(']')?;
             let (slot, rest) = open.split_once('-')?;
-            let slot = slot_of(slot)?;
+            let slot = parse_slot(slot)?;
             let (direction, name) = rest.split_once('-')?;
             let other = self.node(name)?;
             match direction {
@@ -501,8 +494,7 @@ impl LineReader<'_> {
             };
             return Some(());
         }
-        let (first, last) = word.split_once('-').unwrap_or((word, word));
-        for slot in slot_of(first)?..=slot_of(last)? {
+        for slot in slot_range(word)? {
             self.c.add_slot(id, slot);
         }
         Some(())
@@ -527,6 +519,7 @@ impl LineReader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::key_slot::CLUSTER_SLOTS;
     use proptest::prelude::*;
 
     fn load(text: &str) -> Result<Option<Cluster>, BadLine> {

@@ -16,6 +16,7 @@ use crate::ae::FileId;
 use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::server::clients::connection::Connection;
+use crate::server::clients::link_io::LinkState;
 use crate::server_log;
 use crate::wire::reply::ReplyReader;
 
@@ -194,16 +195,6 @@ pub(crate) struct Pending {
     /// Whom it is about: gone perhaps when the reply comes, as a link may be shared.
     pub about: InstanceId,
     pub expected: Expected,
-}
-
-/// How far a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LinkState {
-    /// The socket connects.
-    Connecting,
-    /// It is connected, and TLS is being agreed upon.
-    Handshake,
-    Up,
 }
 
 /// One connection of a link. What is to be sent waits in `out` until it is up.

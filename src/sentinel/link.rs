@@ -15,12 +15,11 @@ use crate::ae::{ClientData, FileId, Mask};
 use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
-use crate::sentinel::instance::{
-    Expected, InstanceId, Kind, Link, LinkConn, LinkId, LinkState, Pending,
-};
+use crate::sentinel::instance::{Expected, InstanceId, Kind, Link, LinkConn, LinkId, Pending};
 use crate::sentinel::state::Sentinel;
 use crate::server::Server;
 use crate::server::clients::connection::begin_connecting;
+use crate::server::clients::link_io::LinkState;
 use crate::wire::reply::{Reply, ReplyReader};
 use crate::wire::resp::push_command;
 
@@ -432,17 +431,8 @@ fn progress(
     data: ClientData,
     mask: Mask,
 ) -> io::Result<()> {
-    if conn.state == LinkState::Connecting {
-        match conn.sock.socket().take_error()? {
-            None => conn.state = LinkState::Handshake,
-            Some(e) => return Err(e),
-        }
-    }
-    if conn.state == LinkState::Handshake {
-        if !server.link_handshake(&conn.sock, conn.file, link_ready, data)? {
-            return Ok(());
-        }
-        conn.state = LinkState::Up;
+    if !server.link_comes_up(&conn.sock, conn.file, &mut conn.state, link_ready, data)? {
+        return Ok(());
     }
     write(server, conn)?;
     // What came with the end of a handshake is announced by nobody.

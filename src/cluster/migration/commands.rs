@@ -223,7 +223,7 @@ fn reply_record(server: &mut Server, cid: ClientId, r: &Record, pending: usize) 
         }
     };
     server.clients.add_reply_map_len(cid, 12);
-    let ranges = r.ranges();
+    let ranges = r.slots.text(" ");
     texts(
         server,
         &[

@@ -28,12 +28,13 @@ use crate::cluster::failover::CLUSTER_MF_TIMEOUT;
 use crate::cluster::migration::state::{
     Amid, End, Export, JobState, Link, Operation, Record, Walk, push_message,
 };
-use crate::cluster::node::{LinkState, NodeId};
+use crate::cluster::node::NodeId;
 use crate::cluster::state::Cluster;
 use crate::ds::slot_index::WALK_END;
 use crate::server::Server;
 use crate::server::clients::connection::begin_connecting;
 use crate::server::clients::flags::{ClientFlags, ClientId};
+use crate::server::clients::link_io::LinkState;
 use crate::server::execution::args::Args;
 use crate::server::execution::command::{
     CommandFlags, CommandId, KeyRefs, KeySearch, get_keys_from_command,
@@ -189,7 +190,6 @@ impl Export {
                 return;
             }
             self.push_value(server, e);
-            // Others may have the same place.
             self.walk.done_here.push(key.clone());
         }
         self.walk.place = stretch.next;
@@ -212,19 +212,13 @@ impl Export {
             self.push_command(&[b"DEL", &amid.key]);
             amid.begun = true;
         }
-        let more = e.is_some_and(|e| {
-            let bytes = match amid.restarts < RESTARTS {
-                true => PIECE,
-                false => usize::MAX,
-            };
-            amid.pieces.more(&mut self.out, e, bytes)
-        });
-        if more {
+        let bytes = match amid.restarts < RESTARTS {
+            true => PIECE,
+            false => usize::MAX,
+        };
+        if e.is_some_and(|e| self.push_pieces(e, &mut amid.pieces, bytes)) {
             self.walk.amid = Some(amid);
             return;
-        }
-        if let Some(ms) = e.and_then(Entry::expire) {
-            self.push_expiry(&amid.key, ms);
         }
         self.walk.done_here.push(amid.key);
     }
@@ -233,10 +227,17 @@ impl Export {
         resp::push_command(&mut self.out, words.iter().copied());
     }
 
-    fn push_expiry(&mut self, key: &[u8], ms: i64) {
-        let mut buf = [0; LONG_STR_SIZE];
-        let ms = ll2string(&mut buf, ms);
-        self.push_command(&[b"PEXPIREAT", key, ms]);
+    /// About `bytes` of a bulky value, and its expiry after the last of them. True: there is more.
+    fn push_pieces(&mut self, e: &Entry, pieces: &mut RewritePieces, bytes: usize) -> bool {
+        if pieces.more(&mut self.out, e, bytes) {
+            return true;
+        }
+        if let Some(ms) = e.expire() {
+            let mut buf = [0; LONG_STR_SIZE];
+            let ms = ll2string(&mut buf, ms);
+            self.push_command(&[b"PEXPIREAT", e.name(), ms]);
+        }
+        false
     }
 
     /// The whole value of a key, whatever the target has of it.
@@ -245,10 +246,7 @@ impl Export {
         if is_bulky(e) {
             self.push_command(&[b"DEL", key]);
             let mut pieces = RewritePieces::begin(e);
-            while pieces.more(&mut self.out, e, usize::MAX) {}
-            if let Some(ms) = e.expire() {
-                self.push_expiry(key, ms);
-            }
+            while self.push_pieces(e, &mut pieces, usize::MAX) {}
             return;
         }
         let config = &server.config;
@@ -388,17 +386,9 @@ impl Export {
         let Some(link) = self.link.as_mut() else {
             return Ok(());
         };
-        if link.state == LinkState::Connecting {
-            match link.conn.socket().take_error()? {
-                None => link.state = LinkState::Handshake,
-                Some(e) => return Err(e),
-            }
-        }
-        if link.state == LinkState::Handshake {
-            if !server.link_handshake(&link.conn, link.file, export_ready, id)? {
-                return Ok(());
-            }
-            link.state = LinkState::Up;
+        let state = &mut link.state;
+        if !server.link_comes_up(&link.conn, link.file, state, export_ready, id)? {
+            return Ok(());
         }
         if mask.has(Mask::READABLE) || link.conn.has_unread() {
             let mut buf = [0; READ_CHUNK];

@@ -59,19 +59,6 @@ impl Server {
         }
     }
 
-    /// The slots of a text such as `0-5,9`, as nodes.conf has those of keys that have to go. None: it is none.
-    pub(super) fn stray_slots(text: &str) -> Option<SlotSet> {
-        let mut slots = SlotSet::default();
-        for range in text.split(',') {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            let slot = |t: &str| crate::wire::cluster::slot_set::slot_of(t.parse().ok()?);
-            for s in slot(first)?..=slot(last)? {
-                slots.insert(s);
-            }
-        }
-        Some(slots)
-    }
-
     /// DEBUG SLOTMIGRATION PREVENT-PAUSE | PREVENT-FAILOVER 0 | 1
     pub(crate) fn debug_slotmigration(&mut self, what: &[u8], on: bool) -> bool {
         let m = &mut self.slot_migrations;
@@ -168,19 +155,5 @@ impl Cluster {
             self.imports_may_begin(server);
         }
         master && !server.slot_migrations.leaving.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stray_slots_are_read_as_they_are_written() {
-        let slots = Server::stray_slots("0-3,9,16383").expect("slots");
-        assert_eq!(slots.ranges(), [(0, 3), (9, 9), (16383, 16383)]);
-        for bad in ["", "a", "1-", "16384", "-1", "1,,2", "5-99999"] {
-            assert!(Server::stray_slots(bad).is_none(), "{bad}");
-        }
     }
 }

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 
 use crate::ae::FileId;
 use crate::base::log::Level;
-use crate::cluster::node::{LinkState, NodeId};
+use crate::cluster::node::NodeId;
 use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::ClientId;
+use crate::server::clients::link_io::LinkState;
 use crate::server::execution::args::OwnedArgs;
 use crate::server_log;
 use crate::store::rewrite::pieces::RewritePieces;
@@ -111,13 +112,6 @@ impl Record {
         }
     }
 
-    /// The slots as text: `0-5 9-9`.
-    pub(super) fn ranges(&self) -> String {
-        let ranges = self.slots.ranges();
-        let texts: Vec<String> = ranges.iter().map(|(a, b)| format!("{a}-{b}")).collect();
-        texts.join(" ")
-    }
-
     /// As the log names the job.
     pub(super) fn description(&self) -> String {
         let (operation, other, node) = match self.operation {
@@ -127,7 +121,7 @@ impl Record {
         format!(
             "{{name: {}, operation: {operation}, {other}_id: {node}, slots: {}}}",
             self.name,
-            self.ranges()
+            self.slots.text(" ")
         )
     }
 
@@ -179,7 +173,7 @@ pub(super) struct Walk {
     pub(super) slot: u16,
     /// The place in this slot.
     pub(super) place: u32,
-    /// Bulky keys at this very place that are done.
+    /// Keys at this very place that are done: others may have the same.
     pub(super) done_here: Vec<Box<[u8]>>,
     pub(super) amid: Option<Amid>,
 }

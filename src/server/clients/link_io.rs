@@ -1,5 +1,5 @@
-//! What the socket of a link does for it, a Sentinel's or one of the cluster's bus: the handshake of TLS, reading and writing, each told
-//! to the event loop.
+//! What the socket of a link does for it, a Sentinel's, one of the cluster's bus, or that of slots that move: coming up, reading and
+//! writing, each told to the event loop.
 //!
 //! Invariant: a direction is cleared exactly when the socket was seen to have, or to take, nothing more. Must not know: what is sent.
 
@@ -10,12 +10,46 @@ use crate::server::Server;
 use crate::server::clients::connection::Connection;
 use crate::server::clients::tls::TlsConnection;
 
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// The socket connects.
+    Connecting,
+    /// It is connected, and TLS is being agreed upon.
+    Handshake,
+    Up,
+}
+
 impl Server {
+    /// Takes a link on towards being up, now that its socket is ready. True: it is.
+    ///
+    /// # Errors
+    /// Why there is no connection, TLS' or the system's: the link is over.
+    pub(crate) fn link_comes_up(
+        &mut self,
+        conn: &Connection,
+        file: FileId,
+        state: &mut LinkState,
+        handler: FileProc<Server>,
+        data: ClientData,
+    ) -> io::Result<bool> {
+        if *state == LinkState::Connecting {
+            match conn.socket().take_error()? {
+                None => *state = LinkState::Handshake,
+                Some(e) => return Err(e),
+            }
+        }
+        if *state == LinkState::Handshake && self.link_handshake(conn, file, handler, data)? {
+            *state = LinkState::Up;
+        }
+        Ok(*state == LinkState::Up)
+    }
+
     /// Goes on with what a link has to agree upon before it is up. True: that is done, and `handler` hears of both directions.
     ///
     /// # Errors
     /// TLS' or the system's: the link is over.
-    pub(crate) fn link_handshake(
+    fn link_handshake(
         &mut self,
         conn: &Connection,
         file: FileId,

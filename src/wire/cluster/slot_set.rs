@@ -2,6 +2,8 @@
 //!
 //! Invariant: `len` is the number of bits that are set.
 
+use std::ops::RangeInclusive;
+
 use super::format::SLOT_BYTES;
 use crate::base::key_slot::CLUSTER_SLOTS;
 
@@ -88,6 +90,35 @@ impl SlotSet {
         }
         ranges
     }
+
+    /// The ranges as text, `0-5` or `9-9` each.
+    pub(crate) fn text(&self, separator: &str) -> String {
+        let ranges = self.ranges();
+        let texts: Vec<String> = ranges.iter().map(|(a, b)| format!("{a}-{b}")).collect();
+        texts.join(separator)
+    }
+
+    /// The slots of a text such as `0-5,9`. None: it is none.
+    pub(crate) fn parse(text: &str) -> Option<SlotSet> {
+        let mut slots = SlotSet::default();
+        for range in text.split(',') {
+            for slot in slot_range(range)? {
+                slots.insert(slot);
+            }
+        }
+        Some(slots)
+    }
+}
+
+/// A slot or a range as nodes.conf has it, `9` or `0-5`. None: it is neither.
+pub(crate) fn slot_range(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some(parse_slot(first)?..=parse_slot(last)?)
+}
+
+/// The text of a number as a slot.
+pub(crate) fn parse_slot(text: &str) -> Option<u16> {
+    slot_of(text.parse().ok()?)
 }
 
 /// A number as a slot.

@@ -210,6 +210,16 @@ fn a_set_of_slots_counts_and_has_ranges() {
     assert_eq!((s.len(), s.ranges()[0]), (5, (0, 0)));
 }
 
+#[test]
+fn stray_slots_are_read_as_they_are_written() {
+    let slots = SlotSet::parse("0-3,9,16383").expect("slots");
+    assert_eq!(slots.ranges(), [(0, 3), (9, 9), (16383, 16383)]);
+    assert_eq!(slots.text(","), "0-3,9-9,16383-16383");
+    for bad in ["", "a", "1-", "16384", "-1", "1,,2", "5-99999"] {
+        assert!(SlotSet::parse(bad).is_none(), "{bad}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
