@@ -3,11 +3,14 @@
 //!
 //! Must not know: who serves a slot.
 
+#[cfg(target_arch = "x86_64")]
+use crate::base::sys;
+
 /// Hash slots of a cluster (CLUSTER_SLOTS).
 pub(crate) const CLUSTER_SLOTS: usize = 16384;
 
 /// The polynomial of CRC-16/XMODEM.
-const POLYNOMIAL: u16 = 0x1021;
+pub(super) const POLYNOMIAL: u16 = 0x1021;
 /// Bytes that are summed at once.
 const STRIDE: usize = 8;
 
@@ -77,7 +80,17 @@ fn has_brace(eight: u64) -> bool {
 /// first `}` behind it counts (keyHashSlot).
 #[inline]
 pub(crate) fn key_hash_slot(key: &[u8]) -> u16 {
-    const MASK: u16 = (CLUSTER_SLOTS - 1) as u16;
+    #[cfg(target_arch = "x86_64")]
+    if let Some(crc) = sys::sum_without_brace(key) {
+        return crc & MASK;
+    }
+    slot_by_tables(key)
+}
+
+const MASK: u16 = (CLUSTER_SLOTS - 1) as u16;
+
+/// The slot, whatever the processor and the key are.
+fn slot_by_tables(key: &[u8]) -> u16 {
     let (chunks, rest) = key.as_chunks::<STRIDE>();
     let mut crc = 0;
     for c in chunks {
@@ -130,12 +143,18 @@ mod tests {
     #[test]
     fn every_length_agrees_with_the_definition() {
         assert_eq!(crc16(b"123456789"), 0x31c3);
+        assert_eq!(key_hash_slot(b"123456789"), 0x31c3);
         let data: Vec<u8> = (0..200u32)
             .map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8)
             .collect();
         for from in 0..9 {
             for to in from..data.len() {
-                assert_eq!(crc16(&data[from..to]), reference(&data[from..to]));
+                let (part, sum) = (&data[from..to], reference(&data[from..to]));
+                assert_eq!(crc16(part), sum);
+                if !part.contains(&b'{') {
+                    assert_eq!(key_hash_slot(part), sum & MASK);
+                    assert_eq!(slot_by_tables(part), sum & MASK);
+                }
             }
         }
     }

@@ -464,6 +464,11 @@ impl Cluster {
         self.slots.get(usize::from(slot)).copied().flatten()
     }
 
+    /// Requests for keys of this node's slots are served, whatever they ask.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.down && self.migrating.is_empty()
+    }
+
     /// A slot that nobody has, or whose owner does not claim it (isSlotUnclaimed).
     pub(crate) fn is_unclaimed(&self, slot: u16) -> bool {
         self.owner(slot).is_none() || self.not_claimed.contains(slot)

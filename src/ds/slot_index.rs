@@ -1,7 +1,8 @@
 //! Which keys are in a hash slot, for a cluster's node: of each key three bytes of its hash, by slot. With these and the slot, the key is
 //! found in the table that has it, so that no entry carries anything, and may move.
 //!
-//! A slot's hashes are a list while they are few, and groups of such lists when they are many: group `i` of `n` has the hashes that
+//! A slot's hashes stand in the index itself while they are no more than a handful, are a list while they are few, and groups of such lists
+//! when they are many: group `i` of `n` has the hashes that
 //! linear hashing sends there, and each addition or removal splits or merges one group at the most, so that nothing ever takes long,
 //! however skewed the slots are.
 //!
@@ -58,6 +59,7 @@ fn push(group: &mut Group, part: Part) {
     group.push(part);
 }
 
+#[inline(never)]
 fn take(group: &mut Group, part: Part) -> bool {
     let Some(i) = group.iter().position(|p| *p == part) else {
         return false;
@@ -69,10 +71,73 @@ fn take(group: &mut Group, part: Part) -> bool {
     true
 }
 
+/// So many fit where a list's address and length would be.
+const HANDFUL: usize = 5;
+
 /// The keys of one slot.
 enum Slot {
+    Handful(u8, [Part; HANDFUL]),
     Few(Group),
     Many(Box<Groups>),
+}
+
+impl Slot {
+    /// One more than the index itself has room for.
+    #[inline(never)]
+    fn add_to_list(&mut self, part: Part) {
+        match self {
+            Slot::Handful(_, parts) => {
+                let mut group = Group::with_capacity(2 * HANDFUL);
+                group.extend_from_slice(parts);
+                group.push(part);
+                *self = Slot::Few(group);
+            }
+            Slot::Few(group) if group.len() < SPLIT => push(group, part),
+            Slot::Few(group) => {
+                let mut groups = Box::new(Groups {
+                    len: group.len(),
+                    groups: vec![std::mem::take(group)],
+                });
+                groups.add(part);
+                *self = Slot::Many(groups);
+            }
+            Slot::Many(groups) => groups.add(part),
+        }
+    }
+
+    fn remove(&mut self, part: Part) -> bool {
+        match self {
+            Slot::Handful(n, parts) => {
+                let there = &mut parts[..usize::from(*n)];
+                let (Some(i), Some(last)) =
+                    (there.iter().position(|p| *p == part), there.last().copied())
+                else {
+                    return false;
+                };
+                there[i] = last;
+                *n -= 1;
+                true
+            }
+            Slot::Few(group) => {
+                let found = take(group, part);
+                if group.len() < HANDFUL {
+                    let mut parts = [[0; 3]; HANDFUL];
+                    parts[..group.len()].copy_from_slice(group);
+                    *self = Slot::Handful(group.len() as u8, parts);
+                }
+                found
+            }
+            Slot::Many(groups) => {
+                let found = groups.remove(part);
+                if let [only] = &mut groups.groups[..]
+                    && groups.len < SPLIT / 2
+                {
+                    *self = Slot::Few(std::mem::take(only));
+                }
+                found
+            }
+        }
+    }
 }
 
 struct Groups {
@@ -130,13 +195,16 @@ pub(crate) struct SlotIndex {
 impl SlotIndex {
     pub(crate) fn new(slots: usize) -> SlotIndex {
         SlotIndex {
-            slots: (0..slots).map(|_| Slot::Few(Group::new())).collect(),
+            slots: (0..slots)
+                .map(|_| Slot::Handful(0, [[0; 3]; HANDFUL]))
+                .collect(),
         }
     }
 
     /// How many keys a slot has.
     pub(crate) fn len(&self, slot: u16) -> usize {
         match self.slots.get(usize::from(slot)) {
+            Some(Slot::Handful(n, _)) => usize::from(*n),
             Some(Slot::Few(group)) => group.len(),
             Some(Slot::Many(groups)) => groups.len,
             None => 0,
@@ -148,44 +216,30 @@ impl SlotIndex {
         let Some(s) = self.slots.get_mut(usize::from(slot)) else {
             return;
         };
-        match s {
-            Slot::Few(group) if group.len() < SPLIT => push(group, part_of(hash)),
-            Slot::Few(group) => {
-                let mut groups = Box::new(Groups {
-                    len: group.len(),
-                    groups: vec![std::mem::take(group)],
-                });
-                groups.add(part_of(hash));
-                *s = Slot::Many(groups);
-            }
-            Slot::Many(groups) => groups.add(part_of(hash)),
+        if let Slot::Handful(n, parts) = s
+            && let Some(free) = parts.get_mut(usize::from(*n))
+        {
+            *free = part_of(hash);
+            *n += 1;
+            return;
         }
+        s.add_to_list(part_of(hash));
     }
 
     /// A key with this hash has left the slot.
     pub(crate) fn remove(&mut self, slot: u16, hash: u64) {
-        let Some(s) = self.slots.get_mut(usize::from(slot)) else {
-            return;
-        };
-        let found = match s {
-            Slot::Few(group) => take(group, part_of(hash)),
-            Slot::Many(groups) => {
-                let found = groups.remove(part_of(hash));
-                if let [only] = &mut groups.groups[..]
-                    && groups.len < SPLIT / 2
-                {
-                    *s = Slot::Few(std::mem::take(only));
-                }
-                found
-            }
-        };
-        debug_assert!(found, "a key that was not added");
+        if let Some(s) = self.slots.get_mut(usize::from(slot)) {
+            let found = s.remove(part_of(hash));
+            debug_assert!(found, "a key that was not added");
+        }
     }
 
-    fn group(&self, slot: u16, i: usize) -> Option<&Group> {
-        match self.slots.get(usize::from(slot))? {
-            Slot::Few(group) => (i == 0).then_some(group),
-            Slot::Many(groups) => groups.groups.get(i),
+    fn group(&self, slot: u16, i: usize) -> &[Part] {
+        match self.slots.get(usize::from(slot)) {
+            Some(Slot::Handful(n, parts)) if i == 0 => &parts[..usize::from(*n)],
+            Some(Slot::Few(group)) if i == 0 => group,
+            Some(Slot::Many(groups)) => groups.groups.get(i).map_or(&[], |g| g),
+            _ => &[],
         }
     }
 
@@ -220,7 +274,7 @@ impl SlotIndex {
     /// The lowest `bits` bits, [`HASH_BITS`] at the most, of the hashes of a group, each once and in order.
     pub(crate) fn low_bits(&self, slot: u16, group: usize, bits: u32) -> Vec<u64> {
         let mask = (1u64 << bits.min(HASH_BITS)) - 1;
-        let hashes = self.group(slot, group).into_iter().flatten();
+        let hashes = self.group(slot, group).iter();
         let mut low: Vec<u64> = hashes.map(|p| u64::from(hash_of(*p)) & mask).collect();
         low.sort_unstable();
         low.dedup();
@@ -231,6 +285,7 @@ impl SlotIndex {
     pub(crate) fn mem_usage(&self) -> usize {
         let of = |g: &Group| g.capacity() * size_of::<Part>();
         let heap = self.slots.iter().map(|s| match s {
+            Slot::Handful(..) => 0,
             Slot::Few(group) => of(group),
             Slot::Many(groups) => {
                 let lists: usize = groups.groups.iter().map(of).sum();
@@ -246,6 +301,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn a_handful_takes_no_more_than_an_empty_list() {
+        assert_eq!(size_of::<Slot>(), size_of::<Group>());
+    }
 
     fn all(index: &SlotIndex, slot: u16) -> Vec<u64> {
         let groups = 0..index.groups(slot);
@@ -283,7 +343,7 @@ mod tests {
             index.remove(2, hash(i));
         }
         assert_eq!((index.len(2), all(&index, 2).len()), (0, 0));
-        assert!(index.mem_usage() < 400, "{}", index.mem_usage());
+        assert_eq!(index.mem_usage(), 4 * size_of::<Slot>());
         // A slot that there is not has no keys.
         index.add(9, 1);
         assert_eq!(index.len(9), 0);

@@ -174,7 +174,6 @@ impl Server {
         });
         // The commands behind this one in a pipeline are looked at more closely.
         self.exec.unusual = true;
-        self.exec.only_cluster = false;
         self.update_dict_resize_policy();
         Ok(pid)
     }

@@ -382,10 +382,6 @@ impl Server {
         target: RdbTarget,
         nameless: Option<File>,
     ) {
-        if !ok {
-            // They will be back at once, whoever they are.
-            self.repl.snapshots.use_up(self.el.now_ms());
-        }
         for cid in self.clients.slaves.clone() {
             let waits = self
                 .replica(cid)
@@ -394,6 +390,8 @@ impl Server {
                 continue;
             }
             if !ok {
+                // It will be back at once, whoever it is. A snapshot that was ended since nobody waited for it has not failed.
+                self.repl.snapshots.use_up(self.el.now_ms());
                 self.clients[cid].repl_mut().lost_for = Some(SyncReason::SnapshotFailed);
                 self.free_client_async(cid);
                 server_log!(

@@ -244,6 +244,27 @@ fn a_replica_that_does_not_read_holds_nobody_up() {
 }
 
 /// No process can be made: whatever asked for a snapshot gets it from the loop, and the log says so.
+/// A snapshot that was ended since nobody waited for it any more is no failure, which would hold the next one back.
+#[test]
+fn a_replica_that_has_left_may_come_back_at_once() {
+    for mode in ["inline", "fork"] {
+        let server = Server::aedile(&["--snapshot-mode", mode, "--save", ""]);
+        let mut c = server.connect();
+        fill(&mut c, 3000);
+        c.ok("CONFIG SET rdb-key-save-delay 1000");
+        for _ in 0..3 {
+            let mut replica = server.connect();
+            let reply = replica.run("PSYNC ? -1").text();
+            assert!(reply.starts_with("FULLRESYNC "), "{mode}: {reply}");
+            assert_eq!(c.info("rdb_bgsave_in_progress"), "1");
+            drop(replica);
+            wait_until("its end", || c.info("connected_slaves") == "0");
+            saved(&mut c);
+        }
+        assert_eq!(c.info("rdb_saves"), "0");
+    }
+}
+
 #[test]
 fn a_fork_that_fails_is_done_without() {
     let scratch = Scratch::new();

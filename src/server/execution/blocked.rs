@@ -74,7 +74,6 @@ impl Server {
         self.pause.refresh();
         // It may begin within a command (backpressure): those behind it in the pipeline have to be held back too.
         self.exec.unusual = true;
-        self.exec.only_cluster = false;
     }
 
     /// Ends a pause (unpauseActions).

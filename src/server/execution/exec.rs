@@ -20,7 +20,7 @@
 //! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
 //! | `call.client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
 //! | `client_flags` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
-//! | `authenticated`, `no_touch`, `unusual`, `only_cluster` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Moves of slots go on between reads. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
+//! | `authenticated`, `no_touch`, `unusual`, `in_cluster` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Moves of slots go on, and a cluster goes down, between reads. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
 //! | `call.cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
 //! | `call`: that an error was answered | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
 //! | `call`: what the command says of its propagation, and what is redacted | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and says nothing | put aside |
@@ -28,7 +28,7 @@
 //! | `call`: messages behind the reply | what is published or invalidated while `call.client` is who hears it | sent behind the command's reply, refused or not; before it for what eviction says | put aside |
 //! | `call`: `leftovers` | whoever sets one of the four rows above | `call`. Left set it costs a look, no more | put aside |
 //! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
-//! | `slot` | each request that a node of a cluster looks at; a script's commands | the next one | looked at again by whoever runs next |
+//! | `slot` | each request that a node of a cluster looks at closer, as one that runs a script; a script's commands | the next one | looked at again by whoever runs next |
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
 //! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still, but for what TIME says (`call`: `served_us`, which ends with the unit) |
@@ -54,6 +54,7 @@ use crate::base::clock::CachedClock;
 use crate::base::key_slot::key_hash_slot;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
+use crate::cluster::state::Cluster;
 use crate::config::value::ProtectedAction;
 use crate::server::Server;
 use crate::server::clients::client::Client;
@@ -96,9 +97,9 @@ pub(crate) struct Exec {
     pub authenticated: bool,
     /// The server is in a state that may refuse commands, or somebody monitors or tracks: see [`Server::refresh_shortcuts`].
     pub unusual: bool,
-    /// `unusual` is set since this is a node of a cluster, and for nothing else.
-    pub only_cluster: bool,
-    /// In cluster mode, the slot of the keys of the running command, if it has any.
+    /// This is a node of a cluster: it may not be the one that serves a key.
+    pub in_cluster: bool,
+    /// In cluster mode, the slot of the keys of the script that runs, if it has any yet.
     pub slot: Option<u16>,
     /// The current client's look-ups leave LRU data alone.
     pub no_touch: bool,
@@ -186,10 +187,9 @@ impl Server {
                 return self.reject_command(cid, Some(id), &text);
             }
         }
-        if (self.exec.unusual || client_flags.intersects(UNUSUAL_CLIENT))
-            && !(self.exec.only_cluster
-                && !client_flags.intersects(UNUSUAL_CLIENT)
-                && self.is_at_home(id, args))
+        if (self.exec.unusual
+            || client_flags.intersects(UNUSUAL_CLIENT)
+            || self.exec.in_cluster && !self.is_at_home(id, args))
             && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
@@ -205,22 +205,21 @@ impl Server {
         done
     }
 
-    /// A node of a cluster serves this command and nothing is in the way: it has no keys, or one in a slot of ours that stays. Notes
-    /// the slot. False: that has to be looked at.
+    /// A node of a cluster serves this command and nothing is in the way: it has no keys, or one in a slot of ours. False: that has to
+    /// be looked at.
     #[inline(always)]
-    fn is_at_home(&mut self, id: CommandId, args: &Args) -> bool {
-        self.exec.slot = None;
-        let pos = match self.commands.row(id).touches {
-            Touches::Nothing => return true,
-            Touches::Key(pos, _) => usize::from(pos),
-            Touches::More => return false,
-        };
-        let (Some(c), Some(key)) = (self.cluster.as_deref(), args.get(pos)) else {
-            return false;
-        };
-        let slot = key_hash_slot(key);
-        self.exec.slot = Some(slot);
-        !c.down && c.migrating.is_empty() && c.owner(slot) == Some(c.myself)
+    fn is_at_home(&self, id: CommandId, args: &Args) -> bool {
+        match self.commands.row(id).touches {
+            Touches::Nothing => true,
+            Touches::Key(pos, _) => {
+                let (Some(c), Some(key)) = (self.cluster.as_deref(), args.get(usize::from(pos)))
+                else {
+                    return false;
+                };
+                c.owner(key_hash_slot(key)) == Some(c.myself)
+            }
+            Touches::More => false,
+        }
     }
 
     /// Looks once at what most commands need not look at each: whether the server is in any state that may refuse a command
@@ -228,6 +227,7 @@ impl Server {
     /// ADMIN, one that changes its client's flags for its look-ups or its tracking, a nested turn of the event loop.
     #[inline]
     pub(crate) fn refresh_shortcuts(&mut self, cid: ClientId) {
+        let unsettled = |c: &Cluster| !c.is_settled() || !self.slot_migrations.is_idle();
         let unusual = self.repl.master_host.is_some()
             || self.loading.is_some()
             || !self.pause.actions.is_empty()
@@ -239,10 +239,10 @@ impl Server {
             || !self.clients.monitors.is_empty()
             || self.tracking.clients() > 0
             || self.persist.inline.is_some()
-            || self.scripts.run.is_some();
-        self.exec.only_cluster =
-            self.config.cluster_enabled && !unusual && self.slot_migrations.is_idle();
-        self.exec.unusual = self.config.cluster_enabled || unusual;
+            || self.scripts.run.is_some()
+            || self.cluster.as_deref().is_some_and(unsettled);
+        self.exec.unusual = unusual;
+        self.exec.in_cluster = self.config.cluster_enabled;
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
             self.exec.authenticated = c.authenticated || self.acl.is_open();
@@ -307,18 +307,18 @@ impl Server {
         args: &Args,
     ) -> Option<Processed> {
         let others = UNUSUAL_CLIENT.difference(ClientFlags::RESTRICTED);
-        if self.exec.only_cluster && !client_flags.intersects(others) {
-            if client_flags.intersects(ClientFlags::RESTRICTED)
-                && let Some(refused) = self.refused_by_rights(cid, id, args)
-            {
-                return Some(refused);
-            }
-            return self.redirected(cid, id, flags, client_flags, args);
-        }
         if self.exec.unusual || client_flags.intersects(others) {
             return self.may_not_run(cid, id, flags, client_flags, args);
         }
-        self.refused_by_rights(cid, id, args)
+        if client_flags.intersects(ClientFlags::RESTRICTED)
+            && let Some(refused) = self.refused_by_rights(cid, id, args)
+        {
+            return Some(refused);
+        }
+        if self.exec.in_cluster {
+            return self.redirected(cid, id, flags, client_flags, args);
+        }
+        None
     }
 
     /// Refuses a command that a restricted client may not run.
@@ -784,7 +784,7 @@ impl Server {
             self.stats.cmd_us += us;
             self.account(cid, id, flags, args, us);
         }
-        if self.exec.unusual && !self.exec.only_cluster {
+        if self.exec.unusual {
             self.after_watched_call(cid, id, flags, args);
         }
         let mut woff = None;
@@ -792,8 +792,7 @@ impl Server {
         let changed = self.dirty > dirty;
         if changed || self.exec.call.has_leftovers() {
             let before = self.repl.log.master_repl_offset();
-            let watched = self.exec.unusual && !self.exec.only_cluster;
-            if watched || self.exec.call.has_leftovers() || !self.nobody_listens() {
+            if self.exec.unusual || self.exec.call.has_leftovers() || !self.nobody_listens() {
                 self.propagate_call(cid, args, changed);
             }
             let after = self.repl.log.master_repl_offset();
