@@ -328,7 +328,7 @@ fn assert_hides(node: &Server, keys: i64) {
 #[test]
 fn a_replica_that_is_promoted_in_the_middle_deletes_what_has_come() {
     // Two replicas are one more than they need: it would go to a master that has none.
-    let more = [&DEBUG[..], &["--cluster-allow-replica-migration", "no"]].concat();
+    let more = [&DEBUG[..], &["--cluster-migration-barrier", "10"]].concat();
     let mut masters = [(); 3].map(|()| node(Kind::Aedile, &more));
     join_masters(&masters.each_ref());
     let replicas = [(); 2].map(|()| node(Kind::Aedile, &more));
@@ -346,7 +346,9 @@ fn a_replica_that_is_promoted_in_the_middle_deletes_what_has_come() {
     // The other one gets it with its snapshot.
     replicate(&replicas[1], &masters[1]);
     for r in &replicas {
-        assert_eq!(masters[1].connect().run("WAIT 2 20000"), 2);
+        wait_until("the keys to come", || {
+            r.connect().run("CLUSTER COUNTKEYSINSLOT 866") == 300
+        });
         assert_hides(r, 300);
     }
     let everyone: Vec<&Server> = masters.iter().chain(&replicas).collect();
@@ -402,7 +404,9 @@ fn a_replica_that_is_restarted_in_the_middle_hides_what_comes() {
     prevent_pause(&a, 1);
     migrate(&a, &b, 860, 870);
     wait_job(&a, "waiting-to-pause");
-    assert_eq!(b.connect().run("WAIT 1 20000"), 1);
+    wait_until("the keys to come", || {
+        r.connect().run("CLUSTER COUNTKEYSINSLOT 866") == 300
+    });
     r.terminate();
     r.restart();
     assert_hides(&r, 300);
@@ -437,7 +441,9 @@ fn a_replica_that_is_promoted_keeps_keys_that_were_moved_one_by_one() {
     a.connect()
         .cmd(&["MIGRATE", "127.0.0.1", &port, "{hello}1", "0", "20000"])
         .assert_ok();
-    assert_eq!(b.connect().run("WAIT 1 20000"), 1);
+    wait_until("the key to come", || {
+        r.connect().run("CLUSTER COUNTKEYSINSLOT 866") == 1
+    });
     r.connect().ok("CLUSTER FAILOVER TAKEOVER");
     wait_until("the takeover", || r.connect().info("role") == "master");
     assert_eq!(r.connect().run("CLUSTER COUNTKEYSINSLOT 866"), 1);
