@@ -148,13 +148,10 @@ impl Cluster {
                 continue;
             }
             gone = true;
-            let m = &mut server.slot_migrations;
-            m.leaving.remove(slot);
-            if !m.importing(slot) {
-                m.hidden.remove(slot);
-            }
+            server.slot_migrations.leaving.remove(slot);
         }
         if gone {
+            server.slot_migrations.rehide();
             self.todo |= Todo::SAVE_CONFIG;
             self.imports_may_begin(server);
         }
