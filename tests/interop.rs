@@ -27,6 +27,7 @@ mod interop {
     mod aof_load;
     mod check;
     mod cluster;
+    mod cluster_partitions;
     mod cut;
     mod debugger;
     mod defaults;

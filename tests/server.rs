@@ -13,6 +13,7 @@ mod server {
     mod cluster;
     mod cluster_chaos;
     mod cluster_migration;
+    mod cluster_tls;
     mod config;
     mod crash_report;
     mod debugger;

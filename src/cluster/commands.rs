@@ -520,6 +520,7 @@ impl Cluster {
             self.set_node_as_master(me);
             server.replication_unset_master();
             server.empty_data(None, false);
+            self.imports_of_master_end(server);
         }
         self.close_all_slots();
         self.reset_manual_failover(server);

@@ -354,6 +354,7 @@ impl Cluster {
             self.del_slot(slot);
             self.add_slot(me, slot);
         }
+        self.imports_of_master_end(server);
         self.update_state(server);
         self.save_config_or_die(server, true);
         self.tell_all(server);
@@ -372,6 +373,7 @@ impl Cluster {
         } else if let Some(old) = self.me().slaveof {
             self.forget_slave(old, me);
         }
+        self.imports_of_old_master(server);
         self.me_mut().slaveof = Some(id);
         let shard = self[id].shard_id;
         self.update_shard_id(me, shard);

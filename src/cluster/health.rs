@@ -62,17 +62,26 @@ impl Cluster {
     fn reconnect(&mut self, server: &mut Server) {
         let now = mstime();
         let handshake_timeout = server.config.cluster_node_timeout.max(1000);
-        self.pfail_nodes = 0;
-        for id in self.ids() {
-            let (link, inbound) = (self[id].link, self[id].inbound_link);
-            self.close_link_on_buffer_limit(server, link);
-            self.close_link_on_buffer_limit(server, inbound);
-            let n = &self[id];
-            if n.has(NodeFlags::MYSELF | NodeFlags::NOADDR) {
-                continue;
+        let limited = server.config.cluster_link_sendbuf_limit != 0;
+        if limited {
+            for id in self.ids() {
+                let (link, inbound) = (self[id].link, self[id].inbound_link);
+                self.close_link_on_buffer_limit(server, link);
+                self.close_link_on_buffer_limit(server, inbound);
             }
-            let timed_out = n.timed_out();
-            self.pfail_nodes += usize::from(timed_out);
+        }
+        let own = NodeFlags::MYSELF | NodeFlags::NOADDR;
+        let mut timed_out = 0;
+        let mut wanting = Vec::new();
+        // Most nodes want nothing: this is what each costs, ten times a second.
+        for n in self.nodes().filter(|n| !n.has(own)) {
+            timed_out += usize::from(n.timed_out());
+            if n.link.is_none() || n.in_handshake() {
+                wanting.push(n.id);
+            }
+        }
+        self.pfail_nodes = timed_out;
+        for id in wanting {
             let n = &self[id];
             if n.in_handshake() && now - n.ctime > handshake_timeout {
                 self.del_node(server, id);
@@ -128,32 +137,44 @@ impl Cluster {
             0 => timeout / 2,
             ms => ms,
         };
-        for id in self.ids() {
-            let now = mstime();
-            let n = &self[id];
-            if n.has(NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE) {
-                continue;
-            }
-            if self.me().is_slave() && n.is_master() && !n.failed() {
-                let ok = self.count_non_failing_slaves(id);
+        let now = mstime();
+        let (is_slave, my_master) = (self.me().is_slave(), self.me().slaveof);
+        // A master that hands over tells its offset often.
+        let heir = self
+            .manual
+            .slave
+            .filter(|_| self.manual.end != 0 && !is_slave);
+        let others = NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE;
+        let mut wanting = Vec::new();
+        for n in self.nodes().filter(|n| !n.has(others)) {
+            if is_slave && n.is_master() && !n.failed() {
+                let ok = self.count_non_failing_slaves(n.id);
                 if ok == 0 && n.numslots() > 0 && n.has(NodeFlags::MIGRATE_TO) {
                     orphaned += 1;
                 }
                 max_slaves = max_slaves.max(ok);
-                if self.me().slaveof == Some(id) {
+                if my_master == Some(n.id) {
                     this_slaves = ok;
                 }
             }
+            let due = now - n.pong_received > ping_interval;
+            if n.ping_sent != 0 || due || heir == Some(n.id) {
+                wanting.push(n.id);
+            }
+        }
+        for id in wanting {
+            let n = &self[id];
             let ping_delay = now - n.ping_sent;
             let data_delay = now - n.data_received;
-            let link_age = n
-                .link
-                .and_then(|l| self.links.get(&l))
-                .map(|l| now - l.ctime);
-            if link_age.is_some_and(|age| age > timeout)
-                && n.ping_sent != 0
+            let link = n.link;
+            let age = || {
+                let link = self.links.get(&link?)?;
+                Some(now - link.ctime)
+            };
+            if n.ping_sent != 0
                 && ping_delay > timeout / 2
                 && data_delay > timeout / 2
+                && age().is_some_and(|age| age > timeout)
             {
                 // It may be the connection: another one is made.
                 let link = n.link;
@@ -162,9 +183,7 @@ impl Cluster {
             let n = &self[id];
             if let Some(link) = n.link {
                 let due = n.ping_sent == 0 && now - n.pong_received > ping_interval;
-                let failing_over =
-                    self.manual.end != 0 && self.me().is_master() && self.manual.slave == Some(id);
-                if due || failing_over {
+                if due || heir == Some(id) {
                     self.send_ping(server, link, Kind::Ping);
                     continue;
                 }

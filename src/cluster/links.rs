@@ -213,7 +213,10 @@ impl Cluster {
             return;
         };
         let was_connecting = link.state != LinkState::Up && !link.inbound;
-        let step = progress(server, link, mask);
+        if self.read_buffer.is_empty() {
+            self.read_buffer.resize(READ_CHUNK, 0);
+        }
+        let step = progress(server, link, mask, &mut self.read_buffer);
         let is_up = link.state == LinkState::Up;
         if was_connecting && is_up {
             self.link_is_up(server, id);
@@ -416,7 +419,7 @@ fn link_ready(server: &mut Server, file: FileId, data: ClientData, mask: Mask) {
 ///
 /// # Errors
 /// Why the link is over.
-fn progress(server: &mut Server, link: &mut Link, mask: Mask) -> io::Result<()> {
+fn progress(server: &mut Server, link: &mut Link, mask: Mask, buf: &mut [u8]) -> io::Result<()> {
     let state = &mut link.state;
     if !server.link_comes_up(&link.conn, link.file, state, link_ready, link.id.0)? {
         return Ok(());
@@ -424,8 +427,7 @@ fn progress(server: &mut Server, link: &mut Link, mask: Mask) -> io::Result<()> 
     write(server, link)?;
     // What came with the end of a handshake is announced by nobody.
     if mask.has(Mask::READABLE) || link.conn.has_unread() {
-        let mut buf = [0; READ_CHUNK];
-        let n = server.link_read(&link.conn, link.file, &mut buf)?;
+        let n = server.link_read(&link.conn, link.file, buf)?;
         link.rcvbuf.extend_from_slice(&buf[..n]);
     }
     Ok(())

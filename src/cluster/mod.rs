@@ -139,8 +139,7 @@ impl Server {
         }
         // What a process has left that was ended in the middle of a slot's move.
         let stray = std::mem::take(&mut c.stray);
-        self.slot_migrations.hidden = stray.clone();
-        self.slot_migrations.leaving = stray;
+        self.slot_migrations.stray(stray, c.me().is_master());
         c.todo |= Todo::MIGRATE_SLOTS;
         self.cluster = Some(Box::new(c));
         self.cluster_update_myself();

@@ -21,13 +21,20 @@ pub(crate) struct NodeId(pub(super) NonZeroU32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct LinkId(pub(super) u64);
 
-/// A node. All times are in unix milliseconds, 0 for never.
+/// A node. All times are in unix milliseconds, 0 for never. What the cron looks at stands first, in one line of the cache: with a hundred
+/// nodes, waiting for memory was most of its work.
+#[repr(C, align(64))]
 pub(crate) struct Node {
     pub id: NodeId,
+    pub flags: NodeFlags,
+    /// The connection that we have made to it.
+    pub link: Option<LinkId>,
+    pub ping_sent: i64,
+    pub pong_received: i64,
+    pub data_received: i64,
     pub ctime: i64,
     pub name: Name,
     pub shard_id: Name,
-    pub flags: NodeFlags,
     pub config_epoch: u64,
     pub slots: SlotSet,
     pub slaves: Vec<NodeId>,
@@ -35,9 +42,6 @@ pub(crate) struct Node {
     pub slaveof: Option<NodeId>,
     /// The number of the PING that carried it last, among all that were sent.
     pub last_in_ping_gossip: u64,
-    pub ping_sent: i64,
-    pub pong_received: i64,
-    pub data_received: i64,
     pub fail_time: i64,
     pub voted_time: i64,
     pub orphaned_time: i64,
@@ -49,9 +53,7 @@ pub(crate) struct Node {
     pub tcp_port: u16,
     pub tls_port: u16,
     pub cport: u16,
-    /// The connection that we have made to it.
-    pub link: Option<LinkId>,
-    /// The one that it has made to us.
+    /// The connection that it has made to us.
     pub inbound_link: Option<LinkId>,
     /// Who has reported it as failing, and when last.
     pub fail_reports: Vec<(NodeId, i64)>,

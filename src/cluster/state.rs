@@ -122,13 +122,16 @@ pub(crate) struct Cluster {
     pub down: bool,
     /// Masters that serve slots.
     pub size: usize,
-    nodes: HashMap<NodeId, Node>,
-    by_name: HashMap<Name, NodeId>,
-    /// All nodes, in the order in which they came.
+    /// All nodes, in the order in which they came; the cron goes over them ten times a second.
+    nodes: Vec<Node>,
+    /// Their ids, each at its node's place; later ones are greater.
     order: Vec<NodeId>,
+    by_name: HashMap<Name, NodeId>,
     next_node: u32,
     next_link: u64,
     pub links: HashMap<LinkId, Link>,
+    /// What is read goes through it; nothing is in it between two reads.
+    pub read_buffer: Vec<u8>,
     pub listeners: Vec<BusListener>,
     slots: Box<[Option<NodeId>]>,
     pub migrating: BTreeMap<u16, NodeId>,
@@ -170,7 +173,7 @@ pub(crate) struct Cluster {
 impl Index<NodeId> for Cluster {
     type Output = Node;
     fn index(&self, id: NodeId) -> &Node {
-        match self.nodes.get(&id) {
+        match self.get(id) {
             Some(n) => n,
             None => unreachable!("a node that is gone"),
         }
@@ -179,7 +182,8 @@ impl Index<NodeId> for Cluster {
 
 impl IndexMut<NodeId> for Cluster {
     fn index_mut(&mut self, id: NodeId) -> &mut Node {
-        match self.nodes.get_mut(&id) {
+        let at = self.order.binary_search(&id).ok();
+        match at.and_then(|at| self.nodes.get_mut(at)) {
             Some(n) => n,
             None => unreachable!("a node that is gone"),
         }
@@ -204,12 +208,13 @@ impl Cluster {
             last_vote_epoch: 0,
             down: true,
             size: 0,
-            nodes: HashMap::new(),
-            by_name: HashMap::new(),
+            nodes: Vec::new(),
             order: Vec::new(),
+            by_name: HashMap::new(),
             next_node: 0,
             next_link: 0,
             links: HashMap::new(),
+            read_buffer: Vec::new(),
             listeners: Vec::new(),
             slots: vec![None; CLUSTER_SLOTS].into(),
             migrating: BTreeMap::new(),
@@ -250,7 +255,7 @@ impl Cluster {
     }
 
     pub(crate) fn get(&self, id: NodeId) -> Option<&Node> {
-        self.nodes.get(&id)
+        self.nodes.get(self.order.binary_search(&id).ok()?)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -263,7 +268,7 @@ impl Cluster {
     }
 
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.order.iter().map(|id| &self[*id])
+        self.nodes.iter()
     }
 
     /// The `i`-th node, in no meaningful order.
@@ -297,10 +302,9 @@ impl Cluster {
         debug_assert!(!self.by_name.contains_key(&name));
         self.next_node += 1;
         let id = NodeId(NonZeroU32::new(self.next_node).unwrap_or(NonZeroU32::MAX));
-        self.nodes
-            .insert(id, Node::new(id, name, shard_id, flags, now));
-        self.by_name.insert(name, id);
+        self.nodes.push(Node::new(id, name, shard_id, flags, now));
         self.order.push(id);
+        self.by_name.insert(name, id);
         id
     }
 
@@ -310,14 +314,15 @@ impl Cluster {
         self.importing.retain(|_, n| *n != id);
         self.migrating.retain(|_, n| *n != id);
         self.del_node_slots(id);
-        for n in self.nodes.values_mut() {
+        for n in &mut self.nodes {
             n.fail_reports.retain(|(by, _)| *by != id);
         }
-        let Some(node) = self.nodes.remove(&id) else {
+        let Ok(at) = self.order.binary_search(&id) else {
             return;
         };
+        self.order.remove(at);
+        let node = self.nodes.remove(at);
         self.by_name.remove(&node.name);
-        self.order.retain(|n| *n != id);
         for slave in &node.slaves {
             self[*slave].slaveof = None;
         }
@@ -477,7 +482,7 @@ impl Cluster {
     /// A master other than this one has replicas (clusterMastersHaveSlaves).
     fn masters_have_slaves(&self) -> bool {
         self.nodes
-            .values()
+            .iter()
             .any(|n| !n.is_slave() && !n.slaves.is_empty())
     }
 
@@ -538,7 +543,7 @@ impl Cluster {
 
     /// clusterGetMaxEpoch.
     pub(crate) fn max_epoch(&self) -> u64 {
-        let of_nodes = self.nodes.values().map(|n| n.config_epoch).max();
+        let of_nodes = self.nodes.iter().map(|n| n.config_epoch).max();
         of_nodes.unwrap_or(0).max(self.current_epoch)
     }
 

@@ -12,7 +12,9 @@ use crate::server::execution::blocked::TimeoutUnit;
 use crate::server::repl::FailoverState;
 use crate::server::replica::{ReplState, SlaveCapa, SlaveReq};
 use crate::server_log;
-use crate::wire::replication::capabilities::{Capability, HEARS_BEHIND, rdb_version_of_server};
+use crate::wire::replication::capabilities::{
+    Capability, HEARS_BEHIND, hidden_slots_of_word, rdb_version_of_server,
+};
 
 /// Longest host name or address that a replica may announce (NET_HOST_STR_LEN).
 const NET_HOST_STR_LEN: usize = 256;
@@ -160,6 +162,10 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
                 return server.add_reply_error(cid, &text);
             }
             server.clients[cid].repl_mut().announced_ip = ip.to_vec();
+        } else if args.is(i, "capa") && server.is_master_client(cid) {
+            if let Some(slots) = hidden_slots_of_word(&args[i + 1]) {
+                server.master_hides_slots(slots);
+            }
         } else if args.is(i, "capa") {
             let r = server.clients[cid].repl_mut();
             match Capability::parse(&args[i + 1]) {

@@ -26,7 +26,7 @@ use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::clients::networking::read_query_from_client;
 use crate::server::execution::args::OwnedArgs;
 use crate::server::keyspace::lookup::Free;
-use crate::server::persist::{Loading, RdbFlags, RdbLoadInfo, ReloadFlags};
+use crate::server::persist::{HIDDEN_SLOTS, Loading, RdbFlags, RdbLoadInfo, ReloadFlags};
 use crate::server_log;
 use crate::store::db::Db;
 use crate::store::entry::Entry;
@@ -317,6 +317,8 @@ fn aux_field(key: &[u8], value: &[u8], info: &mut RdbLoadInfo, used_mem: &mut u6
         info.repl_id = value.try_into().ok();
     } else if is("repl-offset") {
         info.repl_offset = number();
+    } else if is(HIDDEN_SLOTS) {
+        info.hidden_slots = value.to_vec();
     } else if is("redis-ver") {
         server_log!(notice, "Loading RDB produced by version {}", text());
     } else if is("valkey-ver") {
@@ -889,6 +891,7 @@ impl Server {
             repl_stream_db: Some(mark.db),
             repl_id: Some(mark.replid),
             repl_offset: mark.offset,
+            hidden_slots: Vec::new(),
         });
     }
 
@@ -1030,12 +1033,14 @@ mod tests {
         aux("repl-stream-db", b"3");
         aux("repl-offset", b"1234");
         aux("used-mem", b"99");
+        aux(HIDDEN_SLOTS, b"5-7,9-9");
         assert_eq!(
             info,
             RdbLoadInfo {
                 repl_stream_db: Some(3),
                 repl_id: Some([b'a'; 40]),
-                repl_offset: 1234
+                repl_offset: 1234,
+                hidden_slots: b"5-7,9-9".to_vec(),
             }
         );
         assert!(info.is_valid());

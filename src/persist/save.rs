@@ -17,7 +17,7 @@ use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::base::{alloc, sys};
-use crate::server::persist::{RdbSaveInfo, SnapshotForm};
+use crate::server::persist::{HIDDEN_SLOTS, RdbSaveInfo, SnapshotForm};
 use crate::server::process::temp_file;
 use crate::server::replica::SlaveReq;
 use crate::server::{REDIS_VERSION, Server};
@@ -230,6 +230,9 @@ impl Server {
             w.aux_int(b"repl-stream-db", db as i64)?;
             w.aux(b"repl-id", &self.repl.replid)?;
             w.aux_int(b"repl-offset", self.repl.log.master_repl_offset())?;
+            if self.hides_keys() {
+                w.aux(HIDDEN_SLOTS.as_bytes(), self.hidden_slots_text().as_bytes())?;
+            }
         }
         for script in self.scripts_of_snapshot() {
             w.aux(b"lua", script)?;

@@ -767,6 +767,7 @@ impl Server {
         let Some(cid) = self.replication_create_master_client(sock, history, db) else {
             return self.attempt_in_vain();
         };
+        self.master_hides_slots(&info.hidden_slots);
         self.persist.emptied_by_sync = false;
         self.repl.down_since = 0;
         self.repl.full_sync_consent = false;

@@ -109,14 +109,19 @@ pub(crate) struct RdbSaveInfo {
     pub repl_stream_db: Option<usize>,
 }
 
+/// The aux field that names the slots whose keys the master has and does not serve. Aedile's own.
+pub(crate) const HIDDEN_SLOTS: &str = "aedile-hidden-slots";
+
 /// What an RDB file says about the replication stream that it is part of (rdbSaveInfo, when loading).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct RdbLoadInfo {
     /// The database that the stream had selected.
     pub repl_stream_db: Option<usize>,
     pub repl_id: Option<ReplId>,
     /// The stream's offset; -1: the file does not say.
     pub repl_offset: i64,
+    /// The slots whose keys the master does not serve, as text; empty: none.
+    pub hidden_slots: Vec<u8>,
 }
 
 impl Default for RdbLoadInfo {
@@ -125,6 +130,7 @@ impl Default for RdbLoadInfo {
             repl_stream_db: None,
             repl_id: None,
             repl_offset: -1,
+            hidden_slots: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! slots that move both ways, masters that are killed.
 
 use crate::support::cluster::*;
+use crate::support::tls::Certs;
 use crate::support::*;
 
 /// Six nodes, of each kind in turn: three masters and, of the other kind, a replica of each.
@@ -197,6 +198,159 @@ fn slots_move_whole_to_valkey_and_back() {
         );
         f.run("GET {hello}7").assert_error_prefix("MOVED 866 ");
     }
+}
+
+/// The bus is TLS: masters of both kinds with replicas of the other, slots that redis-cli moves both ways, a master of each that is killed.
+#[test]
+fn both_kinds_are_one_cluster_over_tls() {
+    crate::need_redis!();
+    let certs = Certs::new();
+    let (mut all, ports): (Vec<Server>, Vec<u16>) = (0..6)
+        .map(|i| {
+            let kind = match i % 2 {
+                0 => Kind::Aedile,
+                _ => Kind::Redis,
+            };
+            tls_node(kind, &certs, kind.writes_for_70())
+        })
+        .unzip();
+    for i in 1..6 {
+        meet_at(&all[0], ports[i], &all[i]);
+    }
+    for (i, range) in ["0 5460", "5461 10922", "10923 16383"].iter().enumerate() {
+        let mut c = all[i].connect();
+        // An epoch that a handshake has brought is one as well.
+        c.run(&format!("CLUSTER SET-CONFIG-EPOCH {}", i + 1));
+        c.ok(&format!("CLUSTER ADDSLOTSRANGE {range}"));
+    }
+    wait_agreement(&all.iter().collect::<Vec<_>>());
+    for i in 0..3 {
+        replicate(&all[i + 3], &all[i]);
+    }
+    let everyone: Vec<&Server> = all.iter().collect();
+    wait_agreement(&everyone);
+    fill(&everyone, "first");
+    for (from, to) in [(0, 1), (1, 0)] {
+        cli_cluster_tls(
+            &certs,
+            &[
+                "reshard",
+                &format!("127.0.0.1:{}", ports[0]),
+                "--cluster-from",
+                &id_of(&all[from]),
+                "--cluster-to",
+                &id_of(&all[to]),
+                "--cluster-slots",
+                "30",
+                "--cluster-yes",
+            ],
+        );
+        wait_agreement(&everyone);
+        check(&everyone, "first");
+    }
+    for i in 0..3 {
+        wait_until("the replica to have all", || {
+            let offset = |n: &Server| n.connect().info("master_repl_offset");
+            offset(&all[i]) == offset(&all[i + 3])
+        });
+    }
+    for dead in 0..2 {
+        all[dead].kill9();
+        let rest = running(&all, dead);
+        wait_until("the replica to be a master", || {
+            let well = |n: &&Server| cluster_info(n, "cluster_state") == "ok";
+            all[dead + 3].connect().info("role") == "master" && rest.iter().all(well)
+        });
+        check(&rest, "first");
+        all[dead].restart();
+        wait_agreement(&all.iter().collect::<Vec<_>>());
+        wait_until("the old master to follow", || {
+            all[dead].connect().info("master_link_status") == "up"
+        });
+    }
+}
+
+/// A real replica of a target takes what it is told in the stream without a word, and has the keys.
+#[test]
+fn a_real_replica_bears_what_a_target_tells_its_replicas() {
+    crate::need_redis!();
+    let masters = [(); 2].map(|()| node(Kind::Aedile, Kind::Aedile.writes_for_70()));
+    join_masters(&masters.each_ref());
+    let r = node(Kind::Redis, &[]);
+    meet(&masters[0], &r);
+    replicate(&r, &masters[1]);
+    let [a, b] = masters.each_ref();
+    wait_agreement(&[a, b, &r]);
+    let mut c = a.connect();
+    for i in 0..100 {
+        c.ok(&format!("SET {{hello}}{i} {i}"));
+    }
+    c.ok(&format!(
+        "CLUSTER MIGRATESLOTS SLOTSRANGE 860 870 NODE {}",
+        id_of(b)
+    ));
+    wait_until("the slots to move", || {
+        let jobs = c.run("CLUSTER GETSLOTMIGRATIONS");
+        jobs.items()[0].pairs()["state"] == "success"
+    });
+    wait_agreement(&[a, b, &r]);
+    assert_same_data(b, &r);
+    assert_eq!(r.connect().run("CLUSTER COUNTKEYSINSLOT 866"), 100);
+    assert_eq!(r.connect().info("total_error_replies"), "0");
+    assert_eq!(r.connect().info("unexpected_error_replies"), "0");
+    assert!(!r.log_has("CRITICAL"));
+}
+
+/// A replica of ours under a Valkey that slots are on their way to: it hides them, and deletes them when it takes its master's place.
+#[test]
+fn a_replica_of_valkey_knows_what_its_master_imports() {
+    if stand_in().is_some() || !Kind::Valkey9.is_here() {
+        return;
+    }
+    let a = node(Kind::Aedile, &["--enable-debug-command", "local"]);
+    let mut v = node(Kind::Valkey9, &[]);
+    join_masters(&[&a, &v]);
+    let r = node(Kind::Aedile, &[]);
+    meet(&a, &r);
+    replicate(&r, &v);
+    wait_agreement(&[&a, &v, &r]);
+    let mut c = a.connect();
+    for i in 0..100 {
+        c.ok(&format!("SET {{hello}}{i} {i}"));
+    }
+    let count = |n: &Server| n.connect().run("CLUSTER COUNTKEYSINSLOT 866").int();
+    let move_it = |c: &mut Conn| {
+        c.ok(&format!(
+            "CLUSTER MIGRATESLOTS SLOTSRANGE 860 870 NODE {}",
+            id_of(&v)
+        ));
+    };
+    c.ok("DEBUG SLOTMIGRATION PREVENT-PAUSE 1");
+    move_it(&mut c);
+    wait_until("the keys to come", || count(&r) == 100);
+    assert_eq!(r.connect().run("DBSIZE"), 0);
+    // Given up, and once more: what it has been told ends with it.
+    c.ok("CLUSTER CANCELSLOTMIGRATIONS");
+    wait_until("the keys to go", || count(&r) == 0);
+    c.ok("DEBUG SLOTMIGRATION PREVENT-PAUSE 0");
+    move_it(&mut c);
+    wait_until("the keys to be served", || {
+        r.connect().run("DBSIZE").int() == 100
+    });
+    wait_agreement(&[&a, &v, &r]);
+    v.connect().ok(&format!(
+        "CLUSTER MIGRATESLOTS SLOTSRANGE 860 870 NODE {}",
+        id_of(&a)
+    ));
+    wait_until("the way back", || count(&v) == 0 && count(&r) == 0);
+    wait_agreement(&[&a, &v, &r]);
+    c.ok("DEBUG SLOTMIGRATION PREVENT-PAUSE 1");
+    move_it(&mut c);
+    wait_until("the keys to come", || count(&r) == 100);
+    v.kill9();
+    r.connect().ok("CLUSTER FAILOVER TAKEOVER");
+    wait_until("what had come to go", || count(&r) == 0);
+    assert_eq!(c.run("GET {hello}7"), "7");
 }
 
 /// Every real node is replaced by one of ours, by replica and failover, and then back again, while somebody writes: nothing is lost, and

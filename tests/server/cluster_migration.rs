@@ -310,6 +310,151 @@ fn replicas_follow_a_move() {
     assert_same_data(&b, &replicas[1]);
 }
 
+/// What nobody serves is in no listing.
+#[track_caller]
+fn assert_hides(node: &Server, keys: i64) {
+    let mut c = node.connect();
+    c.ok("READONLY");
+    assert_eq!(c.run("CLUSTER COUNTKEYSINSLOT 866"), keys);
+    assert_eq!(c.run("DBSIZE"), 0);
+    assert!(c.run("KEYS *").items().is_empty());
+    assert!(c.run("RANDOMKEY").is_null());
+    assert!(c.run("SCAN 0 COUNT 1000").items()[1].items().is_empty());
+    c.run("GET {hello}1").assert_error_prefix("MOVED 866 ");
+}
+
+/// The target is killed in the middle, with one replica that has been there from the beginning and one that has come meanwhile: both
+/// hide what has come, and who takes its place deletes it. A key that had come by SETSLOT and MIGRATE stays where it is.
+#[test]
+fn a_replica_that_is_promoted_in_the_middle_deletes_what_has_come() {
+    // Two replicas are one more than they need: it would go to a master that has none.
+    let more = [&DEBUG[..], &["--cluster-migration-barrier", "10"]].concat();
+    let mut masters = [(); 3].map(|()| node(Kind::Aedile, &more));
+    join_masters(&masters.each_ref());
+    let replicas = [(); 2].map(|()| node(Kind::Aedile, &more));
+    for r in &replicas {
+        meet(&masters[0], r);
+    }
+    replicate(&replicas[0], &masters[1]);
+    let mut c = masters[0].connect();
+    for i in 0..300 {
+        c.ok(&format!("SET {{hello}}{i} {i}"));
+    }
+    prevent_pause(&masters[0], 1);
+    migrate(&masters[0], &masters[1], 860, 870);
+    wait_job(&masters[0], "waiting-to-pause");
+    // The other one gets it with its snapshot.
+    replicate(&replicas[1], &masters[1]);
+    for r in &replicas {
+        wait_until("the keys to come", || {
+            r.connect().run("CLUSTER COUNTKEYSINSLOT 866") == 300
+        });
+        assert_hides(r, 300);
+    }
+    let everyone: Vec<&Server> = masters.iter().chain(&replicas).collect();
+    wait_agreement(&everyone);
+    masters[1].kill9();
+    let [a, _, z] = masters.each_ref();
+    let rest = [a, z, &replicas[0], &replicas[1]];
+    let new = wait_for("a replica to be a master", || {
+        let master = |r: &&Server| r.connect().info("role") == "master";
+        let new = replicas.iter().find(master);
+        let well = |n: &&Server| cluster_info(n, "cluster_state") == "ok";
+        new.filter(|_| rest.iter().all(well))
+    });
+    wait_until("what had come to go", || {
+        let count = |r: &Server| r.connect().run("CLUSTER COUNTKEYSINSLOT 866") == 0;
+        replicas.iter().all(count)
+    });
+    wait_job(a, "failed");
+    for i in 0..300 {
+        assert_eq!(c.run(&format!("GET {{hello}}{i}")), &i.to_string()[..]);
+    }
+    // Another move goes there, and nothing is hidden of it.
+    prevent_pause(a, 0);
+    migrate(a, new, 860, 870);
+    wait_job(a, "success");
+    wait_until("the replicas to have it all", || {
+        replicas.iter().all(|r| dbsize(r) == 300)
+    });
+    for r in &replicas {
+        wait_until("nothing to be hidden", || {
+            let conf = std::fs::read_to_string(r.scratch.join("nodes.conf")).expect("nodes.conf");
+            !conf.contains("straySlots")
+        });
+    }
+    masters[1].restart();
+    let everyone: Vec<&Server> = masters.iter().chain(&replicas).collect();
+    wait_agreement(&everyone);
+    wait_until("the old master to have it", || dbsize(&masters[1]) == 300);
+}
+
+/// A replica that is ended in the middle goes on with the stream, and knows what it had been told of it.
+#[test]
+fn a_replica_that_is_restarted_in_the_middle_hides_what_comes() {
+    let [a, b] = two_masters(&[]);
+    let mut r = node(Kind::Aedile, &["--appendonly", "yes"]);
+    meet(&a, &r);
+    replicate(&r, &b);
+    wait_agreement(&[&a, &b, &r]);
+    let mut c = a.connect();
+    for i in 0..300 {
+        c.ok(&format!("SET {{hello}}{i} {i}"));
+    }
+    prevent_pause(&a, 1);
+    migrate(&a, &b, 860, 870);
+    wait_job(&a, "waiting-to-pause");
+    wait_until("the keys to come", || {
+        r.connect().run("CLUSTER COUNTKEYSINSLOT 866") == 300
+    });
+    r.terminate();
+    r.restart();
+    assert_hides(&r, 300);
+    wait_until("the stream", || {
+        r.connect().info("master_link_status") == "up"
+    });
+    c.ok("SET {hello}more v");
+    wait_until("the write", || {
+        r.connect().run("CLUSTER COUNTKEYSINSLOT 866") == 301
+    });
+    assert_hides(&r, 301);
+    prevent_pause(&a, 0);
+    wait_job(&a, "success");
+    wait_until("all to be served", || dbsize(&r) == 301);
+    assert_same_data(&b, &r);
+}
+
+/// Keys that come one by one are of a slot that is not this node's either, and are nobody's to delete.
+#[test]
+fn a_replica_that_is_promoted_keeps_keys_that_were_moved_one_by_one() {
+    let [a, b] = two_masters(&[]);
+    let r = node(Kind::Aedile, &[]);
+    meet(&a, &r);
+    replicate(&r, &b);
+    wait_agreement(&[&a, &b, &r]);
+    a.connect().ok("SET {hello}1 v");
+    b.connect()
+        .ok(&format!("CLUSTER SETSLOT 866 IMPORTING {}", id_of(&a)));
+    let port = b.port.to_string();
+    a.connect()
+        .ok(&format!("CLUSTER SETSLOT 866 MIGRATING {}", id_of(&b)));
+    a.connect()
+        .cmd(&["MIGRATE", "127.0.0.1", &port, "{hello}1", "0", "20000"])
+        .assert_ok();
+    wait_until("the key to come", || {
+        r.connect().run("CLUSTER COUNTKEYSINSLOT 866") == 1
+    });
+    r.connect().ok("CLUSTER FAILOVER TAKEOVER");
+    wait_until("the takeover", || r.connect().info("role") == "master");
+    assert_eq!(r.connect().run("CLUSTER COUNTKEYSINSLOT 866"), 1);
+    assert_eq!(dbsize(&r), 1);
+    r.connect()
+        .ok(&format!("CLUSTER SETSLOT 866 IMPORTING {}", id_of(&a)));
+    let mut c = r.connect();
+    c.ok("ASKING");
+    assert_eq!(c.run("GET {hello}1"), "v");
+}
+
 /// Commands on keys of one tag, of which each changes one, two or three keys in ways that depend on all that came before.
 fn random_command(rng: &mut Rng) -> Vec<String> {
     let key = |rng: &mut Rng, kind: &str| format!("{{hello}}{kind}{}", rng.below(40));

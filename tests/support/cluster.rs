@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::server::{Kind, Scratch, Server, free_port};
+use super::tls::Certs;
 use super::tools::run_cli;
 use super::{Conn, wait_until};
 
@@ -23,6 +24,18 @@ pub fn node_in(kind: Kind, scratch: Scratch, more: &[&str]) -> Server {
     args.extend(["--repl-diskless-sync-delay", "0"]);
     args.extend(more);
     Server::start_in(kind, scratch, &args)
+}
+
+/// Starts a node whose bus and replication are TLS; with its port for TLS, beside which it has its plain one.
+pub fn tls_node(kind: Kind, certs: &Certs, more: &[&str]) -> (Server, u16) {
+    let port = free_port();
+    let number = port.to_string();
+    let options = certs.options();
+    let mut args = vec!["--tls-port", &number];
+    args.extend(["--tls-cluster", "yes", "--tls-replication", "yes"]);
+    args.extend(options.iter().map(String::as_str));
+    args.extend(more);
+    (node(kind, &args), port)
 }
 
 /// The port of a node's bus.
@@ -93,9 +106,14 @@ pub fn join_masters(masters: &[&Server]) {
 
 /// Lets a node get to know another one.
 pub fn meet(from: &Server, to: &Server) {
+    meet_at(from, to.port, to);
+}
+
+/// The same by the port that the bus' kind of connection has for clients.
+pub fn meet_at(from: &Server, port: u16, to: &Server) {
     let bus = bus_port(to);
     from.connect()
-        .ok(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", to.port));
+        .ok(&format!("CLUSTER MEET 127.0.0.1 {port} {bus}"));
 }
 
 /// Makes a node a replica of one that it knows.
@@ -112,7 +130,20 @@ pub fn replicate(replica: &Server, master: &Server) {
 
 /// `redis-cli --cluster` with these words, which must succeed.
 pub fn cli_cluster(args: &[&str]) -> String {
-    let mut all = vec!["--cluster"];
+    run_cli_cluster(&[], args)
+}
+
+/// The same over TLS.
+pub fn cli_cluster_tls(certs: &Certs, args: &[&str]) -> String {
+    let files = ["ca.crt", "client.crt", "client.key"].map(|f| certs.text(f));
+    let [ca, cert, key] = files.each_ref().map(String::as_str);
+    let tls = ["--tls", "--cacert", ca, "--cert", cert, "--key", key];
+    run_cli_cluster(&tls, args)
+}
+
+fn run_cli_cluster(options: &[&str], args: &[&str]) -> String {
+    let mut all = options.to_vec();
+    all.push("--cluster");
     all.extend(args);
     let end = run_cli(1, &all, b"");
     assert!(

@@ -259,7 +259,7 @@ fn reply_record(server: &mut Server, cid: ClientId, r: &Record, pending: usize) 
 /// CLUSTER SYNCSLOTS ESTABLISH SOURCE node NAME name SLOTSRANGE first last [first last ...], and what is said on that connection
 pub(crate) fn syncslots_command(server: &mut Server, cid: ClientId, args: &Args<'_>) {
     if server.is_master_client(cid) {
-        // Our master's business.
+        with(server, cid, |c, server| c.hear_master(server, args));
         return;
     }
     with(server, cid, |c, server| {

@@ -174,8 +174,9 @@ impl Cluster {
         if let Some(c) = server.clients.get_mut(cid) {
             c.flags |= IMPORTING.difference(ClientFlags::REPLY_OFF);
         }
-        // Before the first key is on a disk.
+        // Before the first key is on a disk, or on its way to a replica.
         self.save_config_or_die(server, true);
+        self.tell_replicas_what_is_hidden(server);
         self.imports_may_begin(server);
         self.todo |= Todo::MIGRATE_SLOTS;
     }
@@ -265,6 +266,7 @@ impl Cluster {
         self.update_state(server);
         // Nobody is told of what a crash could undo.
         self.save_config_or_die(server, true);
+        self.tell_replicas_what_is_hidden(server);
         self.tell_all(server);
     }
 }

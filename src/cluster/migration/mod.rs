@@ -25,12 +25,14 @@
 //! hidden; a job that has ended is a record and nothing else. Commands of SYNCSLOTS other than ESTABLISH are taken from the
 //! client that established an import, and from no other. Steps are made before the loop sleeps, never while a command runs.
 //!
-//! Replicas of the target get the keys by its stream and know nothing of the import: one that is promoted in the middle of it keeps keys
-//! that nobody serves, until the slots come to it.
+//! Replicas of the target get the keys by its stream, and hide what it hides (`replica`): one that is promoted in the middle of an import
+//! deletes what has come of it. A replica of another make knows nothing of that and keeps such keys, served by nobody, until the slots
+//! come to it.
 
 pub(crate) mod commands;
 mod export;
 mod import;
+mod replica;
 pub(crate) mod state;
 
 use crate::cluster::node::NodeId;
@@ -105,6 +107,8 @@ impl Cluster {
         let mut more = self.step_exports(server, until);
         self.step_imports(server);
         more |= self.delete_leaving(server, until);
+        self.master_has_taken(server);
+        self.tell_replicas_what_is_hidden(server);
         if more {
             self.todo |= Todo::MIGRATE_SLOTS;
             server.el.set_dont_wait(true);
@@ -144,13 +148,10 @@ impl Cluster {
                 continue;
             }
             gone = true;
-            let m = &mut server.slot_migrations;
-            m.leaving.remove(slot);
-            if !m.importing(slot) {
-                m.hidden.remove(slot);
-            }
+            server.slot_migrations.leaving.remove(slot);
         }
         if gone {
+            server.slot_migrations.rehide();
             self.todo |= Todo::SAVE_CONFIG;
             self.imports_may_begin(server);
         }

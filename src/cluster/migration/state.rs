@@ -210,6 +210,13 @@ pub(crate) struct Import {
     pub(super) ack_sent: i64,
 }
 
+/// Slots that this replica's master hides. `replica` works with it.
+pub(super) struct MasterImport {
+    /// Valkey names each import; one of ours tells all at once.
+    pub(super) name: Option<Name>,
+    pub(super) slots: SlotSet,
+}
+
 /// All that a node keeps of slots that move whole.
 #[derive(Default)]
 pub(crate) struct Migrations {
@@ -221,6 +228,10 @@ pub(crate) struct Migrations {
     pub hidden: SlotSet,
     /// Those of them whose keys have to go.
     pub leaving: SlotSet,
+    /// On a replica: slots whose keys its master hides.
+    pub(super) of_master: Vec<MasterImport>,
+    /// On a master: the hidden slots as its stream has told them last.
+    pub(super) told: SlotSet,
     /// The commands of a transaction that is being propagated.
     pub(super) unit: Option<Vec<OwnedArgs>>,
     next_export: u64,
@@ -235,7 +246,34 @@ impl Migrations {
     /// Nothing is under way.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
-        self.exports.is_empty() && self.imports.is_empty() && self.leaving.is_empty()
+        self.exports.is_empty()
+            && self.imports.is_empty()
+            && self.leaving.is_empty()
+            && self.of_master.is_empty()
+    }
+
+    /// What a process has left behind that was ended in the middle.
+    pub(crate) fn stray(&mut self, slots: SlotSet, is_master: bool) {
+        if is_master {
+            self.leaving = slots;
+        } else if !slots.is_empty() {
+            // The stream goes on where it was.
+            self.of_master.push(MasterImport { name: None, slots });
+        }
+        self.rehide();
+    }
+
+    /// Works out which slots are hidden.
+    pub(super) fn rehide(&mut self) {
+        let mut hidden = self.leaving.clone();
+        let imports = self.imports.iter().map(|i| &i.record.slots);
+        let of_master = self.of_master.iter().map(|i| &i.slots);
+        for slots in imports.chain(of_master) {
+            for slot in slots.iter() {
+                hidden.insert(slot);
+            }
+        }
+        self.hidden = hidden;
     }
 
     pub(super) fn next_export_id(&mut self) -> u64 {

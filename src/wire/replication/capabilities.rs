@@ -43,6 +43,20 @@ const RDB: &[u8] = b"rdb:";
 const RESUME: &[u8] = b"resume";
 const BEHIND: &[u8] = b"behind";
 
+/// What a master says in its stream with the same command, since replicas ignore words that they do not know as well: which slots' keys
+/// it has and does not serve.
+const HIDDEN_SLOTS: &[u8] = b"hidden-slots:";
+
+/// The word for these slots, `0-5,9-9`, or for none.
+pub(crate) fn hidden_slots_word(slots: &str) -> Vec<u8> {
+    [HIDDEN_SLOTS, slots.as_bytes()].concat()
+}
+
+/// The slots of such a word. None: it is another one.
+pub(crate) fn hidden_slots_of_word(word: &[u8]) -> Option<&[u8]> {
+    word.strip_prefix(HIDDEN_SLOTS)
+}
+
 /// A plain decimal number of at most 18 digits.
 pub(super) fn plain_number(digits: &[u8]) -> Option<u64> {
     let plain = !digits.is_empty() && digits.len() < 19 && digits.iter().all(u8::is_ascii_digit);
