@@ -39,6 +39,7 @@ mod interop {
     mod guides;
     mod load;
     mod newer;
+    mod older;
     mod partial;
     mod programs;
     mod sentinel;
