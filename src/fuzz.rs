@@ -459,7 +459,7 @@ mod tests {
             ]),
             _ => owned(&[
                 b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC 0123456789abcdef0123456789abcdef01234567 12\r\n$1000\r\n",
-                b"+PONG\r\n+OK\r\n+OK\r\n+CONTINUE 0123456789abcdef0123456789abcdef01234567\r\n",
+                b"+PONG\r\n+OK upstream=10.0.0.1:6379/up,::1:1/down\r\n+OK\r\n+CONTINUE 0123456789abcdef0123456789abcdef01234567\r\n",
                 b"$EOF:0123456789abcdef0123456789abcdef01234567\r\n$-1\r\n\n",
                 b"$SNAPSHOT:0123456789abcdef0123456789abcdef01234567:100\r\n",
                 b"$EOF:0123456789abcdef0123456789abcdef0123456\r\x07\n",

@@ -40,6 +40,7 @@ mod interop {
     mod guides;
     mod load;
     mod newer;
+    mod older;
     mod partial;
     mod programs;
     mod sentinel;

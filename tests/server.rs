@@ -29,6 +29,7 @@ mod server {
     mod later_files;
     mod list;
     mod logs;
+    mod masters_above;
     mod memory;
     mod metrics;
     mod metrics_page;

@@ -813,6 +813,14 @@ impl Server {
         if let Some(problem) = &r.attempts.problem {
             i.field("master_link_problem", problem.text.as_str());
         }
+        let above = self.masters_above();
+        if !above.is_empty() {
+            let own = format!("{host}:{}", r.master_port);
+            let all = std::iter::once(own.as_str()).chain(above.iter().map(|m| m.address.as_str()));
+            i.field("master_chain", all.collect::<Vec<_>>().join(","));
+            let told = self.masters_above_age_ms() / 1000;
+            i.field("master_chain_told_seconds_ago", told);
+        }
         if !connected {
             let pace = &r.attempts.pace;
             i.field("master_link_next_attempt_ms", pace.wait(self.el.now_ms()));

@@ -140,6 +140,7 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
         return server.add_reply_syntax_error(cid);
     }
     let mut reply = "OK";
+    let mut upstream = None;
     let mut i = 1;
     while i < args.len() {
         if args.is(i, "listening-port") {
@@ -180,6 +181,7 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
                     server.replica_tells_behind(cid, marks);
                     reply = HEARS_BEHIND;
                 }
+                Capability::Upstream => upstream = server.tell_upstream(),
                 Capability::Unknown => {}
             }
         } else if args.is(i, "version") {
@@ -237,7 +239,10 @@ pub(crate) fn replconf_command(server: &mut Server, cid: ClientId, args: &Args) 
         }
         i += 2;
     }
-    server.add_reply_status(cid, reply);
+    match upstream {
+        Some(word) => server.add_reply_status(cid, &format!("{reply} {word}")),
+        None => server.add_reply_status(cid, reply),
+    }
 }
 
 /// REPLICATION LAG: as REPLCONF GETLAG

@@ -320,6 +320,15 @@ impl Server {
         j.key("failures").uint(r.attempts.pace.failures().into());
         j.key("next_ms")
             .uint(if up { 0 } else { r.attempts.pace.wait(now) });
+        j.key("above").open('[');
+        for m in self.masters_above() {
+            j.open('{');
+            j.key("address").string(&m.address);
+            j.key("up").bool(m.up);
+            j.close('}');
+        }
+        j.close(']');
+        j.key("above_ms").uint(self.masters_above_age_ms());
         j.key("sync");
         match r.link.transfer() {
             None => j.null(),

@@ -35,6 +35,7 @@ impl Server {
         if acks {
             self.send_ack_of_the_second();
         }
+        self.ask_for_upstream();
         self.ping_replicas();
         self.disconnect_timed_out_replicas();
         self.full_syncs_cron();

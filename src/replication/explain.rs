@@ -132,6 +132,7 @@ impl Server {
         if let Some(problem) = &attempts.problem {
             lines.push(format!("{name}: {}", problem.text));
         }
+        self.explain_masters_above(&name, lines);
         if r.refusal.is_some() {
             lines.push(format!(
                 "{name}: its full sync is refused since it has come back without its data (replica-refuse-empty-master); REPLICAOF {host} {} \
@@ -139,6 +140,23 @@ impl Server {
                 r.master_port
             ));
         }
+    }
+
+    /// Those above our own master, as they were told.
+    fn explain_masters_above(&self, own: &str, lines: &mut Vec<String>) {
+        let above = self.masters_above();
+        if above.is_empty() {
+            return;
+        }
+        let each = above.iter().map(|m| match m.up {
+            true => format!("of {}", m.address),
+            false => format!("of {}, to which it has no link", m.address),
+        });
+        lines.push(format!(
+            "{own}: it is itself a replica {}, as it said {} seconds ago.",
+            each.collect::<Vec<_>>().join(", and that one "),
+            self.masters_above_age_ms() / 1000
+        ));
     }
 
     /// One replica of ours.

@@ -28,7 +28,7 @@
 //! through a pipe, [`resume`] one that goes on after a lost link, [`overflow`] a replica that cannot keep up meanwhile;
 //! [`wait`] WAIT and WAITAOF, [`failover`] FAILOVER, [`lag`] how far behind replicas are, [`explain`] all of it in words. [`replica`] the link to a master,
 //! [`payload`] the snapshot that comes over it, [`cached_master`] what stays of a lost link, [`guard`] how its attempts are
-//! spaced, and what it refuses and explains. [`cron`] the once-a-second part of all.
+//! spaced, and what it refuses and explains, [`upstream`] the masters further up. [`cron`] the once-a-second part of all.
 //!
 //! Invariants:
 //! - the stream's bytes and offsets are in one place, `server.repl.log`; a replica's output is a position in it;
@@ -51,6 +51,7 @@ mod payload;
 mod rdb_pipe;
 mod replica;
 mod resume;
+mod upstream;
 mod wait;
 
 pub(crate) use failover::FailoverRequest;

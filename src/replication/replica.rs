@@ -52,6 +52,7 @@ impl Server {
             self.replication_discard_cached_master();
             self.replication_cache_master_using_myself();
         }
+        self.forget_upstream();
         self.repl.full_sync_consent = true;
         self.repl.refusal = None;
         self.repl.attempts = LinkAttempts::default();
@@ -74,6 +75,7 @@ impl Server {
         self.replication_discard_cached_master();
         self.cancel_replication_handshake(false);
         self.discard_partial_payload();
+        self.forget_upstream();
         self.repl.attempts = LinkAttempts::default();
         self.repl.ring.begin(self.repl.cron_loops);
         self.repl.refusal = None;
@@ -282,8 +284,12 @@ impl Server {
         let step = f(&mut link.handshake, &params);
         let state = link.handshake.state();
         self.repl.master_hears_behind = link.handshake.hears_behind();
+        let told = link.handshake.take_upstream();
         if let Some(stage) = stage_before(state, &step.outcome) {
             self.link_reached(stage);
+        }
+        if let Some(masters) = told {
+            self.upstream_told(masters);
         }
         self.take_step(step);
     }

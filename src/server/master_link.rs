@@ -50,6 +50,16 @@ pub(crate) struct HandshakeLink {
     pub out: Vec<u8>,
 }
 
+/// A connection to our master beside the link, which asks for one thing and is closed.
+pub(crate) struct Inquiry {
+    pub conn: LinkSocket,
+    /// The connection is made, and the question sent.
+    pub sent: bool,
+    /// Lines of the answer that precede the one of interest.
+    pub skip: usize,
+    pub line: LineReader,
+}
+
 /// The history that a master's stream belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct History {

@@ -11,7 +11,7 @@ use crate::ae::{ClientData, FileId, FileProc, Mask};
 use crate::base::resolve::{Lookup, Resolver};
 use crate::server::Server;
 use crate::server::clients::flags::ClientId;
-use crate::server::master_link::MasterLink;
+use crate::server::master_link::{Inquiry, MasterLink};
 use crate::wire::rdb::FrameCheck;
 use crate::wire::replication::backlog::{ReaderId, ReplicationLog};
 use crate::wire::replication::backoff::{Floor, Pacing};
@@ -20,6 +20,7 @@ use crate::wire::replication::diagnose::Problem;
 use crate::wire::replication::lag::LagIndex;
 use crate::wire::replication::replid::ReplId;
 use crate::wire::replication::ring::RingWatch;
+use crate::wire::replication::upstream::MasterAbove;
 
 /// What is kept of a master whose link broke.
 #[derive(Clone, Copy, Debug)]
@@ -317,6 +318,18 @@ pub(crate) struct LinkAttempts {
     pub alike: u32,
 }
 
+/// The masters further up. See `replication/upstream.rs`.
+#[derive(Default)]
+pub(crate) struct Upstream {
+    /// Nearest first, without our own master; empty: it has told of none.
+    pub masters: Vec<MasterAbove>,
+    /// When that was told, milliseconds on the loop's clock.
+    pub told_ms: u64,
+    /// When it was last asked for beside the link, on the same clock.
+    pub asked_ms: u64,
+    pub inquiry: Option<Inquiry>,
+}
+
 /// Everything replication keeps.
 pub(crate) struct Repl {
     // As master -------------------------------------------------------------------------------------------------------
@@ -381,6 +394,8 @@ pub(crate) struct Repl {
     pub ring: RingWatch,
     /// The master reads who is behind us.
     pub master_hears_behind: bool,
+    /// What the master has told of the masters above it, and a question about them that is under way.
+    pub upstream: Upstream,
     /// The master asks how far we are; and it was told of bytes that were not on the disk yet.
     pub ack_asked: bool,
     pub ack_when_synced: bool,
@@ -433,6 +448,7 @@ impl Repl {
             resolver: Resolver::default(),
             ring: RingWatch::new(run_id),
             master_hears_behind: false,
+            upstream: Upstream::default(),
             ack_asked: false,
             ack_when_synced: false,
             cached_master: None,

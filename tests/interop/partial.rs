@@ -173,12 +173,38 @@ fn a_real_master_of_a_chain_is_not_disturbed() {
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     assert_synced(&m, &last);
+    let (near, far) = (mid.port, m.port);
+    let chain = format!("127.0.0.1:{near},127.0.0.1:{far}");
+    assert_eq!(last.connect().info("master_chain"), chain);
     assert_eq!(c.info("total_error_replies"), "0");
     assert_eq!(c.info("unexpected_error_replies"), "0");
     for word in ["Unrecognized", "CRITICAL", "rror"] {
         assert!(!m.log_has(word), "{}", m.log());
     }
     assert_eq!(c.run("WAIT 1 5000"), 1);
+}
+
+/// A real server in the middle tells nothing of who is above it, and one at the end asks for nothing.
+#[test]
+fn a_real_server_within_a_chain_is_not_disturbed() {
+    crate::need_redis!();
+    let top = master(Kind::Aedile, &["--repl-ping-replica-period", "1"]);
+    populate(&top, 100);
+    let mid = master(Kind::Redis, &["--loglevel", "debug"]);
+    let (ours, real) = (master(Kind::Aedile, &[]), master(Kind::Redis, &[]));
+    mid.replicate(top.port);
+    mid.wait_link_up();
+    ours.replicate(mid.port);
+    ours.wait_link_up();
+    real.replicate(ours.port);
+    real.wait_link_up();
+    std::thread::sleep(std::time::Duration::from_secs(12));
+    assert_synced(&top, &real);
+    assert_eq!(ours.connect().info("master_chain"), "");
+    for s in [&mid, &real] {
+        assert_eq!(s.connect().info("total_error_replies"), "0");
+        assert!(!s.log_has("rror"), "{}", s.log());
+    }
 }
 
 /// Without replicas the backlog goes after its ttl, and the history with it.

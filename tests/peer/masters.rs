@@ -65,7 +65,7 @@ fn handshake_order() {
         peer.seen[..3],
         [
             "PING".to_string(),
-            format!("REPLCONF LISTENING-PORT {port} CAPA RDB:11"),
+            format!("REPLCONF LISTENING-PORT {port} CAPA RDB:11 CAPA UPSTREAM"),
             "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME CAPA BEHIND".to_string()
         ]
     );
@@ -105,7 +105,7 @@ fn authentication_and_announcements() {
         [
             "PING",
             "AUTH ME PASS WORD",
-            "REPLCONF LISTENING-PORT 4321 CAPA RDB:11",
+            "REPLCONF LISTENING-PORT 4321 CAPA RDB:11 CAPA UPSTREAM",
             "REPLCONF IP-ADDRESS 10.9.8.7",
             "REPLCONF CAPA EOF CAPA PSYNC2 CAPA RESUME CAPA BEHIND"
         ]

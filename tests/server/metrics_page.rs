@@ -158,4 +158,25 @@ fn the_page_shows_a_replica_that_stops_and_goes_on() {
     b.say("accessible");
     b.say("errors");
     drop(second);
+    // A replica of a replica: all above it, the furthest one on top.
+    let (last, last_port) = with_metrics(&[]);
+    r.ok("CONFIG SET masterauth right");
+    replica.wait_link_up();
+    last.replicate(replica.port);
+    last.wait_link_up();
+    b.say(&format!("open http://127.0.0.1:{last_port}/"));
+    let names = "[...document.querySelectorAll('#master .name')].map((e) => e.textContent).join()";
+    b.say(&format!(
+        "wait 30 {names} === 'Master 127.0.0.1:{},Master 127.0.0.1:{}'",
+        master.port, replica.port
+    ));
+    b.say("wait 30 [...document.querySelectorAll('#master .chip')].every((e) => e.textContent === 'Connected')");
+    b.say("accessible");
+    b.say("size 360 780");
+    b.say("accessible");
+    r.ok("CONFIG SET masterauth wrong");
+    r.run("CLIENT KILL TYPE master");
+    b.say("wait 60 document.querySelector('#master .chip').textContent === 'Not connected'");
+    b.say("accessible");
+    b.say("errors");
 }

@@ -653,8 +653,10 @@ fn watched() -> (Server, Server, Sentinel) {
 #[test]
 fn a_promotion_that_is_not_seen_in_time_is_given_up_and_taken_back() {
     let (master, replica, s) = watched();
-    replica.sigstop();
     let mut c = s.connect();
+    // What was last heard of it is to be young enough, however long the disk holds the Sentinel up.
+    c.ok("SENTINEL DEBUG info-period 30000 ping-period 30000");
+    replica.sigstop();
     c.ok("SENTINEL SET m failover-timeout 500 down-after-milliseconds 60000");
     c.ok("SENTINEL FAILOVER m");
     c.run("SENTINEL FAILOVER m")
@@ -665,6 +667,7 @@ fn a_promotion_that_is_not_seen_in_time_is_given_up_and_taken_back() {
             .get("failover-state")
             .is_some_and(|s| s == "wait_promotion")
     });
+    c.ok("SENTINEL DEBUG info-period 300 ping-period 400");
     let why = c.run("SENTINEL EXPLAIN m").items()[0].text();
     assert!(
         why.starts_with("No failover begins now: one is under way; the master is up"),
@@ -697,8 +700,10 @@ fn a_promotion_that_is_not_seen_in_time_is_given_up_and_taken_back() {
 #[test]
 fn a_newer_configuration_ends_a_failover() {
     let (master, replica, s) = watched();
-    replica.sigstop();
     let mut c = s.connect();
+    // What was last heard of it is to be young enough, however long the disk holds the Sentinel up.
+    c.ok("SENTINEL DEBUG info-period 30000 ping-period 30000");
+    replica.sigstop();
     c.ok("SENTINEL SET m down-after-milliseconds 60000");
     c.ok("SENTINEL FAILOVER m");
     wait_until("the state", || {
@@ -707,6 +712,7 @@ fn a_newer_configuration_ends_a_failover() {
             .get("failover-state")
             .is_some_and(|s| s == "wait_promotion")
     });
+    c.ok("SENTINEL DEBUG info-period 300 ping-period 400");
     let hello = format!("127.0.0.1,1,{ID},9,m,127.0.0.1,7777,9");
     c.cmd(&["PUBLISH", "__sentinel__:hello", &hello]);
     let shown = c.run("SENTINEL MASTER m").pairs();

@@ -7,9 +7,10 @@
 //! - `AEDILE_SERVER`: path of the binary under test (default: the one cargo built).
 //! - `AEDILE_STAND_IN`: set to `7.0` or `7.2` when `AEDILE_SERVER` is a redis-server of that version, to validate the
 //!   tests themselves. Expectations that only Aedile or only 7.2 meets are then left out.
-//! - `REDIS_72_SERVER`, `REDIS_8_SERVER`, `VALKEY_9_SERVER`: paths of newer servers, for tests of what they write and read.
+//! - `REDIS_72_SERVER`, `REDIS_8_SERVER`, `VALKEY_9_SERVER`: paths of newer servers, for tests of what they write and read, and for the
+//!   guide to migrate.
+//! - `REDIS_28_SERVER`, `REDIS_3_SERVER`, `REDIS_5_SERVER`, `REDIS_62_SERVER`: paths of older ones, likewise.
 //! - `REDIS_SERVER`: path of the reference server (default: `redis-server` in PATH).
-//! - `PEER_REDIS_8`, `PEER_VALKEY_9`: paths of servers of these versions, for the guide to migrate.
 //! - `AEDILE_REQUIRE_REDIS=1` or `CI=true`: a test that needs a reference server and finds none fails, not skips.
 
 // Each test binary compiles this module anew and uses a part of it.

@@ -30,6 +30,11 @@ pub enum Kind {
     Redis72,
     Redis8,
     Valkey9,
+    /// An older one: see [`Kind::OLD`].
+    Redis28,
+    Redis3,
+    Redis5,
+    Redis62,
 }
 
 impl Kind {
@@ -39,11 +44,23 @@ impl Kind {
         (Kind::Redis8, "REDIS_8_SERVER"),
         (Kind::Valkey9, "VALKEY_9_SERVER"),
     ];
+    /// Older ones, likewise.
+    pub const OLD: [(Kind, &'static str); 4] = [
+        (Kind::Redis28, "REDIS_28_SERVER"),
+        (Kind::Redis3, "REDIS_3_SERVER"),
+        (Kind::Redis5, "REDIS_5_SERVER"),
+        (Kind::Redis62, "REDIS_62_SERVER"),
+    ];
 
-    /// Whether a newer server is there. When it is not: false, said aloud; a panic if it was named and cannot be run.
+    /// The variable that has the path of a newer or an older server.
+    fn variable(self) -> Option<&'static str> {
+        let all = || Kind::PEERS.iter().chain(&Kind::OLD);
+        Some(all().find(|(kind, _)| *kind == self)?.1)
+    }
+
+    /// Whether a newer or older server is there. When it is not: false, said aloud; a panic if it was named and cannot be run.
     pub fn is_here(self) -> bool {
-        let variable = Kind::PEERS.iter().find(|(kind, _)| *kind == self);
-        let Some((_, variable)) = variable else {
+        let Some(variable) = self.variable() else {
             return runs(&self.program());
         };
         if std::env::var_os(variable).is_none_or(|v| v.is_empty()) {
@@ -56,17 +73,16 @@ impl Kind {
 
     pub fn program(self) -> OsString {
         match self {
-            Kind::Redis72 | Kind::Redis8 | Kind::Valkey9 => Kind::PEERS
-                .iter()
-                .find(|(kind, _)| *kind == self)
-                .and_then(|(_, variable)| std::env::var_os(variable))
-                .unwrap_or_default(),
             Kind::Aedile => std::env::var_os("AEDILE_SERVER")
                 .filter(|v| !v.is_empty())
                 .unwrap_or_else(|| env!("CARGO_BIN_EXE_aedile-server").into()),
             Kind::Redis => std::env::var_os("REDIS_SERVER")
                 .filter(|v| !v.is_empty())
                 .unwrap_or_else(|| "redis-server".into()),
+            other => other
+                .variable()
+                .and_then(std::env::var_os)
+                .unwrap_or_default(),
         }
     }
 
@@ -342,7 +358,8 @@ impl Server {
                 return Err(self.log());
             }
             // The port may be another's: only a child that says it is ready is asked.
-            if self.log_has("Ready to accept connections")
+            // Before Redis 4 it is "ready".
+            if self.log_has("eady to accept connections")
                 && let Ok(mut conn) = Conn::try_connect(self.port)
                 && conn.try_cmd(&["PING"]).is_ok()
             {

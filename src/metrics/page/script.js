@@ -147,11 +147,17 @@
   const topology = (s) => {
     const m = s.master;
     show($("master"), m !== null);
-    sync($("master"), m ? [m] : [], () => "master", () => {
+    // The furthest one first; what is known of those above our own master is what it has told.
+    sync($("master"), m ? [...m.above].reverse().concat(m) : [], (a) => a === m ? "master" : a.address, () => {
       const li = node();
       li.append(li.firstChild);
       return li;
-    }, (li) => {
+    }, (li, a) => {
+      if (a !== m) {
+        const told = m.above_ms < 15000 ? "" : "As told " + time(m.above_ms) + " ago";
+        const kind = told ? "idle" : a.up ? "good" : "bad";
+        return fill(li, kind, "Master " + a.address, a.up ? "Connected" : "Not connected", [], "", told || "Told by the master below", null);
+      }
       const kind = m.up ? (m.silent_s > 15 ? "bad" : "good") : m.problem ? "bad" : "busy";
       const percent = m.sync && m.sync.total ? m.sync.read / m.sync.total * 100 : null;
       const lag = m.up ? "heard " + (m.silent_s < 1 ? "just now" : time(m.silent_s * 1000) + " ago")

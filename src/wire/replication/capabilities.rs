@@ -32,6 +32,8 @@ pub(crate) enum Capability<'a> {
     /// `behind`, or `behind:<marks>`: tells who is behind it (`wire::replication::ring`), and goes on to with its acknowledgements if the
     /// master says that it reads it. Aedile's own.
     Behind(&'a [u8]),
+    /// `upstream`: reads the masters above the master in its answer (`wire::replication::upstream`). Aedile's own.
+    Upstream,
     /// Another one, or one that makes no sense.
     Unknown,
 }
@@ -42,6 +44,7 @@ pub(crate) const HEARS_BEHIND: &str = "OK behind";
 const RDB: &[u8] = b"rdb:";
 const RESUME: &[u8] = b"resume";
 const BEHIND: &[u8] = b"behind";
+const UPSTREAM: &[u8] = b"upstream";
 
 /// What a master says in its stream with the same command, since replicas ignore words that they do not know as well: which slots' keys
 /// it has and does not serve.
@@ -88,6 +91,9 @@ impl<'a> Capability<'a> {
                     have,
                 })));
             }
+            if word == UPSTREAM {
+                return Some(Capability::Upstream);
+            }
             match word.strip_prefix(BEHIND)? {
                 [] => Some(Capability::Behind(&[])),
                 [b':', marks @ ..] => Some(Capability::Behind(marks)),
@@ -110,11 +116,12 @@ impl<'a> Capability<'a> {
             }
             Capability::Behind([]) => BEHIND.to_vec(),
             Capability::Behind(marks) => [BEHIND, b":", marks].concat(),
+            Capability::Upstream => UPSTREAM.to_vec(),
             Capability::Unknown => Vec::new(),
         }
     }
 
-    /// What a replica offers besides the RDB version that it reads: `resume` as it is configured, `behind` with these marks,
+    /// What a replica offers besides the RDB version that it reads and `upstream`: `resume` as it is configured, `behind` with these marks,
     /// which may be empty.
     pub(crate) fn offer(
         resume: Option<Option<ResumeRequest>>,
@@ -162,6 +169,7 @@ mod tests {
             Capability::Resume(Some(resume)),
             Capability::Behind(b""),
             Capability::Behind(b"a,b"),
+            Capability::Upstream,
         ] {
             assert_eq!(Capability::parse(&c.word()), c);
         }
@@ -189,6 +197,8 @@ mod tests {
             b"resume:0123456789012345678901234567890123456789:9999999999999999999",
             b"behindx",
             b"behin",
+            b"upstreams",
+            b"upstream:",
         ] {
             assert_eq!(Capability::parse(word), Capability::Unknown, "{word:?}");
         }

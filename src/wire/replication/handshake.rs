@@ -25,6 +25,7 @@ use crate::base::num::strtol;
 use crate::wire::rdb::RDB_VERSION;
 use crate::wire::replication::capabilities::{Capability, HEARS_BEHIND, ResumeRequest};
 use crate::wire::replication::replid::{REPLID_LEN, ReplId};
+use crate::wire::replication::upstream::{self, MasterAbove};
 use crate::wire::resp;
 
 /// Buffer for a reply line during the handshake, its end included.
@@ -192,6 +193,8 @@ pub(crate) struct Handshake {
     sync_sent: bool,
     /// The master reads who is behind us.
     hears_behind: bool,
+    /// The masters above the master, once it has said whether it has any.
+    upstream: Option<Vec<MasterAbove>>,
 }
 
 impl Handshake {
@@ -204,6 +207,7 @@ impl Handshake {
             asked: None,
             sync_sent: false,
             hears_behind: false,
+            upstream: None,
         };
         let step = Step::new(Outcome::Pending)
             .notice("Non blocking connect for SYNC fired the event.")
@@ -219,6 +223,11 @@ impl Handshake {
     /// The master has said that it reads who is behind us.
     pub(crate) fn hears_behind(&self) -> bool {
         self.hears_behind
+    }
+
+    /// The masters above the master, once, when it has said whether it has any; what made no sense is as if it had said nothing.
+    pub(crate) fn take_upstream(&mut self) -> Option<Vec<MasterAbove>> {
+        self.upstream.take()
     }
 
     /// Whether the handshake goes on after this reply to PING: a master that wants a password may say so to it.
@@ -264,6 +273,7 @@ impl Handshake {
                 } else {
                     ReceiveCapaReply
                 };
+                self.upstream = Some(upstream::hear(line).unwrap_or_default());
                 optional("listening-port", is_error, line)
             }
             ReceiveIpReply => {
@@ -293,6 +303,7 @@ impl Handshake {
         // From who is not authenticated a master takes ten words at a time: what there is to say is spread.
         let port = params.listening_port.to_string();
         let reads = Capability::Rdb(RDB_VERSION).word();
+        let asks = Capability::Upstream.word();
         push(
             &mut step.send,
             &[
@@ -301,6 +312,8 @@ impl Handshake {
                 port.as_bytes(),
                 b"capa",
                 &reads,
+                b"capa",
+                &asks,
             ],
         );
         self.ip_sent = params.announce_ip.is_some();
@@ -624,7 +637,7 @@ mod tests {
     }
 
     const CAPA: &str = "*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n$4\r\ncapa\r\n$6\r\nbehind\r\n";
-    const PORT: &str = "*5\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6380\r\n$4\r\ncapa\r\n$6\r\nrdb:11\r\n";
+    const PORT: &str = "*7\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$4\r\n6380\r\n$4\r\ncapa\r\n$6\r\nrdb:11\r\n$4\r\ncapa\r\n$8\r\nupstream\r\n";
     const PSYNC_NEW: &str = "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n";
 
     #[test]
@@ -647,6 +660,27 @@ mod tests {
             let mut h = in_state(HandshakeState::ReceiveCapaReply, &p);
             h.on_reply(reply.as_bytes(), &p);
             assert_eq!(h.hears_behind(), hears, "{reply}");
+        }
+    }
+
+    #[test]
+    fn the_masters_above_the_master() {
+        let p = params();
+        let one = vec![MasterAbove {
+            address: "a:1".into(),
+            up: true,
+        }];
+        for (reply, told) in [
+            ("+OK upstream=a:1/up", one),
+            ("+OK", Vec::new()),
+            ("+OK upstream=a", Vec::new()),
+            ("-ERR unknown", Vec::new()),
+        ] {
+            let mut h = in_state(HandshakeState::ReceivePortReply, &p);
+            assert_eq!(h.take_upstream(), None);
+            h.on_reply(reply.as_bytes(), &p);
+            assert_eq!(h.take_upstream(), Some(told), "{reply}");
+            assert_eq!(h.take_upstream(), None);
         }
     }
 
@@ -705,7 +739,7 @@ mod tests {
         let p = full();
         let sent = format!(
             "*3\r\n$4\r\nAUTH\r\n$4\r\nuser\r\n$5\r\npa\0ss\r\n\
-             *5\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$1\r\n1\r\n$4\r\ncapa\r\n$6\r\nrdb:11\r\n\
+             *7\r\n$8\r\nREPLCONF\r\n$14\r\nlistening-port\r\n$1\r\n1\r\n$4\r\ncapa\r\n$6\r\nrdb:11\r\n$4\r\ncapa\r\n$8\r\nupstream\r\n\
              *3\r\n$8\r\nREPLCONF\r\n$10\r\nip-address\r\n$8\r\n10.0.0.1\r\n{CAPA}"
         );
         let go = [n("Master replied to PING, replication can continue...")];

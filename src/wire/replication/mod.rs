@@ -1,5 +1,5 @@
 //! What replication says over a link, as bytes and states: the replica's handshake and the master's answer to it, payloads, what
-//! a replica can do, the stream's log, how far behind replicas are, loops, and what a broken link means. No sockets, no clocks.
+//! a replica can do, the stream's log, how far behind replicas are, loops, the masters further up, and what a broken link means. No sockets, no clocks.
 
 pub(crate) mod backlog;
 pub(crate) mod backoff;
@@ -11,3 +11,4 @@ pub(crate) mod payload;
 pub(crate) mod psync;
 pub(crate) mod replid;
 pub(crate) mod ring;
+pub(crate) mod upstream;
