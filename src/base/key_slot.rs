@@ -10,7 +10,7 @@ use crate::base::sys;
 pub(crate) const CLUSTER_SLOTS: usize = 16384;
 
 /// The polynomial of CRC-16/XMODEM.
-pub(super) const POLYNOMIAL: u16 = 0x1021;
+const POLYNOMIAL: u16 = 0x1021;
 /// Bytes that are summed at once.
 const STRIDE: usize = 8;
 

@@ -152,6 +152,7 @@ fn requests_are_sent_to_who_has_the_slot() {
 /// A slot moves as redis-cli moves it, key by key; what asks meanwhile is asked to ask, or to try again.
 #[test]
 fn a_slot_moves_while_it_is_asked_for() {
+    let words = |line: &str| line.split(' ').map(str::to_string).collect::<Vec<_>>();
     let all = three_masters();
     let [a, b, _] = all.each_ref();
     let (mut ca, mut cb) = (a.connect(), b.connect());
@@ -164,7 +165,21 @@ fn a_slot_moves_while_it_is_asked_for() {
     blocked.send(&["BLPOP", "{hello}list", "0"]);
     wait_until("the client to block", || ca.info("blocked_clients") == "1");
     cb.ok(&format!("CLUSTER SETSLOT 866 IMPORTING {ida}"));
-    ca.ok(&format!("CLUSTER SETSLOT 866 MIGRATING {idb}"));
+    // What opens a slot, or closes it, holds for what is behind it in a pipeline.
+    let open = format!("CLUSTER SETSLOT 866 MIGRATING {idb}");
+    let shut = "CLUSTER SETSLOT 866 STABLE";
+    let absent = "GET {hello}absent";
+    let lines = [
+        absent, &open, absent, "MULTI", shut, "EXEC", absent, "MULTI", &open, "EXEC", absent,
+    ];
+    let replies = ca.pipeline(&lines.map(words));
+    let ask = format!("ASK 866 127.0.0.1:{}", b.port);
+    for (at, asks) in [(0, false), (2, true), (6, false), (10, true)] {
+        match asks {
+            true => replies[at].assert_error(&ask),
+            false => assert!(replies[at].is_null()),
+        }
+    }
     let migrate = |c: &mut Conn, key: &str| {
         let port = b.port.to_string();
         c.cmd(&["MIGRATE", "127.0.0.1", &port, "", "0", "20000", "KEYS", key])
@@ -191,7 +206,6 @@ fn a_slot_moves_while_it_is_asked_for() {
     cb.run("MGET {hello}0 {hello}1")
         .assert_error_prefix("TRYAGAIN");
     // Within one pipeline as well.
-    let words = |line: &str| line.split(' ').map(str::to_string).collect::<Vec<_>>();
     let lines = ["ASKING", "STRLEN {hello}0", "STRLEN {hello}0"].map(words);
     let replies = cb.pipeline(&lines);
     assert_eq!(replies[0], "OK");

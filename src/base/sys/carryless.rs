@@ -11,8 +11,8 @@ use std::arch::x86_64::{
     _mm_movemask_epi8, _mm_set1_epi8, _mm_unpackhi_epi64, _mm_unpacklo_epi64, _mm_xor_si128,
 };
 
-use crate::base::key_slot::POLYNOMIAL;
-
+/// The polynomial of CRC-16/XMODEM, P, without its highest bit, x^16.
+const POLYNOMIAL: u16 = 0x1021;
 /// The bytes that are summed at once.
 const BLOCK: usize = 16;
 /// x^64 mod P.
