@@ -3,7 +3,7 @@
 //! The load's expiries are either far away or a few milliseconds: a comparison must never race with one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,18 +35,19 @@ pub fn populate(server: &Server, count: usize) {
 /// A running writer; it stops when dropped.
 pub struct Load {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<u64>>,
+    written: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Load {
-    /// Starts writing to `port`. The writer ends quietly when the server goes away.
+    /// Starts writing to `port`; something has been written when it returns. The writer ends quietly when the server goes away.
     pub fn start(port: u16, seed: u64) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let written = Arc::new(AtomicU64::new(0));
+        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&written));
         let thread = std::thread::spawn(move || {
-            let mut written = 0;
             let Ok(mut c) = Conn::try_connect(port) else {
-                return written;
+                return;
             };
             let mut rng = Rng(seed);
             while !stopped.load(Ordering::SeqCst) {
@@ -60,16 +61,20 @@ impl Load {
                 for _ in 0..20 {
                     match c.try_read() {
                         Ok(Value::Error(e)) => panic!("{}", String::from_utf8_lossy(&e)),
-                        Ok(_) => written += 1,
-                        Err(_) => return written,
+                        Ok(_) => {}
+                        Err(_) => return,
                     }
+                    count.fetch_add(1, Ordering::SeqCst);
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
-            written
+        });
+        wait_until("the load to begin", || {
+            thread.is_finished() || written.load(Ordering::SeqCst) > 0
         });
         Load {
             stop,
+            written,
             thread: Some(thread),
         }
     }
@@ -79,7 +84,8 @@ impl Load {
     pub fn stop(mut self) {
         self.stop.store(true, Ordering::SeqCst);
         let thread = self.thread.take().expect("a running load");
-        assert!(thread.join().expect("the load failed") > 0);
+        thread.join().expect("the load failed");
+        assert!(self.written.load(Ordering::SeqCst) > 0);
     }
 }
 
