@@ -313,6 +313,10 @@ fn replicas_follow_a_move() {
 /// What nobody serves is in no listing.
 #[track_caller]
 fn assert_hides(node: &Server, keys: i64) {
+    // Until then all is refused, hidden or not.
+    wait_until("the cluster to be up", || {
+        cluster_info(node, "cluster_state") == "ok"
+    });
     let mut c = node.connect();
     c.ok("READONLY");
     assert_eq!(c.run("CLUSTER COUNTKEYSINSLOT 866"), keys);
