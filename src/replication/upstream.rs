@@ -9,13 +9,13 @@
 //! Invariants: what is shown was told over the link that is there now, or later; nothing that goes wrong with a question touches the link,
 //! and what was told stays, with its age. At most one question is under way.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::AsRawFd;
 
 use crate::ae::{ClientData, FileId, Mask};
 use crate::server::Server;
 use crate::server::clients::connection::begin_connecting;
-use crate::server::clients::tls::TlsConnection;
+use crate::server::clients::link_io::LinkState;
 use crate::server::master_link::{Inquiry, LinkSocket, MasterLink};
 use crate::server::repl::Upstream;
 use crate::wire::replication::capabilities::Capability;
@@ -116,7 +116,7 @@ impl Server {
                 file,
                 last_io: self.clock.unix_s,
             },
-            sent: false,
+            state: LinkState::Connecting,
             skip: 0,
             line: LineReader::new(HANDSHAKE_LINE_SIZE),
         });
@@ -124,25 +124,18 @@ impl Server {
             .create_file_event(file, Mask::WRITABLE, go_on_asking, 0);
     }
 
-    /// The question's socket is ready; false: it is over.
-    fn inquiry_step(&mut self) -> bool {
-        let Some(inquiry) = &mut self.repl.upstream.inquiry else {
-            return false;
-        };
-        let (file, sock) = (inquiry.conn.file, &inquiry.conn.sock);
-        if !inquiry.sent {
-            if !matches!(sock.socket().take_error(), Ok(None)) {
-                return false;
-            }
-            match sock.tls().map_or(Ok(true), TlsConnection::handshake) {
-                Ok(true) => {}
-                Ok(false) => {
-                    let unsent = sock.has_unsent();
-                    self.await_tls_handshake(file, unsent, go_on_asking, 0);
-                    return true;
-                }
-                Err(_) => return false,
-            }
+    /// The question's socket is ready. True: it goes on.
+    ///
+    /// # Errors
+    /// TLS' or the system's: it is over.
+    fn inquiry_step(&mut self, inquiry: &mut Inquiry) -> io::Result<bool> {
+        let (file, conn) = (inquiry.conn.file, &inquiry.conn.sock);
+        let state = &mut inquiry.state;
+        let was_up = *state == LinkState::Up;
+        if !self.link_comes_up(conn, file, state, go_on_asking, 0)? {
+            return Ok(true);
+        }
+        if !was_up {
             let asks = Capability::Upstream.word();
             let mut question = Vec::new();
             if let Some(auth) = &self.config.masterauth {
@@ -155,35 +148,16 @@ impl Server {
             let words = [&b"REPLCONF"[..], b"capa", &asks];
             resp::push_command(&mut question, words.into_iter());
             // A new socket has room for so little, or is none to wait for.
-            let mut to = sock;
-            if !matches!(to.write(&question), Ok(n) if n == question.len())
-                || to.flush().is_err()
-                || sock.has_unsent()
-            {
-                return false;
+            if self.link_write(conn, file, &question)? != question.len() {
+                return Ok(false);
             }
-            inquiry.sent = true;
-            self.el.delete_file_event(file, Mask::WRITABLE);
-            self.el
-                .create_file_event(file, Mask::READABLE, go_on_asking, 0);
-            if sock.has_unread() {
-                self.el.mark_readable(file);
+            self.link_written(conn, file)?;
+            if conn.has_unsent() {
+                return Ok(false);
             }
-            return true;
         }
         let mut buf = [0; 512];
-        let n = match { sock }.read(&mut buf) {
-            Ok(0) => return false,
-            Ok(n) => n,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                self.el.clear_ready(file, Mask::READABLE);
-                return true;
-            }
-            Err(e) => return e.kind() == io::ErrorKind::Interrupted,
-        };
-        if n < buf.len() && !sock.has_unread() {
-            self.el.clear_ready(file, Mask::READABLE);
-        }
+        let n = self.link_read(conn, file, &mut buf)?;
         let mut rest = &buf[..n];
         while !rest.is_empty() {
             let (taken, line) = inquiry.line.feed(rest);
@@ -200,16 +174,21 @@ impl Server {
             {
                 self.upstream_told(masters);
             }
-            return false;
+            return Ok(false);
         }
-        true
+        Ok(true)
     }
 }
 
 /// The socket of a question is ready.
 fn go_on_asking(server: &mut Server, file: FileId, _: ClientData, _: Mask) {
-    let inquiry = server.repl.upstream.inquiry.as_ref();
-    if inquiry.map(|i| i.conn.file) == Some(file) && !server.inquiry_step() {
+    let inquiry = &mut server.repl.upstream.inquiry;
+    let Some(mut inquiry) = inquiry.take_if(|i| i.conn.file == file) else {
+        return;
+    };
+    let goes_on = matches!(server.inquiry_step(&mut inquiry), Ok(true));
+    server.repl.upstream.inquiry = Some(inquiry);
+    if !goes_on {
         server.end_inquiry();
     }
 }

@@ -395,7 +395,7 @@ impl Server {
         {
             return Err((text, Some(id)));
         }
-        if self.exec.in_cluster {
+        if self.config.cluster_enabled {
             let may_cross = run_flags.contains(RunFlags::ALLOW_CROSS_SLOT);
             if let Some(text) = self.cluster_refusal_in_script(caller, id, args, may_cross) {
                 return refuse(text);

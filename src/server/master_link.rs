@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::ae::FileId;
 use crate::server::clients::connection::Connection;
 use crate::server::clients::flags::ClientId;
+use crate::server::clients::link_io::LinkState;
 use crate::wire::rdb::FrameCheck;
 use crate::wire::replication::capabilities::SnapshotId;
 use crate::wire::replication::handshake::{Handshake, LineReader};
@@ -53,8 +54,8 @@ pub(crate) struct HandshakeLink {
 /// A connection to our master beside the link, which asks for one thing and is closed.
 pub(crate) struct Inquiry {
     pub conn: LinkSocket,
-    /// The connection is made, and the question sent.
-    pub sent: bool,
+    /// Once it is up, the question is sent.
+    pub state: LinkState,
     /// Lines of the answer that precede the one of interest.
     pub skip: usize,
     pub line: LineReader,

@@ -16,8 +16,14 @@ use crate::support::server::Scratch;
 use crate::support::*;
 
 const HOSTS: usize = 6;
+const ALL: [usize; HOSTS] = [0, 1, 2, 3, 4, 5];
 /// How long a node may be silent, milliseconds.
 const TIMEOUT: u64 = 2000;
+
+/// The hosts that are not among these.
+fn without(these: impl Fn(usize) -> bool) -> Vec<usize> {
+    ALL.into_iter().filter(|h| !these(*h)).collect()
+}
 
 /// A write that was acknowledged.
 struct Write {
@@ -230,7 +236,7 @@ impl Site {
 
     /// Hosts of one side are parted from the others for a while.
     fn part(&mut self, rng: &mut Rng) {
-        let (masters, all) = (self.masters(), (0..HOSTS).collect::<Vec<_>>());
+        let masters = self.masters();
         let mut cut: BTreeSet<usize> = BTreeSet::new();
         // A master at least, or nothing would be at stake.
         cut.insert(masters[rng.below(3)]);
@@ -238,46 +244,44 @@ impl Site {
             cut.insert(rng.below(HOSTS));
         }
         println!("  hosts {cut:?} are parted from the others; masters are {masters:?}");
-        let sides: Vec<Vec<usize>> = vec![
-            all.iter().copied().filter(|h| !cut.contains(h)).collect(),
-            cut.iter().copied().collect(),
-        ];
+        let sides: Vec<Vec<usize>> =
+            vec![without(|h| cut.contains(&h)), cut.iter().copied().collect()];
         let at = Instant::now();
         for host in &cut {
             self.net.plug(*host, 1);
         }
         self.write_for(&sides, Duration::from_millis(TIMEOUT * 5 / 2), rng);
         self.net.heal();
-        self.write_for(&[all], Duration::from_millis(500), rng);
+        self.write_for(&[ALL.to_vec()], Duration::from_millis(500), rng);
         self.wait_well();
         self.excuse(&masters, at);
     }
 
     /// A host's link comes and goes, too fast for anybody to be taken for failed, or not quite.
     fn flap(&mut self, rng: &mut Rng) {
-        let (masters, all) = (self.masters(), (0..HOSTS).collect::<Vec<_>>());
+        let masters = self.masters();
         let host = rng.below(HOSTS);
         println!("  the link of host {host} comes and goes; masters are {masters:?}");
         let at = Instant::now();
         for _ in 0..4 {
             self.net.link(host, false);
-            let rest: Vec<usize> = all.iter().copied().filter(|h| *h != host).collect();
+            let rest = without(|h| h == host);
             let time = Duration::from_millis(200 + rng.below(TIMEOUT as usize / 2) as u64);
             self.write_for(&[rest, vec![host]], time, rng);
             self.net.link(host, true);
-            self.write_for(std::slice::from_ref(&all), Duration::from_millis(200), rng);
+            self.write_for(&[ALL.to_vec()], Duration::from_millis(200), rng);
         }
         self.wait_well();
         self.excuse(&masters, at);
     }
 
     fn kill(&mut self, rng: &mut Rng) {
-        let (masters, all) = (self.masters(), (0..HOSTS).collect::<Vec<_>>());
+        let masters = self.masters();
         let host = rng.below(HOSTS);
         println!("  host {host}'s node is killed; masters are {masters:?}");
         let at = Instant::now();
         self.nodes[host].kill9();
-        let rest: Vec<usize> = all.iter().copied().filter(|h| *h != host).collect();
+        let rest = without(|h| h == host);
         let time = rng.below(2 * TIMEOUT as usize) as u64;
         self.write_for(&[rest], Duration::from_millis(time), rng);
         let node = &mut self.nodes[host];
@@ -288,17 +292,12 @@ impl Site {
 
     /// A replica takes its master's place by agreement: nothing may be lost.
     fn hand_over(&mut self, rng: &mut Rng) {
-        let all: Vec<usize> = (0..HOSTS).collect();
         let masters = self.masters();
-        let replicas: Vec<usize> = all
-            .iter()
-            .copied()
-            .filter(|h| !masters.contains(h))
-            .collect();
+        let replicas = without(|h| masters.contains(&h));
         let host = replicas[rng.below(replicas.len())];
         println!("  host {host}'s replica becomes a master");
         self.on(host, |n| n.connect().ok("CLUSTER FAILOVER"));
-        self.write_for(&[all], Duration::from_millis(1500), rng);
+        self.write_for(&[ALL.to_vec()], Duration::from_millis(1500), rng);
         self.wait_well();
     }
 
@@ -321,7 +320,6 @@ impl Site {
         ct.ok(&format!("CLUSTER SETSLOT {slot} IMPORTING {idf}"));
         cf.ok(&format!("CLUSTER SETSLOT {slot} MIGRATING {idt}"));
         let (ip, port) = (self.net.address(to), self.nodes[to].port.to_string());
-        let all: Vec<usize> = (0..HOSTS).collect();
         loop {
             let keys = cf.run(&format!("CLUSTER GETKEYSINSLOT {slot} 10"));
             if keys.items().is_empty() {
@@ -332,7 +330,7 @@ impl Site {
                 let reply = cf.cmd(&words);
                 assert!(!reply.is_error(), "{reply:?}");
             }
-            self.write(&all, rng);
+            self.write(&ALL, rng);
         }
         for c in [&mut ct, &mut cf] {
             c.ok(&format!("CLUSTER SETSLOT {slot} NODE {idt}"));
@@ -408,14 +406,9 @@ fn chaos(kinds: [Kind; HOSTS]) {
     };
     let rounds = std::env::var("CLUSTER_CHAOS_ROUNDS").ok();
     let rounds: usize = rounds.and_then(|n| n.parse().ok()).unwrap_or(2);
-    let all: Vec<usize> = (0..HOSTS).collect();
     for round in 0..rounds {
         println!("round {round}");
-        site.write_for(
-            std::slice::from_ref(&all),
-            Duration::from_millis(300),
-            &mut rng,
-        );
+        site.write_for(&[ALL.to_vec()], Duration::from_millis(300), &mut rng);
         // The first two are what it is about.
         match (round, rng.below(5)) {
             (0, _) | (_, 0) => site.part(&mut rng),
@@ -431,7 +424,7 @@ fn chaos(kinds: [Kind; HOSTS]) {
             }
         }
     }
-    site.write_for(&[all], Duration::from_millis(300), &mut rng);
+    site.write_for(&[ALL.to_vec()], Duration::from_millis(300), &mut rng);
     site.wait_well();
     site.check(seed);
 }

@@ -1,6 +1,8 @@
 //! Redis 2.8, 3.2, 5.0 and 6.2, as far as the environment names them (`Kind::OLD`): what the guide to migrate says of them, by replica
 //! and by files, there and back.
 
+use std::path::Path;
+
 use crate::support::server::Scratch;
 use crate::support::*;
 
@@ -149,16 +151,42 @@ fn ids_of_replicas(c: &mut Conn) -> Vec<String> {
         .collect()
 }
 
+/// A full sync, the stream, and a link that breaks: the replica has what the master has.
+#[track_caller]
+fn follows(
+    kind: Kind,
+    (m, mc): (&Server, &mut Conn),
+    (r, rc): (&Server, &mut Conn),
+    reads: &[&str],
+) {
+    follow(r, m);
+    same(kind, mc, rc, reads);
+    streams(kind, mc, rc);
+    same(kind, mc, rc, reads);
+}
+
+/// The end of a rewrite of the append-only file.
+#[track_caller]
+fn rewritten(c: &mut Conn) {
+    wait_until("the file", || {
+        info(c, "aof_rewrite_in_progress") == "0" && info(c, "aof_rewrite_scheduled") == "0"
+    });
+}
+
+/// A folder with a copy of a file.
+fn copied(file: &Path, name: &str) -> Scratch {
+    let scratch = Scratch::new();
+    std::fs::copy(file, scratch.join(name)).expect("the file");
+    scratch
+}
+
 #[test]
 fn an_old_master_is_followed_and_left() {
     for (kind, version) in old() {
         let (m, r) = (Server::start(kind, &[]), Server::aedile(&[]));
         let (mut mc, mut rc) = (m.connect(), r.connect());
         let reads = populate(&mut mc, version);
-        follow(&r, &m);
-        same(kind, &mut mc, &mut rc, &reads);
-        streams(kind, &mut mc, &mut rc);
-        same(kind, &mut mc, &mut rc, &reads);
+        follows(kind, (&m, &mut mc), (&r, &mut rc), &reads);
         assert_eq!(info(&mut rc, "master_link_problem"), "");
         assert_eq!(info(&mut rc, "master_chain"), "");
         if kind == Kind::Redis62 {
@@ -178,10 +206,7 @@ fn an_old_replica_follows() {
         let r = Server::start(kind, &[]);
         let (mut mc, mut rc) = (m.connect(), r.connect());
         let reads = populate(&mut mc, version);
-        follow(&r, &m);
-        same(kind, &mut mc, &mut rc, &reads);
-        streams(kind, &mut mc, &mut rc);
-        same(kind, &mut mc, &mut rc, &reads);
+        follows(kind, (&m, &mut mc), (&r, &mut rc), &reads);
     }
 }
 
@@ -192,30 +217,21 @@ fn old_files_are_taken() {
         let mut ac = a.connect();
         let reads = populate(&mut ac, version);
         ac.ok("SAVE");
-        let scratch = Scratch::new();
-        std::fs::copy(a.rdb_path(), scratch.join("dump.rdb")).expect("the file");
+        let scratch = copied(&a.rdb_path(), "dump.rdb");
         let b = Server::start_in(Kind::Aedile, scratch, &[]);
         same(kind, &mut ac, &mut b.connect(), &reads);
         // The file of commands, and, written anew, of what they come to, with one behind it.
         for again in [false, true] {
             if again {
                 ac.run("BGREWRITEAOF");
-                wait_until("the file", || {
-                    info(&mut ac, "aof_rewrite_in_progress") == "0"
-                        && info(&mut ac, "aof_rewrite_scheduled") == "0"
-                });
+                rewritten(&mut ac);
                 ac.ok("SET string:17 behind");
             }
             wait_until("the disk", || {
                 info(&mut ac, "aof_pending_bio_fsync") == "0"
                     && info(&mut ac, "aof_buffer_length") == "0"
             });
-            let scratch = Scratch::new();
-            std::fs::copy(
-                a.scratch.join("appendonly.aof"),
-                scratch.join("appendonly.aof"),
-            )
-            .expect("the file");
+            let scratch = copied(&a.scratch.join("appendonly.aof"), "appendonly.aof");
             let b = Server::start_in(Kind::Aedile, scratch, &["--appendonly", "yes"]);
             same(kind, &mut ac, &mut b.connect(), &reads);
         }
@@ -230,20 +246,15 @@ fn files_go_back() {
         let reads = populate(&mut ac, version);
         if version >= 9 {
             ac.ok("SAVE");
-            let scratch = Scratch::new();
-            std::fs::copy(a.rdb_path(), scratch.join("dump.rdb")).expect("the file");
+            let scratch = copied(&a.rdb_path(), "dump.rdb");
             let b = Server::start_in(kind, scratch, &[]);
             same(kind, &mut ac, &mut b.connect(), &reads);
         }
         // As commands: by `--pipe` in the guide, here as the other's own file.
         ac.ok("CONFIG SET appendonly yes");
-        wait_until("the file", || {
-            info(&mut ac, "aof_rewrite_in_progress") == "0"
-                && info(&mut ac, "aof_rewrite_scheduled") == "0"
-        });
-        let scratch = Scratch::new();
+        rewritten(&mut ac);
         let base = a.scratch.join("appendonlydir/appendonly.aof.1.base.aof");
-        std::fs::copy(base, scratch.join("appendonly.aof")).expect("the file");
+        let scratch = copied(&base, "appendonly.aof");
         let b = Server::start_in(kind, scratch, &["--appendonly", "yes"]);
         // Before 7.0 nobody knows how a group's count of entries is said as a command.
         let reads: Vec<&str> = reads.into_iter().filter(|r| *r != GROUP).collect();

@@ -15,7 +15,11 @@ fn chain_of(s: &Server) -> String {
 
 /// As INFO has it.
 fn chain(servers: &[&Server]) -> String {
-    let each = servers.iter().map(|s| format!("127.0.0.1:{}", s.port));
+    chain_at(&servers.iter().map(|s| s.port).collect::<Vec<_>>())
+}
+
+fn chain_at(ports: &[u16]) -> String {
+    let each = ports.iter().map(|p| format!("127.0.0.1:{p}"));
     each.collect::<Vec<_>>().join(",")
 }
 
@@ -30,8 +34,7 @@ fn explained(s: &Server) -> String {
 }
 
 fn follow(replica: &Server, master: &Server) {
-    replica.replicate(master.port);
-    replica.wait_link_up();
+    follow_port(replica, master.port);
 }
 
 #[test]
@@ -163,13 +166,9 @@ fn over_tls() {
     for (replica, port) in [(&b, a), (&c, b_port), (&d, c_port)] {
         follow_port(replica, port);
     }
-    let known = |ports: &[u16]| {
-        let each = ports.iter().map(|p| format!("127.0.0.1:{p}"));
-        each.collect::<Vec<_>>().join(",")
-    };
-    assert_eq!(chain_of(&d), known(&[c_port, b_port, a]));
+    assert_eq!(chain_of(&d), chain_at(&[c_port, b_port, a]));
     follow_port(&c, a);
-    wait_until("the chain", || chain_of(&d) == known(&[c_port, a]));
+    wait_until("the chain", || chain_of(&d) == chain_at(&[c_port, a]));
 }
 
 fn follow_port(replica: &Server, port: u16) {

@@ -7,8 +7,8 @@
 //! Must not know: slots, hash tags; what a sum that is not there is made of instead.
 
 use std::arch::x86_64::{
-    __m128i, _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cvtsi64_si128, _mm_cvtsi128_si32,
-    _mm_movemask_epi8, _mm_set1_epi8, _mm_unpackhi_epi64, _mm_unpacklo_epi64, _mm_xor_si128,
+    _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cvtsi64_si128, _mm_cvtsi128_si32, _mm_movemask_epi8,
+    _mm_set1_epi8, _mm_unpackhi_epi64, _mm_unpacklo_epi64, _mm_xor_si128,
 };
 
 /// The polynomial of CRC-16/XMODEM, P, without its highest bit, x^16.
@@ -49,7 +49,7 @@ fn sum_block(crc: u16, high: u64, low: u64) -> (u16, i32) {
     let twice = _mm_xor_si128(_mm_clmulepi64_si128::<1>(once, fold), once);
     let product = _mm_clmulepi64_si128::<0>(twice, number(QUOTIENT));
     let quotient = _mm_xor_si128(_mm_unpackhi_epi64(product, product), twice);
-    let rest: __m128i = _mm_clmulepi64_si128::<0>(quotient, number(POLYNOMIAL as i64));
+    let rest = _mm_clmulepi64_si128::<0>(quotient, number(POLYNOMIAL as i64));
     (_mm_cvtsi128_si32(rest) as u16, braces)
 }
 

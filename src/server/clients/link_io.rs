@@ -1,4 +1,4 @@
-//! What the socket of a link does for it, a Sentinel's, one of the cluster's bus, or that of slots that move: coming up, reading and
+//! What the socket of a link does for it, a Sentinel's, one of the cluster's bus, that of slots that move, or of a question to a master: coming up, reading and
 //! writing, each told to the event loop.
 //!
 //! Invariant: a direction is cleared exactly when the socket was seen to have, or to take, nothing more. Must not know: what is sent.

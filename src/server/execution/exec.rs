@@ -20,7 +20,7 @@
 //! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
 //! | `call.client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
 //! | `client_flags` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
-//! | `authenticated`, `no_touch`, `unusual`, `in_cluster` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Moves of slots go on, and a cluster goes down, between reads. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
+//! | `authenticated`, `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Moves of slots go on, and a cluster goes down, between reads. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
 //! | `call.cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
 //! | `call`: that an error was answered | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
 //! | `call`: what the command says of its propagation, and what is redacted | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and says nothing | put aside |
@@ -97,8 +97,6 @@ pub(crate) struct Exec {
     pub authenticated: bool,
     /// The server is in a state that may refuse commands, or somebody monitors or tracks: see [`Server::refresh_shortcuts`].
     pub unusual: bool,
-    /// This is a node of a cluster: it may not be the one that serves a key.
-    pub in_cluster: bool,
     /// In cluster mode, the slot of the keys of the script that runs, if it has any yet.
     pub slot: Option<u16>,
     /// The current client's look-ups leave LRU data alone.
@@ -189,7 +187,7 @@ impl Server {
         }
         if (self.exec.unusual
             || client_flags.intersects(UNUSUAL_CLIENT)
-            || self.exec.in_cluster && !self.is_at_home(id, args))
+            || self.config.cluster_enabled && !self.is_at_home(id, args))
             && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
@@ -242,7 +240,6 @@ impl Server {
             || self.scripts.run.is_some()
             || self.cluster.as_deref().is_some_and(unsettled);
         self.exec.unusual = unusual;
-        self.exec.in_cluster = self.config.cluster_enabled;
         if let Some(c) = self.clients.get(cid) {
             self.exec.client_flags = c.flags;
             self.exec.authenticated = c.authenticated || self.acl.is_open();
@@ -315,7 +312,7 @@ impl Server {
         {
             return Some(refused);
         }
-        if self.exec.in_cluster {
+        if self.config.cluster_enabled {
             return self.redirected(cid, id, flags, client_flags, args);
         }
         None
