@@ -229,8 +229,8 @@ fn what_is_kept_for_an_interrupted_sync_goes_with_the_backlog() {
     assert_eq!(c.info_int("full_syncs_resumed"), 0);
 }
 
-/// A master whose snapshot for its replica has begun, and takes a second.
-fn snapshot_begun(policy: &str, limit: &str) -> (Server, Server) {
+/// A master whose snapshot for its replica has begun, and goes on when it is told to (`Held`).
+fn snapshot_begun(policy: &str, limit: &str) -> (Held, Server) {
     let m = start(&[
         "--repl-diskless-sync",
         "no",
@@ -246,10 +246,33 @@ fn snapshot_begun(policy: &str, limit: &str) -> (Server, Server) {
     populate(&m, 500, 100);
     let r = start(&[]);
     r.replicate(m.port);
-    wait_until("the snapshot to begin", || {
-        m.log_has("Starting BGSAVE for SYNC")
-    });
-    (m, r)
+    m.wait_log("Background saving started by pid");
+    m.signal_children(libc::SIGSTOP);
+    (Held(m), r)
+}
+
+/// A master whose child is halted: it goes on at the latest when the test is over, whatever its end.
+struct Held(Server);
+
+impl Held {
+    fn snapshot_goes_on(&self) {
+        self.0.signal_children(libc::SIGCONT);
+        // The next one takes no time.
+        self.0.connect().config_set("rdb-key-save-delay", "0");
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.signal_children(libc::SIGCONT);
+    }
 }
 
 /// The output of a replica in its full sync passes the limit: what the policy says happens, and it ends with everything.
@@ -276,7 +299,7 @@ fn a_full_sync_survives_its_output_limit() {
         // Memory stays near the limit although fifteen megabytes are written.
         let pending = c.info_int("mem_total_replication_buffers");
         assert!(pending < 8_000_000, "{pending} bytes are kept");
-        c.config_set("rdb-key-save-delay", "0");
+        m.snapshot_goes_on();
         writer.join().expect("the writer");
         assert_synced(&m, &r);
         assert_eq!(c.info_int("sync_full"), 1);
@@ -315,7 +338,7 @@ fn backpressure_begins_within_a_pipeline() {
     wait_until("the limit", || {
         m.log_has("writes wait until it has caught up")
     });
-    c.config_set("rdb-key-save-delay", "0");
+    m.snapshot_goes_on();
     writer.join().expect("the writer");
     assert_synced(&m, &r);
     assert!(!r.log_has("CRITICAL"), "{}", r.log());
@@ -343,7 +366,7 @@ fn who_joins_a_snapshot_gets_the_stream_from_its_beginning() {
             m.log_has("Can't attach the replica") || m.log_has("Waiting for end of BGSAVE for SYNC")
         });
         assert_eq!(c.info("rdb_bgsave_in_progress"), "1");
-        c.config_set("rdb-key-save-delay", "0");
+        m.snapshot_goes_on();
         assert_synced(&m, &r);
         assert_synced(&m, &late);
         assert_eq!(
@@ -367,7 +390,7 @@ fn an_output_limit_is_a_reason_of_its_own() {
     wait_until("the limit", || {
         m.log_has("overcoming of output buffer limits")
     });
-    c.config_set("rdb-key-save-delay", "0");
+    m.snapshot_goes_on();
     assert_synced(&m, &r);
     assert!(reason_count(&mut c, "output_buffer_limit") >= 1);
     assert_eq!(

@@ -399,13 +399,18 @@ impl Server {
 
     /// Asks the children that save to stop, as the server itself does.
     pub fn end_children(&self) {
+        self.signal_children(libc::SIGUSR1);
+    }
+
+    /// To each child that saves.
+    pub fn signal_children(&self, signal: i32) {
         let pid = self.pid();
         let path = format!("/proc/{pid}/task/{pid}/children");
         let children = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         for child in children.split_whitespace() {
             let child: libc::pid_t = child.parse().expect("a pid");
             // SAFETY: kill takes no pointers; a child of our child that has just ended is still unreaped, or its signal is lost.
-            unsafe { libc::kill(child, libc::SIGUSR1) };
+            unsafe { libc::kill(child, signal) };
         }
     }
 
