@@ -359,7 +359,7 @@ impl Server {
         let root = &user.root;
         root.commands.has(id)
             && root.databases.is_none()
-            && match self.commands.row(id).touches {
+            && match self.commands.row(id).touches() {
                 Touches::Nothing => true,
                 Touches::Key(at, flags) => {
                     let at = usize::from(at);

@@ -4,7 +4,7 @@
 //! Must not know: who serves a slot.
 
 #[cfg(target_arch = "x86_64")]
-use crate::base::sys;
+use crate::base::sys::{Carryless, ShortSums};
 
 /// Hash slots of a cluster (CLUSTER_SLOTS).
 pub(crate) const CLUSTER_SLOTS: usize = 16384;
@@ -81,10 +81,45 @@ fn has_brace(eight: u64) -> bool {
 #[inline]
 pub(crate) fn key_hash_slot(key: &[u8]) -> u16 {
     #[cfg(target_arch = "x86_64")]
-    if let Some(crc) = sys::sum_without_brace(key) {
+    if let Some(crc) = Carryless::detect().and_then(|c| c.sum_without_brace(key)) {
         return crc & MASK;
     }
     slot_by_tables(key)
+}
+
+/// Slots of short keys that stand in a longer text, as they do in requests: with no branch on how long they are.
+#[derive(Clone, Copy)]
+pub(crate) struct ShortKeySlots {
+    #[cfg(target_arch = "x86_64")]
+    sums: Option<ShortSums>,
+}
+
+impl ShortKeySlots {
+    pub(crate) fn new() -> ShortKeySlots {
+        ShortKeySlots {
+            #[cfg(target_arch = "x86_64")]
+            sums: ShortSums::detect(),
+        }
+    }
+
+    /// Calls `f` with the hash slot of the key that is `text[start..end]`. None: ask [`key_hash_slot`], it is not one of these.
+    #[inline(always)]
+    pub(crate) fn with_slot<R>(
+        self,
+        text: &[u8],
+        span: (u32, u32),
+        f: impl FnOnce(u16) -> R,
+    ) -> Option<R> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            self.sums?.with_sum(text, span, |crc| f(crc & MASK))
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            _ = (text, span, f);
+            None
+        }
+    }
 }
 
 const MASK: u16 = (CLUSTER_SLOTS - 1) as u16;
@@ -140,6 +175,14 @@ mod tests {
         crc
     }
 
+    fn of_short(text: &[u8], span: (u32, u32)) -> Option<u16> {
+        ShortKeySlots::new().with_slot(text, span, |slot| slot)
+    }
+
+    fn is_fast() -> bool {
+        of_short(&[0; 16], (16, 16)).is_some()
+    }
+
     #[test]
     fn every_length_agrees_with_the_definition() {
         assert_eq!(crc16(b"123456789"), 0x31c3);
@@ -155,7 +198,13 @@ mod tests {
                     assert_eq!(key_hash_slot(part), sum & MASK);
                     assert_eq!(slot_by_tables(part), sum & MASK);
                 }
+                let slot = of_short(&data, (from as u32, to as u32));
+                let short = part.len() <= 16 && to >= 16 && !part.contains(&b'{');
+                assert_eq!(slot, (short && is_fast()).then_some(sum & MASK));
             }
+        }
+        for span in [(3, 2), (150, 201), (300, 310), (u32::MAX, 4)] {
+            assert_eq!(of_short(&data, span), None);
         }
     }
 

@@ -13,6 +13,7 @@
 //! | `gossip` | what is said in messages |
 //! | `health` | who is up, and whether the cluster is; the cron |
 //! | `failover` | elections, votes, manual failovers, replicas that move |
+//! | `home` | which slots are this node's, for requests in a hurry |
 //! | `redirect` | which requests this node serves, and where others go |
 //! | `keys` | the keys and channels of a slot |
 //! | `migration` | slots that move whole, with their keys |
@@ -29,6 +30,7 @@ mod describe;
 mod failover;
 mod gossip;
 mod health;
+pub(crate) mod home;
 mod keys;
 mod links;
 pub(crate) mod migration;
@@ -141,6 +143,7 @@ impl Server {
         let stray = std::mem::take(&mut c.stray);
         self.slot_migrations.stray(stray, c.me().is_master());
         c.todo |= Todo::MIGRATE_SLOTS;
+        self.exec.home = Some(c.home.clone());
         self.cluster = Some(Box::new(c));
         self.cluster_update_myself();
         true

@@ -177,7 +177,7 @@ impl Server {
             };
             return self.judge(c, &query, &seen, there);
         }
-        if let Touches::Key(pos, _) = self.commands.row(id).touches {
+        if let Touches::Key(pos, _) = self.commands.row(id).touches() {
             let Some(key) = args.get(usize::from(pos)) else {
                 return Ok(None);
             };

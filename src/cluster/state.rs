@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
+use std::rc::Rc;
 
 use bitflags::bitflags;
 use socket2::Socket;
@@ -18,6 +19,7 @@ use socket2::Socket;
 use crate::ae::FileId;
 use crate::base::key_slot::CLUSTER_SLOTS;
 use crate::base::random::RandomSource;
+use crate::cluster::home::Home;
 use crate::cluster::node::{Link, LinkId, Node, NodeId};
 use crate::wire::cluster::name::Name;
 use crate::wire::cluster::slot_set::SlotSet;
@@ -133,7 +135,9 @@ pub(crate) struct Cluster {
     /// What is read goes through it; nothing is in it between two reads.
     pub read_buffer: Vec<u8>,
     pub listeners: Vec<BusListener>,
-    slots: Box<[Option<NodeId>]>,
+    slots: Box<[Option<NodeId>; CLUSTER_SLOTS]>,
+    /// Which of them are this node's.
+    pub home: Rc<Home>,
     pub migrating: BTreeMap<u16, NodeId>,
     pub importing: BTreeMap<u16, NodeId>,
     /// Slots that their owner does not claim any more (owner_not_claiming_slot).
@@ -216,7 +220,8 @@ impl Cluster {
             links: HashMap::new(),
             read_buffer: Vec::new(),
             listeners: Vec::new(),
-            slots: vec![None; CLUSTER_SLOTS].into(),
+            slots: Box::new([None; CLUSTER_SLOTS]),
+            home: Home::new(),
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
             not_claimed: SlotSet::default(),
@@ -495,6 +500,7 @@ impl Cluster {
             self[id].flags |= NodeFlags::MIGRATE_TO;
         }
         self.slots[usize::from(slot)] = Some(id);
+        self.home.set(slot, id == self.myself);
         true
     }
 
@@ -503,6 +509,7 @@ impl Cluster {
         let Some(owner) = self.slots[usize::from(slot)].take() else {
             return false;
         };
+        self.home.set(slot, false);
         self[owner].slots.remove(slot);
         self.not_claimed.remove(slot);
         self.left.insert(slot);

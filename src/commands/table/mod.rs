@@ -126,7 +126,7 @@ mod tests {
                 let argv: Vec<String> = (0..argc).map(|i| i.to_string()).collect();
                 let wanted = KeySearch::empty();
                 let found = get_keys_from_command(row.command, &argv[..], wanted, &mut keys);
-                match row.touches {
+                match row.touches() {
                     Touches::Nothing => assert_eq!(found, Err(GetKeysError::NoKeyArguments)),
                     Touches::Key(at, flags) => {
                         one += 1;
@@ -149,7 +149,7 @@ mod tests {
             }
         }
         assert!(one > 400, "{one}");
-        let of = |name: &[u8]| table.row(table.lookup(name).expect("a command")).touches;
+        let of = |name: &[u8]| table.row(table.lookup(name).expect("a command")).touches();
         assert!(
             matches!(of(b"get"), Touches::Key(1, _)) && matches!(of(b"set"), Touches::Key(1, _))
         );

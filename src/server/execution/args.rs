@@ -115,6 +115,13 @@ impl<'a> Args<'a> {
         self.text.get(s.start as usize..s.end as usize)
     }
 
+    /// The text that an argument stands in, and where. A big one stands outside of it.
+    #[inline(always)]
+    pub(super) fn place(&self, i: usize) -> Option<(&[u8], (u32, u32))> {
+        let s = self.spans.get(i)?;
+        Some((self.text, (s.start, s.end)))
+    }
+
     /// The command's name as one word, when it has at most seven letters and more of the request follows: the letters, and
     /// the length on top of them. 0: it has not.
     #[inline(always)]

@@ -40,8 +40,9 @@ pub(crate) struct CommandRow {
     pub proc: Option<Proc>,
     pub flags: CommandFlags,
     pub command: &'static Command,
-    /// What a call touches, where it is so little that nothing need be searched.
-    pub touches: Touches,
+    /// Where the only key is; or one of [`NO_KEY`] and [`SEARCH`].
+    key_arg: u16,
+    key_flags: KeyFlags,
     /// The number of arguments is `min_args`, or up to `more_args` more.
     min_args: u16,
     more_args: u16,
@@ -51,7 +52,27 @@ pub(crate) struct CommandRow {
     subs: u16,
 }
 
+/// In a row, where a key would be: there is none, and no channel; it has to be searched for.
+const NO_KEY: u16 = 0;
+const SEARCH: u16 = u16::MAX;
+
 impl CommandRow {
+    /// What a call touches, where it is so little that nothing need be searched.
+    #[inline]
+    pub(crate) fn touches(&self) -> Touches {
+        match self.key_arg {
+            NO_KEY => Touches::Nothing,
+            SEARCH => Touches::More,
+            pos => Touches::Key(pos, self.key_flags),
+        }
+    }
+
+    /// The argument that is the only key. 0: nothing is touched. No argument: it has to be searched for.
+    #[inline(always)]
+    pub(super) fn key_arg(&self) -> usize {
+        usize::from(self.key_arg)
+    }
+
     /// Whether a call with `argc` arguments, the names included, has a legal number of them.
     #[inline]
     pub(crate) fn accepts_argc(&self, argc: usize) -> bool {
@@ -136,7 +157,15 @@ impl CommandTable {
             proc: command.proc,
             flags: command.all_flags(),
             command,
-            touches: command.touches(),
+            key_arg: match command.touches() {
+                Touches::Nothing => NO_KEY,
+                Touches::Key(pos, _) => pos,
+                Touches::More => SEARCH,
+            },
+            key_flags: match command.touches() {
+                Touches::Key(_, flags) => flags,
+                _ => KeyFlags::empty(),
+            },
             min_args: command.arity.unsigned_abs() as u16,
             more_args: if command.arity < 0 { u16::MAX } else { 0 },
             parent,

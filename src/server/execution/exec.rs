@@ -28,6 +28,7 @@
 //! | `call`: messages behind the reply | what is published or invalidated while `call.client` is who hears it | sent behind the command's reply, refused or not; before it for what eviction says | put aside |
 //! | `call`: `leftovers` | whoever sets one of the four rows above | `call`. Left set it costs a look, no more | put aside |
 //! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
+//! | `home` | nobody but the cluster, when a slot gets or loses its owner | never | the same |
 //! | `slot` | each request that a node of a cluster looks at closer, as one that runs a script; a script's commands | the next one | looked at again by whoever runs next |
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
@@ -49,11 +50,13 @@
 //! | `Clients::pending_write`, `to_close` | replies, marks | before the loop sleeps; a client with ClientFlags::PROTECTED, whose command is the outer one, is skipped | shared |
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use crate::base::clock::CachedClock;
 use crate::base::key_slot::key_hash_slot;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
+use crate::cluster::home::Home;
 use crate::cluster::state::Cluster;
 use crate::config::value::ProtectedAction;
 use crate::server::Server;
@@ -62,7 +65,7 @@ use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::blocked::PauseActions;
 use crate::server::execution::call_state::CallState;
-use crate::server::execution::command::{CommandFlags, CommandId, Guard, Touches, Unbuilt};
+use crate::server::execution::command::{CommandFlags, CommandId, Guard, Unbuilt};
 use crate::server::execution::propagate::{Propagate, PropagateOp};
 use crate::server::process::crash::server_panic;
 use crate::server_log;
@@ -97,6 +100,8 @@ pub(crate) struct Exec {
     pub authenticated: bool,
     /// The server is in a state that may refuse commands, or somebody monitors or tracks: see [`Server::refresh_shortcuts`].
     pub unusual: bool,
+    /// In cluster mode, which slots are served here.
+    pub home: Option<Rc<Home>>,
     /// In cluster mode, the slot of the keys of the script that runs, if it has any yet.
     pub slot: Option<u16>,
     /// The current client's look-ups leave LRU data alone.
@@ -146,6 +151,26 @@ pub(crate) fn shown_part(arg: &[u8]) -> &[u8] {
     &arg[..end.min(128)]
 }
 
+/// A node of a cluster serves this command and nothing is in the way: it has no keys, or one in a slot of its. False: that has to be
+/// looked at.
+#[inline(always)]
+fn is_at_home(home: &Home, key_arg: usize, args: &Args) -> bool {
+    if key_arg == 0 {
+        return true;
+    }
+    let Some((text, span)) = args.place(key_arg) else {
+        return false;
+    };
+    home.has_short_key(text, span) || has_odd_key_at_home(home, args, key_arg)
+}
+
+/// For keys that are longer or have a tag.
+#[inline(never)]
+fn has_odd_key_at_home(home: &Home, args: &Args, key_arg: usize) -> bool {
+    let key = args.get(key_arg);
+    key.is_some_and(|key| home.has(key_hash_slot(key)))
+}
+
 impl Server {
     /// Runs or refuses one request (processCommand). `Done`: the client is still there and neither blocked nor closing.
     #[inline(always)]
@@ -181,13 +206,18 @@ impl Server {
         if flags.intersects(LOOK) {
             if flags.contains(CommandFlags::RUNS_SCRIPT) {
                 flags = self.script_command_flags(id, args, flags);
+                row = self.commands.row(id);
             } else if let Some(text) = self.protected_command_error(cid, id) {
                 return self.reject_command(cid, Some(id), &text);
             }
         }
         if (self.exec.unusual
             || client_flags.intersects(UNUSUAL_CLIENT)
-            || self.config.cluster_enabled && !self.is_at_home(id, args))
+            || self
+                .exec
+                .home
+                .as_deref()
+                .is_some_and(|home| !is_at_home(home, row.key_arg(), args)))
             && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
@@ -201,23 +231,6 @@ impl Server {
             self.refresh_shortcuts(cid);
         }
         done
-    }
-
-    /// A node of a cluster serves this command and nothing is in the way: it has no keys, or one in a slot of ours. False: that has to
-    /// be looked at.
-    #[inline(always)]
-    fn is_at_home(&self, id: CommandId, args: &Args) -> bool {
-        match self.commands.row(id).touches {
-            Touches::Nothing => true,
-            Touches::Key(pos, _) => {
-                let (Some(c), Some(key)) = (self.cluster.as_deref(), args.get(usize::from(pos)))
-                else {
-                    return false;
-                };
-                c.owner(key_hash_slot(key)) == Some(c.myself)
-            }
-            Touches::More => false,
-        }
     }
 
     /// Looks once at what most commands need not look at each: whether the server is in any state that may refuse a command

@@ -66,6 +66,22 @@ pub(crate) struct Keyspace {
     replaced: Vec<Entry>,
 }
 
+/// A key is new: it has its place in its hash slot, and a snapshot does not want it.
+#[inline(never)]
+fn after_addition(
+    by_slot: &mut Option<Box<SlotIndex>>,
+    capture: &Option<Box<Capture>>,
+    hash: u64,
+    e: &Entry,
+) {
+    if let Some(by_slot) = by_slot {
+        by_slot.add(key_hash_slot(Element::key(e)), hash);
+    }
+    if let Some(c) = capture {
+        c.pass(e);
+    }
+}
+
 impl Keyspace {
     pub(crate) fn new(hasher: KeyHasher) -> Keyspace {
         Keyspace {
@@ -221,7 +237,7 @@ impl Keyspace {
             self.expires.push(e);
         }
         if self.observed {
-            self.after_addition(hash, slot);
+            after_addition(&mut self.by_slot, &self.capture, hash, e);
         }
         slot
     }
@@ -339,18 +355,6 @@ impl Keyspace {
             by_slot.remove(key_hash_slot(key), hash);
         }
         Some(e)
-    }
-
-    /// A key is new: it has its place in its hash slot, and a snapshot does not want it.
-    #[inline(never)]
-    fn after_addition(&mut self, hash: u64, slot: Slot) {
-        let e = self.table.at(slot);
-        if let Some(by_slot) = &mut self.by_slot {
-            by_slot.add(key_hash_slot(Element::key(e)), hash);
-        }
-        if let Some(c) = self.capture.as_deref() {
-            c.pass(e);
-        }
     }
 
     /// A snapshot begins here: what this database holds now is in it.

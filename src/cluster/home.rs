@@ -1,0 +1,74 @@
+//! Which hash slots this node serves, in the form that every request asks for it: one look for a short key.
+//!
+//! Invariant: it says what `Cluster` says of the owners of slots; `Cluster` alone changes it. Must not know: who serves the others, and what
+//! else may be in the way of a request.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::base::key_slot::{CLUSTER_SLOTS, ShortKeySlots};
+
+/// See the head of the file.
+pub(crate) struct Home {
+    mine: [Cell<bool>; CLUSTER_SLOTS],
+    short_keys: ShortKeySlots,
+}
+
+impl Home {
+    /// That of a node without slots.
+    pub(super) fn new() -> Rc<Home> {
+        Rc::new(Home {
+            mine: [const { Cell::new(false) }; CLUSTER_SLOTS],
+            short_keys: ShortKeySlots::new(),
+        })
+    }
+
+    pub(super) fn set(&self, slot: u16, mine: bool) {
+        debug_assert!(usize::from(slot) < CLUSTER_SLOTS);
+        self.mine[usize::from(slot) % CLUSTER_SLOTS].set(mine);
+    }
+
+    /// Whether this node serves a slot.
+    #[inline]
+    pub(crate) fn has(&self, slot: u16) -> bool {
+        self.mine[usize::from(slot) % CLUSTER_SLOTS].get()
+    }
+
+    /// This node serves the slot of the key that is `text[start..end]`. False: it does not, or that cannot be told here.
+    #[inline(always)]
+    pub(crate) fn has_short_key(&self, text: &[u8], span: (u32, u32)) -> bool {
+        let has = self.short_keys.with_slot(text, span, |slot| self.has(slot));
+        has == Some(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::key_slot::key_hash_slot;
+
+    #[test]
+    fn a_key_is_at_home_where_its_slot_is() {
+        let home = Home::new();
+        let at_end = |key: &[u8]| {
+            let text = [&[b'x'; 16], key].concat();
+            home.has_short_key(&text, (16, text.len() as u32))
+        };
+        let fast = {
+            home.set(key_hash_slot(b"user"), true);
+            at_end(b"user")
+        };
+        home.set(key_hash_slot(b"user"), false);
+        assert!(!at_end(b"user"));
+        for slot in 0..CLUSTER_SLOTS as u16 {
+            home.set(slot, true);
+        }
+        // What has a tag, or is longer, is looked at elsewhere.
+        for key in [&b"{user}1"[..], b"1{", b"sixteen bytes and"] {
+            assert!(!at_end(key));
+        }
+        for key in [&b""[..], b"u", b"key:000000000001"] {
+            assert_eq!(at_end(key), fast);
+        }
+    }
+}
