@@ -5,8 +5,9 @@
 //! not hold up a sync; an error stays until somebody takes note of it; dropping the handle leaves the threads to finish what
 //! they were given. They know files and an opaque number that goes with each sync, nothing of the files' contents.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
@@ -152,9 +153,32 @@ impl Bio {
             .send(Job::SyncAndClose { file, mark }, &self.shared);
     }
 
-    /// Closes a file in the background: freeing the blocks of one that was unlinked can take long (bg_unlink).
+    /// Closes a file in the background.
     pub(crate) fn close(&mut self, file: File) {
         self.closes.send(Job::Close(file), &self.shared);
+    }
+
+    /// Removes a file, if it is there. Its blocks are freed in the background: of some gigabytes that takes a tenth of a second and more
+    /// (bg_unlink).
+    pub(crate) fn unlink(&mut self, path: &Path) {
+        let file = File::open(path);
+        let _ = fs::remove_file(path);
+        if let Ok(f) = file {
+            self.close(f);
+        }
+    }
+
+    /// Renames a file. The blocks of one that had the name before are freed in the background.
+    ///
+    /// # Errors
+    /// The system's; nothing has changed.
+    pub(crate) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let old = File::open(to);
+        fs::rename(from, to)?;
+        if let Ok(f) = old {
+            self.close(f);
+        }
+        Ok(())
     }
 
     /// Syncs of a file that is written to which are not done.
@@ -220,5 +244,24 @@ mod tests {
         bio.clear_error();
         assert_eq!(bio.error(), None);
         let _ = std::fs::remove_file(&path);
+    }
+
+    #[test]
+    fn names_change_at_once() {
+        let mut bio = Bio::default();
+        let path =
+            |name| std::env::temp_dir().join(format!("aedile-{name}-{}", std::process::id()));
+        let (new, name) = (path("new"), path("name"));
+        fs::write(&name, "old").expect("written");
+        fs::write(&new, "new").expect("written");
+        bio.rename(&new, &name).expect("renamed");
+        assert_eq!(fs::read_to_string(&name).expect("read"), "new");
+        assert!(!new.exists());
+        assert!(bio.rename(&new, &name).is_err());
+        assert_eq!(fs::read_to_string(&name).expect("read"), "new");
+        bio.unlink(&name);
+        assert!(!name.exists());
+        // What is not there is no matter.
+        bio.unlink(&name);
     }
 }

@@ -11,6 +11,7 @@
 //! Invariants: a master votes once an epoch, and the file knows it before the loop sleeps; whoever takes slots has an epoch greater than
 //! all that it knows, and the file has it before anybody is told.
 
+use crate::ae::Next;
 use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::cluster::gossip::Broadcast;
@@ -155,7 +156,7 @@ impl Cluster {
         }
         self.last_vote_epoch = self.current_epoch;
         self[master].voted_time = now;
-        // It is in the file before the vote can leave: links are written after this turn's end.
+        // It is in the file before the vote can leave: links are written at this turn's end.
         self.save_config_or_die(server, true);
         self.send_header(server, id, Kind::AuthAck);
         server_log!(
@@ -274,6 +275,7 @@ impl Cluster {
                 let added = (rank - self.election.rank) as i64 * 1000;
                 self.election.time += added;
                 self.election.rank = rank;
+                self.wake_for_election(server, now);
                 server_log!(
                     Level::Notice,
                     "Replica rank updated to #{}, added {} milliseconds of delay.",
@@ -337,8 +339,22 @@ impl Cluster {
             self.election.rank,
             server.replication_get_slave_offset()
         );
+        self.wake_for_election(server, now);
         // The others know by it how they stand to us.
         self.broadcast_pong(server, Broadcast::LocalSlaves);
+    }
+
+    /// The cron, which comes by ten times a second, would begin it late.
+    fn wake_for_election(&self, server: &mut Server, now: i64) {
+        let ms = u64::try_from(self.election.time - now).unwrap_or(0);
+        server.el.create_time_event(ms, |server, _| {
+            server.with_cluster(|c, server| {
+                if !c.election.sent && c.election.time <= mstime() {
+                    c.handle_slave_failover(server);
+                }
+            });
+            Next::Stop
+        });
     }
 
     /// We are the master of our master's slots (clusterFailoverReplaceYourMaster).

@@ -23,7 +23,6 @@ impl Cluster {
     /// Ten times a second (clusterCron).
     pub(super) fn cron(&mut self, server: &mut Server) {
         self.iterations += 1;
-        self.update_myself_hostname(server);
         self.resume_accepting(server);
         self.reconnect(server);
         if self.iterations.is_multiple_of(10) {
@@ -279,6 +278,7 @@ impl Cluster {
         if todo.contains(Todo::SAVE_CONFIG) {
             self.save_config_or_die(server, todo.contains(Todo::FSYNC_CONFIG));
         }
+        self.write_unsent(server);
     }
 
     /// Whether requests for keys are served (clusterUpdateState).

@@ -65,7 +65,7 @@ impl Cluster {
         // Only a delay where it cannot be set.
         let _ = sock.set_tcp_nodelay(true);
         let conn = server.tls.outgoing(sock, server.config.tls_cluster)?;
-        let link = self.add_link(server, conn, Some(id))?;
+        let link = self.add_link(server, conn, ip, Some(id))?;
         self[id].link = Some(link);
         Ok(())
     }
@@ -75,6 +75,7 @@ impl Cluster {
         &mut self,
         server: &mut Server,
         conn: Connection,
+        peer: IpAddr,
         node: Option<NodeId>,
     ) -> io::Result<LinkId> {
         let file = server.el.add_file(conn.as_raw_fd())?;
@@ -93,6 +94,7 @@ impl Cluster {
                 ctime: mstime(),
                 node,
                 inbound: node.is_none(),
+                peer,
                 conn,
                 file,
                 state,
@@ -158,11 +160,26 @@ impl Cluster {
         l.out.push_back(message.clone());
         l.out_bytes += message.len();
         if l.state == LinkState::Up && l.out.len() == 1 {
+            self.unsent.push(l.id);
             server
                 .el
                 .create_file_event(l.file, Mask::WRITABLE, link_ready, l.id.0);
         }
         self.stats.sent[kind as usize] += 1;
+    }
+
+    /// Writes what this turn has queued, now that what must outlive the process is in the file: a turn of the loop less for each message.
+    pub(super) fn write_unsent(&mut self, server: &mut Server) {
+        for id in std::mem::take(&mut self.unsent) {
+            let link = self.links.get_mut(&id);
+            let Some(link) = link.filter(|l| l.state == LinkState::Up) else {
+                continue;
+            };
+            if let Err(e) = write(server, link) {
+                server_log!(Level::Debug, "I/O error with node link: {}", strerror(&e));
+                self.close_link(server, Some(id));
+            }
+        }
     }
 
     /// To all that are connected (clusterBroadcastMessage).
@@ -200,12 +217,13 @@ impl Cluster {
 
     /// The address of a link's other end.
     pub(super) fn peer_ip(&self, link: LinkId) -> Option<String> {
-        ip_text(self.links.get(&link)?.conn.peer_addr().ok()?.as_socket()?)
+        Some(ip_text(self.links.get(&link)?.peer))
     }
 
     /// The address of this end.
     pub(super) fn local_ip(&self, link: LinkId) -> Option<String> {
-        ip_text(self.links.get(&link)?.conn.local_addr().ok()?.as_socket()?)
+        let addr = self.links.get(&link)?.conn.local_addr().ok()?;
+        Some(ip_text(addr.as_socket()?.ip()))
     }
 
     fn link_event(&mut self, server: &mut Server, id: LinkId, file: FileId, mask: Mask) {
@@ -341,7 +359,7 @@ impl Cluster {
             false => Connection::Plain(sock),
             true => server.tls.accepted(sock, &server.tls.bus)?,
         };
-        self.add_link(server, conn, None).map(|_| ())
+        self.add_link(server, conn, from.ip(), None).map(|_| ())
     }
 
     fn accept_ready(&mut self, server: &mut Server, file: FileId) {
@@ -400,8 +418,8 @@ impl Cluster {
 }
 
 /// The text of an address, of an IPv4 one that came over IPv6 as well.
-fn ip_text(addr: SocketAddr) -> Option<String> {
-    Some(addr.ip().to_canonical().to_string())
+fn ip_text(ip: IpAddr) -> String {
+    ip.to_canonical().to_string()
 }
 
 /// The bus' listening socket is readable (clusterAcceptHandler).

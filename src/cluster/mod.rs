@@ -216,7 +216,8 @@ impl Server {
 
     /// clusterBeforeSleep.
     pub(crate) fn cluster_before_sleep(&mut self) {
-        if self.cluster.as_ref().is_some_and(|c| !c.todo.is_empty()) {
+        let has_work = |c: &Cluster| !c.todo.is_empty() || !c.unsent.is_empty();
+        if self.cluster.as_deref().is_some_and(has_work) {
             self.with_cluster(|c, server| c.before_sleep(server));
         }
     }

@@ -3,6 +3,7 @@
 //! Must not know: what is done with them.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
@@ -139,6 +140,8 @@ pub(crate) struct Link {
     /// Known from the begin where we made the connection, else since the first message.
     pub node: Option<NodeId>,
     pub inbound: bool,
+    /// The address of the other end.
+    pub peer: IpAddr,
     pub conn: Connection,
     pub file: FileId,
     pub state: LinkState,

@@ -132,6 +132,8 @@ pub(crate) struct Cluster {
     next_node: u32,
     next_link: u64,
     pub links: HashMap<LinkId, Link>,
+    /// Links that were given something to send since the loop slept; some may be gone.
+    pub unsent: Vec<LinkId>,
     /// What is read goes through it; nothing is in it between two reads.
     pub read_buffer: Vec<u8>,
     pub listeners: Vec<BusListener>,
@@ -218,6 +220,7 @@ impl Cluster {
             next_node: 0,
             next_link: 0,
             links: HashMap::new(),
+            unsent: Vec::new(),
             read_buffer: Vec::new(),
             listeners: Vec::new(),
             slots: Box::new([None; CLUSTER_SLOTS]),

@@ -663,15 +663,6 @@ impl Server {
         }
     }
 
-    /// Removes a file; its blocks are freed in the background (bg_unlink).
-    pub(super) fn bg_unlink(&mut self, path: &Path) {
-        let file = File::open(path);
-        let _ = fs::remove_file(path);
-        if let Ok(f) = file {
-            self.aof.bio.close(f);
-        }
-    }
-
     /// Removes what a rewrite has made superfluous (aofDelHistoryFiles), unless a power loss may make it the data set again.
     pub(crate) fn aof_del_history_files(&mut self) {
         if self.config.aof_disable_auto_gc || self.aof.manifest.history.is_empty() {
@@ -687,7 +678,7 @@ impl Server {
                 String::from_utf8_lossy(&info.file_name)
             );
             let path = self.aof_path(&info.file_name);
-            self.bg_unlink(&path);
+            self.aof.bio.unlink(&path);
         }
         let mut m = std::mem::take(&mut self.aof.manifest);
         m.dirty = true;
@@ -704,6 +695,6 @@ impl Server {
             String::from_utf8_lossy(&name)
         );
         let path = self.aof_path(&name);
-        self.bg_unlink(&path);
+        self.aof.bio.unlink(&path);
     }
 }

@@ -6,7 +6,7 @@
 //! statistics too.
 
 use std::cell::Cell;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -463,9 +463,9 @@ impl Server {
             }
         }
         match kind {
-            ChildKind::Rdb => remove_temp_file(pid),
+            ChildKind::Rdb => temp_file::remove_rdb(&mut self.aof.bio, pid),
             ChildKind::Aof => {
-                temp_file::remove_aof(pid);
+                temp_file::remove_aof(&mut self.aof.bio, pid);
                 // Whoever ends a rewrite may want to begin another at once.
                 self.check_children_done();
             }
@@ -595,7 +595,7 @@ impl Server {
                     p.last_bgsave_failed |= is_backup;
                 }
                 let start = self.latency_start_monitor();
-                remove_temp_file(child.pid);
+                temp_file::remove_rdb(&mut self.aof.bio, child.pid);
                 self.latency_end_monitor("rdb-unlink-temp-file", start);
             }
         }
@@ -719,11 +719,6 @@ impl Server {
         let path = super::db_path(&self.config).to_owned();
         self.rdb_save_background(&path, rsi);
     }
-}
-
-/// Removes what a child that did not finish has written (rdbRemoveTempFile).
-fn remove_temp_file(pid: i32) {
-    let _ = fs::remove_file(temp_file::rdb(pid.unsigned_abs()));
 }
 
 /// The child has reported, or has ended.

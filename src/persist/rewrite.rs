@@ -407,7 +407,7 @@ impl Server {
                 );
             }
         }
-        temp_file::remove_aof(child.pid);
+        temp_file::remove_aof(&mut self.aof.bio, child.pid);
         if self.aof.state == AofState::WaitRewrite {
             self.aof.drop_buffer();
             self.aof.file = None;
@@ -460,7 +460,7 @@ impl Server {
                     path.display(),
                     strerror(&e)
                 );
-                self.bg_unlink(&base_path);
+                self.aof.bio.unlink(&base_path);
                 return ManifestWritten::No;
             }
             self.latency_end_monitor("aof-rename", start);
@@ -475,9 +475,9 @@ impl Server {
         m.mark_rewritten_incr_as_history(self.aof.file.is_some());
         let written = self.persist_aof_manifest(&mut m);
         if written == ManifestWritten::No {
-            self.bg_unlink(&base_path);
+            self.aof.bio.unlink(&base_path);
             if let Some(path) = incr_path {
-                self.bg_unlink(&path);
+                self.aof.bio.unlink(&path);
             }
             return ManifestWritten::No;
         }

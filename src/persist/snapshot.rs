@@ -23,7 +23,7 @@
 //!
 //! The base of an append-only file that is made of commands (`aof-use-rdb-preamble no`) is always made by a fork.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -468,7 +468,7 @@ impl Server {
                         self.inline_over(job, 0);
                     }
                 }
-                GoesTo::Name { temp, path } => match fs::rename(temp, path) {
+                GoesTo::Name { temp, path } => match self.aof.bio.rename(temp, path) {
                     Ok(()) => {
                         job.writer.sync_folder(path.clone());
                         job.phase = Phase::Naming;
@@ -481,11 +481,11 @@ impl Server {
                             path.display(),
                             strerror(&e)
                         );
-                        let _ = fs::remove_file(temp);
+                        self.aof.bio.unlink(temp);
                         self.inline_over(job, 1);
                     }
                 },
-                GoesTo::AofBase { temp, path } => match fs::rename(temp, path) {
+                GoesTo::AofBase { temp, path } => match self.aof.bio.rename(temp, path) {
                     Ok(()) => {
                         server_log!(
                             Level::Notice,
@@ -500,7 +500,7 @@ impl Server {
                             "Error moving temp append only file on the final destination: {}",
                             strerror(&e)
                         );
-                        let _ = fs::remove_file(temp);
+                        self.aof.bio.unlink(temp);
                         self.inline_over(job, 1);
                     }
                 },
@@ -554,7 +554,7 @@ impl Server {
                 self.persist.inline_numbers = 1 << self.persist.inline_number;
             }
         } else if let GoesTo::Name { temp, .. } | GoesTo::AofBase { temp, .. } = &job.goes_to {
-            let _ = fs::remove_file(temp);
+            self.aof.bio.unlink(temp);
         }
         if let Some(child) = self.persist.child.as_mut() {
             let last = child.cow_peak;

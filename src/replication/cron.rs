@@ -249,7 +249,8 @@ impl Server {
                 Level::Notice,
                 "Removing the RDB file used to feed replicas in a persistence-less instance"
             );
-            let _ = std::fs::remove_file(path_of(&self.config.dbfilename));
+            let path = path_of(&self.config.dbfilename);
+            self.aof.bio.unlink(&path);
         }
     }
 }

@@ -179,7 +179,7 @@ impl Server {
                     frame: t.frame,
                 });
             }
-            _ => drop(fs::remove_file(&path)),
+            _ => self.aof.bio.unlink(&path),
         }
         t.conn
     }
@@ -196,7 +196,7 @@ impl Server {
     /// What has come is not what was sent, or cannot be kept here: nothing may go on with it.
     fn discard_transfer(&mut self) {
         if let Some((_, path)) = self.take_payload_file() {
-            let _ = fs::remove_file(&path);
+            self.aof.bio.unlink(&path);
         }
     }
 
@@ -233,7 +233,7 @@ impl Server {
     /// Nobody will send the rest.
     pub(crate) fn discard_partial_payload(&mut self) {
         if let Some(p) = self.repl.partial_payload.take() {
-            let _ = fs::remove_file(&p.path);
+            self.aof.bio.unlink(&p.path);
         }
     }
 
@@ -254,7 +254,7 @@ impl Server {
             },
         );
         if let PayloadTo::File { path, .. } = fresh {
-            let _ = fs::remove_file(path);
+            self.aof.bio.unlink(&path);
         }
         t.end = PayloadEnd::Size(size);
         t.snapshot = Some(snapshot);
@@ -419,7 +419,7 @@ impl Server {
                 strerror(&e)
             );
             self.found_disk(Disk::Write, &e);
-            let _ = fs::remove_file(&temp_path);
+            self.aof.bio.unlink(&temp_path);
             self.cancel_replication_handshake(true);
             return;
         }
@@ -433,7 +433,7 @@ impl Server {
         self.repl.loading_payload = None;
         if self.repl.link.file() != link {
             // Given up from inside.
-            let _ = fs::remove_file(&temp_path);
+            self.aof.bio.unlink(&temp_path);
             return;
         }
         if let Err(e) = checked {
@@ -442,7 +442,7 @@ impl Server {
                 "MASTER <-> REPLICA sync: the payload cannot be loaded, the data set stays as it is"
             );
             self.found(e.problem());
-            let _ = fs::remove_file(&temp_path);
+            self.aof.bio.unlink(&temp_path);
             self.cancel_replication_handshake(true);
             return;
         }
@@ -460,7 +460,7 @@ impl Server {
                     "Failed trying to load the MASTER synchronization DB from disk, check server logs."
                 );
                 self.found(e.problem());
-                let _ = fs::remove_file(&temp_path);
+                self.aof.bio.unlink(&temp_path);
                 self.empty_after_failed_sync();
                 self.cancel_replication_handshake(true);
                 return;
@@ -471,15 +471,15 @@ impl Server {
                 Level::Notice,
                 "Removing the RDB file obtained from the master. This replica has persistence disabled"
             );
-            let _ = fs::remove_file(&temp_path);
-            let _ = fs::remove_file(&path);
-        } else if let Err(e) = fs::rename(&temp_path, &path) {
+            self.aof.bio.unlink(&temp_path);
+            self.aof.bio.unlink(&path);
+        } else if let Err(e) = self.aof.bio.rename(&temp_path, &path) {
             server_log!(
                 Level::Warning,
                 "Failed trying to rename the temp DB into place in MASTER <-> REPLICA synchronization: {}",
                 strerror(&e)
             );
-            let _ = fs::remove_file(&temp_path);
+            self.aof.bio.unlink(&temp_path);
             // No file on the disk has these data.
             self.dirty += 1;
         } else if let Err(e) = sys::fsync_file_dir(&path) {

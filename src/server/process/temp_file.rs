@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::base::bio::Bio;
 use crate::base::log::Level;
 use crate::base::sys;
 use crate::server_log;
@@ -40,10 +41,15 @@ pub(crate) fn aof_background(pid: u32) -> PathBuf {
 }
 
 /// Removes what a child has left that wrote a base (aofRemoveTempFile).
-pub(crate) fn remove_aof(pid: i32) {
+pub(crate) fn remove_aof(bio: &mut Bio, pid: i32) {
     let pid = pid.unsigned_abs();
-    let _ = fs::remove_file(aof_background(pid));
-    let _ = fs::remove_file(aof(pid));
+    bio.unlink(&aof_background(pid));
+    bio.unlink(&aof(pid));
+}
+
+/// Removes what a child that did not finish has written (rdbRemoveTempFile).
+pub(crate) fn remove_rdb(bio: &mut Bio, pid: i32) {
+    bio.unlink(&rdb(pid.unsigned_abs()));
 }
 
 /// Makes such a file, empty.
