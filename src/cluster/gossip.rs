@@ -130,6 +130,7 @@ impl Cluster {
         let mut fresh = self.len().saturating_sub(2);
         let wanted = (self.len() / 10).max(GOSSIP_MIN).min(fresh);
         let mut count = 0;
+        message.reserve(wanted);
         for _ in 0..wanted * 3 {
             if fresh == 0 || count >= wanted {
                 break;

@@ -231,15 +231,19 @@ impl Cluster {
             return;
         };
         let was_connecting = link.state != LinkState::Up && !link.inbound;
-        if self.read_buffer.is_empty() {
-            self.read_buffer.resize(READ_CHUNK, 0);
+        let mut buf = std::mem::take(&mut self.read_buffer);
+        if buf.is_empty() {
+            buf.resize(READ_CHUNK, 0);
         }
-        let step = progress(server, link, mask, &mut self.read_buffer);
+        let step = progress(server, link, mask, &mut buf);
         let is_up = link.state == LinkState::Up;
         if was_connecting && is_up {
             self.link_is_up(server, id);
         }
-        self.process_input(server, id);
+        if let Ok(n) = step {
+            self.process_input(server, id, &buf[..n]);
+        }
+        self.read_buffer = buf;
         if let Err(e) = step
             && let Some(l) = self.links.get(&id)
         {
@@ -264,19 +268,40 @@ impl Cluster {
         }
     }
 
-    /// The messages that are whole.
-    fn process_input(&mut self, server: &mut Server, id: LinkId) {
+    /// What has come on a link, behind what it had of a message.
+    fn process_input(&mut self, server: &mut Server, id: LinkId, fresh: &[u8]) {
+        let Some(l) = self.links.get_mut(&id) else {
+            return;
+        };
+        let mut part = std::mem::take(&mut l.rcvbuf);
+        if part.is_empty() {
+            // As it is nearly always: whole messages are looked at where they are.
+            let done = self.process_messages(server, id, fresh);
+            part.extend_from_slice(&fresh[done..]);
+        } else {
+            part.extend_from_slice(fresh);
+            let done = self.process_messages(server, id, &part);
+            part.drain(..done);
+        }
+        if let Some(l) = self.links.get_mut(&id).filter(|_| !part.is_empty()) {
+            l.rcvbuf = part;
+        }
+    }
+
+    /// The messages that are whole. Returns how many bytes they are.
+    fn process_messages(&mut self, server: &mut Server, id: LinkId, bytes: &[u8]) -> usize {
+        let mut done = 0;
         loop {
-            let Some(l) = self.links.get_mut(&id) else {
-                return;
+            let Some(l) = self.links.get(&id) else {
+                return done;
             };
-            let Some(head) = l.rcvbuf.first_chunk::<8>() else {
-                return;
+            let rest = &bytes[done..];
+            let Some(head) = rest.first_chunk::<8>() else {
+                return done;
             };
-            let known = l.node.is_some();
             // A node has a message of pub/sub at the most, with a channel as long.
             let bulk = usize::try_from(server.config.proto_max_bulk_len).unwrap_or(usize::MAX);
-            let most = match known {
+            let most = match l.node.is_some() {
                 true => bulk.saturating_mul(2).saturating_add(UNKNOWN_PEER_MAX),
                 false => UNKNOWN_PEER_MAX,
             };
@@ -284,19 +309,14 @@ impl Cluster {
                 Ok(len) if len <= most => len,
                 _ => {
                     self.bad_peer(server, id);
-                    return;
+                    return done;
                 }
             };
-            if l.rcvbuf.len() < len {
-                return;
-            }
-            let mut message = std::mem::take(&mut l.rcvbuf);
-            let rest = message.split_off(len);
-            self.process_packet(server, id, &message);
-            let Some(l) = self.links.get_mut(&id) else {
-                return;
+            let Some(message) = rest.get(..len) else {
+                return done;
             };
-            l.rcvbuf = rest;
+            self.process_packet(server, id, message);
+            done += len;
         }
     }
 
@@ -433,22 +453,21 @@ fn link_ready(server: &mut Server, file: FileId, data: ClientData, mask: Mask) {
     server.with_cluster(|c, server| c.link_event(server, LinkId(data), file, mask));
 }
 
-/// Does what the socket is ready for.
+/// Does what the socket is ready for. Returns how many bytes have come, into `buf`.
 ///
 /// # Errors
 /// Why the link is over.
-fn progress(server: &mut Server, link: &mut Link, mask: Mask, buf: &mut [u8]) -> io::Result<()> {
+fn progress(server: &mut Server, link: &mut Link, mask: Mask, buf: &mut [u8]) -> io::Result<usize> {
     let state = &mut link.state;
     if !server.link_comes_up(&link.conn, link.file, state, link_ready, link.id.0)? {
-        return Ok(());
+        return Ok(0);
     }
     write(server, link)?;
     // What came with the end of a handshake is announced by nobody.
     if mask.has(Mask::READABLE) || link.conn.has_unread() {
-        let n = server.link_read(&link.conn, link.file, buf)?;
-        link.rcvbuf.extend_from_slice(&buf[..n]);
+        return server.link_read(&link.conn, link.file, buf);
     }
-    Ok(())
+    Ok(0)
 }
 
 /// Sends what waits, some of it in a turn.

@@ -37,9 +37,11 @@ fn has_no_order(tips: &[&str]) -> bool {
 
 impl Server {
     /// Whether a script that may write goes out as it is. What our master, or a file, has as a script, was a verbatim script there.
+    /// While slots leave, their target gets what scripts do to keys of theirs: it is told of no others.
     pub(super) fn is_verbatim(&self, call: &Invocation, read_only: bool) -> bool {
-        (self.config.script_replication == ScriptReplication::Verbatim
-            || self.must_obey_client(call.caller))
+        let asked = self.config.script_replication == ScriptReplication::Verbatim
+            && self.slot_migrations.exports.is_empty();
+        (asked || self.must_obey_client(call.caller))
             && call.engine == Engine::Eval
             && !read_only
             // Its user may do what its text does not.

@@ -312,6 +312,36 @@ fn replicas_follow_a_move() {
 
 /// What nobody serves is in no listing.
 #[track_caller]
+/// With scripts that go out as they are: while slots leave, what they do goes out instead.
+#[test]
+fn scripts_that_are_replicated_as_they_are_do_not_stop_a_move() {
+    let [a, b] = two_masters(&["--script-replication", "verbatim"]);
+    let mut c = a.connect();
+    let script = "for i = 1, 3 do redis.call('RPUSH', KEYS[1], ARGV[1] .. i) end";
+    let eval = |c: &mut Conn, key: &str, arg: &str| c.cmd(&["EVAL", script, "1", key, arg]);
+    assert!(eval(&mut c, "{hello}list", "before").is_null());
+    prevent_pause(&a, 1);
+    migrate(&a, &b, 866, 866);
+    wait_job(&a, "waiting-to-pause");
+    assert!(eval(&mut c, "{hello}list", "amid").is_null());
+    assert!(eval(&mut c, "{hello}other", "new").is_null());
+    prevent_pause(&a, 0);
+    wait_job(&a, "success");
+    wait_agreement(&[&a, &b]);
+    let mut c = b.connect();
+    let list = |c: &mut Conn, key: &str| {
+        let all = c.cmd(&["LRANGE", key, "0", "-1"]);
+        all.items()
+            .iter()
+            .map(Value::text)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let both = "before1 before2 before3 amid1 amid2 amid3";
+    assert_eq!(list(&mut c, "{hello}list"), both);
+    assert_eq!(list(&mut c, "{hello}other"), "new1 new2 new3");
+}
+
 fn assert_hides(node: &Server, keys: i64) {
     // Until then all is refused, hidden or not.
     wait_until("the cluster to be up", || {

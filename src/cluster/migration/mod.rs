@@ -35,15 +35,17 @@ mod import;
 mod replica;
 pub(crate) mod state;
 
+use crate::base::clock::monotonic_us;
 use crate::cluster::node::NodeId;
 use crate::cluster::state::{Cluster, Todo};
 use crate::server::Server;
 use crate::server::keyspace::lookup::Free;
 use crate::wire::cluster::slot_set::SlotSet;
 
-/// Microseconds of a turn for all that is done here, while commands come and while none do.
-const STEP_US: u64 = 100;
-const LONG_STEP_US: u64 = 1000;
+/// Microseconds of a turn for all that is done here: while commands come, as many as these have taken since, within bounds; while none do.
+const SHORTEST_STEP_US: u64 = 100;
+const LONGEST_STEP_US: u64 = 500;
+const IDLE_STEP_US: u64 = 1000;
 /// Keys that are deleted between two looks at the clock.
 const DELETE_BATCH: usize = 16;
 
@@ -101,9 +103,15 @@ impl Cluster {
             self.todo |= Todo::MIGRATE_SLOTS;
             return;
         }
-        let busy = server.stats.num_commands != server.slot_migrations.commands;
-        let budget = if busy { STEP_US } else { LONG_STEP_US };
-        let until = crate::base::clock::monotonic_us() + budget;
+        let m = &server.slot_migrations;
+        let now = monotonic_us();
+        let budget = match server.stats.num_commands != m.commands {
+            true => now
+                .saturating_sub(m.step_end_us)
+                .clamp(SHORTEST_STEP_US, LONGEST_STEP_US),
+            false => IDLE_STEP_US,
+        };
+        let until = now + budget;
         let mut more = self.step_exports(server, until);
         self.step_imports(server);
         more |= self.delete_leaving(server, until);
@@ -115,6 +123,7 @@ impl Cluster {
         }
         server.exec.clock_stale = true;
         server.slot_migrations.commands = server.stats.num_commands;
+        server.slot_migrations.step_end_us = monotonic_us();
     }
 
     /// Deletes keys that have to go. True: there are more.
@@ -136,7 +145,7 @@ impl Cluster {
                     // They are its master's to delete, or to keep.
                     break self.owner(slot) == Some(mine);
                 }
-                if crate::base::clock::monotonic_us() >= until {
+                if monotonic_us() >= until {
                     break false;
                 }
                 server.del_some_keys_in_slot(slot, DELETE_BATCH, free);

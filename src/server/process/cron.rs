@@ -20,6 +20,8 @@ const MAX_CLIENTS_PER_CLOCK_TICK: usize = 200;
 
 /// From so many bytes in use on the allocator has a thread of its own, where it may.
 const ALLOCATOR_THREAD_BYTES: usize = 32 << 20;
+/// Fifths of a second for which unused pages are let go after memory has come or gone.
+const DECAYS_AFTER_CHANGE: u32 = 10;
 
 /// The cron's own state.
 #[derive(Default)]
@@ -37,6 +39,9 @@ pub(crate) struct Cron {
     blocked_last_ms: i64,
     /// The allocator gives memory back in a thread of its own.
     allocator_thread: bool,
+    /// The memory in use when it was last looked at, and how often unused pages are still to be let go.
+    decay_used: usize,
+    decays_left: u32,
 }
 
 impl Cron {
@@ -99,6 +104,19 @@ impl Server {
         }
     }
 
+    /// While memory comes and goes, and for some time after: unused pages go over half a second.
+    fn let_pages_go(&mut self) {
+        let used = alloc::used_memory();
+        if used != self.cron.decay_used {
+            self.cron.decay_used = used;
+            self.cron.decays_left = DECAYS_AFTER_CHANGE;
+        }
+        if self.cron.decays_left > 0 {
+            self.cron.decays_left -= 1;
+            alloc::decay();
+        }
+    }
+
     fn update_peak_memory(&mut self) {
         let used = alloc::used_memory();
         self.stats.peak_memory = self.stats.peak_memory.max(used);
@@ -140,7 +158,7 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
     }
     server.update_peak_memory();
     if !server.cron.allocator_thread && server.run_with_period(200) {
-        alloc::decay();
+        server.let_pages_go();
         server.update_allocator_thread();
     }
     if server.run_with_period(1000) {

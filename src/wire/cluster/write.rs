@@ -4,8 +4,8 @@ use super::format::{
     AT_CONFIG_EPOCH, AT_COUNT, AT_CPORT, AT_CURRENT_EPOCH, AT_EXTENSIONS, AT_FLAGS, AT_LENGTH,
     AT_MFLAGS, AT_MYIP, AT_OFFSET, AT_PORT, AT_PPORT, AT_SENDER, AT_SLAVEOF, AT_SLOTS, AT_STATE,
     AT_TYPE, AT_VERSION, CLUSTER_PROTO_VER, EXT_FORGOTTEN_NODE, EXT_HOSTNAME, EXT_HUMAN_NODENAME,
-    EXT_SHARDID, EXTENSION_HEAD, HEADER_LEN, Kind, LIGHT, LIGHT_HEADER_LEN, MessageFlags,
-    NET_IP_STR_LEN, NodeFlags, SIGNATURE, SLOT_BYTES,
+    EXT_SHARDID, EXTENSION_HEAD, GOSSIP_LEN, HEADER_LEN, Kind, LIGHT, LIGHT_HEADER_LEN,
+    MessageFlags, NET_IP_STR_LEN, NodeFlags, SIGNATURE, SLOT_BYTES,
 };
 use super::name::Name;
 use super::read::Gossip;
@@ -94,6 +94,11 @@ impl MessageWriter {
             gossip: 0,
             extensions: 0,
         }
+    }
+
+    /// Makes room for so many entries of gossip, and for the usual extensions.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        self.bytes.reserve(entries * GOSSIP_LEN + 128);
     }
 
     /// Adds what we know of another node; before any extension (clusterSetGossipEntry).
