@@ -161,9 +161,9 @@ impl Bio {
     /// Removes a file, if it is there. Its blocks are freed in the background: of some gigabytes that takes a tenth of a second and more
     /// (bg_unlink).
     pub(crate) fn unlink(&mut self, path: &Path) {
-        let file = File::open(path);
+        let old = sys::hold_file(path);
         let _ = fs::remove_file(path);
-        if let Ok(f) = file {
+        if let Ok(f) = old {
             self.close(f);
         }
     }
@@ -173,7 +173,7 @@ impl Bio {
     /// # Errors
     /// The system's; nothing has changed.
     pub(crate) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        let old = File::open(to);
+        let old = sys::hold_file(to);
         fs::rename(from, to)?;
         if let Ok(f) = old {
             self.close(f);
@@ -261,7 +261,13 @@ mod tests {
         assert_eq!(fs::read_to_string(&name).expect("read"), "new");
         bio.unlink(&name);
         assert!(!name.exists());
-        // What is not there is no matter.
+        // What is not there is no matter, nor is a FIFO, which nobody opens to look at it.
+        bio.unlink(&name);
+        let made = std::process::Command::new("mkfifo").arg(&name).status();
+        assert!(made.expect("mkfifo").success());
+        fs::write(&new, "new").expect("written");
+        bio.rename(&new, &name).expect("renamed");
+        assert_eq!(fs::read_to_string(&name).expect("read"), "new");
         bio.unlink(&name);
     }
 }

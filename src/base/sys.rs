@@ -496,6 +496,16 @@ pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
     std::ffi::OsStr::from_bytes(bytes).into()
 }
 
+/// Keeps what is at a path, whatever it is, from being freed when it loses its name, until this is closed. It is not opened: a FIFO does
+/// not block, a device does not notice, and no permission is needed (O_PATH).
+///
+/// # Errors
+/// The system's; there is nothing, as a rule.
+pub(crate) fn hold_file(path: &Path) -> io::Result<File> {
+    let flags = libc::O_PATH | libc::O_NOFOLLOW;
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
 /// An empty file without a name in the working folder, to be read and written: it goes with its last descriptor.
 ///
 /// # Errors

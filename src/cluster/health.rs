@@ -275,10 +275,18 @@ impl Cluster {
         if todo.contains(Todo::UPDATE_STATE) {
             self.update_state(server);
         }
+        self.todo |= todo & Todo::SAVE_AND_SYNC;
+        self.save_config_if_due(server);
+        self.write_unsent(server);
+    }
+
+    /// To be called before anything leaves.
+    pub(super) fn save_config_if_due(&mut self, server: &mut Server) {
+        let todo = self.todo & Todo::SAVE_AND_SYNC;
         if todo.contains(Todo::SAVE_CONFIG) {
+            self.todo -= todo;
             self.save_config_or_die(server, todo.contains(Todo::FSYNC_CONFIG));
         }
-        self.write_unsent(server);
     }
 
     /// Whether requests for keys are served (clusterUpdateState).

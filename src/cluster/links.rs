@@ -160,7 +160,10 @@ impl Cluster {
         l.out.push_back(message.clone());
         l.out_bytes += message.len();
         if l.state == LinkState::Up && l.out.len() == 1 {
-            self.unsent.push(l.id);
+            if server.exec.blocked_depth == 0 {
+                // Else the loop does not come by before it sleeps.
+                self.unsent.push(l.id);
+            }
             server
                 .el
                 .create_file_event(l.file, Mask::WRITABLE, link_ready, l.id.0);
@@ -227,6 +230,10 @@ impl Cluster {
     }
 
     fn link_event(&mut self, server: &mut Server, id: LinkId, file: FileId, mask: Mask) {
+        let has_output = |l: &Link| !l.out.is_empty();
+        if self.links.get(&id).is_some_and(has_output) {
+            self.save_config_if_due(server);
+        }
         let Some(link) = self.links.get_mut(&id).filter(|l| l.file == file) else {
             return;
         };

@@ -645,7 +645,10 @@ mod tests {
             c.slot_ranges(),
             [(0, 2, me), (3, 3, b), (4, 9, me), (12, 12, b)]
         );
+        let at_home = |c: &Cluster| (0..20).filter(|s| c.home.has(*s)).collect::<Vec<_>>();
+        assert_eq!(at_home(&c), [0, 1, 2, 4, 5, 6, 7, 8, 9]);
         c.del_node_slots(b);
+        assert_eq!(at_home(&c), [0, 1, 2, 4, 5, 6, 7, 8, 9]);
         assert_eq!(
             (c[b].numslots(), c.owner(12), c.me().numslots()),
             (0, None, 9)

@@ -458,3 +458,28 @@ fn nonsense_of_a_known_node_is_borne() {
     all[0].restart();
     assert_eq!(id_of(&all[0]), id);
 }
+
+/// However many arguments there are, a request for a slot that is not served here is not.
+#[test]
+fn a_huge_request_is_looked_at_as_any_other() {
+    let node = node(Kind::Aedile, &[]);
+    let mut c = node.connect();
+    c.ok("CLUSTER ADDSLOTSRANGE 0 8191");
+    c.ok("CONFIG SET cluster-require-full-coverage no");
+    wait_until("the cluster to be up", || {
+        cluster_info(&node, "cluster_state") == "ok"
+    });
+    // foo is in slot 12182, bar in 5061.
+    c.ok("SET bar 1");
+    for home in [65_534, 65_535, 65_536, 65_537] {
+        let mut words = vec!["DEL"];
+        words.resize(70_000, "foo");
+        words[home] = "bar";
+        c.cmd(&words).assert_error_prefix("CROSSSLOT ");
+        words[home] = "foo";
+        c.cmd(&words).assert_error_prefix("CLUSTERDOWN ");
+    }
+    let mut words = vec!["DEL"];
+    words.resize(70_000, "bar");
+    assert_eq!(c.cmd(&words), 1);
+}

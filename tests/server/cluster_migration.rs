@@ -310,8 +310,6 @@ fn replicas_follow_a_move() {
     assert_same_data(&b, &replicas[1]);
 }
 
-/// What nobody serves is in no listing.
-#[track_caller]
 /// With scripts that go out as they are: while slots leave, what they do goes out instead.
 #[test]
 fn scripts_that_are_replicated_as_they_are_do_not_stop_a_move() {
@@ -342,6 +340,8 @@ fn scripts_that_are_replicated_as_they_are_do_not_stop_a_move() {
     assert_eq!(list(&mut c, "{hello}other"), "new1 new2 new3");
 }
 
+/// What nobody serves is in no listing.
+#[track_caller]
 fn assert_hides(node: &Server, keys: i64) {
     // Until then all is refused, hidden or not.
     wait_until("the cluster to be up", || {

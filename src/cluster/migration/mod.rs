@@ -42,7 +42,7 @@ use crate::server::Server;
 use crate::server::keyspace::lookup::Free;
 use crate::wire::cluster::slot_set::SlotSet;
 
-/// Microseconds of a turn for all that is done here: while commands come, as many as these have taken since, within bounds; while none do.
+/// Microseconds of a turn for all that is done here: while commands come, as many as these have taken of it, within bounds; while none do.
 const SHORTEST_STEP_US: u64 = 100;
 const LONGEST_STEP_US: u64 = 500;
 const IDLE_STEP_US: u64 = 1000;
@@ -107,7 +107,7 @@ impl Cluster {
         let now = monotonic_us();
         let budget = match server.stats.num_commands != m.commands {
             true => now
-                .saturating_sub(m.step_end_us)
+                .saturating_sub(server.stats.cycle_start_us)
                 .clamp(SHORTEST_STEP_US, LONGEST_STEP_US),
             false => IDLE_STEP_US,
         };
@@ -123,7 +123,6 @@ impl Cluster {
         }
         server.exec.clock_stale = true;
         server.slot_migrations.commands = server.stats.num_commands;
-        server.slot_migrations.step_end_us = monotonic_us();
     }
 
     /// Deletes keys that have to go. True: there are more.

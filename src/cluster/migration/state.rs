@@ -237,8 +237,6 @@ pub(crate) struct Migrations {
     next_export: u64,
     /// Commands that had been called when the last step ended.
     pub(super) commands: u64,
-    /// When that was.
-    pub(super) step_end_us: u64,
     /// DEBUG SLOTMIGRATION.
     pub prevent_pause: bool,
     pub prevent_failover: bool,

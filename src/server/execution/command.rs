@@ -41,7 +41,7 @@ pub(crate) struct CommandRow {
     pub flags: CommandFlags,
     pub command: &'static Command,
     /// Where the only key is; or one of [`NO_KEY`] and [`SEARCH`].
-    key_arg: u16,
+    key_arg: u32,
     key_flags: KeyFlags,
     /// The number of arguments is `min_args`, or up to `more_args` more.
     min_args: u16,
@@ -53,8 +53,9 @@ pub(crate) struct CommandRow {
 }
 
 /// In a row, where a key would be: there is none, and no channel; it has to be searched for.
-const NO_KEY: u16 = 0;
-const SEARCH: u16 = u16::MAX;
+const NO_KEY: u32 = 0;
+/// No request has so many arguments.
+const SEARCH: u32 = u32::MAX;
 
 impl CommandRow {
     /// What a call touches, where it is so little that nothing need be searched.
@@ -63,14 +64,14 @@ impl CommandRow {
         match self.key_arg {
             NO_KEY => Touches::Nothing,
             SEARCH => Touches::More,
-            pos => Touches::Key(pos, self.key_flags),
+            pos => Touches::Key(pos as u16, self.key_flags),
         }
     }
 
     /// The argument that is the only key. 0: nothing is touched. No argument: it has to be searched for.
     #[inline(always)]
     pub(super) fn key_arg(&self) -> usize {
-        usize::from(self.key_arg)
+        self.key_arg as usize
     }
 
     /// Whether a call with `argc` arguments, the names included, has a legal number of them.
@@ -159,7 +160,7 @@ impl CommandTable {
             command,
             key_arg: match command.touches() {
                 Touches::Nothing => NO_KEY,
-                Touches::Key(pos, _) => pos,
+                Touches::Key(pos, _) => pos.into(),
                 Touches::More => SEARCH,
             },
             key_flags: match command.touches() {

@@ -295,6 +295,8 @@ pub(crate) fn before_sleep(server: &mut Server) {
         server.free_clients_in_async_queue();
         return;
     }
+    // From here on it is said by who has more to do.
+    server.el.set_dont_wait(false);
     if server.config.cluster_enabled {
         server.cluster_before_sleep();
     }
@@ -302,7 +304,9 @@ pub(crate) fn before_sleep(server: &mut Server) {
         && server.i_am_master()
         && server.loading.is_none()
         && server.active_expire_cycle(crate::server::keyspace::expire::Cycle::Fast);
-    server.el.set_dont_wait(expires);
+    if expires {
+        server.el.set_dont_wait(true);
+    }
     let mut synced = server.refresh_fsynced_reploff();
     if !server.repl.waiting_acks.is_empty() {
         server.process_clients_waiting_replicas();
