@@ -55,6 +55,7 @@ const LOWER: &[(&str, u8)] = &[
     // What the server keeps of its cluster.
     ("cluster::node", 4),
     ("cluster::state", 4),
+    ("cluster::home", 4),
     ("cluster::migration::state", 4),
 ];
 
