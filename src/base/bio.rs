@@ -1,5 +1,5 @@
-//! The threads that sync and close files of the append-only kind, so that the loop need not wait for the disk (the AOF half
-//! of bio.c).
+//! The threads that sync files of the append-only kind, and that close and free whatever file, so that the loop need not wait for the
+//! disk (bio.c without lazyfree).
 //!
 //! Invariants: syncs are done in order by one thread, closes by another, since giving back the blocks of a large file must
 //! not hold up a sync; an error stays until somebody takes note of it; dropping the handle leaves the threads to finish what

@@ -34,9 +34,6 @@ const CLUSTER_SLAVE_MIGRATION_DELAY: i64 = 5000;
 /// Seconds between two lines about the same obstacle (CLUSTER_CANT_FAILOVER_RELOG_PERIOD).
 const CLUSTER_CANT_FAILOVER_RELOG_PERIOD: i64 = 10;
 
-/// How many milliseconds a timer may be early.
-const TIMER_SLACK_MS: i64 = 5;
-
 impl Server {
     /// A master that ends tells a replica that has all to take its place, by its stream: the others see that it is not they
     /// (`auto-failover-on-shutdown`, as Valkey 9 has it).
@@ -350,21 +347,17 @@ impl Cluster {
     /// The cron, which comes by ten times a second, would begin it late.
     fn wake_for_election(&self, server: &mut Server, now: i64) {
         let ms = u64::try_from(self.election.time - now).unwrap_or(0);
-        server.el.create_time_event(ms, |server, _| {
-            let next = server.with_cluster(|c, server| {
-                if c.election.sent {
-                    return Next::Stop;
-                }
-                match c.election.time - mstime() {
-                    // The clock of timers has another phase than the one of the day.
-                    1..=TIMER_SLACK_MS => return Next::After(1),
-                    ..=0 => c.handle_slave_failover(server),
-                    _ => {}
-                }
+        // Timers have a clock of another phase than that of the day: with one more it is never too early.
+        server
+            .el
+            .create_time_event(ms.saturating_add(1), |server, _| {
+                server.with_cluster(|c, server| {
+                    if !c.election.sent && c.election.time <= mstime() {
+                        c.handle_slave_failover(server);
+                    }
+                });
                 Next::Stop
             });
-            next.unwrap_or(Next::Stop)
-        });
     }
 
     /// We are the master of our master's slots (clusterFailoverReplaceYourMaster).

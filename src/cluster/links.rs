@@ -19,7 +19,7 @@ use crate::base::clock::mstime;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::cluster::node::{Link, LinkId, NodeId};
-use crate::cluster::state::Cluster;
+use crate::cluster::state::{Cluster, Todo};
 use crate::server::Server;
 use crate::server::clients::connection::{Connection, begin_connecting};
 use crate::server::clients::link_io::LinkState;
@@ -231,7 +231,7 @@ impl Cluster {
 
     fn link_event(&mut self, server: &mut Server, id: LinkId, file: FileId, mask: Mask) {
         let has_output = |l: &Link| !l.out.is_empty();
-        if self.links.get(&id).is_some_and(has_output) {
+        if self.todo.contains(Todo::SAVE_CONFIG) && self.links.get(&id).is_some_and(has_output) {
             self.save_config_if_due(server);
         }
         let Some(link) = self.links.get_mut(&id).filter(|l| l.file == file) else {

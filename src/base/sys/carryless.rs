@@ -17,21 +17,15 @@ const POLYNOMIAL: u16 = 0x1021;
 /// The bytes that are summed at once.
 const BLOCK: usize = 16;
 /// x^80 mod P.
-const FOLD: i64 = power(80).1 as i64;
+const FOLD: i64 = divided().1 as i64;
 /// The quotient of x^80 and P, without its highest bit, x^64.
-const QUOTIENT: i64 = power(80).0 as i64;
+const QUOTIENT: i64 = divided().0 as i64;
 
-#[repr(align(16))]
-struct Aligned<T>(T);
-
-/// What [`sum_block`] multiplies by.
-static CONSTANTS: Aligned<[[i64; 2]; 2]> = Aligned([[FOLD, QUOTIENT], [POLYNOMIAL as i64, 0]]);
-
-/// x^n divided by P, 64 < n + 16 and n <= 80: the quotient without x^(n-16), and the remainder.
-const fn power(n: u32) -> (u64, u16) {
-    let mut left = (POLYNOMIAL as u128) << (n - 16);
+/// x^80 divided by P: the quotient without x^64, and the remainder.
+const fn divided() -> (u64, u16) {
+    let mut left = (POLYNOMIAL as u128) << 64;
     let mut quotient = 0u64;
-    let mut bit = n;
+    let mut bit = 80;
     while bit > 16 {
         bit -= 1;
         if left >> bit & 1 != 0 {
@@ -46,16 +40,13 @@ const fn power(n: u32) -> (u64, u16) {
 #[inline]
 #[target_feature(enable = "pclmulqdq")]
 fn sum_block(block: __m128i) -> u16 {
-    let constants = |at: usize| {
-        // SAFETY: both are there, sixteen bytes that begin at a multiple of sixteen.
-        unsafe { _mm_load_si128((&raw const CONSTANTS.0[at]).cast()) }
-    };
-    let folded = _mm_clmulepi64_si128::<0x01>(block, constants(0));
+    let constants = _mm_set_epi64x(QUOTIENT, FOLD);
+    let folded = _mm_clmulepi64_si128::<0x01>(block, constants);
     // Of the ten bytes, the lowest two are those of `folded`. What stands above the low half is not looked at.
     let upper = _mm_xor_si128(_mm_srli_si128::<2>(folded), block);
-    let product = _mm_clmulepi64_si128::<0x10>(upper, constants(0));
+    let product = _mm_clmulepi64_si128::<0x10>(upper, constants);
     let quotient = _mm_xor_si128(_mm_unpackhi_epi64(product, product), upper);
-    let rest = _mm_clmulepi64_si128::<0x00>(quotient, constants(1));
+    let rest = _mm_clmulepi64_si128::<0x00>(quotient, _mm_set_epi64x(0, POLYNOMIAL.into()));
     _mm_cvtsi128_si32(_mm_xor_si128(rest, folded)) as u16
 }
 
@@ -109,6 +100,9 @@ fn sum(key: &[u8]) -> Option<u16> {
     }
     (found == 0).then_some(crc)
 }
+
+#[repr(align(16))]
+struct Aligned<T>(T);
 
 /// `LAST_FIRST[n]`: the last `n` bytes of a block in reverse order, then zeros.
 static LAST_FIRST: Aligned<[[u8; BLOCK]; BLOCK + 1]> = Aligned({

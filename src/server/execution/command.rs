@@ -154,24 +154,24 @@ impl CommandTable {
                 !c.all_flags().contains(CommandFlags::ONLY_SENTINEL)
             }
         };
-        let row = |command: &'static Command, parent: u16| CommandRow {
-            proc: command.proc,
-            flags: command.all_flags(),
-            command,
-            key_arg: match command.touches() {
-                Touches::Nothing => NO_KEY,
-                Touches::Key(pos, _) => pos.into(),
-                Touches::More => SEARCH,
-            },
-            key_flags: match command.touches() {
-                Touches::Key(_, flags) => flags,
-                _ => KeyFlags::empty(),
-            },
-            min_args: command.arity.unsigned_abs() as u16,
-            more_args: if command.arity < 0 { u16::MAX } else { 0 },
-            parent,
-            first_sub: NONE,
-            subs: 0,
+        let row = |command: &'static Command, parent: u16| {
+            let (key_arg, key_flags) = match command.touches() {
+                Touches::Nothing => (NO_KEY, KeyFlags::empty()),
+                Touches::Key(pos, flags) => (pos.into(), flags),
+                Touches::More => (SEARCH, KeyFlags::empty()),
+            };
+            CommandRow {
+                proc: command.proc,
+                flags: command.all_flags(),
+                command,
+                key_arg,
+                key_flags,
+                min_args: command.arity.unsigned_abs() as u16,
+                more_args: if command.arity < 0 { u16::MAX } else { 0 },
+                parent,
+                first_sub: NONE,
+                subs: 0,
+            }
         };
         let mut rows: Vec<CommandRow> = Vec::new();
         let mut entries = Vec::new();
