@@ -1068,6 +1068,33 @@ fn a_turn_wakes_up_for_a_timer_and_not_before() {
 }
 
 #[test]
+fn a_turn_that_is_awake_takes_a_paced_timer_along() {
+    const PERIOD_MS: u64 = 500;
+    fn paced(t: &mut Toy, _: TimeId) -> Next {
+        let now = t.el.now_ms();
+        t.log.push(("paced", now));
+        Next::Paced(PERIOD_MS)
+    }
+    let mut t = Toy::new();
+    t.timer(0, paced);
+    assert_eq!(t.turn(), 1);
+    let first = t.log()[0].1;
+    // Too early for anybody, and then a turn that would not have waited.
+    t.sleep_until(first + PERIOD_MS / 2);
+    assert_eq!(t.time_turn(), 0);
+    t.sleep_until(first + PERIOD_MS * 9 / 10);
+    assert_eq!(t.time_turn(), 1);
+    let second = t.log()[0].1;
+    // Nobody wakes up for it early, and it keeps its pace: what it came early it goes later.
+    assert_eq!(t.turn(), 1);
+    let third = t.log()[0].1;
+    assert!(
+        third >= second.max(first + PERIOD_MS) + PERIOD_MS,
+        "{first} {second} {third}"
+    );
+}
+
+#[test]
 fn a_timer_far_away_overflows_nothing() {
     let mut el = EventLoop::<Toy>::new(1).unwrap();
     let far = Duration::from_millis(i32::MAX as u64);

@@ -1,4 +1,8 @@
 //! Time events: called in the order in which they are due. There are few, so a scan finds the nearest.
+//!
+//! One that recurs at a pace ([`Next::Paced`]) may be called by a turn that is awake anyway up to a fifth of its period before it is
+//! due, and keeps its pace. A process that wakes up pays for all its memory that others have pushed out of the caches: each wake-up
+//! less is worth more than what the handler does. No turn wakes up for it early.
 
 use super::{EventLoop, Host};
 
@@ -7,6 +11,8 @@ use super::{EventLoop, Host};
 pub(crate) enum Next {
     /// To be called again in this many milliseconds.
     After(u64),
+    /// To be called each time that so many milliseconds have passed, give or take a fifth of them.
+    Paced(u64),
     /// To be forgotten (AE_NOMORE).
     Stop,
 }
@@ -25,6 +31,8 @@ pub(super) struct TimeSlot<H> {
     generation: u32,
     /// When it is due, ms on the loop's clock.
     when: u64,
+    /// By how much earlier a turn may call it, ms.
+    slack: u64,
     proc: TimeProc<H>,
     /// Its handler is on the stack: an inner turn must not call it again.
     running: bool,
@@ -38,6 +46,7 @@ impl<H: Host> EventLoop<H> {
         let key = self.timers.insert(TimeSlot {
             generation,
             when,
+            slack: 0,
             proc,
             running: false,
         });
@@ -76,13 +85,14 @@ impl<H: Host> EventLoop<H> {
 pub(super) fn process_time_events<H: Host>(host: &mut H) -> usize {
     let el = host.event_loop();
     let now = el.now_ms();
-    if el.nearest_timer().is_none_or(|t| t > now) {
+    let may_run = |t: &TimeSlot<H>| !t.running && t.when.saturating_sub(t.slack) <= now;
+    if !el.timers.iter().any(|(_, t)| may_run(t)) {
         return 0;
     }
     let mut due: Vec<(u64, TimeId)> = el
         .timers
         .iter()
-        .filter(|(_, t)| !t.running && t.when <= now)
+        .filter(|(_, t)| may_run(t))
         .map(|(key, t)| {
             let id = TimeId {
                 key: key as u32,
@@ -98,9 +108,10 @@ pub(super) fn process_time_events<H: Host>(host: &mut H) -> usize {
             continue;
         };
         // An inner turn has called it meanwhile.
-        if t.when > now {
+        if !may_run(t) {
             continue;
         }
+        let was_due = t.when;
         t.running = true;
         let proc = t.proc;
         let next = proc(host, id);
@@ -113,7 +124,15 @@ pub(super) fn process_time_events<H: Host>(host: &mut H) -> usize {
             }
             Next::After(ms) => {
                 if let Some(t) = el.timer(id) {
-                    t.when = now.saturating_add(ms);
+                    (t.when, t.slack) = (now.saturating_add(ms), 0);
+                    t.running = false;
+                }
+            }
+            Next::Paced(ms) => {
+                if let Some(t) = el.timer(id) {
+                    // One that was late does not hurry after its pace.
+                    t.when = was_due.max(now).saturating_add(ms);
+                    t.slack = ms / 5;
                     t.running = false;
                 }
             }

@@ -4,7 +4,7 @@
 //! Must not know: who serves a slot.
 
 #[cfg(target_arch = "x86_64")]
-use crate::base::sys::{Carryless, ShortSums};
+use crate::base::sys::Carryless;
 
 /// Hash slots of a cluster (CLUSTER_SLOTS).
 pub(crate) const CLUSTER_SLOTS: usize = 16384;
@@ -80,31 +80,39 @@ fn has_brace(eight: u64) -> bool {
 /// first `}` behind it counts (keyHashSlot).
 #[inline]
 pub(crate) fn key_hash_slot(key: &[u8]) -> u16 {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(crc) = Carryless::detect().and_then(|c| c.sum_without_brace(key)) {
-        return crc & MASK;
-    }
-    slot_by_tables(key)
+    KeySlots::new().of(key)
 }
 
-/// Slots of short keys that stand in a longer text, as they do in requests: with no branch on how long they are.
+/// Finds hash slots, for whoever does that often: it knows how this processor does it best.
 #[derive(Clone, Copy)]
-pub(crate) struct ShortKeySlots {
+pub(crate) struct KeySlots {
     #[cfg(target_arch = "x86_64")]
-    sums: Option<ShortSums>,
+    sums: Option<Carryless>,
 }
 
-impl ShortKeySlots {
-    pub(crate) fn new() -> ShortKeySlots {
-        ShortKeySlots {
+impl KeySlots {
+    #[inline]
+    pub(crate) fn new() -> KeySlots {
+        KeySlots {
             #[cfg(target_arch = "x86_64")]
-            sums: ShortSums::detect(),
+            sums: Carryless::detect(),
         }
     }
 
-    /// Calls `f` with the hash slot of the key that is `text[start..end]`. None: ask [`key_hash_slot`], it is not one of these.
+    /// See [`key_hash_slot`].
+    #[inline]
+    pub(crate) fn of(self, key: &[u8]) -> u16 {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(c) = self.sums {
+            return c.sum_of_key(key).unwrap_or_else(|| c.sum(tagged(key))) & MASK;
+        }
+        slot_by_tables(key)
+    }
+
+    /// Calls `f` with the hash slot of the key that is `text[start..end]`, as keys are in requests, with no branch on how long it is. None:
+    /// ask [`Self::of`], it is not so short, or may have a tag.
     #[inline(always)]
-    pub(crate) fn with_slot<R>(
+    pub(crate) fn with_short<R>(
         self,
         text: &[u8],
         span: (u32, u32),
@@ -176,7 +184,7 @@ mod tests {
     }
 
     fn of_short(text: &[u8], span: (u32, u32)) -> Option<u16> {
-        ShortKeySlots::new().with_slot(text, span, |slot| slot)
+        KeySlots::new().with_short(text, span, |slot| slot)
     }
 
     fn is_fast() -> bool {
@@ -230,6 +238,37 @@ mod tests {
                     _ => &key[at + 1..40],
                 };
                 assert_eq!(key_hash_slot(&key), reference(tag) & 0x3fff);
+            }
+        }
+    }
+
+    /// Keys of all lengths with each of their letters a brace, or another one; in a text and alone.
+    #[test]
+    fn braces_of_short_keys_are_found_wherever_they_are() {
+        let mut seed = 1u64;
+        for round in 0..200_000usize {
+            let len = round % 20;
+            let mut text = [b'{'; 40];
+            let (start, end) = (18, 18 + len);
+            for b in &mut text[start..end] {
+                seed = seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                *b = b"{}{}ab\0z"[(seed >> 61) as usize];
+            }
+            let key = &text[start..end];
+            let part = match key.iter().position(|b| *b == b'{') {
+                None => key,
+                Some(open) => match key[open + 1..].iter().position(|b| *b == b'}') {
+                    None | Some(0) => key,
+                    Some(close) => &key[open + 1..open + 1 + close],
+                },
+            };
+            let want = reference(part) & MASK;
+            assert_eq!(key_hash_slot(key), want, "{}", key.escape_ascii());
+            assert_eq!(slot_by_tables(key), want, "{}", key.escape_ascii());
+            if let Some(slot) = of_short(&text, (start as u32, end as u32)) {
+                assert_eq!(slot, want, "{}", key.escape_ascii());
             }
         }
     }

@@ -28,7 +28,7 @@ use std::sync::atomic::{
 
 pub(crate) use alarm::{on_alarm as on_script_alarm, set_alarm as set_script_alarm};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use carryless::{Carryless, ShortSums};
+pub(crate) use carryless::Carryless;
 pub(crate) use crash::{
     CrashCause, Exhibit, Registers, code_place, end_with_report, exhibit, peek, segfault,
     set_crash_handlers, set_exit_on_panic, show,

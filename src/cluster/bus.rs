@@ -255,6 +255,7 @@ impl Cluster {
         });
         // One handshake at a time is enough, however often it asks.
         if !known {
+            let ip = ip.to_owned();
             let name = random_name(&mut server.random);
             let shard = random_name(&mut server.random);
             let id = self.add_node(name, shard, NodeFlags::HANDSHAKE, mstime());
@@ -269,10 +270,10 @@ impl Cluster {
     }
 
     /// The address that a node has announced, or else that its connection comes from (nodeIp2String).
-    fn node_ip(&self, link: LinkId, message: &Message<'_>) -> Option<String> {
+    fn node_ip<'a>(&'a self, link: LinkId, message: &Message<'a>) -> Option<&'a str> {
         match message.ip.is_empty() {
             true => self.peer_ip(link),
-            false => Some(message.ip.clone()),
+            false => Some(message.ip),
         }
     }
 
@@ -370,10 +371,12 @@ impl Cluster {
         };
         let tls_cluster = server.config.tls_cluster;
         let (tcp, tls) = tcp_and_tls(tls_cluster, message.port, message.pport);
-        let n = &mut self[id];
+        let n = &self[id];
         if n.ip == ip && (n.tcp_port, n.tls_port, n.cport) == (tcp, tls, message.cport) {
             return false;
         }
+        let ip = ip.to_owned();
+        let n = &mut self[id];
         n.ip = ip;
         (n.tcp_port, n.tls_port, n.cport) = (tcp, tls, message.cport);
         n.flags.remove(NodeFlags::NOADDR);

@@ -41,14 +41,14 @@ pub(super) fn tcp_and_tls(tls_cluster: bool, port: u16, pport: u16) -> (u16, u16
     }
 }
 
-fn gossip_of(n: &Node, tls_cluster: bool) -> Gossip {
+fn gossip_of(n: &Node, tls_cluster: bool) -> Gossip<'_> {
     let (port, pport) = in_order(tls_cluster, n.tcp_port, n.tls_port);
     Gossip {
         name: n.name,
         // 32 bits last until the year 2106.
         ping_sent_s: (n.ping_sent / 1000) as u32,
         pong_received_s: (n.pong_received / 1000) as u32,
-        ip: n.ip.clone(),
+        ip: &n.ip,
         port,
         cport: n.cport,
         flags: n.flags - NodeFlags::LIGHT_HDR,
@@ -137,7 +137,7 @@ impl Cluster {
             }
             let id = self.nth(server.rng.index(self.len()));
             let number = self.pings_sent;
-            let n = &mut self[id];
+            let n = self.at_ease(id);
             // Those that do not answer follow below.
             if n.has(NodeFlags::MYSELF | NodeFlags::PFAIL) {
                 continue;
@@ -293,7 +293,7 @@ impl Cluster {
     pub(super) fn process_gossip_section(
         &mut self,
         server: &mut Server,
-        entries: &[Gossip],
+        entries: &[Gossip<'_>],
         sender: Option<NodeId>,
     ) {
         let now = mstime();
@@ -313,11 +313,22 @@ impl Cluster {
                         g.flags - (NodeFlags::MYSELF | NodeFlags::HANDSHAKE | NodeFlags::MEET);
                     let id = self.add_node(g.name, shard, flags, now);
                     let n = &mut self[id];
-                    n.ip.clone_from(&g.ip);
+                    g.ip.clone_into(&mut n.ip);
                     (n.tcp_port, n.tls_port, n.cport) = (tcp, tls, g.cport);
                 }
                 continue;
             };
+            // As it nearly always is: it is well there and here, and nobody says otherwise.
+            let n = &self[id];
+            let well = !g.flags.intersects(failing) && !n.has(failing);
+            if well && n.fail_reports.is_empty() {
+                let pong = i64::from(g.pong_received_s) * 1000;
+                if n.ping_sent == 0 && pong <= now + 500 && pong > n.pong_received {
+                    // Others have heard of it later than we have: one PING less.
+                    self[id].pong_received = pong;
+                }
+                continue;
+            }
             if let Some(by) = sender
                 && self[by].is_master()
                 && id != self.myself
@@ -341,7 +352,7 @@ impl Cluster {
                     );
                 }
             }
-            // Others have heard of it later than we have: one PING less.
+            // The same for one that is reported.
             if !g.flags.intersects(failing)
                 && self[id].ping_sent == 0
                 && self.failure_reports_count(id, now, timeout) == 0
@@ -354,7 +365,7 @@ impl Cluster {
             }
             // It does not answer us, and somebody reaches it elsewhere.
             let n = &self[id];
-            let moved = !n.ip.eq_ignore_ascii_case(&g.ip)
+            let moved = !n.ip.eq_ignore_ascii_case(g.ip)
                 || (n.tcp_port, n.tls_port, n.cport) != (tcp, tls, g.cport);
             if n.has(failing)
                 && !g.flags.intersects(failing | NodeFlags::NOADDR)
@@ -364,7 +375,7 @@ impl Cluster {
                 let link = n.link;
                 self.close_link(server, link);
                 let n = &mut self[id];
-                n.ip.clone_from(&g.ip);
+                g.ip.clone_into(&mut n.ip);
                 (n.tcp_port, n.tls_port, n.cport) = (tcp, tls, g.cport);
                 n.flags.remove(NodeFlags::NOADDR);
             }

@@ -6,12 +6,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::base::key_slot::{CLUSTER_SLOTS, ShortKeySlots};
+use crate::base::key_slot::{CLUSTER_SLOTS, KeySlots};
 
 /// See the head of the file.
 pub(crate) struct Home {
     mine: [Cell<bool>; CLUSTER_SLOTS],
-    short_keys: ShortKeySlots,
+    slots: KeySlots,
 }
 
 impl Home {
@@ -19,7 +19,7 @@ impl Home {
     pub(super) fn new() -> Rc<Home> {
         Rc::new(Home {
             mine: [const { Cell::new(false) }; CLUSTER_SLOTS],
-            short_keys: ShortKeySlots::new(),
+            slots: KeySlots::new(),
         })
     }
 
@@ -37,8 +37,14 @@ impl Home {
     /// This node serves the slot of the key that is `text[start..end]`. False: it does not, or that cannot be told here.
     #[inline(always)]
     pub(crate) fn has_short_key(&self, text: &[u8], span: (u32, u32)) -> bool {
-        let has = self.short_keys.with_slot(text, span, |slot| self.has(slot));
+        let has = self.slots.with_short(text, span, |slot| self.has(slot));
         has == Some(true)
+    }
+
+    /// The slot of a key.
+    #[inline]
+    pub(crate) fn slot_of(&self, key: &[u8]) -> u16 {
+        self.slots.of(key)
     }
 }
 

@@ -94,7 +94,7 @@ impl Cluster {
                 ctime: mstime(),
                 node,
                 inbound: node.is_none(),
-                peer,
+                peer: ip_text(peer).into(),
                 conn,
                 file,
                 state,
@@ -219,8 +219,8 @@ impl Cluster {
     }
 
     /// The address of a link's other end.
-    pub(super) fn peer_ip(&self, link: LinkId) -> Option<String> {
-        Some(ip_text(self.links.get(&link)?.peer))
+    pub(super) fn peer_ip(&self, link: LinkId) -> Option<&str> {
+        Some(&self.links.get(&link)?.peer)
     }
 
     /// The address of this end.
@@ -428,6 +428,7 @@ impl Cluster {
                         strerror(&e)
                     );
                     server.el.delete_file_event(file, Mask::READABLE);
+                    self.accepting_rests = true;
                     return;
                 }
             }
@@ -436,6 +437,9 @@ impl Cluster {
 
     /// Accepts again where accepting had failed.
     pub(super) fn resume_accepting(&mut self, server: &mut Server) {
+        if !std::mem::take(&mut self.accepting_rests) {
+            return;
+        }
         for l in &self.listeners {
             server
                 .el

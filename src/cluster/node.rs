@@ -3,7 +3,6 @@
 //! Must not know: what is done with them.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
@@ -22,8 +21,8 @@ pub(crate) struct NodeId(pub(super) NonZeroU32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct LinkId(pub(super) u64);
 
-/// A node. All times are in unix milliseconds, 0 for never. What the cron looks at stands first, in one line of the cache: with a hundred
-/// nodes, waiting for memory was most of its work.
+/// A node. All times are in unix milliseconds, 0 for never. What the cron and each entry of gossip look at stands first, in one line of
+/// the cache: with a hundred nodes, waiting for memory is most of their work.
 #[repr(C, align(64))]
 pub(crate) struct Node {
     pub id: NodeId,
@@ -32,6 +31,8 @@ pub(crate) struct Node {
     pub link: Option<LinkId>,
     pub ping_sent: i64,
     pub pong_received: i64,
+    /// Who has reported it as failing, and when last.
+    pub fail_reports: Vec<(NodeId, i64)>,
     pub data_received: i64,
     pub ctime: i64,
     pub name: Name,
@@ -56,8 +57,6 @@ pub(crate) struct Node {
     pub cport: u16,
     /// The connection that it has made to us.
     pub inbound_link: Option<LinkId>,
-    /// Who has reported it as failing, and when last.
-    pub fail_reports: Vec<(NodeId, i64)>,
 }
 
 impl Node {
@@ -119,6 +118,18 @@ impl Node {
         self.has(NodeFlags::PFAIL)
     }
 
+    /// Until when (unix ms) the cron has nothing to do for it, unless it changes, where it is pinged so long (ms) after its last PONG.
+    pub(super) fn calm_until(&self, ping_interval: i64) -> i64 {
+        let waits = self.link.is_none()
+            || self.ping_sent != 0
+            || self.has(NodeFlags::HANDSHAKE | NodeFlags::PFAIL | NodeFlags::FAIL);
+        match waits {
+            _ if self.has(NodeFlags::MYSELF | NodeFlags::NOADDR) => i64::MAX,
+            true => 0,
+            false => self.pong_received.saturating_add(ping_interval),
+        }
+    }
+
     pub(crate) fn numslots(&self) -> usize {
         self.slots.len()
     }
@@ -141,7 +152,7 @@ pub(crate) struct Link {
     pub node: Option<NodeId>,
     pub inbound: bool,
     /// The address of the other end.
-    pub peer: IpAddr,
+    pub peer: Box<str>,
     pub conn: Connection,
     pub file: FileId,
     pub state: LinkState,

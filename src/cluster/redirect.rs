@@ -76,7 +76,10 @@ impl Server {
         if self.must_obey_client(cid) {
             return Route::Here;
         }
-        match self.get_node_by_query(cid, id, args, flags, client_flags) {
+        let mut keys = std::mem::take(&mut self.exec.routed_keys);
+        let found = self.get_node_by_query(cid, id, args, flags, client_flags, &mut keys);
+        self.exec.routed_keys = keys;
+        match found {
             Ok(slot) => {
                 self.exec.slot = slot;
                 if !self.slot_migrations.exports.is_empty()
@@ -105,7 +108,10 @@ impl Server {
         let client_flags = self.clients.get(caller).map_or(ClientFlags::empty(), |c| {
             c.flags & (ClientFlags::READONLY | ClientFlags::ASKING)
         });
-        let slot = match self.get_node_by_query(caller, id, args, flags, client_flags) {
+        let mut keys = std::mem::take(&mut self.exec.routed_keys);
+        let found = self.get_node_by_query(caller, id, args, flags, client_flags, &mut keys);
+        self.exec.routed_keys = keys;
+        let slot = match found {
             Ok(slot) => slot,
             Err(Redirect::DownReadOnly) => {
                 return Some(
@@ -132,7 +138,7 @@ impl Server {
         None
     }
 
-    /// The slot of a request that this node serves, none where it has no keys (getNodeByQuery).
+    /// The slot of a request that this node serves, none where it has no keys (getNodeByQuery). `keys` is where they are collected.
     fn get_node_by_query(
         &self,
         cid: ClientId,
@@ -140,12 +146,12 @@ impl Server {
         args: &Args,
         flags: CommandFlags,
         client_flags: ClientFlags,
+        keys: &mut KeyRefs,
     ) -> Result<Option<u16>, Redirect> {
         let Some(c) = self.cluster.as_deref() else {
             return Ok(None);
         };
         let command = self.commands.command(id);
-        let mut keys = KeyRefs::default();
         let mut seen = Seen::default();
         let mut query = Query {
             flags,
@@ -162,7 +168,7 @@ impl Server {
             let all: Vec<_> = queued.iter().flat_map(|m| m.queued()).collect();
             for (id, args) in &all {
                 let command = self.commands.command(*id);
-                get_keys_for_routing(command, args, &mut keys);
+                get_keys_for_routing(command, args, keys);
                 if !keys.iter().all(|k| seen.key(&args[k.pos])) {
                     break;
                 }
@@ -184,7 +190,7 @@ impl Server {
             seen.key(key);
             return self.judge(c, &query, &seen, |want| self.has_key(key) == want);
         }
-        get_keys_for_routing(command, args, &mut keys);
+        get_keys_for_routing(command, args, keys);
         for k in keys.iter() {
             if !seen.key(&args[k.pos]) {
                 break;

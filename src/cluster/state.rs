@@ -128,6 +128,10 @@ pub(crate) struct Cluster {
     nodes: Vec<Node>,
     /// Their ids, each at its node's place; later ones are greater.
     order: Vec<NodeId>,
+    /// See [`Self::restless`]; each at its node's place.
+    calm_until: Vec<i64>,
+    /// The pace of PINGs (ms) by which they are calm.
+    pub ping_interval: i64,
     by_name: HashMap<Name, NodeId>,
     next_node: u32,
     next_link: u64,
@@ -137,6 +141,8 @@ pub(crate) struct Cluster {
     /// What is read goes through it; nothing is in it between two reads.
     pub read_buffer: Vec<u8>,
     pub listeners: Vec<BusListener>,
+    /// Accepting has failed, and is to be tried again.
+    pub accepting_rests: bool,
     slots: Box<[Option<NodeId>; CLUSTER_SLOTS]>,
     /// Which of them are this node's.
     pub home: Rc<Home>,
@@ -186,13 +192,15 @@ impl Index<NodeId> for Cluster {
     }
 }
 
+/// Whoever changes a node has the cron look at it.
 impl IndexMut<NodeId> for Cluster {
     fn index_mut(&mut self, id: NodeId) -> &mut Node {
-        let at = self.order.binary_search(&id).ok();
-        match at.and_then(|at| self.nodes.get_mut(at)) {
-            Some(n) => n,
-            None => unreachable!("a node that is gone"),
+        if let Ok(at) = self.order.binary_search(&id)
+            && let Some(calm) = self.calm_until.get_mut(at)
+        {
+            *calm = 0;
         }
+        self.at_ease(id)
     }
 }
 
@@ -216,6 +224,8 @@ impl Cluster {
             size: 0,
             nodes: Vec::new(),
             order: Vec::new(),
+            calm_until: Vec::new(),
+            ping_interval: 0,
             by_name: HashMap::new(),
             next_node: 0,
             next_link: 0,
@@ -223,6 +233,7 @@ impl Cluster {
             unsent: Vec::new(),
             read_buffer: Vec::new(),
             listeners: Vec::new(),
+            accepting_rests: false,
             slots: Box::new([None; CLUSTER_SLOTS]),
             home: Home::new(),
             migrating: BTreeMap::new(),
@@ -279,6 +290,38 @@ impl Cluster {
         self.nodes.iter()
     }
 
+    /// A node, for a change that the cron need not see.
+    pub(super) fn at_ease(&mut self, id: NodeId) -> &mut Node {
+        let at = self.order.binary_search(&id).ok();
+        match at.and_then(|at| self.nodes.get_mut(at)) {
+            Some(n) => n,
+            None => unreachable!("a node that is gone"),
+        }
+    }
+
+    /// The nodes that the cron has to look at now (unix ms): all but those that were calm when it last did and have not changed since.
+    pub(super) fn restless(&self, now: i64) -> Vec<NodeId> {
+        let calm = self.calm_until.iter();
+        let all = calm.zip(&self.order);
+        all.filter(|(until, _)| **until < now)
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// Until then (unix ms) the cron need not look at a node that does not change.
+    pub(super) fn set_calm(&mut self, id: NodeId, until: i64) {
+        if let Ok(at) = self.order.binary_search(&id)
+            && let Some(calm) = self.calm_until.get_mut(at)
+        {
+            *calm = until;
+        }
+    }
+
+    /// What makes nodes calm is another now.
+    pub(super) fn wake_all(&mut self) {
+        self.calm_until.fill(0);
+    }
+
     /// The `i`-th node, in no meaningful order.
     pub(crate) fn nth(&self, i: usize) -> NodeId {
         self.order.get(i).copied().unwrap_or(self.myself)
@@ -312,6 +355,7 @@ impl Cluster {
         let id = NodeId(NonZeroU32::new(self.next_node).unwrap_or(NonZeroU32::MAX));
         self.nodes.push(Node::new(id, name, shard_id, flags, now));
         self.order.push(id);
+        self.calm_until.push(0);
         self.by_name.insert(name, id);
         id
     }
@@ -329,6 +373,7 @@ impl Cluster {
             return;
         };
         self.order.remove(at);
+        self.calm_until.remove(at);
         let node = self.nodes.remove(at);
         self.by_name.remove(&node.name);
         for slave in &node.slaves {
@@ -446,6 +491,9 @@ impl Cluster {
         now: i64,
         node_timeout: i64,
     ) -> bool {
+        if self[failing].fail_reports.is_empty() {
+            return false;
+        }
         let reports = &mut self[failing].fail_reports;
         let before = reports.len();
         reports.retain(|(n, _)| *n != by);
@@ -463,6 +511,9 @@ impl Cluster {
         now: i64,
         node_timeout: i64,
     ) -> usize {
+        if self[id].fail_reports.is_empty() {
+            return 0;
+        }
         let most = node_timeout.saturating_mul(CLUSTER_FAIL_REPORT_VALIDITY_MULT);
         let reports = &mut self[id].fail_reports;
         reports.retain(|(_, time)| now - time <= most);
@@ -671,6 +722,39 @@ mod tests {
         assert_ne!(again, b);
         c.remove_node(r);
         assert_eq!(c.ids(), [me, again]);
+    }
+
+    #[test]
+    fn who_is_calm_is_left_alone_until_he_changes() {
+        let (mut c, b, r) = three();
+        let me = c.myself;
+        assert_eq!(c.restless(100), [me, b, r]);
+        for id in [me, b, r] {
+            c.set_calm(id, 100);
+        }
+        assert_eq!((c.restless(100), c.restless(101)), (vec![], vec![me, b, r]));
+        c[r].ping_sent = 7;
+        assert_eq!(c.restless(100), [r]);
+        c.at_ease(b).last_in_ping_gossip = 7;
+        assert_eq!(c.restless(100), [r]);
+        c.remove_node(b);
+        assert_eq!(c.restless(100), [r]);
+        c.wake_all();
+        assert_eq!(c.restless(100), [me, r]);
+        // Until when is the node's own matter.
+        let n = &mut c[r];
+        n.link = Some(LinkId(1));
+        n.pong_received = 50;
+        assert_eq!(n.calm_until(10), 0);
+        n.ping_sent = 0;
+        assert_eq!(n.calm_until(10), 60);
+        for flag in [NodeFlags::PFAIL, NodeFlags::FAIL, NodeFlags::HANDSHAKE] {
+            n.flags |= flag;
+            assert_eq!(n.calm_until(10), 0);
+            n.flags -= flag;
+        }
+        n.link = None;
+        assert_eq!(n.calm_until(10), 0);
     }
 
     #[test]

@@ -485,3 +485,74 @@ fn a_huge_request_is_looked_at_as_any_other() {
     words.resize(70_000, "bar");
     assert_eq!(c.cmd(&words), 1);
 }
+
+/// Commands of several keys, with tags and without, short and long, where their slots are this node's, another's, or nobody's.
+#[test]
+fn several_keys_are_served_where_their_one_slot_is() {
+    let all = three_masters();
+    let [a, b, c] = all.each_ref();
+    // {x} is in 16287, which is c's; {hello} in 866, a's.
+    let long = "{hello}and a name of more than sixteen letters";
+    let odd = "a key with its tag {hello} behind the sixteenth letter";
+    let mut ca = a.connect();
+    ca.ok("MSET {hello}1 1 {hello}2 2 hello 3");
+    for (key, value) in [(long, "4"), (odd, "5")] {
+        assert_eq!(ca.cmd(&["SET", key, value]), "OK");
+        assert_eq!(ca.cmd(&["CLUSTER", "KEYSLOT", key]), 866);
+    }
+    let values = ca.cmd(&["MGET", "hello", long, "{hello}2", odd, "{hello}none"]);
+    assert_eq!(
+        format!("{values:?}").matches("Nil").count(),
+        1,
+        "{values:?}"
+    );
+    assert_eq!(ca.cmd(&["EXISTS", "hello", long, odd, "{hello}1"]), 4);
+    assert_eq!(ca.run("CLUSTER COUNTKEYSINSLOT 866"), 5);
+    // Two specs, and one with a number of keys.
+    assert_eq!(ca.cmd(&["RENAME", long, "{hello}5"]), "OK");
+    assert_eq!(ca.run("BITOP AND {hello}6 {hello}1 {hello}2"), 1);
+    assert_eq!(ca.run("ZUNION 2 {hello}7 {hello}8").items().len(), 0);
+    let crosses = "CROSSSLOT Keys in request don't hash to the same slot";
+    for words in [
+        &["MSET", "{hello}1", "1", "world", "1"][..],
+        &["DEL", "hello", odd, "{hello"],
+        &["RENAME", "hello", "{}hello"],
+        &["BITOP", "AND", "{hello}6", "{hello}1", "{x}1"],
+        &["ZUNION", "2", "{hello}7", "{x}8"],
+    ] {
+        ca.cmd(words).assert_error(crosses);
+    }
+    let mut cb = b.connect();
+    for words in [
+        &["DEL", "hello"][..],
+        &["MGET", odd, "{hello}1"],
+        &["UNLINK", "{hello}1", "hello", long],
+        &["GET", odd],
+        &["GET", long],
+    ] {
+        let there = format!("MOVED 866 127.0.0.1:{}", a.port);
+        cb.cmd(words).assert_error(&there);
+    }
+    cb.run("MSET {x}1 1 {x}2 2")
+        .assert_error(&format!("MOVED 16287 127.0.0.1:{}", c.port));
+    // What is wrong with the arguments is said as it is elsewhere.
+    ca.run("MSET {hello}1 1 {hello}2")
+        .assert_error("ERR wrong number of arguments for 'mset' command");
+    // Rights are asked for first, and the cluster all the same.
+    ca.ok("ACL SETUSER some on nopass ~{hello}* ~hello ~{x}* +@all");
+    let mut some = a.connect();
+    some.ok("AUTH some any");
+    assert_eq!(some.run("EXISTS hello {hello}1"), 2);
+    some.run("EXISTS hello world")
+        .assert_error_prefix("NOPERM ");
+    some.run("EXISTS {x}1 {x}2")
+        .assert_error_prefix("MOVED 16287 ");
+    some.run("EXISTS hello {x}2").assert_error(crosses);
+    assert_eq!(
+        ca.cmd(&[
+            "DEL", "hello", odd, "{hello}1", "{hello}2", "{hello}5", "{hello}6"
+        ]),
+        6
+    );
+    assert_eq!(ca.run("CLUSTER COUNTKEYSINSLOT 866"), 0);
+}

@@ -1,15 +1,20 @@
-//! CRC-16/XMODEM of short keys by carry-less multiplication, where the processor has it (x86-64's PCLMULQDQ).
+//! CRC-16/XMODEM of keys, or of the `{...}` in them, by carry-less multiplication, where the processor has it (x86-64's PCLMULQDQ
+//! and SSSE3).
 //!
 //! A message of bits is a polynomial over GF(2), its sum the remainder of the message times x^16. Sixteen bytes at a time, with what
 //! was left of those before as their highest part, are folded to ten by x^80 mod P; of these the quotient is found by Barrett's
 //! reduction: exactly, since nothing carries.
 //!
-//! Must not know: slots, what a `{` is about; what a sum that is not there is made of instead.
+//! A tag is found and cut out in a block: where the key is not longer, or the tag stands in its first sixteen bytes. What else has a `{`
+//! is left to the caller.
+//!
+//! Must not know: slots; what a sum that is not there is made of instead.
 
 use std::arch::x86_64::{
-    __m128i, _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cvtsi128_si32, _mm_load_si128,
-    _mm_loadu_si128, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8, _mm_shuffle_epi8,
-    _mm_srli_si128, _mm_unpackhi_epi64, _mm_xor_si128,
+    __m128i, _mm_add_epi8, _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cvtsi32_si128,
+    _mm_cvtsi128_si32, _mm_load_si128, _mm_loadu_si128, _mm_movemask_epi8, _mm_set_epi64x,
+    _mm_set1_epi8, _mm_shuffle_epi8, _mm_slli_si128, _mm_srli_si128, _mm_unpackhi_epi64,
+    _mm_xor_si128,
 };
 
 /// The polynomial of CRC-16/XMODEM, P, without its highest bit, x^16.
@@ -38,7 +43,7 @@ const fn divided() -> (u64, u16) {
 
 /// The sum of sixteen bytes, whose first one is the highest of `block`.
 #[inline]
-#[target_feature(enable = "pclmulqdq")]
+#[target_feature(enable = "pclmulqdq,ssse3")]
 fn sum_block(block: __m128i) -> u16 {
     let constants = _mm_set_epi64x(QUOTIENT, FOLD);
     let folded = _mm_clmulepi64_si128::<0x01>(block, constants);
@@ -50,11 +55,11 @@ fn sum_block(block: __m128i) -> u16 {
     _mm_cvtsi128_si32(_mm_xor_si128(rest, folded)) as u16
 }
 
-/// Not 0: one of the bytes is `{`.
+/// A bit for each byte of a block that is this one.
 #[inline]
-#[target_feature(enable = "pclmulqdq")]
-fn braces(block: __m128i) -> i32 {
-    _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(b'{' as i8)))
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn places_of(byte: u8, block: __m128i) -> u32 {
+    _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(byte as i8))) as u32
 }
 
 /// Up to sixteen bytes as two numbers, with zeros in front, which change no sum.
@@ -77,64 +82,148 @@ fn numbers(bytes: &[u8]) -> (u64, u64) {
 
 /// Two numbers, `high` before `low`, as a block.
 #[inline]
-#[target_feature(enable = "pclmulqdq")]
+#[target_feature(enable = "pclmulqdq,ssse3")]
 fn block_of((high, low): (u64, u64)) -> __m128i {
     _mm_set_epi64x(high as i64, low as i64)
 }
 
-#[target_feature(enable = "pclmulqdq")]
-fn sum(key: &[u8]) -> Option<u16> {
-    if key.len() <= BLOCK {
-        let block = block_of(numbers(key));
-        return (braces(block) == 0).then(|| sum_block(block));
+#[repr(align(16))]
+struct Orders([[u8; BLOCK]; BLOCK + 1]);
+
+impl Orders {
+    /// One for each number of bytes, and the byte that stands for a zero: one with the highest bit set.
+    const fn new(zero: u8, last_first: bool) -> Orders {
+        let mut orders = [[zero; BLOCK]; BLOCK + 1];
+        let mut n = 0;
+        while n <= BLOCK {
+            let mut i = 0;
+            while i < n {
+                let at = if last_first { BLOCK - 1 - i } else { i };
+                orders[n][i] = at as u8;
+                i += 1;
+            }
+            n += 1;
+        }
+        Orders(orders)
     }
-    // What is left over comes first.
-    let (head, blocks) = key.as_rchunks::<BLOCK>();
-    let block = block_of(numbers(head));
-    let (mut crc, mut found) = (sum_block(block), braces(block));
-    for bytes in blocks {
-        let both = u128::from_be_bytes(*bytes);
-        let (high, low) = ((both >> 64) as u64, both as u64);
-        found |= braces(block_of((high, low)));
-        crc = sum_block(block_of((high ^ u64::from(crc) << 48, low)));
+
+    /// The order of `n` bytes. None: they are more than a block.
+    #[inline]
+    #[target_feature(enable = "pclmulqdq,ssse3")]
+    fn of(&self, n: u32) -> Option<__m128i> {
+        let order = self.0.get(n as usize)?;
+        // SAFETY: sixteen bytes, in a table of such that is aligned.
+        Some(unsafe { _mm_load_si128(order.as_ptr().cast()) })
     }
-    (found == 0).then_some(crc)
 }
 
-#[repr(align(16))]
-struct Aligned<T>(T);
+/// `n`: the last `n` bytes of a block in reverse order, then zeros. A few less than their numbers is as good.
+static LAST_FIRST: Orders = Orders::new(0xff, true);
+/// `n`: the first `n` bytes of a block, then zeros. A few more than their numbers is as good.
+static FIRST: Orders = Orders::new(0x80, false);
 
-/// `LAST_FIRST[n]`: the last `n` bytes of a block in reverse order, then zeros.
-static LAST_FIRST: Aligned<[[u8; BLOCK]; BLOCK + 1]> = Aligned({
-    // A number with the highest bit set stands for a zero.
-    let mut orders = [[0x80; BLOCK]; BLOCK + 1];
-    let mut n = 0;
-    while n <= BLOCK {
-        let mut i = 0;
-        while i < n {
-            orders[n][i] = (BLOCK - 1 - i) as u8;
-            i += 1;
+/// The sum of what counts of a key that is this block: all of it, or what stands between the first `{` and the first `}` behind it, if
+/// that is anything.
+#[inline]
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn sum_of_short_key(block: __m128i) -> u16 {
+    let Some(first) = places_of(b'{', block).checked_ilog2() else {
+        return sum_block(block);
+    };
+    let behind = places_of(b'}', block) & ((1 << first) - 1);
+    let close = behind.checked_ilog2().unwrap_or(first);
+    let len = first.wrapping_sub(close + 1);
+    match FIRST.of(len) {
+        Some(order) if len > 0 => {
+            let order = _mm_add_epi8(order, _mm_set1_epi8(close as i8 + 1));
+            sum_block(_mm_shuffle_epi8(block, order))
         }
-        n += 1;
+        _ => sum_block(block),
     }
-    orders
-});
+}
 
-/// See [`ShortSums::with_sum`]. All of it is here, since what is made for a processor is called, not inlined.
+/// The sum of the tag of a key that begins with this block and has `{` at these places of it. None: the tag does not end there, or is
+/// none.
+#[inline]
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn sum_of_early_tag(block: __m128i, open: u32) -> Option<u16> {
+    let behind = places_of(b'}', block) & !(open ^ open.wrapping_sub(1));
+    let (first, close) = (open.trailing_zeros(), behind.trailing_zeros());
+    let len = close.wrapping_sub(first + 1);
+    if behind == 0 || len == 0 {
+        return None;
+    }
+    let order = _mm_add_epi8(
+        LAST_FIRST.of(len)?,
+        _mm_set1_epi8((close as i8) - BLOCK as i8),
+    );
+    Some(sum_block(_mm_shuffle_epi8(block, order)))
+}
+
+#[inline]
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn load(bytes: &[u8; BLOCK]) -> __m128i {
+    // SAFETY: sixteen bytes.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+/// The sum of more than a block, or of what counts of it. None: that is not found here.
+#[inline]
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn sum_of_long<const KEY: bool>(bytes: &[u8]) -> Option<u16> {
+    let first = load(bytes.first_chunk()?);
+    if KEY {
+        match places_of(b'{', first) {
+            0 => {}
+            open => return sum_of_early_tag(first, open),
+        }
+    }
+    // What is left over comes first.
+    let (head, blocks) = bytes.as_rchunks::<BLOCK>();
+    let n = head.len();
+    let order = _mm_add_epi8(
+        LAST_FIRST.of(n as u32)?,
+        _mm_set1_epi8(n as i8 - BLOCK as i8),
+    );
+    let mut crc = sum_block(_mm_shuffle_epi8(first, order));
+    let reverse = LAST_FIRST.of(BLOCK as u32)?;
+    for bytes in blocks {
+        let block = load(bytes);
+        if KEY && places_of(b'{', block) != 0 {
+            return None;
+        }
+        let before = _mm_slli_si128::<14>(_mm_cvtsi32_si128(crc.into()));
+        crc = sum_block(_mm_xor_si128(_mm_shuffle_epi8(block, reverse), before));
+    }
+    Some(crc)
+}
+
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn sum(bytes: &[u8]) -> u16 {
+    match bytes.len() > BLOCK {
+        true => sum_of_long::<false>(bytes).unwrap_or_default(),
+        false => sum_block(block_of(numbers(bytes))),
+    }
+}
+
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn sum_of_key(key: &[u8]) -> Option<u16> {
+    match key.len() > BLOCK {
+        true => sum_of_long::<true>(key),
+        false => Some(sum_of_short_key(block_of(numbers(key)))),
+    }
+}
+
+/// See [`Carryless::with_sum`]. All of it is here, since what is made for a processor is called, not inlined.
 #[target_feature(enable = "pclmulqdq,ssse3")]
 fn with_sum<R>(text: &[u8], (start, end): (u32, u32), f: impl FnOnce(u16) -> R) -> Option<R> {
-    let order = LAST_FIRST.0.get(end.checked_sub(start)? as usize)?;
-    let end = end as usize;
-    let text: &[u8; BLOCK] = text.get(end.checked_sub(BLOCK)?..end)?.try_into().ok()?;
-    // SAFETY: the addresses are of sixteen bytes; the second one is in a table of such that is aligned.
-    let (text, order) = unsafe {
-        (
-            _mm_loadu_si128(text.as_ptr().cast()),
-            _mm_load_si128(order.as_ptr().cast()),
-        )
-    };
+    let order = LAST_FIRST.of(end.wrapping_sub(start))?;
+    let text = text.get(..end as usize)?;
+    let at = text.len().checked_sub(BLOCK)?;
+    // SAFETY: sixteen bytes of the text begin there.
+    let text = unsafe { _mm_loadu_si128(text.as_ptr().add(at).cast()) };
     let block = _mm_shuffle_epi8(text, order);
-    (braces(block) == 0).then(|| f(sum_block(block)))
+    (places_of(b'{', block) == 0).then(|| f(sum_block(block)))
 }
 
 /// Says that the processor has what it takes: there is one only where it does.
@@ -144,29 +233,27 @@ pub(crate) struct Carryless(());
 impl Carryless {
     #[inline(always)]
     pub(crate) fn detect() -> Option<Carryless> {
-        std::arch::is_x86_feature_detected!("pclmulqdq").then_some(Carryless(()))
+        let has = std::arch::is_x86_feature_detected!("pclmulqdq")
+            && std::arch::is_x86_feature_detected!("ssse3");
+        has.then_some(Carryless(()))
     }
 
-    /// The CRC-16/XMODEM of a key. None: there is a `{` in it.
+    /// The CRC-16/XMODEM of what counts of a key. None: the caller has to find its tag, if it has one.
     #[inline(always)]
-    pub(crate) fn sum_without_brace(self, key: &[u8]) -> Option<u16> {
+    pub(crate) fn sum_of_key(self, key: &[u8]) -> Option<u16> {
         // SAFETY: the processor has what the function is made for, since this value is there.
-        unsafe { sum(key) }
+        unsafe { sum_of_key(key) }
     }
-}
 
-/// Says that the processor can shuffle bytes as well.
-#[derive(Clone, Copy)]
-pub(crate) struct ShortSums(());
-
-impl ShortSums {
-    pub(crate) fn detect() -> Option<ShortSums> {
-        let has = Carryless::detect().is_some() && std::arch::is_x86_feature_detected!("ssse3");
-        has.then_some(ShortSums(()))
+    /// The CRC-16/XMODEM of these bytes.
+    #[inline(always)]
+    pub(crate) fn sum(self, bytes: &[u8]) -> u16 {
+        // SAFETY: as above.
+        unsafe { sum(bytes) }
     }
 
     /// Calls `f` with the CRC-16/XMODEM of a key that is `text[start..end]`. None: there is a `{` in it, it is longer than sixteen bytes,
-    /// or nearer than that to the beginning of the text, or outside of it.
+    /// or ends nearer than that to the beginning of the text, or is outside of it.
     #[inline(always)]
     pub(crate) fn with_sum<R>(
         self,
@@ -174,7 +261,7 @@ impl ShortSums {
         (start, end): (u32, u32),
         f: impl FnOnce(u16) -> R,
     ) -> Option<R> {
-        // SAFETY: the processor has what the function is made for, since this value is there.
+        // SAFETY: as above.
         unsafe { with_sum(text, (start, end), f) }
     }
 }

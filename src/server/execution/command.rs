@@ -24,7 +24,7 @@ mod row;
 
 pub(crate) use flags::{AclCategories, CommandFlags, KeyFlags};
 pub(crate) use get_keys::{
-    KeySearch, get_keys_for_routing, get_keys_from_call, get_keys_from_command,
+    KeySearch, get_keys_for_routing, get_keys_from_call, get_keys_from_command, key_places,
 };
 pub(crate) use key_refs::{GetKeysError, KeyRefs};
 pub(crate) use names::CommandId;

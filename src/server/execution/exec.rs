@@ -30,6 +30,7 @@
 //! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
 //! | `home` | nobody but the cluster, when a slot gets or loses its owner | never | the same |
 //! | `slot` | each request that a node of a cluster looks at closer, as one that runs a script; a script's commands | the next one | looked at again by whoever runs next |
+//! | `routed_keys` | who asks the cluster about a request, which takes it out | put back; emptied before it is used | another is made |
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
 //! | `clock_stale`, `Server::clock` | slow work | the next command reads the clock | the outer command's time stands still, but for what TIME says (`call`: `served_us`, which ends with the unit) |
@@ -53,7 +54,6 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::base::clock::CachedClock;
-use crate::base::key_slot::key_hash_slot;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::cluster::home::Home;
@@ -65,7 +65,9 @@ use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::{Args, OwnedArgs};
 use crate::server::execution::blocked::PauseActions;
 use crate::server::execution::call_state::CallState;
-use crate::server::execution::command::{CommandFlags, CommandId, Guard, Unbuilt};
+use crate::server::execution::command::{
+    Command, CommandFlags, CommandId, CommandTable, Guard, KeyRefs, Touches, Unbuilt, key_places,
+};
 use crate::server::execution::propagate::{Propagate, PropagateOp};
 use crate::server::process::crash::server_panic;
 use crate::server_log;
@@ -104,6 +106,8 @@ pub(crate) struct Exec {
     pub home: Option<Rc<Home>>,
     /// In cluster mode, the slot of the keys of the script that runs, if it has any yet.
     pub slot: Option<u16>,
+    /// Where the keys of a request are collected for the cluster; nothing counts that is in it between two.
+    pub routed_keys: KeyRefs,
     /// The current client's look-ups leave LRU data alone.
     pub no_touch: bool,
     /// Clients without a connection.
@@ -151,24 +155,56 @@ pub(crate) fn shown_part(arg: &[u8]) -> &[u8] {
     &arg[..end.min(128)]
 }
 
-/// A node of a cluster serves this command and nothing is in the way: it has no keys, or one in a slot of its. False: that has to be
+/// A node of a cluster serves this command and nothing is in the way: it has no keys, or all are in one slot of its. False: that has to be
 /// looked at.
 #[inline(always)]
-fn is_at_home(home: &Home, key_arg: usize, args: &Args) -> bool {
+fn is_at_home(
+    home: &Home,
+    key_arg: usize,
+    commands: &CommandTable,
+    id: CommandId,
+    args: &Args,
+) -> bool {
     if key_arg == 0 {
         return true;
     }
-    let Some((text, span)) = args.place(key_arg) else {
-        return false;
-    };
-    home.has_short_key(text, span) || has_odd_key_at_home(home, args, key_arg)
+    args.place(key_arg)
+        .is_some_and(|(text, span)| home.has_short_key(text, span))
+        || has_odd_keys_at_home(home, commands, id, args)
 }
 
-/// For keys that are longer or have a tag.
+/// For a key that is longer or has a tag, and for several.
 #[inline(never)]
-fn has_odd_key_at_home(home: &Home, args: &Args, key_arg: usize) -> bool {
-    let key = args.get(key_arg);
-    key.is_some_and(|key| home.has(key_hash_slot(key)))
+fn has_odd_keys_at_home(home: &Home, commands: &CommandTable, id: CommandId, args: &Args) -> bool {
+    let row = commands.row(id);
+    match row.touches() {
+        Touches::Key(pos, _) => {
+            let key = args.get(usize::from(pos));
+            key.is_some_and(|key| home.has(home.slot_of(key)))
+        }
+        _ => has_keys_at_home(home, row.command, args),
+    }
+}
+
+/// For several keys. False too where the keys of a call are decided by more than its row.
+#[inline(never)]
+fn has_keys_at_home(home: &Home, command: &Command, args: &Args) -> bool {
+    if command.get_keys.is_some() {
+        return false;
+    }
+    let mut slot = None;
+    for spec in command.key_specs {
+        let Some(places) = key_places(spec, args) else {
+            return false;
+        };
+        for pos in places {
+            let s = home.slot_of(&args[pos]);
+            if *slot.get_or_insert(s) != s {
+                return false;
+            }
+        }
+    }
+    slot.is_none_or(|slot| home.has(slot))
 }
 
 impl Server {
@@ -217,7 +253,7 @@ impl Server {
                 .exec
                 .home
                 .as_deref()
-                .is_some_and(|home| !is_at_home(home, row.key_arg(), args)))
+                .is_some_and(|home| !is_at_home(home, row.key_arg(), &self.commands, id, args)))
             && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
@@ -320,15 +356,17 @@ impl Server {
         if self.exec.unusual || client_flags.intersects(others) {
             return self.may_not_run(cid, id, flags, client_flags, args);
         }
-        if client_flags.intersects(ClientFlags::RESTRICTED)
-            && let Some(refused) = self.refused_by_rights(cid, id, args)
-        {
-            return Some(refused);
+        if client_flags.intersects(ClientFlags::RESTRICTED) {
+            if let Some(refused) = self.refused_by_rights(cid, id, args) {
+                return Some(refused);
+            }
+            let key_arg = self.commands.row(id).key_arg();
+            let is_home = |home| is_at_home(home, key_arg, &self.commands, id, args);
+            if self.exec.home.as_deref().is_none_or(is_home) {
+                return None;
+            }
         }
-        if self.config.cluster_enabled {
-            return self.redirected(cid, id, flags, client_flags, args);
-        }
-        None
+        self.redirected(cid, id, flags, client_flags, args)
     }
 
     /// Refuses a command that a restricted client may not run.

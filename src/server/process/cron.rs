@@ -138,7 +138,7 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
         }
     }
     if server.debug.pause_cron {
-        return Next::After(1000 / server.cron.hz.max(1) as u64);
+        return Next::Paced(1000 / server.cron.hz.max(1) as u64);
     }
     if server.run_with_period(100) {
         let us = start;
@@ -204,7 +204,7 @@ pub(crate) fn server_cron(server: &mut Server, _: TimeId) -> Next {
     server.cron.loops += 1;
     let us = crate::base::clock::monotonic_us() - start;
     server.stats.cron_duration.add(us);
-    Next::After(1000 / server.cron.hz.max(1) as u64)
+    Next::Paced(1000 / server.cron.hz.max(1) as u64)
 }
 
 fn clients_cron(server: &mut Server) {

@@ -14,7 +14,7 @@ use super::dismiss::dismiss_object;
 use super::index::{ExpireIndex, Listed, Turn};
 use super::value::{SlotValue, ValueMut, ValueRef};
 use super::{Entry, NewValue};
-use crate::base::key_slot::{CLUSTER_SLOTS, key_hash_slot};
+use crate::base::key_slot::{CLUSTER_SLOTS, KeySlots, key_hash_slot};
 use crate::base::sys;
 use crate::ds::sbuf::SBuf;
 use crate::ds::slot_index::{HASH_BITS, SlotIndex, WALK_END, walk_place};
@@ -57,7 +57,7 @@ pub(crate) struct Stretch {
 pub(crate) struct Keyspace {
     table: Table<Entry>,
     expires: ExpireIndex,
-    by_slot: Option<Box<SlotIndex>>,
+    by_slot: Option<Box<BySlot>>,
     /// A snapshot that is being taken while clients are served; it has not passed all of this database yet.
     capture: Option<Box<Capture>>,
     /// One of these two is there.
@@ -66,16 +66,55 @@ pub(crate) struct Keyspace {
     replaced: Vec<Entry>,
 }
 
+/// For keys that are longer or have a tag.
+#[inline(never)]
+fn slot_of_odd_key(slots: KeySlots, e: &Entry) -> u16 {
+    slots.of(e.name())
+}
+
+/// The keys of each hash slot.
+struct BySlot {
+    index: SlotIndex,
+    slots: KeySlots,
+}
+
+impl BySlot {
+    fn new() -> BySlot {
+        BySlot {
+            index: SlotIndex::new(CLUSTER_SLOTS),
+            slots: KeySlots::new(),
+        }
+    }
+
+    #[inline(always)]
+    fn slot_of(&self, e: &Entry) -> u16 {
+        let short = e
+            .up_to_short_key()
+            .and_then(|(text, span)| self.slots.with_short(text, span, |slot| slot));
+        short.unwrap_or_else(|| slot_of_odd_key(self.slots, e))
+    }
+
+    #[inline(always)]
+    fn add(&mut self, hash: u64, e: &Entry) {
+        self.index.add(self.slot_of(e), hash);
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, hash: u64, e: &Entry) {
+        self.index.remove(self.slot_of(e), hash);
+    }
+}
+
 /// A key is new: it has its place in its hash slot, and a snapshot does not want it.
 #[inline(never)]
 fn after_addition(
-    by_slot: &mut Option<Box<SlotIndex>>,
+    by_slot: &mut Option<Box<BySlot>>,
     capture: &Option<Box<Capture>>,
     hash: u64,
     e: &Entry,
 ) {
     if let Some(by_slot) = by_slot {
-        by_slot.add(key_hash_slot(Element::key(e)), hash);
+        by_slot.add(hash, e);
     }
     if let Some(c) = capture {
         c.pass(e);
@@ -97,7 +136,7 @@ impl Keyspace {
     /// The same, and it knows the keys of each hash slot.
     pub(crate) fn with_slots(hasher: KeyHasher) -> Keyspace {
         Keyspace {
-            by_slot: Some(Box::new(SlotIndex::new(CLUSTER_SLOTS))),
+            by_slot: Some(Box::new(BySlot::new())),
             observed: true,
             ..Keyspace::new(hasher)
         }
@@ -105,12 +144,12 @@ impl Keyspace {
 
     /// How many keys a hash slot has (countKeysInSlot).
     pub(crate) fn count_in_slot(&self, slot: u16) -> usize {
-        self.by_slot.as_ref().map_or(0, |s| s.len(slot))
+        self.by_slot.as_ref().map_or(0, |s| s.index.len(slot))
     }
 
     /// Some keys of a hash slot, `most` of them if there are so many.
     pub(crate) fn keys_in_slot(&self, slot: u16, most: usize) -> Vec<Box<[u8]>> {
-        let Some(by_slot) = &self.by_slot else {
+        let Some(by_slot) = self.by_slot.as_ref().map(|s| &s.index) else {
             return Vec::new();
         };
         let bits = self.table.bucket_bits().min(HASH_BITS);
@@ -137,7 +176,7 @@ impl Keyspace {
     /// A stretch of a walk over the keys of a hash slot, from `place` on. A key that is there from the begin of a walk to its end is met
     /// once; one that comes meanwhile is met if the walk was not beyond its place.
     pub(crate) fn walk_slot(&self, slot: u16, place: u32) -> Stretch {
-        let Some(by_slot) = &self.by_slot else {
+        let Some(by_slot) = self.by_slot.as_ref().map(|s| &s.index) else {
             return Stretch {
                 keys: Vec::new(),
                 next: WALK_END,
@@ -352,7 +391,7 @@ impl Keyspace {
         }
         let e = self.remove_unobserved(hash, key)?;
         if let Some(by_slot) = &mut self.by_slot {
-            by_slot.remove(key_hash_slot(key), hash);
+            by_slot.remove(hash, &e);
         }
         Some(e)
     }
@@ -558,7 +597,7 @@ impl Keyspace {
 
     /// Bytes for knowing the keys of each hash slot.
     pub(crate) fn slots_overhead(&self) -> usize {
-        self.by_slot.as_ref().map_or(0, |s| s.mem_usage())
+        self.by_slot.as_ref().map_or(0, |s| s.index.mem_usage())
     }
 }
 

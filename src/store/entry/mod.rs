@@ -359,6 +359,20 @@ impl Entry {
         unsafe { self.0.as_ptr().add(at).cast::<u64>().read_unaligned() as usize }
     }
 
+    /// The entry up to the end of its key, and where the key is in that. None: the key has more than sixteen bytes.
+    #[inline(always)]
+    fn up_to_short_key(&self) -> Option<(&[u8], (u32, u32))> {
+        let h = self.header();
+        let (start, len) = (key_offset(h), h >> KEYLEN_SHIFT);
+        if len > 16 {
+            return None;
+        }
+        let end = start + len as usize;
+        // SAFETY: all that stands before the key was written at creation, without gaps, as was the key.
+        let text = unsafe { std::slice::from_raw_parts(self.0.as_ptr(), end) };
+        Some((text, (start as u32, end as u32)))
+    }
+
     #[inline]
     fn inline_len(&self, header: u64) -> usize {
         debug_assert!(header & (INT | PTR) == 0);

@@ -62,12 +62,12 @@ impl fmt::Display for PacketError {
 
 /// What is told of a third node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Gossip {
+pub(crate) struct Gossip<'a> {
     pub name: Name,
     /// Unix seconds.
     pub ping_sent_s: u32,
     pub pong_received_s: u32,
-    pub ip: String,
+    pub ip: &'a str,
     pub port: u16,
     pub cport: u16,
     pub flags: NodeFlags,
@@ -79,7 +79,7 @@ pub(crate) struct Gossip {
 pub(crate) enum Body<'a> {
     /// PING, PONG and MEET.
     Ping {
-        gossip: Vec<Gossip>,
+        gossip: Vec<Gossip<'a>>,
         hostname: Option<String>,
         human_nodename: Option<String>,
         shard_id: Option<Name>,
@@ -122,7 +122,7 @@ pub(crate) struct Message<'a> {
     pub slaveof: Option<Name>,
     pub slots: &'a SlotBits,
     /// Empty: it is to be seen from the connection.
-    pub ip: String,
+    pub ip: &'a str,
     pub flags: NodeFlags,
     pub message_flags: MessageFlags,
     pub body: Body<'a>,
@@ -157,15 +157,21 @@ impl<'a> Fields<'a> {
     }
 
     /// An address, up to a zero. None: that is none.
-    fn address(&self, at: usize) -> Option<String> {
-        text(self.bytes(at, NET_IP_STR_LEN)?, is_address)
+    fn address(&self, at: usize) -> Option<&'a str> {
+        let address = up_to_zero(self.bytes(at, NET_IP_STR_LEN)?);
+        let valid = is_address(address);
+        valid.then(|| str::from_utf8(address).ok()).flatten()
     }
+}
+
+fn up_to_zero(bytes: &[u8]) -> &[u8] {
+    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
+    &bytes[..end]
 }
 
 /// A text up to its zero, or to the end.
 fn text(bytes: &[u8], valid: fn(&[u8]) -> bool) -> Option<String> {
-    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
-    let bytes = &bytes[..end];
+    let bytes = up_to_zero(bytes);
     valid(bytes).then(|| String::from_utf8_lossy(bytes).into_owned())
 }
 

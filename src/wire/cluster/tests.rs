@@ -28,12 +28,12 @@ fn header(slots: &SlotSet) -> Header<'_> {
     }
 }
 
-fn gossip(c: u8) -> Gossip {
+fn gossip(c: u8) -> Gossip<'static> {
     Gossip {
         name: name(c),
         ping_sent_s: 3,
         pong_received_s: 4,
-        ip: "::1".into(),
+        ip: "::1",
         port: 1,
         cport: 2,
         flags: NodeFlags::MASTER | NodeFlags::PFAIL,

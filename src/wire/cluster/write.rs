@@ -59,6 +59,9 @@ fn push_publish(bytes: &mut Vec<u8>, channel: &[u8], message: &[u8]) {
     bytes.extend_from_slice(message);
 }
 
+/// Bytes behind the header for which there is room from the begin: the gossip of a hundred nodes, and extensions.
+const USUAL: usize = 10 * GOSSIP_LEN + 128;
+
 /// A message that is being written.
 pub(crate) struct MessageWriter {
     bytes: Vec<u8>,
@@ -68,7 +71,7 @@ pub(crate) struct MessageWriter {
 
 impl MessageWriter {
     pub(crate) fn new(kind: Kind, h: &Header<'_>) -> MessageWriter {
-        let mut bytes = Vec::with_capacity(HEADER_LEN + 512);
+        let mut bytes = Vec::with_capacity(HEADER_LEN + USUAL);
         bytes.resize(HEADER_LEN, 0);
         let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
         put(0, SIGNATURE);
@@ -102,7 +105,7 @@ impl MessageWriter {
     }
 
     /// Adds what we know of another node; before any extension (clusterSetGossipEntry).
-    pub(crate) fn gossip(&mut self, g: &Gossip) {
+    pub(crate) fn gossip(&mut self, g: &Gossip<'_>) {
         self.bytes.extend_from_slice(g.name.as_bytes());
         self.bytes.extend_from_slice(&g.ping_sent_s.to_be_bytes());
         self.bytes

@@ -135,6 +135,17 @@ fn get_keys_using_key_specs(
 
 /// False when the spec is unknown, incomplete, or does not fit the arguments; what it did find is in `keys`.
 fn add_keys_of_spec(spec: &KeySpec, argv: &(impl Argv + ?Sized), keys: &mut KeyRefs) -> bool {
+    let Some(places) = key_places(spec, argv) else {
+        return false;
+    };
+    for pos in places {
+        keys.push(pos, spec.flags);
+    }
+    !spec.flags.contains(KeyFlags::INCOMPLETE)
+}
+
+/// Which arguments a spec says are keys; all of them exist. None where it does not tell, or does not fit.
+pub(crate) fn key_places(spec: &KeySpec, argv: &(impl Argv + ?Sized)) -> Option<KeyPlaces> {
     // Positions come from the row and from numbers a client sent: 64 bits and saturation keep both in range.
     let argc = i64::try_from(argv.argc()).unwrap_or(i64::MAX);
     let mut first = match spec.begin_search {
@@ -144,9 +155,9 @@ fn add_keys_of_spec(spec: &KeySpec, argv: &(impl Argv + ?Sized), keys: &mut KeyR
             start_from,
         } => match find_keyword(argv, keyword, i64::from(start_from)) {
             Some(pos) => pos.saturating_add(1),
-            None => return true,
+            None => return Some(KeyPlaces::NONE),
         },
-        BeginSearch::Unknown => return false,
+        BeginSearch::Unknown => return None,
     };
     let (last, step) = match spec.find_keys {
         FindKeys::Range {
@@ -172,25 +183,51 @@ fn add_keys_of_spec(spec: &KeySpec, argv: &(impl Argv + ?Sized), keys: &mut KeyR
         } => {
             let at = first.saturating_add(i64::from(keynum_idx));
             if !(0..argc).contains(&at) {
-                return false;
+                return None;
             }
-            let Some(count) = string2ll(argv.arg(at as usize)).filter(|&n| n >= 0) else {
-                return false;
-            };
+            let count = string2ll(argv.arg(at as usize)).filter(|&n| n >= 0)?;
             first = first.saturating_add(i64::from(first_key));
             (first.saturating_add(count).saturating_sub(1), key_step)
         }
-        FindKeys::Unknown => return false,
+        FindKeys::Unknown => return None,
     };
     if first < 0 || last < first || last >= argc {
-        return false;
+        return None;
     }
-    let step = usize::try_from(step).unwrap_or(1).max(1);
     // 0 <= first <= last < argc, and argc is a usize.
-    for pos in (first as usize..=last as usize).step_by(step) {
-        keys.push(pos, spec.flags);
+    Some(KeyPlaces {
+        next: first as usize,
+        end: last as usize + 1,
+        step: usize::try_from(step).unwrap_or(1).max(1),
+    })
+}
+
+/// Every `step`th place from `next` on, below `end`.
+pub(crate) struct KeyPlaces {
+    next: usize,
+    end: usize,
+    step: usize,
+}
+
+impl KeyPlaces {
+    const NONE: KeyPlaces = KeyPlaces {
+        next: 0,
+        end: 0,
+        step: 1,
+    };
+}
+
+impl Iterator for KeyPlaces {
+    type Item = usize;
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let place = self.next;
+        if place >= self.end {
+            return None;
+        }
+        self.next = place.saturating_add(self.step);
+        Some(place)
     }
-    !spec.flags.contains(KeyFlags::INCOMPLETE)
 }
 
 /// Where the keyword stands; never in argument 0. Forwards from a positive `start_from`, else backwards down to argument 2:
