@@ -89,7 +89,7 @@ fn a_ping_is_read_as_it_was_written() {
     assert_eq!((m.kind, m.sender), (Some(Kind::Ping), name(b'a')));
     assert_eq!((m.port, m.pport, m.cport), (7000, 7443, 17000));
     assert_eq!((m.current_epoch, m.config_epoch, m.offset), (7, 5, 1 << 40));
-    assert_eq!((m.slaveof, &m.ip[..]), (Some(name(b'b')), "10.0.0.1"));
+    assert_eq!((m.slaveof, m.ip), (Some(name(b'b')), "10.0.0.1"));
     assert_eq!(slots_of(m.slots).collect::<Vec<_>>(), [0, 16383]);
     assert_eq!(
         (bytes[2252], m.message_flags.contains(MessageFlags::PAUSED)),
