@@ -138,10 +138,12 @@ fn add_keys_of_spec(spec: &KeySpec, argv: &(impl Argv + ?Sized), keys: &mut KeyR
     let Some(places) = key_places(spec, argv) else {
         return false;
     };
+    let before = keys.len();
     for pos in places {
         keys.push(pos, spec.flags);
     }
-    !spec.flags.contains(KeyFlags::INCOMPLETE)
+    // Where the keyword is absent, none is missing.
+    keys.len() == before || !spec.flags.contains(KeyFlags::INCOMPLETE)
 }
 
 /// Which arguments a spec says are keys; all of them exist. None where it does not tell, or does not fit.
