@@ -1079,12 +1079,14 @@ fn a_turn_that_is_awake_takes_a_paced_timer_along() {
     t.timer(0, paced);
     assert_eq!(t.turn(), 1);
     let first = t.log()[0].1;
-    // Too early for anybody, and then a turn that would not have waited.
+    // Too early for anybody, unless this machine slept longer; and then a turn that would not have waited.
     t.sleep_until(first + PERIOD_MS / 2);
-    assert_eq!(t.time_turn(), 0);
-    t.sleep_until(first + PERIOD_MS * 9 / 10);
-    assert_eq!(t.time_turn(), 1);
+    if t.time_turn() == 0 {
+        t.sleep_until(first + PERIOD_MS * 9 / 10);
+        assert_eq!(t.time_turn(), 1);
+    }
     let second = t.log()[0].1;
+    assert!(second >= first + PERIOD_MS * 4 / 5, "{first} {second}");
     // Nobody wakes up for it early, and it keeps its pace: what it came early it goes later.
     assert_eq!(t.turn(), 1);
     let third = t.log()[0].1;

@@ -78,6 +78,7 @@ impl Server {
         }
         let mut keys = std::mem::take(&mut self.exec.routed_keys);
         let found = self.get_node_by_query(cid, id, args, flags, client_flags, &mut keys);
+        keys.clear();
         self.exec.routed_keys = keys;
         match found {
             Ok(slot) => {
@@ -110,6 +111,7 @@ impl Server {
         });
         let mut keys = std::mem::take(&mut self.exec.routed_keys);
         let found = self.get_node_by_query(caller, id, args, flags, client_flags, &mut keys);
+        keys.clear();
         self.exec.routed_keys = keys;
         let slot = match found {
             Ok(slot) => slot,

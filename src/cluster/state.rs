@@ -299,7 +299,8 @@ impl Cluster {
         }
     }
 
-    /// The nodes that the cron has to look at now (unix ms): all but those that were calm when it last did and have not changed since.
+    /// The nodes that the cron has to look at now (unix ms): all but those that were calm when it last did, are to be so still, and have not
+    /// changed since.
     pub(super) fn restless(&self, now: i64) -> Vec<NodeId> {
         let calm = self.calm_until.iter();
         let all = calm.zip(&self.order);

@@ -552,3 +552,35 @@ fn several_keys_are_served_where_their_one_slot_is() {
     );
     assert_eq!(ca.run("CLUSTER COUNTKEYSINSLOT 866"), 0);
 }
+
+/// The slot of a script's keys is that of this call, whatever the last one had, and whoever called it.
+#[test]
+fn a_function_is_held_to_the_slot_of_its_own_keys() {
+    let node = node(Kind::Aedile, &[]);
+    let mut c = node.connect();
+    c.ok("CLUSTER ADDSLOTSRANGE 0 16383");
+    wait_until("the cluster to be up", || {
+        cluster_info(&node, "cluster_state") == "ok"
+    });
+    let library = "#!lua name=l\nredis.register_function('get', function(k, a) return redis.call('get', a[1] or k[1]) end)";
+    assert_eq!(c.cmd(&["FUNCTION", "LOAD", library]), "l");
+    let mut other = node.connect();
+    for key in [
+        "foo",
+        "bar",
+        "hello",
+        "{foo}1",
+        "a longer name than sixteen letters",
+    ] {
+        other.cmd(&["SET", key, key]).assert_ok();
+        for c in [&mut c, &mut other] {
+            assert_eq!(c.cmd(&["FCALL", "get", "1", key]), key);
+            let script = "#!lua\nreturn redis.call('get', KEYS[1])";
+            assert_eq!(c.cmd(&["EVAL", script, "1", key]), key);
+            assert_eq!(c.run("DEL none"), 0);
+            let refused = c.cmd(&["FCALL", "get", "1", key, "elsewhere"]);
+            let why = "do not hash to the same slot";
+            assert!(format!("{refused:?}").contains(why), "{refused:?}");
+        }
+    }
+}

@@ -186,10 +186,11 @@ fn has_odd_keys_at_home(home: &Home, commands: &CommandTable, id: CommandId, arg
     }
 }
 
-/// For several keys. False too where the keys of a call are decided by more than its row.
+/// For several keys. False too where the keys of a call are decided by more than its row, and where its slot has to be noted: a script's
+/// own commands are held to it.
 #[inline(never)]
 fn has_keys_at_home(home: &Home, command: &Command, args: &Args) -> bool {
-    if command.get_keys.is_some() {
+    if command.get_keys.is_some() || command.all_flags().contains(CommandFlags::RUNS_SCRIPT) {
         return false;
     }
     let mut slot = None;

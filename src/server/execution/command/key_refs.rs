@@ -12,15 +12,19 @@ pub(crate) struct KeyRef {
     pub flags: KeyFlags,
 }
 
-/// Where keys are collected; keeps its memory from one search to the next.
+/// Where keys are collected; keeps some memory from one search to the next.
 #[derive(Debug, Default)]
 pub(crate) struct KeyRefs {
     refs: Vec<KeyRef>,
 }
 
+/// Places that are kept from one search to the next: more are of a request that is not the usual.
+const KEPT: usize = 1024;
+
 impl KeyRefs {
     pub(crate) fn clear(&mut self) {
         self.refs.clear();
+        self.refs.shrink_to(KEPT);
     }
 
     pub(crate) fn push(&mut self, pos: usize, flags: KeyFlags) {
