@@ -118,24 +118,18 @@ pub(super) fn process_time_events<H: Host>(host: &mut H) -> usize {
         processed += 1;
         let el = host.event_loop();
         let now = el.now_ms();
-        match next {
+        let (when, slack) = match next {
             Next::Stop => {
                 el.delete_time_event(id);
+                continue;
             }
-            Next::After(ms) => {
-                if let Some(t) = el.timer(id) {
-                    (t.when, t.slack) = (now.saturating_add(ms), 0);
-                    t.running = false;
-                }
-            }
-            Next::Paced(ms) => {
-                if let Some(t) = el.timer(id) {
-                    // One that was late does not hurry after its pace.
-                    t.when = was_due.max(now).saturating_add(ms);
-                    t.slack = ms / 5;
-                    t.running = false;
-                }
-            }
+            Next::After(ms) => (now.saturating_add(ms), 0),
+            // One that was late does not hurry after its pace.
+            Next::Paced(ms) => (was_due.max(now).saturating_add(ms), ms / 5),
+        };
+        if let Some(t) = el.timer(id) {
+            (t.when, t.slack) = (when, slack);
+            t.running = false;
         }
     }
     processed

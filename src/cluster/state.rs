@@ -195,12 +195,9 @@ impl Index<NodeId> for Cluster {
 /// Whoever changes a node has the cron look at it.
 impl IndexMut<NodeId> for Cluster {
     fn index_mut(&mut self, id: NodeId) -> &mut Node {
-        if let Ok(at) = self.order.binary_search(&id)
-            && let Some(calm) = self.calm_until.get_mut(at)
-        {
-            *calm = 0;
-        }
-        self.at_ease(id)
+        let (node, calm_until) = self.with_calm(id);
+        *calm_until = 0;
+        node
     }
 }
 
@@ -290,13 +287,19 @@ impl Cluster {
         self.nodes.iter()
     }
 
-    /// A node, for a change that the cron need not see.
-    pub(super) fn at_ease(&mut self, id: NodeId) -> &mut Node {
+    /// A node, and until when it is calm.
+    fn with_calm(&mut self, id: NodeId) -> (&mut Node, &mut i64) {
         let at = self.order.binary_search(&id).ok();
-        match at.and_then(|at| self.nodes.get_mut(at)) {
-            Some(n) => n,
+        let both = at.and_then(|at| Some((self.nodes.get_mut(at)?, self.calm_until.get_mut(at)?)));
+        match both {
+            Some(both) => both,
             None => unreachable!("a node that is gone"),
         }
+    }
+
+    /// A node, for a change that the cron need not see.
+    pub(super) fn at_ease(&mut self, id: NodeId) -> &mut Node {
+        self.with_calm(id).0
     }
 
     /// The nodes that the cron has to look at now (unix ms): all but those that were calm when it last did, are to be so still, and have not
@@ -311,11 +314,7 @@ impl Cluster {
 
     /// Until then (unix ms) the cron need not look at a node that does not change.
     pub(super) fn set_calm(&mut self, id: NodeId, until: i64) {
-        if let Ok(at) = self.order.binary_search(&id)
-            && let Some(calm) = self.calm_until.get_mut(at)
-        {
-            *calm = until;
-        }
+        *self.with_calm(id).1 = until;
     }
 
     /// What makes nodes calm is another now.
