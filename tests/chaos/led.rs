@@ -163,7 +163,7 @@ struct Node {
 
 impl Node {
     fn start(kind: Kind) -> Node {
-        let scratch = Scratch::new();
+        let scratch = Scratch::in_memory();
         let text = "repl-ping-replica-period 1\nrepl-timeout 5\nrepl-diskless-sync-delay 0\nappendonly yes\nappendfsync always\n";
         let conf = scratch.write("redis.conf", text);
         let server = Server::start_in(kind, scratch, &[conf.to_str().expect("a path")]);

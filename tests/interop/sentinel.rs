@@ -7,7 +7,7 @@ use crate::support::*;
 
 /// A server with a configuration file, which a Sentinel wants to rewrite.
 fn node(kind: Kind) -> Server {
-    let scratch = Scratch::new();
+    let scratch = Scratch::in_memory();
     let conf = scratch.write("redis.conf", "repl-ping-replica-period 1\n");
     let conf = conf.to_str().expect("a path");
     Server::start_in(kind, scratch, &[conf])

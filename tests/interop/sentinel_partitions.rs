@@ -43,7 +43,7 @@ impl Site {
         let servers: Vec<(usize, Server)> = servers
             .iter()
             .map(|(host, kind)| {
-                let scratch = Scratch::new();
+                let scratch = Scratch::in_memory();
                 let bind = format!("127.0.0.1 {}", net.address(*host));
                 let text = format!(
                     "repl-ping-replica-period 1\nrepl-timeout 5\nprotected-mode no\nbind {bind}\n"

@@ -12,7 +12,7 @@ const REAL: Kind = Kind::Redis;
 
 /// A server with a configuration file, which a Sentinel wants to rewrite.
 fn node(kind: Kind) -> Server {
-    let scratch = Scratch::new();
+    let scratch = Scratch::in_memory();
     let conf = scratch.write("redis.conf", "repl-ping-replica-period 1\n");
     Server::start_in(kind, scratch, &[conf.to_str().expect("a path")])
 }

@@ -52,7 +52,7 @@ impl Sentinel {
     /// One with these lines besides port, bind and dir.
     #[track_caller]
     pub fn with_lines(kind: Kind, lines: &str) -> Sentinel {
-        let scratch = Scratch::new();
+        let scratch = Scratch::in_memory();
         let port = free_port();
         scratch.write(
             "sentinel.conf",
