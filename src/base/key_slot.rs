@@ -104,31 +104,55 @@ impl KeySlots {
     pub(crate) fn of(self, key: &[u8]) -> u16 {
         #[cfg(target_arch = "x86_64")]
         if let Some(c) = self.sums {
-            return c.sum_of_key(key).unwrap_or_else(|| c.sum(tagged(key))) & MASK;
+            return c.sum_of_key(key) & MASK;
         }
         slot_by_tables(key)
     }
 
-    /// Calls `f` with the hash slot of the key that is `text[start..end]`, as keys are in requests, with no branch on how long it is. None:
-    /// ask [`Self::of`], it is not so short, or may have a tag.
+    /// The slot that keys share, each being `text[start..end]`, as keys are in requests; none: there is no key.
     #[inline(always)]
-    pub(crate) fn with_short<R>(
+    pub(crate) fn of_all<'a>(
+        self,
+        mut keys: impl Iterator<Item = (&'a [u8], (u32, u32))>,
+    ) -> Result<Option<u16>, SeveralSlots> {
+        let mut slot = None;
+        let agrees = |s: u16| *slot.get_or_insert(s & MASK) == s & MASK;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(c) = self.sums {
+            return match c.each_sum(keys, agrees) {
+                true => Ok(slot),
+                false => Err(SeveralSlots),
+            };
+        }
+        let mut agrees = agrees;
+        let key = |text: &'a [u8], (start, end): (u32, u32)| text.get(start as usize..end as usize);
+        match keys.all(|(text, span)| agrees(slot_by_tables(key(text, span).unwrap_or_default()))) {
+            true => Ok(slot),
+            false => Err(SeveralSlots),
+        }
+    }
+
+    /// Calls `f` with the hash slot of the key that is `text[start..end]`, as keys are in requests: for a short one with no branch on how
+    /// long it is. None: that is outside of the text.
+    #[inline(always)]
+    pub(crate) fn with<R>(
         self,
         text: &[u8],
         span: (u32, u32),
         f: impl FnOnce(u16) -> R,
     ) -> Option<R> {
         #[cfg(target_arch = "x86_64")]
-        {
-            self.sums?.with_sum(text, span, |crc| f(crc & MASK))
+        if let Some(c) = self.sums {
+            return c.with_sum(text, span, |crc| f(crc & MASK));
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            _ = (text, span, f);
-            None
-        }
+        let key = text.get(span.0 as usize..span.1 as usize)?;
+        Some(f(slot_by_tables(key)))
     }
 }
+
+/// Keys are in more than one slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SeveralSlots;
 
 const MASK: u16 = (CLUSTER_SLOTS - 1) as u16;
 
@@ -183,12 +207,8 @@ mod tests {
         crc
     }
 
-    fn of_short(text: &[u8], span: (u32, u32)) -> Option<u16> {
-        KeySlots::new().with_short(text, span, |slot| slot)
-    }
-
-    fn is_fast() -> bool {
-        of_short(&[0; 16], (16, 16)).is_some()
+    fn of_part(text: &[u8], (start, end): (usize, usize)) -> Option<u16> {
+        KeySlots::new().with(text, (start as u32, end as u32), |slot| slot)
     }
 
     #[test]
@@ -206,13 +226,17 @@ mod tests {
                     assert_eq!(key_hash_slot(part), sum & MASK);
                     assert_eq!(slot_by_tables(part), sum & MASK);
                 }
-                let slot = of_short(&data, (from as u32, to as u32));
-                let short = part.len() <= 16 && to >= 16 && !part.contains(&b'{');
-                assert_eq!(slot, (short && is_fast()).then_some(sum & MASK));
+                assert_eq!(of_part(&data, (from, to)), Some(key_hash_slot(part)));
             }
         }
-        for span in [(3, 2), (150, 201), (300, 310), (u32::MAX, 4)] {
-            assert_eq!(of_short(&data, span), None);
+        for span in [
+            (3, 2),
+            (150, 201),
+            (300, 310),
+            (190, 201),
+            (u32::MAX as usize, 4),
+        ] {
+            assert_eq!(of_part(&data, span), None);
         }
     }
 
@@ -242,19 +266,24 @@ mod tests {
         }
     }
 
-    /// Keys of all lengths with each of their letters a brace, or another one; in a text and alone.
+    /// Keys of all lengths, braces among their letters: in a text and alone.
     #[test]
-    fn braces_of_short_keys_are_found_wherever_they_are() {
+    fn braces_are_found_wherever_they_are() {
         let mut seed = 1u64;
-        for round in 0..200_000usize {
-            let len = round % 20;
-            let mut text = [b'{'; 40];
-            let (start, end) = (18, 18 + len);
+        for round in 0..300_000usize {
+            let len = round % 70;
+            let mut text = [b'{'; 100];
+            let start = round % 20;
+            let end = start + len;
             for b in &mut text[start..end] {
                 seed = seed
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1_442_695_040_888_963_407);
-                *b = b"{}{}ab\0z"[(seed >> 61) as usize];
+                *b = match round % 3 {
+                    0 => b"{}{}ab\0z"[(seed >> 61) as usize],
+                    // One in 32: the tag of a long key is long.
+                    _ => b"{}abcdefghijklmnopqrstuvwxyz|~\0\xff"[(seed >> 59) as usize],
+                };
             }
             let key = &text[start..end];
             let part = match key.iter().position(|b| *b == b'{') {
@@ -267,9 +296,7 @@ mod tests {
             let want = reference(part) & MASK;
             assert_eq!(key_hash_slot(key), want, "{}", key.escape_ascii());
             assert_eq!(slot_by_tables(key), want, "{}", key.escape_ascii());
-            if let Some(slot) = of_short(&text, (start as u32, end as u32)) {
-                assert_eq!(slot, want, "{}", key.escape_ascii());
-            }
+            assert_eq!(of_part(&text, (start, end)), Some(want));
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::base::key_slot::{CLUSTER_SLOTS, KeySlots};
+use crate::base::key_slot::{CLUSTER_SLOTS, KeySlots, SeveralSlots};
 
 /// See the head of the file.
 pub(crate) struct Home {
@@ -34,10 +34,10 @@ impl Home {
         self.mine[usize::from(slot) % CLUSTER_SLOTS].get()
     }
 
-    /// This node serves the slot of the key that is `text[start..end]`. False: it does not, or that cannot be told here.
+    /// This node serves the slot of the key that is `text[start..end]`. False too where that is outside of the text.
     #[inline(always)]
-    pub(crate) fn has_short_key(&self, text: &[u8], span: (u32, u32)) -> bool {
-        let has = self.slots.with_short(text, span, |slot| self.has(slot));
+    pub(crate) fn has_key_in(&self, text: &[u8], span: (u32, u32)) -> bool {
+        let has = self.slots.with(text, span, |slot| self.has(slot));
         has == Some(true)
     }
 
@@ -45,6 +45,15 @@ impl Home {
     #[inline]
     pub(crate) fn slot_of(&self, key: &[u8]) -> u16 {
         self.slots.of(key)
+    }
+
+    /// See [`KeySlots::of_all`].
+    #[inline(always)]
+    pub(crate) fn slot_of_all<'a>(
+        &self,
+        keys: impl Iterator<Item = (&'a [u8], (u32, u32))>,
+    ) -> Result<Option<u16>, SeveralSlots> {
+        self.slots.of_all(keys)
     }
 }
 
@@ -56,25 +65,29 @@ mod tests {
     #[test]
     fn a_key_is_at_home_where_its_slot_is() {
         let home = Home::new();
-        let at_end = |key: &[u8]| {
-            let text = [&[b'x'; 16], key].concat();
-            home.has_short_key(&text, (16, text.len() as u32))
+        let in_text = |key: &[u8]| {
+            let text = [&[b'{'; 16], key].concat();
+            home.has_key_in(&text, (16, text.len() as u32))
         };
-        let fast = {
-            home.set(key_hash_slot(b"user"), true);
-            at_end(b"user")
-        };
-        home.set(key_hash_slot(b"user"), false);
-        assert!(!at_end(b"user"));
+        let keys = [
+            &b"user"[..],
+            b"",
+            b"u",
+            b"key:000000000001",
+            b"{user}1",
+            b"1{",
+            b"more than sixteen {bytes}",
+        ];
+        for key in keys {
+            assert!(!in_text(key));
+            home.set(key_hash_slot(key), true);
+            assert!(in_text(key));
+            home.set(key_hash_slot(key), false);
+        }
         for slot in 0..CLUSTER_SLOTS as u16 {
             home.set(slot, true);
         }
-        // What has a tag, or is longer, is looked at elsewhere.
-        for key in [&b"{user}1"[..], b"1{", b"sixteen bytes and"] {
-            assert!(!at_end(key));
-        }
-        for key in [&b""[..], b"u", b"key:000000000001"] {
-            assert_eq!(at_end(key), fast);
-        }
+        assert!(keys.into_iter().all(in_text));
+        assert!(!home.has_key_in(b"a key", (2, 6)));
     }
 }

@@ -11,9 +11,7 @@ use crate::server::Server;
 use crate::server::clients::flags::{ClientFlags, ClientId};
 use crate::server::execution::args::Args;
 use crate::server::execution::block::BlockType;
-use crate::server::execution::command::{
-    CommandFlags, CommandId, KeyFlags, KeyRefs, Touches, get_keys_for_routing,
-};
+use crate::server::execution::command::{CommandFlags, CommandId, KeyFlags, KeyRefs, Touches};
 use crate::server::execution::exec::Route;
 
 /// Why a request is not served here (CLUSTER_REDIR_*).
@@ -72,17 +70,13 @@ impl Server {
         flags: CommandFlags,
         client_flags: ClientFlags,
     ) -> Route {
-        self.exec.slot = None;
+        self.exec.slot.set(None);
         if self.must_obey_client(cid) {
             return Route::Here;
         }
-        let mut keys = std::mem::take(&mut self.exec.routed_keys);
-        let found = self.get_node_by_query(cid, id, args, flags, client_flags, &mut keys);
-        keys.clear();
-        self.exec.routed_keys = keys;
-        match found {
+        match self.get_node_by_query(cid, id, args, flags, client_flags) {
             Ok(slot) => {
-                self.exec.slot = slot;
+                self.exec.slot.set(slot);
                 if !self.slot_migrations.exports.is_empty()
                     && self.slot_export_holds_back(cid, (id, flags, client_flags), args, slot)
                 {
@@ -102,18 +96,18 @@ impl Server {
         args: &Args,
         may_cross: bool,
     ) -> Option<&'static str> {
+        let row = self.commands.row(id);
+        if !self.exec.unusual && self.exec.is_at_home_of_script(row, args, may_cross) {
+            return None;
+        }
         if self.must_obey_client(caller) {
             return None;
         }
-        let flags = self.commands.row(id).flags;
+        let flags = row.flags;
         let client_flags = self.clients.get(caller).map_or(ClientFlags::empty(), |c| {
             c.flags & (ClientFlags::READONLY | ClientFlags::ASKING)
         });
-        let mut keys = std::mem::take(&mut self.exec.routed_keys);
-        let found = self.get_node_by_query(caller, id, args, flags, client_flags, &mut keys);
-        keys.clear();
-        self.exec.routed_keys = keys;
-        let slot = match found {
+        let slot = match self.get_node_by_query(caller, id, args, flags, client_flags) {
             Ok(slot) => slot,
             Err(Redirect::DownReadOnly) => {
                 return Some(
@@ -130,17 +124,17 @@ impl Server {
         if may_cross || slot.is_none() {
             return None;
         }
-        match self.exec.slot {
-            None => self.exec.slot = slot,
-            Some(_) if self.exec.slot != slot => {
+        match self.exec.slot.get() {
+            None => self.exec.slot.set(slot),
+            noted if noted != slot => {
                 return Some("Script attempted to access keys that do not hash to the same slot");
             }
-            Some(_) => {}
+            _ => {}
         }
         None
     }
 
-    /// The slot of a request that this node serves, none where it has no keys (getNodeByQuery). `keys` is where they are collected.
+    /// The slot of a request that this node serves, none where it has no keys (getNodeByQuery).
     fn get_node_by_query(
         &self,
         cid: ClientId,
@@ -148,7 +142,6 @@ impl Server {
         args: &Args,
         flags: CommandFlags,
         client_flags: ClientFlags,
-        keys: &mut KeyRefs,
     ) -> Result<Option<u16>, Redirect> {
         let Some(c) = self.cluster.as_deref() else {
             return Ok(None);
@@ -170,17 +163,17 @@ impl Server {
             let all: Vec<_> = queued.iter().flat_map(|m| m.queued()).collect();
             for (id, args) in &all {
                 let command = self.commands.command(*id);
-                get_keys_for_routing(command, args, keys);
-                if !keys.iter().all(|k| seen.key(&args[k.pos])) {
+                let all_seen = |keys: &KeyRefs| keys.iter().all(|k| seen.key(&args[k.pos]));
+                if !self.exec.with_routed_keys(command, args, all_seen) {
                     break;
                 }
             }
             let there = |want: bool| {
                 all.iter().any(|(id, args)| {
                     let command = self.commands.command(*id);
-                    let mut keys = KeyRefs::default();
-                    get_keys_for_routing(command, args, &mut keys);
-                    keys.iter().any(|k| self.has_key(&args[k.pos]) == want)
+                    let is_one =
+                        |keys: &KeyRefs| keys.iter().any(|k| self.has_key(&args[k.pos]) == want);
+                    self.exec.with_routed_keys(command, args, is_one)
                 })
             };
             return self.judge(c, &query, &seen, there);
@@ -192,14 +185,12 @@ impl Server {
             seen.key(key);
             return self.judge(c, &query, &seen, |want| self.has_key(key) == want);
         }
-        get_keys_for_routing(command, args, keys);
-        for k in keys.iter() {
-            if !seen.key(&args[k.pos]) {
-                break;
-            }
-        }
-        let there = |want: bool| keys.iter().any(|k| self.has_key(&args[k.pos]) == want);
-        self.judge(c, &query, &seen, there)
+        self.exec.with_routed_keys(command, args, |keys| {
+            // One that is in another slot is enough.
+            let _ = keys.iter().all(|k| seen.key(&args[k.pos]));
+            let there = |want: bool| keys.iter().any(|k| self.has_key(&args[k.pos]) == want);
+            self.judge(c, &query, &seen, there)
+        })
     }
 
     /// Whether a key is there, for nobody to notice.

@@ -529,6 +529,29 @@ fn several_keys_are_served_where_their_one_slot_is() {
         let there = format!("MOVED 866 127.0.0.1:{}", a.port);
         cb.cmd(words).assert_error(&there);
     }
+    // Those that have to be searched for, in a command or in a script.
+    assert_eq!(ca.cmd(&["SORT", "{hello}none", "STORE", "{hello}9"]), 0);
+    assert!(ca.run("XREAD STREAMS {hello}8 {hello}9 0 0").is_null());
+    ca.run("SORT {hello}none STORE {x}9").assert_error(crosses);
+    for line in [
+        "XREAD COUNT 1 STREAMS {hello}8 {hello}9 0 0",
+        "SORT {hello}8",
+        "ZUNIONSTORE {hello}1 1 {hello}2",
+        "EVAL script 1 hello",
+        "SSUBSCRIBE hello",
+    ] {
+        cb.run(line)
+            .assert_error(&format!("MOVED 866 127.0.0.1:{}", a.port));
+    }
+    let ask = "return redis.call(ARGV[1], ARGV[2], ARGV[3])";
+    assert_eq!(
+        ca.cmd(&["EVAL", ask, "1", "hello", "EXISTS", "hello", odd]),
+        2
+    );
+    for (k1, k2) in [("hello", "{x}1"), ("{x}1", "{x}2"), ("{x}1", "hello")] {
+        ca.cmd(&["EVAL", ask, "0", "EXISTS", k1, k2])
+            .assert_error_prefix("ERR Script attempted to access a non local key");
+    }
     cb.run("MSET {x}1 1 {x}2 2")
         .assert_error(&format!("MOVED 16287 127.0.0.1:{}", c.port));
     // What is wrong with the arguments is said as it is elsewhere.
@@ -581,6 +604,29 @@ fn a_function_is_held_to_the_slot_of_its_own_keys() {
             let refused = c.cmd(&["FCALL", "get", "1", key, "elsewhere"]);
             let why = "do not hash to the same slot";
             assert!(format!("{refused:?}").contains(why), "{refused:?}");
+            // Without keys of its own it is held to the first that it asks for, and the next one to its own.
+            let both =
+                "#!lua\nredis.call('mget', ARGV[1], ARGV[1]) return redis.call('get', ARGV[2])";
+            assert_eq!(c.cmd(&["EVAL", both, "0", key, key]), key);
+            let refused = c.cmd(&["EVAL", both, "0", key, "elsewhere"]);
+            assert!(format!("{refused:?}").contains(why), "{refused:?}");
+            assert!(
+                c.cmd(&["EVAL", both, "0", "elsewhere", "elsewhere"])
+                    .is_null()
+            );
+            // Unless it may use several, or is of before there were flags.
+            let any = "#!lua flags=allow-cross-slot-keys\nredis.call('get', 'other') return redis.call('get', ARGV[1])";
+            for script in [any, any.split_once('\n').expect("two lines").1] {
+                assert_eq!(c.cmd(&["EVAL", script, "0", key]), key);
+            }
+            // Several in one call of a script are refused whatever it may.
+            let cross =
+                "#!lua flags=allow-cross-slot-keys\nreturn redis.call('del', 'other', ARGV[1])";
+            let refused = c.cmd(&["EVAL", cross, "0", key]);
+            assert!(
+                format!("{refused:?}").contains("non local key"),
+                "{refused:?}"
+            );
         }
     }
 }

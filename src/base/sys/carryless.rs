@@ -5,8 +5,7 @@
 //! was left of those before as their highest part, are folded to ten by x^80 mod P; of these the quotient is found by Barrett's
 //! reduction: exactly, since nothing carries.
 //!
-//! A tag is found and cut out in a block: where the key is not longer, or the tag stands in its first sixteen bytes. What else has a `{`
-//! is left to the caller.
+//! Of a key that is no longer than a block the tag is cut out within it.
 //!
 //! Must not know: slots; what a sum that is not there is made of instead.
 
@@ -142,24 +141,6 @@ fn sum_of_short_key(block: __m128i) -> u16 {
     }
 }
 
-/// The sum of the tag of a key that begins with this block and has `{` at these places of it. None: the tag does not end there, or is
-/// none.
-#[inline]
-#[target_feature(enable = "pclmulqdq,ssse3")]
-fn sum_of_early_tag(block: __m128i, open: u32) -> Option<u16> {
-    let behind = places_of(b'}', block) & !(open ^ open.wrapping_sub(1));
-    let (first, close) = (open.trailing_zeros(), behind.trailing_zeros());
-    let len = close.wrapping_sub(first + 1);
-    if behind == 0 || len == 0 {
-        return None;
-    }
-    let order = _mm_add_epi8(
-        LAST_FIRST.of(len)?,
-        _mm_set1_epi8((close as i8) - BLOCK as i8),
-    );
-    Some(sum_block(_mm_shuffle_epi8(block, order)))
-}
-
 #[inline]
 #[target_feature(enable = "pclmulqdq,ssse3")]
 fn load(bytes: &[u8; BLOCK]) -> __m128i {
@@ -167,17 +148,27 @@ fn load(bytes: &[u8; BLOCK]) -> __m128i {
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
-/// The sum of more than a block, or of what counts of it. None: that is not found here.
+/// Where a byte is for the first time, from a place on. None also where there is less than a block in all.
 #[inline]
 #[target_feature(enable = "pclmulqdq,ssse3")]
-fn sum_of_long<const KEY: bool>(bytes: &[u8]) -> Option<u16> {
-    let first = load(bytes.first_chunk()?);
-    if KEY {
-        match places_of(b'{', first) {
-            0 => {}
-            open => return sum_of_early_tag(first, open),
+fn find(byte: u8, bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(block) = bytes.get(at..)?.first_chunk() {
+        let places = places_of(byte, load(block));
+        if places != 0 {
+            return Some(at + places.trailing_zeros() as usize);
         }
+        at += BLOCK;
     }
+    // The last one overlaps with what has been looked at.
+    let places = places_of(byte, load(bytes.last_chunk()?)) >> (BLOCK + at - bytes.len());
+    (places != 0).then(|| at + places.trailing_zeros() as usize)
+}
+
+/// The sum of more than a block. None: it is less.
+#[inline]
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn sum_of_long(bytes: &[u8]) -> Option<u16> {
     // What is left over comes first.
     let (head, blocks) = bytes.as_rchunks::<BLOCK>();
     let n = head.len();
@@ -185,45 +176,96 @@ fn sum_of_long<const KEY: bool>(bytes: &[u8]) -> Option<u16> {
         LAST_FIRST.of(n as u32)?,
         _mm_set1_epi8(n as i8 - BLOCK as i8),
     );
-    let mut crc = sum_block(_mm_shuffle_epi8(first, order));
+    let mut crc = sum_block(_mm_shuffle_epi8(load(bytes.first_chunk()?), order));
     let reverse = LAST_FIRST.of(BLOCK as u32)?;
-    for bytes in blocks {
-        let block = load(bytes);
-        if KEY && places_of(b'{', block) != 0 {
-            return None;
-        }
+    for block in blocks {
         let before = _mm_slli_si128::<14>(_mm_cvtsi32_si128(crc.into()));
-        crc = sum_block(_mm_xor_si128(_mm_shuffle_epi8(block, reverse), before));
+        crc = sum_block(_mm_xor_si128(
+            _mm_shuffle_epi8(load(block), reverse),
+            before,
+        ));
     }
     Some(crc)
 }
 
+#[inline]
 #[target_feature(enable = "pclmulqdq,ssse3")]
 fn sum(bytes: &[u8]) -> u16 {
     match bytes.len() > BLOCK {
-        true => sum_of_long::<false>(bytes).unwrap_or_default(),
+        true => sum_of_long(bytes).unwrap_or_default(),
         false => sum_block(block_of(numbers(bytes))),
     }
 }
 
+/// The tag of a key that is longer than a block and has its first `{` here. None: it has none.
+#[inline]
 #[target_feature(enable = "pclmulqdq,ssse3")]
-fn sum_of_key(key: &[u8]) -> Option<u16> {
+fn tag(key: &[u8], open: usize) -> Option<&[u8]> {
+    let close = find(b'}', key, open + 1)?;
+    key.get(open + 1..close).filter(|tag| !tag.is_empty())
+}
+
+#[inline]
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn sum_of_key(key: &[u8]) -> u16 {
     match key.len() > BLOCK {
-        true => sum_of_long::<true>(key),
-        false => Some(sum_of_short_key(block_of(numbers(key)))),
+        true => match find(b'{', key, 0) {
+            None => sum_of_long(key).unwrap_or_default(),
+            Some(open) => sum(tag(key, open).unwrap_or(key)),
+        },
+        false => sum_of_short_key(block_of(numbers(key))),
     }
 }
 
-/// See [`Carryless::with_sum`]. All of it is here, since what is made for a processor is called, not inlined.
+/// The key that is `text[start..end]`, with its last byte as the highest of the block, and zeros behind. None: it is no such part, is longer
+/// than a block, or ends nearer than that to the beginning of the text.
+#[inline]
 #[target_feature(enable = "pclmulqdq,ssse3")]
-fn with_sum<R>(text: &[u8], (start, end): (u32, u32), f: impl FnOnce(u16) -> R) -> Option<R> {
+fn short_key(text: &[u8], (start, end): (u32, u32)) -> Option<__m128i> {
     let order = LAST_FIRST.of(end.wrapping_sub(start))?;
     let text = text.get(..end as usize)?;
     let at = text.len().checked_sub(BLOCK)?;
-    // SAFETY: sixteen bytes of the text begin there.
-    let text = unsafe { _mm_loadu_si128(text.as_ptr().add(at).cast()) };
-    let block = _mm_shuffle_epi8(text, order);
-    (places_of(b'{', block) == 0).then(|| f(sum_block(block)))
+    // SAFETY: sixteen bytes of the text begin there. (A last_chunk would look whether it is at address 0, for each key.)
+    let last = unsafe { _mm_loadu_si128(text.as_ptr().add(at).cast()) };
+    Some(_mm_shuffle_epi8(last, order))
+}
+
+/// See [`Carryless::each_sum`].
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn each_sum<'a>(
+    mut keys: impl Iterator<Item = (&'a [u8], (u32, u32))>,
+    mut f: impl FnMut(u16) -> bool,
+) -> bool {
+    keys.all(|(text, span)| {
+        f(match short_key(text, span) {
+            Some(block) => sum_of_short_key(block),
+            None => sum_of_key(
+                text.get(span.0 as usize..span.1 as usize)
+                    .unwrap_or_default(),
+            ),
+        })
+    })
+}
+
+/// See [`Carryless::with_sum`]. What most keys need is here, since what is made for a processor is called, not inlined.
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn with_sum<R>(text: &[u8], span: (u32, u32), f: impl FnOnce(u16) -> R) -> Option<R> {
+    match short_key(text, span) {
+        Some(block) if places_of(b'{', block) == 0 => Some(f(sum_block(block))),
+        _ => with_sum_of_odd(text, span, f),
+    }
+}
+
+/// For a key that has a tag or is longer, or stands at the beginning of its text.
+#[inline(never)]
+#[target_feature(enable = "pclmulqdq,ssse3")]
+fn with_sum_of_odd<R>(
+    text: &[u8],
+    (start, end): (u32, u32),
+    f: impl FnOnce(u16) -> R,
+) -> Option<R> {
+    let key = text.get(start as usize..end as usize)?;
+    Some(f(sum_of_key(key)))
 }
 
 /// Says that the processor has what it takes: there is one only where it does.
@@ -238,22 +280,26 @@ impl Carryless {
         has.then_some(Carryless(()))
     }
 
-    /// The CRC-16/XMODEM of what counts of a key. None: the caller has to find its tag, if it has one.
+    /// The CRC-16/XMODEM of what counts of a key.
     #[inline(always)]
-    pub(crate) fn sum_of_key(self, key: &[u8]) -> Option<u16> {
+    pub(crate) fn sum_of_key(self, key: &[u8]) -> u16 {
         // SAFETY: the processor has what the function is made for, since this value is there.
         unsafe { sum_of_key(key) }
     }
 
-    /// The CRC-16/XMODEM of these bytes.
+    /// Calls `f` with the CRC-16/XMODEM of what counts of each key `text[start..end]`, while that says true; false when it said no. What is
+    /// outside of its text counts as empty.
     #[inline(always)]
-    pub(crate) fn sum(self, bytes: &[u8]) -> u16 {
+    pub(crate) fn each_sum<'a>(
+        self,
+        keys: impl Iterator<Item = (&'a [u8], (u32, u32))>,
+        f: impl FnMut(u16) -> bool,
+    ) -> bool {
         // SAFETY: as above.
-        unsafe { sum(bytes) }
+        unsafe { each_sum(keys, f) }
     }
 
-    /// Calls `f` with the CRC-16/XMODEM of a key that is `text[start..end]`. None: there is a `{` in it, it is longer than sixteen bytes,
-    /// or ends nearer than that to the beginning of the text, or is outside of it.
+    /// Calls `f` with the CRC-16/XMODEM of what counts of the key that is `text[start..end]`. None: that is outside of the text.
     #[inline(always)]
     pub(crate) fn with_sum<R>(
         self,

@@ -113,6 +113,60 @@ mod tests {
         }
     }
 
+    /// What the number of arguments says, or one of them, of the keys that decide about a node is what a search finds.
+    #[test]
+    fn what_is_told_of_keys_is_what_is_found() {
+        let table = table();
+        let mut told_of = 0;
+        for id in table.ids() {
+            let row = table.row(id);
+            for argc in (1..20).filter(|n| row.accepts_argc(*n)) {
+                for word in ["1", "0", "2", "5", "x", "-1", "9223372036854775807"] {
+                    let argv = vec![word; argc];
+                    let Some(told) = row.key_places(&argv[..]) else {
+                        continue;
+                    };
+                    told_of += 1;
+                    let told: Vec<usize> = told.collect();
+                    let mut keys = KeyRefs::default();
+                    get_keys_for_routing(row.command, &argv[..], &mut keys);
+                    let found: Vec<usize> = keys.iter().map(|k| k.pos).collect();
+                    assert_eq!(told, found, "{} {argv:?}", row.command.name);
+                }
+            }
+        }
+        assert!(told_of > 10_000, "{told_of}");
+        let is_told = |argv: &[&str]| {
+            let id = table.lookup_command(argv).expect(argv[0]);
+            table.row(id).key_places(argv).is_some()
+        };
+        for line in [
+            "get k",
+            "set k v",
+            "del k k",
+            "mset k v",
+            "blpop k 0",
+            "rename k l",
+            "sinterstore d k",
+            "publish c m",
+            "spublish c m",
+            "eval script 1 k",
+            "zunion 1 k",
+        ] {
+            let argv: Vec<&str> = line.split(' ').collect();
+            assert!(is_told(&argv), "{line}");
+        }
+        for line in [
+            "xread streams k 0",
+            "sort k",
+            "zunionstore d 1 k",
+            "pfmerge d k",
+        ] {
+            let argv: Vec<&str> = line.split(' ').collect();
+            assert!(!is_told(&argv), "{line}");
+        }
+    }
+
     /// What a row says at a glance of a call's keys is what a search finds.
     #[test]
     fn what_is_simple_is_what_is_found() {

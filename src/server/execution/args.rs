@@ -122,6 +122,22 @@ impl<'a> Args<'a> {
         Some((self.text, (s.start, s.end)))
     }
 
+    /// The text that an argument stands in, whichever that is, and where.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such argument.
+    #[inline]
+    pub(super) fn place_of(&self, i: usize) -> (&[u8], (u32, u32)) {
+        let s = self.spans[i];
+        if s.start == BIG {
+            let own = self.big[s.end as usize].as_slice();
+            // No argument is longer than 512 MB.
+            return (own, (0, own.len() as u32));
+        }
+        (self.text, (s.start, s.end))
+    }
+
     /// The command's name as one word, when it has at most seven letters and more of the request follows: the letters, and
     /// the length on top of them. 0: it has not.
     #[inline(always)]

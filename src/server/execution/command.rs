@@ -23,8 +23,9 @@ mod names;
 mod row;
 
 pub(crate) use flags::{AclCategories, CommandFlags, KeyFlags};
+use get_keys::KeyRange;
 pub(crate) use get_keys::{
-    KeySearch, get_keys_for_routing, get_keys_from_call, get_keys_from_command, key_places,
+    KeyPlaces, KeySearch, get_keys_for_routing, get_keys_from_call, get_keys_from_command,
 };
 pub(crate) use key_refs::{GetKeysError, KeyRefs};
 pub(crate) use names::CommandId;
@@ -43,6 +44,7 @@ pub(crate) struct CommandRow {
     /// Where the only key is; or one of [`NO_KEY`] and [`SEARCH`].
     key_arg: u32,
     key_flags: KeyFlags,
+    key_range: Option<KeyRange>,
     /// The number of arguments is `min_args`, or up to `more_args` more.
     min_args: u16,
     more_args: u16,
@@ -72,6 +74,12 @@ impl CommandRow {
     #[inline(always)]
     pub(super) fn key_arg(&self) -> usize {
         self.key_arg as usize
+    }
+
+    /// Which arguments decide about the node that serves a call, where nothing need be searched; their number is legal.
+    #[inline(always)]
+    pub(crate) fn key_places(&self, argv: &(impl Argv + ?Sized)) -> Option<KeyPlaces> {
+        self.key_range.map(|range| range.places(argv))
     }
 
     /// Whether a call with `argc` arguments, the names included, has a legal number of them.
@@ -166,6 +174,7 @@ impl CommandTable {
                 command,
                 key_arg,
                 key_flags,
+                key_range: KeyRange::of(command),
                 min_args: command.arity.unsigned_abs() as u16,
                 more_args: if command.arity < 0 { u16::MAX } else { 0 },
                 parent,

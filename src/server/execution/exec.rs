@@ -29,7 +29,7 @@
 //! | `call`: `leftovers` | whoever sets one of the four rows above | `call`. Left set it costs a look, no more | put aside |
 //! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
 //! | `home` | nobody but the cluster, when a slot gets or loses its owner | never | the same |
-//! | `slot` | each request that a node of a cluster looks at closer, as one that runs a script; a script's commands | the next one | looked at again by whoever runs next |
+//! | `slot` | each request that runs a script, each that a node of a cluster looks at closer; a script's commands | the next one | looked at again by whoever runs next |
 //! | `routed_keys` | who asks the cluster about a request, which takes it out | put back; emptied before it is used | another is made |
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
@@ -51,9 +51,11 @@
 //! | `Clients::pending_write`, `to_close` | replies, marks | before the loop sleeps; a client with ClientFlags::PROTECTED, whose command is the outer one, is skipped | shared |
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::base::clock::CachedClock;
+use crate::base::key_slot::SeveralSlots;
 use crate::base::log::Level;
 use crate::base::sys::strerror;
 use crate::cluster::home::Home;
@@ -62,11 +64,12 @@ use crate::config::value::ProtectedAction;
 use crate::server::Server;
 use crate::server::clients::client::Client;
 use crate::server::clients::flags::{ClientFlags, ClientId};
-use crate::server::execution::args::{Args, OwnedArgs};
+use crate::server::execution::args::{Args, Argv, OwnedArgs};
 use crate::server::execution::blocked::PauseActions;
 use crate::server::execution::call_state::CallState;
 use crate::server::execution::command::{
-    Command, CommandFlags, CommandId, CommandTable, Guard, KeyRefs, Touches, Unbuilt, key_places,
+    Command, CommandFlags, CommandId, CommandRow, Guard, KeyPlaces, KeyRefs, Unbuilt,
+    get_keys_for_routing,
 };
 use crate::server::execution::propagate::{Propagate, PropagateOp};
 use crate::server::process::crash::server_panic;
@@ -105,9 +108,9 @@ pub(crate) struct Exec {
     /// In cluster mode, which slots are served here.
     pub home: Option<Rc<Home>>,
     /// In cluster mode, the slot of the keys of the script that runs, if it has any yet.
-    pub slot: Option<u16>,
+    pub slot: Cell<Option<u16>>,
     /// Where the keys of a request are collected for the cluster; nothing counts that is in it between two.
-    pub routed_keys: KeyRefs,
+    pub routed_keys: Cell<KeyRefs>,
     /// The current client's look-ups leave LRU data alone.
     pub no_touch: bool,
     /// Clients without a connection.
@@ -155,57 +158,127 @@ pub(crate) fn shown_part(arg: &[u8]) -> &[u8] {
     &arg[..end.min(128)]
 }
 
-/// A node of a cluster serves this command and nothing is in the way: it has no keys, or all are in one slot of its. False: that has to be
-/// looked at.
-#[inline(always)]
-fn is_at_home(
-    home: &Home,
-    key_arg: usize,
-    commands: &CommandTable,
-    id: CommandId,
-    args: &Args,
-) -> bool {
-    if key_arg == 0 {
-        return true;
-    }
-    args.place(key_arg)
-        .is_some_and(|(text, span)| home.has_short_key(text, span))
-        || has_odd_keys_at_home(home, commands, id, args)
-}
-
-/// For a key that is longer or has a tag, and for several.
-#[inline(never)]
-fn has_odd_keys_at_home(home: &Home, commands: &CommandTable, id: CommandId, args: &Args) -> bool {
-    let row = commands.row(id);
-    match row.touches() {
-        Touches::Key(pos, _) => {
-            let key = args.get(usize::from(pos));
-            key.is_some_and(|key| home.has(home.slot_of(key)))
+impl Exec {
+    /// A node of a cluster serves this call and nothing is in the way: it has no keys, or all are in one slot of its. So does a server that
+    /// is no such node. False: that has to be looked at.
+    #[inline(always)]
+    fn is_at_home(&self, row: &CommandRow, args: &Args) -> bool {
+        let Some(home) = self.home.as_deref() else {
+            return true;
+        };
+        if row.key_arg() == 0 {
+            return true;
         }
-        _ => has_keys_at_home(home, row.command, args),
+        args.place(row.key_arg())
+            .is_some_and(|(text, span)| home.has_key_in(text, span))
+            || self.has_odd_keys_at_home(home, row, args)
     }
-}
 
-/// For several keys. False too where the keys of a call are decided by more than its row, and where its slot has to be noted: a script's
-/// own commands are held to it.
-#[inline(never)]
-fn has_keys_at_home(home: &Home, command: &Command, args: &Args) -> bool {
-    if command.get_keys.is_some() || command.all_flags().contains(CommandFlags::RUNS_SCRIPT) {
-        return false;
+    /// For a key that has a buffer of its own, or may be one of several.
+    #[inline(never)]
+    fn has_odd_keys_at_home(&self, home: &Home, row: &CommandRow, args: &Args) -> bool {
+        let places = row.key_places(args);
+        if let Some(places) = &places
+            && !row.flags.contains(CommandFlags::RUNS_SCRIPT)
+        {
+            if places.is_empty() {
+                return true;
+            }
+            if let Some(pos) = places.only() {
+                let (text, span) = args.place_of(pos);
+                return home.has_key_in(text, span);
+            }
+        }
+        self.has_several_keys_at_home(home, places, row, args)
     }
-    let mut slot = None;
-    for spec in command.key_specs {
-        let Some(places) = key_places(spec, args) else {
+
+    /// For several keys, and for a script, whose slot is noted.
+    #[inline(never)]
+    fn has_several_keys_at_home(
+        &self,
+        home: &Home,
+        places: Option<KeyPlaces>,
+        row: &CommandRow,
+        args: &Args,
+    ) -> bool {
+        let Ok(slot) = self.one_slot(home, places, row.command, args) else {
             return false;
         };
-        for pos in places {
-            let s = home.slot_of(&args[pos]);
-            if *slot.get_or_insert(s) != s {
-                return false;
+        if row.flags.contains(CommandFlags::RUNS_SCRIPT) {
+            self.slot.set(slot);
+        }
+        slot.is_none_or(|slot| home.has(slot))
+    }
+
+    /// What [`Self::is_at_home`] says of a request, of a command that a script calls: its keys are in the slot that is noted for the script,
+    /// or make it be noted. If the script may use several slots, they only have to be this node's.
+    pub(crate) fn is_at_home_of_script(
+        &self,
+        row: &CommandRow,
+        args: &Args,
+        may_cross: bool,
+    ) -> bool {
+        let Some(home) = self.home.as_deref() else {
+            return true;
+        };
+        match self.one_slot(home, row.key_places(args), row.command, args) {
+            Err(SeveralSlots) => false,
+            Ok(None) => true,
+            Ok(Some(slot)) if !home.has(slot) => false,
+            Ok(_) if may_cross => true,
+            Ok(slot) => {
+                if self.slot.get().is_none() {
+                    self.slot.set(slot);
+                }
+                self.slot.get() == slot
             }
         }
     }
-    slot.is_none_or(|slot| home.has(slot))
+
+    /// The slot of all keys of a call, which are at these places, or have to be searched for; none: it has no keys.
+    #[inline(always)]
+    fn one_slot(
+        &self,
+        home: &Home,
+        places: Option<KeyPlaces>,
+        command: &Command,
+        args: &Args,
+    ) -> Result<Option<u16>, SeveralSlots> {
+        let Some(places) = places else {
+            return self.one_slot_by_search(home, command, args);
+        };
+        if let Some(pos) = places.only() {
+            return Ok(Some(home.slot_of(&args[pos])));
+        }
+        home.slot_of_all(places.map(|pos| args.place_of(pos)))
+    }
+
+    #[inline(never)]
+    fn one_slot_by_search(
+        &self,
+        home: &Home,
+        command: &Command,
+        args: &Args,
+    ) -> Result<Option<u16>, SeveralSlots> {
+        self.with_routed_keys(command, args, |keys| {
+            home.slot_of_all(keys.iter().map(|k| args.place_of(k.pos)))
+        })
+    }
+
+    /// Calls `f` with what decides about the node that serves a call: see [`get_keys_for_routing`].
+    pub(crate) fn with_routed_keys<R>(
+        &self,
+        command: &Command,
+        argv: &(impl Argv + ?Sized),
+        f: impl FnOnce(&KeyRefs) -> R,
+    ) -> R {
+        let mut keys = self.routed_keys.take();
+        get_keys_for_routing(command, argv, &mut keys);
+        let result = f(&keys);
+        keys.clear();
+        self.routed_keys.set(keys);
+        result
+    }
 }
 
 impl Server {
@@ -250,11 +323,7 @@ impl Server {
         }
         if (self.exec.unusual
             || client_flags.intersects(UNUSUAL_CLIENT)
-            || self
-                .exec
-                .home
-                .as_deref()
-                .is_some_and(|home| !is_at_home(home, row.key_arg(), &self.commands, id, args)))
+            || !self.exec.is_at_home(row, args))
             && let Some(p) = self.look_closer(cid, id, flags, client_flags, args)
         {
             return p;
@@ -361,9 +430,7 @@ impl Server {
             if let Some(refused) = self.refused_by_rights(cid, id, args) {
                 return Some(refused);
             }
-            let key_arg = self.commands.row(id).key_arg();
-            let is_home = |home| is_at_home(home, key_arg, &self.commands, id, args);
-            if self.exec.home.as_deref().is_none_or(is_home) {
+            if self.exec.is_at_home(self.commands.row(id), args) {
                 return None;
             }
         }

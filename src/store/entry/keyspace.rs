@@ -66,9 +66,9 @@ pub(crate) struct Keyspace {
     replaced: Vec<Entry>,
 }
 
-/// For keys that are longer or have a tag.
+/// For keys that are longer.
 #[inline(never)]
-fn slot_of_odd_key(slots: KeySlots, e: &Entry) -> u16 {
+fn slot_of_long_key(slots: KeySlots, e: &Entry) -> u16 {
     slots.of(e.name())
 }
 
@@ -90,8 +90,8 @@ impl BySlot {
     fn slot_of(&self, e: &Entry) -> u16 {
         let short = e
             .up_to_short_key()
-            .and_then(|(text, span)| self.slots.with_short(text, span, |slot| slot));
-        short.unwrap_or_else(|| slot_of_odd_key(self.slots, e))
+            .and_then(|(text, span)| self.slots.with(text, span, |slot| slot));
+        short.unwrap_or_else(|| slot_of_long_key(self.slots, e))
     }
 
     #[inline(always)]

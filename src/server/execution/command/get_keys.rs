@@ -9,7 +9,7 @@ use bitflags::bitflags;
 
 use super::flags::KeyFlags;
 use super::key_refs::{GetKeysError, KeyRefs};
-use super::row::{BeginSearch, Command, FindKeys, KeySpec};
+use super::row::{BeginSearch, Command, FindKeys, KeySpec, Touches};
 use crate::base::num::string2ll;
 use crate::server::execution::args::Argv;
 
@@ -147,7 +147,7 @@ fn add_keys_of_spec(spec: &KeySpec, argv: &(impl Argv + ?Sized), keys: &mut KeyR
 }
 
 /// Which arguments a spec says are keys; all of them exist. None where it does not tell, or does not fit.
-pub(crate) fn key_places(spec: &KeySpec, argv: &(impl Argv + ?Sized)) -> Option<KeyPlaces> {
+fn key_places(spec: &KeySpec, argv: &(impl Argv + ?Sized)) -> Option<KeyPlaces> {
     // Positions come from the row and from numbers a client sent: 64 bits and saturation keep both in range.
     let argc = i64::try_from(argv.argc()).unwrap_or(i64::MAX);
     let mut first = match spec.begin_search {
@@ -204,7 +204,104 @@ pub(crate) fn key_places(spec: &KeySpec, argv: &(impl Argv + ?Sized)) -> Option<
     })
 }
 
+/// Which arguments decide about the node that serves a call, where their number says it, or one of them: each `step`th from `first` on, below
+/// `end`, which counts from the end where it is not positive; or as many as argument `count` says, if that is not 0. With a `first` of 0
+/// there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyRange {
+    first: u8,
+    step: u8,
+    end: i8,
+    count: u8,
+}
+
+impl KeyRange {
+    /// What [`get_keys_for_routing`] finds in each call of the command that has a legal number of arguments, where that can be told
+    /// beforehand.
+    pub(super) fn of(command: &Command) -> Option<KeyRange> {
+        if command.get_keys.is_some() && !matches!(command.touches(), Touches::Key(..)) {
+            return None;
+        }
+        if let [spec] = command.key_specs
+            && let BeginSearch::Index { pos } = spec.begin_search
+            && let FindKeys::KeyNum {
+                keynum_idx,
+                first_key,
+                key_step: 1,
+            } = spec.find_keys
+        {
+            let count = pos + keynum_idx;
+            return (count < command.arity.abs()).then_some(KeyRange {
+                first: (pos + first_key).try_into().ok()?,
+                step: 1,
+                end: 0,
+                count: count.try_into().ok()?,
+            });
+        }
+        let (mut first, mut step, mut end) = (0, 1, 0);
+        for (i, spec) in command.key_specs.iter().enumerate() {
+            let BeginSearch::Index { pos } = spec.begin_search else {
+                return None;
+            };
+            let FindKeys::Range {
+                last_key,
+                key_step,
+                limit: 0,
+            } = spec.find_keys
+            else {
+                return None;
+            };
+            match i {
+                0 => (first, step) = (pos, key_step),
+                // Where the one before has ended, it goes on.
+                _ if pos == end && (step, key_step) == (1, 1) => {}
+                _ => return None,
+            }
+            end = match last_key {
+                0.. => pos + last_key + 1,
+                _ => last_key + 1,
+            };
+            // No legal number of arguments leaves out what it says, or ends before it begins.
+            let least = command.arity.abs();
+            if end > least || pos >= least || spec.flags.contains(KeyFlags::INCOMPLETE) {
+                return None;
+            }
+        }
+        Some(KeyRange {
+            first: first.try_into().ok()?,
+            step: step.try_into().ok()?,
+            end: end.try_into().ok()?,
+            count: 0,
+        })
+    }
+
+    /// Those of a call whose number of arguments is legal.
+    #[inline(always)]
+    pub(super) fn places(self, argv: &(impl Argv + ?Sized)) -> KeyPlaces {
+        let (argc, next) = (argv.argc(), self.first.into());
+        let far = usize::from(self.end.unsigned_abs());
+        let end = match self.end {
+            _ if self.count > 0 => self.end_by_count(argv),
+            _ if self.first == 0 => 0,
+            1.. => far.min(argc),
+            _ => argc.saturating_sub(far),
+        };
+        let step = self.step.into();
+        KeyPlaces { next, end, step }
+    }
+
+    /// Where as many as an argument says have their end; 0 where they are more than there are, which the command will refuse.
+    #[inline(never)]
+    fn end_by_count(self, argv: &(impl Argv + ?Sized)) -> usize {
+        let count = string2ll(argv.arg(self.count.into())).unwrap_or(0);
+        let count = usize::try_from(count).unwrap_or(0);
+        let end = usize::from(self.first).saturating_add(count);
+        if end > argv.argc() { 0 } else { end }
+    }
+}
+
 /// Every `step`th place from `next` on, below `end`.
+#[derive(Debug)]
 pub(crate) struct KeyPlaces {
     next: usize,
     end: usize,
@@ -217,6 +314,17 @@ impl KeyPlaces {
         end: 0,
         step: 1,
     };
+
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next >= self.end
+    }
+
+    /// The place, if it is one only.
+    #[inline(always)]
+    pub(crate) fn only(&self) -> Option<usize> {
+        (self.next < self.end && self.end - self.next <= self.step).then_some(self.next)
+    }
 }
 
 impl Iterator for KeyPlaces {
