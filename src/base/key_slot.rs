@@ -110,6 +110,9 @@ impl KeySlots {
     }
 
     /// The slot that keys share, each being `text[start..end]`, as keys are in requests; none: there is no key.
+    ///
+    /// # Errors
+    /// They are in several; not all were looked at.
     #[inline(always)]
     pub(crate) fn of_all<'a>(
         self,

@@ -70,13 +70,13 @@ impl Server {
         flags: CommandFlags,
         client_flags: ClientFlags,
     ) -> Route {
-        self.exec.slot.set(None);
+        self.exec.call.slot.set(None);
         if self.must_obey_client(cid) {
             return Route::Here;
         }
         match self.get_node_by_query(cid, id, args, flags, client_flags) {
             Ok(slot) => {
-                self.exec.slot.set(slot);
+                self.exec.call.slot.set(slot);
                 if !self.slot_migrations.exports.is_empty()
                     && self.slot_export_holds_back(cid, (id, flags, client_flags), args, slot)
                 {
@@ -88,7 +88,8 @@ impl Server {
         }
     }
 
-    /// The same for a command of a script; `asked` are the flags of the client that has called it (scriptVerifyClusterState).
+    /// What is told instead of running a command of a script that `caller` has called; `may_cross`: it may use several slots
+    /// (scriptVerifyClusterState).
     pub(crate) fn cluster_refusal_in_script(
         &mut self,
         caller: ClientId,
@@ -124,8 +125,8 @@ impl Server {
         if may_cross || slot.is_none() {
             return None;
         }
-        match self.exec.slot.get() {
-            None => self.exec.slot.set(slot),
+        match self.exec.call.slot.get() {
+            None => self.exec.call.slot.set(slot),
             noted if noted != slot => {
                 return Some("Script attempted to access keys that do not hash to the same slot");
             }

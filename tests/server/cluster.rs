@@ -533,7 +533,10 @@ fn several_keys_are_served_where_their_one_slot_is() {
     assert_eq!(ca.cmd(&["SORT", "{hello}none", "STORE", "{hello}9"]), 0);
     assert!(ca.run("XREAD STREAMS {hello}8 {hello}9 0 0").is_null());
     ca.run("SORT {hello}none STORE {x}9").assert_error(crosses);
+    // Whatever PFMERGE lacks, its target is a key.
+    assert_eq!(ca.run("PFMERGE {hello}10"), "OK");
     for line in [
+        "PFMERGE {hello}10",
         "XREAD COUNT 1 STREAMS {hello}8 {hello}9 0 0",
         "SORT {hello}8",
         "ZUNIONSTORE {hello}1 1 {hello}2",
@@ -569,11 +572,94 @@ fn several_keys_are_served_where_their_one_slot_is() {
     some.run("EXISTS hello {x}2").assert_error(crosses);
     assert_eq!(
         ca.cmd(&[
-            "DEL", "hello", odd, "{hello}1", "{hello}2", "{hello}5", "{hello}6"
+            "DEL",
+            "hello",
+            odd,
+            "{hello}1",
+            "{hello}2",
+            "{hello}5",
+            "{hello}6",
+            "{hello}10"
         ]),
-        6
+        7
     );
     assert_eq!(ca.run("CLUSTER COUNTKEYSINSLOT 866"), 0);
+}
+
+/// A script or a transaction may let a slot leave in its middle: what it does then is looked at, and so is what comes behind it.
+#[test]
+fn what_lets_a_slot_leave_is_held_to_it_at_once() {
+    let all = three_masters();
+    let [a, b, _] = all.each_ref();
+    let mut ca = a.connect();
+    let to = b.connect().run("CLUSTER MYID").text();
+    let there = format!("ASK 866 127.0.0.1:{}", b.port);
+    let leave = "redis.call('cluster', 'setslot', '866', 'migrating', ARGV[1])";
+    let refused = |v: Value| {
+        v.assert_error_prefix("ERR Script attempted to access a non local key");
+    };
+    let stay = |ca: &mut Conn| ca.ok("CLUSTER SETSLOT 866 STABLE");
+    for (write, rest) in [
+        ("set", ", 1"),
+        ("incr", ""),
+        ("lpush", ", 1"),
+        ("mset", ", 1"),
+    ] {
+        let script = format!("{leave} return redis.pcall('{write}', ARGV[2]{rest})");
+        refused(ca.cmd(&["EVAL", &script, "0", &to, "hello"]));
+        stay(&mut ca);
+    }
+    assert_eq!(ca.run("EXISTS hello"), 0);
+    // In one read with what comes behind it.
+    let script = format!("{leave} return 1");
+    let done = ca.pipeline(&[
+        vec!["EVAL", &script, "0", &to],
+        vec!["SET", "hello", "1"],
+        vec!["EVAL", "return redis.call('set', KEYS[1], 1)", "1", "hello"],
+        vec!["EVAL", "return redis.pcall('get', ARGV[1])", "0", "hello"],
+    ]);
+    assert_eq!(done[0], 1);
+    done[1].assert_error(&there);
+    done[2].assert_error(&there);
+    refused(done[3].clone());
+    stay(&mut ca);
+    ca.ok("MULTI");
+    ca.cmd(&["CLUSTER", "SETSLOT", "866", "MIGRATING", &to]);
+    ca.cmd(&["EVAL", "return redis.pcall('get', ARGV[1])", "0", "hello"]);
+    let done = ca.run("EXEC");
+    refused(done.items()[1].clone());
+    stay(&mut ca);
+    assert_eq!(ca.run("SET hello 1"), "OK");
+}
+
+/// While a script is slow others are told so, whatever keys they ask for, and the script is held to its own slot as before.
+#[test]
+fn who_asks_while_a_script_is_slow_does_not_move_its_slot() {
+    let node = node(Kind::Aedile, &["--busy-reply-threshold", "10"]);
+    let mut c = node.connect();
+    c.ok("CLUSTER ADDSLOTSRANGE 0 16383");
+    wait_until("the cluster to be up", || {
+        cluster_info(&node, "cluster_state") == "ok"
+    });
+    let script = "#!lua\nlocal function now() local t = redis.call('time') return t[1] * 1000 + t[2] / 1000 end \
+                  local from = now() while now() < from + 700 do end \
+                  local n = redis.call('incr', KEYS[1]) return {n, redis.pcall('get', 'elsewhere')}";
+    let mut other = node.connect();
+    wait_until("one to be told BUSY", || {
+        c.send(&["EVAL", script, "1", "hello"]);
+        let mut busy = 0;
+        for line in ["GET foo", "PING", "GET bar"].repeat(20) {
+            busy += usize::from(format!("{:?}", other.run(line)).contains("BUSY"));
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let done = c.read();
+        let [n, refused] = done.items() else {
+            panic!("{done:?}");
+        };
+        assert!(n.int() > 0);
+        assert!(format!("{refused:?}").contains("do not hash to the same slot"));
+        busy > 0
+    });
 }
 
 /// The slot of a script's keys is that of this call, whatever the last one had, and whoever called it.

@@ -27,8 +27,6 @@ import time
 import urllib.request
 
 HANG = 60
-# Bytes; a profile takes some 30 MB.
-PROFILE_ROOM = 256 << 20
 
 
 class WebSocket:
@@ -113,19 +111,10 @@ def group_lives(leader):
     return True
 
 
-def in_memory():
-    """Where a profile is written without waiting for a disk that others keep busy, the browser standing still meanwhile; None: nowhere."""
-    try:
-        s = os.statvfs("/dev/shm")
-    except OSError:
-        return None
-    return "/dev/shm" if s.f_bavail * s.f_frsize >= PROFILE_ROOM and os.access("/dev/shm", os.W_OK) else None
-
-
 class Browser:
     def __init__(self, program):
         # A crash reporter of the browser may have left the group: what it still writes is no reason to fail.
-        self.dir = tempfile.TemporaryDirectory(prefix="aedile-browser-", dir=in_memory(), ignore_cleanup_errors=True)
+        self.dir = tempfile.TemporaryDirectory(prefix="aedile-browser-", ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
             [
                 program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
@@ -229,15 +218,13 @@ class Browser:
             self.pump(0.05)
 
     def wait(self, expr):
-        # By what the page has had time for, not by the clock alone: a browser that stands still while the disk is busy has had none.
-        until, looks = time.time() + HANG, HANG
+        until = time.time() + HANG
         while True:
             value = self.eval(expr)
             if value:
                 return value
-            if time.time() > until and looks <= 0:
+            if time.time() > until:
                 raise RuntimeError(f"not true within {HANG} s: {expr}")
-            looks -= 1
             self.pump(0.1)
 
     def accessible(self):

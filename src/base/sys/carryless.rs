@@ -217,7 +217,7 @@ fn sum_of_key(key: &[u8]) -> u16 {
     }
 }
 
-/// The key that is `text[start..end]`, with its last byte as the highest of the block, and zeros behind. None: it is no such part, is longer
+/// The key that is `text[start..end]` as a number, its last byte being the lowest of the block. None: it is no such part, is longer
 /// than a block, or ends nearer than that to the beginning of the text.
 #[inline]
 #[target_feature(enable = "pclmulqdq,ssse3")]

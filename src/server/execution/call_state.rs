@@ -7,6 +7,8 @@
 //! Invariant: while anything is set that has to be looked at after the command, `leftovers` is set. Only the methods here set
 //! such a thing. What it is for (who propagates, what is sent) is not known here.
 
+use std::cell::Cell;
+
 use crate::server::clients::flags::ClientId;
 use crate::server::execution::args::OwnedArgs;
 use crate::server::execution::command::CommandId;
@@ -21,6 +23,8 @@ pub(crate) struct CallState {
     pub cmd: Option<CommandId>,
     /// EXEC is running its commands.
     pub in_exec: bool,
+    /// In cluster mode, the slot of the keys of the script that runs, if it has any yet.
+    pub slot: Cell<Option<u16>>,
     /// When others were last served in the middle of its script, in unix microseconds: what TIME says, while all else has the
     /// time of its beginning.
     served_us: Option<i64>,

@@ -35,7 +35,7 @@ pub(crate) use row::{
     Proc, Touches,
 };
 
-/// What running a command needs of its row, in half a cache line.
+/// What running a command needs of its row, in less than a cache line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CommandRow {
     pub proc: Option<Proc>,

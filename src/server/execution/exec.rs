@@ -20,7 +20,7 @@
 //! | `ahead` | `run_groups`, which takes it out | each group begins by forgetting the last | a new one |
 //! | `call.client` | `refresh_shortcuts` before the requests of a read and before a waiting command runs again; a part of the AOF | the end of the read; the one before comes back | put aside |
 //! | `client_flags` | `refresh_shortcuts`, and after each command from its client | the next client's `refresh_shortcuts` | looked at again |
-//! | `authenticated`, `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Moves of slots go on, and a cluster goes down, between reads. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET) | the next one | looked at again |
+//! | `authenticated`, `no_touch`, `unusual` | `refresh_shortcuts`; a child's begin and end (`refresh_no_touch`), a pause. Moves of slots go on, and a cluster goes down, between reads. Whatever else changes them within a pipeline calls `refresh_shortcuts` (commands with ADMIN, EXEC with one of them, AUTH, HELLO, CLIENT TRACKING, CLIENT NO-TOUCH, RESET). A command with ADMIN in a script or in EXEC makes `unusual` true until then | the next one | looked at again |
 //! | `call.cmd` | each command before its checks; none for an unknown command or an empty request | the next one; it stays behind the last, for the report of a crash | put aside |
 //! | `call`: that an error was answered | each error reply | after the command, counted or (refused) not; `refresh_shortcuts` and a protocol error, so that an error to somebody else, outside of any command, is nobody's | put aside |
 //! | `call`: what the command says of its propagation, and what is redacted | the running command | after it, in `call`, `call_in_unit`, `run_loaded_command`. A refused request has run nothing and says nothing | put aside |
@@ -29,7 +29,7 @@
 //! | `call`: `leftovers` | whoever sets one of the four rows above | `call`. Left set it costs a look, no more | put aside |
 //! | `call.in_exec` | EXEC around its commands | EXEC | put aside |
 //! | `home` | nobody but the cluster, when a slot gets or loses its owner | never | the same |
-//! | `slot` | each request that runs a script, each that a node of a cluster looks at closer; a script's commands | the next one | looked at again by whoever runs next |
+//! | `call.slot` | each request that runs a script, each that a node of a cluster looks at closer; a script's commands | the next one | put aside |
 //! | `routed_keys` | who asks the cluster about a request, which takes it out | put back; emptied before it is used | another is made |
 //! | `unblocked` | the end of a client's waiting | before the loop sleeps, not nested | stays |
 //! | `last_word`, `last_id`, `script_word`, `script_id` | a look-up by name | never: the command table does not change | stays |
@@ -107,8 +107,6 @@ pub(crate) struct Exec {
     pub unusual: bool,
     /// In cluster mode, which slots are served here.
     pub home: Option<Rc<Home>>,
-    /// In cluster mode, the slot of the keys of the script that runs, if it has any yet.
-    pub slot: Cell<Option<u16>>,
     /// Where the keys of a request are collected for the cluster; nothing counts that is in it between two.
     pub routed_keys: Cell<KeyRefs>,
     /// The current client's look-ups leave LRU data alone.
@@ -174,7 +172,7 @@ impl Exec {
             || self.has_odd_keys_at_home(home, row, args)
     }
 
-    /// For a key that has a buffer of its own, or may be one of several.
+    /// For a key that has a buffer of its own or may be one of several; one that is not here is looked at once more, too.
     #[inline(never)]
     fn has_odd_keys_at_home(&self, home: &Home, row: &CommandRow, args: &Args) -> bool {
         let places = row.key_places(args);
@@ -205,7 +203,7 @@ impl Exec {
             return false;
         };
         if row.flags.contains(CommandFlags::RUNS_SCRIPT) {
-            self.slot.set(slot);
+            self.call.slot.set(slot);
         }
         slot.is_none_or(|slot| home.has(slot))
     }
@@ -227,10 +225,10 @@ impl Exec {
             Ok(Some(slot)) if !home.has(slot) => false,
             Ok(_) if may_cross => true,
             Ok(slot) => {
-                if self.slot.get().is_none() {
-                    self.slot.set(slot);
+                if self.call.slot.get().is_none() {
+                    self.call.slot.set(slot);
                 }
-                self.slot.get() == slot
+                self.call.slot.get() == slot
             }
         }
     }
@@ -1117,6 +1115,10 @@ impl Server {
         let outer = self.exec.call.begin_nested(id);
         let dirty = self.dirty;
         proc(self, cid, args);
+        if flags.contains(CommandFlags::ADMIN) {
+            // CLUSTER SETSLOT: what the unit's next commands, and the next request, may do has to be looked at.
+            self.exec.unusual = true;
+        }
         let end_us = CachedClock::new().unix_us;
         let us = (end_us - start_us).max(0) as u64;
         self.account(cid, id, flags, args, us);

@@ -95,8 +95,8 @@ pub(crate) fn get_keys_from_call(
     get_keys(&ByRef(argv), keys)
 }
 
-/// What decides about the node that serves a call: its keys and its shard channels, none where the arguments do not fit
-/// (getKeysFromCommand).
+/// What decides about the node that serves a call: its keys and its shard channels (getKeysFromCommand). Where the arguments do not fit
+/// there are none, but for those of the range that COMMAND INFO says, as in PFMERGE without a source.
 pub(crate) fn get_keys_for_routing(
     command: &Command,
     argv: &(impl Argv + ?Sized),
@@ -111,6 +111,25 @@ pub(crate) fn get_keys_for_routing(
     };
     if found.is_err() {
         keys.clear();
+        if command.get_keys.is_none() {
+            let places = legacy_places(command, argv.argc());
+            places.for_each(|pos| keys.push(pos, KeyFlags::empty()));
+        }
+    }
+}
+
+/// The range of COMMAND INFO, as far as the arguments go; nothing for a command whose keys it does not tell.
+fn legacy_places(command: &Command, argc: usize) -> KeyPlaces {
+    let ((first, last, step), movable) = command.legacy_range();
+    let end = match last {
+        0.. => last.unsigned_abs() as usize + 1,
+        _ => argc.saturating_sub(last.unsigned_abs() as usize - 1),
+    };
+    match (usize::try_from(first), usize::try_from(step)) {
+        (Ok(next @ 1..), Ok(step @ 1..)) if !movable && end <= argc => {
+            KeyPlaces { next, end, step }
+        }
+        _ => KeyPlaces::NONE,
     }
 }
 
@@ -223,6 +242,7 @@ impl KeyRange {
             return None;
         }
         if let [spec] = command.key_specs
+            && !spec.flags.contains(KeyFlags::INCOMPLETE)
             && let BeginSearch::Index { pos } = spec.begin_search
             && let FindKeys::KeyNum {
                 keynum_idx,
@@ -261,9 +281,13 @@ impl KeyRange {
                 0.. => pos + last_key + 1,
                 _ => last_key + 1,
             };
-            // No legal number of arguments leaves out what it says, or ends before it begins.
+            // A legal number of arguments may not leave out what it says, or end before it begins: it would not fit.
             let least = command.arity.abs();
-            if end > least || pos >= least || spec.flags.contains(KeyFlags::INCOMPLETE) {
+            let is_short = match end {
+                1.. => end > least,
+                _ => pos >= least + end,
+            };
+            if is_short || spec.flags.contains(KeyFlags::INCOMPLETE) {
                 return None;
             }
         }
