@@ -1063,17 +1063,20 @@ fn a_refused_master_is_asked_ever_more_seldom() {
     assert_eq!(server.log_count("Full resync from master"), 3);
 }
 
-/// How many links come while `serve` plays the master for so many milliseconds, and for how many it really did.
-fn links(fake: &FakeMaster, ms: u64, mut serve: impl FnMut(Peer)) -> (u64, u64) {
+/// How many links come while `serve` plays the master for so many milliseconds, or longer until there were `least` of them; and for how
+/// many it really did.
+fn links(fake: &FakeMaster, ms: u64, least: u64, mut serve: impl FnMut(Peer)) -> (u64, u64) {
+    const HANG: std::time::Duration = std::time::Duration::from_secs(60);
     let begin = std::time::Instant::now();
     let end = std::time::Duration::from_millis(ms);
     let mut n = 0;
-    while let Some(peer) = fake.try_accept(end.saturating_sub(begin.elapsed())) {
+    while n < least || begin.elapsed() < end {
+        let bound = if n < least { HANG } else { end };
+        let Some(peer) = fake.try_accept(bound.saturating_sub(begin.elapsed())) else {
+            break;
+        };
         n += 1;
         serve(peer);
-        if begin.elapsed() >= end {
-            break;
-        }
     }
     (n, begin.elapsed().as_millis() as u64)
 }
@@ -1093,7 +1096,7 @@ fn a_payload_that_never_loads_is_asked_for_ever_more_seldom() {
     let (fake, server) = replica(&[]);
     let mut version = rdb::file(GOOD);
     version[5..9].copy_from_slice(b"0079");
-    let (n, ms) = links(&fake, 5000, |peer| {
+    let (n, ms) = links(&fake, 5000, 2, |peer| {
         full_sync_of(peer, &version).conn.expect_close();
     });
     let mut most = 1;
@@ -1156,7 +1159,7 @@ fn a_master_that_hangs_up_is_not_asked_without_a_pause() {
     ];
     for (i, (problem, serve)) in cases.into_iter().enumerate() {
         let (fake, server) = replica(&[]);
-        let (n, ms) = links(&fake, 3500, serve);
+        let (n, ms) = links(&fake, 3500, 3, serve);
         assert!(
             (3..=ms / 1000 + 2).contains(&n),
             "{i}: {n} links in {ms} ms"
@@ -1182,7 +1185,7 @@ fn a_lasting_reason_is_told_once() {
     const PROBLEM: &str = "wants a password";
     let problem = || server.connect().info("master_link_problem");
     let mut told = false;
-    let (n, _) = links(&fake, 3500, |mut peer| {
+    let (n, _) = links(&fake, 3500, 3, |mut peer| {
         assert!(peer.handshake().starts_with("PSYNC"));
         peer.line("-NOAUTH Authentication required.");
         peer.expect("SYNC");
@@ -1218,7 +1221,7 @@ fn a_master_that_refuses_replconf_is_named() {
         "-ERR unknown command 'REPLCONF', with args beginning with: ",
     ] {
         let (fake, server) = replica(&[]);
-        let (n, _) = links(&fake, 4500, |mut peer| {
+        let (n, _) = links(&fake, 4500, 3, |mut peer| {
             loop {
                 let command = peer.command();
                 match command.split(' ').next().unwrap_or("") {
