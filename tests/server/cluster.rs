@@ -592,7 +592,7 @@ fn what_lets_a_slot_leave_is_held_to_it_at_once() {
     let all = three_masters();
     let [a, b, _] = all.each_ref();
     let mut ca = a.connect();
-    let to = b.connect().run("CLUSTER MYID").text();
+    let to = id_of(b);
     let there = format!("ASK 866 127.0.0.1:{}", b.port);
     let leave = "redis.call('cluster', 'setslot', '866', 'migrating', ARGV[1])";
     let refused = |v: Value| {
@@ -636,11 +636,8 @@ fn what_lets_a_slot_leave_is_held_to_it_at_once() {
 #[test]
 fn who_asks_while_a_script_is_slow_does_not_move_its_slot() {
     let node = node(Kind::Aedile, &["--busy-reply-threshold", "10"]);
+    join_masters(&[&node]);
     let mut c = node.connect();
-    c.ok("CLUSTER ADDSLOTSRANGE 0 16383");
-    wait_until("the cluster to be up", || {
-        cluster_info(&node, "cluster_state") == "ok"
-    });
     let script = "#!lua\nlocal function now() local t = redis.call('time') return t[1] * 1000 + t[2] / 1000 end \
                   local from = now() while now() < from + 700 do end \
                   local n = redis.call('incr', KEYS[1]) return {n, redis.pcall('get', 'elsewhere')}";
@@ -666,11 +663,8 @@ fn who_asks_while_a_script_is_slow_does_not_move_its_slot() {
 #[test]
 fn a_function_is_held_to_the_slot_of_its_own_keys() {
     let node = node(Kind::Aedile, &[]);
+    join_masters(&[&node]);
     let mut c = node.connect();
-    c.ok("CLUSTER ADDSLOTSRANGE 0 16383");
-    wait_until("the cluster to be up", || {
-        cluster_info(&node, "cluster_state") == "ok"
-    });
     let library = "#!lua name=l\nredis.register_function('get', function(k, a) return redis.call('get', a[1] or k[1]) end)";
     assert_eq!(c.cmd(&["FUNCTION", "LOAD", library]), "l");
     let mut other = node.connect();

@@ -90,74 +90,74 @@ fn the_page_shows_a_replica_that_stops_and_goes_on() {
     b.say("size 1280 900");
     b.say("theme light");
     b.say(&format!("open http://127.0.0.1:{port}/"));
-    b.say("wait document.getElementById('live').textContent === 'Live'");
+    b.say("wait 30 document.getElementById('live').textContent === 'Live'");
     let chips = "[...document.querySelectorAll('#replicas .chip')].map((e) => e.textContent)";
-    b.say(&format!("wait {chips}.join() === 'Online,Online'"));
-    b.say("wait document.querySelectorAll('#keyspace tbody tr').length === 1");
-    b.say("wait document.querySelectorAll('#commands tbody tr').length > 1");
-    b.say("wait document.querySelector('#slowlog tbody').textContent.includes('get, 2 words')");
+    b.say(&format!("wait 30 {chips}.join() === 'Online,Online'"));
+    b.say("wait 10 document.querySelectorAll('#keyspace tbody tr').length === 1");
+    b.say("wait 10 document.querySelectorAll('#commands tbody tr').length > 1");
+    b.say("wait 10 document.querySelector('#slowlog tbody').textContent.includes('get, 2 words')");
     assert_eq!(
         b.say("eval document.body.textContent.includes('alert(1)')"),
         "false"
     );
-    b.say("wait document.querySelectorAll('#syncs tbody tr').length >= 1");
-    b.say("wait document.querySelector('#syncs').textContent.includes('It had no data yet')");
+    b.say("wait 30 document.querySelectorAll('#syncs tbody tr').length >= 1");
+    b.say("wait 30 document.querySelector('#syncs').textContent.includes('It had no data yet')");
     // It follows a replica that stops, and one that goes on.
     let card = format!(
         "[...document.querySelectorAll('#replicas li')].find((e) => e.dataset.key && e.textContent.includes(':{}'))",
         replica.port
     );
     b.say(&format!(
-        "wait {card}.querySelector('.lag').textContent === 'up to date'"
+        "wait 30 {card}.querySelector('.lag').textContent === 'up to date'"
     ));
     replica.sigstop();
     c.ok("SET more data");
     b.say(&format!(
-        "wait {card}.querySelector('.lag').textContent.includes('behind')"
+        "wait 60 {card}.querySelector('.lag').textContent.includes('behind')"
     ));
     b.say(&format!(
-        "wait {card}.querySelector('.node').classList.contains('bad')"
+        "wait 60 {card}.querySelector('.node').classList.contains('bad')"
     ));
     let line = "document.querySelector('#chart-lag').textContent.includes('behind') || \
                 [...document.querySelectorAll('#chart-lag .legend b')].some((e) => parseFloat(e.textContent) > 1)";
-    b.say(&format!("wait {line}"));
+    b.say(&format!("wait 30 {line}"));
     replica.sigcont();
     b.say(&format!(
-        "wait {card}.querySelector('.lag').textContent === 'up to date'"
+        "wait 60 {card}.querySelector('.lag').textContent === 'up to date'"
     ));
     b.say(&format!(
-        "wait {card}.querySelector('.node').classList.contains('good')"
+        "wait 60 {card}.querySelector('.node').classList.contains('good')"
     ));
     // Charts by the keyboard.
     b.say("eval document.querySelector('#chart-lag svg').focus()");
     b.say(
         "eval document.querySelector('#chart-lag svg').dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft', bubbles: true }))",
     );
-    b.say("wait !document.querySelector('#chart-lag .tip').hidden");
+    b.say("wait 5 !document.querySelector('#chart-lag .tip').hidden");
     b.say("eval document.activeElement.blur()");
     b.say("accessible");
     b.say("theme dark");
-    b.say("wait document.documentElement.dataset.theme === 'dark'");
+    b.say("wait 5 document.documentElement.dataset.theme === 'dark'");
     b.say("accessible");
     b.say("size 360 780");
     b.say("accessible");
     b.say("theme light");
-    b.say("wait document.documentElement.dataset.theme === 'light'");
+    b.say("wait 5 document.documentElement.dataset.theme === 'light'");
     b.say("accessible");
     b.say("errors");
     b.say(&format!("elsewhere http://127.0.0.1:{port}/"));
     // The other side: a replica with its master above, and then with a link that does not work.
     b.say("size 1280 900");
     b.say(&format!("open http://127.0.0.1:{replica_port}/"));
-    b.say("wait document.querySelector('#master .chip')?.textContent === 'Connected'");
+    b.say("wait 30 document.querySelector('#master .chip')?.textContent === 'Connected'");
     b.say("accessible");
     let mut r = replica.connect();
     r.ok("CONFIG SET masterauth wrong");
     c.ok("CONFIG SET requirepass right");
     c.ok("AUTH right");
     c.run("CLIENT KILL TYPE replica");
-    b.say("wait !document.getElementById('problem').hidden");
-    b.say("wait document.getElementById('problem-text').textContent.includes('masterauth')");
+    b.say("wait 60 !document.getElementById('problem').hidden");
+    b.say("wait 10 document.getElementById('problem-text').textContent.includes('masterauth')");
     b.say("accessible");
     b.say("errors");
     drop(second);
@@ -170,16 +170,16 @@ fn the_page_shows_a_replica_that_stops_and_goes_on() {
     b.say(&format!("open http://127.0.0.1:{last_port}/"));
     let names = "[...document.querySelectorAll('#master .name')].map((e) => e.textContent).join()";
     b.say(&format!(
-        "wait {names} === 'Master 127.0.0.1:{},Master 127.0.0.1:{}'",
+        "wait 30 {names} === 'Master 127.0.0.1:{},Master 127.0.0.1:{}'",
         master.port, replica.port
     ));
-    b.say("wait [...document.querySelectorAll('#master .chip')].every((e) => e.textContent === 'Connected')");
+    b.say("wait 30 [...document.querySelectorAll('#master .chip')].every((e) => e.textContent === 'Connected')");
     b.say("accessible");
     b.say("size 360 780");
     b.say("accessible");
     r.ok("CONFIG SET masterauth wrong");
     r.run("CLIENT KILL TYPE master");
-    b.say("wait document.querySelector('#master .chip').textContent === 'Not connected'");
+    b.say("wait 60 document.querySelector('#master .chip').textContent === 'Not connected'");
     b.say("accessible");
     b.say("errors");
 }

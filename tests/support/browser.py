@@ -3,7 +3,7 @@
 Reads a command a line, answers each with a line: `ok TEXT` or `fail TEXT`.
 
     open URL             loads a page and waits until it has loaded
-    wait EXPR            until a JavaScript expression is true
+    wait SECONDS EXPR    until a JavaScript expression is true
     eval EXPR            its value
     size WIDTH HEIGHT    of the window
     theme light|dark     what the page is told that the user prefers
@@ -217,14 +217,14 @@ class Browser:
                 raise RuntimeError("the page has not loaded")
             self.pump(0.05)
 
-    def wait(self, expr):
-        until = time.time() + HANG
+    def wait(self, seconds, expr):
+        until = time.time() + seconds
         while True:
             value = self.eval(expr)
             if value:
                 return value
             if time.time() > until:
-                raise RuntimeError(f"not true within {HANG} s: {expr}")
+                raise RuntimeError(f"never true: {expr}")
             self.pump(0.1)
 
     def accessible(self):
@@ -349,7 +349,8 @@ def main():
                 if word == "open":
                     browser.open(rest)
                 elif word == "wait":
-                    text = str(browser.wait(rest))
+                    seconds, _, expr = rest.partition(" ")
+                    text = str(browser.wait(float(seconds), expr))
                 elif word == "eval":
                     text = json.dumps(browser.eval(rest))
                 elif word == "size":
